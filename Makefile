@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: MIT
+# Builds librebound.so and the command rebound, tests, measures and installs them. Sources are found, not listed.
+#
+#   make            the library and the command          make test     everything that proves them, within minutes
+#   make demo       programs against a sick server       make soak     the client tests again and again
+#   make bench      what it costs, beside its peers      make fuzz     the policy reader, FUZZ_TIME seconds each
+#   make install    DESTDIR PREFIX LIBDIR                make format, lint, check-abi, clean; V=1 shows the commands
+#
+# Several people or variants in one tree: give each a BUILD of its own.
+
+VERSION := 0.1.0
+BUILD ?= build
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+DESTDIR ?=
+
+CFLAGS ?= -O2 -g
+WERROR ?= -Werror
+CLANG ?= clang
+FUZZ_TIME ?= 600
+SOAK_ROUNDS ?= 20
+
+export REBOUND_BUILD := $(abspath $(BUILD))
+
+# Flags. -U_FORTIFY_SOURCE: the checked functions are glibc's alone. The stack protector's guard lives in the dynamic
+# linker on some architectures, which would become a second NEEDED. Initial-exec TLS: the default model allocates.
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(WERROR)
+DEFINES := -D_GNU_SOURCE -DRB_VERSION='"$(VERSION)"'
+RB_CPPFLAGS = $(CPPFLAGS) -U_FORTIFY_SOURCE -Isrc -I$(BUILD) $(DEFINES) $(room) -MMD -MP
+RB_CFLAGS = -std=gnu11 $(CFLAGS) -pthread $(WARN)
+IN_LIBRARY := -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-stack-protector
+IN_TESTS := -DRB_SOURCE_DIR='"$(CURDIR)"' -DRB_BUILD_DIR='"$(REBOUND_BUILD)"'
+ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+TSAN := -fsanitize=thread
+
+# Lazy binding: a function that some libc lacks may not stop a program that never gets there. -static-libgcc and
+# --exclude-libs: nothing of the compiler's or of inih's is needed at run time or seen by the program.
+SO_LDFLAGS := -shared -static-libgcc -Wl,-soname,librebound.so -Wl,--version-script=config/librebound.map \
+	-Wl,--exclude-libs,ALL -Wl,-z,defs -Wl,-z,relro -Wl,-z,lazy -Wl,-z,noexecstack -Wl,-z,text -Wl,--as-needed
+INIH ?= -l:libinih.a
+CJSON ?= -lcjson
+
+# What stands where.
+LIB_SRC := $(sort $(wildcard $(patsubst %,src/%/*.c,hook real http net engine state policy observe)))
+CLI_SRC := $(sort $(wildcard src/cli/*.c))
+CORE_SRC := $(filter-out src/hook/% src/cli/main.c,$(LIB_SRC) $(CLI_SRC))
+UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
+THREADED := $(foreach test,$(UNIT),$(if $(or $(findstring _threads,$(test)),$(findstring breaker,$(test)),$(findstring \
+	budget,$(test))),$(test)))
+export UNIT THREADED
+PRELOAD := $(patsubst tests/preload/%.c,$(BUILD)/preload/%,$(wildcard tests/preload/test_*.c))
+PLUGINS := $(if $(wildcard tests/preload/plugin.c),$(patsubst %,$(BUILD)/preload/plugin_%.so,openssl gnutls))
+BENCH := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
+FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SRC := $(wildcard src/policy/*.c src/engine/*.c)
+MAN := $(patsubst config/man/%.scd,$(BUILD)/man/%,$(wildcard config/man/*.scd))
+
+TEST_PROGRAMS = $(BUILD)/faultd $(PRELOAD) $(PLUGINS) $(BUILD)/asan/librebound.so $(UNIT:%=$(BUILD)/unit/%) \
+	$(UNIT:%=$(BUILD)/asan/unit/%) $(THREADED:%=$(BUILD)/tsan/unit/%)
+
+ifeq ($(V),1)
+say =
+else
+say = @printf '  %-7s %s\n' $(1) $(@:$(CURDIR)/%=%);
+endif
+
+all: $(BUILD)/librebound.so $(BUILD)/rebound
+
+# The rooms built once: $(1) where, $(2) flags added.
+define variant
+$(1)/obj/src/%: room := $$(IN_LIBRARY)
+$(1)/obj/src/cli/%: room := -DRB_LIBDIR='"$$(LIBDIR)"'
+$(1)/obj/tests/%: room := $$(IN_TESTS)
+
+$(1)/obj/%.o: %.c $$(BUILD)/flags
+	$$(call say,CC)mkdir -p $$(@D) && $$(CC) $$(RB_CPPFLAGS) $$(RB_CFLAGS) $(2) -c -o $$@ $$<
+
+$$(CLI_SRC:%.c=$(1)/obj/%.o): $$(BUILD)/libdir
+$$(patsubst %.c,$(1)/obj/%.o,$$(filter src/policy/%,$$(LIB_SRC))): | $$(BUILD)/gen/default_ini.h
+
+$(1)/librebound.so: $$(LIB_SRC:%.c=$(1)/obj/%.o) config/librebound.map
+	$$(call say,LD)$$(CC) $$(CFLAGS) $(2) $$(LDFLAGS) $$(SO_LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(INIH)
+
+$(1)/libcore.a: $$(CORE_SRC:%.c=$(1)/obj/%.o)
+	$$(call say,AR)rm -f $$@ && $$(AR) rcs $$@ $$^
+
+$(1)/unit/%: $(1)/obj/tests/unit/%.o $(1)/libcore.a
+	$$(call say,LD)mkdir -p $$(@D) && $$(CC) $$(CFLAGS) $(2) -pthread $$(LDFLAGS) -o $$@ $$^ -lcmocka $$(CJSON) $$(INIH)
+endef
+$(eval $(call variant,$(BUILD),))
+$(eval $(call variant,$(BUILD)/asan,$(ASAN)))
+$(eval $(call variant,$(BUILD)/tsan,$(TSAN)))
+
+$(BUILD)/rebound: $(BUILD)/obj/src/cli/main.o $(BUILD)/libcore.a
+	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CJSON) $(INIH)
+
+$(BUILD)/faultd: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/server/*.c))
+	$(call say,LD)$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^
+
+$(BUILD)/preload/%: $(BUILD)/obj/tests/preload/%.o
+	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ -Wl,--as-needed -lcmocka -lcurl
+
+$(BUILD)/preload/plugin_openssl.so: curl := -lcurl
+$(BUILD)/preload/plugin_gnutls.so: curl := -l:libcurl-gnutls.so.4
+$(BUILD)/preload/plugin_%.so: tests/preload/plugin.c $(BUILD)/flags
+	$(call say,LD)mkdir -p $(@D) && $(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) -shared -fPIC -o $@ $< $(curl)
+
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libcore.a
+	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ -Wl,--as-needed $(INIH) -lcurl
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_SRC) $(BUILD)/flags | $(BUILD)/gen/default_ini.h
+	$(call say,FUZZ)mkdir -p $(@D) && $(CLANG) $(RB_CPPFLAGS) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(INIH)
+
+$(BUILD)/gen/default_ini.h: config/default.ini scripts/embed
+	$(call say,GEN)mkdir -p $(@D) && scripts/embed $< >$@.new && mv $@.new $@
+
+$(BUILD)/man/%: config/man/%.scd
+	$(call say,MAN)mkdir -p $(@D) && scdoc <$< >$@.new && mv $@.new $@
+
+# Change when the flags do, so that what they touch is built again.
+$(BUILD)/flags: FORCE
+	$(call stamp,$(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) $(IN_LIBRARY) $(IN_TESTS))
+$(BUILD)/libdir: FORCE
+	$(call stamp,$(LIBDIR))
+stamp = @mkdir -p $(@D); echo '$(subst ','\'',$(1))' | cmp -s - $@ || echo '$(subst ','\'',$(1))' >$@
+
+test: all man $(TEST_PROGRAMS)
+	@scripts/run-tests
+
+demo: all $(BUILD)/faultd
+	@tests/clients/demo
+
+bench: all $(BENCH)
+	@scripts/bench $(BENCH_FLAGS)
+
+check-abi: $(BUILD)/librebound.so
+	@scripts/check-abi
+
+lint: $(BUILD)/gen/default_ini.h
+	@scripts/lint
+
+format:
+	@scripts/lint --fix
+
+soak: all $(TEST_PROGRAMS)
+	@scripts/run-tests --rounds $(SOAK_ROUNDS) clients preload unit
+
+fuzz: $(FUZZ:%=$(BUILD)/fuzz/%)
+	for program in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus/$$program && \
+		$(BUILD)/fuzz/$$program -max_total_time=$(FUZZ_TIME) -artifact_prefix=$(BUILD)/fuzz/ \
+		$(BUILD)/fuzz/corpus/$$program tests/fuzz/corpus/$${program#fuzz_} || exit 1; done
+
+man: $(MAN)
+
+install: all man
+	install -d $(DESTDIR)$(LIBDIR)/rebound $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/rebound/examples
+	install -m 644 $(BUILD)/librebound.so $(DESTDIR)$(LIBDIR)/rebound/librebound.so
+	install -m 755 $(BUILD)/rebound $(DESTDIR)$(PREFIX)/bin/rebound
+	install -m 644 LICENSE config/default.ini $(DESTDIR)$(PREFIX)/share/doc/rebound/
+	install -m 644 config/inih-LICENSE $(DESTDIR)$(PREFIX)/share/doc/rebound/copyright-inih
+	install -m 644 config/examples/*.ini $(DESTDIR)$(PREFIX)/share/doc/rebound/examples/
+	install -D -m 644 config/completion/rebound.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/rebound
+	for page in $(MAN); do install -D -m 644 $$page \
+		$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
+
+clean:
+	rm -rf $(BUILD)
+
+FORCE:
+.PHONY: all test demo bench check-abi lint format soak fuzz man install clean FORCE
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+-include $(shell [ ! -d $(BUILD) ] || find $(BUILD) -name '*.d')
