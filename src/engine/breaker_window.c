@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+// The breaker's window of outcomes: the last calls as rings of bits, or the last seconds as buckets of counts.
+//
+// A word that belongs to a generation (head, bucket) is read before the state is checked and swapped after. If a newer
+// generation wrote to it in between, the swap fails: a late writer can never undo a newer generation's work. What it
+// can do, when it stalls between claiming its index and setting its bit, is to turn one outcome of the ring over.
+#include "engine/breaker_window.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+#include "engine/arithmetic.h"
+#include "engine/breaker_word.h"
+
+enum { SECOND_MS = 1000, WORD_BITS = 64 };
+enum { RING_WORDS = RB_BREAKER_MAX_CALLS / WORD_BITS, BUCKETS = RB_BREAKER_MAX_SECONDS + 4 };
+
+static_assert(2 * RING_WORDS <= BUCKETS, "clearing the buckets clears the rings");
+
+static uint32_t clamp(uint32_t value, uint32_t max)
+{
+    if (value == 0)
+        return 1;
+    return value < max ? value : max;
+}
+
+// ---- window of calls: head claims an index, two rings of bits hold the outcomes ----
+
+static uint32_t head_generation(uint64_t head)
+{
+    return (uint32_t) head & RB_GENERATION_MASK;
+}
+
+static uint64_t head_count(uint64_t head)
+{
+    return head >> 16;
+}
+
+static void put_bit(_Atomic uint64_t *ring, uint32_t index, bool value)
+{
+    uint64_t bit = UINT64_C(1) << index % WORD_BITS;
+    if (value)
+        atomic_fetch_or(&ring[index / WORD_BITS], bit);
+    else
+        atomic_fetch_and(&ring[index / WORD_BITS], ~bit);
+}
+
+static uint64_t count_bits(const _Atomic uint64_t *ring, uint32_t bits)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i * WORD_BITS < bits; i++) {
+        uint32_t rest = bits - i * WORD_BITS;
+        uint64_t mask = rest >= WORD_BITS ? UINT64_MAX : (UINT64_C(1) << rest) - 1;
+        total += (uint64_t) __builtin_popcountll(atomic_load(&ring[i]) & mask);
+    }
+    return total;
+}
+
+static bool is_closed(const struct rb_breaker *breaker, uint32_t generation)
+{
+    struct rb_breaker_word state = rb_breaker_unpack(atomic_load(&breaker->state));
+    return state.name == RB_BREAKER_CLOSED && state.generation == generation;
+}
+
+static bool record_call(struct rb_breaker *breaker, uint32_t window, uint32_t generation, bool failed, bool slow)
+{
+    uint64_t head = atomic_load(&breaker->head);
+    uint64_t count;
+    do {
+        if (!is_closed(breaker, generation))
+            return false;
+        count = head_generation(head) == generation ? head_count(head) : 0;
+    } while (!atomic_compare_exchange_weak(&breaker->head, &head, (count + 1) << 16 | generation));
+    uint32_t index = (uint32_t) (count % window);
+    put_bit(breaker->window.calls.failed, index, failed);
+    put_bit(breaker->window.calls.slow, index, slow);
+    return true;
+}
+
+// Bits at and over the count belong to earlier generations. After a reload that enlarged the window, places that were
+// never filled count as successes until the window has come round once.
+static struct rb_window_counts count_calls(const struct rb_breaker *breaker, uint32_t window, uint32_t generation)
+{
+    uint64_t head = atomic_load(&breaker->head);
+    struct rb_window_counts counts = {0};
+    if (head_generation(head) != generation)
+        return counts;
+    counts.calls = rb_arithmetic_min(head_count(head), window);
+    counts.failed = count_bits(breaker->window.calls.failed, (uint32_t) counts.calls);
+    counts.slow = count_bits(breaker->window.calls.slow, (uint32_t) counts.calls);
+    return counts;
+}
+
+// ---- window of seconds: tag of the second 16 bits, of the generation 6, three counts of 14 ----
+
+enum { BUCKET_COUNT_BITS = 14, BUCKET_COUNT_MAX = (1 << BUCKET_COUNT_BITS) - 1 };
+
+static uint64_t bucket_tag(uint64_t second, uint32_t generation)
+{
+    return ((second / BUCKETS) & 0xffff) << 48 | (uint64_t) (generation & 63) << 42;
+}
+
+static bool has_tag(uint64_t bucket, uint64_t tag)
+{
+    return bucket >> 42 == tag >> 42;
+}
+
+static struct rb_window_counts bucket_counts(uint64_t bucket)
+{
+    return (struct rb_window_counts){
+        .calls = bucket & BUCKET_COUNT_MAX,
+        .failed = bucket >> BUCKET_COUNT_BITS & BUCKET_COUNT_MAX,
+        .slow = bucket >> (2 * BUCKET_COUNT_BITS) & BUCKET_COUNT_MAX,
+    };
+}
+
+// A full bucket is halved: the rates stay, where counts that stop growing would hide what comes later in the second.
+static uint64_t add_to_bucket(uint64_t bucket, uint64_t tag, bool failed, bool slow)
+{
+    struct rb_window_counts counts = has_tag(bucket, tag) ? bucket_counts(bucket) : (struct rb_window_counts){0};
+    if (counts.calls == BUCKET_COUNT_MAX)
+        counts = (struct rb_window_counts){counts.calls / 2, counts.failed / 2, counts.slow / 2};
+    return tag | (counts.calls + 1) | (counts.failed + failed) << BUCKET_COUNT_BITS |
+           (counts.slow + slow) << (2 * BUCKET_COUNT_BITS);
+}
+
+// Calls that the rings hold in this generation must not be believed after the buckets wrote over them (a reload that
+// changes the kind of window and changes it back).
+static void disown_rings(struct rb_breaker *breaker, uint32_t generation)
+{
+    uint64_t head = atomic_load(&breaker->head);
+    if (head_generation(head) == generation)
+        atomic_compare_exchange_strong(&breaker->head, &head, (generation + 1) & RB_GENERATION_MASK);
+}
+
+static bool record_second(struct rb_breaker *breaker, uint64_t now_ms, uint32_t generation, bool failed, bool slow)
+{
+    uint64_t second = now_ms / SECOND_MS;
+    _Atomic uint64_t *bucket = &breaker->window.seconds[second % BUCKETS];
+    uint64_t old = atomic_load(bucket);
+    uint64_t new;
+    disown_rings(breaker, generation);
+    do {
+        if (!is_closed(breaker, generation))
+            return false;
+        new = add_to_bucket(old, bucket_tag(second, generation), failed, slow);
+    } while (!atomic_compare_exchange_weak(bucket, &old, new));
+    return true;
+}
+
+static struct rb_window_counts count_seconds(const struct rb_breaker *breaker, uint32_t window, uint64_t now_ms,
+                                             uint32_t generation)
+{
+    struct rb_window_counts total = {0};
+    uint64_t now_s = now_ms / SECOND_MS;
+    for (uint64_t age = 0; age < window && age <= now_s; age++) {
+        uint64_t bucket = atomic_load(&breaker->window.seconds[(now_s - age) % BUCKETS]);
+        if (!has_tag(bucket, bucket_tag(now_s - age, generation)))
+            continue;
+        struct rb_window_counts counts = bucket_counts(bucket);
+        total.calls += counts.calls;
+        total.failed += counts.failed;
+        total.slow += counts.slow;
+    }
+    return total;
+}
+
+// ---- the interface ----
+
+bool rb_window_record(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t now_ms,
+                      uint32_t generation, bool failed, bool slow)
+{
+    if (rules->time_window)
+        return record_second(breaker, now_ms, generation, failed, slow);
+    return record_call(breaker, clamp(rules->window, RB_BREAKER_MAX_CALLS), generation, failed, slow);
+}
+
+struct rb_window_counts rb_window_count(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules,
+                                        uint64_t now_ms, uint32_t generation)
+{
+    if (rules->time_window)
+        return count_seconds(breaker, clamp(rules->window, RB_BREAKER_MAX_SECONDS), now_ms, generation);
+    return count_calls(breaker, clamp(rules->window, RB_BREAKER_MAX_CALLS), generation);
+}
+
+bool rb_window_clear(struct rb_breaker *breaker, uint64_t from)
+{
+    for (size_t i = 0; i < BUCKETS; i++) {
+        if (atomic_load(&breaker->state) != from)
+            return false;
+        atomic_store(&breaker->window.seconds[i], 0);
+    }
+    return true;
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// The breaker's state word, taken apart and put together. For the breaker's own files.
+#ifndef RB_ENGINE_BREAKER_WORD_H
+#define RB_ENGINE_BREAKER_WORD_H
+
+#include "engine/breaker.h"
+
+enum { RB_GENERATION_MASK = 0xffff, RB_REOPENED_MAX = 63 };
+
+// Packed: state 2 bits, generation 16, times reopened 6, open until 40. All times of the breaker have 40 bits: a clock
+// in milliseconds is good for 34 years.
+struct rb_breaker_word {
+    enum rb_breaker_state name;
+    uint32_t generation;
+    uint32_t reopened;
+    uint64_t until_ms;
+};
+
+static inline uint64_t rb_breaker_pack(struct rb_breaker_word s)
+{
+    return (uint64_t) s.name | (uint64_t) s.generation << 2 | (uint64_t) s.reopened << 18 | s.until_ms << 24;
+}
+
+static inline struct rb_breaker_word rb_breaker_unpack(uint64_t word)
+{
+    enum rb_breaker_state name = (enum rb_breaker_state)(word & 3);
+    return (struct rb_breaker_word){
+        .name = name <= RB_BREAKER_HALF_OPEN ? name : RB_BREAKER_CLOSED,
+        .generation = (uint32_t) (word >> 2) & RB_GENERATION_MASK,
+        .reopened = (uint32_t) (word >> 18) & RB_REOPENED_MAX,
+        .until_ms = word >> 24,
+    };
+}
+
+#endif

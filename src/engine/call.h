@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// One call of the program from its first attempt to its last: the order of total time, retry decision, budget and
+// breaker. Pure: the caller passes the time and the random draw in, makes the attempts and does the waiting.
+#ifndef RB_ENGINE_CALL_H
+#define RB_ENGINE_CALL_H
+
+#include "engine/breaker.h"
+#include "engine/budget.h"
+#include "engine/classify.h"
+#include "engine/retry_after.h"
+#include "engine/rules.h"
+
+// Why nothing is repeated (any more). The names are the reason codes of the log.
+enum rb_reason {
+    RB_REASON_NONE,        // it is repeated
+    RB_REASON_DONE,        // success, or a status that is not in retry.on
+    RB_REASON_ATTEMPTS,    // retry.attempts made
+    RB_REASON_CAUSE,       // the cause is not in retry.on
+    RB_REASON_PERMANENT,   // repeating cannot help
+    RB_REASON_METHOD,      // may have been sent, and retry.methods does not allow it
+    RB_REASON_TIME,        // the wait does not fit in the total time
+    RB_REASON_AFTER,       // Retry-After is over retry.after_max
+    RB_REASON_BUDGET,      // the retry budget is spent
+    RB_REASON_BREAKER,     // the breaker is open
+    RB_REASON_UPLOAD,      // an upload that cannot be rewound
+    RB_REASON_DELIVERED,   // bytes of the response reached the program already
+    RB_REASON_CANDIDATE,   // the program has further addresses to try
+    RB_REASON_INTERRUPTED, // a signal or the program itself ended the waiting
+    RB_REASON_MULTI,       // the libcurl multi interface
+    RB_REASON_OVERFLOW,    // the held response is over the cap
+    RB_REASON_RESOURCE,    // no timer, memory or other means to wait or repeat
+    RB_REASON_UNKNOWN,     // options were set before the library saw the handle
+    RB_REASON_COUNT
+};
+
+// The reason code as it stands in logs ("attempts", "budget", ...); never NULL.
+const char *rb_reason_name(enum rb_reason reason);
+
+// State of one call, by value on the caller's stack.
+struct rb_call {
+    const struct rb_rules *rules; // borrowed for the call's life
+    struct rb_breaker *breaker;   // NULL: none
+    struct rb_budget *budget;     // NULL: no limit
+    uint64_t deadline_ms;         // UINT64_MAX: none
+    uint64_t attempt_started_ms;
+    uint64_t delay_ms; // before the latest retry
+    uint32_t attempt;  // attempts begun so far
+    struct rb_permit permit;
+};
+
+struct rb_decision {
+    bool retry;
+    uint64_t delay_ms;     // wait so long, then rb_call_admit; 0 where retry is false
+    enum rb_reason reason; // RB_REASON_NONE where retry is true
+};
+
+// Begins a call and counts it in the budget.
+//   total_ms: the limit of the whole call with its waits; 0: none
+void rb_call_begin(struct rb_call *call, const struct rb_rules *rules, struct rb_breaker *breaker,
+                   struct rb_budget *budget, uint64_t total_ms, uint64_t now_ms);
+
+// Begins the next attempt. Returns false when the breaker refuses it; retry_in_ms (may be NULL) then says for how long.
+bool rb_call_admit(struct rb_call *call, uint64_t now_ms, uint64_t *retry_in_ms);
+
+// Ends the attempt: tells the breaker, decides, and takes a retry from the budget when the answer is yes.
+//   blocked: RB_REASON_NONE, or why the caller cannot repeat this one (UPLOAD, DELIVERED, ...); it wins over
+//            every other reason but DONE
+//   method_allowed: retry.methods or an idempotency key allow a repetition of a request that may have been sent
+//   after: the response's Retry-After, may be NULL
+//   draw: uniform random, used for jitter
+// The order is that of the format document: total time, retry decision, budget, breaker.
+struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *outcome, enum rb_reason blocked,
+                                 bool method_allowed, const struct rb_retry_after *after, uint64_t now_ms,
+                                 uint32_t draw);
+
+// True while one more attempt is possible as far as count and time go; the transfer layer asks before it holds a
+// response.
+bool rb_call_may_retry(const struct rb_call *call, uint64_t now_ms);
+
+// True when `list` (names separated by one space, or "*") holds the `length` bytes at `name`.
+// fold: compare without case (header names), else exactly (methods).
+bool rb_list_holds(const char *list, const char *name, unsigned long length, bool fold);
+
+#endif

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+// A strict parser for Retry-After: delay-seconds and the three forms of HTTP-date.
+#include "engine/retry_after.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "engine/arithmetic.h"
+#include "engine/civil.h"
+
+enum { SECOND_MS = 1000, CENTURY = 100, FUTURE_YEARS = 50 };
+
+// What is left of a field value. Every reader below moves `at` only past what it accepted.
+struct text {
+    const char *at;
+    const char *end;
+};
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static struct text trimmed(const char *value, size_t length)
+{
+    struct text text = {value, value + length};
+    while (text.at < text.end && is_blank(text.at[0]))
+        text.at++;
+    while (text.at < text.end && is_blank(text.end[-1]))
+        text.end--;
+    return text;
+}
+
+static bool skip(struct text *text, const char *word)
+{
+    size_t length = strlen(word);
+    if ((size_t) (text->end - text->at) < length || memcmp(text->at, word, length) != 0)
+        return false;
+    text->at += length;
+    return true;
+}
+
+// Reads min to max digits (max at most 4, so that an int holds them); a further digit is an error.
+static bool number(struct text *text, int min, int max, int *value)
+{
+    int count = 0;
+    *value = 0;
+    for (; count < max && text->at < text->end && is_digit(text->at[0]); count++)
+        *value = *value * 10 + (*text->at++ - '0');
+    return count >= min && (text->at == text->end || !is_digit(text->at[0]));
+}
+
+// Reads one of `words`, separated by spaces; *index receives which. No word is the beginning of another in a list.
+static bool one_of(struct text *text, const char *words, int *index)
+{
+    for (*index = 0; *words != '\0'; (*index)++) {
+        size_t length = strcspn(words, " ");
+        if ((size_t) (text->end - text->at) >= length && memcmp(text->at, words, length) == 0) {
+            text->at += length;
+            return true;
+        }
+        words += length;
+        words += strspn(words, " ");
+    }
+    return false;
+}
+
+static bool month_name(struct text *text, int *month)
+{
+    if (!one_of(text, "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec", month))
+        return false;
+    (*month)++;
+    return true;
+}
+
+static bool clock_time(struct text *text, struct rb_civil *date)
+{
+    return number(text, 2, 2, &date->hour) && skip(text, ":") && number(text, 2, 2, &date->minute) && skip(text, ":") &&
+           number(text, 2, 2, &date->second);
+}
+
+// Reads " GMT", " UTC" or " +hhmm"; *east receives the seconds that the zone is ahead.
+static bool zone(struct text *text, int *east)
+{
+    int sign, digits;
+    *east = 0;
+    if (skip(text, " GMT") || skip(text, " UTC"))
+        return true;
+    if (skip(text, " +"))
+        sign = 1;
+    else if (skip(text, " -"))
+        sign = -1;
+    else
+        return false;
+    if (!number(text, 4, 4, &digits) || digits / 100 > 23 || digits % 100 > 59)
+        return false;
+    *east = sign * (digits / 100 * 3600 + digits % 100 * 60);
+    return true;
+}
+
+// "03 Jun 2019 11:30:12 GMT", after "Mon, "
+static bool imf_date(struct text *text, struct rb_civil *date, int *east)
+{
+    int year;
+    if (!number(text, 1, 2, &date->day) || !skip(text, " ") || !month_name(text, &date->month) || !skip(text, " ") ||
+        !number(text, 4, 4, &year) || !skip(text, " ") || !clock_time(text, date))
+        return false;
+    date->year = year;
+    return zone(text, east);
+}
+
+// Two digits mean the latest such year that is not more than 50 years ahead (RFC 9110, section 5.6.7).
+static void choose_century(struct rb_civil *date, int64_t now_unix_s)
+{
+    struct rb_civil limit = rb_civil_from_unix(now_unix_s);
+    int64_t digits = date->year;
+    limit.year += FUTURE_YEARS;
+    date->year = limit.year - ((limit.year % CENTURY) + CENTURY) % CENTURY + digits;
+    if (rb_civil_to_unix(date) > rb_civil_to_unix(&limit))
+        date->year -= CENTURY;
+}
+
+// "03-Jun-19 11:30:12 GMT", after "Monday, "
+static bool rfc850_date(struct text *text, struct rb_civil *date, int *east, int64_t now_unix_s)
+{
+    int year;
+    if (!number(text, 1, 2, &date->day) || !skip(text, "-") || !month_name(text, &date->month) || !skip(text, "-") ||
+        !number(text, 2, 2, &year) || !skip(text, " ") || !clock_time(text, date))
+        return false;
+    date->year = year;
+    choose_century(date, now_unix_s);
+    return zone(text, east);
+}
+
+// "Jun  3 11:30:12 2019", after "Mon "
+static bool asctime_date(struct text *text, struct rb_civil *date)
+{
+    int year;
+    if (!month_name(text, &date->month) || !skip(text, " "))
+        return false;
+    bool padded = skip(text, " ");
+    if (!number(text, padded ? 1 : 2, padded ? 1 : 2, &date->day) || !skip(text, " ") || !clock_time(text, date) ||
+        !skip(text, " ") || !number(text, 4, 4, &year))
+        return false;
+    date->year = year;
+    return true;
+}
+
+static bool is_valid(const struct rb_civil *date)
+{
+    return date->day >= 1 && date->day <= rb_civil_month_days(date->year, date->month) && date->hour <= 23 &&
+           date->minute <= 59 && date->second <= 60;
+}
+
+// The name of the day chooses the form; whether it is the right day is not looked at, as it changes nothing.
+static bool any_date(struct text *text, int64_t now_unix_s, struct rb_civil *date, int *east)
+{
+    int day;
+    *east = 0;
+    if (one_of(text, "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday,", &day))
+        return skip(text, " ") && rfc850_date(text, date, east, now_unix_s);
+    if (!one_of(text, "Mon Tue Wed Thu Fri Sat Sun", &day))
+        return false;
+    if (skip(text, ", "))
+        return imf_date(text, date, east);
+    return skip(text, " ") && asctime_date(text, date);
+}
+
+static int parse_date(struct text text, int64_t now_unix_s, uint64_t *ms)
+{
+    struct rb_civil date = {0};
+    int east;
+    int64_t ahead;
+    if (!any_date(&text, now_unix_s, &date, &east) || text.at != text.end || !is_valid(&date))
+        return -EINVAL;
+    int64_t when = rb_civil_to_unix(&date) - east;
+    if (when <= now_unix_s)
+        *ms = 0;
+    else if (__builtin_sub_overflow(when, now_unix_s, &ahead))
+        *ms = UINT64_MAX;
+    else
+        *ms = rb_arithmetic_mul((uint64_t) ahead, SECOND_MS);
+    return 0;
+}
+
+static int parse_seconds(struct text text, uint64_t *ms)
+{
+    uint64_t seconds = 0;
+    for (; text.at < text.end; text.at++) {
+        if (!is_digit(text.at[0]))
+            return -EINVAL;
+        seconds = rb_arithmetic_add(rb_arithmetic_mul(seconds, 10), (uint64_t) (text.at[0] - '0'));
+    }
+    *ms = rb_arithmetic_mul(seconds, SECOND_MS);
+    return 0;
+}
+
+int rb_retry_after_add(struct rb_retry_after *after, const char *value, size_t length, int64_t now_unix_s)
+{
+    uint64_t ms;
+    if (length == 0)
+        return -EINVAL;
+    struct text text = trimmed(value, length);
+    if (text.at == text.end)
+        return -EINVAL;
+    int result = is_digit(text.at[0]) ? parse_seconds(text, &ms) : parse_date(text, now_unix_s, &ms);
+    if (result != 0)
+        return result;
+    if (!after->present || ms > after->ms)
+        after->ms = ms;
+    after->present = true;
+    return 0;
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// What the engine needs to know of a policy: plain values, no pointers, copied by value into each call.
+#ifndef RB_ENGINE_RULES_H
+#define RB_ENGINE_RULES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// Why an attempt failed. RB_CAUSE_STATUS means that an HTTP response arrived; the status itself decides.
+// RB_CAUSE_OTHER is every failure that no `retry.on` word covers; it is never repeated.
+enum rb_cause {
+    RB_CAUSE_NONE,
+    RB_CAUSE_REFUSED,
+    RB_CAUSE_UNREACHABLE,
+    RB_CAUSE_RESET,
+    RB_CAUSE_TIMEOUT,
+    RB_CAUSE_DNS,
+    RB_CAUSE_STATUS,
+    RB_CAUSE_OTHER,
+    RB_CAUSE_COUNT
+};
+
+enum rb_backoff_kind { RB_BACKOFF_FIXED, RB_BACKOFF_LINEAR, RB_BACKOFF_EXPONENTIAL };
+
+enum rb_jitter_kind { RB_JITTER_NONE, RB_JITTER_FULL, RB_JITTER_EQUAL, RB_JITTER_DECORRELATED, RB_JITTER_ADDED };
+
+// retry.backoff, base, multiplier, cap, jitter. Times in milliseconds, multiplier in thousandths (2000 = 2).
+// jitter_ms is the upper bound of the added random wait, for RB_JITTER_ADDED only.
+struct rb_backoff {
+    enum rb_backoff_kind kind;
+    enum rb_jitter_kind jitter;
+    uint32_t multiplier_milli;
+    uint64_t base_ms;
+    uint64_t cap_ms;
+    uint64_t jitter_ms;
+};
+
+enum rb_after_over { RB_AFTER_FAIL, RB_AFTER_CAP, RB_AFTER_IGNORE };
+
+enum rb_breaker_scope { RB_SCOPE_HOST, RB_SCOPE_POLICY };
+
+// Largest breaker windows that a cell has room for.
+enum { RB_BREAKER_MAX_CALLS = 1024, RB_BREAKER_MAX_SECONDS = 60, RB_BREAKER_MAX_PROBES = 16 };
+
+// breaker.*: rates in hundredths of a percent (5000 = 50 %), times in milliseconds.
+struct rb_breaker_rules {
+    bool time_window;               // false: window counts calls; true: window is in seconds
+    uint32_t window;                // 1..RB_BREAKER_MAX_CALLS calls, or 1..RB_BREAKER_MAX_SECONDS seconds
+    uint32_t min_calls;             // attempts in the window before a rate is looked at
+    uint32_t failure_rate;          // at or over it the breaker opens
+    uint32_t slow_rate;             // likewise for slow calls; looked at only when slow_call_ms is set
+    uint64_t slow_call_ms;          // 0: no call is slow
+    uint64_t open_ms;               // first open time
+    uint32_t open_multiplier_milli; // growth of the open time with each failed half-open period (2000 = 2)
+    uint64_t open_max_ms;           // where the growth ends
+    uint32_t probes;                // half-open permits, 1..RB_BREAKER_MAX_PROBES
+    uint64_t probe_lease_ms;        // how long one permit may be held
+};
+
+// budget.*: ratio in hundredths of a percent of the original calls (2000 = 20 %), floor in retries per second times
+// 1000.
+struct rb_budget_rules {
+    uint32_t ratio;
+    uint32_t floor_milli;
+};
+
+enum { RB_STATUS_MAX = 599, RB_METHODS_SIZE = 256, RB_HEADERS_SIZE = 256 };
+
+// Which kinds of call a policy acts on (`intercept`).
+enum { RB_INTERCEPT_CURL = 1 << 0, RB_INTERCEPT_CONNECT = 1 << 1 };
+
+// The effective values of one policy section.
+struct rb_rules {
+    uint32_t intercept; // RB_INTERCEPT_* bits; 0 is `off`
+    uint32_t attempts;  // 1..100, the first one included
+    struct rb_backoff backoff;
+    uint32_t causes; // bit (1 << enum rb_cause) set: that cause is retried (STATUS: by the statuses below)
+    uint64_t statuses[(RB_STATUS_MAX + 64) / 64]; // bit set: that HTTP status is retried
+    char methods[RB_METHODS_SIZE];                // method names separated by one space, or "*" for all
+    char idempotency_headers[RB_HEADERS_SIZE];    // header names separated by one space, may be empty
+    bool after_honour;
+    uint64_t after_max_ms;
+    enum rb_after_over after_over;
+    uint64_t connect_ms; // timeout.connect, 0: unset
+    uint64_t attempt_ms; // timeout.attempt, 0: unset
+    uint64_t total_ms;   // timeout.total
+    bool total_set;      // the policy names timeout.total; otherwise the application's own limit wins where it has one
+    bool breaker_on;
+    enum rb_breaker_scope breaker_scope;
+    struct rb_breaker_rules breaker;
+    struct rb_budget_rules budget;
+};
+
+// True when `status` (0..599, others never) is in the rules' list of retried statuses.
+static inline bool rb_rules_status(const struct rb_rules *rules, unsigned status)
+{
+    return status <= RB_STATUS_MAX && (rules->statuses[status / 64] >> (status % 64) & 1);
+}
+
+#endif

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: MIT
+// Tests of a whole call: the order of its reasons, waits, deadlines, and what it costs budget and breaker.
+#include "engine_vectors.h"
+
+#include "engine/call.h"
+
+enum { NOW_MS = 1000000, UNAVAILABLE = 503 };
+
+// Three attempts, 100 ms doubling without jitter, 503 and every transport cause, a budget without limit.
+static struct rb_rules plain_rules(void)
+{
+    struct rb_rules rules = {
+        .attempts = 3,
+        .backoff = {.kind = RB_BACKOFF_EXPONENTIAL, .base_ms = 100, .multiplier_milli = 2000, .cap_ms = 10000},
+        .causes = (1u << RB_CAUSE_REFUSED) | (1u << RB_CAUSE_RESET) | (1u << RB_CAUSE_TIMEOUT),
+        .after_honour = true,
+        .after_max_ms = 60000,
+        .breaker = {.window = 20,
+                    .min_calls = 10,
+                    .failure_rate = 5000,
+                    .slow_rate = 10000,
+                    .open_ms = 30000,
+                    .open_multiplier_milli = 2000,
+                    .open_max_ms = 300000,
+                    .probes = 1,
+                    .probe_lease_ms = 10000},
+        .budget = {.ratio = 2000, .floor_milli = 3000},
+    };
+    rules.statuses[UNAVAILABLE / 64] |= UINT64_C(1) << UNAVAILABLE % 64;
+    return rules;
+}
+
+static const struct rb_outcome refused = {
+    .cause = RB_CAUSE_REFUSED, .sent = RB_SENT_NEVER, .health = RB_HEALTH_FAILURE};
+static const struct rb_outcome reset = {.cause = RB_CAUSE_RESET, .sent = RB_SENT_MAYBE, .health = RB_HEALTH_FAILURE};
+static const struct rb_outcome unavailable = {
+    .cause = RB_CAUSE_STATUS, .sent = RB_SENT_ANSWERED, .health = RB_HEALTH_FAILURE, .status = UNAVAILABLE};
+static const struct rb_outcome fine = {.cause = RB_CAUSE_NONE, .sent = RB_SENT_ANSWERED, .health = RB_HEALTH_SUCCESS};
+
+struct trial {
+    struct rb_rules rules;
+    struct rb_breaker breaker;
+    struct rb_budget budget;
+    struct rb_call call;
+    struct rb_retry_after after;
+};
+
+static void begin(struct trial *trial, uint64_t total_ms)
+{
+    rb_call_begin(&trial->call, &trial->rules, &trial->breaker, &trial->budget, total_ms, NOW_MS);
+    assert_true(rb_call_admit(&trial->call, NOW_MS, NULL));
+}
+
+static struct rb_decision judge(struct trial *trial, const struct rb_outcome *outcome, enum rb_reason blocked,
+                                bool method_allowed, uint64_t now_ms)
+{
+    return rb_call_judge(&trial->call, outcome, blocked, method_allowed, &trial->after, now_ms, 0);
+}
+
+static void assert_stops(struct rb_decision decision, const char *reason)
+{
+    assert_string_equal(rb_reason_name(decision.reason), reason);
+    assert_false(decision.retry);
+    assert_int_equal(decision.delay_ms, 0);
+}
+
+static void assert_waits(struct rb_decision decision, uint64_t delay_ms)
+{
+    assert_string_equal(rb_reason_name(decision.reason), "none");
+    assert_true(decision.retry);
+    assert_int_equal(decision.delay_ms, delay_ms);
+}
+
+// ---- one reason after the other ----
+
+// A result that gives every reason to stop. Taking the reasons away one by one, in their order, shows the next.
+static void test_order_of_reasons(void **state)
+{
+    (void) state;
+    struct trial trial = {.rules = plain_rules()};
+    struct rb_outcome outcome = reset;
+    trial.rules.attempts = 1;
+    trial.rules.causes = 0;
+    trial.rules.budget = (struct rb_budget_rules){0};
+    trial.after = (struct rb_retry_after){.present = true, .ms = 60001};
+    outcome.permanent = true;
+    begin(&trial, 100);
+    assert_true(trial.call.deadline_ms == NOW_MS + 100);
+
+    assert_stops(judge(&trial, &fine, RB_REASON_UPLOAD, false, NOW_MS), "done");
+    assert_stops(judge(&trial, &outcome, RB_REASON_UPLOAD, false, NOW_MS), "upload");
+    assert_stops(judge(&trial, &outcome, RB_REASON_NONE, false, NOW_MS), "permanent");
+    outcome.permanent = false;
+    assert_stops(judge(&trial, &outcome, RB_REASON_NONE, false, NOW_MS), "cause");
+    trial.rules.causes = 1u << RB_CAUSE_RESET;
+    assert_stops(judge(&trial, &outcome, RB_REASON_NONE, false, NOW_MS), "method");
+    assert_stops(judge(&trial, &outcome, RB_REASON_NONE, true, NOW_MS), "attempts");
+    trial.rules.attempts = 3;
+    assert_stops(judge(&trial, &outcome, RB_REASON_NONE, true, NOW_MS), "retry-after");
+    trial.after.ms = 100;
+    assert_stops(judge(&trial, &outcome, RB_REASON_NONE, true, NOW_MS), "time");
+    trial.after.ms = 99;
+    assert_stops(judge(&trial, &outcome, RB_REASON_NONE, true, NOW_MS), "budget");
+    trial.rules.budget.floor_milli = 1000;
+    trial.rules.breaker.window = 1;
+    trial.rules.breaker.min_calls = 1;
+    trial.call.permit.held = true; // one more result for the breaker, which trips on it
+    assert_stops(judge(&trial, &outcome, RB_REASON_NONE, true, NOW_MS), "breaker");
+    memset(&trial.breaker, 0, sizeof trial.breaker);
+    assert_waits(judge(&trial, &outcome, RB_REASON_NONE, true, NOW_MS), 99);
+}
+
+static void test_done(void **state)
+{
+    (void) state;
+    struct trial trial = {.rules = plain_rules()};
+    struct rb_outcome status = unavailable;
+    begin(&trial, 0);
+    assert_stops(judge(&trial, &fine, RB_REASON_NONE, true, NOW_MS), "done");
+    status.status = 404;
+    assert_stops(judge(&trial, &status, RB_REASON_DELIVERED, true, NOW_MS), "done");
+    status.status = 600;
+    assert_stops(judge(&trial, &status, RB_REASON_NONE, true, NOW_MS), "done");
+    assert_waits(judge(&trial, &unavailable, RB_REASON_NONE, true, NOW_MS), 100);
+}
+
+static void test_other_is_never_repeated(void **state)
+{
+    (void) state;
+    struct trial trial = {.rules = plain_rules()};
+    struct rb_outcome other = {.cause = RB_CAUSE_OTHER, .sent = RB_SENT_NEVER};
+    trial.rules.causes = UINT32_MAX;
+    begin(&trial, 0);
+    assert_stops(judge(&trial, &other, RB_REASON_NONE, true, NOW_MS), "cause");
+}
+
+// What never left is repeated whatever its method; what was answered or may have been needs the method's leave.
+static void test_methods(void **state)
+{
+    (void) state;
+    struct trial trial = {.rules = plain_rules()};
+    begin(&trial, 0);
+    assert_waits(judge(&trial, &refused, RB_REASON_NONE, false, NOW_MS), 100);
+    assert_stops(judge(&trial, &reset, RB_REASON_NONE, false, NOW_MS), "method");
+    assert_stops(judge(&trial, &unavailable, RB_REASON_NONE, false, NOW_MS), "method");
+    assert_waits(judge(&trial, &reset, RB_REASON_NONE, true, NOW_MS), 100);
+    assert_waits(judge(&trial, &unavailable, RB_REASON_NONE, true, NOW_MS), 100);
+}
+
+// ---- a whole call ----
+
+static void test_attempts_and_schedule(void **state)
+{
+    (void) state;
+    struct trial trial = {.rules = plain_rules()};
+    trial.rules.attempts = 4;
+    begin(&trial, 0);
+    uint64_t now_ms = NOW_MS;
+    for (uint64_t delay_ms = 100; delay_ms <= 400; delay_ms *= 2) {
+        assert_true(rb_call_may_retry(&trial.call, now_ms));
+        assert_waits(judge(&trial, &refused, RB_REASON_NONE, false, now_ms), delay_ms);
+        now_ms += delay_ms;
+        assert_true(rb_call_admit(&trial.call, now_ms, NULL));
+    }
+    assert_int_equal(trial.call.attempt, 4);
+    assert_false(rb_call_may_retry(&trial.call, now_ms));
+    assert_stops(judge(&trial, &refused, RB_REASON_NONE, false, now_ms), "attempts");
+}
+
+static void test_once_means_one_retry(void **state)
+{
+    (void) state;
+    struct trial trial = {.rules = plain_rules()};
+    struct rb_outcome once = reset;
+    once.once = true;
+    trial.rules.attempts = 10;
+    begin(&trial, 0);
+    assert_waits(judge(&trial, &once, RB_REASON_NONE, true, NOW_MS), 100);
+    assert_true(rb_call_admit(&trial.call, NOW_MS + 100, NULL));
+    assert_stops(judge(&trial, &once, RB_REASON_NONE, true, NOW_MS + 100), "attempts");
+    trial.rules.attempts = 1;
+    begin(&trial, 0);
+    assert_stops(judge(&trial, &once, RB_REASON_NONE, true, NOW_MS), "attempts");
+}
+
+// Decorrelated jitter draws from the delay before.
+static void test_previous_delay_is_remembered(void **state)
+{
+    (void) state;
+    struct trial trial = {.rules = plain_rules()};
+    trial.rules.backoff.jitter = RB_JITTER_DECORRELATED;
+    begin(&trial, 0);
+    assert_waits(rb_call_judge(&trial.call, &refused, RB_REASON_NONE, false, NULL, NOW_MS, UINT32_MAX), 300);
+    assert_true(rb_call_admit(&trial.call, NOW_MS, NULL));
+    assert_waits(rb_call_judge(&trial.call, &refused, RB_REASON_NONE, false, NULL, NOW_MS, UINT32_MAX), 900);
+}
+
+// A wait that ends at the deadline does not fit, one that ends before it does.
+static void test_total_time(void **state)
+{
+    (void) state;
+    struct trial trial = {.rules = plain_rules()};
+    begin(&trial, 5000);
+    assert_waits(judge(&trial, &refused, RB_REASON_NONE, false, NOW_MS + 4899), 100);
+    assert_stops(judge(&trial, &refused, RB_REASON_NONE, false, NOW_MS + 4900), "time");
+    assert_stops(judge(&trial, &refused, RB_REASON_NONE, false, UINT64_MAX), "time");
+    assert_true(rb_call_may_retry(&trial.call, NOW_MS + 4999));
+    assert_false(rb_call_may_retry(&trial.call, NOW_MS + 5000));
+    begin(&trial, UINT64_MAX);
+    assert_waits(judge(&trial, &refused, RB_REASON_NONE, false, NOW_MS), 100);
+    begin(&trial, 0);
+    assert_true(rb_call_may_retry(&trial.call, NOW_MS * UINT64_C(1000000)));
+    assert_waits(judge(&trial, &refused, RB_REASON_NONE, false, NOW_MS * UINT64_C(1000000)), 100);
+}
+
+static struct rb_decision after_of(struct trial *trial, uint64_t ms, enum rb_after_over over)
+{
+    trial->after = (struct rb_retry_after){.present = true, .ms = ms};
+    trial->rules.after_over = over;
+    begin(trial, 0);
+    return judge(trial, &unavailable, RB_REASON_NONE, true, NOW_MS);
+}
+
+static void test_retry_after(void **state)
+{
+    (void) state;
+    struct trial trial = {.rules = plain_rules()};
+    assert_waits(after_of(&trial, 0, RB_AFTER_FAIL), 0);
+    assert_waits(after_of(&trial, 60000, RB_AFTER_FAIL), 60000);
+    assert_stops(after_of(&trial, 60001, RB_AFTER_FAIL), "retry-after");
+    assert_waits(after_of(&trial, UINT64_MAX, RB_AFTER_CAP), 60000);
+    assert_waits(after_of(&trial, 60001, RB_AFTER_IGNORE), 100);
+    trial.rules.backoff.jitter = RB_JITTER_FULL; // draw 0 would make a jittered delay 0
+    assert_waits(after_of(&trial, 7000, RB_AFTER_FAIL), 7000);
+    trial.rules.backoff.jitter = RB_JITTER_NONE;
+    trial.rules.after_honour = false;
+    assert_waits(after_of(&trial, 7000, RB_AFTER_FAIL), 100);
+    assert_waits(after_of(&trial, 70000, RB_AFTER_FAIL), 100);
+}
+
+// ---- budget ----
+
+// Only a retry that everything before would allow is charged.
+static void test_budget_is_charged_last(void **state)
+{
+    (void) state;
+    struct trial trial = {.rules = plain_rules()};
+    trial.rules.budget = (struct rb_budget_rules){.floor_milli = 100}; // one retry saved up
+    begin(&trial, 1000);
+    judge(&trial, &fine, RB_REASON_NONE, true, NOW_MS);
+    judge(&trial, &reset, RB_REASON_UPLOAD, true, NOW_MS);
+    judge(&trial, &reset, RB_REASON_NONE, false, NOW_MS);
+    judge(&trial, &reset, RB_REASON_NONE, true, NOW_MS + 999);
+    assert_waits(judge(&trial, &reset, RB_REASON_NONE, true, NOW_MS), 100);
+    assert_stops(judge(&trial, &reset, RB_REASON_NONE, true, NOW_MS), "budget");
+}
+
+// Nine calls earn nine tenths of a retry, the tenth makes it whole; it wants five and gets one.
+static void test_budget_is_charged_per_call(void **state)
+{
+    (void) state;
+    struct trial trial = {.rules = plain_rules()};
+    trial.rules.attempts = 6;
+    trial.rules.budget = (struct rb_budget_rules){.ratio = 1000};
+    for (unsigned i = 0; i < 9; i++) {
+        begin(&trial, 0);
+        assert_stops(judge(&trial, &fine, RB_REASON_NONE, true, NOW_MS), "done");
+    }
+    begin(&trial, 0);
+    assert_waits(judge(&trial, &refused, RB_REASON_NONE, true, NOW_MS), 100);
+    assert_true(rb_call_admit(&trial.call, NOW_MS + 100, NULL));
+    assert_stops(judge(&trial, &refused, RB_REASON_NONE, true, NOW_MS + 100), "budget");
+}
+
+static void test_budget_of_zero_means_never(void **state)
+{
+    (void) state;
+    struct trial trial = {.rules = plain_rules()};
+    trial.rules.budget = (struct rb_budget_rules){0};
+    for (unsigned i = 0; i < 5; i++) {
+        begin(&trial, 0);
+        assert_stops(judge(&trial, &refused, RB_REASON_NONE, true, NOW_MS + 60000 * i), "budget");
+    }
+    rb_call_begin(&trial.call, &trial.rules, NULL, NULL, 0, NOW_MS); // no budget at all is no limit
+    assert_true(rb_call_admit(&trial.call, NOW_MS, NULL));
+    assert_waits(judge(&trial, &refused, RB_REASON_NONE, true, NOW_MS), 100);
+}
+
+// ---- breaker ----
+
+// Every attempt counts, also where nothing is repeated; the one that trips the breaker ends the retries at once.
+static void test_breaker_hears_every_attempt(void **state)
+{
+    (void) state;
+    struct trial trial = {.rules = plain_rules()};
+    uint64_t until_ms, wait_ms;
+    trial.rules.breaker.min_calls = 3;
+    begin(&trial, 0);
+    assert_stops(judge(&trial, &reset, RB_REASON_NONE, false, NOW_MS), "method");
+    begin(&trial, 0);
+    assert_waits(judge(&trial, &refused, RB_REASON_NONE, true, NOW_MS), 100);
+    assert_true(rb_call_admit(&trial.call, NOW_MS + 100, NULL));
+    assert_stops(judge(&trial, &refused, RB_REASON_NONE, true, NOW_MS + 200), "breaker");
+    assert_int_equal(rb_breaker_peek(&trial.breaker, &until_ms), RB_BREAKER_OPEN);
+    assert_int_equal(until_ms, NOW_MS + 30200);
+    rb_call_begin(&trial.call, &trial.rules, &trial.breaker, &trial.budget, 0, NOW_MS);
+    assert_false(rb_call_admit(&trial.call, NOW_MS + 10200, &wait_ms));
+    assert_int_equal(wait_ms, 20000);
+    assert_int_equal(trial.call.attempt, 0);
+}
+
+// An open time that is over when the wait ends does not stop the retry; it becomes the probe.
+static void test_breaker_that_ends_in_time(void **state)
+{
+    (void) state;
+    struct trial trial = {.rules = plain_rules()};
+    trial.rules.breaker.min_calls = 1;
+    trial.rules.breaker.open_ms = 100;
+    begin(&trial, 0);
+    assert_waits(judge(&trial, &refused, RB_REASON_NONE, true, NOW_MS), 100);
+    assert_true(rb_call_admit(&trial.call, NOW_MS + 100, NULL));
+    assert_true(trial.call.permit.half_open);
+    assert_stops(judge(&trial, &fine, RB_REASON_NONE, true, NOW_MS + 100), "done");
+    assert_int_equal(rb_breaker_peek(&trial.breaker, NULL), RB_BREAKER_CLOSED);
+}
+
+static void test_slow_attempts(void **state)
+{
+    (void) state;
+    struct trial trial = {.rules = plain_rules()};
+    trial.rules.breaker.min_calls = 1;
+    trial.rules.breaker.slow_call_ms = 500;
+    begin(&trial, 0);
+    judge(&trial, &fine, RB_REASON_NONE, true, NOW_MS + 500);
+    assert_int_equal(rb_breaker_peek(&trial.breaker, NULL), RB_BREAKER_CLOSED);
+    memset(&trial.breaker, 0, sizeof trial.breaker);
+    begin(&trial, 0);
+    judge(&trial, &fine, RB_REASON_NONE, true, NOW_MS + 501);
+    assert_int_equal(rb_breaker_peek(&trial.breaker, NULL), RB_BREAKER_OPEN);
+}
+
+// The jitter of the delay and that of the open time come from one draw, but do not go together.
+static void test_two_draws_from_one(void **state)
+{
+    (void) state;
+    uint64_t random = 777, until_ms;
+    unsigned same = 0;
+    for (unsigned i = 0; i < 1000; i++) {
+        struct trial trial = {.rules = plain_rules()};
+        uint32_t draw = vector_random(&random);
+        trial.rules.breaker.min_calls = 1;
+        begin(&trial, 0);
+        rb_call_judge(&trial.call, &refused, RB_REASON_NONE, true, NULL, NOW_MS, draw);
+        assert_int_equal(rb_breaker_peek(&trial.breaker, &until_ms), RB_BREAKER_OPEN);
+        assert_in_range(until_ms, NOW_MS + 30000, NOW_MS + 33000);
+        same += (draw > UINT32_MAX / 2) == (until_ms > NOW_MS + 31500);
+    }
+    assert_in_range(same, 400, 600);
+}
+
+// ---- names and lists ----
+
+static void test_reason_names(void **state)
+{
+    (void) state;
+    static const char *const names[] = {"none",     "done",      "attempts",       "cause",       "permanent",
+                                        "method",   "time",      "retry-after",    "budget",      "breaker",
+                                        "upload",   "delivered", "next-candidate", "interrupted", "multi",
+                                        "overflow", "resource",  "unknown-options"};
+    assert_int_equal(sizeof names / sizeof names[0], RB_REASON_COUNT);
+    for (int reason = 0; reason < RB_REASON_COUNT; reason++)
+        assert_string_equal(rb_reason_name((enum rb_reason) reason), names[reason]);
+    assert_string_equal(rb_reason_name(RB_REASON_COUNT), "unknown");
+}
+
+static bool holds(const char *list, const char *name, bool fold)
+{
+    return rb_list_holds(list, name, strlen(name), fold);
+}
+
+static void test_lists(void **state)
+{
+    (void) state;
+    assert_true(holds("GET HEAD PUT", "GET", false));
+    assert_true(holds("GET HEAD PUT", "HEAD", false));
+    assert_true(holds("GET HEAD PUT", "PUT", false));
+    assert_false(holds("GET HEAD PUT", "get", false));
+    assert_false(holds("GET HEAD PUT", "GE", false));
+    assert_false(holds("GET HEAD PUT", "GETS", false));
+    assert_false(holds("GET HEAD PUT", "GET HEAD", false));
+    assert_false(holds("GET HEAD PUT", "", false));
+    assert_false(holds("GET  HEAD", "", false));
+    assert_false(holds("", "GET", false));
+    assert_false(holds("", "", false));
+    assert_true(holds("*", "ANYTHING", false));
+    assert_false(holds("* GET", "PUT", false));
+    assert_true(holds("Idempotency-Key X-Key", "idempotency-KEY", true));
+    assert_true(holds("Idempotency-Key X-Key", "x-key", true));
+    assert_false(holds("X-Key", "X\rKey", true));
+    assert_false(holds("A@B", "A`B", true)); // differ in the case bit, but are no letters
+    assert_true(rb_list_holds("GET HEAD", "HEADER", 4, false));
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_order_of_reasons),
+        cmocka_unit_test(test_done),
+        cmocka_unit_test(test_other_is_never_repeated),
+        cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_attempts_and_schedule),
+        cmocka_unit_test(test_once_means_one_retry),
+        cmocka_unit_test(test_previous_delay_is_remembered),
+        cmocka_unit_test(test_total_time),
+        cmocka_unit_test(test_retry_after),
+        cmocka_unit_test(test_budget_is_charged_last),
+        cmocka_unit_test(test_budget_is_charged_per_call),
+        cmocka_unit_test(test_budget_of_zero_means_never),
+        cmocka_unit_test(test_breaker_hears_every_attempt),
+        cmocka_unit_test(test_breaker_that_ends_in_time),
+        cmocka_unit_test(test_slow_attempts),
+        cmocka_unit_test(test_two_draws_from_one),
+        cmocka_unit_test(test_reason_names),
+        cmocka_unit_test(test_lists),
+    };
+    return cmocka_run_group_tests_name("engine call", tests, NULL, NULL);
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+// Tests of the classification: every CURLcode, every errno of connect and every result of getaddrinfo.
+#include "engine_vectors.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include "engine/classify.h"
+
+static const char *const sent_words[] = {"never", "maybe", "answered", NULL};
+static const char *const health_words[] = {"ignored", "success", "failure", "throttled", NULL};
+
+static int signed_number(const char *text)
+{
+    char *end;
+    long value = strtol(text, &end, 10);
+    if (end == text || *end != '\0')
+        fail_msg("\"%s\" is not a number", text);
+    return (int) value;
+}
+
+// Compares as text, so that a failure prints both outcomes in full.
+static void check(const struct rb_outcome *got, const char *const *want)
+{
+    char actual[128], expected[128];
+    vector_word(want[1], sent_words);
+    vector_word(want[2], health_words);
+    snprintf(actual, sizeof actual, "%s %s %s permanent=%d once=%d", rb_cause_name(got->cause), sent_words[got->sent],
+             health_words[got->health], got->permanent, got->once);
+    snprintf(expected, sizeof expected, "%s %s %s permanent=%s once=%s", want[0], want[1], want[2], want[3], want[4]);
+    assert_string_equal(actual, expected);
+}
+
+static void test_curl_row(void **state)
+{
+    const struct vector_row *row = *state;
+    struct rb_curl_result result = {
+        .code = signed_number(row->field[1]),
+        .http = strcmp(row->field[2], "http") == 0,
+        .request_size = signed_number(row->field[3]),
+        .answered = vector_number(row->field[4]) != 0,
+        .status = (unsigned) vector_number(row->field[5]),
+        .os_errno = signed_number(row->field[6]),
+    };
+    struct rb_outcome outcome = rb_classify_curl(&result);
+    check(&outcome, &row->field[7]);
+    bool by_status = result.http && (result.code == 0 || (result.code == 22 && result.status >= 400));
+    assert_int_equal(outcome.status, by_status ? result.status : 0);
+}
+
+static void test_errno_row(void **state)
+{
+    const struct vector_row *row = *state;
+    struct rb_outcome outcome = rb_classify_errno(signed_number(row->field[1]), strcmp(row->field[2], "unix") == 0);
+    check(&outcome, &row->field[3]);
+    assert_int_equal(outcome.status, 0);
+}
+
+static void test_eai_row(void **state)
+{
+    const struct vector_row *row = *state;
+    struct rb_outcome outcome = rb_classify_eai(signed_number(row->field[1]), signed_number(row->field[2]));
+    check(&outcome, &row->field[3]);
+    assert_int_equal(outcome.status, 0);
+}
+
+// The caller relies on these for every combination of inputs, likely or not.
+static void check_curl_laws(const struct rb_curl_result *result)
+{
+    struct rb_outcome outcome = rb_classify_curl(result);
+    if (outcome.sent == RB_SENT_NEVER)
+        assert_true(!result->answered && (!result->http || result->request_size == 0));
+    if (result->answered)
+        assert_int_equal(outcome.sent, RB_SENT_ANSWERED);
+    if (outcome.cause == RB_CAUSE_STATUS)
+        assert_true(result->http && outcome.status >= 400 && outcome.sent == RB_SENT_ANSWERED);
+    if (outcome.cause == RB_CAUSE_OTHER)
+        assert_true(outcome.permanent);
+    if (outcome.cause == RB_CAUSE_NONE)
+        assert_int_equal(result->code, 0);
+    if (result->code != 0)
+        assert_int_not_equal(outcome.health == RB_HEALTH_SUCCESS && result->code != 22, 1);
+}
+
+static void test_curl_laws(void **state)
+{
+    (void) state;
+    static const int errnos[] = {0,           ECONNREFUSED, ETIMEDOUT, ECONNRESET, EPIPE,
+                                 EINPROGRESS, EISCONN,      EINTR,     ENOENT,     INT_MAX};
+    static const unsigned statuses[] = {0, 100, 200, 302, 404, 429, 503, 599, 600, UINT_MAX};
+    static const int64_t sizes[] = {INT64_MIN, -1, 0, 1, INT64_MAX};
+    for (int code = -2; code < 130; code++)
+        for (size_t e = 0; e < sizeof errnos / sizeof errnos[0]; e++)
+            for (size_t s = 0; s < sizeof statuses / sizeof statuses[0]; s++)
+                for (size_t z = 0; z < sizeof sizes / sizeof sizes[0]; z++)
+                    for (unsigned bits = 0; bits < 4; bits++)
+                        check_curl_laws(&(struct rb_curl_result){code, sizes[z], statuses[s], (bits & 1) != 0,
+                                                                 errnos[e], (bits & 2) != 0});
+}
+
+// No result of connect sends a request, and what may be repeated has a word in retry.on.
+static void test_errno_laws(void **state)
+{
+    (void) state;
+    for (int err = -2; err < 200; err++) {
+        for (unsigned local = 0; local < 2; local++) {
+            struct rb_outcome outcome = rb_classify_errno(err, local != 0);
+            assert_int_not_equal(outcome.sent, RB_SENT_ANSWERED);
+            assert_int_equal(outcome.permanent, outcome.cause == RB_CAUSE_OTHER);
+            assert_false(outcome.once);
+        }
+    }
+}
+
+static void test_cause_names(void **state)
+{
+    (void) state;
+    static const char *const names[] = {"none", "refused", "unreachable", "reset", "timeout", "dns", "status", "other"};
+    for (int cause = 0; cause < RB_CAUSE_COUNT; cause++)
+        assert_string_equal(rb_cause_name((enum rb_cause) cause), names[cause]);
+    assert_string_equal(rb_cause_name((enum rb_cause) RB_CAUSE_COUNT), "other");
+}
+
+int main(void)
+{
+    static const struct vector_table tables[] = {
+        {"curlcode.tsv", test_curl_row}, {"errno.tsv", test_errno_row}, {"eai.tsv", test_eai_row}, {NULL, NULL}};
+    static const struct CMUnitTest others[] = {
+        cmocka_unit_test(test_curl_laws),
+        cmocka_unit_test(test_errno_laws),
+        cmocka_unit_test(test_cause_names),
+    };
+    return vector_run("engine classify", tables, others, sizeof others / sizeof others[0]);
+}
