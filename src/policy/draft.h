@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// A policy file as it was read, before inheritance: sections, values and patterns with their places.
+#ifndef RB_POLICY_DRAFT_H
+#define RB_POLICY_DRAFT_H
+
+#include "policy/key.h"
+#include "policy/pattern.h"
+#include "policy/policy.h"
+#include "policy/report.h"
+
+// Room for the keys of the table, for arrays by key; checked when a draft begins.
+enum { RB_DRAFT_KEYS_MAX = 48 };
+
+// key = value in a section.
+struct rb_draft_value {
+    struct rb_draft_value *next;
+    unsigned key; // index in the key table
+    struct rb_line line;
+    struct rb_slice value;
+};
+
+enum rb_draft_kind {
+    RB_DRAFT_POLICY,
+    RB_DRAFT_DEFAULT,
+    RB_DRAFT_PROCESS, // [rebound]
+    RB_DRAFT_LOST     // its header was refused: keys are looked at for errors only
+};
+
+struct rb_draft_section {
+    struct rb_draft_section *next;
+    enum rb_draft_kind kind;
+    struct rb_slice name;
+    struct rb_line line;
+    bool hosts;                                       // a hosts line was seen
+    struct rb_draft_value *by_key[RB_DRAFT_KEYS_MAX]; // the first value of each key
+    struct rb_draft_value *values;
+    const struct rb_section *made; // what it became
+};
+
+// One item of a hosts line.
+struct rb_draft_host {
+    struct rb_draft_host *next;
+    struct rb_pattern pattern;
+    struct rb_slice text;
+    struct rb_line line;
+    unsigned column;
+    const struct rb_draft_section *section;
+};
+
+// The keys of [rebound]; value NULL: not set.
+enum { RB_PROCESS_LOG, RB_PROCESS_PROGRAMS, RB_PROCESS_SKIP, RB_PROCESS_KEYS };
+
+struct rb_draft {
+    struct rb_arena *arena;   // for what the policy keeps
+    struct rb_arena *scratch; // for the draft
+    struct rb_report *report;
+    const struct rb_key *keys;
+    unsigned key_count;
+    struct rb_draft_section *sections, **last_section, *current;
+    uint32_t section_count; // all but [rebound] and lost ones
+    struct rb_draft_host *hosts, **last_host;
+    uint32_t host_count;
+    const char *process[RB_PROCESS_KEYS]; // in arena; lists have one space between their items
+    unsigned process_lines[RB_PROCESS_KEYS];
+};
+
+// Reads text into a draft; errors of form, unknown names and duplicates go to the report.
+void rb_draft_read(struct rb_draft *draft, struct rb_arena *arena, struct rb_arena *scratch, struct rb_report *report,
+                   const char *text, size_t length);
+
+// Builds a section's effective values. `base` is what it inherits (NULL: built-in defaults). Errors in values go to
+// the report. key_lines and key_inherited have key_count elements and become part of `made`.
+void rb_draft_resolve(const struct rb_draft *draft, const struct rb_draft_section *section,
+                      const struct rb_section *base, struct rb_section *made, uint32_t *key_lines,
+                      uint8_t *key_inherited);
+
+// Reports values of the section that contradict each other.
+void rb_draft_check(const struct rb_draft *draft, const struct rb_draft_section *section, const struct rb_rules *rules);
+
+// Reports section names and patterns that occur twice.
+void rb_draft_check_twins(const struct rb_draft *draft);
+
+#endif

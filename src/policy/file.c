@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+// Policy files: what tells one state of a file from another, and reading one.
+#define _GNU_SOURCE 1 // AT_EMPTY_PATH
+#include "policy/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+const char rb_file_builtin[] = "builtin:default";
+
+// The largest policy, in bytes.
+enum { FILE_SIZE_MAX = 64 * 1024 * 1024 };
+
+// The system call's struct is libc's on every 64-bit machine; 32-bit ones have another call with the struct for it.
+#ifdef SYS_newfstatat
+enum { CALL_STAT = SYS_newfstatat };
+typedef struct stat stat_t;
+#else
+enum { CALL_STAT = SYS_fstatat64 };
+typedef struct stat64 stat_t;
+#endif
+
+static int64_t nanoseconds(struct timespec time)
+{
+    return (int64_t) time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static int look(int directory, const char *path, int flags, stat_t *out)
+{
+    return syscall(CALL_STAT, directory, path, out, flags) == 0 ? 0 : -errno;
+}
+
+static void identify(const stat_t *status, struct rb_file_identity *out)
+{
+    *out = (struct rb_file_identity){
+        .device = status->st_dev,
+        .inode = status->st_ino,
+        .size = (uint64_t) status->st_size,
+        .modified = nanoseconds(status->st_mtim),
+        .changed = nanoseconds(status->st_ctim),
+    };
+}
+
+int rb_file_identify(const char *path, struct rb_file_identity *out)
+{
+    stat_t status;
+    int result = look(AT_FDCWD, path, 0, &status);
+    if (result == 0) {
+        identify(&status, out);
+    }
+    return result;
+}
+
+bool rb_file_same(const struct rb_file_identity *a, const struct rb_file_identity *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size && a->modified == b->modified &&
+           a->changed == b->changed;
+}
+
+static int check_kind(const stat_t *status)
+{
+    if (S_ISDIR(status->st_mode)) {
+        return -EISDIR;
+    }
+    if (!S_ISREG(status->st_mode)) {
+        return -EINVAL;
+    }
+    return status->st_size > FILE_SIZE_MAX ? -EFBIG : 0;
+}
+
+static int read_all(int fd, char *buffer, size_t size, size_t *length)
+{
+    *length = 0;
+    while (*length < size) {
+        long got = syscall(SYS_read, fd, buffer + *length, size - *length);
+        if (got < 0 && errno != EINTR) {
+            return -errno;
+        }
+        if (got == 0) {
+            break;
+        }
+        *length += got > 0 ? (size_t) got : 0;
+    }
+    return 0;
+}
+
+// One byte more than the size is asked for, so that a file that grew is noticed; then the file is looked at again.
+static int read_open(int fd, struct rb_arena *scratch, struct rb_slice *content, struct rb_file_identity *identity)
+{
+    stat_t status;
+    struct rb_file_identity after;
+    int result = look(fd, "", AT_EMPTY_PATH, &status);
+    result = result ? result : check_kind(&status);
+    if (result != 0) {
+        return result;
+    }
+    identify(&status, identity);
+    char *buffer = rb_arena_take(scratch, identity->size + 1);
+    if (!buffer) {
+        return -ENOMEM;
+    }
+    *content = (struct rb_slice){buffer, 0};
+    result = read_all(fd, buffer, identity->size + 1, &content->length);
+    result = result ? result : look(fd, "", AT_EMPTY_PATH, &status);
+    identify(&status, &after); // as before when the second look failed
+    bool settled = content->length == identity->size && rb_file_same(identity, &after);
+    return result == 0 && !settled ? -EAGAIN : result;
+}
+
+int rb_file_read(const char *path, struct rb_arena *scratch, struct rb_slice *content,
+                 struct rb_file_identity *identity)
+{
+    // O_NONBLOCK: a FIFO must not stop the program; it is refused as soon as its kind is known.
+    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) {
+        return -errno;
+    }
+    struct rb_file_identity ignored;
+    int result = read_open((int) fd, scratch, content, identity ? identity : &ignored);
+    syscall(SYS_close, (int) fd);
+    return result;
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// Policy files: what tells one state of a file from another, and reading one.
+//
+// By system call where libc's function is either new (stat and fstat are symbols of glibc 2.33) or a cancellation point
+// (open, read, close): a thread that is cancelled in the middle of a reload would leave it undone for ever.
+#ifndef RB_POLICY_FILE_H
+#define RB_POLICY_FILE_H
+
+#include "policy/arena.h"
+#include "policy/text.h"
+
+// The path that stands for the policy that is part of the program.
+extern const char rb_file_builtin[];
+
+// What changes when a file is replaced or written. Times in nanoseconds.
+struct rb_file_identity {
+    uint64_t device, inode, size;
+    int64_t modified, changed;
+};
+
+// Returns 0 or a negative errno.
+int rb_file_identify(const char *path, struct rb_file_identity *out);
+
+// True when both describe the same state of the same file.
+bool rb_file_same(const struct rb_file_identity *a, const struct rb_file_identity *b);
+
+// Reads a whole regular file. content lives in scratch; identity (may be NULL) is that of what was read. Returns 0 or a
+// negative errno: -EISDIR, -EFBIG, -EAGAIN when the file changed meanwhile, -EINVAL when it is no regular file.
+int rb_file_read(const char *path, struct rb_arena *scratch, struct rb_slice *content,
+                 struct rb_file_identity *identity);
+
+#endif

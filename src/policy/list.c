@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+// The values that are lists: retry.on, retry.methods, retry.idempotency_headers, intercept.
+#include "policy/value.h"
+
+// Methods that IANA's HTTP Method Registry calls safe: RFC 9110, section 9.2.1 (GET, HEAD, OPTIONS, TRACE); RFC 4918,
+// section 9.1 (PROPFIND); RFC 3253, section 3.6 (REPORT); RFC 5323, section 2 (SEARCH).
+#define METHODS_SAFE "GET HEAD OPTIONS TRACE PROPFIND REPORT SEARCH"
+
+// Idempotent besides: RFC 9110, section 9.2.2 (PUT, DELETE); RFC 4918, sections 9.2 (PROPPATCH), 9.3 (MKCOL),
+// 9.8 (COPY), 9.9 (MOVE) and 9.11 (UNLOCK). LOCK and POST are neither.
+#define METHODS_IDEMPOTENT METHODS_SAFE " PUT DELETE PROPPATCH MKCOL COPY MOVE UNLOCK"
+
+static const struct method_set {
+    const char *word;
+    const char *methods;
+} method_sets[] = {{"safe", METHODS_SAFE}, {"idempotent", METHODS_IDEMPOTENT}, {"all", "*"}};
+
+enum { METHOD_SETS = sizeof(method_sets) / sizeof(method_sets[0]) };
+
+static const struct cause_word {
+    const char *word;
+    enum rb_cause cause;
+} causes[] = {{"refused", RB_CAUSE_REFUSED},
+              {"unreachable", RB_CAUSE_UNREACHABLE},
+              {"reset", RB_CAUSE_RESET},
+              {"timeout", RB_CAUSE_TIMEOUT},
+              {"dns", RB_CAUSE_DNS}};
+
+enum { CAUSE_WORDS = sizeof(causes) / sizeof(causes[0]) };
+
+static const struct intercept_word {
+    const char *word;
+    uint32_t bit;
+} intercepts[] = {{"curl", RB_INTERCEPT_CURL}, {"connect", RB_INTERCEPT_CONNECT}};
+
+enum { INTERCEPT_WORDS = sizeof(intercepts) / sizeof(intercepts[0]) };
+
+enum { STATUS_MIN = 100, STATUS_CLASS_SIZE = 100 };
+
+const char *const rb_list_cause_words[] = {"refused", "unreachable", "reset", "timeout", "dns", "none", NULL};
+const char *const rb_list_intercept_words[] = {"curl", "connect", "off", NULL};
+const char *const rb_list_method_words[] = {"safe",  "idempotent", "all",    "GET",   "HEAD",     "OPTIONS",   "TRACE",
+                                            "POST",  "PUT",        "DELETE", "PATCH", "PROPFIND", "REPORT",    "SEARCH",
+                                            "MKCOL", "UNLOCK",     "LOCK",   "COPY",  "MOVE",     "PROPPATCH", NULL};
+
+static const char *fail(unsigned *offset, const char *value, const char *at, const char *message)
+{
+    *offset = (unsigned) (at - value);
+    return message;
+}
+
+static void separate(struct rb_writer *writer)
+{
+    rb_write_text(writer, writer->length > 0 ? ", " : "");
+}
+
+static void set_statuses(struct rb_rules *rules, unsigned first, unsigned count)
+{
+    for (unsigned status = first; status < first + count; status++) {
+        rules->statuses[status / 64] |= UINT64_C(1) << (status % 64);
+    }
+    rules->causes |= 1U << RB_CAUSE_STATUS;
+}
+
+// "503" or "5xx".
+static bool read_status(struct rb_rules *rules, struct rb_slice item)
+{
+    if (item.length != 3 || item.at[0] < '1' || item.at[0] > '5') {
+        return false;
+    }
+    unsigned class = (unsigned) (item.at[0] - '0') * STATUS_CLASS_SIZE;
+    if (rb_text_lower(item.at[1]) == 'x' && rb_text_lower(item.at[2]) == 'x') {
+        set_statuses(rules, class, STATUS_CLASS_SIZE);
+        return true;
+    }
+    if (!rb_text_digit(item.at[1]) || !rb_text_digit(item.at[2])) {
+        return false;
+    }
+    set_statuses(rules, class + (unsigned) (item.at[1] - '0') * 10 + (unsigned) (item.at[2] - '0'), 1);
+    return true;
+}
+
+static const char *read_cause(struct rb_rules *rules, struct rb_slice item)
+{
+    for (unsigned i = 0; i < CAUSE_WORDS; i++) {
+        if (rb_slice_is(item, causes[i].word)) {
+            rules->causes |= 1U << causes[i].cause;
+            return NULL;
+        }
+    }
+    if (rb_slice_is(item, "none")) {
+        return "'none' stands alone";
+    }
+    if (item.length == 0) {
+        return "an empty item in the list";
+    }
+    if (rb_text_digit(item.at[0])) {
+        return read_status(rules, item) ? NULL : "an HTTP status is 100 to 599, or a class such as 5xx";
+    }
+    return "not a known word";
+}
+
+const char *rb_list_read_causes(struct rb_rules *rules, const char *value, unsigned *offset)
+{
+    struct rb_rules fresh = {0};
+    struct rb_slice rest = rb_slice_of(value), item;
+    while (strcmp(value, "none") != 0 && rb_slice_next(&rest, &item)) {
+        const char *wrong = read_cause(&fresh, item);
+        if (wrong) {
+            return fail(offset, value, item.at, wrong);
+        }
+    }
+    rules->causes = fresh.causes;
+    memcpy(rules->statuses, fresh.statuses, sizeof(rules->statuses));
+    return NULL;
+}
+
+static bool whole_class(const struct rb_rules *rules, unsigned first)
+{
+    for (unsigned status = first; status < first + STATUS_CLASS_SIZE; status++) {
+        if (!rb_rules_status(rules, status)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void write_statuses(const struct rb_rules *rules, struct rb_writer *writer)
+{
+    for (unsigned status = STATUS_MIN; status <= RB_STATUS_MAX; status++) {
+        if (status % STATUS_CLASS_SIZE == 0 && whole_class(rules, status)) {
+            separate(writer);
+            rb_write_number(writer, status / STATUS_CLASS_SIZE);
+            rb_write_text(writer, "xx");
+            status += STATUS_CLASS_SIZE - 1;
+        } else if (rb_rules_status(rules, status)) {
+            separate(writer);
+            rb_write_number(writer, status);
+        }
+    }
+}
+
+unsigned long rb_list_write_causes(const struct rb_rules *rules, char *out, unsigned long size)
+{
+    struct rb_writer writer = rb_writer_on(out, size);
+    for (unsigned i = 0; i < CAUSE_WORDS; i++) {
+        if (rules->causes >> causes[i].cause & 1) {
+            separate(&writer);
+            rb_write_text(&writer, causes[i].word);
+        }
+    }
+    write_statuses(rules, &writer);
+    rb_write_text(&writer, writer.length == 0 ? "none" : "");
+    return writer.length;
+}
+
+// A method is case-sensitive (RFC 9110, section 9.1): small letters are a slip of the pen, never the name of one.
+static const char *check_methods(const char *value, unsigned *offset)
+{
+    struct rb_slice rest = rb_slice_of(value), item;
+    while (rb_slice_next(&rest, &item)) {
+        for (unsigned i = 0; i < METHOD_SETS; i++) {
+            if (rb_slice_is(item, method_sets[i].word)) {
+                return fail(offset, value, item.at, "'safe', 'idempotent' and 'all' stand alone");
+            }
+        }
+        for (size_t i = 0; i < item.length; i++) {
+            if (item.at[i] != '*' && rb_text_lower(item.at[i]) == item.at[i] && rb_text_alnum(item.at[i]) &&
+                !rb_text_digit(item.at[i])) {
+                return fail(offset, value, item.at, "method names are written in capitals");
+            }
+        }
+        if (rb_slice_is(item, "*")) {
+            return fail(offset, value, item.at, "all methods are written as 'all'");
+        }
+    }
+    return NULL;
+}
+
+const char *rb_list_read_methods(struct rb_rules *rules, const char *value, unsigned *offset)
+{
+    for (unsigned i = 0; i < METHOD_SETS; i++) {
+        if (strcmp(value, method_sets[i].word) == 0) {
+            memcpy(rules->methods, method_sets[i].methods, strlen(method_sets[i].methods) + 1);
+            return NULL;
+        }
+    }
+    const char *wrong = check_methods(value, offset);
+    return wrong ? wrong : rb_value_tokens(value, offset, rules->methods, sizeof(rules->methods));
+}
+
+unsigned long rb_list_write_methods(const struct rb_rules *rules, char *out, unsigned long size)
+{
+    struct rb_writer writer = rb_writer_on(out, size);
+    for (unsigned i = 0; i < METHOD_SETS; i++) {
+        if (strcmp(rules->methods, method_sets[i].methods) == 0) {
+            rb_write_text(&writer, method_sets[i].word);
+            return writer.length;
+        }
+    }
+    rb_value_write_tokens(&writer, rules->methods);
+    return writer.length;
+}
+
+const char *rb_list_read_headers(struct rb_rules *rules, const char *value, unsigned *offset)
+{
+    if (strcmp(value, "none") == 0) {
+        rules->idempotency_headers[0] = '\0';
+        return NULL;
+    }
+    if (strcmp(value, "*") == 0) {
+        return fail(offset, value, value, "not the name of a header");
+    }
+    return rb_value_tokens(value, offset, rules->idempotency_headers, sizeof(rules->idempotency_headers));
+}
+
+unsigned long rb_list_write_headers(const struct rb_rules *rules, char *out, unsigned long size)
+{
+    struct rb_writer writer = rb_writer_on(out, size);
+    rb_value_write_tokens(&writer, rules->idempotency_headers[0] ? rules->idempotency_headers : "none");
+    return writer.length;
+}
+
+static const char *read_intercept(struct rb_slice item, uint32_t *bits)
+{
+    for (unsigned i = 0; i < INTERCEPT_WORDS; i++) {
+        if (rb_slice_is(item, intercepts[i].word)) {
+            *bits |= intercepts[i].bit;
+            return NULL;
+        }
+    }
+    if (rb_slice_is(item, "dns")) {
+        return "'dns' is not known to this version of rebound yet";
+    }
+    if (item.length == 0) {
+        return "an empty item in the list";
+    }
+    return rb_slice_is(item, "off") ? "'off' stands alone" : "not a known word";
+}
+
+const char *rb_list_read_intercept(struct rb_rules *rules, const char *value, unsigned *offset)
+{
+    uint32_t bits = 0;
+    struct rb_slice rest = rb_slice_of(value), item;
+    while (strcmp(value, "off") != 0 && rb_slice_next(&rest, &item)) {
+        const char *wrong = read_intercept(item, &bits);
+        if (wrong) {
+            return fail(offset, value, item.at, wrong);
+        }
+    }
+    rules->intercept = bits;
+    return NULL;
+}
+
+unsigned long rb_list_write_intercept(const struct rb_rules *rules, char *out, unsigned long size)
+{
+    struct rb_writer writer = rb_writer_on(out, size);
+    for (unsigned i = 0; i < INTERCEPT_WORDS; i++) {
+        if (rules->intercept & intercepts[i].bit) {
+            separate(&writer);
+            rb_write_text(&writer, intercepts[i].word);
+        }
+    }
+    rb_write_text(&writer, writer.length == 0 ? "off" : "");
+    return writer.length;
+}

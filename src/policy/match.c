@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+// The match of a target: exact name, suffixes, address, prefixes, then what stands for everything.
+//
+// A Unix socket is matched by unix: patterns alone, never by * or [default]: programs try nscd, D-Bus and the journal
+// all the time, and those failures are normal.
+#include <sys/socket.h>
+
+#include "policy/glob.h"
+#include "policy/hash.h"
+#include "policy/index.h"
+
+// The best pattern of a kind with the target's port, and without one; 0: none.
+struct found {
+    uint32_t with_port, without;
+};
+
+const struct rb_slot *rb_table_find(const struct rb_table *table, uint64_t hash, const char *key, size_t length)
+{
+    if (!table->slots) {
+        return NULL;
+    }
+    for (uint32_t at = (uint32_t) hash & table->mask; table->slots[at].key; at = (at + 1) & table->mask) {
+        const struct rb_slot *slot = &table->slots[at];
+        if (slot->tag == (uint32_t) (hash >> 32) && slot->length == length && memcmp(slot->key, key, length) == 0) {
+            return slot;
+        }
+    }
+    return NULL;
+}
+
+static uint32_t find_port(const struct rb_index *index, uint64_t place)
+{
+    for (uint32_t at = (uint32_t) rb_hash_mix(0, place) & index->port_mask; index->ports[at].place;
+         at = (at + 1) & index->port_mask) {
+        if (index->ports[at].place == place) {
+            return index->ports[at].pattern;
+        }
+    }
+    return 0;
+}
+
+// Looks a key up in one table; a better hit replaces what is in `best`.
+static void look_up(const struct rb_index *index, enum rb_table_kind kind, uint64_t hash, struct rb_slice key,
+                    uint16_t port, struct found *best)
+{
+    const struct rb_table *table = &index->tables[kind];
+    const struct rb_slot *slot = rb_table_find(table, hash, key.at, key.length);
+    if (!slot) {
+        return;
+    }
+    best->without = slot->pattern ? slot->pattern : best->without;
+    uint32_t number =
+        slot->ports && port ? find_port(index, rb_place_of(kind, (uint64_t) (slot - table->slots), port)) : 0;
+    best->with_port = number ? number : best->with_port;
+}
+
+static uint32_t better(struct found found)
+{
+    return found.with_port ? found.with_port : found.without;
+}
+
+// One pass from the right: hashes every suffix at its dot and keeps the name in lower case for the comparison.
+// `name` has at most RB_HOST_MAX bytes.
+static uint32_t find_name(const struct rb_index *index, struct rb_slice name, uint16_t port)
+{
+    char lower[RB_HOST_MAX];
+    struct rb_name_hash hash = {0};
+    struct found suffix = {0, 0}, exact = {0, 0};
+    unsigned dots = 0; // in the suffix so far
+    for (size_t at = name.length; at-- > 0;) {
+        char byte = rb_text_lower(name.at[at]);
+        lower[at] = byte;
+        if (byte == '.') {
+            if (index->suffix_depths & rb_depth_bit(dots)) {
+                struct rb_slice key = {lower + at + 1, name.length - at - 1};
+                look_up(index, RB_TABLE_SUFFIXES, rb_name_hash_value(&hash), key, port, &suffix);
+            }
+            dots++;
+        }
+        rb_name_hash_add(&hash, (unsigned char) byte);
+    }
+    if (index->name_depths & rb_depth_bit(dots)) {
+        struct rb_slice key = {lower, name.length};
+        look_up(index, RB_TABLE_NAMES, rb_name_hash_value(&hash), key, port, &exact);
+    }
+    return better(exact) ? better(exact) : better(suffix);
+}
+
+static uint32_t find_prefix(const struct rb_index *index, unsigned which, struct rb_bits address, uint16_t port)
+{
+    const struct rb_prefix_tree *tree = &index->trees[which];
+    const struct rb_prefix *prefix = rb_prefix_find(tree, address);
+    uint32_t without = 0;
+    for (; prefix && (!without || (prefix->ports_above && port)); prefix = rb_prefix_parent(tree, prefix)) {
+        uint64_t place = rb_place_of(RB_PLACE_PREFIX4 + which, (uint64_t) (prefix - tree->prefixes), port);
+        uint32_t number = prefix->ports && port ? find_port(index, place) : 0;
+        if (number) {
+            return number;
+        }
+        without = without ? without : prefix->pattern;
+    }
+    return without;
+}
+
+static uint32_t find_address(const struct rb_index *index, const struct rb_target *target)
+{
+    bool four = target->family == AF_INET;
+    struct found exact = {0, 0};
+    if (index->tables[RB_TABLE_ADDRESSES].slots) {
+        uint8_t address[16] = {0}; // what lies behind an IPv4 address in the target is not defined
+        memcpy(address, target->address, four ? 4 : 16);
+        struct rb_slice key = {(const char *) address, four ? 4 : 16};
+        look_up(index, RB_TABLE_ADDRESSES, rb_hash_address(four ? 32 : 128, address), key, target->port, &exact);
+    }
+    if (better(exact)) {
+        return better(exact);
+    }
+    unsigned which = four ? 0 : 1;
+    return index->trees[which].count
+               ? find_prefix(index, which, rb_bits_of(target->family, target->address), target->port)
+               : 0;
+}
+
+static uint32_t find_path(const struct rb_index *index, struct rb_slice path)
+{
+    struct found exact = {0, 0};
+    if (index->tables[RB_TABLE_PATHS].slots) {
+        look_up(index, RB_TABLE_PATHS, rb_hash_name(path.at, path.length), path, 0, &exact);
+    }
+    for (uint32_t i = 0; i < index->glob_count && !exact.without; i++) {
+        exact.without = rb_glob_match_slice(index->globs[i].pattern, path) ? index->globs[i].number : 0;
+    }
+    return exact.without;
+}
+
+static uint32_t find_any(const struct rb_index *index, uint16_t port)
+{
+    uint32_t number = index->any_ports && port ? find_port(index, rb_place_of(RB_PLACE_ANY, 0, port)) : 0;
+    return number ? number : index->any;
+}
+
+// The name as patterns have it: without the final dot, empty when no host can be called so.
+static struct rb_slice name_of(const struct rb_target *target)
+{
+    struct rb_slice name = {target->name, target->name ? target->name_length : 0};
+    name.length -= name.length > 0 && name.at[name.length - 1] == '.';
+    name.length = name.length <= RB_HOST_MAX ? name.length : 0;
+    return name;
+}
+
+static uint32_t find(const struct rb_index *index, const struct rb_target *target)
+{
+    if (target->family == AF_UNIX) {
+        return find_path(index, (struct rb_slice){target->name, target->name_length});
+    }
+    uint32_t number = 0;
+    if (index->name_depths | index->suffix_depths) {
+        struct rb_slice name = name_of(target);
+        number = name.length > 0 ? find_name(index, name, target->port) : 0;
+    }
+    if (!number && (target->family == AF_INET || target->family == AF_INET6)) {
+        number = find_address(index, target);
+    }
+    return number ? number : find_any(index, target->port);
+}
+
+const struct rb_pattern_record *rb_index_find(const struct rb_index *index, const struct rb_target *target)
+{
+    uint32_t number = index->count ? find(index, target) : 0;
+    return number ? &index->records[number - 1] : NULL;
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT
+// The policy object: from text to an immutable policy, and what it answers.
+#include "policy/policy.h"
+
+#include <errno.h>
+
+#include "policy/draft.h"
+#include "policy/file.h"
+#include "policy/glob.h"
+#include "policy/index.h"
+
+// Lives in its own arena.
+struct rb_policy {
+    struct rb_arena arena;
+    struct rb_process_rules process;
+    const struct rb_section *sections;
+    unsigned section_count;
+    const struct rb_section *rest; // [default], or NULL: hosts that no pattern names are left alone
+    struct rb_index index;
+};
+
+// How often a file that changes while it is read is read again.
+enum { LOAD_TRIES = 3 };
+
+static void set_process(struct rb_policy *policy, const struct rb_draft *draft)
+{
+    const char *const *set = draft->process;
+    policy->process = (struct rb_process_rules){
+        .log = set[RB_PROCESS_LOG] ? set[RB_PROCESS_LOG] : "off",
+        .programs = set[RB_PROCESS_PROGRAMS] ? set[RB_PROCESS_PROGRAMS] : "*",
+        .skip = set[RB_PROCESS_SKIP] ? set[RB_PROCESS_SKIP] : "",
+    };
+}
+
+static bool is_policy(const struct rb_draft_section *section)
+{
+    return section->kind == RB_DRAFT_POLICY || section->kind == RB_DRAFT_DEFAULT;
+}
+
+// [default] may stand anywhere in the file, so it is made before the sections that inherit from it.
+static int make_section(struct rb_policy *policy, const struct rb_draft *draft, struct rb_draft_section *section,
+                        struct rb_section *made)
+{
+    uint32_t *lines = rb_arena_take(&policy->arena, draft->key_count * sizeof(*lines));
+    uint8_t *inherited = rb_arena_take(&policy->arena, draft->key_count * sizeof(*inherited));
+    made->name = rb_arena_copy(&policy->arena, section->name.at, section->name.length);
+    if (!lines || !inherited || !made->name) {
+        return -ENOMEM;
+    }
+    rb_draft_resolve(draft, section, policy->rest, made, lines, inherited);
+    rb_draft_check(draft, section, &made->rules);
+    section->made = made;
+    return 0;
+}
+
+// Makes the sections of one kind; both kinds number all sections in the order of the file.
+static int make_kind(struct rb_policy *policy, const struct rb_draft *draft, struct rb_section *sections,
+                     enum rb_draft_kind kind)
+{
+    unsigned index = 0;
+    int result = 0;
+    for (struct rb_draft_section *section = draft->sections; section && result == 0; section = section->next) {
+        struct rb_section *made = &sections[index];
+        if (section->kind == kind) {
+            made->index = index;
+            result = make_section(policy, draft, section, made);
+        }
+        if (section->kind == RB_DRAFT_DEFAULT && kind == RB_DRAFT_DEFAULT) {
+            policy->rest = made;
+        }
+        index += is_policy(section);
+    }
+    return result;
+}
+
+static int make_sections(struct rb_policy *policy, const struct rb_draft *draft)
+{
+    struct rb_section *sections = rb_arena_take(&policy->arena, draft->section_count * sizeof(*sections));
+    if (!sections) {
+        return -ENOMEM;
+    }
+    policy->sections = sections;
+    policy->section_count = draft->section_count;
+    int result = make_kind(policy, draft, sections, RB_DRAFT_DEFAULT);
+    return result ? result : make_kind(policy, draft, sections, RB_DRAFT_POLICY);
+}
+
+static int make_index(struct rb_policy *policy, const struct rb_draft *draft, struct rb_arena *scratch)
+{
+    struct rb_pattern *patterns = rb_arena_take(scratch, draft->host_count * sizeof(*patterns));
+    struct rb_pattern_record *records = rb_arena_take(&policy->arena, draft->host_count * sizeof(*records));
+    if (!patterns || !records) {
+        return -ENOMEM;
+    }
+    uint32_t count = 0;
+    for (const struct rb_draft_host *host = draft->hosts; host; host = host->next, count++) {
+        patterns[count] = host->pattern;
+        records[count] = (struct rb_pattern_record){{host->text.at, host->line.number}, host->section->made};
+    }
+    policy->index.records = records;
+    return rb_index_build(&policy->index, patterns, count, &policy->arena, scratch);
+}
+
+static int build(struct rb_policy *policy, struct rb_arena *scratch, struct rb_report *report, struct rb_slice text)
+{
+    struct rb_draft draft;
+    rb_draft_read(&draft, &policy->arena, scratch, report, text.at, text.length);
+    set_process(policy, &draft);
+    int result = make_sections(policy, &draft);
+    rb_draft_check_twins(&draft);
+    if (policy->arena.failed || scratch->failed) {
+        return -ENOMEM;
+    }
+    if (result != 0 || report->count > 0) {
+        return result ? result : -EINVAL;
+    }
+    return make_index(policy, &draft, scratch);
+}
+
+// scratch holds what the report points to; the caller releases it.
+static int parse(struct rb_slice text, const char *name, struct rb_policy **out, struct rb_arena *scratch,
+                 rb_report_fn *receive, void *context)
+{
+    struct rb_arena arena = {0};
+    struct rb_policy *policy = rb_arena_take(&arena, sizeof(*policy));
+    if (!policy) {
+        return -ENOMEM;
+    }
+    policy->arena = arena;
+    struct rb_report report = {.scratch = scratch, .file = name};
+    int result = build(policy, scratch, &report, text);
+    rb_report_deliver(&report, receive, context);
+    if (result != 0) {
+        rb_policy_free(policy);
+        return result;
+    }
+    *out = policy;
+    return 0;
+}
+
+int rb_policy_parse(const char *text, size_t length, const char *name, struct rb_policy **out, rb_report_fn *report,
+                    void *context)
+{
+    struct rb_arena scratch = {0};
+    *out = NULL;
+    int result = parse((struct rb_slice){text, length}, name, out, &scratch, report, context);
+    rb_arena_release(&scratch);
+    return result;
+}
+
+static const char *describe(int error)
+{
+    switch (error) {
+    case -ENOENT:
+        return "there is no such file";
+    case -EACCES:
+    case -EPERM:
+        return "the file cannot be read: permission denied";
+    case -EISDIR:
+        return "this is a directory";
+    case -EFBIG:
+        return "the file is larger than 64 MiB";
+    case -EINVAL:
+        return "this is not a regular file";
+    case -EAGAIN:
+        return "the file changes while it is read";
+    case -ENOMEM:
+        return "memory ran out";
+    default:
+        return NULL;
+    }
+}
+
+static void report_unreadable(const char *path, int error, struct rb_arena *scratch, rb_report_fn *receive,
+                              void *context)
+{
+    static const struct rb_line whole_file = {0};
+    struct rb_report report = {.scratch = scratch, .file = path};
+    const char *text = describe(error);
+    if (text) {
+        rb_report_add(&report, &whole_file, 0, NULL, "%s", text);
+    } else {
+        rb_report_add(&report, &whole_file, 0, NULL, "the file cannot be read: error %d", -error);
+    }
+    rb_report_deliver(&report, receive, context);
+}
+
+static int load(const char *path, struct rb_policy **out, struct rb_arena *scratch, rb_report_fn *receive,
+                void *context)
+{
+    struct rb_slice text;
+    if (strcmp(path, rb_file_builtin) == 0) {
+        text.at = rb_policy_builtin(&text.length);
+        return parse(text, path, out, scratch, receive, context);
+    }
+    int result = -EAGAIN;
+    for (int tries = 0; result == -EAGAIN && tries < LOAD_TRIES; tries++) {
+        result = rb_file_read(path, scratch, &text, NULL);
+    }
+    if (result != 0) {
+        report_unreadable(path, result, scratch, receive, context);
+        return result;
+    }
+    return parse(text, path, out, scratch, receive, context);
+}
+
+int rb_policy_load(const char *path, struct rb_policy **out, rb_report_fn *report, void *context)
+{
+    struct rb_arena scratch = {0};
+    *out = NULL;
+    int result = load(path, out, &scratch, report, context);
+    rb_arena_release(&scratch);
+    return result;
+}
+
+void rb_policy_free(struct rb_policy *policy)
+{
+    if (policy) {
+        struct rb_arena arena = policy->arena; // the policy is in there
+        rb_arena_release(&arena);
+    }
+}
+
+const struct rb_section *rb_policy_match(const struct rb_policy *policy, const struct rb_target *target,
+                                         struct rb_match *why)
+{
+    const struct rb_pattern_record *record = rb_index_find(&policy->index, target);
+    if (why) {
+        *why = record ? record->written : (struct rb_match){NULL, policy->rest ? policy->rest->line : 0};
+    }
+    if (record) {
+        return record->section;
+    }
+    return target->family == AF_UNIX ? NULL : policy->rest;
+}
+
+const struct rb_process_rules *rb_policy_process(const struct rb_policy *policy)
+{
+    return &policy->process;
+}
+
+static bool list_matches(const char *globs, struct rb_slice name)
+{
+    while (*globs) {
+        struct rb_slice glob = {globs, strcspn(globs, " ")};
+        if (rb_glob_match_slice(glob, name)) {
+            return true;
+        }
+        globs += glob.length + (globs[glob.length] == ' ');
+    }
+    return false;
+}
+
+bool rb_policy_covers_program(const struct rb_policy *policy, const char *executable)
+{
+    const char *slash = strrchr(executable, '/');
+    struct rb_slice name = rb_slice_of(slash ? slash + 1 : executable);
+    return list_matches(policy->process.programs, name) && !list_matches(policy->process.skip, name);
+}
+
+const struct rb_section *rb_policy_section(const struct rb_policy *policy, unsigned index)
+{
+    return index < policy->section_count ? &policy->sections[index] : NULL;
+}
+
+unsigned rb_policy_pattern_count(const struct rb_policy *policy)
+{
+    return policy->index.count;
+}

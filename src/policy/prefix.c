@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+// Longest-prefix match of addresses: a tree compressed in paths and levels.
+#include "policy/prefix.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+// Bits that one node branches on at most: the largest table that one walk may cost a cache miss for.
+enum { BRANCH_MAX = 16, WORD_BITS = 64 };
+
+// branch 0: a leaf, and child is the index of a prefix. Else child is the first of 2^branch nodes, chosen by the
+// `branch` bits from bit `position` on.
+struct rb_prefix_node {
+    uint32_t child;
+    uint8_t position;
+    uint8_t branch;
+};
+
+// What is built on, besides the tree: prefixes without a longer one inside them, in the order of addresses. No leaf
+// is a prefix of another, so every two of them differ in a bit that both have.
+struct builder {
+    struct rb_prefix_tree *tree;
+    const uint32_t *leaves;
+};
+
+struct range {
+    uint32_t first, count;
+};
+
+struct rb_bits rb_bits_of(int family, const uint8_t address[16])
+{
+    unsigned size = family == AF_INET ? 4 : 16;
+    struct rb_bits bits = {0, 0};
+    for (unsigned i = 0; i < 8; i++) {
+        bits.high = bits.high << 8 | (i < size ? address[i] : 0);
+        bits.low = bits.low << 8 | (size > 8 ? address[8 + i] : 0);
+    }
+    return bits;
+}
+
+static bool covers(const struct rb_prefix *prefix, struct rb_bits address)
+{
+    uint64_t high = prefix->bits.high ^ address.high, low = prefix->bits.low ^ address.low;
+    if (prefix->length <= WORD_BITS) {
+        return prefix->length == 0 || high >> (WORD_BITS - prefix->length) == 0;
+    }
+    return high == 0 && low >> (2 * WORD_BITS - prefix->length) == 0;
+}
+
+static uint32_t cut(struct rb_bits bits, unsigned position, unsigned count)
+{
+    uint64_t word;
+    if (position >= WORD_BITS) {
+        word = bits.low << (position - WORD_BITS);
+    } else {
+        word = bits.high << position | (position ? bits.low >> (WORD_BITS - position) : 0);
+    }
+    return (uint32_t) (word >> (WORD_BITS - count));
+}
+
+// The number of leading bits that two different addresses share.
+static unsigned shared(struct rb_bits a, struct rb_bits b)
+{
+    uint64_t high = a.high ^ b.high, low = a.low ^ b.low;
+    return high ? (unsigned) __builtin_clzll(high) : WORD_BITS + (unsigned) __builtin_clzll(low);
+}
+
+static int compare(const struct rb_prefix *a, const struct rb_prefix *b)
+{
+    if (a->bits.high != b->bits.high) {
+        return a->bits.high < b->bits.high ? -1 : 1;
+    }
+    if (a->bits.low != b->bits.low) {
+        return a->bits.low < b->bits.low ? -1 : 1;
+    }
+    return (int) a->length - (int) b->length;
+}
+
+static void sift(struct rb_prefix *heap, uint32_t at, uint32_t count)
+{
+    struct rb_prefix moved = heap[at];
+    uint64_t child;
+    while ((child = 2 * (uint64_t) at + 1) < count) {
+        if (child + 1 < count && compare(&heap[child], &heap[child + 1]) < 0) {
+            child++;
+        }
+        if (compare(&moved, &heap[child]) >= 0) {
+            break;
+        }
+        heap[at] = heap[child];
+        at = (uint32_t) child;
+    }
+    heap[at] = moved;
+}
+
+// Heap sort: qsort(3) may call malloc.
+static void sort(struct rb_prefix *prefixes, uint32_t count)
+{
+    for (uint32_t at = count / 2; at-- > 0;) {
+        sift(prefixes, at, count);
+    }
+    for (uint32_t last = count; last-- > 1;) {
+        struct rb_prefix largest = prefixes[0];
+        prefixes[0] = prefixes[last];
+        prefixes[last] = largest;
+        sift(prefixes, 0, last);
+    }
+}
+
+// In sorted order a prefix stands before all that it covers.
+static void link_parents(struct rb_prefix *prefixes, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t parent = i;
+        while (parent > 0 && !covers(&prefixes[parent - 1], prefixes[i].bits)) {
+            parent = prefixes[parent - 1].parent;
+        }
+        prefixes[i].parent = parent;
+        prefixes[i].ports_above = prefixes[i].ports || (parent > 0 && prefixes[parent - 1].ports_above);
+    }
+}
+
+static uint32_t collect_leaves(const struct rb_prefix *prefixes, uint32_t count, uint32_t *leaves)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (i + 1 == count || !covers(&prefixes[i], prefixes[i + 1].bits)) {
+            leaves[found++] = i;
+        }
+    }
+    return found;
+}
+
+static struct rb_bits leaf_bits(const struct builder *builder, uint32_t leaf)
+{
+    return builder->tree->prefixes[builder->leaves[leaf]].bits;
+}
+
+// The largest number of bits from `position` on whose table stays at least half full.
+static unsigned choose_branch(const struct builder *builder, struct range range, unsigned position)
+{
+    unsigned branch = 1;
+    for (; branch < BRANCH_MAX && (2U << branch) <= 2 * range.count; branch++) {
+        uint32_t distinct = 1;
+        for (uint32_t i = range.first + 1; i < range.first + range.count; i++) {
+            distinct += cut(leaf_bits(builder, i), position, branch + 1) !=
+                        cut(leaf_bits(builder, i - 1), position, branch + 1);
+        }
+        if (distinct < 1U << branch) {
+            break;
+        }
+    }
+    return branch;
+}
+
+// A slot that no leaf falls into leads to the neighbour that agrees with it in most leading bits: every prefix around
+// the slot is around that neighbour too.
+static uint32_t neighbour(const struct builder *builder, struct range range, uint32_t next, struct rb_prefix_node node,
+                          uint32_t slot)
+{
+    if (next == range.first || next == range.first + range.count) {
+        return next == range.first ? next : next - 1;
+    }
+    uint32_t before = cut(leaf_bits(builder, next - 1), node.position, node.branch) ^ slot;
+    uint32_t after = cut(leaf_bits(builder, next), node.position, node.branch) ^ slot;
+    return before < after ? next - 1 : next;
+}
+
+// Recurses once for every level, and each level takes at least one of 128 bits.
+static void build(struct builder *builder, uint32_t at, struct range range)
+{
+    struct rb_prefix_tree *tree = builder->tree;
+    if (range.count == 1) {
+        tree->nodes[at].child = builder->leaves[range.first];
+        return;
+    }
+    uint32_t end = range.first + range.count, next = range.first;
+    unsigned position = shared(leaf_bits(builder, range.first), leaf_bits(builder, end - 1));
+    struct rb_prefix_node node = {tree->node_count, (uint8_t) position,
+                                  (uint8_t) choose_branch(builder, range, position)};
+    tree->nodes[at] = node;
+    tree->node_count += 1U << node.branch;
+    for (uint32_t slot = 0; slot < 1U << node.branch; slot++) {
+        struct range below = {next, 0};
+        for (; next < end && cut(leaf_bits(builder, next), position, node.branch) == slot; next++) {
+            below.count++;
+        }
+        if (below.count > 0) {
+            build(builder, node.child + slot, below);
+        } else {
+            tree->nodes[node.child + slot].child = builder->leaves[neighbour(builder, range, next, node, slot)];
+        }
+    }
+}
+
+int rb_prefix_build(struct rb_prefix_tree *tree, struct rb_prefix *prefixes, uint32_t count, struct rb_arena *arena,
+                    struct rb_arena *scratch)
+{
+    if (count == 0) {
+        return 0;
+    }
+    sort(prefixes, count);
+    link_parents(prefixes, count);
+    tree->prefixes = prefixes;
+    tree->count = count;
+    // Tables are half full at least, and a tree of n leaves whose nodes all branch has less than 2n nodes.
+    tree->nodes = rb_arena_take(arena, (4 * (size_t) count + 1) * sizeof(*tree->nodes));
+    uint32_t *leaves = rb_arena_take(scratch, count * sizeof(*leaves));
+    if (!tree->nodes || !leaves) {
+        return -ENOMEM;
+    }
+    struct range all = {0, collect_leaves(prefixes, count, leaves)};
+    tree->node_count = 1;
+    build(&(struct builder){tree, leaves}, 0, all);
+    return 0;
+}
+
+const struct rb_prefix *rb_prefix_parent(const struct rb_prefix_tree *tree, const struct rb_prefix *prefix)
+{
+    return prefix->parent ? &tree->prefixes[prefix->parent - 1] : NULL;
+}
+
+const struct rb_prefix *rb_prefix_find(const struct rb_prefix_tree *tree, struct rb_bits address)
+{
+    if (tree->count == 0) {
+        return NULL;
+    }
+    const struct rb_prefix_node *node = tree->nodes;
+    while (node->branch > 0) {
+        node = &tree->nodes[node->child + cut(address, node->position, node->branch)];
+    }
+    const struct rb_prefix *prefix = &tree->prefixes[node->child];
+    while (prefix && !covers(prefix, address)) {
+        prefix = rb_prefix_parent(tree, prefix);
+    }
+    return prefix;
+}
+
+struct rb_prefix *rb_prefix_exact(const struct rb_prefix_tree *tree, struct rb_bits bits, unsigned length)
+{
+    const struct rb_prefix *prefix = rb_prefix_find(tree, bits);
+    while (prefix && prefix->length > length) {
+        prefix = rb_prefix_parent(tree, prefix);
+    }
+    return prefix && prefix->length == length ? &tree->prefixes[prefix - tree->prefixes] : NULL;
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT
+// The policy in force: where it comes from, and its replacement when the file changes.
+//
+// One word, next_look, serves as clock and claim: who moves it forward by compare-and-swap does the looking. A claim is
+// a lease, because its holder may vanish (fork in another thread, a jump out of a signal handler); it is renewed
+// right before the result is made public, so a holder that was stopped for longer than its lease changes nothing.
+#include "policy/reload.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "policy/file.h"
+
+// Times in milliseconds.
+static const uint64_t LOOK_EVERY = 1000;     // between two looks at the file
+static const uint64_t LEASE = 60000;         // for one look and what follows from it
+static const uint64_t RETIRED_LEAST = 60000; // before a replaced policy may be freed at all
+static const uint64_t RETIRED_MOST = 600000; // after which it is freed at the next replacement
+
+enum { RETIRED_MAX = 8, START_TRIES = 3 };
+
+static const char system_path[] = "/etc/rebound/policy.ini";
+
+// A replaced policy that some thread may still use.
+struct retired {
+    struct rb_policy *policy;
+    uint64_t since_ms;
+};
+
+static struct {
+    _Atomic(struct rb_policy *) current;
+    _Atomic uint64_t next_look;
+    rb_reload_fn *notify;
+    bool fixed; // built in: nothing to look at
+    char path[RB_POLICY_PATH_SIZE];
+    // What follows belongs to the holder of the claim.
+    struct rb_file_identity seen; // of the text last parsed, good or bad
+    int error;                    // of the last look: 0, or why the file could not be read
+    struct retired retired[RETIRED_MAX];
+} in_force;
+
+// One look at the file.
+struct look {
+    uint64_t now_ms;
+    uint64_t claim; // the value of next_look that says that the claim is ours
+};
+
+static void tell(enum rb_reload_event event, const struct rb_diagnostic *diagnostic, int error)
+{
+    if (in_force.notify) {
+        in_force.notify(event, in_force.path, diagnostic, error);
+    }
+}
+
+static bool join(char *out, const char *directory, const char *file)
+{
+    size_t front = strlen(directory), back = strlen(file);
+    if (front + back >= RB_POLICY_PATH_SIZE) {
+        return false;
+    }
+    memmove(out, directory, front);
+    memcpy(out + front, file, back + 1);
+    return true;
+}
+
+static bool exists(const char *path)
+{
+    struct rb_file_identity ignored;
+    return rb_file_identify(path, &ignored) == 0;
+}
+
+// A relative directory in these variables is not valid (XDG Base Directory Specification).
+static int locate_own(char *out)
+{
+    const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    bool joined = false;
+    if (config && config[0] == '/') {
+        joined = join(out, config, "/rebound/policy.ini");
+    } else if (home && home[0] == '/') {
+        joined = join(out, home, "/.config/rebound/policy.ini");
+    }
+    return joined && exists(out) ? 0 : -ENOENT;
+}
+
+int rb_policy_locate(const char *explicit_path, bool secure, char *out)
+{
+    const char *named = explicit_path ? explicit_path : secure ? NULL : getenv("REBOUND_POLICY");
+    if (named && (named[0] || explicit_path)) {
+        return join(out, "", named) ? 0 : -ENAMETOOLONG;
+    }
+    if (!secure && locate_own(out) == 0) {
+        return 0;
+    }
+    return join(out, "", system_path) && exists(out) ? 0 : -ENOENT;
+}
+
+// Where all places are taken and young, the policy is never freed: better than one freed too early.
+static void retire(struct rb_policy *policy, uint64_t now_ms)
+{
+    struct retired *oldest = &in_force.retired[0];
+    for (struct retired *place = in_force.retired; place < in_force.retired + RETIRED_MAX; place++) {
+        if (place->policy && now_ms - place->since_ms >= RETIRED_MOST) {
+            rb_policy_free(place->policy);
+            *place = (struct retired){NULL, 0};
+        }
+        oldest = !place->policy || (oldest->policy && place->since_ms < oldest->since_ms) ? place : oldest;
+    }
+    if (!oldest->policy || now_ms - oldest->since_ms >= RETIRED_LEAST) {
+        rb_policy_free(oldest->policy);
+        *oldest = (struct retired){policy, now_ms};
+    }
+}
+
+static bool renew(struct look *look)
+{
+    uint64_t mine = look->claim;
+    look->claim += LEASE;
+    return atomic_compare_exchange_strong(&in_force.next_look, &mine, look->claim);
+}
+
+static void put_in_force(struct rb_policy *fresh, uint64_t now_ms)
+{
+    struct rb_policy *replaced = atomic_exchange_explicit(&in_force.current, fresh, memory_order_acq_rel);
+    if (replaced) {
+        retire(replaced, now_ms);
+    }
+    tell(replaced ? RB_RELOAD_RELOADED : RB_RELOAD_LOADED, NULL, 0);
+}
+
+static int note_error(struct look *look, int error)
+{
+    if (renew(look) && in_force.error != error) {
+        in_force.error = error;
+        tell(RB_RELOAD_UNREADABLE, NULL, error);
+    }
+    return error;
+}
+
+// Receives the errors of a parse; the first one is worth telling.
+struct first_error {
+    bool told;
+};
+
+static void tell_first(void *context, const struct rb_diagnostic *diagnostic)
+{
+    struct first_error *first = context;
+    if (!first->told) {
+        first->told = true;
+        tell(RB_RELOAD_INVALID, diagnostic, -EINVAL);
+    }
+}
+
+static int load_text(struct look *look, struct rb_slice text, const struct rb_file_identity *identity)
+{
+    struct rb_policy *fresh;
+    struct first_error first = {false};
+    int result = rb_policy_parse(text.at, text.length, in_force.path, &fresh, tell_first, &first);
+    if (result != 0 && result != -EINVAL) {
+        return note_error(look, result);
+    }
+    if (!renew(look)) {
+        rb_policy_free(fresh);
+        return -EAGAIN;
+    }
+    in_force.seen = *identity;
+    in_force.error = 0;
+    if (result == 0) {
+        put_in_force(fresh, look->now_ms);
+    }
+    return result;
+}
+
+static int load_file(struct look *look)
+{
+    struct rb_file_identity identity;
+    int result = rb_file_identify(in_force.path, &identity);
+    if (result != 0) {
+        return note_error(look, result);
+    }
+    if (in_force.error == 0 && rb_file_same(&identity, &in_force.seen)) {
+        return 0;
+    }
+    struct rb_arena scratch = {0};
+    struct rb_slice text;
+    result = rb_file_read(in_force.path, &scratch, &text, &identity);
+    if (result == 0) {
+        result = load_text(look, text, &identity);
+    } else if (result != -EAGAIN) { // somebody is writing: the next look will see the whole
+        result = note_error(look, result);
+    }
+    rb_arena_release(&scratch);
+    return result;
+}
+
+static int load_builtin(void)
+{
+    struct rb_policy *policy;
+    int result = rb_policy_load(rb_file_builtin, &policy, NULL, NULL);
+    if (result == 0) {
+        put_in_force(policy, 0);
+    }
+    return result;
+}
+
+// The program may change its working directory later. Where that directory has no name, the path stays relative.
+static int keep_path(const char *path)
+{
+    char directory[RB_POLICY_PATH_SIZE];
+    bool relative = path[0] != '/' && !in_force.fixed;
+    long length = relative ? syscall(SYS_getcwd, directory, sizeof(directory) - 1) : 0; // with its NUL
+    if (length > 1 && directory[0] == '/') {
+        memcpy(directory + length - 1, "/", 2);
+        return join(in_force.path, directory, path) ? 0 : -ENAMETOOLONG;
+    }
+    return join(in_force.path, "", path) ? 0 : -ENAMETOOLONG;
+}
+
+int rb_policy_start(const char *path, rb_reload_fn *notify)
+{
+    int kept_errno = errno;
+    in_force.notify = notify;
+    in_force.fixed = strcmp(path, rb_file_builtin) == 0;
+    in_force.seen = (struct rb_file_identity){0};
+    in_force.error = 0;
+    int result = keep_path(path);
+    if (result == 0 && in_force.fixed) {
+        result = load_builtin();
+    } else if (result == 0) {
+        result = -EAGAIN;
+        for (int tries = 0; result == -EAGAIN && tries < START_TRIES; tries++) {
+            struct look look = {0, LEASE};
+            atomic_store(&in_force.next_look, look.claim);
+            result = load_file(&look);
+        }
+    }
+    atomic_store(&in_force.next_look, in_force.fixed ? UINT64_MAX : 0);
+    errno = kept_errno;
+    return result;
+}
+
+// Off the path of rb_policy_current: happens once a second at most.
+static __attribute__((noinline, cold)) void look_again(uint64_t now_ms, uint64_t due)
+{
+    struct look look = {now_ms, now_ms + LEASE};
+    if (!atomic_compare_exchange_strong(&in_force.next_look, &due, look.claim)) {
+        return;
+    }
+    int kept_errno = errno;
+    load_file(&look);
+    atomic_compare_exchange_strong(&in_force.next_look, &look.claim, now_ms + LOOK_EVERY);
+    errno = kept_errno;
+}
+
+const struct rb_policy *rb_policy_current(uint64_t now_ms)
+{
+    uint64_t due = atomic_load_explicit(&in_force.next_look, memory_order_relaxed);
+    if (now_ms >= due) {
+        look_again(now_ms, due);
+    }
+    return atomic_load_explicit(&in_force.current, memory_order_acquire);
+}

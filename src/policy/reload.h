@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// The policy in force: where it comes from, and its replacement when the file changes.
+#ifndef RB_POLICY_RELOAD_H
+#define RB_POLICY_RELOAD_H
+
+#include "policy/policy.h"
+
+// Finds the policy file as the format document says: REBOUND_POLICY, else $XDG_CONFIG_HOME/rebound/policy.ini (or
+// $HOME/.config/...), else /etc/rebound/policy.ini. A REBOUND_POLICY that names a missing file is still the answer.
+//   explicit_path: wins over all when not NULL (--policy FILE)
+//   secure: the process is in secure execution; the environment is ignored
+//   out: RB_POLICY_PATH_SIZE bytes
+// Returns 0, -ENOENT when there is none, -ENAMETOOLONG.
+int rb_policy_locate(const char *explicit_path, bool secure, char *out);
+
+// What happened to the policy, for the log.
+enum rb_reload_event { RB_RELOAD_LOADED, RB_RELOAD_RELOADED, RB_RELOAD_INVALID, RB_RELOAD_UNREADABLE };
+
+// Called at most once per change, from the thread that noticed it. diagnostic is the first error in the text for
+// INVALID, else NULL; error is a negative errno or 0. It must not call rb_policy_current.
+typedef void rb_reload_fn(enum rb_reload_event event, const char *path, const struct rb_diagnostic *diagnostic,
+                          int error);
+
+// Loads the policy for this process. Call once, before rb_policy_current; a relative path is taken from the present
+// working directory for good. notify may be NULL. Returns 0, or the error of rb_policy_load; then there is no policy
+// until a valid file appears at the same path.
+int rb_policy_start(const char *path, rb_reload_fn *notify);
+
+// The policy in force or NULL. At most once a second one caller looks at the file (stat: device, inode, size, mtime,
+// ctime) and, when it has changed, loads it; the others go on with the one at hand. A bad or vanished file leaves the
+// last good policy in force. No lock, no malloc; errno is kept.
+//   now_ms: a monotonic clock
+// The result may be used for a minute: a replaced policy is freed no earlier than 60 s after. Who needs a section for
+// longer (a call that waits) copies its rules.
+const struct rb_policy *rb_policy_current(uint64_t now_ms);
+
+#endif

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// The errors of one file: collected while it is read, handed on in the order of lines.
+#include "policy/report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+// More errors than this help nobody; the bound keeps a wrong file (a binary, say) from filling the memory.
+enum { REPORT_MAX = 1000, REPORT_MESSAGE_SIZE = 512, REPORT_TEXT_MAX = 1024 };
+
+struct rb_complaint {
+    struct rb_complaint *next, *previous;
+    struct rb_diagnostic diagnostic;
+};
+
+// A NUL byte in the line would end the text for the reader of the report.
+static const char *keep_text(struct rb_arena *scratch, struct rb_slice text)
+{
+    size_t length = text.length < REPORT_TEXT_MAX ? text.length : REPORT_TEXT_MAX;
+    char *copy = rb_arena_copy(scratch, text.at, length);
+    for (size_t i = 0; copy && i < length; i++) {
+        copy[i] = copy[i] ? copy[i] : '?';
+    }
+    return copy;
+}
+
+static bool comes_after(const struct rb_diagnostic *a, const struct rb_diagnostic *b)
+{
+    return a->line > b->line || (a->line == b->line && a->column > b->column);
+}
+
+// Checks across keys come at the end of the file: look for the place from the back.
+static void insert(struct rb_report *report, struct rb_complaint *entry)
+{
+    struct rb_complaint *before = report->last;
+    while (before && comes_after(&before->diagnostic, &entry->diagnostic)) {
+        before = before->previous;
+    }
+    entry->previous = before;
+    entry->next = before ? before->next : report->first;
+    *(entry->next ? &entry->next->previous : &report->last) = entry;
+    *(before ? &before->next : &report->first) = entry;
+}
+
+void rb_report_add(struct rb_report *report, const struct rb_line *line, unsigned column, const char *suggestion,
+                   const char *format, ...)
+{
+    if (++report->count > REPORT_MAX + 1) {
+        return;
+    }
+    char message[REPORT_MESSAGE_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(message, sizeof(message), format, arguments);
+    va_end(arguments);
+    struct rb_complaint *entry = rb_arena_take(report->scratch, sizeof(*entry));
+    if (!entry || length < 0) {
+        return;
+    }
+    bool last = report->count > REPORT_MAX;
+    const char *kept = rb_arena_copy(report->scratch, message, strlen(message));
+    entry->diagnostic = (struct rb_diagnostic){
+        .file = report->file,
+        .line = line->number,
+        .column = column,
+        .text = line->number ? keep_text(report->scratch, line->text) : NULL,
+        .message = last   ? "there are more errors; the rest of them is not shown"
+                   : kept ? kept
+                          : format,
+        .suggestion = last ? NULL : suggestion,
+    };
+    insert(report, entry);
+}
+
+void rb_report_deliver(const struct rb_report *report, rb_report_fn *receive, void *context)
+{
+    for (const struct rb_complaint *entry = report->first; receive && entry; entry = entry->next) {
+        receive(context, &entry->diagnostic);
+    }
+}

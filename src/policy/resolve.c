@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+// From what a section says to its effective values: inheritance, reading of values, checks across keys.
+#include "policy/draft.h"
+#include "policy/reader.h"
+#include "policy/suggest.h"
+
+// Two keys whose values cannot go together. The complaint stands at the first of them that the section sets itself.
+struct conflict {
+    const char *first, *second;
+    bool (*broken)(const struct rb_rules *rules);
+    const char *message; // with the two keys and their values
+};
+
+static bool base_over_cap(const struct rb_rules *rules)
+{
+    return rules->backoff.base_ms > rules->backoff.cap_ms;
+}
+
+static bool too_few_calls(const struct rb_rules *rules)
+{
+    return rules->breaker_on && !rules->breaker.time_window && rules->breaker.min_calls > rules->breaker.window;
+}
+
+static bool open_over_max(const struct rb_rules *rules)
+{
+    return rules->breaker_on && rules->breaker.open_ms > rules->breaker.open_max_ms;
+}
+
+static const struct conflict conflicts[] = {
+    {"retry.base", "retry.cap", base_over_cap, "%s (%s) is over %s (%s), so every wait would be the cap"},
+    {"breaker.min_calls", "breaker.window", too_few_calls, "%s (%s) is over %s (%s), so the breaker would never open"},
+    {"breaker.open", "breaker.open_max", open_over_max, "%s (%s) is over %s (%s)"},
+};
+
+// The half of the key's list around `offset`, for a suggestion.
+static struct rb_slice item_at(const char *value, unsigned offset)
+{
+    return rb_slice_trim((struct rb_slice){value + offset, strcspn(value + offset, ",")});
+}
+
+static const char *nearest_word(const struct rb_key *key, const char *value, unsigned offset)
+{
+    struct rb_suggestion search = rb_suggest_begin(item_at(value, offset));
+    for (unsigned i = 0; key->words && key->words[i]; i++) {
+        rb_suggest_offer(&search, key->words[i]);
+    }
+    return search.best;
+}
+
+// Where a comment begins that was written with # behind a value, or NULL.
+static const char *hash_comment(struct rb_slice value)
+{
+    for (size_t i = 1; i < value.length; i++) {
+        if (value.at[i] == '#' && rb_text_blank(value.at[i - 1])) {
+            return value.at + i;
+        }
+    }
+    return NULL;
+}
+
+static void read_value(const struct rb_draft *draft, const struct rb_draft_value *entry, struct rb_rules *rules)
+{
+    const struct rb_key *key = &draft->keys[entry->key];
+    const char *value = rb_arena_copy(draft->scratch, entry->value.at, entry->value.length);
+    unsigned offset = 0;
+    const char *wrong = value ? key->parse(rules, value, &offset) : NULL;
+    const char *comment = wrong ? hash_comment(entry->value) : NULL;
+    if (comment) {
+        rb_report_add(draft->report, &entry->line, rb_reader_column(&entry->line, comment), NULL,
+                      "a comment behind a value begins with ';', not with '#'");
+    } else if (wrong) {
+        rb_report_add(draft->report, &entry->line, rb_reader_column(&entry->line, entry->value.at) + offset,
+                      nearest_word(key, value, offset), "%s: %s; expected %s", key->name, wrong, key->expects);
+    }
+}
+
+void rb_draft_resolve(const struct rb_draft *draft, const struct rb_draft_section *section,
+                      const struct rb_section *base, struct rb_section *made, uint32_t *key_lines,
+                      uint8_t *key_inherited)
+{
+    made->line = section->line.number;
+    made->key_lines = key_lines;
+    made->key_inherited = key_inherited;
+    if (base) {
+        made->rules = base->rules;
+    } else {
+        rb_key_defaults(&made->rules);
+    }
+    for (unsigned i = 0; i < draft->key_count; i++) {
+        const struct rb_draft_value *own = section->by_key[i];
+        key_lines[i] = own ? own->line.number : base ? base->key_lines[i] : 0;
+        key_inherited[i] = !own && key_lines[i] > 0;
+    }
+    for (const struct rb_draft_value *entry = section->values; entry; entry = entry->next) {
+        read_value(draft, entry, &made->rules);
+    }
+}
+
+static void check_conflict(const struct rb_draft *draft, const struct rb_draft_section *section,
+                           const struct rb_rules *rules, const struct conflict *conflict)
+{
+    unsigned first = (unsigned) rb_key_find(conflict->first), second = (unsigned) rb_key_find(conflict->second);
+    const struct rb_draft_value *entry = section->by_key[first] ? section->by_key[first] : section->by_key[second];
+    if (!entry || !conflict->broken(rules)) {
+        return;
+    }
+    char values[2][32];
+    draft->keys[first].format(rules, values[0], sizeof(values[0]));
+    draft->keys[second].format(rules, values[1], sizeof(values[1]));
+    rb_report_add(draft->report, &entry->line, rb_reader_column(&entry->line, entry->value.at), NULL, conflict->message,
+                  conflict->first, values[0], conflict->second, values[1]);
+}
+
+void rb_draft_check(const struct rb_draft *draft, const struct rb_draft_section *section, const struct rb_rules *rules)
+{
+    for (unsigned i = 0; i < sizeof(conflicts) / sizeof(conflicts[0]); i++) {
+        check_conflict(draft, section, rules, &conflicts[i]);
+    }
+}

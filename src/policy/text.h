@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+// Pieces of text without a terminator, and a bounded writer: what the policy code uses in place of stdio and ctype.
+#ifndef RB_POLICY_TEXT_H
+#define RB_POLICY_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+// Borrowed bytes.
+struct rb_slice {
+    const char *at;
+    size_t length;
+};
+
+static inline bool rb_text_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static inline bool rb_text_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static inline char rb_text_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char) (c + ('a' - 'A')) : c;
+}
+
+static inline bool rb_text_alnum(char c)
+{
+    char low = rb_text_lower(c);
+    return rb_text_digit(c) || (low >= 'a' && low <= 'z');
+}
+
+static inline struct rb_slice rb_slice_of(const char *text)
+{
+    return (struct rb_slice){text, strlen(text)};
+}
+
+static inline bool rb_slice_is(struct rb_slice slice, const char *word)
+{
+    return strlen(word) == slice.length && memcmp(slice.at, word, slice.length) == 0;
+}
+
+// Without the blanks at both ends.
+static inline struct rb_slice rb_slice_trim(struct rb_slice slice)
+{
+    for (; slice.length > 0 && rb_text_blank(slice.at[0]); slice.length--) {
+        slice.at++;
+    }
+    while (slice.length > 0 && rb_text_blank(slice.at[slice.length - 1])) {
+        slice.length--;
+    }
+    return slice;
+}
+
+// Cuts the next item off a comma-separated list; *rest->at becomes NULL after the last one. Items come trimmed and may
+// be empty. Returns false when there is none left.
+static inline bool rb_slice_next(struct rb_slice *rest, struct rb_slice *item)
+{
+    if (!rest->at) {
+        return false;
+    }
+    const char *comma = memchr(rest->at, ',', rest->length);
+    size_t taken = comma ? (size_t) (comma - rest->at) : rest->length;
+    *item = rb_slice_trim((struct rb_slice){rest->at, taken});
+    rest->at = comma ? comma + 1 : NULL;
+    rest->length = comma ? rest->length - taken - 1 : 0;
+    return true;
+}
+
+// Text being put together in a buffer of `size` bytes (at least 1): always terminated, cut when too long.
+struct rb_writer {
+    char *out;
+    size_t size;
+    size_t length;
+};
+
+static inline struct rb_writer rb_writer_on(char *out, size_t size)
+{
+    out[0] = '\0';
+    return (struct rb_writer){out, size, 0};
+}
+
+static inline void rb_write_bytes(struct rb_writer *writer, const char *at, size_t length)
+{
+    size_t room = writer->size - writer->length - 1;
+    size_t taken = length < room ? length : room;
+    memcpy(writer->out + writer->length, at, taken);
+    writer->length += taken;
+    writer->out[writer->length] = '\0';
+}
+
+static inline void rb_write_text(struct rb_writer *writer, const char *text)
+{
+    rb_write_bytes(writer, text, strlen(text));
+}
+
+static inline void rb_write_number(struct rb_writer *writer, uint64_t number)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char) ('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    rb_write_bytes(writer, digits + at, sizeof(digits) - at);
+}
+
+// Writes `number` / 10^decimals without trailing zeros: 1500 with 3 decimals is "1.5".
+static inline void rb_write_scaled(struct rb_writer *writer, uint64_t number, unsigned decimals)
+{
+    uint64_t scale = 1;
+    for (unsigned i = 0; i < decimals; i++) {
+        scale *= 10;
+    }
+    rb_write_number(writer, number / scale);
+    uint64_t rest = number % scale;
+    for (const char *mark = "."; rest > 0; mark = "") {
+        scale /= 10;
+        rb_write_text(writer, mark);
+        rb_write_number(writer, rest / scale);
+        rest %= scale;
+    }
+}
+
+#endif

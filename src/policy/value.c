@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT
+// The kinds of value that keys are made of: durations, ratios, rates, numbers, words.
+#include "policy/value.h"
+
+#include "policy/key.h"
+
+const char rb_value_out_of_range[] = "out of range";
+
+const struct rb_scale rb_scale_factor = {3, "", NULL};
+const struct rb_scale rb_scale_ratio = {2, "%", "a ratio needs a percent sign: 20%"};
+const struct rb_scale rb_scale_rate = {3, "/s", "a rate needs its unit: 3/s"};
+
+// Durations are read up to this many milliseconds (over 3,000 years) before a key's own range is looked at.
+static const uint64_t DURATION_READ_MAX = UINT64_C(100000000000000);
+
+// Numbers are read up to this many digits, so that no multiplication below can overflow.
+enum { NUMBER_DIGITS_MAX = 14 };
+
+static const struct unit {
+    const char *name;
+    uint64_t ms;
+    uint64_t least; // the shortest time that is written with it: one minute is "60s"
+} units[] = {{"h", 3600000, 3600000}, {"m", 60000, 120000}, {"s", 1000, 1000}, {"ms", 1, 0}};
+
+enum { UNIT_COUNT = sizeof(units) / sizeof(units[0]) };
+
+// Reads digits from *text on; *text moves behind them. Returns how many there were; *out saturates.
+static unsigned read_digits(const char **text, uint64_t *out)
+{
+    unsigned count = 0;
+    *out = 0;
+    for (; rb_text_digit(**text); (*text)++, count++) {
+        *out = count < NUMBER_DIGITS_MAX ? *out * 10 + (uint64_t) (**text - '0') : UINT64_MAX / 1000000;
+    }
+    return count;
+}
+
+static const char *fail(unsigned *offset, const char *text, const char *at, const char *message)
+{
+    *offset = (unsigned) (at - text);
+    return message;
+}
+
+static const struct unit *find_unit(const char *name)
+{
+    for (unsigned i = 0; i < UNIT_COUNT; i++) {
+        if (strcmp(units[i].name, name) == 0) {
+            return &units[i];
+        }
+    }
+    return NULL;
+}
+
+static const char *read_duration(const char *text, unsigned *offset, uint64_t *ms)
+{
+    const char *at = text;
+    uint64_t number;
+    if (read_digits(&at, &number) == 0) {
+        return fail(offset, text, at, "a duration is a number with a unit: 2s, 250ms");
+    }
+    if (*at == '\0') {
+        return fail(offset, text, text, "a duration needs a unit: 2s, 250ms");
+    }
+    if (*at == '.') {
+        return fail(offset, text, at, "a duration has no decimals: 1500ms in place of 1.5s");
+    }
+    const struct unit *unit = find_unit(at);
+    if (!unit) {
+        return fail(offset, text, at, "the units of a duration are ms, s, m and h, right after the number");
+    }
+    if (number > DURATION_READ_MAX / unit->ms) {
+        return fail(offset, text, text, rb_value_out_of_range);
+    }
+    *ms = number * unit->ms;
+    return NULL;
+}
+
+const char *rb_duration_parse(const char *text, uint64_t *ms)
+{
+    unsigned offset;
+    return read_duration(text, &offset, ms);
+}
+
+unsigned long rb_duration_format(uint64_t ms, char *out, unsigned long size)
+{
+    struct rb_writer writer = rb_writer_on(out, size);
+    for (unsigned i = 0; i < UNIT_COUNT; i++) {
+        if (ms % units[i].ms == 0 && ms >= units[i].least) {
+            rb_write_number(&writer, ms / units[i].ms);
+            rb_write_text(&writer, units[i].name);
+            break;
+        }
+    }
+    return writer.length;
+}
+
+const char *rb_value_duration(const char *text, unsigned *offset, uint64_t low, uint64_t high, uint64_t *out)
+{
+    uint64_t ms;
+    const char *wrong = read_duration(text, offset, &ms);
+    if (wrong) {
+        return wrong;
+    }
+    if (ms < low || ms > high) {
+        return fail(offset, text, text, rb_value_out_of_range);
+    }
+    *out = ms;
+    return NULL;
+}
+
+const char *rb_value_limit(const char *text, unsigned *offset, uint64_t low, uint64_t high, uint64_t *out)
+{
+    if (strcmp(text, "unset") == 0) {
+        *out = 0;
+        return NULL;
+    }
+    return rb_value_duration(text, offset, low, high, out);
+}
+
+const char *rb_value_count(const char *text, unsigned *offset, uint64_t low, uint64_t high, uint32_t *out)
+{
+    const char *at = text;
+    uint64_t number;
+    if (read_digits(&at, &number) == 0 || *at != '\0') {
+        return fail(offset, text, at, "not a whole number");
+    }
+    if (number < low || number > high) {
+        return fail(offset, text, text, rb_value_out_of_range);
+    }
+    *out = (uint32_t) number;
+    return NULL;
+}
+
+// The places after the decimal point; *text is at the point or at what follows the number.
+static const char *read_fraction(const char **text, unsigned decimals, uint64_t *number)
+{
+    bool point = **text == '.';
+    *text += point;
+    for (unsigned i = 0; i < decimals; i++) {
+        bool digit = point && rb_text_digit(**text);
+        if (point && i == 0 && !digit) {
+            return "a digit is missing after the decimal point";
+        }
+        *number = *number * 10 + (digit ? (uint64_t) (**text - '0') : 0);
+        *text += digit;
+    }
+    return point && rb_text_digit(**text) ? "too many decimals" : NULL;
+}
+
+const char *rb_value_scaled(const char *text, unsigned *offset, const struct rb_scale *scale, uint32_t low,
+                            uint32_t high, uint32_t *out)
+{
+    const char *at = text;
+    uint64_t number;
+    if (read_digits(&at, &number) == 0) {
+        return fail(offset, text, at, "not a number");
+    }
+    const char *wrong = read_fraction(&at, scale->decimals, &number);
+    if (wrong) {
+        return fail(offset, text, at, wrong);
+    }
+    if (*at == '\0' && scale->bare) {
+        return fail(offset, text, text, scale->bare);
+    }
+    if (strcmp(at, scale->unit) != 0) {
+        return fail(offset, text, at, scale->bare ? scale->bare : "not a number");
+    }
+    if (number < low || number > high) {
+        return fail(offset, text, text, rb_value_out_of_range);
+    }
+    *out = (uint32_t) number;
+    return NULL;
+}
+
+const char *rb_value_word(const char *text, unsigned *offset, const char *const *words, unsigned *out)
+{
+    for (unsigned i = 0; words[i]; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *out = i;
+            return NULL;
+        }
+    }
+    return fail(offset, text, text, "not a known word");
+}
+
+static bool token_byte(char c)
+{
+    return rb_text_alnum(c) || (c && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+static const char *check_token(struct rb_slice token, const char *text, unsigned *offset)
+{
+    for (size_t i = 0; i < token.length; i++) {
+        if (!token_byte(token.at[i])) {
+            return fail(offset, text, token.at + i, "a character that no name has");
+        }
+    }
+    return token.length > 0 ? NULL : fail(offset, text, token.at, "an empty item in the list");
+}
+
+const char *rb_value_tokens(const char *text, unsigned *offset, char *out, size_t size)
+{
+    char list[RB_HEADERS_SIZE > RB_METHODS_SIZE ? RB_HEADERS_SIZE : RB_METHODS_SIZE];
+    struct rb_writer writer = rb_writer_on(list, size < sizeof(list) ? size : sizeof(list));
+    struct rb_slice rest = rb_slice_of(text), item;
+    while (rb_slice_next(&rest, &item)) {
+        const char *wrong = check_token(item, text, offset);
+        if (wrong) {
+            return wrong;
+        }
+        if (writer.length + (writer.length > 0) + item.length >= writer.size) {
+            return fail(offset, text, item.at, "the list is too long");
+        }
+        rb_write_text(&writer, writer.length > 0 ? " " : "");
+        rb_write_bytes(&writer, item.at, item.length);
+    }
+    memcpy(out, list, writer.length + 1);
+    return NULL;
+}
+
+void rb_value_write_tokens(struct rb_writer *writer, const char *list)
+{
+    for (; *list; list++) {
+        rb_write_bytes(writer, *list == ' ' ? ", " : list, *list == ' ' ? 2 : 1);
+    }
+}

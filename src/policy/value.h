@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// The kinds of value that keys are made of: durations, ratios, rates, numbers, words and lists of them.
+#ifndef RB_POLICY_VALUE_H
+#define RB_POLICY_VALUE_H
+
+#include "engine/rules.h"
+#include "policy/text.h"
+
+// Every reader below returns NULL, or half a sentence about what is wrong, with *offset where in `text` it is wrong.
+
+// A duration with its unit, in milliseconds.
+const char *rb_value_duration(const char *text, unsigned *offset, uint64_t low, uint64_t high, uint64_t *out);
+
+// The same, or the word `unset`, which is 0.
+const char *rb_value_limit(const char *text, unsigned *offset, uint64_t low, uint64_t high, uint64_t *out);
+
+// A whole number.
+const char *rb_value_count(const char *text, unsigned *offset, uint64_t low, uint64_t high, uint32_t *out);
+
+// A number with up to `decimals` places and the unit `unit` ("", "%", "/s"); *out, low and high are in its smallest
+// places: "2.5" with 3 decimals is 2500. `bare` is the complaint about a missing unit.
+struct rb_scale {
+    unsigned decimals;
+    const char *unit;
+    const char *bare;
+};
+extern const struct rb_scale rb_scale_factor; // 2, 1.5: thousandths
+extern const struct rb_scale rb_scale_ratio;  // 20%, 0.5%: hundredths of a percent
+extern const struct rb_scale rb_scale_rate;   // 3/s, 0.5/s: thousandths per second
+const char *rb_value_scaled(const char *text, unsigned *offset, const struct rb_scale *scale, uint32_t low,
+                            uint32_t high, uint32_t *out);
+
+// One of the words (NULL-terminated); *out is its index.
+const char *rb_value_word(const char *text, unsigned *offset, const char *const *words, unsigned *out);
+
+// A list of names (tokens in the sense of RFC 9110, section 5.6.2), comma-separated in `text`, separated by one space
+// in out, which has `size` bytes.
+const char *rb_value_tokens(const char *text, unsigned *offset, char *out, size_t size);
+
+// Writes a list of rb_value_tokens with commas.
+void rb_value_write_tokens(struct rb_writer *writer, const char *list);
+
+// The half sentence for a number that is too small or too large.
+extern const char rb_value_out_of_range[];
+
+// The values that are lists of several kinds: retry.on, retry.methods, retry.idempotency_headers, intercept.
+const char *rb_list_read_causes(struct rb_rules *rules, const char *value, unsigned *offset);
+unsigned long rb_list_write_causes(const struct rb_rules *rules, char *out, unsigned long size);
+const char *rb_list_read_methods(struct rb_rules *rules, const char *value, unsigned *offset);
+unsigned long rb_list_write_methods(const struct rb_rules *rules, char *out, unsigned long size);
+const char *rb_list_read_headers(struct rb_rules *rules, const char *value, unsigned *offset);
+unsigned long rb_list_write_headers(const struct rb_rules *rules, char *out, unsigned long size);
+const char *rb_list_read_intercept(struct rb_rules *rules, const char *value, unsigned *offset);
+unsigned long rb_list_write_intercept(const struct rb_rules *rules, char *out, unsigned long size);
+
+// The words that these lists know, for suggestions (NULL-terminated).
+extern const char *const rb_list_cause_words[];
+extern const char *const rb_list_method_words[];
+extern const char *const rb_list_intercept_words[];
+
+#endif

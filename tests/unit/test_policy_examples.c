@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+// The policies that are shipped load, and say what their comments promise. Runs in the top directory of the source.
+#include "test_policy_support.h"
+
+#include <dirent.h>
+
+#include "policy/key.h"
+
+static struct rb_policy *load(const char *path)
+{
+    struct kept *kept = calloc(1, sizeof(*kept));
+    struct rb_policy *policy = NULL;
+    int result = rb_policy_load(path, &policy, keep, kept);
+    print_kept(kept);
+    free(kept);
+    assert_int_equal(result, 0);
+    return policy;
+}
+
+// An example, and the ceilings of its waits in seconds up to the last attempt.
+struct example {
+    const char *path;
+    unsigned attempts;
+    enum rb_jitter_kind jitter;
+    unsigned seconds[5];
+};
+
+static const struct example examples[] = {
+    {"config/examples/fixed.ini", 3, RB_JITTER_NONE, {2, 2}},
+    {"config/examples/linear.ini", 5, RB_JITTER_NONE, {1, 2, 3, 4}},
+    {"config/examples/exponential.ini", 5, RB_JITTER_NONE, {1, 2, 4, 8}},
+    {"config/examples/full-jitter.ini", 5, RB_JITTER_FULL, {1, 2, 4, 8}},
+    {"config/examples/smart.ini", 4, RB_JITTER_ADDED, {1, 2, 4}},
+};
+
+// The schedule by the definition in the key table, not by the engine: this test is about the files.
+static uint64_t ceiling(const struct rb_backoff *backoff, unsigned retry)
+{
+    uint64_t ms = backoff->base_ms * (backoff->kind == RB_BACKOFF_LINEAR ? retry : 1);
+    for (unsigned i = 1; i < retry && backoff->kind == RB_BACKOFF_EXPONENTIAL; i++) {
+        ms = ms * backoff->multiplier_milli / 1000;
+    }
+    return ms < backoff->cap_ms ? ms : backoff->cap_ms;
+}
+
+static void check_example(void **state)
+{
+    const struct example *example = *state;
+    struct rb_policy *policy = load(example->path);
+    const struct rb_rules *rules = &rb_policy_section(policy, 0)->rules;
+    assert_int_equal(rules->attempts, example->attempts);
+    assert_int_equal(rules->backoff.jitter, example->jitter);
+    for (unsigned retry = 1; retry < example->attempts; retry++) {
+        assert_int_equal(ceiling(&rules->backoff, retry), 1000 * example->seconds[retry - 1]);
+    }
+    rb_policy_free(policy);
+}
+
+static void test_smart(void **state)
+{
+    struct rb_policy *policy = load("config/examples/smart.ini");
+    const struct rb_rules *rules = &rb_policy_section(policy, 0)->rules;
+    char out[128];
+    unsigned count;
+    (void) state;
+    rb_key_table(&count)[rb_key_find("retry.on")].format(rules, out, sizeof(out));
+    assert_string_equal(out, "refused, unreachable, reset, timeout, 429, 500, 503");
+    assert_int_equal(rules->backoff.jitter_ms, 1000);
+    rb_policy_free(policy);
+}
+
+static void test_exponential_cap(void **state)
+{
+    struct rb_policy *policy = load("config/examples/exponential.ini");
+    (void) state;
+    assert_int_equal(rb_policy_section(policy, 0)->rules.backoff.cap_ms, 60000);
+    rb_policy_free(policy);
+}
+
+static void test_breaker(void **state)
+{
+    struct rb_policy *policy = load("config/examples/breaker.ini");
+    const struct rb_rules *rules = &rb_policy_section(policy, 0)->rules;
+    (void) state;
+    assert_true(rules->breaker_on && rules->breaker.time_window);
+    assert_int_equal(rules->breaker.slow_call_ms, 2000);
+    rb_policy_free(policy);
+}
+
+// Every file that is there, also one added later.
+static void test_all_load(void **state)
+{
+    DIR *directory = opendir("config/examples");
+    unsigned count = 0;
+    (void) state;
+    assert_non_null(directory);
+    for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
+        char path[512];
+        if (!strstr(entry->d_name, ".ini")) {
+            continue;
+        }
+        snprintf(path, sizeof(path), "config/examples/%s", entry->d_name);
+        rb_policy_free(load(path));
+        count++;
+    }
+    closedir(directory);
+    assert_true(count >= 6);
+}
+
+// The embedded policy is config/default.ini byte for byte, and its values are the built-in defaults.
+static void test_default(void **state)
+{
+    static char text[65536];
+    struct rb_policy *policy = load("builtin:default");
+    const struct rb_section *section = rb_policy_section(policy, 0);
+    struct rb_rules defaults;
+    size_t length;
+    (void) state;
+    FILE *file = fopen("config/default.ini", "r");
+    assert_non_null(file);
+    size_t size = fread(text, 1, sizeof(text), file);
+    fclose(file);
+    const char *builtin = rb_policy_builtin(&length);
+    assert_int_equal(length, size);
+    assert_memory_equal(builtin, text, size);
+    assert_int_equal(builtin[length], 0);
+    rb_key_defaults(&defaults);
+    assert_string_equal(section->name, "default");
+    assert_memory_equal(&section->rules, &defaults, sizeof(defaults));
+    rb_policy_free(policy);
+}
+
+int main(void)
+{
+    enum { EXAMPLES = sizeof(examples) / sizeof(examples[0]) };
+    static const struct CMUnitTest others[] = {
+        cmocka_unit_test(test_smart),    cmocka_unit_test(test_exponential_cap), cmocka_unit_test(test_breaker),
+        cmocka_unit_test(test_all_load), cmocka_unit_test(test_default),
+    };
+    enum { OTHERS = sizeof(others) / sizeof(others[0]) };
+    static struct CMUnitTest tests[EXAMPLES + OTHERS];
+    memcpy(tests, others, sizeof(others));
+    for (unsigned i = 0; i < EXAMPLES; i++) {
+        tests[OTHERS + i] = (struct CMUnitTest){examples[i].path, check_example, NULL, NULL, (void *) &examples[i]};
+    }
+    return cmocka_run_group_tests_name("policy examples", tests, NULL, NULL);
+}

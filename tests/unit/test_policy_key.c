@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: MIT
+// Every key: its default as the documentation has it, what it takes and refuses, and that what it writes it reads back.
+#include "test_policy_support.h"
+
+#include "policy/key.h"
+
+struct documented {
+    const char *name, *fallback;
+};
+
+// The table of the format's documentation, in its order.
+static const struct documented documented[] = {
+    {"intercept", "curl, connect"},
+    {"retry.attempts", "3"},
+    {"retry.backoff", "exponential"},
+    {"retry.base", "200ms"},
+    {"retry.multiplier", "2"},
+    {"retry.cap", "10s"},
+    {"retry.jitter", "full"},
+    {"retry.on", "refused, unreachable, reset, timeout, dns, 408, 429, 500, 502, 503, 504"},
+    {"retry.methods", "idempotent"},
+    {"retry.idempotency_headers", "Idempotency-Key"},
+    {"retry.after", "honour"},
+    {"retry.after_max", "60s"},
+    {"retry.after_over", "fail"},
+    {"timeout.connect", "unset"},
+    {"timeout.attempt", "unset"},
+    {"timeout.total", "30s"},
+    {"breaker", "on"},
+    {"breaker.scope", "host"},
+    {"breaker.window", "20"},
+    {"breaker.min_calls", "10"},
+    {"breaker.failure_rate", "50%"},
+    {"breaker.slow_call", "unset"},
+    {"breaker.slow_rate", "100%"},
+    {"breaker.open", "30s"},
+    {"breaker.open_multiplier", "2"},
+    {"breaker.open_max", "5m"},
+    {"breaker.probes", "1"},
+    {"breaker.probe_lease", "10s"},
+    {"budget.ratio", "20%"},
+    {"budget.floor", "3/s"},
+};
+
+enum { DOCUMENTED = sizeof(documented) / sizeof(documented[0]) };
+
+// A value and how it is written back; NULL: it is refused, and `offset` is where.
+struct sample {
+    const char *key, *value, *written;
+    unsigned offset;
+};
+
+static const struct sample samples[] = {
+    {"intercept", "connect,curl", "curl, connect", 0},
+    {"intercept", "off", "off", 0},
+    {"intercept", "curl", "curl", 0},
+    {"intercept", "curl, off", NULL, 6},
+    {"intercept", "curl, ", NULL, 6},
+    {"intercept", "dns", NULL, 0},
+    {"retry.attempts", "1", "1", 0},
+    {"retry.attempts", "100", "100", 0},
+    {"retry.attempts", "0", NULL, 0},
+    {"retry.attempts", "101", NULL, 0},
+    {"retry.attempts", "99999999999999999999", NULL, 0},
+    {"retry.attempts", "18446744073709551617", NULL, 0},
+    {"retry.attempts", "-1", NULL, 0},
+    {"retry.attempts", "3x", NULL, 1},
+    {"retry.backoff", "linear", "linear", 0},
+    {"retry.backoff", "Linear", NULL, 0},
+    {"retry.base", "0ms", "0ms", 0},
+    {"retry.base", "1500ms", "1500ms", 0},
+    {"retry.base", "120s", "2m", 0},
+    {"retry.base", "24h", "24h", 0},
+    {"retry.base", "86400001ms", NULL, 0},
+    {"retry.base", "9999999999999h", NULL, 0},
+    {"retry.base", "0", NULL, 0},
+    {"retry.base", "1.5s", NULL, 1},
+    {"retry.base", "2 s", NULL, 1},
+    {"retry.base", "2S", NULL, 1},
+    {"retry.base", "2sec", NULL, 1},
+    {"retry.base", "s", NULL, 0},
+    {"retry.multiplier", "1.5", "1.5", 0},
+    {"retry.multiplier", "1.050", "1.05", 0},
+    {"retry.multiplier", "100", "100", 0},
+    {"retry.multiplier", "0.999", NULL, 0},
+    {"retry.multiplier", "100.001", NULL, 0},
+    {"retry.multiplier", "1.0001", NULL, 5},
+    {"retry.multiplier", "2.", NULL, 2},
+    {"retry.multiplier", "2x", NULL, 1},
+    {"retry.multiplier", ".5", NULL, 0},
+    {"retry.jitter", "none", "none", 0},
+    {"retry.jitter", "decorrelated", "decorrelated", 0},
+    {"retry.jitter", "1s", "1s", 0},
+    {"retry.jitter", "5", NULL, 0},
+    {"retry.jitter", "25h", NULL, 0},
+    {"retry.on", "none", "none", 0},
+    {"retry.on", "503", "503", 0},
+    {"retry.on", "5xx, 429, dns", "dns, 429, 5xx", 0},
+    {"retry.on", "4XX,503", "4xx, 503", 0},
+    {"retry.on", "100, 599", "100, 599", 0},
+    {"retry.on", "dns, none", NULL, 5},
+    {"retry.on", "600", NULL, 0},
+    {"retry.on", "99", NULL, 0},
+    {"retry.on", "5x3", NULL, 0},
+    {"retry.on", "6xx", NULL, 0},
+    {"retry.on", "dns,,503", NULL, 4},
+    {"retry.on", "refused reset", NULL, 0},
+    {"retry.methods", "safe", "safe", 0},
+    {"retry.methods", "all", "all", 0},
+    {"retry.methods", "GET,POST ,M-SEARCH", "GET, POST, M-SEARCH", 0},
+    {"retry.methods", "GET, safe", NULL, 5},
+    {"retry.methods", "get", NULL, 0},
+    {"retry.methods", "*", NULL, 0},
+    {"retry.methods", "GET POST", NULL, 3},
+    {"retry.methods", "GET,", NULL, 4},
+    {"retry.idempotency_headers", "none", "none", 0},
+    {"retry.idempotency_headers", "X-Request-ID , Idempotency-Key", "X-Request-ID, Idempotency-Key", 0},
+    {"retry.idempotency_headers", "X:Y", NULL, 1},
+    {"retry.after", "ignore", "ignore", 0},
+    {"retry.after", "honor", NULL, 0},
+    {"retry.after_max", "0s", "0ms", 0},
+    {"retry.after_over", "cap", "cap", 0},
+    {"timeout.connect", "1ms", "1ms", 0},
+    {"timeout.connect", "0s", NULL, 0},
+    {"timeout.attempt", "unset", "unset", 0},
+    {"timeout.total", "1h", "1h", 0},
+    {"timeout.total", "unset", "30s", 0},
+    {"breaker", "off", "off", 0},
+    {"breaker", "yes", NULL, 0},
+    {"breaker.scope", "policy", "policy", 0},
+    {"breaker.window", "1024", "1024", 0},
+    {"breaker.window", "1025", NULL, 0},
+    {"breaker.window", "0", NULL, 0},
+    {"breaker.window", "60s", "60s", 0},
+    {"breaker.window", "1m", "60s", 0},
+    {"breaker.window", "61s", NULL, 0},
+    {"breaker.window", "1500ms", NULL, 0},
+    {"breaker.window", "2000ms", "2s", 0},
+    {"breaker.window", "30x", NULL, 2},
+    {"breaker.min_calls", "10000", "10000", 0},
+    {"breaker.failure_rate", "12.5%", "12.5%", 0},
+    {"breaker.failure_rate", "0.01%", "0.01%", 0},
+    {"breaker.failure_rate", "0%", NULL, 0},
+    {"breaker.failure_rate", "100.01%", NULL, 0},
+    {"breaker.failure_rate", "50", NULL, 0},
+    {"breaker.failure_rate", "0.5", NULL, 0},
+    {"breaker.failure_rate", "50 %", NULL, 2},
+    {"breaker.slow_call", "2s", "2s", 0},
+    {"breaker.slow_rate", "80%", "80%", 0},
+    {"breaker.open", "0s", NULL, 0},
+    {"breaker.open_multiplier", "1", "1", 0},
+    {"breaker.open_max", "1h", "1h", 0},
+    {"breaker.probes", "16", "16", 0},
+    {"breaker.probes", "17", NULL, 0},
+    {"breaker.probe_lease", "90s", "90s", 0},
+    {"budget.ratio", "0%", "0%", 0},
+    {"budget.ratio", "1000%", "1000%", 0},
+    {"budget.ratio", "1000.01%", NULL, 0},
+    {"budget.floor", "0.5/s", "0.5/s", 0},
+    {"budget.floor", "0/s", "0/s", 0},
+    {"budget.floor", "1000/s", "1000/s", 0},
+    {"budget.floor", "3", NULL, 0},
+    {"budget.floor", "3/m", NULL, 1},
+};
+
+static const struct rb_key *key_of(const char *name)
+{
+    unsigned count;
+    int index = rb_key_find(name);
+    assert_true(index >= 0);
+    return &rb_key_table(&count)[index];
+}
+
+static void check_sample(void **state)
+{
+    const struct sample *sample = *state;
+    const struct rb_key *key = key_of(sample->key);
+    struct rb_rules rules, before;
+    char out[256];
+    unsigned offset = 77;
+    rb_key_defaults(&rules);
+    before = rules;
+    const char *wrong = key->parse(&rules, sample->value, &offset);
+    if (!sample->written) {
+        assert_non_null(wrong);
+        assert_int_equal(offset, sample->offset);
+        assert_memory_equal(&rules, &before, sizeof(rules));
+        return;
+    }
+    assert_null(wrong);
+    assert_int_equal(key->format(&rules, out, sizeof(out)), strlen(sample->written));
+    assert_string_equal(out, sample->written);
+    // What was written means the same, and touched nothing else.
+    before = rules;
+    assert_null(key->parse(&rules, out, &offset));
+    rules.total_set = before.total_set; // "30s" stands for two things
+    assert_memory_equal(&rules, &before, sizeof(rules));
+}
+
+static void test_defaults_are_documented(void **state)
+{
+    unsigned count;
+    const struct rb_key *keys = rb_key_table(&count);
+    struct rb_rules rules;
+    (void) state;
+    rb_key_defaults(&rules);
+    assert_int_equal(count, DOCUMENTED);
+    for (unsigned i = 0; i < DOCUMENTED; i++) {
+        char out[256];
+        assert_string_equal(keys[i].name, documented[i].name);
+        assert_string_equal(keys[i].fallback, documented[i].fallback);
+        keys[i].format(&rules, out, sizeof(out));
+        assert_string_equal(out, documented[i].fallback);
+        assert_true(keys[i].expects[0] != '\0');
+        assert_int_equal(rb_key_find(documented[i].name), i);
+        assert_false(rb_key_reserved(documented[i].name));
+    }
+    assert_int_equal(rb_key_find("retry"), -1);
+    assert_int_equal(rb_key_find("hosts"), -1);
+}
+
+// The numbers behind the words, against the units that the engine documents.
+static void test_defaults_in_the_engines_units(void **state)
+{
+    struct rb_rules rules;
+    (void) state;
+    rb_key_defaults(&rules);
+    assert_int_equal(rules.intercept, RB_INTERCEPT_CURL | RB_INTERCEPT_CONNECT);
+    assert_int_equal(rules.backoff.kind, RB_BACKOFF_EXPONENTIAL);
+    assert_int_equal(rules.backoff.jitter, RB_JITTER_FULL);
+    assert_int_equal(rules.backoff.base_ms, 200);
+    assert_int_equal(rules.backoff.multiplier_milli, 2000);
+    assert_int_equal(rules.backoff.cap_ms, 10000);
+    assert_int_equal(rules.causes, 1 << RB_CAUSE_REFUSED | 1 << RB_CAUSE_UNREACHABLE | 1 << RB_CAUSE_RESET |
+                                       1 << RB_CAUSE_TIMEOUT | 1 << RB_CAUSE_DNS | 1 << RB_CAUSE_STATUS);
+    assert_true(rb_rules_status(&rules, 408) && rb_rules_status(&rules, 504));
+    assert_false(rb_rules_status(&rules, 501) || rb_rules_status(&rules, 200));
+    assert_string_equal(rules.methods,
+                        "GET HEAD OPTIONS TRACE PROPFIND REPORT SEARCH PUT DELETE PROPPATCH MKCOL COPY MOVE UNLOCK");
+    assert_true(rules.after_honour);
+    assert_int_equal(rules.after_max_ms, 60000);
+    assert_int_equal(rules.after_over, RB_AFTER_FAIL);
+    assert_int_equal(rules.total_ms, 30000);
+    assert_false(rules.total_set);
+    assert_int_equal(rules.breaker_scope, RB_SCOPE_HOST);
+    assert_false(rules.breaker.time_window);
+    assert_int_equal(rules.breaker.failure_rate, 5000);
+    assert_int_equal(rules.breaker.slow_call_ms, 0);
+    assert_int_equal(rules.breaker.open_max_ms, 300000);
+    assert_int_equal(rules.budget.ratio, 2000);
+    assert_int_equal(rules.budget.floor_milli, 3000);
+}
+
+// Whether a policy names the total is told apart from its default; `unset` goes back to that.
+static void test_total_time(void **state)
+{
+    const struct rb_key *total = key_of("timeout.total");
+    struct rb_rules rules;
+    unsigned offset;
+    (void) state;
+    rb_key_defaults(&rules);
+    assert_null(total->parse(&rules, "30s", &offset));
+    assert_true(rules.total_set);
+    assert_null(total->parse(&rules, "unset", &offset));
+    assert_false(rules.total_set);
+    assert_int_equal(rules.total_ms, 30000);
+}
+
+static void test_reserved(void **state)
+{
+    static const char *const names[] = {"retry.resume", "connect.nonblocking", "breaker.quorum", "dns.total",
+                                        "dns.stale"};
+    (void) state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        assert_true(rb_key_reserved(names[i]));
+        assert_int_equal(rb_key_find(names[i]), -1);
+    }
+    assert_false(rb_key_reserved("retry.resum"));
+}
+
+// Lists that do not fit are refused whole.
+static void test_long_lists(void **state)
+{
+    char value[RB_METHODS_SIZE + 1], out[2 * RB_METHODS_SIZE];
+    const struct rb_key *methods = key_of("retry.methods");
+    struct rb_rules rules;
+    unsigned offset;
+    (void) state;
+    rb_key_defaults(&rules);
+    memset(value, 'A', sizeof(value) - 1);
+    value[RB_METHODS_SIZE - 1] = '\0';
+    assert_null(methods->parse(&rules, value, &offset));
+    methods->format(&rules, out, sizeof(out));
+    assert_string_equal(out, value);
+    value[RB_METHODS_SIZE - 1] = 'A';
+    value[RB_METHODS_SIZE] = '\0';
+    assert_non_null(methods->parse(&rules, value, &offset));
+    methods->format(&rules, out, sizeof(out));
+    assert_int_equal(strlen(out), RB_METHODS_SIZE - 1);
+    value[100] = ',';
+    assert_null(key_of("retry.idempotency_headers")->parse(&rules, value + 1, &offset));
+    assert_int_equal(strlen(rules.idempotency_headers), RB_HEADERS_SIZE - 1);
+}
+
+// A buffer that is too small cuts, and never overflows.
+static void test_small_buffers(void **state)
+{
+    unsigned count;
+    const struct rb_key *keys = rb_key_table(&count);
+    struct rb_rules rules;
+    (void) state;
+    rb_key_defaults(&rules);
+    for (unsigned i = 0; i < count; i++) {
+        for (unsigned long size = 1; size < 8; size++) {
+            char *exact = malloc(size);
+            unsigned long length = keys[i].format(&rules, exact, size);
+            assert_true(length < size);
+            assert_int_equal(strlen(exact), length);
+            assert_memory_equal(exact, keys[i].fallback, length);
+            free(exact);
+        }
+    }
+}
+
+static void test_durations(void **state)
+{
+    static const struct {
+        uint64_t ms;
+        const char *text;
+    } cases[] = {{0, "0ms"},       {1, "1ms"},        {250, "250ms"},    {1000, "1s"},   {1500, "1500ms"},
+                 {60000, "60s"},   {120000, "2m"},    {90000, "90s"},    {300000, "5m"}, {3600000, "1h"},
+                 {5400000, "90m"}, {86400000, "24h"}, {61001, "61001ms"}};
+    uint64_t ms;
+    (void) state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char out[32];
+        assert_int_equal(rb_duration_format(cases[i].ms, out, sizeof(out)), strlen(cases[i].text));
+        assert_string_equal(out, cases[i].text);
+        assert_null(rb_duration_parse(out, &ms));
+        assert_int_equal(ms, cases[i].ms);
+    }
+    assert_string_equal(rb_duration_parse("2", &ms), "a duration needs a unit: 2s, 250ms");
+    assert_non_null(rb_duration_parse("", &ms));
+    assert_non_null(rb_duration_parse("99999999999999999999999999h", &ms));
+    assert_non_null(rb_duration_parse("1s ", &ms));
+}
+
+int main(void)
+{
+    enum { SAMPLES = sizeof(samples) / sizeof(samples[0]) };
+    static const struct CMUnitTest others[] = {
+        cmocka_unit_test(test_defaults_are_documented),
+        cmocka_unit_test(test_defaults_in_the_engines_units),
+        cmocka_unit_test(test_total_time),
+        cmocka_unit_test(test_reserved),
+        cmocka_unit_test(test_long_lists),
+        cmocka_unit_test(test_small_buffers),
+        cmocka_unit_test(test_durations),
+    };
+    enum { OTHERS = sizeof(others) / sizeof(others[0]) };
+    static struct CMUnitTest tests[SAMPLES + OTHERS];
+    static char names[SAMPLES][96];
+    memcpy(tests, others, sizeof(others));
+    for (unsigned i = 0; i < SAMPLES; i++) {
+        snprintf(names[i], sizeof(names[i]), "%s = %s", samples[i].key, samples[i].value);
+        tests[OTHERS + i] = (struct CMUnitTest){names[i], check_sample, NULL, NULL, (void *) &samples[i]};
+    }
+    return cmocka_run_group_tests_name("policy keys", tests, NULL, NULL);
+}

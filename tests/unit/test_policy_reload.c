@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: MIT
+// The policy in force: where the file is looked for, and what happens when it changes. Files are real, time is not.
+#include "test_policy_support.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "policy/reload.h"
+
+enum { LONG = 1000000 }; // milliseconds, beyond every limit in the code
+
+static char directory[64];
+static uint64_t now = 1;
+
+static struct {
+    unsigned count, loaded, reloaded, invalid, unreadable;
+    int error;
+    unsigned line;
+    char message[256], path[RB_POLICY_PATH_SIZE];
+} told;
+
+static void notify(enum rb_reload_event event, const char *path, const struct rb_diagnostic *diagnostic, int error)
+{
+    told.count++;
+    told.loaded += event == RB_RELOAD_LOADED;
+    told.reloaded += event == RB_RELOAD_RELOADED;
+    told.invalid += event == RB_RELOAD_INVALID;
+    told.unreadable += event == RB_RELOAD_UNREADABLE;
+    told.error = error;
+    told.line = diagnostic ? diagnostic->line : 0;
+    snprintf(told.message, sizeof(told.message), "%s", diagnostic ? diagnostic->message : "");
+    snprintf(told.path, sizeof(told.path), "%s", path);
+}
+
+static char *file_called(const char *name)
+{
+    static char path[256];
+    snprintf(path, sizeof(path), "%s/%s", directory, name);
+    return path;
+}
+
+static void write_file(const char *name, const char *text)
+{
+    FILE *file = fopen(file_called(name), "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void write_attempts(const char *name, unsigned attempts)
+{
+    char text[64];
+    snprintf(text, sizeof(text), "[default]\nretry.attempts = %u\n", attempts);
+    write_file(name, text);
+}
+
+static void replace(const char *name, unsigned attempts)
+{
+    char fresh[256];
+    write_attempts("fresh", attempts);
+    strcpy(fresh, file_called("fresh"));
+    assert_int_equal(rename(fresh, file_called(name)), 0);
+}
+
+// retry.attempts of the policy in force after `ms` more milliseconds, 0: there is none.
+static unsigned attempts_after(uint64_t ms)
+{
+    now += ms;
+    errno = 77;
+    const struct rb_policy *policy = rb_policy_current(now);
+    assert_int_equal(errno, 77);
+    return policy ? rb_policy_section(policy, 0)->rules.attempts : 0;
+}
+
+static int start(const char *name)
+{
+    memset(&told, 0, sizeof(told));
+    return rb_policy_start(file_called(name), notify);
+}
+
+static int setup(void **state)
+{
+    (void) state;
+    strcpy(directory, "/tmp/rebound-test-XXXXXX");
+    return mkdtemp(directory) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    static const char *const names[] = {"p",
+                                        "fresh",
+                                        "..data",
+                                        "a/p",
+                                        "b/p",
+                                        "a",
+                                        "b",
+                                        "rebound/policy.ini",
+                                        "rebound",
+                                        ".config/rebound/policy.ini",
+                                        ".config/rebound",
+                                        ".config"};
+    (void) state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        remove(file_called(names[i]));
+    }
+    return rmdir(directory);
+}
+
+// Runs first: no policy was ever in force.
+static void test_broken_from_the_start(void **state)
+{
+    (void) state;
+    write_file("p", "[default]\nretry.attempts = 0\nbogus = 1\n");
+    assert_int_equal(start("p"), -EINVAL);
+    assert_int_equal(told.count, 1);
+    assert_int_equal(told.invalid, 1);
+    assert_int_equal(told.line, 2);
+    assert_string_equal(told.message, "retry.attempts: out of range; expected a number from 1 to 100");
+    assert_string_equal(told.path, file_called("p"));
+    assert_int_equal(attempts_after(0), 0);
+    assert_int_equal(attempts_after(LONG), 0);
+    assert_int_equal(told.count, 1);
+    replace("p", 5);
+    assert_int_equal(attempts_after(1000), 5);
+    assert_int_equal(told.count, 2);
+    assert_int_equal(told.loaded, 1);
+}
+
+static void test_missing_at_the_start(void **state)
+{
+    (void) state;
+    assert_int_equal(start("p"), -ENOENT);
+    assert_int_equal(told.unreadable, 1);
+    assert_int_equal(told.error, -ENOENT);
+    attempts_after(1000);
+    assert_int_equal(told.count, 1);
+    replace("p", 6);
+    assert_int_equal(attempts_after(1000), 6);
+}
+
+static void test_looks_once_a_second(void **state)
+{
+    (void) state;
+    write_attempts("p", 2);
+    assert_int_equal(start("p"), 0);
+    assert_int_equal(told.count, 1);
+    assert_int_equal(attempts_after(LONG), 2);
+    replace("p", 3);
+    assert_int_equal(attempts_after(999), 2);
+    assert_int_equal(told.count, 1);
+    assert_int_equal(attempts_after(1), 3);
+    assert_int_equal(told.count, 2);
+    assert_int_equal(attempts_after(LONG), 3);
+    assert_int_equal(told.count, 2);
+}
+
+static void test_written_in_place(void **state)
+{
+    (void) state;
+    write_attempts("p", 2);
+    assert_int_equal(start("p"), 0);
+    attempts_after(LONG);
+    write_attempts("p", 44);
+    assert_int_equal(attempts_after(1000), 44);
+}
+
+static void test_broken_file_keeps_the_last_good_policy(void **state)
+{
+    (void) state;
+    write_attempts("p", 2);
+    assert_int_equal(start("p"), 0);
+    attempts_after(LONG);
+    write_file("p", "[default]\nretry.attempts = many\n");
+    assert_int_equal(attempts_after(1000), 2);
+    assert_int_equal(told.invalid, 1);
+    assert_int_equal(told.line, 2);
+    assert_int_equal(attempts_after(1000), 2);
+    assert_int_equal(attempts_after(1000), 2);
+    assert_int_equal(told.count, 2); // once per change
+    write_file("p", "[default\nx");
+    assert_int_equal(attempts_after(1000), 2);
+    assert_int_equal(told.invalid, 2);
+    replace("p", 8);
+    assert_int_equal(attempts_after(1000), 8);
+}
+
+static void test_vanished_file_keeps_the_last_good_policy(void **state)
+{
+    (void) state;
+    write_attempts("p", 2);
+    assert_int_equal(start("p"), 0);
+    attempts_after(LONG);
+    unlink(file_called("p"));
+    assert_int_equal(attempts_after(1000), 2);
+    assert_int_equal(attempts_after(1000), 2);
+    assert_int_equal(told.unreadable, 1);
+    assert_int_equal(told.error, -ENOENT);
+    assert_int_equal(mkdir(file_called("p"), 0700), 0);
+    assert_int_equal(attempts_after(1000), 2);
+    assert_int_equal(told.unreadable, 2);
+    assert_int_equal(told.error, -EISDIR);
+    rmdir(file_called("p"));
+    replace("p", 9);
+    assert_int_equal(attempts_after(1000), 9);
+}
+
+// As Kubernetes updates a mounted ConfigMap: the file is a link through ..data, which is swapped by rename.
+static void test_swapped_symlink(void **state)
+{
+    char fresh[256];
+    (void) state;
+    unlink(file_called("p"));
+    mkdir(file_called("a"), 0700);
+    mkdir(file_called("b"), 0700);
+    write_attempts("a/p", 11);
+    write_attempts("b/p", 12);
+    assert_int_equal(symlink("a", file_called("..data")), 0);
+    assert_int_equal(symlink("..data/p", file_called("p")), 0);
+    assert_int_equal(start("p"), 0);
+    assert_int_equal(attempts_after(LONG), 11);
+    assert_int_equal(symlink("b", file_called("fresh")), 0);
+    strcpy(fresh, file_called("fresh"));
+    assert_int_equal(rename(fresh, file_called("..data")), 0);
+    assert_int_equal(attempts_after(1000), 12);
+    unlink(file_called("p"));
+}
+
+// A program may keep a policy for a minute: through more replacements than are remembered, the first one stays
+// readable.
+static void test_replaced_policies_stay_for_a_minute(void **state)
+{
+    (void) state;
+    replace("p", 1);
+    assert_int_equal(start("p"), 0);
+    attempts_after(LONG);
+    const struct rb_section *old = rb_policy_section(rb_policy_current(now), 0);
+    for (unsigned i = 2; i < 50; i++) {
+        replace("p", i);
+        assert_int_equal(attempts_after(1000), i);
+        assert_int_equal(old->rules.attempts, 1);
+        assert_string_equal(old->name, "default");
+    }
+}
+
+static unsigned long mapped_pages(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu", &pages), 1);
+    fclose(file);
+    return pages;
+}
+
+// Memory does not grow with the number of replacements when they are minutes apart.
+static void test_replaced_policies_are_freed(void **state)
+{
+    (void) state;
+    replace("p", 1);
+    assert_int_equal(start("p"), 0);
+    unsigned long before = 0;
+    for (unsigned i = 0; i < 400; i++) {
+        replace("p", 1 + i % 90);
+        attempts_after(61000);
+        before = i == 100 ? mapped_pages() : before;
+    }
+    // 300 policies of 4 pages each would be 1,200.
+    assert_true(mapped_pages() < before + 600);
+}
+
+static void test_builtin(void **state)
+{
+    (void) state;
+    memset(&told, 0, sizeof(told));
+    assert_int_equal(rb_policy_start("builtin:default", notify), 0);
+    assert_int_equal(told.count, 1);
+    assert_string_equal(told.path, "builtin:default");
+    assert_int_equal(attempts_after(LONG), 3);
+    assert_int_equal(told.count, 1);
+    assert_int_equal(rb_policy_start("builtin:default", NULL), 0);
+}
+
+// The program may leave the directory in which a relative path was meant.
+static void test_relative_path(void **state)
+{
+    int here = open(".", O_RDONLY | O_DIRECTORY);
+    (void) state;
+    replace("p", 21);
+    assert_int_equal(chdir(directory), 0);
+    memset(&told, 0, sizeof(told));
+    assert_int_equal(rb_policy_start("p", notify), 0);
+    assert_string_equal(told.path, file_called("p"));
+    assert_int_equal(fchdir(here), 0);
+    attempts_after(LONG);
+    replace("p", 22);
+    assert_int_equal(attempts_after(1000), 22);
+    close(here);
+}
+
+enum { READERS = 3, CHANGES = 300, CHANGES_AT_ONCE = 20 };
+
+static struct {
+    _Atomic uint64_t clock, rounds[READERS];
+    _Atomic bool stop, torn;
+} shared;
+
+// Assertions must not fail in a thread: cmocka would jump into the stack of another one.
+static void *read_on(void *argument)
+{
+    _Atomic uint64_t *rounds = argument;
+    while (!shared.stop) {
+        const struct rb_section *section = rb_policy_section(rb_policy_current(shared.clock), 0);
+        shared.torn |= section->rules.attempts != section->rules.breaker.probes;
+        ++*rounds;
+    }
+    return NULL;
+}
+
+// A policy may be used for a minute, so time stands still until every thread has let go of what it had.
+static void wait_for_readers(void)
+{
+    for (int i = 0; i < READERS; i++) {
+        for (uint64_t seen = shared.rounds[i]; shared.rounds[i] < seen + 2;) {
+            sched_yield();
+        }
+    }
+}
+
+// Several threads, and the file changing all the time: each policy that they see is whole.
+static void test_threads(void **state)
+{
+    pthread_t threads[READERS];
+    (void) state;
+    for (int i = 0; i < CHANGES; i++) {
+        char text[96], fresh[256];
+        snprintf(text, sizeof(text), "[default]\nretry.attempts = %d\nbreaker.probes = %d\n", i % 16 + 1, i % 16 + 1);
+        write_file("fresh", text);
+        strcpy(fresh, file_called("fresh"));
+        assert_int_equal(rename(fresh, file_called("p")), 0);
+        shared.clock = now += 1000;
+        if (i == 0) {
+            assert_int_equal(start("p"), 0);
+            for (int reader = 0; reader < READERS; reader++) {
+                assert_int_equal(pthread_create(&threads[reader], NULL, read_on, &shared.rounds[reader]), 0);
+            }
+        }
+        if (i % CHANGES_AT_ONCE == 0) {
+            wait_for_readers();
+        }
+    }
+    wait_for_readers();
+    shared.stop = true;
+    for (int i = 0; i < READERS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    assert_false(shared.torn);
+    assert_int_equal(told.invalid + told.unreadable, 0);
+    assert_true(told.reloaded > 1);
+}
+
+static void set(const char *name, const char *value)
+{
+    if (value) {
+        setenv(name, value, 1);
+    } else {
+        unsetenv(name);
+    }
+}
+
+static void make_own(const char *parent)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s%s%s/rebound", directory, parent[0] ? "/" : "", parent);
+    if (parent[0]) {
+        mkdir(file_called(parent), 0700);
+    }
+    mkdir(path, 0700);
+    strcat(path, "/policy.ini");
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fclose(file);
+}
+
+static void test_locate(void **state)
+{
+    char out[RB_POLICY_PATH_SIZE], longest[RB_POLICY_PATH_SIZE + 1];
+    bool system = access("/etc/rebound/policy.ini", F_OK) == 0;
+    (void) state;
+    set("XDG_CONFIG_HOME", NULL);
+    set("HOME", "/nonexistent");
+    set("REBOUND_POLICY", "/nonexistent/p.ini");
+    assert_int_equal(rb_policy_locate("x.ini", false, out), 0);
+    assert_string_equal(out, "x.ini");
+    assert_int_equal(rb_policy_locate(NULL, false, out), 0);
+    assert_string_equal(out, "/nonexistent/p.ini");
+    assert_int_equal(rb_policy_locate(NULL, true, out), system ? 0 : -ENOENT);
+    set("REBOUND_POLICY", "");
+    assert_int_equal(rb_policy_locate(NULL, false, out), system ? 0 : -ENOENT);
+    make_own(".config");
+    set("HOME", directory);
+    assert_int_equal(rb_policy_locate(NULL, false, out), 0);
+    assert_string_equal(out, file_called(".config/rebound/policy.ini"));
+    assert_int_equal(rb_policy_locate(NULL, true, out), system ? 0 : -ENOENT);
+    make_own("");
+    set("XDG_CONFIG_HOME", directory);
+    assert_int_equal(rb_policy_locate(NULL, false, out), 0);
+    assert_string_equal(out, file_called("rebound/policy.ini"));
+    set("XDG_CONFIG_HOME", "relative");
+    assert_int_equal(rb_policy_locate(NULL, false, out), 0);
+    assert_string_equal(out, file_called(".config/rebound/policy.ini"));
+    memset(longest, 'x', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    assert_int_equal(rb_policy_locate(longest, false, out), -ENAMETOOLONG);
+    set("REBOUND_POLICY", longest);
+    assert_int_equal(rb_policy_locate(NULL, false, out), -ENAMETOOLONG);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_broken_from_the_start, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_missing_at_the_start, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_looks_once_a_second, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_written_in_place, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_broken_file_keeps_the_last_good_policy, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_vanished_file_keeps_the_last_good_policy, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_swapped_symlink, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_replaced_policies_stay_for_a_minute, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_replaced_policies_are_freed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_builtin, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_relative_path, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_locate, setup, teardown),
+    };
+    return cmocka_run_group_tests_name("policy reload", tests, NULL, NULL);
+}
