@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+// The table of names by address: one small neighbourhood per address, each entry under a sequence lock.
+//
+// The words of an entry are stored with release and loaded with acquire, in place of fences: whoever sees a new word
+// sees the odd sequence number that was stored before it.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "net/names.h"
+
+enum { NEIGHBOURS = 4, NAME_WORDS = RB_NAME_SIZE / 8, ADDRESS_WORDS = 2 };
+
+// What an entry holds besides the address and the name.
+enum { FLAG_LAST = 1 << 0, FLAG_USED = 1 << 1 };
+
+struct entry {
+    _Atomic uint32_t sequence; // odd while it is written
+    _Atomic uint32_t order;    // when it was written, for replacement
+    _Atomic uint64_t flags;    // FLAG_*, and the family above them
+    _Atomic uint64_t address[ADDRESS_WORDS];
+    _Atomic uint64_t name[NAME_WORDS];
+};
+
+static struct entry entries[RB_NAMES_COUNT];
+static _Atomic uint32_t written; // entries ever written: 0 makes look-ups free
+
+struct key {
+    uint64_t address[ADDRESS_WORDS];
+    uint64_t family;
+};
+
+static struct key key_of(const struct rb_target *target)
+{
+    struct key key = {.family = (uint64_t) target->family << 8};
+    memcpy(key.address, target->address, target->family == AF_INET ? 4 : 16);
+    return key;
+}
+
+static struct entry *neighbour(const struct key *key, unsigned i)
+{
+    uint64_t hash = (key->address[0] * 0x9e3779b97f4a7c15u) ^ (key->address[1] * 0xc2b2ae3d27d4eb4fu);
+    return &entries[((hash >> 32 ^ hash >> 7) + i) % RB_NAMES_COUNT];
+}
+
+static bool holds(const struct entry *entry, const struct key *key)
+{
+    uint64_t flags = atomic_load_explicit(&entry->flags, memory_order_acquire);
+    return (flags & FLAG_USED) && (flags & ~(uint64_t) 0xff) == key->family &&
+           atomic_load_explicit(&entry->address[0], memory_order_acquire) == key->address[0] &&
+           atomic_load_explicit(&entry->address[1], memory_order_acquire) == key->address[1];
+}
+
+// The entry to write: the one that holds the address, else a free one, else the oldest.
+static struct entry *place_for(const struct key *key)
+{
+    struct entry *best = NULL;
+    uint32_t now = atomic_load_explicit(&written, memory_order_relaxed), best_age = 0;
+    for (unsigned i = 0; i < NEIGHBOURS; i++) {
+        struct entry *entry = neighbour(key, i);
+        bool used = atomic_load_explicit(&entry->flags, memory_order_relaxed) & FLAG_USED;
+        uint32_t age = used ? now - atomic_load_explicit(&entry->order, memory_order_relaxed) : UINT32_MAX;
+        if (holds(entry, key))
+            return entry;
+        if (!best || age > best_age) {
+            best = entry;
+            best_age = age;
+        }
+    }
+    return best;
+}
+
+static void write_entry(const struct key *key, const char *name, bool last)
+{
+    struct entry *entry = place_for(key);
+    uint64_t words[NAME_WORDS] = {0};
+    uint32_t sequence = atomic_load_explicit(&entry->sequence, memory_order_relaxed);
+    memcpy(words, name, strnlen(name, RB_NAME_SIZE - 1));
+    if (sequence & 1 || !atomic_compare_exchange_strong(&entry->sequence, &sequence, sequence + 1))
+        return;
+    for (unsigned i = 0; i < ADDRESS_WORDS; i++)
+        atomic_store_explicit(&entry->address[i], key->address[i], memory_order_release);
+    for (unsigned i = 0; i < NAME_WORDS; i++)
+        atomic_store_explicit(&entry->name[i], words[i], memory_order_release);
+    atomic_store_explicit(&entry->flags, key->family | FLAG_USED | (last ? FLAG_LAST : 0u), memory_order_release);
+    uint32_t order = atomic_fetch_add_explicit(&written, 1, memory_order_relaxed);
+    atomic_store_explicit(&entry->order, order, memory_order_relaxed);
+    atomic_store_explicit(&entry->sequence, sequence + 2, memory_order_release);
+}
+
+static bool read_entry(const struct entry *entry, const struct key *key, char *name, bool *last)
+{
+    uint64_t words[NAME_WORDS];
+    uint32_t before = atomic_load_explicit(&entry->sequence, memory_order_acquire);
+    if (before & 1 || !holds(entry, key))
+        return false;
+    uint64_t flags = atomic_load_explicit(&entry->flags, memory_order_acquire);
+    for (unsigned i = 0; i < NAME_WORDS; i++)
+        words[i] = atomic_load_explicit(&entry->name[i], memory_order_acquire);
+    if (atomic_load_explicit(&entry->sequence, memory_order_relaxed) != before)
+        return false;
+    memcpy(name, words, sizeof words);
+    name[RB_NAME_SIZE - 1] = '\0';
+    *last = flags & FLAG_LAST;
+    return true;
+}
+
+bool rb_names_find(const struct rb_target *target, char *name, bool *last)
+{
+    if (atomic_load_explicit(&written, memory_order_relaxed) == 0)
+        return false;
+    struct key key = key_of(target);
+    for (unsigned i = 0; i < NEIGHBOURS; i++)
+        if (read_entry(neighbour(&key, i), &key, name, last))
+            return true;
+    return false;
+}
+
+static bool is_numeric(const char *node)
+{
+    unsigned char scratch[sizeof(struct in6_addr)];
+    char plain[INET6_ADDRSTRLEN + 1];
+    size_t length = strcspn(node, "%"); // a scope may follow
+    if (length >= sizeof plain)
+        return false;
+    memcpy(plain, node, length);
+    plain[length] = '\0';
+    return inet_pton(AF_INET, plain, scratch) == 1 || inet_pton(AF_INET6, plain, scratch) == 1;
+}
+
+// The last candidate is the last distinct address: getaddrinfo repeats each for every socket type.
+void rb_names_learn_addrinfo(const char *node, const struct addrinfo *list)
+{
+    struct key last = {0};
+    struct rb_target target;
+    const char *name = is_numeric(node) ? "" : node;
+    for (const struct addrinfo *at = list; at; at = at->ai_next)
+        if (rb_target_from_sockaddr(&target, at->ai_addr, at->ai_addrlen) == 0)
+            last = key_of(&target);
+    for (const struct addrinfo *at = list; at; at = at->ai_next) {
+        if (rb_target_from_sockaddr(&target, at->ai_addr, at->ai_addrlen) != 0)
+            continue;
+        struct key key = key_of(&target);
+        write_entry(&key, name, memcmp(&key, &last, sizeof key) == 0);
+    }
+}
+
+void rb_names_learn_hostent(const char *node, const struct hostent *entry)
+{
+    struct rb_target target = {.family = entry->h_addrtype};
+    const char *name = is_numeric(node) ? "" : node;
+    if (entry->h_addrtype != AF_INET && entry->h_addrtype != AF_INET6)
+        return;
+    for (char **address = entry->h_addr_list; *address; address++) {
+        memcpy(target.address, *address, target.family == AF_INET ? 4 : 16);
+        struct key key = key_of(&target);
+        write_entry(&key, name, address[1] == NULL);
+    }
+}

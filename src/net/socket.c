@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+// Socket questions and limited connects.
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "net/socket.h"
+#include "real/libc.h"
+#include "real/system.h"
+
+bool rb_socket_is_stream(int fd)
+{
+    int type = 0;
+    socklen_t length = sizeof type;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
+}
+
+bool rb_socket_is_blocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && !(flags & O_NONBLOCK);
+}
+
+void rb_socket_disconnect(int fd)
+{
+    struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    int error;
+    socklen_t length = sizeof error;
+    rb_libc_connect(fd, &nobody, sizeof nobody);
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length); // an aborted handshake leaves ECONNRESET there
+}
+
+bool rb_socket_is_self_connected(int fd)
+{
+    struct sockaddr_storage own, peer;
+    socklen_t own_length = sizeof own, peer_length = sizeof peer;
+    memset(&own, 0, sizeof own);
+    memset(&peer, 0, sizeof peer);
+    if (getsockname(fd, (struct sockaddr *) &own, &own_length) != 0 ||
+        getpeername(fd, (struct sockaddr *) &peer, &peer_length) != 0)
+        return false;
+    bool internet = own.ss_family == AF_INET || own.ss_family == AF_INET6;
+    return internet && own_length == peer_length && memcmp(&own, &peer, own_length) == 0;
+}
+
+static int plain(int fd, const struct sockaddr *address, socklen_t length)
+{
+    return rb_libc_connect(fd, address, length) == 0 ? 0 : -errno;
+}
+
+// Signals that a fault raises: crash handlers are installed without SA_RESTART by many runtimes, and never return into a
+// connect.
+static bool is_fault(int signal)
+{
+    return signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL || signal == SIGTRAP ||
+           signal == SIGSYS || signal == SIGABRT;
+}
+
+// With SO_SNDTIMEO a connect gives EINTR even where SA_RESTART is set. Whether the bare call would have gone on cannot
+// be seen from here; it would have for certain when no handler without SA_RESTART is installed.
+static bool bare_call_would_restart(void)
+{
+    for (int signal = 1; signal < NSIG; signal++) {
+        struct sigaction action;
+        if (is_fault(signal) || sigaction(signal, NULL, &action) != 0)
+            continue;
+        bool handled = action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN;
+        if (handled && !(action.sa_flags & SA_RESTART))
+            return false;
+    }
+    return true;
+}
+
+static struct timeval as_timeval(uint64_t ms)
+{
+    return (struct timeval){.tv_sec = (time_t) (ms / 1000), .tv_usec = (suseconds_t) (ms % 1000 * 1000)};
+}
+
+static bool is_shorter(const struct timeval *a, uint64_t ms)
+{
+    return (a->tv_sec || a->tv_usec) && (uint64_t) a->tv_sec * 1000 + (uint64_t) a->tv_usec / 1000 <= ms;
+}
+
+// A second connect on a socket in handshake waits on for its end.
+static int wait_within(int fd, const struct sockaddr *address, socklen_t length, uint64_t limit_ms)
+{
+    uint64_t now_ms = rb_system_now_ms(), until_ms = now_ms + limit_ms;
+    int result;
+    do {
+        struct timeval left = as_timeval(until_ms > now_ms ? until_ms - now_ms : 1);
+        if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &left, sizeof left) != 0)
+            return plain(fd, address, length);
+        result = plain(fd, address, length);
+        now_ms = rb_system_now_ms();
+    } while (result == -EINTR && bare_call_would_restart());
+    if (result == -EAGAIN && address->sa_family == AF_UNIX) // its backlog stayed full; there is nothing to abort
+        return -ETIMEDOUT;
+    if (result != -EINPROGRESS && result != -EALREADY)
+        return result;
+    rb_socket_disconnect(fd);
+    return -ETIMEDOUT;
+}
+
+int rb_socket_connect(int fd, const struct sockaddr *address, socklen_t length, uint64_t limit_ms)
+{
+    struct timeval own;
+    socklen_t size = sizeof own;
+    if (limit_ms == 0 || getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &own, &size) != 0 || is_shorter(&own, limit_ms))
+        return plain(fd, address, length);
+    int result = wait_within(fd, address, length, limit_ms);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &own, sizeof own);
+    return result;
+}
+
+int rb_socket_connect_behind(int fd, const struct sockaddr *address, socklen_t length)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
+        return plain(fd, address, length);
+    int result = plain(fd, address, length);
+    fcntl(fd, F_SETFL, flags);
+    return result == -EINPROGRESS ? -EINTR : result;
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// Questions to a socket, and one connect on it with a limit. All keep the descriptor, its options and its epoll
+// entries.
+#ifndef RB_NET_SOCKET_H
+#define RB_NET_SOCKET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+// True when fd is a stream socket (SOCK_STREAM).
+bool rb_socket_is_stream(int fd);
+
+// True when fd is in blocking mode (O_NONBLOCK clear).
+bool rb_socket_is_blocking(int fd);
+
+// Takes a socket back to the unconnected state: connect(AF_UNSPEC), which also aborts a handshake in flight.
+void rb_socket_disconnect(int fd);
+
+// True when a connected TCP socket is its own peer: a repeated connect to a closed port of the ephemeral range can
+// connect to itself by simultaneous open.
+bool rb_socket_is_self_connected(int fd);
+
+// One blocking connect(2) that ends after limit_ms with ETIMEDOUT; 0: no limit. Returns 0 or a negative errno, -EINTR
+// as the bare call would give it: only when a handler without SA_RESTART is installed.
+int rb_socket_connect(int fd, const struct sockaddr *address, socklen_t length, uint64_t limit_ms);
+
+// Begins a connect that goes on in the kernel: what a blocking connect leaves behind when a signal interrupts it.
+// Returns -EINTR when it is under way, 0 or another negative errno when it ended at once.
+int rb_socket_connect_behind(int fd, const struct sockaddr *address, socklen_t length);
+
+#endif

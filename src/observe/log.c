@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+// JSON lines, written by raw system calls: libc's open and write are cancellation points and may themselves be hooked.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "observe/log.h"
+#include "observe/text.h"
+
+// A line stays under PIPE_BUF, so that one write is atomic on a pipe.
+enum { LINE_SIZE = 2048, LOG_MODE = 0640 };
+
+static const char *const verdicts[] = {
+    [RB_VERDICT_RETRY] = "retry",     [RB_VERDICT_STOP] = "stop", [RB_VERDICT_RECOVERED] = "recovered",
+    [RB_VERDICT_REFUSED] = "refused", [RB_VERDICT_PASS] = "pass",
+};
+
+const char *rb_verdict_name(enum rb_verdict verdict)
+{
+    return verdicts[verdict];
+}
+
+static void put_name(struct rb_text *line, const char *name)
+{
+    rb_text_string(line, ",\"");
+    rb_text_string(line, name);
+    rb_text_string(line, "\":");
+}
+
+static void put_string(struct rb_text *line, const char *name, const char *value)
+{
+    put_name(line, name);
+    rb_text_json(line, value);
+}
+
+static void put_number(struct rb_text *line, const char *name, uint64_t value)
+{
+    put_name(line, name);
+    rb_text_number(line, value, 1);
+}
+
+static void begin(struct rb_text *line, const char *program)
+{
+    struct timespec now = {0};
+    clock_gettime(CLOCK_REALTIME, &now);
+    rb_text_string(line, "{\"time\":\"");
+    rb_text_time(line, now.tv_sec, (unsigned) (now.tv_nsec / 1000000));
+    rb_text_string(line, "\"");
+    put_number(line, "pid", (uint64_t) getpid());
+    put_string(line, "program", program);
+}
+
+static int open_log(const char *path)
+{
+    int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    return (int) syscall(SYS_openat, AT_FDCWD, path, flags, LOG_MODE);
+}
+
+static bool writable_now(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    struct timespec no_wait = {0};
+    return syscall(SYS_ppoll, &p, 1, &no_wait, NULL, 0) == 1 && (p.revents & POLLOUT);
+}
+
+// A write that raises SIGPIPE or SIGXFSZ must not end the program: both are held back, and one raised here is taken
+// back.
+static void write_quietly(int fd, const char *bytes, size_t length)
+{
+    sigset_t quiet, before, pending;
+    struct timespec no_wait = {0};
+    sigemptyset(&quiet);
+    sigaddset(&quiet, SIGPIPE);
+    sigaddset(&quiet, SIGXFSZ);
+    sigemptyset(&pending);
+    sigpending(&pending);
+    if (sigprocmask(SIG_BLOCK, &quiet, &before) != 0)
+        return;
+    if (syscall(SYS_write, fd, bytes, length) < 0 && (errno == EPIPE || errno == EFBIG)) {
+        int raised = errno == EPIPE ? SIGPIPE : SIGXFSZ;
+        sigset_t one;
+        sigemptyset(&one);
+        sigaddset(&one, raised);
+        if (!sigismember(&pending, raised))
+            sigtimedwait(&one, NULL, &no_wait);
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+static void end(struct rb_text *line, const char *destination)
+{
+    bool to_stderr = strcmp(destination, "stderr") == 0;
+    if (line->cut > 0) // half a line is no JSON
+        return;
+    rb_text_string(line, "}\n");
+    if (line->cut > 0)
+        return;
+    int fd = to_stderr ? STDERR_FILENO : open_log(destination);
+    if (fd < 0)
+        return;
+    if (writable_now(fd))
+        write_quietly(fd, line->at, line->length);
+    if (!to_stderr)
+        syscall(SYS_close, fd);
+}
+
+static bool is_off(const char *destination)
+{
+    return strcmp(destination, "off") == 0;
+}
+
+static void put_cause(struct rb_text *line, const struct rb_event *event)
+{
+    char status[8];
+    struct rb_text text = {.at = status, .size = sizeof status - 1};
+    if (event->cause == RB_CAUSE_NONE)
+        return;
+    if (event->cause != RB_CAUSE_STATUS) {
+        put_string(line, "cause", rb_cause_name(event->cause));
+        return;
+    }
+    rb_text_number(&text, event->status, 1);
+    status[text.length] = '\0';
+    put_string(line, "cause", status);
+}
+
+void rb_log_event(const char *destination, const char *program, const struct rb_event *event)
+{
+    char buffer[LINE_SIZE];
+    struct rb_text line = {.at = buffer, .size = sizeof buffer};
+    int saved = errno;
+    if (is_off(destination))
+        return;
+    begin(&line, program);
+    put_string(&line, "policy", event->policy);
+    put_string(&line, "host", event->host);
+    put_string(&line, "api", event->api);
+    put_cause(&line, event);
+    put_number(&line, "attempt", event->attempt);
+    if (event->verdict == RB_VERDICT_RETRY)
+        put_number(&line, "delay_ms", event->delay_ms);
+    put_string(&line, "decision", rb_verdict_name(event->verdict));
+    if (event->reason != RB_REASON_NONE)
+        put_string(&line, "reason", rb_reason_name(event->reason));
+    end(&line, destination);
+    errno = saved;
+}
+
+void rb_log_policy(const char *destination, const char *program, const char *what, const char *path,
+                   const struct rb_diagnostic *diagnostic, int error)
+{
+    char buffer[LINE_SIZE];
+    struct rb_text line = {.at = buffer, .size = sizeof buffer};
+    int saved = errno;
+    if (is_off(destination))
+        return;
+    begin(&line, program);
+    put_string(&line, "decision", "policy");
+    put_string(&line, "reason", what);
+    put_string(&line, "file", path);
+    if (diagnostic) {
+        put_number(&line, "line", diagnostic->line);
+        put_number(&line, "column", diagnostic->column);
+        put_string(&line, "message", diagnostic->message);
+    }
+    if (error)
+        put_number(&line, "errno", (uint64_t) -error);
+    end(&line, destination);
+    errno = saved;
+}

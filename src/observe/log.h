@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// The log: one JSON line per decision, one write per line.
+#ifndef RB_OBSERVE_LOG_H
+#define RB_OBSERVE_LOG_H
+
+#include "engine/call.h"
+#include "policy/diagnostic.h"
+
+// What was decided, as it stands in the log's `decision`.
+enum rb_verdict {
+    RB_VERDICT_RETRY,     // another attempt follows after delay_ms
+    RB_VERDICT_STOP,      // the failure is handed to the program; reason says why
+    RB_VERDICT_RECOVERED, // an attempt after the first succeeded
+    RB_VERDICT_REFUSED,   // the breaker was open, no attempt was made
+    RB_VERDICT_PASS       // the call is not of a kind that is repeated; reason says why
+};
+
+// One decision. Strings are borrowed for the call; host is "host:port".
+struct rb_event {
+    enum rb_verdict verdict;
+    const char *policy;
+    const char *host;
+    const char *api; // "curl" or "connect"
+    enum rb_cause cause;
+    unsigned status;       // HTTP status, for RB_CAUSE_STATUS
+    uint32_t attempt;      // the attempt just ended, counted from 1
+    uint64_t delay_ms;     // RETRY only
+    enum rb_reason reason; // written unless RB_REASON_NONE
+};
+
+// Writes an event to `destination` ("off", "stderr" or a path). The file is opened for each line: nothing is kept open
+// in the program's descriptor table, and rotation works. It never blocks on a full pipe, raises no SIGPIPE or SIGXFSZ,
+// and keeps errno; a line that cannot be written is lost.
+//   program: the executable's name
+void rb_log_event(const char *destination, const char *program, const struct rb_event *event);
+
+// Writes what happened to the policy: "loaded", "reloaded", "invalid" or "unreadable" as `what`, with the first error.
+//   diagnostic: may be NULL; error: negative errno or 0
+void rb_log_policy(const char *destination, const char *program, const char *what, const char *path,
+                   const struct rb_diagnostic *diagnostic, int error);
+
+// "retry", "stop", "recovered", "refused", "pass"; never NULL.
+const char *rb_verdict_name(enum rb_verdict verdict);
+
+#endif

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// The library's side of the summary page: mapping it, counting on it, saying that the program ends.
+#include "observe/summary.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+// linux/futex.h; not the private forms: the watcher is another process.
+enum { FUTEX_WAIT_SHARED = 0, FUTEX_WAKE_SHARED = 1 };
+
+static bool is_usable(const struct rb_summary_page *page)
+{
+    return page->magic == RB_SUMMARY_MAGIC && page->version == RB_SUMMARY_VERSION && page->size == RB_SUMMARY_SIZE;
+}
+
+// A file that is shorter than the page would raise SIGBUS at the first count.
+static struct rb_summary_page *map(int fd)
+{
+    if (lseek(fd, 0, SEEK_END) != (off_t) RB_SUMMARY_SIZE)
+        return NULL;
+    struct rb_summary_page *page = mmap(NULL, RB_SUMMARY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (page == MAP_FAILED)
+        return NULL;
+    if (is_usable(page))
+        return page;
+    munmap(page, RB_SUMMARY_SIZE);
+    return NULL;
+}
+
+struct rb_summary_page *rb_summary_attach(const char *path)
+{
+    struct rb_summary_page *page = NULL;
+    int saved = errno;
+    int fd = path ? (int) syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0) : -1;
+    if (fd >= 0) {
+        page = map(fd);
+        syscall(SYS_close, fd);
+    }
+    errno = saved;
+    return page;
+}
+
+static void write_name(struct rb_summary_policy *slot, const char *policy)
+{
+    memcpy(slot->name, policy, strnlen(policy, sizeof slot->name - 1));
+    atomic_store_explicit(&slot->state, RB_SUMMARY_READY, memory_order_release);
+}
+
+static struct rb_summary_policy *slot_for(struct rb_summary_page *page, const char *policy)
+{
+    for (unsigned i = 0; i < RB_SUMMARY_POLICIES; i++) {
+        struct rb_summary_policy *slot = &page->policies[i];
+        uint32_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
+        if (state == RB_SUMMARY_FREE && atomic_compare_exchange_strong(&slot->state, &state, RB_SUMMARY_BUSY)) {
+            write_name(slot, policy);
+            return slot;
+        }
+        if (state == RB_SUMMARY_READY && strncmp(slot->name, policy, sizeof slot->name - 1) == 0)
+            return slot;
+    }
+    return NULL;
+}
+
+void rb_summary_count(struct rb_summary_page *page, const char *policy, enum rb_summary_counter counter)
+{
+    struct rb_summary_policy *slot = slot_for(page, policy);
+    if (slot)
+        atomic_fetch_add_explicit(&slot->counters[counter], 1, memory_order_relaxed);
+    else
+        atomic_store_explicit(&page->crowded, 1, memory_order_relaxed);
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec t = {0};
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t) t.tv_sec * 1000 + (uint64_t) t.tv_nsec / 1000000;
+}
+
+static void wait_for(_Atomic uint32_t *word, uint64_t limit_ms)
+{
+    uint64_t until = now_ms() + limit_ms;
+    for (uint64_t now = now_ms(); now < until && atomic_load(word) == 0; now = now_ms()) {
+        struct timespec left = {0, (long) (until - now) * 1000000};
+        syscall(SYS_futex, word, FUTEX_WAIT_SHARED, 0, &left, NULL, 0);
+    }
+}
+
+void rb_summary_end(struct rb_summary_page *page)
+{
+    int saved = errno;
+    if (atomic_load(&page->main_pid) == getpid()) {
+        atomic_store(&page->exiting, 1);
+        syscall(SYS_futex, &page->exiting, FUTEX_WAKE_SHARED, INT_MAX, NULL, NULL, 0);
+        wait_for(&page->printed, RB_SUMMARY_LINGER_MS);
+    }
+    errno = saved;
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// Building a line in a fixed buffer.
+#include <string.h>
+
+#include "engine/civil.h"
+#include "observe/text.h"
+
+void rb_text_bytes(struct rb_text *text, const char *bytes, size_t length)
+{
+    size_t room = text->size - text->length;
+    size_t fits = length < room ? length : room;
+    memcpy(text->at + text->length, bytes, fits);
+    text->length += fits;
+    text->cut += length - fits;
+}
+
+void rb_text_string(struct rb_text *text, const char *string)
+{
+    rb_text_bytes(text, string, strlen(string));
+}
+
+void rb_text_number(struct rb_text *text, uint64_t number, unsigned digits)
+{
+    char reversed[24], out[24];
+    unsigned n = 0;
+    do
+        reversed[n++] = (char) ('0' + number % 10);
+    while ((number /= 10) != 0);
+    while (n < digits && n < sizeof reversed)
+        reversed[n++] = '0';
+    for (unsigned i = 0; i < n; i++)
+        out[i] = reversed[n - 1 - i];
+    rb_text_bytes(text, out, n);
+}
+
+// Length of the UTF-8 sequence at `s` (RFC 3629, section 4), or 0 when it is none.
+static unsigned utf8_length(const unsigned char *s)
+{
+    if (s[0] < 0x80)
+        return 1;
+    unsigned length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+    unsigned low = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80;
+    unsigned high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
+    if (s[0] < 0xc2 || s[0] > 0xf4 || s[1] < low || s[1] > high)
+        return 0;
+    for (unsigned i = 2; i < length; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    return length;
+}
+
+static void json_control(struct rb_text *text, unsigned char c)
+{
+    static const char hex[] = "0123456789abcdef";
+    const char escape[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+    rb_text_bytes(text, escape, sizeof escape);
+}
+
+void rb_text_json(struct rb_text *text, const char *string)
+{
+    const unsigned char *s = (const unsigned char *) string;
+    rb_text_string(text, "\"");
+    while (*s) {
+        unsigned length = utf8_length(s);
+        if (length == 0)
+            rb_text_string(text, "\xef\xbf\xbd");
+        else if (*s < 0x20 || *s == 0x7f)
+            json_control(text, *s);
+        else if (*s == '"' || *s == '\\')
+            rb_text_bytes(text, (const char[]){'\\', (char) *s}, 2);
+        else
+            rb_text_bytes(text, (const char *) s, length);
+        s += length ? length : 1;
+    }
+    rb_text_string(text, "\"");
+}
+
+void rb_text_time(struct rb_text *text, int64_t unix_s, unsigned ms)
+{
+    struct rb_civil civil = rb_civil_from_unix(unix_s);
+    const struct {
+        uint64_t value;
+        unsigned digits;
+        const char *after;
+    } parts[] = {
+        {(uint64_t) civil.year, 4, "-"},
+        {(uint64_t) civil.month, 2, "-"},
+        {(uint64_t) civil.day, 2, "T"},
+        {(uint64_t) civil.hour, 2, ":"},
+        {(uint64_t) civil.minute, 2, ":"},
+        {(uint64_t) civil.second, 2, "."},
+        {ms, 3, "Z"},
+    };
+    for (unsigned i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        rb_text_number(text, parts[i].value, parts[i].digits);
+        rb_text_string(text, parts[i].after);
+    }
+}

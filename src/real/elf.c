@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+// Walk of the ELF tables: generic ABI, chapter "Dynamic Linking"; the GNU hash section as the GNU linker writes it.
+#include <elf.h>
+#include <string.h>
+
+#include "real/elf.h"
+
+enum { VERSION_HIDDEN = 0x8000 };
+
+// glibc relocates the addresses in a dynamic section, musl and the vDSO do not; an unrelocated one lies below the base.
+static const void *table(const struct rb_object *object, ElfW(Addr) address)
+{
+    return (const void *) (address >= object->base ? address : object->base + address);
+}
+
+static void read_dynamic(struct rb_object *object)
+{
+    for (const ElfW(Dyn) *d = object->dynamic; d->d_tag != DT_NULL; d++) {
+        const void *at = table(object, d->d_un.d_ptr);
+        switch (d->d_tag) {
+        case DT_SYMTAB:
+            object->symbols = at;
+            break;
+        case DT_STRTAB:
+            object->strings = at;
+            break;
+        case DT_GNU_HASH:
+            object->gnu_hash = at;
+            break;
+        case DT_HASH:
+            object->sysv_hash = at;
+            break;
+        case DT_VERSYM:
+            object->versions = at;
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+bool rb_elf_object(const struct dl_phdr_info *info, struct rb_object *object)
+{
+    *object = (struct rb_object){.base = info->dlpi_addr, .path = info->dlpi_name, .start = UINTPTR_MAX};
+    for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+        uintptr_t from = info->dlpi_addr + ph->p_vaddr;
+        if (ph->p_type == PT_DYNAMIC)
+            object->dynamic = (const void *) from;
+        if (ph->p_type != PT_LOAD)
+            continue;
+        if (from < object->start)
+            object->start = from;
+        if (from + ph->p_memsz > object->end)
+            object->end = from + ph->p_memsz;
+    }
+    if (!object->dynamic)
+        return false;
+    read_dynamic(object);
+    return object->symbols && object->strings && (object->gnu_hash || object->sysv_hash);
+}
+
+// Accepts a symbol with this name; keeps looking for a default version after a hidden one. Returns true when it is
+// final.
+static bool accept(const struct rb_object *object, uint32_t index, const char *name, void **found)
+{
+    const ElfW(Sym) *symbol = &object->symbols[index];
+    unsigned type = ELF64_ST_TYPE(symbol->st_info); // the same bits in both classes
+    if (symbol->st_shndx == SHN_UNDEF || type != STT_FUNC || strcmp(object->strings + symbol->st_name, name) != 0)
+        return false;
+    bool hidden = object->versions && (object->versions[index] & VERSION_HIDDEN);
+    if (!hidden || !*found)
+        *found = (void *) (object->base + symbol->st_value);
+    return !hidden;
+}
+
+static uint32_t gnu_hash(const char *name)
+{
+    uint32_t h = 5381;
+    for (const unsigned char *p = (const unsigned char *) name; *p; p++)
+        h = h * 33 + *p;
+    return h;
+}
+
+// Header words: buckets, index of the first hashed symbol, Bloom filter words (of address size), Bloom shift.
+static void *find_gnu(const struct rb_object *object, const char *name)
+{
+    const uint32_t *header = object->gnu_hash;
+    uint32_t buckets = header[0], first = header[1], filters = header[2];
+    const uint32_t *bucket = header + 4 + (size_t) filters * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
+    const uint32_t *chain = bucket + buckets;
+    uint32_t hash = gnu_hash(name);
+    void *found = NULL;
+    if (buckets == 0)
+        return NULL;
+    uint32_t index = bucket[hash % buckets];
+    if (index < first)
+        return NULL;
+    for (;; index++) {
+        uint32_t entry = chain[index - first];
+        if ((entry | 1) == (hash | 1) && accept(object, index, name, &found))
+            return found;
+        if (entry & 1)
+            return found;
+    }
+}
+
+static uint32_t sysv_hash(const char *name)
+{
+    uint32_t h = 0;
+    for (const unsigned char *p = (const unsigned char *) name; *p; p++) {
+        h = (h << 4) + *p;
+        uint32_t high = h & 0xf0000000u;
+        h = (h ^ (high >> 24)) & ~high;
+    }
+    return h;
+}
+
+static void *find_sysv(const struct rb_object *object, const char *name)
+{
+    const uint32_t *header = object->sysv_hash;
+    const uint32_t *bucket = header + 2, *chain = bucket + header[0];
+    void *found = NULL;
+    if (header[0] == 0)
+        return NULL;
+    for (uint32_t i = bucket[sysv_hash(name) % header[0]]; i != STN_UNDEF; i = chain[i])
+        if (accept(object, i, name, &found))
+            break;
+    return found;
+}
+
+void *rb_elf_symbol(const struct rb_object *object, const char *name)
+{
+    return object->gnu_hash ? find_gnu(object, name) : find_sysv(object, name);
+}
+
+const char *rb_elf_soname(const struct rb_object *object)
+{
+    for (const ElfW(Dyn) *d = object->dynamic; d->d_tag != DT_NULL; d++)
+        if (d->d_tag == DT_SONAME)
+            return object->strings + d->d_un.d_val;
+    const char *slash = object->path ? strrchr(object->path, '/') : NULL;
+    return slash ? slash + 1 : object->path ? object->path : "";
+}
+
+const char *rb_elf_needed(const struct rb_object *object, unsigned n)
+{
+    for (const ElfW(Dyn) *d = object->dynamic; d->d_tag != DT_NULL; d++)
+        if (d->d_tag == DT_NEEDED && n-- == 0)
+            return object->strings + d->d_un.d_val;
+    return NULL;
+}
+
+bool rb_elf_is_self(const struct rb_object *object)
+{
+    uintptr_t here = (uintptr_t) &rb_elf_is_self;
+    return here >= object->start && here < object->end;
+}
+
+struct next_search {
+    const char *name;
+    bool passed; // this library has been seen
+    void *found;
+};
+
+static int visit_next(struct dl_phdr_info *info, size_t size, void *context)
+{
+    (void) size;
+    struct next_search *search = context;
+    struct rb_object object;
+    if (!rb_elf_object(info, &object))
+        return 0;
+    if (rb_elf_is_self(&object))
+        search->passed = true;
+    else if (search->passed)
+        search->found = rb_elf_symbol(&object, search->name);
+    return search->found != NULL;
+}
+
+void *rb_elf_next(const char *name)
+{
+    struct next_search search = {.name = name};
+    dl_iterate_phdr(visit_next, &search);
+    return search.found;
+}

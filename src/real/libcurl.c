@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+// Finding the libcurl behind a call.
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "real/elf.h"
+#include "real/libcurl.h"
+
+// More objects than a large desktop program has; those past the end are not considered. LIBRARIES: flavours at once.
+enum { OBJECTS = 1024, LIBRARIES = 8, CACHED = 16 };
+
+static const char marker[] = "curl_easy_perform"; // who exports it is a libcurl
+
+struct object_list {
+    struct rb_object *at;
+    unsigned count;
+    unsigned self;               // index of this library, or count
+    unsigned long long unloaded; // how many objects the loader has dropped so far
+};
+
+static struct rb_libcurl libraries[LIBRARIES];
+static _Atomic unsigned library_count;
+static atomic_flag library_claim = ATOMIC_FLAG_INIT;
+
+// Calling objects seen before. An entry holds while the loader has dropped nothing since.
+struct cached_caller {
+    _Atomic uintptr_t start, end;
+    _Atomic(const struct rb_libcurl *) library;
+    _Atomic unsigned long long unloaded;
+};
+static struct cached_caller cache[CACHED];
+static _Atomic unsigned cache_next;
+
+static int visit(struct dl_phdr_info *info, size_t size, void *context)
+{
+    struct object_list *list = context;
+    if (size >= offsetof(struct dl_phdr_info, dlpi_subs) + sizeof info->dlpi_subs)
+        list->unloaded = info->dlpi_subs;
+    if (!list->at)
+        return 1;
+    if (list->count == OBJECTS || !rb_elf_object(info, &list->at[list->count]))
+        return 0;
+    if (rb_elf_is_self(&list->at[list->count]))
+        list->self = list->count;
+    list->count++;
+    return 0;
+}
+
+static bool is_libcurl(const struct object_list *list, unsigned index)
+{
+    return index != list->self && rb_elf_symbol(&list->at[index], marker) != NULL;
+}
+
+static unsigned index_of_soname(const struct object_list *list, const char *soname)
+{
+    for (unsigned i = 0; i < list->count; i++)
+        if (strcmp(rb_elf_soname(&list->at[i]), soname) == 0)
+            return i;
+    return list->count;
+}
+
+// Breadth first through DT_NEEDED from the object `from`, itself included; list->count when nothing is found.
+static unsigned needed_libcurl(const struct object_list *list, unsigned from)
+{
+    unsigned short queue[OBJECTS];
+    bool seen[OBJECTS] = {false};
+    unsigned head = 0, tail = 0;
+    queue[tail++] = (unsigned short) from;
+    seen[from] = true;
+    while (head < tail) {
+        unsigned current = queue[head++];
+        if (is_libcurl(list, current))
+            return current;
+        const char *needed;
+        for (unsigned n = 0; (needed = rb_elf_needed(&list->at[current], n)); n++) {
+            unsigned i = index_of_soname(list, needed);
+            if (i < list->count && !seen[i]) {
+                seen[i] = true;
+                queue[tail++] = (unsigned short) i;
+            }
+        }
+    }
+    return list->count;
+}
+
+static unsigned index_of_address(const struct object_list *list, uintptr_t address)
+{
+    unsigned i = 0;
+    while (i < list->count && (address < list->at[i].start || address >= list->at[i].end))
+        i++;
+    return i;
+}
+
+static unsigned choose(const struct object_list *list, unsigned caller)
+{
+    unsigned only = list->count, next = list->count, loaded = 0;
+    if (caller < list->count) {
+        unsigned found = needed_libcurl(list, caller);
+        if (found < list->count)
+            return found;
+    }
+    for (unsigned i = 0; i < list->count; i++) {
+        if (!is_libcurl(list, i))
+            continue;
+        loaded++;
+        only = i;
+        if (next == list->count && i > list->self)
+            next = i;
+    }
+    return loaded == 1 ? only : next;
+}
+
+static void fill(struct rb_libcurl *library, const struct rb_object *object)
+{
+    *library = (struct rb_libcurl){.start = object->start, .end = object->end};
+    library->easy_init = rb_elf_symbol(object, "curl_easy_init");
+    library->easy_perform = rb_elf_symbol(object, "curl_easy_perform");
+    library->easy_setopt = rb_elf_symbol(object, "curl_easy_setopt");
+    library->easy_getinfo = rb_elf_symbol(object, "curl_easy_getinfo");
+    library->easy_pause = rb_elf_symbol(object, "curl_easy_pause");
+    library->easy_reset = rb_elf_symbol(object, "curl_easy_reset");
+    library->easy_cleanup = rb_elf_symbol(object, "curl_easy_cleanup");
+    library->easy_duphandle = rb_elf_symbol(object, "curl_easy_duphandle");
+    library->multi_add_handle = rb_elf_symbol(object, "curl_multi_add_handle");
+    library->url_get = rb_elf_symbol(object, "curl_url_get");
+    library->free = rb_elf_symbol(object, "curl_free");
+}
+
+static bool same_library(const struct rb_libcurl *library, const struct rb_object *object)
+{
+    return library->start == object->start && library->end == object->end &&
+           (void *) library->easy_perform == rb_elf_symbol(object, marker);
+}
+
+static const struct rb_libcurl *known(const struct rb_object *object)
+{
+    unsigned count = atomic_load_explicit(&library_count, memory_order_acquire);
+    for (unsigned i = 0; i < count; i++)
+        if (same_library(&libraries[i], object))
+            return &libraries[i];
+    return NULL;
+}
+
+// The entry for a libcurl, made on first sight. The claim is held for microseconds and only by threads inside libcurl
+// calls.
+static const struct rb_libcurl *library_for(const struct rb_object *object)
+{
+    const struct rb_libcurl *library = known(object);
+    if (library)
+        return library;
+    while (atomic_flag_test_and_set_explicit(&library_claim, memory_order_acquire))
+        continue;
+    library = known(object);
+    unsigned count = atomic_load_explicit(&library_count, memory_order_relaxed);
+    if (!library && count < LIBRARIES) {
+        fill(&libraries[count], object);
+        library = &libraries[count];
+        atomic_store_explicit(&library_count, count + 1, memory_order_release);
+    }
+    atomic_flag_clear_explicit(&library_claim, memory_order_release);
+    return library;
+}
+
+static unsigned long long unloaded_now(void)
+{
+    struct object_list list = {.at = NULL};
+    dl_iterate_phdr(visit, &list);
+    return list.unloaded;
+}
+
+static const struct rb_libcurl *cached(uintptr_t address, unsigned long long unloaded)
+{
+    for (unsigned i = 0; i < CACHED; i++) {
+        struct cached_caller *entry = &cache[i];
+        const struct rb_libcurl *library = atomic_load_explicit(&entry->library, memory_order_acquire);
+        if (library && address >= atomic_load_explicit(&entry->start, memory_order_relaxed) &&
+            address < atomic_load_explicit(&entry->end, memory_order_relaxed) &&
+            atomic_load_explicit(&entry->unloaded, memory_order_relaxed) == unloaded)
+            return library;
+    }
+    return NULL;
+}
+
+// Entries are written once and never again: a reader cannot see half of one. When all are used, callers are looked up
+// anew.
+static void remember(const struct rb_object *caller, const struct rb_libcurl *library, unsigned long long unloaded)
+{
+    unsigned slot = atomic_fetch_add_explicit(&cache_next, 1, memory_order_relaxed);
+    if (slot >= CACHED) {
+        atomic_store_explicit(&cache_next, CACHED, memory_order_relaxed);
+        return;
+    }
+    atomic_store_explicit(&cache[slot].start, caller->start, memory_order_relaxed);
+    atomic_store_explicit(&cache[slot].end, caller->end, memory_order_relaxed);
+    atomic_store_explicit(&cache[slot].unloaded, unloaded, memory_order_relaxed);
+    atomic_store_explicit(&cache[slot].library, library, memory_order_release);
+}
+
+static const struct rb_libcurl *search(struct rb_object *objects, const void *caller)
+{
+    struct object_list list = {.at = objects, .self = OBJECTS};
+    dl_iterate_phdr(visit, &list);
+    unsigned from = index_of_address(&list, (uintptr_t) caller);
+    unsigned index = choose(&list, from);
+    if (index == list.count)
+        return NULL;
+    const struct rb_libcurl *library = library_for(&objects[index]);
+    if (library && from < list.count)
+        remember(&objects[from], library, list.unloaded);
+    return library;
+}
+
+// The list of objects is mapped for the search: threads of musl programs have small stacks.
+const struct rb_libcurl *rb_libcurl_of_caller(const void *caller)
+{
+    const struct rb_libcurl *library = cached((uintptr_t) caller, unloaded_now());
+    if (library)
+        return library;
+    size_t size = OBJECTS * sizeof(struct rb_object);
+    void *objects = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (objects == MAP_FAILED)
+        return NULL;
+    library = search(objects, caller);
+    munmap(objects, size);
+    return library;
+}
+
+bool rb_libcurl_contains(const void *address)
+{
+    unsigned count = atomic_load_explicit(&library_count, memory_order_acquire);
+    for (unsigned i = 0; i < count; i++)
+        if ((uintptr_t) address >= libraries[i].start && (uintptr_t) address < libraries[i].end)
+            return true;
+    return false;
+}

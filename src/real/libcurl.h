@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// The libcurl that owns a handle: one process may hold several, and none is linked by us.
+//
+// RTLD_NEXT would hand a handle of one flavour to another. Instead: the libcurl that the calling object needs (directly
+// or through what it needs), else the only loaded object that exports libcurl's functions, else the next one in load
+// order.
+#ifndef RB_REAL_LIBCURL_H
+#define RB_REAL_LIBCURL_H
+
+#define CURL_DISABLE_TYPECHECK   // curl_easy_setopt and others as functions: we define them
+#define CURL_DISABLE_DEPRECATION // programs use the old options too
+#include <curl/curl.h>
+#undef curl_easy_setopt
+#undef curl_easy_getinfo
+#undef curl_multi_setopt
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// The functions of one loaded libcurl. Never freed; a function that this version lacks is NULL.
+struct rb_libcurl {
+    uintptr_t start, end; // addresses that the object spans
+    CURL *(*easy_init)(void);
+    CURLcode (*easy_perform)(CURL *);
+    CURLcode (*easy_setopt)(CURL *, CURLoption, ...);
+    CURLcode (*easy_getinfo)(CURL *, CURLINFO, ...);
+    CURLcode (*easy_pause)(CURL *, int);
+    void (*easy_reset)(CURL *);
+    void (*easy_cleanup)(CURL *);
+    CURL *(*easy_duphandle)(CURL *);
+    CURLMcode (*multi_add_handle)(CURLM *, CURL *);
+    CURLUcode (*url_get)(CURLU *, CURLUPart, char **, unsigned int); // NULL before 7.62
+    void (*free)(void *);
+};
+
+// The libcurl that a call from `caller` (a return address) means, or NULL when none is loaded. Takes the loader's lock.
+const struct rb_libcurl *rb_libcurl_of_caller(const void *caller);
+
+// True when `address` lies inside a libcurl found so far: a call that libcurl makes itself. A few loads, no lock.
+bool rb_libcurl_contains(const void *address);
+
+#endif

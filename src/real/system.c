@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// Clock, dice and sleep by Linux system calls.
+#include <errno.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "real/system.h"
+
+static uint64_t clock_ms(clockid_t clock)
+{
+    struct timespec t;
+    if (clock_gettime(clock, &t) != 0)
+        return 0;
+    return (uint64_t) t.tv_sec * 1000 + (uint64_t) t.tv_nsec / 1000000;
+}
+
+uint64_t rb_system_now_ms(void)
+{
+    return clock_ms(CLOCK_BOOTTIME);
+}
+
+uint64_t rb_system_coarse_ms(void)
+{
+    return clock_ms(CLOCK_MONOTONIC_COARSE);
+}
+
+int64_t rb_system_unix_s(void)
+{
+    struct timespec t;
+    return clock_gettime(CLOCK_REALTIME, &t) == 0 ? t.tv_sec : 0;
+}
+
+// splitmix64 (Steele, Lea, Flood 2014) over a per-thread counter. A forked child shares its parent's sequence from then
+// on, so the pid is mixed in: workers must not retry in step.
+uint32_t rb_system_random(void)
+{
+    static __thread uint64_t state;
+    if (state == 0 && syscall(SYS_getrandom, &state, sizeof state, 1 /* GRND_NONBLOCK */) != sizeof state)
+        state = clock_ms(CLOCK_MONOTONIC) ^ (uint64_t) (uintptr_t) &state;
+    uint64_t z = (state += 0x9e3779b97f4a7c15u) ^ (uint64_t) (uint32_t) getpid() << 32;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return (uint32_t) ((z ^ (z >> 31)) >> 32);
+}
+
+int rb_system_wait_restartable(uint64_t ms)
+{
+    if (ms == 0)
+        return 0;
+    int fd = (int) syscall(SYS_timerfd_create, CLOCK_BOOTTIME, TFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    struct itimerspec due = {.it_value = {(time_t) (ms / 1000), (long) (ms % 1000) * 1000000}};
+    uint64_t fired;
+    long got = -1;
+    if (timerfd_settime(fd, 0, &due, NULL) == 0)
+        got = syscall(SYS_read, fd, &fired, sizeof fired);
+    int error = got < 0 ? -errno : 0;
+    syscall(SYS_close, fd);
+    return error;
+}
+
+void rb_system_sleep(uint64_t ms)
+{
+    struct timespec left = {(time_t) (ms / 1000), (long) (ms % 1000) * 1000000};
+    while (nanosleep(&left, &left) != 0 && errno == EINTR)
+        continue;
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// Clock, dice and sleep: what the pure engine gets from outside.
+#ifndef RB_REAL_SYSTEM_H
+#define RB_REAL_SYSTEM_H
+
+#include <stdint.h>
+
+// Milliseconds on CLOCK_BOOTTIME: monotonic, goes on through suspend, the same for all processes of a host.
+uint64_t rb_system_now_ms(void);
+
+// The same to the nearest few milliseconds, at a quarter of the cost; only for "once a second" decisions.
+uint64_t rb_system_coarse_ms(void);
+
+// Seconds since 1970, for dates in headers.
+int64_t rb_system_unix_s(void);
+
+// A uniform random number. Not for secrets. No lock, no system call after the thread's first use.
+uint32_t rb_system_random(void);
+
+// Waits as a blocking connect(2) waits: a signal whose handler has SA_RESTART does not end it, another one does.
+// Not a cancellation point: nothing could give the timer back. Holds one descriptor while it waits.
+// Returns 0, -EINTR, or the negative errno of timerfd_create (-EMFILE, ...).
+int rb_system_wait_restartable(uint64_t ms);
+
+// Waits out `ms` whatever signals arrive. For code inside libcurl calls, which swallow signals as well.
+void rb_system_sleep(uint64_t ms);
+
+#endif

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+// The process: lazy initialisation, the policy that applies to it, and where its events go.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "policy/reload.h"
+#include "real/libc.h"
+#include "real/system.h"
+#include "state/process.h"
+
+_Atomic int rb_process_state = RB_PROCESS_NEW;
+
+// Copied at initialisation: programs overwrite argv and environ.
+static char program[256] = "?";
+static char forced_log[RB_POLICY_PATH_SIZE]; // REBOUND_LOG, "" when not set
+static struct rb_summary_page *summary;
+
+// The policy last looked at, with the lowest bit set when it leaves this program out.
+static _Atomic uintptr_t judged_policy;
+
+static const char *environment(const char *name)
+{
+    const char *value = getauxval(AT_SECURE) ? NULL : getenv(name);
+    return value && *value ? value : NULL;
+}
+
+static void find_program(void)
+{
+    char path[RB_POLICY_PATH_SIZE];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    const char *name = (const char *) getauxval(AT_EXECFN);
+    if (length > 0) {
+        path[length] = '\0';
+        name = path;
+    }
+    if (!name)
+        return;
+    const char *slash = strrchr(name, '/');
+    name = slash ? slash + 1 : name;
+    memcpy(program, name, strnlen(name, sizeof program - 1) + 1);
+    program[sizeof program - 1] = '\0';
+}
+
+static void find_log(void)
+{
+    const char *log = environment("REBOUND_LOG");
+    if (log && strlen(log) < sizeof forced_log)
+        memcpy(forced_log, log, strlen(log) + 1);
+}
+
+static const char *log_destination(const struct rb_policy *policy)
+{
+    if (forced_log[0])
+        return forced_log;
+    return policy ? rb_policy_process(policy)->log : "off";
+}
+
+static void on_reload(enum rb_reload_event event, const char *path, const struct rb_diagnostic *diagnostic, int error)
+{
+    static const char *const words[] = {
+        [RB_RELOAD_LOADED] = "loaded",
+        [RB_RELOAD_RELOADED] = "reloaded",
+        [RB_RELOAD_INVALID] = "invalid",
+        [RB_RELOAD_UNREADABLE] = "unreadable",
+    };
+    const struct rb_policy *policy = (const struct rb_policy *) (atomic_load(&judged_policy) & ~(uintptr_t) 1);
+    if (event != RB_RELOAD_LOADED) // the usual case is no news
+        rb_log_policy(log_destination(policy), program, words[event], path, diagnostic, error);
+}
+
+// Returns whether the library acts here at all.
+static bool initialise(void)
+{
+    char path[RB_POLICY_PATH_SIZE];
+    const char *disable = environment("REBOUND_DISABLE");
+    if (disable && strcmp(disable, "0") != 0)
+        return false;
+    if (rb_policy_locate(NULL, getauxval(AT_SECURE) != 0, path) != 0)
+        return false;
+    rb_libc_resolve();
+    find_program();
+    find_log();
+    summary = rb_summary_attach(environment(RB_SUMMARY_ENV));
+    rb_policy_start(path, on_reload);
+    return true;
+}
+
+bool rb_process_init(void)
+{
+    int fresh = RB_PROCESS_NEW, saved = errno;
+    if (!atomic_compare_exchange_strong(&rb_process_state, &fresh, RB_PROCESS_BUSY))
+        return fresh == RB_PROCESS_READY;
+    bool acts = initialise();
+    atomic_store_explicit(&rb_process_state, acts ? RB_PROCESS_READY : RB_PROCESS_OFF, memory_order_release);
+    errno = saved;
+    return acts;
+}
+
+const struct rb_policy *rb_process_policy(void)
+{
+    const struct rb_policy *policy = rb_policy_current(rb_system_coarse_ms());
+    uintptr_t judged = atomic_load_explicit(&judged_policy, memory_order_relaxed);
+    if ((judged & ~(uintptr_t) 1) != (uintptr_t) policy) {
+        judged = (uintptr_t) policy | (policy && !rb_policy_covers_program(policy, program));
+        atomic_store_explicit(&judged_policy, judged, memory_order_relaxed);
+    }
+    return judged & 1 ? NULL : policy;
+}
+
+const char *rb_process_program(void)
+{
+    return program;
+}
+
+void rb_process_count_call(const char *policy)
+{
+    if (summary)
+        rb_summary_count(summary, policy, RB_SUMMARY_CALLS);
+}
+
+static void count(const struct rb_event *event)
+{
+    static const int counters[] = {
+        [RB_VERDICT_RETRY] = RB_SUMMARY_RETRIES,
+        [RB_VERDICT_STOP] = RB_SUMMARY_STOPPED,
+        [RB_VERDICT_RECOVERED] = RB_SUMMARY_RECOVERED,
+        [RB_VERDICT_REFUSED] = RB_SUMMARY_REFUSED,
+        [RB_VERDICT_PASS] = -1,
+    };
+    if (summary && counters[event->verdict] >= 0)
+        rb_summary_count(summary, event->policy, (enum rb_summary_counter) counters[event->verdict]);
+}
+
+void rb_process_event(const struct rb_event *event)
+{
+    const struct rb_policy *policy = (const struct rb_policy *) (atomic_load(&judged_policy) & ~(uintptr_t) 1);
+    count(event);
+    rb_log_event(log_destination(policy), program, event);
+}
+
+void rb_process_end(void)
+{
+    if (summary && atomic_load(&rb_process_state) == RB_PROCESS_READY)
+        rb_summary_end(summary);
+}

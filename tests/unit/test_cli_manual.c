@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// The manual pages say what the program does: every key with its default, every reason code, every option.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cli/command.h"
+#include "engine/call.h"
+#include "observe/log.h"
+#include "policy/key.h"
+
+static char manual[64 * 1024];
+
+static void read_manual(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t length = fread(manual, 1, sizeof manual - 1, file);
+    assert_true(feof(file));
+    manual[length] = '\0';
+    fclose(file);
+}
+
+static void expect(const char *text, const char *what)
+{
+    if (!strstr(manual, text))
+        fail_msg("the manual has no '%s' (%s)", text, what);
+}
+
+static void test_keys(void **state)
+{
+    (void) state;
+    char line[512];
+    unsigned count;
+    const struct rb_key *keys = rb_key_table(&count);
+    read_manual(RB_SOURCE_DIR "/config/man/rebound-policy.5.scd");
+    assert_true(count > 0);
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(line, sizeof line, "\n*%s* = %s\n\t", keys[i].name, keys[i].fallback);
+        expect(line, keys[i].name);
+    }
+}
+
+static void test_reasons(void **state)
+{
+    (void) state;
+    char line[64];
+    read_manual(RB_SOURCE_DIR "/config/man/rebound-policy.5.scd");
+    for (int reason = RB_REASON_DONE + 1; reason < RB_REASON_COUNT; reason++) {
+        snprintf(line, sizeof line, "\n|  *%s*\n:  ", rb_reason_name((enum rb_reason) reason));
+        expect(line, "reason code");
+    }
+    for (int verdict = RB_VERDICT_RETRY; verdict <= RB_VERDICT_PASS; verdict++) {
+        snprintf(line, sizeof line, "_%s_ (", rb_verdict_name((enum rb_verdict) verdict));
+        expect(line, "decision");
+    }
+}
+
+// What --help offers, the manual explains, and the other way round.
+static void test_options(void **state)
+{
+    (void) state;
+    char bold[64];
+    read_manual(RB_SOURCE_DIR "/config/man/rebound.1.scd");
+    for (const struct rb_command *const *command = rb_commands; *command; command++) {
+        for (const char *at = (*command)->help; (at = strstr(at, "\n  --")); at += 5) {
+            snprintf(bold, sizeof bold, "*%.*s*", (int) strcspn(at + 3, " "), at + 3);
+            expect(bold, (*command)->name);
+        }
+    }
+    for (const char *at = manual; (at = strstr(at, "\n*--")); at += 2) {
+        int found = 0;
+        snprintf(bold, sizeof bold, "\n  %.*s ", (int) strcspn(at + 2, "*"), at + 2);
+        for (const struct rb_command *const *command = rb_commands; *command; command++)
+            found += strstr((*command)->help, bold) != NULL;
+        if (found == 0)
+            fail_msg("no --help has '%s'", bold + 1);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_options),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+// The lines of `run --summary`, and the library's side of the page that they come from.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "cli/page.h"
+
+static struct rb_summary_page page;
+static char text[RB_PAGE_TEXT_SIZE];
+
+static const char *format(void)
+{
+    assert_int_equal(rb_page_format(&page, text, sizeof text), strlen(text));
+    return text;
+}
+
+static int clear(void **state)
+{
+    (void) state;
+    memset(&page, 0, sizeof page);
+    return 0;
+}
+
+static void count(const char *policy, enum rb_summary_counter counter, int times)
+{
+    while (times-- > 0)
+        rb_summary_count(&page, policy, counter);
+}
+
+static void test_nothing_matched(void **state)
+{
+    (void) state;
+    assert_string_equal(format(), "rebound: no call matched the policy\n");
+}
+
+static void test_every_counter(void **state)
+{
+    (void) state;
+    count("payments", RB_SUMMARY_CALLS, 12);
+    count("payments", RB_SUMMARY_RETRIES, 5);
+    count("payments", RB_SUMMARY_RECOVERED, 3);
+    count("payments", RB_SUMMARY_REFUSED, 1);
+    assert_string_equal(format(), "rebound: payments: 12 calls, 5 retries, 3 recovered, 1 refused by the breaker\n");
+    count("payments", RB_SUMMARY_STOPPED, 2);
+    assert_string_equal(format(),
+                        "rebound: payments: 12 calls, 5 retries, 3 recovered, 1 refused by the breaker, 2 failed\n");
+}
+
+// One call and one retry are no "calls" and "retries"; policies come in the order in which they were met.
+static void test_one_of_each(void **state)
+{
+    (void) state;
+    count("b", RB_SUMMARY_CALLS, 1);
+    count("b", RB_SUMMARY_RETRIES, 1);
+    count("a", RB_SUMMARY_CALLS, 2);
+    assert_string_equal(format(), "rebound: b: 1 call, 1 retry, 0 recovered, 0 refused by the breaker\n"
+                                  "rebound: a: 2 calls, 0 retries, 0 recovered, 0 refused by the breaker\n");
+}
+
+// A slot whose owner died while it wrote the name has no name yet.
+static void test_busy_slot_is_left_out(void **state)
+{
+    (void) state;
+    atomic_store(&page.policies[0].state, RB_SUMMARY_BUSY);
+    count("a", RB_SUMMARY_CALLS, 1);
+    assert_string_equal(format(), "rebound: a: 1 call, 0 retries, 0 recovered, 0 refused by the breaker\n");
+}
+
+// Two processes that claim a slot for the same policy at the same moment.
+static void test_slots_of_one_policy_add_up(void **state)
+{
+    (void) state;
+    for (int i = 0; i < 3; i += 2) {
+        memcpy(page.policies[i].name, "twice", sizeof "twice");
+        atomic_store(&page.policies[i].state, RB_SUMMARY_READY);
+        atomic_store(&page.policies[i].counters[RB_SUMMARY_CALLS], 2);
+    }
+    count("other", RB_SUMMARY_CALLS, 1);
+    assert_string_equal(format(), "rebound: twice: 4 calls, 0 retries, 0 recovered, 0 refused by the breaker\n"
+                                  "rebound: other: 1 call, 0 retries, 0 recovered, 0 refused by the breaker\n");
+}
+
+// The longest names and numbers on all slots, and one policy too many: everything fits, nothing is cut.
+static void test_full_page(void **state)
+{
+    (void) state;
+    char name[RB_SUMMARY_NAME_SIZE + 1];
+    for (int i = 0; i <= RB_SUMMARY_POLICIES; i++) {
+        snprintf(name, sizeof name, "%02d%061d", i, 0);
+        count(name, RB_SUMMARY_CALLS, 1);
+    }
+    for (int i = 0; i < RB_SUMMARY_POLICIES; i++) {
+        for (int counter = 0; counter < RB_SUMMARY_COUNTERS; counter++)
+            atomic_store(&page.policies[i].counters[counter], UINT64_MAX);
+    }
+    const char *lines = format(), *last = strstr(lines, "rebound: 63000");
+    assert_non_null(last);
+    assert_non_null(strstr(last, "18446744073709551615 failed\n"));
+    assert_string_equal(strchr(last, '\n') + 1,
+                        "rebound: more than 64 policies were in use; the rest is not counted\n");
+}
+
+static void test_small_buffer_is_not_overrun(void **state)
+{
+    (void) state;
+    char small[16];
+    memset(small, 'x', sizeof small);
+    assert_int_equal(rb_page_format(&page, small, sizeof small - 1), sizeof small - 2);
+    assert_string_equal(small, "rebound: no ca");
+    assert_int_equal(small[sizeof small - 1], 'x');
+}
+
+static struct rb_summary_page *attach_to(const struct rb_summary_page *content, size_t size)
+{
+    char path[] = "/tmp/test_cli_page-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, content, size), size);
+    close(fd);
+    struct rb_summary_page *attached = rb_summary_attach(path);
+    unlink(path);
+    return attached;
+}
+
+// The library maps only what the command made: right size, magic and version.
+static void test_attach_is_careful(void **state)
+{
+    (void) state;
+    page.magic = RB_SUMMARY_MAGIC;
+    page.version = RB_SUMMARY_VERSION;
+    page.size = RB_SUMMARY_SIZE;
+    assert_non_null(attach_to(&page, sizeof page));
+    assert_null(attach_to(&page, sizeof page - 1));
+    page.version++;
+    assert_null(attach_to(&page, sizeof page));
+    assert_null(rb_summary_attach("/tmp"));
+    assert_null(rb_summary_attach(NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_nothing_matched, clear),
+        cmocka_unit_test_setup(test_every_counter, clear),
+        cmocka_unit_test_setup(test_one_of_each, clear),
+        cmocka_unit_test_setup(test_busy_slot_is_left_out, clear),
+        cmocka_unit_test_setup(test_slots_of_one_policy_add_up, clear),
+        cmocka_unit_test_setup(test_full_page, clear),
+        cmocka_unit_test_setup(test_small_buffer_is_not_overrun, clear),
+        cmocka_unit_test_setup(test_attach_is_careful, clear),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// The list in LD_PRELOAD: what is kept, where the library goes, and that it is there once.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "cli/preload.h"
+
+static const char ours[] = "/opt/r/librebound.so";
+
+static void test_join(void **state)
+{
+    static const struct {
+        const char *before, *after;
+    } rows[] = {
+        {NULL, "/opt/r/librebound.so"},
+        {"", "/opt/r/librebound.so"},
+        {" : ", "/opt/r/librebound.so"},
+        {"libasan.so.8", "libasan.so.8:/opt/r/librebound.so"},
+        {"/a.so /b.so", "/a.so:/b.so:/opt/r/librebound.so"},
+        {"/a.so::/b.so:", "/a.so:/b.so:/opt/r/librebound.so"},
+        {"/opt/r/librebound.so", "/opt/r/librebound.so"},
+        {"/a.so:/opt/r/librebound.so:/b.so", "/a.so:/opt/r/librebound.so:/b.so"},
+        {"/old/librebound.so /b.so", "/opt/r/librebound.so:/b.so"},
+        {"librebound.so:/a.so:/opt/r/librebound.so", "/opt/r/librebound.so:/a.so"},
+        {"/x/notlibrebound.so:/librebound.so.d/a.so", "/x/notlibrebound.so:/librebound.so.d/a.so:/opt/r/librebound.so"},
+    };
+    (void) state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char *list = rb_preload_join(rows[i].before, ours);
+        assert_string_equal(list, rows[i].after);
+        char *again = rb_preload_join(list, ours);
+        assert_string_equal(again, list);
+        free(list);
+        free(again);
+    }
+}
+
+static void test_names_us(void **state)
+{
+    (void) state;
+    assert_false(rb_preload_names_us(NULL));
+    assert_false(rb_preload_names_us("/a.so:/notlibrebound.so"));
+    assert_true(rb_preload_names_us("/a.so /old/librebound.so"));
+    assert_true(rb_preload_names_us("librebound.so"));
+}
+
+static void test_can_hold(void **state)
+{
+    (void) state;
+    assert_true(rb_preload_can_hold(ours));
+    assert_false(rb_preload_can_hold("/my dir/librebound.so"));
+    assert_false(rb_preload_can_hold("/a:b/librebound.so"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_join),
+        cmocka_unit_test(test_names_us),
+        cmocka_unit_test(test_can_hold),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: MIT
+// The held response: what reaches the program's callbacks, in which order, and what does not.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "http/response.h"
+
+// What the program received: header pieces in upper-case brackets order, as one text.
+struct program {
+    char got[256 * 1024];
+    size_t length;
+    int pauses;        // how many deliveries are answered with PAUSE
+    size_t short_from; // answer one byte less once this much was received
+};
+
+static size_t take(struct program *program, const char *bytes, size_t length)
+{
+    if (program->pauses > 0) {
+        program->pauses--;
+        return CURL_WRITEFUNC_PAUSE;
+    }
+    if (program->short_from && program->length >= program->short_from)
+        return length - 1;
+    assert_true(program->length + length < sizeof program->got);
+    memcpy(program->got + program->length, bytes, length);
+    program->length += length;
+    program->got[program->length] = '\0';
+    return length;
+}
+
+static size_t on_write(char *bytes, size_t size, size_t count, void *data)
+{
+    return take(data, bytes, size * count);
+}
+
+static size_t on_header(char *bytes, size_t size, size_t count, void *data)
+{
+    struct program *program = data;
+    size_t taken = take(program, bytes, size * count);
+    return taken;
+}
+
+struct fixture {
+    struct program program;
+    struct rb_handle handle;
+    struct rb_rules rules;
+    struct rb_response response;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *f = test_calloc(1, sizeof *f);
+    f->handle.write = on_write;
+    f->handle.write_data = &f->program;
+    f->handle.write_data_set = true;
+    f->handle.header = on_header;
+    f->handle.header_data = &f->program;
+    f->rules.statuses[503 / 64] |= (uint64_t) 1 << (503 % 64);
+    rb_response_begin(&f->response, &f->handle, &f->rules);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    rb_response_end(&f->response);
+    test_free(f);
+    return 0;
+}
+
+// As libcurl does: each header line, with CURLOPT_HEADER first to the write callback; returns false on a short answer.
+static bool header(struct fixture *f, const char *line)
+{
+    char copy[1024];
+    size_t length = strlen(line);
+    memcpy(copy, line, length);
+    if (f->handle.include_header && rb_response_on_body(copy, 1, length, &f->response) != length)
+        return false;
+    return rb_response_on_header(copy, 1, length, &f->response) == length;
+}
+
+static size_t body(struct fixture *f, const char *text)
+{
+    char copy[1024];
+    size_t length = strlen(text);
+    memcpy(copy, text, length);
+    return rb_response_on_body(copy, 1, length, &f->response);
+}
+
+static void block(struct fixture *f, const char *status_line)
+{
+    assert_true(header(f, status_line));
+    assert_true(header(f, "A: b\r\n"));
+    assert_true(header(f, "\r\n"));
+}
+
+static void test_good_response_passes_at_once(void **state)
+{
+    struct fixture *f = *state;
+    rb_response_attempt(&f->response, true);
+    assert_true(header(f, "HTTP/1.1 200 OK\r\n"));
+    assert_string_equal(f->program.got, "HTTP/1.1 200 OK\r\n");
+    assert_true(header(f, "\r\n"));
+    assert_int_equal(body(f, "good"), 4);
+    assert_string_equal(f->program.got, "HTTP/1.1 200 OK\r\n\r\ngood");
+    assert_true(f->response.delivered);
+    assert_true(f->response.body_delivered);
+}
+
+static void test_retried_response_is_held_and_dropped(void **state)
+{
+    struct fixture *f = *state;
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 503 Busy\r\n");
+    assert_int_equal(body(f, "sorry"), 5);
+    assert_int_equal(f->program.length, 0);
+    assert_false(f->response.delivered);
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 200 OK\r\n");
+    assert_int_equal(body(f, "good"), 4);
+    assert_int_equal(rb_response_deliver(&f->response), RB_DELIVERED);
+    assert_string_equal(f->program.got, "HTTP/1.1 200 OK\r\nA: b\r\n\r\ngood");
+}
+
+static void test_held_response_is_delivered_in_order(void **state)
+{
+    struct fixture *f = *state;
+    f->handle.include_header = true;
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 503 Busy\r\n");
+    body(f, "sor");
+    body(f, "ry");
+    assert_true(header(f, "Trailer: x\r\n"));
+    assert_int_equal(f->program.length, 0);
+    assert_int_equal(rb_response_deliver(&f->response), RB_DELIVERED);
+    assert_string_equal(f->program.got, "HTTP/1.1 503 Busy\r\nHTTP/1.1 503 Busy\r\nA: b\r\nA: b\r\n\r\n\r\nsorry"
+                                        "Trailer: x\r\nTrailer: x\r\n");
+    assert_int_equal(rb_response_deliver(&f->response), RB_DELIVERED); // nothing twice
+    assert_int_equal(f->program.length, strlen(f->program.got));
+}
+
+static void test_last_attempt_is_not_held(void **state)
+{
+    struct fixture *f = *state;
+    rb_response_attempt(&f->response, false);
+    assert_true(header(f, "HTTP/1.1 503 Busy\r\n"));
+    assert_string_equal(f->program.got, "HTTP/1.1 503 Busy\r\n");
+}
+
+static void test_interim_blocks_are_shown_once(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 2; i++) {
+        rb_response_attempt(&f->response, true);
+        block(f, "HTTP/1.1 100 Continue\r\n");
+        block(f, "HTTP/1.1 302 Found\r\n");
+        block(f, i == 0 ? "HTTP/1.1 503 Busy\r\n" : "HTTP/1.1 200 OK\r\n");
+        rb_response_finish(&f->response, 1, true);
+    }
+    assert_string_equal(f->program.got, "HTTP/1.1 100 Continue\r\nA: b\r\n\r\nHTTP/1.1 302 Found\r\nA: b\r\n\r\n"
+                                        "HTTP/1.1 200 OK\r\nA: b\r\n\r\n");
+}
+
+static void test_changed_interim_block_is_not_skipped(void **state)
+{
+    struct fixture *f = *state;
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 302 Found\r\n");
+    block(f, "HTTP/1.1 503 Busy\r\n");
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 200 OK\r\n");
+    assert_string_equal(f->program.got, "HTTP/1.1 302 Found\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\nA: b\r\n\r\n");
+}
+
+// A tunnel's CONNECT answer and the response of the next attempt through the same tunnel have one status.
+static void test_same_status_without_the_interim_block(void **state)
+{
+    struct fixture *f = *state;
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 200 Connection established\r\n");
+    block(f, "HTTP/1.1 503 Busy\r\n");
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 200 OK\r\n");
+    assert_int_equal(body(f, "good"), 4);
+    assert_string_equal(f->program.got, "HTTP/1.1 200 Connection established\r\nA: b\r\n\r\n"
+                                        "HTTP/1.1 200 OK\r\nA: b\r\n\r\ngood");
+}
+
+static void test_same_status_without_a_body(void **state)
+{
+    struct fixture *f = *state;
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 200 Connection established\r\n");
+    block(f, "HTTP/1.1 503 Busy\r\n");
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 200 OK\r\n");
+    rb_response_finish(&f->response, 0, true);
+    assert_int_equal(rb_response_deliver(&f->response), RB_DELIVERED);
+    assert_string_equal(f->program.got, "HTTP/1.1 200 Connection established\r\nA: b\r\n\r\n"
+                                        "HTTP/1.1 200 OK\r\nA: b\r\n\r\n");
+}
+
+static void test_redirect_then_transport_failure_counts_as_interim(void **state)
+{
+    struct fixture *f = *state;
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 302 Found\r\n");
+    rb_response_finish(&f->response, 1, false);
+    assert_false(f->response.delivered);
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 302 Found\r\n");
+    block(f, "HTTP/1.1 200 OK\r\n");
+    assert_string_equal(f->program.got, "HTTP/1.1 302 Found\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\nA: b\r\n\r\n");
+}
+
+static void test_unfollowed_redirect_is_final(void **state)
+{
+    struct fixture *f = *state;
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 302 Found\r\n");
+    rb_response_finish(&f->response, 0, true);
+    assert_true(f->response.delivered);
+}
+
+static void test_over_the_cap_is_delivered_whole(void **state)
+{
+    struct fixture *f = *state;
+    size_t expected = strlen("HTTP/1.1 503 Busy\r\nA: b\r\n\r\n");
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 503 Busy\r\n");
+    for (int i = 0; i < 100; i++, expected += 1000) {
+        char piece[1001];
+        memset(piece, 'a' + i % 26, 1000);
+        piece[1000] = '\0';
+        assert_int_equal(body(f, piece), 1000);
+    }
+    assert_true(f->response.overflowed);
+    assert_int_equal(f->program.length, expected);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(f->program.got[expected - 100000 + (size_t) i * 1000], 'a' + i % 26);
+}
+
+static void test_pause_resumes_at_the_same_piece(void **state)
+{
+    struct fixture *f = *state;
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 503 Busy\r\n");
+    body(f, "sorry");
+    f->program.pauses = 1;
+    assert_int_equal(rb_response_deliver(&f->response), RB_DELIVERY_PAUSED);
+    assert_int_equal(f->program.length, 0);
+    assert_int_equal(rb_response_deliver(&f->response), RB_DELIVERED);
+    assert_string_equal(f->program.got, "HTTP/1.1 503 Busy\r\nA: b\r\n\r\nsorry");
+}
+
+static void test_pause_while_releasing_brings_the_bytes_again(void **state)
+{
+    struct fixture *f = *state;
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 503 Busy\r\n");
+    f->program.pauses = 1;
+    assert_false(header(f, "HTTP/1.1 200 OK\r\n")); // the 503 was interim after all: delivered first, which pauses
+    assert_true(header(f, "HTTP/1.1 200 OK\r\n"));
+    assert_true(header(f, "\r\n"));
+    assert_string_equal(f->program.got, "HTTP/1.1 503 Busy\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\n\r\n");
+}
+
+static void test_short_write_fails_the_delivery(void **state)
+{
+    struct fixture *f = *state;
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 503 Busy\r\n");
+    body(f, "sorry");
+    f->program.short_from = 10;
+    assert_int_equal(rb_response_deliver(&f->response), RB_DELIVERY_FAILED);
+}
+
+static void test_retry_after_of_the_last_block_counts(void **state)
+{
+    struct fixture *f = *state;
+    rb_response_attempt(&f->response, true);
+    header(f, "HTTP/1.1 302 Found\r\n");
+    header(f, "Retry-After: 50\r\n");
+    header(f, "\r\n");
+    header(f, "HTTP/1.1 503 Busy\r\n");
+    header(f, "retry-AFTER:  7 \r\n");
+    header(f, "\r\n");
+    assert_true(f->response.after.present);
+    assert_int_equal(f->response.after.ms, 7000);
+}
+
+static void test_body_that_looks_like_a_status_line(void **state)
+{
+    struct fixture *f = *state;
+    f->handle.include_header = true;
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 200 OK\r\n");
+    assert_int_equal(body(f, "HTTP/1.1 503 is a status line.\nSo much for that.\n"), 49);
+    assert_false(f->response.holding);
+}
+
+static void test_headers_without_callback_go_where_libcurl_sends_them(void **state)
+{
+    struct fixture *f = *state;
+    f->handle.header = NULL; // HEADERDATA set: the write function gets them
+    rb_response_attempt(&f->response, true);
+    header(f, "HTTP/1.1 200 OK\r\n");
+    assert_string_equal(f->program.got, "HTTP/1.1 200 OK\r\n");
+    f->handle.header_data = NULL; // nowhere
+    header(f, "A: b\r\n");
+    assert_string_equal(f->program.got, "HTTP/1.1 200 OK\r\n");
+}
+
+static void test_no_write_function_means_fwrite(void **state)
+{
+    struct fixture *f = *state;
+    char written[64] = {0};
+    FILE *file = fmemopen(written, sizeof written, "w");
+    f->handle.write = NULL;
+    f->handle.write_data = file;
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 200 OK\r\n");
+    body(f, "to a file");
+    fclose(file);
+    assert_string_equal(written, "to a file");
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_good_response_passes_at_once),
+        CASE(test_retried_response_is_held_and_dropped),
+        CASE(test_held_response_is_delivered_in_order),
+        CASE(test_last_attempt_is_not_held),
+        CASE(test_interim_blocks_are_shown_once),
+        CASE(test_changed_interim_block_is_not_skipped),
+        CASE(test_same_status_without_the_interim_block),
+        CASE(test_same_status_without_a_body),
+        CASE(test_redirect_then_transport_failure_counts_as_interim),
+        CASE(test_unfollowed_redirect_is_final),
+        CASE(test_over_the_cap_is_delivered_whole),
+        CASE(test_pause_resumes_at_the_same_piece),
+        CASE(test_pause_while_releasing_brings_the_bytes_again),
+        CASE(test_short_write_fails_the_delivery),
+        CASE(test_retry_after_of_the_last_block_counts),
+        CASE(test_body_that_looks_like_a_status_line),
+        CASE(test_headers_without_callback_go_where_libcurl_sends_them),
+        CASE(test_no_write_function_means_fwrite),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+// Log lines: their fields, and that no destination can hurt the program.
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "observe/log.h"
+
+static char directory[] = "/tmp/rebound-log-XXXXXX";
+static char path[64];
+
+static const struct rb_event event = {
+    .verdict = RB_VERDICT_RETRY,
+    .policy = "payments",
+    .host = "api.example:443",
+    .api = "curl",
+    .cause = RB_CAUSE_STATUS,
+    .status = 503,
+    .attempt = 2,
+    .delay_ms = 400,
+};
+
+static int make_directory(void **state)
+{
+    (void) state;
+    snprintf(path, sizeof path, "%s/log", mkdtemp(directory));
+    return 0;
+}
+
+static int remove_directory(void **state)
+{
+    (void) state;
+    unlink(path);
+    return rmdir(directory);
+}
+
+static const char *contents(void)
+{
+    static char text[4096];
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    unlink(path);
+    return text;
+}
+
+static void assert_holds(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("%s\nstands not in\n%s", part, text);
+}
+
+static void test_fields_of_a_retry(void **state)
+{
+    (void) state;
+    rb_log_event(path, "cu\"rl", &event);
+    const char *line = contents();
+    assert_memory_equal(line, "{\"time\":\"2", 10);
+    assert_holds(line, "\"program\":\"cu\\\"rl\",\"policy\":\"payments\",\"host\":\"api.example:443\",\"api\":\"curl\","
+                       "\"cause\":\"503\",\"attempt\":2,\"delay_ms\":400,\"decision\":\"retry\"}\n");
+}
+
+static void test_fields_of_a_stop(void **state)
+{
+    (void) state;
+    struct rb_event stop = event;
+    stop.verdict = RB_VERDICT_STOP;
+    stop.cause = RB_CAUSE_REFUSED;
+    stop.reason = RB_REASON_BUDGET;
+    rb_log_event(path, "curl", &stop);
+    assert_holds(contents(), "\"cause\":\"refused\",\"attempt\":2,\"decision\":\"stop\",\"reason\":\"budget\"}\n");
+}
+
+static void test_policy_event_has_the_place(void **state)
+{
+    (void) state;
+    struct rb_diagnostic diagnostic = {.line = 3, .column = 9, .message = "no such key"};
+    rb_log_policy(path, "curl", "invalid", "/etc/p.ini", &diagnostic, -EINVAL);
+    assert_holds(contents(),
+                 "\"decision\":\"policy\",\"reason\":\"invalid\",\"file\":\"/etc/p.ini\",\"line\":3,\"column\":9,"
+                 "\"message\":\"no such key\",\"errno\":22}\n");
+}
+
+static void test_off_writes_nothing(void **state)
+{
+    (void) state;
+    rb_log_event("off", "curl", &event);
+    assert_int_equal(access("off", F_OK), -1);
+}
+
+static void test_errno_is_kept_and_failures_are_silent(void **state)
+{
+    static const char *const places[] = {"/nowhere/at/all", "/dev/full", "/tmp"};
+    (void) state;
+    for (unsigned i = 0; i < 3; i++) {
+        errno = ECONNREFUSED;
+        rb_log_event(places[i], "curl", &event);
+        assert_int_equal(errno, ECONNREFUSED);
+    }
+}
+
+static void test_fifo_without_reader_does_not_block(void **state)
+{
+    (void) state;
+    assert_int_equal(mkfifo(path, 0600), 0);
+    rb_log_event(path, "curl", &event);
+    unlink(path);
+}
+
+// A pipe whose reader has gone, and a full one, in place of stderr.
+static void test_broken_and_full_stderr(void **state)
+{
+    int ends[2], saved = dup(STDERR_FILENO);
+    (void) state;
+    assert_int_equal(pipe(ends), 0);
+    dup2(ends[1], STDERR_FILENO);
+    fcntl(ends[1], F_SETFL, O_NONBLOCK);
+    while (write(ends[1], "x", 1) == 1)
+        continue;
+    fcntl(ends[1], F_SETFL, 0);
+    rb_log_event("stderr", "curl", &event);
+    close(ends[0]);
+    rb_log_event("stderr", "curl", &event);
+    close(STDERR_FILENO);
+    rb_log_event("stderr", "curl", &event);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    close(ends[1]);
+}
+
+static void test_file_size_limit_does_not_kill(void **state)
+{
+    struct rlimit before, none = {0, RLIM_INFINITY};
+    (void) state;
+    getrlimit(RLIMIT_FSIZE, &before);
+    none.rlim_max = before.rlim_max;
+    setrlimit(RLIMIT_FSIZE, &none);
+    rb_log_event(path, "curl", &event);
+    setrlimit(RLIMIT_FSIZE, &before);
+    sigset_t pending;
+    sigpending(&pending);
+    assert_false(sigismember(&pending, SIGXFSZ));
+    unlink(path);
+}
+
+static void test_a_line_too_long_is_left_out(void **state)
+{
+    char long_path[3000];
+    (void) state;
+    memset(long_path, 'a', sizeof long_path - 1);
+    long_path[sizeof long_path - 1] = '\0';
+    rb_log_policy(path, "curl", "invalid", long_path, NULL, 0);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fields_of_a_retry),
+        cmocka_unit_test(test_fields_of_a_stop),
+        cmocka_unit_test(test_policy_event_has_the_place),
+        cmocka_unit_test(test_off_writes_nothing),
+        cmocka_unit_test(test_errno_is_kept_and_failures_are_silent),
+        cmocka_unit_test(test_fifo_without_reader_does_not_block),
+        cmocka_unit_test(test_broken_and_full_stderr),
+        cmocka_unit_test(test_file_size_limit_does_not_kill),
+        cmocka_unit_test(test_a_line_too_long_is_left_out),
+    };
+    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}
