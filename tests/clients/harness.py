@@ -1,0 +1,437 @@
+# SPDX-License-Identifier: MIT
+"""What the client tests share: the faulty server, policy files, programs run alone and under rebound, the runner."""
+
+import concurrent.futures
+import http.client
+import importlib
+import json
+import os
+import re
+import shutil
+import ssl
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.environ.get("REBOUND_BUILD") or os.path.join(ROOT, "build")
+REBOUND = os.path.join(BUILD, "rebound")
+LIBRARY = os.path.join(BUILD, "librebound.so")
+FAULTD = os.path.join(BUILD, "faultd")
+
+COMMAND_LIMIT_S = 30  # a program that takes longer hangs
+POLL_S = 0.005
+
+# Short delays, no randomness, no breaker: what a test does not say otherwise.
+QUICK = {
+    "retry.attempts": "3",
+    "retry.backoff": "fixed",
+    "retry.base": "20ms",
+    "retry.jitter": "none",
+    "breaker": "off",
+}
+# Long enough for a server that begins to listen 0.7 s late: 19 waits of 100 ms.
+PATIENT = dict(QUICK, **{"retry.attempts": "20", "retry.base": "100ms"})
+LATE_MS = 700
+
+REASONS = set(
+    "done attempts cause permanent method time retry-after budget breaker upload delivered next-candidate interrupted "
+    "multi overflow resource unknown-options".split()
+)
+DECISIONS = ("retry", "stop", "recovered", "refused", "pass")
+TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
+
+
+class Failure(Exception):
+    """A test found something that is not as promised."""
+
+
+class Skip(Exception):
+    """A test cannot run on this machine."""
+
+
+def cases(*names, **named):
+    """Runs the test once for each name (given to it as second argument) or each name=value (the value is given)."""
+    table = {name: name for name in names}
+    table.update(named)
+
+    def mark(function):
+        function.cases = table
+        return function
+
+    return mark
+
+
+def body(size, binary=False):
+    """The bytes that faultd sends for size=N (the formula stands in tests/server/respond.c)."""
+    if binary:
+        block = bytes((i * 31 + i // 256) & 255 for i in range(65536))
+    else:
+        block = bytes(10 if i % 64 == 63 else 65 + (i * 7 + i // 64) % 26 for i in range(1664))
+    return (block * (size // len(block) + 1))[:size]
+
+
+def clean_environment(home):
+    """An environment that says nothing about rebound, proxies or languages."""
+    return {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": home,
+        "TMPDIR": home,
+        "LC_ALL": "C.UTF-8",
+        "TERM": "dumb",
+    }
+
+
+class Server:
+    """One faultd. Its control port answers also while the main port still refuses."""
+
+    def __init__(self, *arguments):
+        self.process = subprocess.Popen(
+            [FAULTD, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+        )
+        self.control = self._port("control")
+        self.port = self._port("listening")
+
+    def _port(self, word):
+        line = self.process.stdout.readline().decode().split()
+        if len(line) != 2 or line[0] != word:
+            self.stop()
+            raise Failure(f"faultd did not start: {line}")
+        return int(line[1])
+
+    def ask(self, path):
+        connection = http.client.HTTPConnection("127.0.0.1", self.control, timeout=10)
+        connection.request("GET", "/_/" + path, headers={"Connection": "close"})
+        answer = connection.getresponse().read().decode()
+        connection.close()
+        return answer
+
+    def count(self, key):
+        return int(self.ask("count/" + key))
+
+    def connections(self):
+        return int(self.ask("connections"))
+
+    def log(self, key):
+        """One tuple per request: milliseconds, method, path, bytes of the body, CRC of the body, CRC of the head."""
+        return [tuple(line.split(" ")) for line in self.ask("log/" + key).splitlines()]
+
+    def reset(self):
+        self.ask("reset")
+
+    def listen(self, after_ms=0):
+        self.ask(f"listen/{after_ms}")
+
+    def url(self, path="", host="127.0.0.1"):
+        return f"http://{host}:{self.port}/{path}"
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+
+class TlsFront:
+    """A TLS endpoint before a server. The first `cut` connections are closed before the handshake."""
+
+    def __init__(self, directory, server, cut=0):
+        self.server, self.cut, self.accepted = server, cut, 0
+        certificate = os.path.join(directory, "tls.pem")
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
+             "-subj", "/CN=localhost", "-keyout", certificate, "-out", certificate + ".crt"],
+            check=True, stderr=subprocess.DEVNULL)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate + ".crt", certificate)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            if self.accepted <= self.cut:
+                peer.close()
+            else:
+                threading.Thread(target=self._relay, args=(peer,), daemon=True).start()
+
+    def _relay(self, peer):
+        try:
+            with self.context.wrap_socket(peer, server_side=True) as outer:
+                with socket.create_connection(("127.0.0.1", self.server.port)) as inner:
+                    back = threading.Thread(target=self._copy, args=(inner, outer), daemon=True)
+                    back.start()
+                    self._copy(outer, inner)
+                    back.join()
+        except OSError:
+            pass
+
+    @staticmethod
+    def _copy(source, sink):
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def url(self, path):
+        return f"https://127.0.0.1:{self.port}/{path}"
+
+    def stop(self):
+        self.listener.close()
+
+
+class Result:
+    """What a program left behind: status, output, how long it took, its largest resident size in KiB."""
+
+    def __init__(self, code, out, err, seconds, resident):
+        self.code, self.out, self.err, self.seconds, self.resident = code, out, err, seconds, resident
+
+    def __repr__(self):
+        return f"exit {self.code}, stdout {self.out[:200]!r}, stderr {self.err[:400]!r}"
+
+
+class Test:
+    """One test's own directory, servers and programs."""
+
+    def __init__(self, name):
+        self.name = name
+        self.dir = tempfile.mkdtemp(prefix="rebound-test-")
+        self.home = os.path.join(self.dir, "home")
+        self.work = os.path.join(self.dir, "work")
+        self.log_path = os.path.join(self.dir, "log.jsonl")
+        self.open = []
+        os.mkdir(self.home)
+        os.mkdir(self.work)
+
+    def close(self):
+        for thing in self.open:
+            thing.stop()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    # Things to test with
+
+    def server(self, *arguments):
+        server = Server(*arguments)
+        self.open.append(server)
+        return server
+
+    def tls_front(self, server, cut=0):
+        front = TlsFront(self.dir, server, cut)
+        self.open.append(front)
+        return front
+
+    def file(self, name, content, mode=0o644):
+        path = os.path.join(self.dir, name)
+        with open(path, "wb") as out:
+            out.write(content if isinstance(content, bytes) else content.encode())
+        os.chmod(path, mode)
+        return path
+
+    def policy(self, keys=None, hosts=None, log=None, base=None):
+        """A policy file: one section for `hosts`, or [default] for all; `keys` beside the quick ones."""
+        lines = ["[rebound]", f"log = {log or self.log_path}", "[tested]" if hosts else "[default]"]
+        if hosts:
+            lines.append(f"hosts = {hosts}")
+        lines += [f"{key} = {value}" for key, value in {**(base or QUICK), **(keys or {})}.items()]
+        return self.file("policy.ini", "\n".join(lines) + "\n")
+
+    # Programs
+
+    def alone(self, command, **options):
+        return self._run(list(command), **options)
+
+    def rebound(self, command, policy=None, flags=(), **options):
+        """The same command under rebound; policy is a path, or a dict of keys for [default] beside the quick ones."""
+        if policy is None or isinstance(policy, dict):
+            policy = self.policy(policy)
+        return self._run([REBOUND, "run", "--policy", policy, *flags, "--", *command], **options)
+
+    def _run(self, command, stdin=b"", env=None, on_retry=None):
+        """Runs to the end. on_retry is called once, when the log shows the first retry."""
+        environment = dict(clean_environment(self.home), **(env or {}))
+        out_file, err_file = tempfile.TemporaryFile(dir=self.dir), tempfile.TemporaryFile(dir=self.dir)
+        in_file = tempfile.TemporaryFile(dir=self.dir)
+        in_file.write(stdin)
+        in_file.seek(0)
+        start = time.monotonic()
+        process = subprocess.Popen(
+            command, stdin=in_file, stdout=out_file, stderr=err_file, env=environment, cwd=self.work)
+        code, resident = self._wait(process, command, on_retry)
+        seconds = time.monotonic() - start
+        out_file.seek(0)
+        err_file.seek(0)
+        result = Result(code, out_file.read(), err_file.read(), seconds, resident)
+        for each in (in_file, out_file, err_file):
+            each.close()
+        return result
+
+    def _wait(self, process, command, on_retry):
+        limit = time.monotonic() + COMMAND_LIMIT_S
+        while True:
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if pid:
+                process.returncode = os.waitstatus_to_exitcode(status)
+                return process.returncode, usage.ru_maxrss
+            if time.monotonic() > limit:
+                process.kill()
+                process.wait()
+                raise Failure(f"still running after {COMMAND_LIMIT_S} s: {' '.join(command)}")
+            if on_retry and self._has_retried():
+                on_retry()
+                on_retry = None
+            time.sleep(POLL_S)
+
+    def _has_retried(self):
+        try:
+            with open(self.log_path, encoding="utf-8") as log:
+                return '"retry"' in log.read()
+        except FileNotFoundError:
+            return False
+
+    # What was seen
+
+    def events(self, decision=None):
+        """The log's decisions, each line checked against the format; those about the policy itself are left out."""
+        try:
+            with open(self.log_path, encoding="utf-8") as log:
+                lines = log.read().splitlines()
+        except FileNotFoundError:
+            return []
+        events = [self.parse_event(line) for line in lines]
+        return [e for e in events if e["decision"] != "policy" and decision in (None, e["decision"])]
+
+    def parse_event(self, line):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            raise Failure(f"no JSON in the log: {line!r}") from None
+        wanted = {"time": str, "pid": int, "program": str, "decision": str}
+        if event.get("decision") != "policy":
+            wanted.update(policy=str, host=str, api=str, attempt=int)
+        if event.get("decision") == "retry":
+            wanted.update(cause=str, delay_ms=int)
+        if event.get("decision") in ("stop", "refused", "pass"):
+            wanted.update(reason=str)
+        for key, kind in wanted.items():
+            self.check(isinstance(event.get(key), kind), f"log: {key} is missing or of the wrong type in {line}")
+        self.check(TIME.match(event["time"]), f"log: no RFC 3339 time in {line}")
+        if event["decision"] != "policy":
+            self.check(event["decision"] in DECISIONS, f"log: decision in {line}")
+            self.check(event["api"] in ("curl", "connect"), f"log: api in {line}")
+            self.check(event.get("reason", "done") in REASONS, f"log: reason in {line}")
+        return event
+
+    def reasons(self):
+        return [e.get("reason") for e in self.events()]
+
+    def check(self, condition, message):
+        if not condition:
+            raise Failure(message)
+
+    def equal(self, got, wanted, what):
+        if got != wanted:
+            raise Failure(f"{what}: got {shorten(got)}, not {shorten(wanted)}")
+
+    def good(self, result, out, code=0):
+        self.check(result.code == code and result.out == out, f"{result}; expected exit {code}, stdout {out[:200]!r}")
+
+    def same(self, under, alone, what="under rebound"):
+        """Status, stdout and stderr as alone; times and ports of this end are left out of the comparison."""
+        self.equal(under.code, alone.code, f"{what}: exit status (stderr {shorten(under.err)})")
+        self.equal(neutral(under.out), neutral(alone.out), f"{what}: stdout")
+        self.equal(neutral(under.err), neutral(alone.err), f"{what}: stderr")
+
+
+def shorten(value):
+    text = repr(value)
+    return text if len(text) <= 600 else text[:400] + " ... " + text[-200:]
+
+
+def neutral(data):
+    """Takes out what differs between two runs of the same program anyway."""
+    for pattern, replacement in (
+        (rb"after \d+ (ms|milliseconds)", rb"after N \1"),
+        (rb"\b\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?", b"TIME"),
+        (rb"\b\d\d:\d\d:\d\d(\.\d+)?\b", b"TIME"),
+        (rb"(socat|bash|sh)\[\d+\]", rb"\1[PID]"),
+        (rb"\b[0-9A-F]{16}:error", b"THREAD:error"),
+        (rb"\b0x[0-9a-f]{6,16}\b", b"POINTER"),
+        (rb"-{20,}[0-9a-f]{16}", b"BOUNDARY"),
+    ):
+        data = re.sub(pattern, replacement, data)
+    return data
+
+
+# The runner
+
+
+def collect(pattern):
+    """All tests of all test_*.py files, as (name, function, argument or None)."""
+    found = []
+    for file in sorted(os.listdir(HERE)):
+        if not re.fullmatch(r"test_\w+\.py", file):
+            continue
+        module = importlib.import_module(file[:-3])
+        for name, function in vars(module).items():
+            if not name.startswith("test_") or not callable(function):
+                continue
+            table = getattr(function, "cases", None)
+            for case, value in (table or {"": None}).items():
+                full = f"{file[5:-3]}.{name[5:]}" + (f"[{case}]" if table else "")
+                arguments = (value,) if table else ()
+                if not pattern or re.search(pattern, full):
+                    found.append((full, function, arguments))
+    return found
+
+
+def run_one(name, function, arguments):
+    """Returns (name, "passed" | "failed" | "skipped", message, seconds)."""
+    start = time.monotonic()
+    test = Test(name)
+    try:
+        function(test, *arguments)
+        verdict, message = "passed", ""
+    except Skip as reason:
+        verdict, message = "skipped", str(reason)
+    except Failure as failure:
+        verdict, message = "failed", str(failure)
+    except Exception:  # a mistake in the test is a failure of the test, not the end of the run
+        verdict, message = "failed", traceback.format_exc()
+    finally:
+        test.close()
+    return name, verdict, message, time.monotonic() - start
+
+
+def run_all(tests, jobs, verbose):
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for future in concurrent.futures.as_completed([pool.submit(run_one, *test) for test in tests]):
+            name, verdict, message, seconds = future.result()
+            counts[verdict] += 1
+            if verbose or verdict != "passed":
+                print(f"{verdict}: {name} ({seconds:.1f} s)" + (f"\n    {message}" if message else ""), flush=True)
+    print(f"{counts['passed']} passed, {counts['failed']} failed"
+          + (f", {counts['skipped']} skipped" if counts["skipped"] else ""), flush=True)
+    return 1 if counts["failed"] else 0
+
+
+def missing_builds():
+    return [path for path in (REBOUND, LIBRARY, FAULTD) if not os.path.exists(path)]
+
+
+def fail_without_builds():
+    missing = missing_builds()
+    if missing:
+        sys.exit(f"not built: {', '.join(missing)} (run make first)")
