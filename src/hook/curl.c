@@ -32,6 +32,8 @@ RB_HOOK void curl_easy_cleanup(CURL *easy)
 {
     struct rb_handle *handle = rb_handle_find(easy);
     const struct rb_libcurl *curl = owner(handle, RB_CALLER);
+    if (handle && handle->performing) // the program jumped out of a callback: libcurl may still call back
+        rb_handle_return_callbacks(handle, easy);
     rb_handle_forget(easy);
     if (curl && curl->easy_cleanup)
         curl->easy_cleanup(easy);

@@ -51,8 +51,8 @@ static int plain(int fd, const struct sockaddr *address, socklen_t length)
     return rb_libc_connect(fd, address, length) == 0 ? 0 : -errno;
 }
 
-// Signals that a fault raises: crash handlers are installed without SA_RESTART by many runtimes, and never return into a
-// connect.
+// Signals that a fault raises: crash handlers are installed without SA_RESTART by many runtimes, and never return into
+// a connect.
 static bool is_fault(int signal)
 {
     return signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL || signal == SIGTRAP ||

@@ -2,14 +2,15 @@
 // Finding the libcurl behind a call.
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "real/elf.h"
 #include "real/libcurl.h"
 
-// More objects than a large desktop program has; those past the end are not considered. LIBRARIES: flavours at once.
-enum { OBJECTS = 1024, LIBRARIES = 8, CACHED = 16 };
+// More objects than a large desktop program has; those past the end are not considered.
+enum { OBJECTS = 1024, CACHED = 16 };
 
 static const char marker[] = "curl_easy_perform"; // who exports it is a libcurl
 
@@ -20,9 +21,9 @@ struct object_list {
     unsigned long long unloaded; // how many objects the loader has dropped so far
 };
 
-static struct rb_libcurl libraries[LIBRARIES];
-static _Atomic unsigned library_count;
-static atomic_flag library_claim = ATOMIC_FLAG_INIT;
+// A list that only grows, by compare-and-swap: a lock here could be left behind by a fork in a threaded program. Two
+// threads that meet a libcurl at the same time may enter it twice, which does no harm.
+static _Atomic(struct rb_libcurl *) libraries;
 
 // Calling objects seen before. An entry holds while the loader has dropped nothing since.
 struct cached_caller {
@@ -136,30 +137,25 @@ static bool same_library(const struct rb_libcurl *library, const struct rb_objec
 
 static const struct rb_libcurl *known(const struct rb_object *object)
 {
-    unsigned count = atomic_load_explicit(&library_count, memory_order_acquire);
-    for (unsigned i = 0; i < count; i++)
-        if (same_library(&libraries[i], object))
-            return &libraries[i];
-    return NULL;
+    const struct rb_libcurl *library = atomic_load_explicit(&libraries, memory_order_acquire);
+    while (library && !same_library(library, object))
+        library = library->next;
+    return library;
 }
 
-// The entry for a libcurl, made on first sight. The claim is held for microseconds and only by threads inside libcurl
-// calls.
+// The entry for a libcurl, made on first sight; NULL without memory.
 static const struct rb_libcurl *library_for(const struct rb_object *object)
 {
-    const struct rb_libcurl *library = known(object);
-    if (library)
-        return library;
-    while (atomic_flag_test_and_set_explicit(&library_claim, memory_order_acquire))
-        continue;
-    library = known(object);
-    unsigned count = atomic_load_explicit(&library_count, memory_order_relaxed);
-    if (!library && count < LIBRARIES) {
-        fill(&libraries[count], object);
-        library = &libraries[count];
-        atomic_store_explicit(&library_count, count + 1, memory_order_release);
-    }
-    atomic_flag_clear_explicit(&library_claim, memory_order_release);
+    const struct rb_libcurl *there = known(object);
+    struct rb_libcurl *library = there ? NULL : malloc(sizeof *library);
+    if (!library)
+        return there;
+    fill(library, object);
+    struct rb_libcurl *first = atomic_load_explicit(&libraries, memory_order_relaxed);
+    do
+        library->next = first;
+    while (!atomic_compare_exchange_weak_explicit(&libraries, &first, library, memory_order_release,
+                                                  memory_order_relaxed));
     return library;
 }
 
@@ -229,9 +225,8 @@ const struct rb_libcurl *rb_libcurl_of_caller(const void *caller)
 
 bool rb_libcurl_contains(const void *address)
 {
-    unsigned count = atomic_load_explicit(&library_count, memory_order_acquire);
-    for (unsigned i = 0; i < count; i++)
-        if ((uintptr_t) address >= libraries[i].start && (uintptr_t) address < libraries[i].end)
-            return true;
-    return false;
+    const struct rb_libcurl *library = atomic_load_explicit(&libraries, memory_order_acquire);
+    while (library && ((uintptr_t) address < library->start || (uintptr_t) address >= library->end))
+        library = library->next;
+    return library != NULL;
 }

@@ -19,7 +19,8 @@
 
 // The functions of one loaded libcurl. Never freed; a function that this version lacks is NULL.
 struct rb_libcurl {
-    uintptr_t start, end; // addresses that the object spans
+    const struct rb_libcurl *next; // the one found before this
+    uintptr_t start, end;          // addresses that the object spans
     CURL *(*easy_init)(void);
     CURLcode (*easy_perform)(CURL *);
     CURLcode (*easy_setopt)(CURL *, CURLoption, ...);

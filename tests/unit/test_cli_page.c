@@ -18,7 +18,8 @@ static char text[RB_PAGE_TEXT_SIZE];
 
 static const char *format(void)
 {
-    assert_int_equal(rb_page_format(&page, text, sizeof text), strlen(text));
+    size_t length = rb_page_format(&page, text, sizeof text);
+    assert_int_equal(length, strlen(text));
     return text;
 }
 

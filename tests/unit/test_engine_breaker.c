@@ -755,6 +755,117 @@ static void test_usable_after_contention(void **state)
     }
 }
 
+// ---- interference at one exact instruction ----
+//
+// The breaker lies across two pages, the second one without access. The first touch of it by the call under test runs
+// `interfere` in its place, as if other callers had come between two of its instructions.
+
+static struct {
+    char *pages;
+    struct rb_breaker *breaker;
+    struct rb_breaker_rules rules;
+    struct rb_permit permit, other;
+    void (*interfere)(void);
+    unsigned times;
+} trap;
+
+static size_t page_size(void)
+{
+    return (size_t) sysconf(_SC_PAGESIZE);
+}
+
+static void on_touch(int signal_number)
+{
+    (void) signal_number;
+    if (trap.times++ > 0 || mprotect(trap.pages + page_size(), page_size(), PROT_READ | PROT_WRITE) != 0)
+        _exit(99);
+    trap.interfere();
+}
+
+// split: the offset in the breaker at which the second page begins
+static void set_up_trap(size_t split, void (*interfere)(void))
+{
+    memset(&trap, 0, sizeof trap);
+    trap.pages = mmap(NULL, 2 * page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(trap.pages != MAP_FAILED);
+    trap.breaker = (struct rb_breaker *) (void *) (trap.pages + page_size() - split);
+    trap.rules = default_rules();
+    trap.rules.window = trap.rules.min_calls = 2;
+    trap.rules.probes = 1;
+    trap.rules.open_ms = 0;
+    trap.interfere = interfere;
+}
+
+static void arm_trap(void)
+{
+    struct sigaction action = {.sa_handler = on_touch};
+    assert_int_equal(sigaction(SIGSEGV, &action, NULL), 0);
+    assert_int_equal(mprotect(trap.pages + page_size(), page_size(), PROT_NONE), 0);
+}
+
+static void take_down_trap(void)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    assert_int_equal(sigaction(SIGSEGV, &action, NULL), 0);
+    assert_int_equal(trap.times, 1);
+    munmap(trap.pages, 2 * page_size());
+}
+
+static void fail_twice(void)
+{
+    for (unsigned i = 0; i < 2; i++)
+        attempt(trap.breaker, &trap.rules, RB_HEALTH_FAILURE, 0, 0, 0);
+}
+
+static void next_period_begins(void)
+{
+    rb_breaker_record(trap.breaker, &trap.rules, &trap.permit, RB_HEALTH_FAILURE, 0, 0, 0);
+    rb_breaker_acquire(trap.breaker, &trap.rules, 0, &trap.other, NULL);
+}
+
+// Between reading the state and reading the slot the half-open period ended and the next one's probe began.
+static void test_late_caller_leaves_the_lease(void **state)
+{
+    (void) state;
+    struct rb_permit late;
+    set_up_trap(offsetof(struct rb_breaker, probe), next_period_begins);
+    fail_twice();
+    assert_true(rb_breaker_acquire(trap.breaker, &trap.rules, 0, &trap.permit, NULL));
+    arm_trap();
+    assert_false(rb_breaker_acquire(trap.breaker, &trap.rules, 0, &late, NULL));
+    assert_true(trap.other.held);
+    assert_int_equal(rb_breaker_record(trap.breaker, &trap.rules, &trap.other, RB_HEALTH_SUCCESS, 0, 0, 0),
+                     RB_RECORDED);
+    assert_string_equal(state_word(trap.breaker), "CLOSED");
+    take_down_trap();
+}
+
+static void open_close_and_fail(void)
+{
+    fail_twice();
+    attempt(trap.breaker, &trap.rules, RB_HEALTH_SUCCESS, 0, 0, 0);
+    attempt(trap.breaker, &trap.rules, RB_HEALTH_FAILURE, 0, 0, 0);
+}
+
+// Between reading the state and claiming a place in the window the breaker opened, closed and heard a failure.
+static void test_late_result_leaves_the_window(void **state)
+{
+    (void) state;
+    for (unsigned time_window = 0; time_window < 2; time_window++) {
+        set_up_trap(offsetof(struct rb_breaker, head), open_close_and_fail);
+        trap.rules.time_window = time_window != 0;
+        trap.rules.window = 10;
+        assert_true(rb_breaker_acquire(trap.breaker, &trap.rules, 0, &trap.permit, NULL));
+        arm_trap();
+        assert_int_equal(rb_breaker_record(trap.breaker, &trap.rules, &trap.permit, RB_HEALTH_SUCCESS, 0, 0, 0),
+                         RB_RECORD_STALE);
+        assert_string_equal(state_word(trap.breaker), "CLOSED");
+        attempt(trap.breaker, &trap.rules, RB_HEALTH_FAILURE, 0, 0, 0); // the second one of this period
+        assert_string_equal(state_word(trap.breaker), "OPEN");
+        take_down_trap();
+    }
+}
+
 // ---- sudden death ----
 
 struct shared {
@@ -828,6 +939,8 @@ int main(void)
         cmocka_unit_test(test_half_open_admits_exactly_the_permits),
         cmocka_unit_test(test_failures_open_once),
         cmocka_unit_test(test_success_never_opens),
+        cmocka_unit_test(test_late_caller_leaves_the_lease),
+        cmocka_unit_test(test_late_result_leaves_the_window),
         cmocka_unit_test(test_usable_after_contention),
         cmocka_unit_test(test_usable_after_sudden_death),
     };

@@ -9,7 +9,7 @@
 
 #include "engine/budget.h"
 
-enum { THREADS = 4, DRAIN_CALLS = 150000 };
+enum { THREADS = 4, DRAIN_CALLS = 60000 };
 
 struct play {
     struct rb_budget budget;
@@ -246,16 +246,19 @@ static void run_threads(struct contest *contest, void *(*body)(void *) )
     pthread_barrier_destroy(&contest->barrier);
 }
 
-// With the clock at rest all threads together get what was saved, to the last retry.
+// With the clock at rest all threads together get what was saved, to the last retry. Several rounds, as on a busy
+// machine the threads do not always meet.
 static void test_threads_get_exactly_what_is_there(void **state)
 {
     (void) state;
-    struct contest floor = {.rules = {0, 40000000}}, share = {.rules = {5000, 0}};
-    run_threads(&floor, drain);
-    assert_int_equal(floor.retries, 400000);
-    run_threads(&share, earn_and_drain);
-    share.retries += withdraw(&share.budget, &share.rules, 0, THREADS * DRAIN_CALLS);
-    assert_int_equal(share.retries, THREADS * DRAIN_CALLS / 2);
+    for (unsigned round = 0; round < 12; round++) {
+        struct contest floor = {.rules = {0, 20000000}}, share = {.rules = {5000, 0}};
+        run_threads(&floor, drain);
+        assert_int_equal(floor.retries, 200000);
+        run_threads(&share, earn_and_drain);
+        share.retries += withdraw(&share.budget, &share.rules, 0, THREADS * DRAIN_CALLS);
+        assert_int_equal(share.retries, THREADS * DRAIN_CALLS / 2);
+    }
 }
 
 static void test_threads_never_overspend(void **state)
