@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The policies that are shipped load, and say what their comments promise. Runs in the top directory of the source.
+// The policies that are shipped load, and say what their comments promise.
 #include "test_policy_support.h"
 
 #include <dirent.h>
 
 #include "policy/key.h"
+
+#ifndef RB_SOURCE_DIR
+#define RB_SOURCE_DIR "."
+#endif
+#define CONFIG RB_SOURCE_DIR "/config/"
+#define EXAMPLES CONFIG "examples"
 
 static struct rb_policy *load(const char *path)
 {
@@ -26,11 +32,11 @@ struct example {
 };
 
 static const struct example examples[] = {
-    {"config/examples/fixed.ini", 3, RB_JITTER_NONE, {2, 2}},
-    {"config/examples/linear.ini", 5, RB_JITTER_NONE, {1, 2, 3, 4}},
-    {"config/examples/exponential.ini", 5, RB_JITTER_NONE, {1, 2, 4, 8}},
-    {"config/examples/full-jitter.ini", 5, RB_JITTER_FULL, {1, 2, 4, 8}},
-    {"config/examples/smart.ini", 4, RB_JITTER_ADDED, {1, 2, 4}},
+    {EXAMPLES "/fixed.ini", 3, RB_JITTER_NONE, {2, 2}},
+    {EXAMPLES "/linear.ini", 5, RB_JITTER_NONE, {1, 2, 3, 4}},
+    {EXAMPLES "/exponential.ini", 5, RB_JITTER_NONE, {1, 2, 4, 8}},
+    {EXAMPLES "/full-jitter.ini", 5, RB_JITTER_FULL, {1, 2, 4, 8}},
+    {EXAMPLES "/smart.ini", 4, RB_JITTER_ADDED, {1, 2, 4}},
 };
 
 // The schedule by the definition in the key table, not by the engine: this test is about the files.
@@ -58,7 +64,7 @@ static void check_example(void **state)
 
 static void test_smart(void **state)
 {
-    struct rb_policy *policy = load("config/examples/smart.ini");
+    struct rb_policy *policy = load(EXAMPLES "/smart.ini");
     const struct rb_rules *rules = &rb_policy_section(policy, 0)->rules;
     char out[128];
     unsigned count;
@@ -71,7 +77,7 @@ static void test_smart(void **state)
 
 static void test_exponential_cap(void **state)
 {
-    struct rb_policy *policy = load("config/examples/exponential.ini");
+    struct rb_policy *policy = load(EXAMPLES "/exponential.ini");
     (void) state;
     assert_int_equal(rb_policy_section(policy, 0)->rules.backoff.cap_ms, 60000);
     rb_policy_free(policy);
@@ -79,7 +85,7 @@ static void test_exponential_cap(void **state)
 
 static void test_breaker(void **state)
 {
-    struct rb_policy *policy = load("config/examples/breaker.ini");
+    struct rb_policy *policy = load(EXAMPLES "/breaker.ini");
     const struct rb_rules *rules = &rb_policy_section(policy, 0)->rules;
     (void) state;
     assert_true(rules->breaker_on && rules->breaker.time_window);
@@ -90,7 +96,7 @@ static void test_breaker(void **state)
 // Every file that is there, also one added later.
 static void test_all_load(void **state)
 {
-    DIR *directory = opendir("config/examples");
+    DIR *directory = opendir(EXAMPLES);
     unsigned count = 0;
     (void) state;
     assert_non_null(directory);
@@ -99,7 +105,7 @@ static void test_all_load(void **state)
         if (!strstr(entry->d_name, ".ini")) {
             continue;
         }
-        snprintf(path, sizeof(path), "config/examples/%s", entry->d_name);
+        snprintf(path, sizeof(path), EXAMPLES "/%s", entry->d_name);
         rb_policy_free(load(path));
         count++;
     }
@@ -116,7 +122,7 @@ static void test_default(void **state)
     struct rb_rules defaults;
     size_t length;
     (void) state;
-    FILE *file = fopen("config/default.ini", "r");
+    FILE *file = fopen(CONFIG "default.ini", "r");
     assert_non_null(file);
     size_t size = fread(text, 1, sizeof(text), file);
     fclose(file);
@@ -132,15 +138,15 @@ static void test_default(void **state)
 
 int main(void)
 {
-    enum { EXAMPLES = sizeof(examples) / sizeof(examples[0]) };
+    enum { EXAMPLE_COUNT = sizeof(examples) / sizeof(examples[0]) };
     static const struct CMUnitTest others[] = {
         cmocka_unit_test(test_smart),    cmocka_unit_test(test_exponential_cap), cmocka_unit_test(test_breaker),
         cmocka_unit_test(test_all_load), cmocka_unit_test(test_default),
     };
     enum { OTHERS = sizeof(others) / sizeof(others[0]) };
-    static struct CMUnitTest tests[EXAMPLES + OTHERS];
+    static struct CMUnitTest tests[EXAMPLE_COUNT + OTHERS];
     memcpy(tests, others, sizeof(others));
-    for (unsigned i = 0; i < EXAMPLES; i++) {
+    for (unsigned i = 0; i < EXAMPLE_COUNT; i++) {
         tests[OTHERS + i] = (struct CMUnitTest){examples[i].path, check_example, NULL, NULL, (void *) &examples[i]};
     }
     return cmocka_run_group_tests_name("policy examples", tests, NULL, NULL);

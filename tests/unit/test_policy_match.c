@@ -99,7 +99,7 @@ static void check_steps(const char *text, const struct step *step, size_t count)
 {
     struct rb_policy *policy = policy_of(text);
     for (; count > 0; step++, count--) {
-        struct target_text target;
+        struct target_text target = {0};
         struct rb_match why = {"unset", 77};
         make_target(&target, step->target);
         const struct rb_section *section = rb_policy_match(policy, &target.target, &why);
@@ -174,7 +174,7 @@ static void test_prefixes_of_length_zero(void **state)
 static void test_line_of_the_match(void **state)
 {
     struct rb_policy *policy = policy_of("[default]\n\n[a]\n\nhosts = a\n");
-    struct target_text target;
+    struct target_text target = {0};
     struct rb_match why;
     (void) state;
     make_target(&target, "a");

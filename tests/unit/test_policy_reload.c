@@ -4,8 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -301,67 +299,6 @@ static void test_relative_path(void **state)
     close(here);
 }
 
-enum { READERS = 3, CHANGES = 300, CHANGES_AT_ONCE = 20 };
-
-static struct {
-    _Atomic uint64_t clock, rounds[READERS];
-    _Atomic bool stop, torn;
-} shared;
-
-// Assertions must not fail in a thread: cmocka would jump into the stack of another one.
-static void *read_on(void *argument)
-{
-    _Atomic uint64_t *rounds = argument;
-    while (!shared.stop) {
-        const struct rb_section *section = rb_policy_section(rb_policy_current(shared.clock), 0);
-        shared.torn |= section->rules.attempts != section->rules.breaker.probes;
-        ++*rounds;
-    }
-    return NULL;
-}
-
-// A policy may be used for a minute, so time stands still until every thread has let go of what it had.
-static void wait_for_readers(void)
-{
-    for (int i = 0; i < READERS; i++) {
-        for (uint64_t seen = shared.rounds[i]; shared.rounds[i] < seen + 2;) {
-            sched_yield();
-        }
-    }
-}
-
-// Several threads, and the file changing all the time: each policy that they see is whole.
-static void test_threads(void **state)
-{
-    pthread_t threads[READERS];
-    (void) state;
-    for (int i = 0; i < CHANGES; i++) {
-        char text[96], fresh[256];
-        snprintf(text, sizeof(text), "[default]\nretry.attempts = %d\nbreaker.probes = %d\n", i % 16 + 1, i % 16 + 1);
-        write_file("fresh", text);
-        strcpy(fresh, file_called("fresh"));
-        assert_int_equal(rename(fresh, file_called("p")), 0);
-        shared.clock = now += 1000;
-        if (i == 0) {
-            assert_int_equal(start("p"), 0);
-            for (int reader = 0; reader < READERS; reader++) {
-                assert_int_equal(pthread_create(&threads[reader], NULL, read_on, &shared.rounds[reader]), 0);
-            }
-        }
-        if (i % CHANGES_AT_ONCE == 0) {
-            wait_for_readers();
-        }
-    }
-    wait_for_readers();
-    shared.stop = true;
-    for (int i = 0; i < READERS; i++) {
-        pthread_join(threads[i], NULL);
-    }
-    assert_false(shared.torn);
-    assert_int_equal(told.invalid + told.unreadable, 0);
-    assert_true(told.reloaded > 1);
-}
-
 static void set(const char *name, const char *value)
 {
     if (value) {
@@ -433,7 +370,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_replaced_policies_are_freed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_builtin, setup, teardown),
         cmocka_unit_test_setup_teardown(test_relative_path, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
         cmocka_unit_test_setup_teardown(test_locate, setup, teardown),
     };
     return cmocka_run_group_tests_name("policy reload", tests, NULL, NULL);

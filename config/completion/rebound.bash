@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+# Completes the command line of rebound in bash; after `rebound run [OPTION...]` the program's own completion takes over.
+
+_rebound_options()
+{
+    case $1 in
+    run) echo "--policy --log --summary --help" ;;
+    check) echo "--json --help" ;;
+    explain) echo "--policy --method --json --help" ;;
+    esac
+}
+
+# Prints the index of the program's name after `rebound run`, or nothing where the cursor is before it.
+_rebound_program()
+{
+    local i
+    for ((i = 2; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        --policy | --log) ((i++)) ;;
+        --) ((i + 1 < COMP_CWORD)) && echo $((i + 1)); return ;;
+        -*) ;;
+        *) echo "$i"; return ;;
+        esac
+    done
+}
+
+# The program's own completion, where bash-completion is loaded.
+_rebound_hand_over()
+{
+    if declare -F _command_offset >/dev/null; then
+        _command_offset "$1"
+    else
+        mapfile -t COMPREPLY < <(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")
+    fi
+}
+
+_rebound_value()
+{
+    local word=$2
+    case $1 in
+    --policy) mapfile -t COMPREPLY < <(compgen -W "builtin:default" -f -- "$word") ;;
+    --log) mapfile -t COMPREPLY < <(compgen -W "off stderr" -f -- "$word") ;;
+    --method) mapfile -t COMPREPLY < <(compgen -W "GET HEAD OPTIONS POST PUT PATCH DELETE" -- "$word") ;;
+    *) return 1 ;;
+    esac
+}
+
+_rebound_word()
+{
+    local command=$1 word=$2
+    if [[ $word == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(_rebound_options "$command")" -- "$word")
+        return
+    fi
+    case $command in
+    run) mapfile -t COMPREPLY < <(compgen -c -- "$word") ;;
+    check) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+    explain) mapfile -t COMPREPLY < <(compgen -A hostname -- "$word") ;;
+    help) mapfile -t COMPREPLY < <(compgen -W "run check explain help" -- "$word") ;;
+    esac
+}
+
+_rebound()
+{
+    local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} program
+    COMPREPLY=()
+    if ((COMP_CWORD == 1)); then
+        mapfile -t COMPREPLY < <(compgen -W "run check explain help --help --version" -- "$word")
+        return
+    fi
+    if [[ ${COMP_WORDS[1]} == run ]]; then
+        program=$(_rebound_program)
+        if [[ $program ]]; then
+            _rebound_hand_over "$program"
+            return
+        fi
+    fi
+    _rebound_value "$previous" "$word" || _rebound_word "${COMP_WORDS[1]}" "$word"
+}
+
+complete -o filenames -F _rebound rebound

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// The table of subcommands, their help, and complaints about command lines.
+#include "cli/command.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "cli/say.h"
+#include "policy/suggest.h"
+
+const struct rb_command *const rb_commands[] = {&rb_cmd_run, &rb_cmd_check, &rb_cmd_explain, &rb_cmd_help, NULL};
+
+static const char overview[] =
+    "\n"
+    "Options:\n"
+    "  --help      this overview; after a command, its own help\n"
+    "  --version   the version\n"
+    "\n"
+    "Examples:\n"
+    "  rebound run -- curl -s https://api.example.com/v1   run curl; failed calls are repeated as the policy says\n"
+    "  rebound check policy.ini                            find every mistake in a policy\n"
+    "  rebound explain https://api.example.com/v1          show what the policy means for this host\n"
+    "\n"
+    "The policy is the file of --policy, else REBOUND_POLICY, else $XDG_CONFIG_HOME/rebound/policy.ini\n"
+    "(~/.config/rebound/policy.ini), else /etc/rebound/policy.ini, else a built-in one. A first policy:\n"
+    "\n"
+    "  [payments]\n"
+    "  hosts          = api.payments.example, *.cards.example:443\n"
+    "  retry.attempts = 5\n"
+    "  retry.base     = 1s\n"
+    "\n"
+    "Manual: rebound(1), rebound-policy(5)\n";
+
+const struct rb_command *rb_command_find(const char *name)
+{
+    for (const struct rb_command *const *command = rb_commands; *command; command++) {
+        if (strcmp((*command)->name, name) == 0)
+            return *command;
+    }
+    return NULL;
+}
+
+int rb_command_unknown(const char *name)
+{
+    struct rb_suggestion search = rb_suggest_begin(rb_slice_of(name));
+    for (const struct rb_command *const *command = rb_commands; *command; command++)
+        rb_suggest_offer(&search, (*command)->name);
+    if (search.best)
+        rb_say_error("unknown command '%s'; did you mean '%s'?", name, search.best);
+    else
+        rb_say_error("unknown command '%s'", name);
+    rb_say_note("see 'rebound --help'");
+    return RB_EXIT_MISUSE;
+}
+
+void rb_command_help(const struct rb_command *command)
+{
+    printf("Usage: rebound %s %s\n%s.\n\n%s", command->name, command->usage, command->purpose, command->help);
+}
+
+void rb_command_overview(FILE *stream)
+{
+    fputs("Usage: rebound COMMAND [ARGUMENT...]\n"
+          "Gives a program retries, a circuit breaker and a retry budget, without changing it.\n\nCommands:\n",
+          stream);
+    for (const struct rb_command *const *command = rb_commands; *command; command++)
+        fprintf(stream, "  %-10s  %s\n", (*command)->name, (*command)->purpose);
+    fputs(overview, stream);
+}
+
+int rb_command_misuse(const struct rb_command *command, const char *format, ...)
+{
+    char text[RB_SAY_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    rb_say_error("%s", text);
+    rb_say_note("usage: rebound %s %s; more by 'rebound %s --help'", command->name, command->usage, command->name);
+    return command->misuse;
+}
+
+static const char *nearest(const char *word, const struct option *known)
+{
+    struct rb_slice name = {word, strcspn(word, "=")};
+    struct rb_suggestion search = rb_suggest_begin(name);
+    for (; known->name; known++)
+        rb_suggest_offer(&search, known->name);
+    return search.best;
+}
+
+int rb_command_bad_option(const struct rb_command *command, int answer, char **argv, const struct option *known)
+{
+    const char *word = argv[optind - 1];
+    if (answer == ':')
+        return rb_command_misuse(command, "option '%s' needs a value", word);
+    if (strncmp(word, "--", 2) != 0)
+        return rb_command_misuse(command, "unknown option '-%c'", optopt);
+    for (const struct option *option = known; option->name; option++) {
+        size_t length = strlen(option->name);
+        if (strncmp(word + 2, option->name, length) == 0 && word[2 + length] == '=')
+            return rb_command_misuse(command, "option '--%s' takes no value", option->name);
+    }
+    const char *best = nearest(word + 2, known);
+    if (best)
+        return rb_command_misuse(command, "unknown option '%s'; did you mean '--%s'?", word, best);
+    return rb_command_misuse(command, "unknown option '%s'", word);
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+// Lines for people on stderr, and the state of stdout.
+#include "cli/say.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool is_control(char c)
+{
+    return (unsigned char) c < ' ' || c == '\x7f';
+}
+
+static void say(enum rb_style style, const char *kind, const char *format, va_list arguments)
+{
+    static const char *const codes[] = {[RB_STYLE_ERROR] = "\x1b[1;31m", [RB_STYLE_WARNING] = "\x1b[1;35m"};
+    char text[RB_SAY_SIZE];
+    vsnprintf(text, sizeof text, format, arguments);
+    for (char *c = text; *c; c++)
+        *c = is_control(*c) ? '?' : *c;
+    bool colour = *kind && rb_say_colour(stderr);
+    fprintf(stderr, "rebound: %s%s%s%s\n", colour ? codes[style] : "", kind, colour ? "\x1b[0m" : "", text);
+}
+
+void rb_say_error(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    say(RB_STYLE_ERROR, "error: ", format, arguments);
+    va_end(arguments);
+}
+
+void rb_say_warning(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    say(RB_STYLE_WARNING, "warning: ", format, arguments);
+    va_end(arguments);
+}
+
+void rb_say_note(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    say(RB_STYLE_BOLD, "", format, arguments);
+    va_end(arguments);
+}
+
+// Opened the wrong way round on purpose: a write to a stdout that was closed must still fail.
+void rb_say_guard(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0)
+            continue;
+        int opened = open("/dev/null", (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+        if (opened >= 0 && opened != fd) { // cannot be: the lowest free number is taken
+            dup3(opened, fd, O_CLOEXEC);
+            close(opened);
+        }
+    }
+}
+
+bool rb_say_colour(FILE *stream)
+{
+    const char *no_colour = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    return !(no_colour && *no_colour) && terminal && strcmp(terminal, "dumb") != 0 && isatty(fileno(stream));
+}
+
+void rb_say_clean(FILE *stream, const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        putc(is_control(text[i]) && text[i] != '\t' ? '?' : text[i], stream);
+}
+
+void rb_say_styled(FILE *stream, bool colour, enum rb_style style, const char *text)
+{
+    static const char *const codes[] = {
+        [RB_STYLE_BOLD] = "\x1b[1m",
+        [RB_STYLE_ERROR] = "\x1b[1;31m",
+        [RB_STYLE_WARNING] = "\x1b[1;35m",
+        [RB_STYLE_MARK] = "\x1b[1;32m",
+    };
+    fputs(colour ? codes[style] : "", stream);
+    rb_say_clean(stream, text, strlen(text));
+    fputs(colour ? "\x1b[0m" : "", stream);
+}
+
+int rb_say_finish(int status, int trouble)
+{
+    errno = 0;
+    bool failed = ferror(stdout) != 0;
+    if (fflush(stdout) == 0 && !failed)
+        return status;
+    rb_say_error("cannot write to standard output%s%s", errno ? ": " : "", errno ? strerror(errno) : "");
+    return trouble;
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// Which policy file the command uses.
+#include "cli/source.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "policy/reload.h"
+
+static const char builtin[] = "builtin:default";
+
+int rb_source_absolute(const char *path, char out[RB_POLICY_PATH_SIZE])
+{
+    char directory[RB_POLICY_PATH_SIZE] = "";
+    if (path[0] != '/' && !getcwd(directory, sizeof directory))
+        return -errno;
+    const char *slash = path[0] == '/' || strcmp(directory, "/") == 0 ? "" : "/";
+    int length = snprintf(out, RB_POLICY_PATH_SIZE, "%s%s%s", directory, slash, path);
+    return length >= 0 && length < RB_POLICY_PATH_SIZE ? 0 : -ENAMETOOLONG;
+}
+
+static bool is_under(const char *path, const char *variable)
+{
+    const char *directory = getenv(variable);
+    return directory && *directory && strncmp(path, directory, strlen(directory)) == 0;
+}
+
+static const char *reason(const char *path, const char *explicit_path)
+{
+    const char *variable = getenv("REBOUND_POLICY");
+    if (explicit_path)
+        return "--policy";
+    if (variable && strcmp(variable, path) == 0)
+        return "REBOUND_POLICY";
+    if (is_under(path, "XDG_CONFIG_HOME"))
+        return "XDG_CONFIG_HOME";
+    return is_under(path, "HOME") ? "HOME" : "/etc";
+}
+
+int rb_source_find(struct rb_source *source, const char *explicit_path)
+{
+    char path[RB_POLICY_PATH_SIZE];
+    int result = rb_policy_locate(explicit_path, false, path);
+    if (result == -ENOENT) {
+        memcpy(source->path, builtin, sizeof builtin);
+        source->why = "builtin";
+        return 0;
+    }
+    if (result != 0)
+        return result;
+    source->why = reason(path, explicit_path);
+    if (strcmp(path, builtin) == 0) {
+        memcpy(source->path, builtin, sizeof builtin);
+        return 0;
+    }
+    return rb_source_absolute(path, source->path);
+}

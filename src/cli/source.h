@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// Which policy file the command uses, and why that one.
+#ifndef RB_CLI_SOURCE_H
+#define RB_CLI_SOURCE_H
+
+#include "policy/policy.h"
+
+struct rb_source {
+    char path[RB_POLICY_PATH_SIZE]; // absolute, or "builtin:default"
+    const char *why;                // "--policy", "REBOUND_POLICY", "XDG_CONFIG_HOME", "HOME", "/etc" or "builtin"
+};
+
+// Finds the policy for --policy FILE (NULL when not given); the built-in one when there is no file. Names are made
+// absolute but links are kept: a file is followed where its link leads at the time. Returns 0 or a negative errno.
+int rb_source_find(struct rb_source *source, const char *explicit_path);
+
+// Makes `path` absolute. Returns 0 or -ENAMETOOLONG, or the error of getcwd.
+int rb_source_absolute(const char *path, char out[RB_POLICY_PATH_SIZE]);
+
+#endif

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// What the benchmarks share: the clock, the median, one processor, a loopback listener.
+#ifndef RB_TESTS_BENCH_H
+#define RB_TESTS_BENCH_H
+
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+
+static inline uint64_t bench_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t) now.tv_sec * 1000000000U + (uint64_t) now.tv_nsec;
+}
+
+static inline int bench_compare(const void *left, const void *right)
+{
+    double a = *(const double *) left;
+    double b = *(const double *) right;
+    return (a > b) - (a < b);
+}
+
+// Sorts the samples and returns the one in the middle.
+static inline double bench_median(double *samples, size_t count)
+{
+    qsort(samples, count, sizeof *samples, bench_compare);
+    return samples[count / 2];
+}
+
+static inline void bench_require(int holds, const char *what)
+{
+    if (holds)
+        return;
+    perror(what);
+    exit(1);
+}
+
+// One processor for this process and its children: a partner on another one adds the noise of its waking up.
+static inline void bench_pin(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    int cpu = sched_getcpu();
+    CPU_SET((unsigned) (cpu < 0 ? 0 : cpu), &set);
+    sched_setaffinity(0, sizeof set, &set);
+}
+
+// Listens on a free port of 127.0.0.1; fills the address in. Returns the descriptor.
+static inline int bench_listen(struct sockaddr_in *address)
+{
+    socklen_t length = sizeof *address;
+    *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int server = socket(AF_INET, SOCK_STREAM, 0);
+    bench_require(server >= 0 && bind(server, (struct sockaddr *) address, length) == 0 && listen(server, 16) == 0 &&
+                      getsockname(server, (struct sockaddr *) address, &length) == 0,
+                  "listen");
+    return server;
+}
+
+#endif
