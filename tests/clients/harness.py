@@ -117,6 +117,13 @@ class Server:
     def connections(self):
         return int(self.ask("connections"))
 
+    def arrived(self, figure, least):
+        """A figure once it is at least so large: a client that only writes may be gone before the server has read."""
+        end = time.monotonic() + 10
+        while figure() < least and time.monotonic() < end:
+            time.sleep(0.01)
+        return figure()
+
     def log(self, key):
         """One tuple per request: milliseconds, method, path, bytes of the body, CRC of the body, CRC of the head."""
         return [tuple(line.split(" ")) for line in self.ask("log/" + key).splitlines()]
