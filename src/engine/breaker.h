@@ -3,7 +3,10 @@
 //
 // Every transition is one compare-and-swap of `state`, which carries the state, a generation and the end of the open
 // time. A result carries the generation under which it was admitted and is dropped when that has passed. The window is
-// never cleared: it is tagged with the generation, so a new generation starts empty.
+// tagged with the generation, so a new one starts empty, whoever died where. Closing also clears it, before the state
+// changes: a place that was claimed and never filled must hold no failure from before.
+//
+// Times are kept in 40 bits: clock readings have to stay below 2^40 ms (34 years), as those since boot do.
 #ifndef RB_ENGINE_BREAKER_H
 #define RB_ENGINE_BREAKER_H
 
@@ -39,7 +42,7 @@ struct rb_permit {
 enum rb_recorded { RB_RECORDED, RB_RECORD_IGNORED, RB_RECORD_STALE, RB_RECORD_EXPIRED };
 
 // Asks for a permit. Half-opens an open breaker whose time has come.
-//   now_ms: any monotonic clock in milliseconds, the same for all users of this breaker
+//   now_ms: a monotonic clock in milliseconds, below 2^40, the same for all users of this breaker
 //   permit: filled in; `held` tells the result
 //   retry_in_ms: may be NULL; on refusal the time until asking again can succeed
 // Returns true when the attempt may be made. Costs one load when closed.
@@ -47,9 +50,11 @@ bool rb_breaker_acquire(struct rb_breaker *breaker, const struct rb_breaker_rule
                         struct rb_permit *permit, uint64_t *retry_in_ms);
 
 // Gives the permit back with the attempt's result and looks at the rates.
-//   took_ms: how long the attempt took, for breaker.slow_call
+//   took_ms: how long the attempt took; longer than slow_call_ms is slow
 //   draw: uniform random; the open time is lengthened by up to 10 % of itself: open + open * 0.1 * draw / 2^32
-// A permit that is not held, or a result of an earlier generation, changes nothing.
+// Returns RB_RECORDED; RB_RECORD_IGNORED for a health that does not count here, or a permit that is not held;
+// RB_RECORD_STALE for a result of an earlier generation; RB_RECORD_EXPIRED when the lease was taken over. The last
+// three change nothing, but that an ignored probe gives its slot back. The permit is no longer held afterwards.
 enum rb_recorded rb_breaker_record(struct rb_breaker *breaker, const struct rb_breaker_rules *rules,
                                    struct rb_permit *permit, enum rb_health health, uint64_t took_ms, uint64_t now_ms,
                                    uint32_t draw);

@@ -10,10 +10,11 @@
 
 enum { RB_BUDGET_SECONDS = 10 };
 
-// Valid when zeroed: a new budget starts with a full floor (floor * 10 s) and nothing earned.
+// Valid when zeroed: a new budget starts with a full floor (floor * 10 s) and nothing earned. A floor of less than
+// 0.1/s saves up for one retry, however long that takes.
 struct rb_budget {
-    _Atomic uint64_t floor;                     // packed: time of the last refill (ms), thousandths of a retry spent
-    _Atomic uint64_t earned[RB_BUDGET_SECONDS]; // packed: second, thousandths of a retry saved in it
+    _Atomic uint64_t floor;                     // virtual time (ns) at which the floor is full again
+    _Atomic uint64_t earned[RB_BUDGET_SECONDS]; // packed: second, ten-thousandths of a retry saved in it
 };
 
 // Counts one original call: earns ratio of a retry. Once per call, not per attempt.

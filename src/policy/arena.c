@@ -12,8 +12,7 @@ enum { ARENA_CHUNK_MIN = 16 * 1024, ARENA_CHUNK_MAX = 1024 * 1024, ARENA_ALIGNME
 struct rb_arena_chunk {
     struct rb_arena_chunk *next;
     size_t size; // mapped bytes, this header included
-    size_t low;  // first free byte: objects grow upward
-    size_t high; // end of the free bytes: text grows downward, so that it costs no alignment
+    size_t used; // bytes from the start; pages behind them were never touched and cost nothing
 };
 
 static size_t round_up(size_t size, size_t unit)
@@ -38,42 +37,39 @@ static struct rb_arena_chunk *add_chunk(struct rb_arena *arena, size_t need)
     }
     chunk->next = arena->chunks;
     chunk->size = size;
-    chunk->low = round_up(sizeof(*chunk), ARENA_ALIGNMENT);
-    chunk->high = size;
+    chunk->used = sizeof(*chunk);
     arena->chunks = chunk;
     return chunk;
 }
 
-// The newest chunk with room for `size` bytes, or NULL. What is left in the older ones is given up.
-static struct rb_arena_chunk *chunk_for(struct rb_arena *arena, size_t size)
+// `size` bytes at a multiple of `alignment`. What is left in older chunks is given up.
+static char *take(struct rb_arena *arena, size_t size, size_t alignment)
 {
     struct rb_arena_chunk *chunk = arena->chunks;
-    return chunk && chunk->high - chunk->low >= size ? chunk : add_chunk(arena, size);
+    size_t start = chunk ? round_up(chunk->used, alignment) : 0;
+    if (!chunk || start > chunk->size || chunk->size - start < size) {
+        chunk = add_chunk(arena, size);
+        start = chunk ? round_up(chunk->used, alignment) : 0;
+    }
+    if (!chunk) {
+        return NULL;
+    }
+    chunk->used = start + size;
+    return (char *) chunk + start;
 }
 
 void *rb_arena_take(struct rb_arena *arena, size_t size)
 {
-    size_t padded = size <= SIZE_MAX / 2 ? round_up(size, ARENA_ALIGNMENT) : size;
-    struct rb_arena_chunk *chunk = chunk_for(arena, padded);
-    if (!chunk) {
-        return NULL;
-    }
-    void *taken = (char *) chunk + chunk->low;
-    chunk->low += padded;
-    return taken;
+    return take(arena, size, ARENA_ALIGNMENT);
 }
 
 char *rb_arena_copy(struct rb_arena *arena, const char *at, size_t length)
 {
-    // The lower end must stay aligned, so at least one unit is kept free below the text.
-    struct rb_arena_chunk *chunk = chunk_for(arena, length + 1 + ARENA_ALIGNMENT);
-    if (!chunk) {
-        return NULL;
+    char *copy = take(arena, length + 1, 1);
+    if (copy) {
+        memcpy(copy, at, length);
+        copy[length] = '\0';
     }
-    chunk->high -= length + 1;
-    char *copy = (char *) chunk + chunk->high;
-    memcpy(copy, at, length);
-    copy[length] = '\0';
     return copy;
 }
 

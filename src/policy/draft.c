@@ -281,10 +281,13 @@ void rb_draft_read(struct rb_draft *draft, struct rb_arena *arena, struct rb_are
 
 static void check_slip(const struct rb_draft *draft, const struct rb_draft_section *section)
 {
+    if (section->kind != RB_DRAFT_POLICY || section->hosts) {
+        return;
+    }
     struct rb_suggestion search = rb_suggest_begin(section->name);
     rb_suggest_offer(&search, section_default);
     rb_suggest_offer(&search, section_process);
-    if (section->kind == RB_DRAFT_POLICY && !section->hosts && search.best && search.distance <= SECTION_SLIP_MAX) {
+    if (search.best && search.distance <= SECTION_SLIP_MAX) {
         rb_report_add(draft->report, &section->line, column_of(&section->line, section->name), search.best,
                       "section [%.*s] has no hosts and therefore no effect", shown(section->name), section->name.at);
     }

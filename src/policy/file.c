@@ -87,7 +87,7 @@ static int read_all(int fd, char *buffer, size_t size, size_t *length)
     return 0;
 }
 
-// One byte more than the size is asked for, so that a file that grew is noticed; then the file is looked at again.
+// Reads as much as the file had when it was opened, then looks again whether it still is the same.
 static int read_open(int fd, struct rb_arena *scratch, struct rb_slice *content, struct rb_file_identity *identity)
 {
     stat_t status;
@@ -98,12 +98,12 @@ static int read_open(int fd, struct rb_arena *scratch, struct rb_slice *content,
         return result;
     }
     identify(&status, identity);
-    char *buffer = rb_arena_take(scratch, identity->size + 1);
+    char *buffer = rb_arena_take(scratch, identity->size);
     if (!buffer) {
         return -ENOMEM;
     }
     *content = (struct rb_slice){buffer, 0};
-    result = read_all(fd, buffer, identity->size + 1, &content->length);
+    result = read_all(fd, buffer, identity->size, &content->length);
     result = result ? result : look(fd, "", AT_EMPTY_PATH, &status);
     identify(&status, &after); // as before when the second look failed
     bool settled = content->length == identity->size && rb_file_same(identity, &after);

@@ -3,6 +3,8 @@
 #ifndef RB_POLICY_HASH_H
 #define RB_POLICY_HASH_H
 
+#include <endian.h>
+
 #include "policy/text.h"
 
 // One multiplication for 8 bytes. Not keyed: the tables hold what the policy's author wrote, and a probe ends at the
@@ -14,36 +16,64 @@ static inline uint64_t rb_hash_mix(uint64_t hash, uint64_t word)
     return hash ^ hash >> 29;
 }
 
-// Bytes of a name read from its end towards its start, so that the hashes of all its suffixes come by the way.
-struct rb_name_hash {
-    uint64_t hash;
-    uint64_t word; // up to 8 bytes not yet mixed in
-    unsigned pending;
-};
+// Names are hashed in words of 8 bytes from their end towards their start, so that the hashes of all suffixes come by
+// the way, and without case: where case counts, the comparison of the key sees to it. In a word the last byte of the
+// text is the most significant one on every machine; a word that the text does not fill has zeros in front.
+enum { RB_WORD = sizeof(uint64_t) };
 
-static inline void rb_name_hash_add(struct rb_name_hash *state, unsigned char byte)
+// Every byte of a word set to `byte`.
+static inline uint64_t rb_word_of(uint8_t byte)
 {
-    state->word = state->word << 8 | byte;
-    if (++state->pending == sizeof(state->word)) {
-        state->hash = rb_hash_mix(state->hash, state->word);
-        state->word = 0;
-        state->pending = 0;
-    }
+    return UINT64_C(0x0101010101010101) * byte;
 }
 
-// The hash of the bytes so far.
-static inline uint64_t rb_name_hash_value(const struct rb_name_hash *state)
+// ASCII capitals become small letters, 8 at a time.
+static inline uint64_t rb_word_lower(uint64_t word)
 {
-    return rb_hash_mix(rb_hash_mix(state->hash, state->word), state->pending);
+    uint64_t low = word & rb_word_of(0x7f);
+    uint64_t from_a = low + rb_word_of(0x80 - 'A'), beyond_z = low + rb_word_of(0x7f - 'Z');
+    return word | ((from_a ^ beyond_z) & ~word & rb_word_of(0x80)) >> 2;
+}
+
+// The last `count` bytes of a word, 0 to 7 of them.
+static inline uint64_t rb_word_tail(uint64_t word, unsigned count)
+{
+    return count ? word >> 8 * (RB_WORD - count) : 0;
+}
+
+// The word that ends where `rest` bytes of the text are left before and including it. Reads no byte outside the text.
+static inline uint64_t rb_word_load(const char *text, size_t length, size_t rest)
+{
+    uint64_t word = 0;
+    if (rest >= RB_WORD) {
+        memcpy(&word, text + rest - RB_WORD, RB_WORD);
+        return rb_word_lower(le64toh(word));
+    }
+    if (length >= RB_WORD) {
+        memcpy(&word, text, RB_WORD);
+        return rb_word_lower(le64toh(word) << 8 * (RB_WORD - rest));
+    }
+    for (size_t i = 0; i < rest; i++) {
+        word = word >> 8 | (uint64_t) (unsigned char) text[i] << 56;
+    }
+    return rb_word_lower(word);
+}
+
+// The hash of a text whose full words gave `hash`, whose other bytes are `tail`, and which has `length` bytes.
+static inline uint64_t rb_hash_finish(uint64_t hash, uint64_t tail, size_t length)
+{
+    return rb_hash_mix(rb_hash_mix(hash, tail), length);
 }
 
 static inline uint64_t rb_hash_name(const char *at, size_t length)
 {
-    struct rb_name_hash state = {0};
-    while (length > 0) {
-        rb_name_hash_add(&state, (unsigned char) at[--length]);
+    uint64_t hash = 0;
+    size_t rest = length;
+    for (; rest >= RB_WORD; rest -= RB_WORD) {
+        hash = rb_hash_mix(hash, rb_word_load(at, length, rest));
     }
-    return rb_name_hash_value(&state);
+    uint64_t tail = rest ? rb_word_tail(rb_word_load(at, length, rest), (unsigned) rest) : 0;
+    return rb_hash_finish(hash, tail, length);
 }
 
 static inline uint64_t rb_hash_address(unsigned family_bits, const uint8_t address[16])

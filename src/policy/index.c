@@ -85,17 +85,13 @@ static struct rb_slot *insert(struct rb_table *table, struct rb_slice key, uint6
     return &table->slots[at];
 }
 
-static void note_depth(struct rb_index *index, const struct rb_pattern *pattern)
+static void note_depth(struct rb_index *index, struct rb_slice suffix)
 {
     unsigned dots = 0;
-    for (size_t i = 0; i < pattern->key.length; i++) {
-        dots += pattern->key.at[i] == '.';
+    for (size_t i = 0; i < suffix.length; i++) {
+        dots += suffix.at[i] == '.';
     }
-    if (pattern->kind == RB_PATTERN_NAME) {
-        index->name_depths |= rb_depth_bit(dots);
-    } else if (pattern->kind == RB_PATTERN_WILDCARD) {
-        index->suffix_depths |= rb_depth_bit(dots);
-    }
+    index->suffix_depths |= rb_depth_bit(dots);
 }
 
 static int add_to_table(struct rb_index *index, enum rb_table_kind kind, const struct rb_pattern *pattern,
@@ -112,7 +108,9 @@ static int add_to_table(struct rb_index *index, enum rb_table_kind kind, const s
     struct rb_slot *slot = insert(table, key, hash_of(pattern));
     uint64_t position = (uint64_t) (slot - table->slots);
     assign(index, pattern, number, rb_place_of(kind, position, 0), &slot->pattern, &slot->ports);
-    note_depth(index, pattern);
+    if (kind == RB_TABLE_SUFFIXES) {
+        note_depth(index, key);
+    }
     return 0;
 }
 

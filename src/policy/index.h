@@ -46,8 +46,8 @@ struct rb_index {
     const struct rb_pattern_record *records; // numbers count from 1
     uint32_t count;
     struct rb_table tables[RB_TABLE_COUNT];
-    uint64_t name_depths, suffix_depths; // bit n: one of n dots exists; the last bit stands for all larger n
-    struct rb_prefix_tree trees[2];      // IPv4, IPv6
+    uint64_t suffix_depths;         // bit n: a suffix of n dots exists; the last bit stands for all larger n
+    struct rb_prefix_tree trees[2]; // IPv4, IPv6
     struct rb_port_slot *ports;
     uint32_t port_mask;
     struct rb_glob *globs; // the most specific first
@@ -74,7 +74,7 @@ static inline uint64_t rb_place_of(unsigned kind, uint64_t position, uint16_t po
     return position << 24 | (uint64_t) kind << 16 | port;
 }
 
-// The bit of a depth mask.
+// The bit of suffix_depths.
 static inline uint64_t rb_depth_bit(unsigned dots)
 {
     return UINT64_C(1) << (dots < 63 ? dots : 63);

@@ -59,29 +59,61 @@ static uint32_t better(struct found found)
     return found.with_port ? found.with_port : found.without;
 }
 
-// One pass from the right: hashes every suffix at its dot and keeps the name in lower case for the comparison.
-// `name` has at most RB_HOST_MAX bytes.
+// A name in lower case, as text and as hash words; it ends at the end of the buffer.
+struct lower_name {
+    uint64_t words[(RB_HOST_MAX + RB_WORD - 1) / RB_WORD]; // in memory order: the last word of the name is the last
+    size_t length;
+};
+
+static const char *suffix_of(const struct lower_name *name, size_t length)
+{
+    return (const char *) name->words + sizeof(name->words) - length;
+}
+
+// The longest suffixes that have patterns, by the dots in a word. `before` bytes of the name follow the word, with the
+// hash `hash`; *dots is the number of dots in them.
+static void look_up_suffixes(const struct rb_index *index, const struct lower_name *name, uint64_t word, size_t before,
+                             uint64_t hash, unsigned *dots, uint16_t port, struct found *best)
+{
+    uint64_t other = word ^ rb_word_of('.'); // a zero byte for each dot; then 0x80 for each zero byte, exactly
+    uint64_t marks = ~(((other & rb_word_of(0x7f)) + rb_word_of(0x7f)) | other | rb_word_of(0x7f));
+    while (marks) {
+        unsigned bit = 63 - (unsigned) __builtin_clzll(marks);
+        marks ^= UINT64_C(1) << bit;
+        if (index->suffix_depths & rb_depth_bit((*dots)++)) {
+            unsigned tail = RB_WORD - 1 - bit / 8;
+            size_t length = before + tail;
+            struct rb_slice key = {suffix_of(name, length), length};
+            look_up(index, RB_TABLE_SUFFIXES, rb_hash_finish(hash, rb_word_tail(word, tail), length), key, port, best);
+        }
+    }
+}
+
+// One pass from the right. `name` has 1 to RB_HOST_MAX bytes.
 static uint32_t find_name(const struct rb_index *index, struct rb_slice name, uint16_t port)
 {
-    char lower[RB_HOST_MAX];
-    struct rb_name_hash hash = {0};
+    struct lower_name lower;
     struct found suffix = {0, 0}, exact = {0, 0};
-    unsigned dots = 0; // in the suffix so far
-    for (size_t at = name.length; at-- > 0;) {
-        char byte = rb_text_lower(name.at[at]);
-        lower[at] = byte;
-        if (byte == '.') {
-            if (index->suffix_depths & rb_depth_bit(dots)) {
-                struct rb_slice key = {lower + at + 1, name.length - at - 1};
-                look_up(index, RB_TABLE_SUFFIXES, rb_name_hash_value(&hash), key, port, &suffix);
-            }
-            dots++;
+    uint64_t hash = 0, word = 0, *store = lower.words + sizeof(lower.words) / RB_WORD;
+    unsigned dots = 0;
+    size_t rest = name.length;
+    for (;; rest -= RB_WORD) {
+        word = rest ? rb_word_load(name.at, name.length, rest) : 0;
+        if (rest) {
+            *--store = htole64(word);
         }
-        rb_name_hash_add(&hash, (unsigned char) byte);
+        if (index->suffix_depths) {
+            look_up_suffixes(index, &lower, word, name.length - rest, hash, &dots, port, &suffix);
+        }
+        if (rest < RB_WORD) {
+            break;
+        }
+        hash = rb_hash_mix(hash, word);
     }
-    if (index->name_depths & rb_depth_bit(dots)) {
-        struct rb_slice key = {lower, name.length};
-        look_up(index, RB_TABLE_NAMES, rb_name_hash_value(&hash), key, port, &exact);
+    if (index->tables[RB_TABLE_NAMES].slots) {
+        struct rb_slice key = {suffix_of(&lower, name.length), name.length};
+        uint64_t whole = rb_hash_finish(hash, rb_word_tail(word, (unsigned) rest), name.length);
+        look_up(index, RB_TABLE_NAMES, whole, key, port, &exact);
     }
     return better(exact) ? better(exact) : better(suffix);
 }
@@ -154,7 +186,7 @@ static uint32_t find(const struct rb_index *index, const struct rb_target *targe
         return find_path(index, (struct rb_slice){target->name, target->name_length});
     }
     uint32_t number = 0;
-    if (index->name_depths | index->suffix_depths) {
+    if (index->tables[RB_TABLE_NAMES].slots || index->tables[RB_TABLE_SUFFIXES].slots) {
         struct rb_slice name = name_of(target);
         number = name.length > 0 ? find_name(index, name, target->port) : 0;
     }

@@ -32,8 +32,9 @@ struct rb_process_rules {
 };
 
 // Reads a policy file. On success *out is the policy and 0 is returned. On failure *out is NULL and every error has
-// been reported: -EINVAL for errors in the text, else the negative errno of open, fstat, read or mmap (-EISDIR for a
-// directory, -EFBIG over 64 MiB). `path` may be "builtin:default". report may be NULL.
+// been reported: -EINVAL for errors in the text and for what is no regular file (a FIFO could block the program), else
+// the negative errno of open, fstat, read or mmap (-EISDIR for a directory, -EFBIG over 64 MiB). `path` may be
+// "builtin:default". report may be NULL.
 int rb_policy_load(const char *path, struct rb_policy **out, rb_report_fn *report, void *context);
 
 // The same for text in memory; `name` stands for the file in messages. The text is not kept.
@@ -54,8 +55,9 @@ struct rb_match {
 
 // The section for a target, or NULL when the host is left alone. Precedence as in the format document: exact with port,
 // exact, longest wildcard with port, longest wildcard, longest prefix with port, longest prefix, *:port, *, [default].
-// A name known for the call beats its address. Constant cost for any number of patterns; no allocation, no lock,
-// async-signal-safe. why may be NULL.
+// A name known for the call beats its address. An address with its full prefix length (10.1.2.3/32) is an exact one. A
+// Unix socket is matched by unix: patterns only, the one with most literal bytes first. Constant cost for any number of
+// patterns (globs of Unix sockets aside); no allocation, no lock, async-signal-safe. why may be NULL.
 const struct rb_section *rb_policy_match(const struct rb_policy *policy, const struct rb_target *target,
                                          struct rb_match *why);
 

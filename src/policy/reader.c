@@ -14,6 +14,8 @@
 
 #include <ini.h>
 
+#include "policy/hash.h"
+
 // Bytes that inih needs in its buffer besides the line itself.
 enum { INIH_LINE_OVERHEAD = 2 };
 
@@ -48,10 +50,26 @@ static void take_line(struct reader *reader)
     reader->line.text = (struct rb_slice){start, length};
 }
 
+// How many bytes from the start are neither controls nor DEL, in steps of 8: comments are most of a file, and a policy
+// is read at the start of every program.
+static size_t printable_run(struct rb_slice text)
+{
+    size_t run = 0;
+    for (uint64_t word; run + sizeof(word) <= text.length; run += sizeof(word)) {
+        memcpy(&word, text.at + run, sizeof(word));
+        uint64_t low = word & rb_word_of(0x7f);
+        uint64_t from_blank = low + rb_word_of(0x80 - ' '), del = low + rb_word_of(1);
+        if ((((from_blank ^ del) | word) & rb_word_of(0x80)) != rb_word_of(0x80)) {
+            break;
+        }
+    }
+    return run;
+}
+
 static bool bytes_clean(struct reader *reader, size_t limit)
 {
     struct rb_slice text = reader->line.text;
-    for (size_t i = 0; i < text.length; i++) {
+    for (size_t i = printable_run(text); i < text.length; i++) {
         unsigned char byte = (unsigned char) text.at[i];
         if (byte == 0) {
             refuse(reader, text.at + i, "a NUL byte in the line (a binary file, or UTF-16?)");
@@ -73,6 +91,9 @@ static bool bytes_clean(struct reader *reader, size_t limit)
 static struct rb_slice without_comment(struct rb_slice text)
 {
     bool quoted = false;
+    if (!memchr(text.at, ';', text.length)) {
+        return text;
+    }
     for (size_t i = 0; i < text.length; i++) {
         quoted ^= text.at[i] == '"';
         if (!quoted && text.at[i] == ';' && (i == 0 || rb_text_blank(text.at[i - 1]))) {

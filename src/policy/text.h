@@ -110,20 +110,17 @@ static inline void rb_write_number(struct rb_writer *writer, uint64_t number)
     rb_write_bytes(writer, digits + at, sizeof(digits) - at);
 }
 
-// Writes `number` / 10^decimals without trailing zeros: 1500 with 3 decimals is "1.5".
+// Writes `number` / 10^decimals (0 to 3) without trailing zeros: 1500 with 3 decimals is "1.5".
 static inline void rb_write_scaled(struct rb_writer *writer, uint64_t number, unsigned decimals)
 {
-    uint64_t scale = 1;
-    for (unsigned i = 0; i < decimals; i++) {
-        scale *= 10;
+    static const uint64_t powers[] = {1, 10, 100, 1000};
+    for (; decimals > 0 && number % 10 == 0; decimals--) {
+        number /= 10;
     }
-    rb_write_number(writer, number / scale);
-    uint64_t rest = number % scale;
-    for (const char *mark = "."; rest > 0; mark = "") {
-        scale /= 10;
-        rb_write_text(writer, mark);
-        rb_write_number(writer, rest / scale);
-        rest %= scale;
+    rb_write_number(writer, number / powers[decimals]);
+    rb_write_text(writer, decimals > 0 ? "." : "");
+    while (decimals-- > 0) {
+        rb_write_number(writer, number / powers[decimals] % 10);
     }
 }
 

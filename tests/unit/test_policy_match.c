@@ -6,6 +6,8 @@
 #include <ctype.h>
 #include <strings.h>
 
+#include "policy/prefix.h"
+
 // A target as text, optionally with the address that its name resolved to: "api.example.com:443 10.1.2.3".
 struct target_text {
     char name[300], address[64];
@@ -369,7 +371,7 @@ static struct rb_policy *policy_from(const struct naive *patterns, unsigned coun
 static void compare_one(const struct rb_policy *policy, const struct naive *patterns, unsigned count)
 {
     char name[80], *given = NULL;
-    struct naive address;
+    struct naive address = {0};
     struct rb_target target = {.port = (uint16_t) roll(4)};
     if (roll(3)) {
         roll_name(name, 5);
@@ -449,6 +451,31 @@ static void test_dense_prefixes(void **state)
     rb_policy_free(policy);
 }
 
+// The room for the nodes of a tree is mapped before it is built; no shape of prefixes may need more.
+static void test_size_of_the_tree(void **state)
+{
+    enum { MOST = 600 };
+    (void) state;
+    for (unsigned round = 0; round < 300; round++) {
+        struct rb_arena arena = {0}, scratch = {0};
+        struct rb_prefix_tree tree = {0};
+        struct rb_prefix *prefixes = rb_arena_take(&arena, MOST * sizeof(*prefixes));
+        uint32_t count = 2 + roll(MOST - 2);
+        for (uint32_t i = 0; i < count; i++) {
+            // Runs of neighbours far from each other: crowded and empty corners of the tables.
+            uint64_t run = (uint64_t) (i % (1 + round % 7)) << 57;
+            prefixes[i] = (struct rb_prefix){.bits = {run | (uint64_t) i << (round % 40), 0}, .length = 64};
+        }
+        assert_int_equal(rb_prefix_build(&tree, prefixes, count, &arena, &scratch), 0);
+        assert_true(tree.node_count <= 4 * count + 1);
+        for (uint32_t i = 0; i < count; i++) {
+            assert_ptr_equal(rb_prefix_find(&tree, tree.prefixes[i].bits), &tree.prefixes[i]);
+        }
+        rb_arena_release(&scratch);
+        rb_arena_release(&arena);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -460,6 +487,7 @@ int main(void)
         cmocka_unit_test(test_odd_names),
         cmocka_unit_test(test_against_naive_matcher),
         cmocka_unit_test(test_dense_prefixes),
+        cmocka_unit_test(test_size_of_the_tree),
     };
     return cmocka_run_group_tests_name("policy match", tests, NULL, NULL);
 }

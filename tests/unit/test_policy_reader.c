@@ -23,6 +23,9 @@ struct mistake {
 
 static const struct mistake mistakes[] = {
     // Lines that inih would misread.
+    {"; " A190 "aaaaaaa", 0, 1, 199, "; " A190 "aaaaaaa", "the line is too long: 199 bytes, at most 198 are allowed",
+     ""},
+    {"[a]\n\"b ;c\" = 2\n", 0, 2, 1, "\"b ;c\" = 2", "unknown key \"b ;c\"", ""},
     {"[default]\n; " A190 A10 "\nretry.attempts = 2\n", 0, 2, 199, "; " A190 A10,
      "the line is too long: 202 bytes, at most 198 are allowed", ""},
     {"[default]\nretry.attempts = 2" A190 "\n", 0, 2, 199, "retry.attempts = 2" A190,
@@ -107,6 +110,7 @@ static const struct mistake mistakes[] = {
      "retry.base: a duration needs a unit: 2s, 250ms; expected a duration up to 24h, such as 200ms", ""},
     {"[a]\nretry.backoff = exponental\n", 0, 2, 17, "retry.backoff = exponental",
      "retry.backoff: not a known word; expected fixed, linear or exponential", "exponential"},
+    {"[a]\nbreaker = fof\n", 0, 2, 11, "breaker = fof", "breaker: not a known word; expected on or off", "off"},
     {"[a]\nretry.on = reset, \t tiemout\n", 0, 2, 21, "retry.on = reset, \t tiemout",
      "retry.on: not a known word; expected refused, unreachable, reset, timeout, dns and HTTP statuses (503, 5xx), or "
      "none",
@@ -317,6 +321,13 @@ static void test_empty_texts(void **state)
     }
 }
 
+// A section with hosts may be called what it likes, and one without hosts too when its name is like no other.
+static void test_names_of_sections(void **state)
+{
+    (void) state;
+    rb_policy_free(policy_of("[Default]\nhosts = a\n[rebounds]\nhosts = b\n[draft]\nretry.base = 1s\n[a/b.c-d e:f]\n"));
+}
+
 // Sections inherit from [default], wherever it stands; the lines say where a value came from.
 static void test_inheritance(void **state)
 {
@@ -433,11 +444,17 @@ int main(void)
 {
     enum { MISTAKES = sizeof(mistakes) / sizeof(mistakes[0]) };
     static const struct CMUnitTest others[] = {
-        cmocka_unit_test(test_all_in_order),    cmocka_unit_test(test_report_is_bounded),
-        cmocka_unit_test(test_tolerated_forms), cmocka_unit_test(test_longest_line),
-        cmocka_unit_test(test_empty_texts),     cmocka_unit_test(test_inheritance),
-        cmocka_unit_test(test_programs),        cmocka_unit_test(test_glob),
-        cmocka_unit_test(test_unreadable),      cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_all_in_order),
+        cmocka_unit_test(test_report_is_bounded),
+        cmocka_unit_test(test_tolerated_forms),
+        cmocka_unit_test(test_longest_line),
+        cmocka_unit_test(test_empty_texts),
+        cmocka_unit_test(test_inheritance),
+        cmocka_unit_test(test_names_of_sections),
+        cmocka_unit_test(test_programs),
+        cmocka_unit_test(test_glob),
+        cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_too_large),
     };
     enum { OTHERS = sizeof(others) / sizeof(others[0]) };
     static struct CMUnitTest tests[MISTAKES + OTHERS];
