@@ -7,42 +7,46 @@
 #include "hook/hook.h"
 #include "http/perform.h"
 
-// The library behind a call: the handle's owner where we know the handle, else by the caller.
-static const struct rb_libcurl *owner(const struct rb_handle *handle, const void *caller)
+// A call on a handle: its record, NULL when we do not track it or libcurl makes the call itself, and the library behind
+// it.
+struct callee {
+    struct rb_handle *handle;
+    const struct rb_libcurl *curl;
+};
+
+static struct callee callee_of(CURL *easy, const void *caller)
 {
-    return handle ? handle->curl : rb_libcurl_of_caller(caller);
+    struct rb_handle *known = rb_handle_find(easy);
+    if (!known)
+        return (struct callee){NULL, rb_libcurl_of_caller(caller)};
+    return (struct callee){rb_libcurl_spans(known->curl, caller) ? NULL : known, known->curl};
 }
 
-// A call that the program makes on a handle that we track, as opposed to one from inside of libcurl.
-static struct rb_handle *tracked(CURL *easy, const void *caller)
-{
-    return rb_libcurl_contains(caller) ? NULL : rb_handle_find(easy);
-}
-
+// Tracked also where the library does not act: a policy may be mended later, and a record finds the library quickly.
 RB_HOOK CURL *curl_easy_init(void)
 {
     const struct rb_libcurl *curl = rb_libcurl_of_caller(RB_CALLER);
     CURL *easy = curl && curl->easy_init ? curl->easy_init() : NULL;
-    if (easy && rb_process_active() && !rb_libcurl_contains(RB_CALLER))
+    if (easy && !rb_libcurl_spans(curl, RB_CALLER))
         rb_handle_register(easy, curl);
     return easy;
 }
 
 RB_HOOK void curl_easy_cleanup(CURL *easy)
 {
-    struct rb_handle *handle = rb_handle_find(easy);
-    const struct rb_libcurl *curl = owner(handle, RB_CALLER);
-    if (handle && handle->performing) // the program jumped out of a callback: libcurl may still call back
-        rb_handle_return_callbacks(handle, easy);
+    struct callee callee = callee_of(easy, RB_CALLER);
+    if (callee.handle && callee.handle->performing) // the program jumped out of a callback: libcurl may still call back
+        rb_handle_return_callbacks(callee.handle, easy);
     rb_handle_forget(easy);
-    if (curl && curl->easy_cleanup)
-        curl->easy_cleanup(easy);
+    if (callee.curl && callee.curl->easy_cleanup)
+        callee.curl->easy_cleanup(easy);
 }
 
 RB_HOOK void curl_easy_reset(CURL *easy)
 {
-    struct rb_handle *handle = tracked(easy, RB_CALLER);
-    const struct rb_libcurl *curl = owner(handle, RB_CALLER);
+    struct callee callee = callee_of(easy, RB_CALLER);
+    struct rb_handle *handle = callee.handle;
+    const struct rb_libcurl *curl = callee.curl;
     if (curl && curl->easy_reset)
         curl->easy_reset(easy);
     if (handle)
@@ -51,8 +55,9 @@ RB_HOOK void curl_easy_reset(CURL *easy)
 
 RB_HOOK CURL *curl_easy_duphandle(CURL *easy)
 {
-    struct rb_handle *handle = tracked(easy, RB_CALLER);
-    const struct rb_libcurl *curl = owner(handle, RB_CALLER);
+    struct callee callee = callee_of(easy, RB_CALLER);
+    struct rb_handle *handle = callee.handle;
+    const struct rb_libcurl *curl = callee.curl;
     CURL *copy = curl && curl->easy_duphandle ? curl->easy_duphandle(easy) : NULL;
     if (copy && handle)
         rb_handle_duplicate(handle, copy);
@@ -91,8 +96,9 @@ RB_HOOK CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
     va_start(arguments, option);
     union rb_option value = read_option(option, &arguments);
     va_end(arguments);
-    struct rb_handle *handle = tracked(easy, RB_CALLER);
-    const struct rb_libcurl *curl = owner(handle, RB_CALLER);
+    struct callee callee = callee_of(easy, RB_CALLER);
+    struct rb_handle *handle = callee.handle;
+    const struct rb_libcurl *curl = callee.curl;
     if (!curl || !curl->easy_setopt)
         return CURLE_FAILED_INIT;
     bool ours = handle && handle->performing && rb_handle_replaces(option);
@@ -104,18 +110,18 @@ RB_HOOK CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
 
 RB_HOOK CURLcode curl_easy_perform(CURL *easy)
 {
-    struct rb_handle *handle = tracked(easy, RB_CALLER);
-    const struct rb_policy *policy = !handle || rb_hook_passes() ? NULL : rb_process_policy();
+    struct callee callee = callee_of(easy, RB_CALLER);
+    const struct rb_policy *policy = !callee.handle || rb_hook_passes() ? NULL : rb_process_policy();
     if (policy)
-        return rb_http_perform(handle, easy, policy);
-    const struct rb_libcurl *curl = owner(handle, RB_CALLER);
-    return curl && curl->easy_perform ? curl->easy_perform(easy) : CURLE_FAILED_INIT;
+        return rb_http_perform(callee.handle, easy, policy);
+    return callee.curl && callee.curl->easy_perform ? callee.curl->easy_perform(easy) : CURLE_FAILED_INIT;
 }
 
 RB_HOOK CURLcode curl_easy_pause(CURL *easy, int mask)
 {
-    struct rb_handle *handle = tracked(easy, RB_CALLER);
-    const struct rb_libcurl *curl = owner(handle, RB_CALLER);
+    struct callee callee = callee_of(easy, RB_CALLER);
+    struct rb_handle *handle = callee.handle;
+    const struct rb_libcurl *curl = callee.curl;
     if (handle && rb_http_pause(handle, mask))
         return CURLE_OK;
     return curl && curl->easy_pause ? curl->easy_pause(easy, mask) : CURLE_FAILED_INIT;
@@ -123,8 +129,9 @@ RB_HOOK CURLcode curl_easy_pause(CURL *easy, int mask)
 
 RB_HOOK CURLMcode curl_multi_add_handle(CURLM *multi, CURL *easy)
 {
-    struct rb_handle *handle = tracked(easy, RB_CALLER);
-    const struct rb_libcurl *curl = owner(handle, RB_CALLER);
+    struct callee callee = callee_of(easy, RB_CALLER);
+    struct rb_handle *handle = callee.handle;
+    const struct rb_libcurl *curl = callee.curl;
     const struct rb_policy *policy = !handle || rb_hook_passes() ? NULL : rb_process_policy();
     if (policy)
         rb_http_note_multi(handle, policy);

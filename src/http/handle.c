@@ -135,17 +135,26 @@ void rb_handle_return_callbacks(const struct rb_handle *handle, CURL *easy)
     handle->curl->easy_setopt(easy, CURLOPT_HEADERDATA, handle->header_data);
 }
 
+// A clone made in the middle of a transfer has what we set for the attempt.
+static void return_options(const struct rb_handle *handle, CURL *copy)
+{
+    rb_handle_return_callbacks(handle, copy);
+    handle->curl->easy_setopt(copy, CURLOPT_TIMEOUT_MS, handle->timeout_ms);
+    handle->curl->easy_setopt(copy, CURLOPT_CONNECTTIMEOUT_MS, handle->connect_timeout_ms);
+    handle->curl->easy_setopt(copy, CURLOPT_FRESH_CONNECT, handle->fresh_connect);
+}
+
 void rb_handle_duplicate(const struct rb_handle *handle, CURL *copy)
 {
-    if (handle->performing) // the clone has our callbacks
-        rb_handle_return_callbacks(handle, copy);
+    if (handle->performing)
+        return_options(handle, copy);
     rb_handle_register(copy, handle->curl);
     struct rb_handle *record = rb_handle_find(copy);
     if (!record)
         return;
     *record = *handle;
     record->url = record->custom_request = record->protocols_text = NULL;
-    record->performing = record->late = record->paused = false;
+    record->performing = record->late = record->paused = record->target_known = false;
     copy_text(record, &record->url, handle->url);
     copy_text(record, &record->custom_request, handle->custom_request);
     copy_text(record, &record->protocols_text, handle->protocols_text);
@@ -263,6 +272,7 @@ static void note_pointer(struct rb_handle *handle, CURLoption option, void *poin
     switch (option) {
     case CURLOPT_URL:
         copy_text(handle, &handle->url, pointer);
+        handle->target_known = false;
         break;
     case CURLOPT_CURLU:
         handle->parsed_url = pointer;

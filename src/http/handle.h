@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "policy/target.h"
 #include "real/libcurl.h"
 
 // Where the body of a request comes from, as far as it matters for sending it again.
@@ -24,6 +25,9 @@ struct rb_handle {
     char *custom_request;          // owned; NULL: not set
     char *protocols_text;          // owned; CURLOPT_PROTOCOLS_STR
     long protocols;
+    struct rb_target target; // of `url`, which its name points into, where `target_known`
+    bool target_known;
+    bool target_http; // false: another scheme, or no host to be found
     CURLU *parsed_url;
     enum rb_method method;
     bool has_fields; // POSTFIELDS or COPYPOSTFIELDS is set

@@ -22,7 +22,8 @@ struct transfer {
     const struct rb_libcurl *curl;
     struct rb_rules rules; // a copy: the policy may be replaced while we wait
     char policy[RB_SECTION_NAME_SIZE];
-    char host[RB_LABEL_SIZE];
+    struct rb_target target;
+    char name[RB_NAME_SIZE]; // the target's: the program may set another URL from a callback
     struct rb_call call;
     struct rb_response response;
     uint64_t program_deadline_ms; // from CURLOPT_TIMEOUT; UINT64_MAX: none
@@ -39,36 +40,60 @@ static CURLcode real_perform(const struct transfer *transfer)
 
 // --- whom the transfer is for
 
-// Fills the target from CURLOPT_URL or CURLOPT_CURLU. *text is freed by the caller through libcurl when not NULL.
-static int find_target(const struct rb_handle *handle, struct rb_target *target, char **text)
+// Reads the target out of a URL as libcurl does: no scheme means http. False: not HTTP, or no host.
+static bool read_url(const char *url, struct rb_target *target)
 {
-    const char *url = handle->url;
     size_t scheme;
-    if (handle->parsed_url) {
-        if (!handle->curl->url_get || handle->curl->url_get(handle->parsed_url, CURLUPART_URL, text, 0) != CURLUE_OK)
-            return -1;
-        url = *text;
-    }
     if (!url || rb_target_from_url(target, url, &scheme) != 0)
-        return -1;
-    bool http = scheme == 0 || (scheme == 4 && strncasecmp(url, "http", 4) == 0) ||
-                (scheme == 5 && strncasecmp(url, "https", 5) == 0);
-    return http ? 0 : -1;
+        return false;
+    if (scheme == 0 && target->port == 0)
+        target->port = 80;
+    return scheme == 0 || (scheme == 4 && strncasecmp(url, "http", 4) == 0) ||
+           (scheme == 5 && strncasecmp(url, "https", 5) == 0);
+}
+
+// CURLOPT_URL is read once for each time it is set.
+static bool target_of_text(struct rb_handle *handle, struct rb_target *target)
+{
+    if (!handle->target_known) {
+        handle->target_http = read_url(handle->url, &handle->target);
+        handle->target_known = true;
+    }
+    *target = handle->target;
+    return handle->target_http;
+}
+
+// CURLOPT_CURLU may change under us: it is read each time. *text holds what the target points to, for libcurl's free.
+static bool target_of_object(const struct rb_handle *handle, struct rb_target *target, char **text)
+{
+    return handle->curl->url_get && handle->curl->url_get(handle->parsed_url, CURLUPART_URL, text, 0) == CURLUE_OK &&
+           read_url(*text, target);
+}
+
+static void keep_target(struct transfer *transfer, const struct rb_target *target)
+{
+    transfer->target = *target;
+    if (!target->name)
+        return;
+    size_t length = target->name_length < sizeof transfer->name ? target->name_length : sizeof transfer->name - 1;
+    memcpy(transfer->name, target->name, length);
+    transfer->target.name = transfer->name;
+    transfer->target.name_length = length;
 }
 
 // Finds the section for the handle's URL and copies what the call needs of it. Returns false when the call is not ours.
 static bool match(struct transfer *transfer, const struct rb_policy *policy, uint64_t *key)
 {
+    struct rb_handle *handle = transfer->handle;
     struct rb_target target = {0};
     char *text = NULL;
-    const struct rb_section *section = NULL;
-    if (find_target(transfer->handle, &target, &text) == 0)
-        section = rb_policy_match(policy, &target, NULL);
+    bool http = handle->parsed_url ? target_of_object(handle, &target, &text) : target_of_text(handle, &target);
+    const struct rb_section *section = http ? rb_policy_match(policy, &target, NULL) : NULL;
     bool ours = section && (section->rules.intercept & RB_INTERCEPT_CURL);
     if (ours) {
         transfer->rules = section->rules;
-        snprintf(transfer->policy, sizeof transfer->policy, "%s", section->name);
-        rb_target_format(&target, transfer->host, sizeof transfer->host);
+        memcpy(transfer->policy, section->name, strlen(section->name) + 1);
+        keep_target(transfer, &target);
         *key = rb_cell_key(section, &target);
     }
     if (text)
@@ -98,10 +123,12 @@ static bool may_repeat_request(const struct transfer *transfer)
 static void report(const struct transfer *transfer, enum rb_verdict verdict, const struct rb_outcome *outcome,
                    const struct rb_decision *decision)
 {
+    char host[RB_LABEL_SIZE];
+    rb_target_format(&transfer->target, host, sizeof host);
     struct rb_event event = {
         .verdict = verdict,
         .policy = transfer->policy,
-        .host = transfer->host,
+        .host = host,
         .api = "curl",
         .cause = outcome ? outcome->cause : RB_CAUSE_NONE,
         .status = outcome ? outcome->status : 0,
@@ -270,6 +297,7 @@ static CURLcode deliver_late(struct transfer *transfer, CURLcode code)
             else
                 continue;
             handle->late = handle->paused = false;
+            say(transfer, code == CURLE_OPERATION_TIMEDOUT ? "Operation timed out" : "Callback aborted");
             return code;
         }
     }
@@ -294,7 +322,7 @@ static CURLcode refuse(struct transfer *transfer, uint64_t retry_in_ms)
 {
     const struct rb_libcurl *curl = transfer->curl;
     const struct rb_handle *handle = transfer->handle;
-    char sentence[CURL_ERROR_SIZE];
+    char host[RB_LABEL_SIZE], sentence[CURL_ERROR_SIZE];
     curl->easy_setopt(transfer->easy, CURLOPT_PROTOCOLS, 0L);
     CURLcode code = real_perform(transfer);
     if (handle->protocols_text)
@@ -304,8 +332,9 @@ static CURLcode refuse(struct transfer *transfer, uint64_t retry_in_ms)
     report(transfer, RB_VERDICT_REFUSED, NULL, &(struct rb_decision){.reason = RB_REASON_BREAKER});
     if (code != CURLE_UNSUPPORTED_PROTOCOL)
         return code;
-    snprintf(sentence, sizeof sentence, "rebound: the circuit breaker of %.180s is open, next attempt in %u.%u s",
-             transfer->host, (unsigned) (retry_in_ms / 1000), (unsigned) (retry_in_ms % 1000 / 100));
+    rb_target_format(&transfer->target, host, sizeof host);
+    snprintf(sentence, sizeof sentence, "rebound: the circuit breaker of %.180s is open, next attempt in %u.%u s", host,
+             (unsigned) (retry_in_ms / 1000), (unsigned) (retry_in_ms % 1000 / 100));
     say(transfer, sentence);
     return CURLE_COULDNT_CONNECT;
 }
@@ -337,8 +366,9 @@ static void begin(struct transfer *transfer, uint64_t key)
 // Decides after an attempt and, when it is repeated, waits. Returns true for another attempt; *code may change.
 static bool again(struct transfer *transfer, const struct rb_outcome *outcome, CURLcode *code)
 {
+    uint32_t draw = outcome->cause == RB_CAUSE_NONE ? 0 : rb_system_random();
     struct rb_decision decision = rb_call_judge(&transfer->call, outcome, blocked(transfer), transfer->repeatable,
-                                                &transfer->response.after, rb_system_now_ms(), rb_system_random());
+                                                &transfer->response.after, rb_system_now_ms(), draw);
     if (!decision.retry) {
         if (decision.reason != RB_REASON_DONE)
             report(transfer, RB_VERDICT_STOP, outcome, &decision);
@@ -350,6 +380,7 @@ static bool again(struct transfer *transfer, const struct rb_outcome *outcome, C
     if (!wait_out(transfer, decision.delay_ms)) {
         report(transfer, RB_VERDICT_STOP, outcome, &(struct rb_decision){.reason = RB_REASON_INTERRUPTED});
         rb_response_attempt(&transfer->response, false); // as libcurl: nothing is delivered after an abort
+        say(transfer, "Callback aborted");
         *code = CURLE_ABORTED_BY_CALLBACK;
         return false;
     }
@@ -383,8 +414,11 @@ static bool complete(const struct rb_libcurl *curl)
 
 CURLcode rb_http_perform(struct rb_handle *handle, CURL *easy, const struct rb_policy *policy)
 {
-    struct transfer transfer = {.handle = handle, .easy = easy, .curl = handle->curl};
+    struct transfer transfer; // large: what follows fills in what is used
     uint64_t key;
+    transfer.handle = handle;
+    transfer.easy = easy;
+    transfer.curl = handle->curl;
     if (handle->performing || handle->connect_only || !complete(handle->curl) || !match(&transfer, policy, &key))
         return real_perform(&transfer);
     begin(&transfer, key);

@@ -179,10 +179,23 @@ static const struct rb_libcurl *cached(uintptr_t address, unsigned long long unl
     return NULL;
 }
 
-// Entries are written once and never again: a reader cannot see half of one. When all are used, callers are looked up
-// anew.
+static bool remembered(const struct cached_caller *entry, const struct rb_object *caller,
+                       const struct rb_libcurl *library)
+{
+    return atomic_load_explicit(&entry->library, memory_order_acquire) == library &&
+           atomic_load_explicit(&entry->start, memory_order_relaxed) == caller->start &&
+           atomic_load_explicit(&entry->end, memory_order_relaxed) == caller->end;
+}
+
+// Entries are written once, but for the number that says how long they hold: a reader cannot see half of one. When all
+// are used, callers are looked up anew.
 static void remember(const struct rb_object *caller, const struct rb_libcurl *library, unsigned long long unloaded)
 {
+    for (unsigned i = 0; i < CACHED; i++)
+        if (remembered(&cache[i], caller, library)) {
+            atomic_store_explicit(&cache[i].unloaded, unloaded, memory_order_relaxed);
+            return;
+        }
     unsigned slot = atomic_fetch_add_explicit(&cache_next, 1, memory_order_relaxed);
     if (slot >= CACHED) {
         atomic_store_explicit(&cache_next, CACHED, memory_order_relaxed);
@@ -226,7 +239,7 @@ const struct rb_libcurl *rb_libcurl_of_caller(const void *caller)
 bool rb_libcurl_contains(const void *address)
 {
     const struct rb_libcurl *library = atomic_load_explicit(&libraries, memory_order_acquire);
-    while (library && ((uintptr_t) address < library->start || (uintptr_t) address >= library->end))
+    while (library && !rb_libcurl_spans(library, address))
         library = library->next;
     return library != NULL;
 }

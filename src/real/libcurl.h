@@ -37,7 +37,15 @@ struct rb_libcurl {
 // The libcurl that a call from `caller` (a return address) means, or NULL when none is loaded. Takes the loader's lock.
 const struct rb_libcurl *rb_libcurl_of_caller(const void *caller);
 
-// True when `address` lies inside a libcurl found so far: a call that libcurl makes itself. A few loads, no lock.
+// True when `address` lies inside this libcurl: a call that it makes itself. Meaningful while it is loaded, as it is
+// while one of its handles is alive.
+static inline bool rb_libcurl_spans(const struct rb_libcurl *library, const void *address)
+{
+    return (uintptr_t) address >= library->start && (uintptr_t) address < library->end;
+}
+
+// True when `address` lies inside any libcurl found so far. A few loads, no lock. Another object may lie by now where a
+// libcurl was: for calls that may pass through, not for deciding whose a handle is.
 bool rb_libcurl_contains(const void *address);
 
 #endif

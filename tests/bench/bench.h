@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// What the benchmarks share: the clock, the median, one processor, a loopback listener.
+// What the benchmarks share: the clock, the median, a loopback listener, and batches on demand.
+//
+// Each program measures one batch for every line on stdin and answers with the batch's median in a line on stdout, so
+// that competitors take turns within milliseconds and a busy machine slows all of them alike.
 #ifndef RB_TESTS_BENCH_H
 #define RB_TESTS_BENCH_H
 
 #include <netinet/in.h>
-#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,16 +42,6 @@ static inline void bench_require(int holds, const char *what)
     exit(1);
 }
 
-// One processor for this process and its children: a partner on another one adds the noise of its waking up.
-static inline void bench_pin(void)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    int cpu = sched_getcpu();
-    CPU_SET((unsigned) (cpu < 0 ? 0 : cpu), &set);
-    sched_setaffinity(0, sizeof set, &set);
-}
-
 // Listens on a free port of 127.0.0.1; fills the address in. Returns the descriptor.
 static inline int bench_listen(struct sockaddr_in *address)
 {
@@ -60,6 +52,16 @@ static inline int bench_listen(struct sockaddr_in *address)
                       getsockname(server, (struct sockaddr *) address, &length) == 0,
                   "listen");
     return server;
+}
+
+// Answers the requests for batches until stdin ends.
+static inline void bench_take_turns(double (*batch)(void *), void *context)
+{
+    char line[16];
+    while (fgets(line, sizeof line, stdin)) {
+        printf("%.1f\n", batch(context));
+        fflush(stdout);
+    }
 }
 
 #endif

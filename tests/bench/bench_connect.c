@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: MIT
-// What one connect costs: `bare` on a descriptor that does not exist, `loopback` to a listener that is there.
-//
-// Prints the median in nanoseconds.
+// What one connect costs, in nanoseconds: `bare` on a descriptor that does not exist, `loopback` to a live listener.
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "bench.h"
 
-enum { BARE_SAMPLES = 300, BARE_CALLS = 1000, LOOPBACK_SAMPLES = 3000 };
+enum { BARE_SAMPLES = 20, BARE_CALLS = 500, LOOPBACK_SAMPLES = 100 };
 
-static double bare(void)
+struct listener {
+    int server;
+    struct sockaddr_in address;
+};
+
+static double bare(void *context)
 {
-    static double samples[BARE_SAMPLES];
+    double samples[BARE_SAMPLES];
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    (void) context;
     for (unsigned i = 0; i < BARE_SAMPLES; i++) {
         uint64_t began = bench_now_ns();
         for (unsigned call = 0; call < BARE_CALLS; call++)
@@ -27,34 +31,40 @@ static double bare(void)
 
 // The kernel completes a loopback connect without the listener's help; it is accepted after the clock has stopped.
 // Reset on close: no connection stays behind in TIME_WAIT.
-static double loopback(void)
+static double connect_once_ns(const struct listener *listener)
 {
-    static double samples[LOOPBACK_SAMPLES];
     struct linger reset = {.l_onoff = 1};
-    struct sockaddr_in address;
-    int server = bench_listen(&address);
-    for (unsigned i = 0; i < LOOPBACK_SAMPLES; i++) {
-        int client = socket(AF_INET, SOCK_STREAM, 0);
-        bench_require(setsockopt(client, SOL_SOCKET, SO_LINGER, &reset, sizeof reset) == 0, "socket");
-        uint64_t began = bench_now_ns();
-        int result = connect(client, (struct sockaddr *) &address, sizeof address);
-        samples[i] = (double) (bench_now_ns() - began);
-        bench_require(result == 0, "connect");
-        int accepted = accept(server, NULL, NULL);
-        close(client);
-        close(accepted);
-    }
+    int client = socket(AF_INET, SOCK_STREAM, 0);
+    bench_require(setsockopt(client, SOL_SOCKET, SO_LINGER, &reset, sizeof reset) == 0, "socket");
+    uint64_t began = bench_now_ns();
+    int result = connect(client, (const struct sockaddr *) &listener->address, sizeof listener->address);
+    uint64_t took = bench_now_ns() - began;
+    bench_require(result == 0, "connect");
+    int accepted = accept(listener->server, NULL, NULL);
+    close(client);
+    close(accepted);
+    return (double) took;
+}
+
+static double loopback(void *context)
+{
+    double samples[LOOPBACK_SAMPLES];
+    for (unsigned i = 0; i < LOOPBACK_SAMPLES; i++)
+        samples[i] = connect_once_ns(context);
     return bench_median(samples, LOOPBACK_SAMPLES);
 }
 
 int main(int argc, char **argv)
 {
-    bench_pin();
-    if (argc == 2 && strcmp(argv[1], "bare") == 0)
-        printf("%.1f\n", bare());
-    else if (argc == 2 && strcmp(argv[1], "loopback") == 0)
-        printf("%.1f\n", loopback());
-    else
-        return fprintf(stderr, "usage: bench_connect bare|loopback\n"), 2;
+    struct listener listener;
+    if (argc == 2 && strcmp(argv[1], "bare") == 0) {
+        bench_take_turns(bare, NULL);
+    } else if (argc == 2 && strcmp(argv[1], "loopback") == 0) {
+        listener.server = bench_listen(&listener.address);
+        bench_take_turns(loopback, &listener);
+    } else {
+        fputs("usage: bench_connect bare|loopback\n", stderr);
+        return 2;
+    }
     return 0;
 }
