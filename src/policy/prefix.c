@@ -2,7 +2,9 @@
 // Longest-prefix match of addresses: a tree compressed in paths and levels.
 #include "policy/prefix.h"
 
+#include <endian.h>
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 // Bits that one node branches on at most: the largest table that one walk may cost a cache miss for.
@@ -27,15 +29,21 @@ struct range {
     uint32_t first, count;
 };
 
+static uint64_t load(const uint8_t *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return be64toh(word);
+}
+
 struct rb_bits rb_bits_of(int family, const uint8_t address[16])
 {
-    unsigned size = family == AF_INET ? 4 : 16;
-    struct rb_bits bits = {0, 0};
-    for (unsigned i = 0; i < 8; i++) {
-        bits.high = bits.high << 8 | (i < size ? address[i] : 0);
-        bits.low = bits.low << 8 | (size > 8 ? address[8 + i] : 0);
+    uint32_t four;
+    if (family != AF_INET) {
+        return (struct rb_bits){load(address), load(address + 8)};
     }
-    return bits;
+    memcpy(&four, address, sizeof four);
+    return (struct rb_bits){(uint64_t) be32toh(four) << 32, 0};
 }
 
 static bool covers(const struct rb_prefix *prefix, struct rb_bits address)

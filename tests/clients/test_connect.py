@@ -30,7 +30,8 @@ TCL = "set s [socket [lindex $argv 0] [lindex $argv 1]]; puts [gets $s]"
 # A greeting that ends the connection (last) is for programs that read until its end.
 PROGRAMS = {
     "wget": dict(args=["wget", "-nv", "-O-", "--tries=1", "http://{host}:{port}/k"], out=b"good k\n"),
-    "busybox_wget": dict(args=["busybox", "wget", "-qO-", "http://{host}:{port}/k"], out=b"good k\n"),
+    "busybox_wget": dict(args=["busybox", "wget", "-qO-", "http://{host}:{port}/k"], out=b"good k\n",
+                         first_only=True),
     "w3m": dict(args=["w3m", "-dump", "http://{host}:{port}/k"], out=b"good k\n"),
     "python_urllib": dict(
         args=["/usr/bin/python3", "-c",
@@ -62,7 +63,7 @@ PROGRAMS = {
     "git": dict(args=["git", "ls-remote", "git://{host}:{port}/x"], accept=f"raw;last;text={GREETING}",
                 out=b"protocol error", code=128),
     "logger": dict(args=["logger", "-T", "-n", "{host}", "-P", "{port}", "--socket-errors=on", "hello"],
-                   accept="hang", out=b"", raw=1),
+                   accept="hang", out=b"", raw=1, first_only=True),
     "whois": dict(args=["whois", "-h", "{host}", "-p", "{port}", "hello"], accept=f"raw;last;text={GREETING}",
                   out=HELLO),
 }
@@ -98,7 +99,9 @@ def test_late_by_address(test, program):
     run_late(test, program, "127.0.0.1", "127.0.0.1:{port}")
 
 
-@cases(*PROGRAMS)
+# Not for programs that use the first address of a lookup only (first_only): where localhost is ::1 and 127.0.0.1, the
+# first is not the last candidate and so is not repeated.
+@cases(*(program for program, entry in PROGRAMS.items() if not entry.get("first_only")))
 def test_late_by_name(test, program):
     run_late(test, program, "localhost", "localhost:{port}")
 
