@@ -252,6 +252,9 @@ static void note_number(struct rb_handle *handle, CURLoption option, long number
     case CURLOPT_FRESH_CONNECT:
         handle->fresh_connect = number;
         break;
+    case CURLOPT_PORT:
+        handle->port = number;
+        break;
     case CURLOPT_CONNECT_ONLY:
         handle->connect_only = number;
         break;
@@ -273,6 +276,9 @@ static void note_pointer(struct rb_handle *handle, CURLoption option, void *poin
     case CURLOPT_URL:
         copy_text(handle, &handle->url, pointer);
         handle->target_known = false;
+        break;
+    case CURLOPT_DEFAULT_PROTOCOL:
+        handle->default_scheme = pointer != NULL;
         break;
     case CURLOPT_CURLU:
         handle->parsed_url = pointer;

@@ -46,6 +46,8 @@ struct rb_handle {
     long connect_timeout_ms;
     long fresh_connect;
     long connect_only;
+    long port;           // CURLOPT_PORT, 0: that of the URL
+    bool default_scheme; // CURLOPT_DEFAULT_PROTOCOL: a URL without a scheme need not be http
     bool include_header; // CURLOPT_HEADER
     bool unknown;        // memory ran out while noting an option: the handle is passed through from then on
     bool performing;     // our callbacks are in place of the program's

@@ -40,7 +40,17 @@ static CURLcode real_perform(const struct transfer *transfer)
 
 // --- whom the transfer is for
 
-// Reads the target out of a URL as libcurl does: no scheme means http. False: not HTTP, or no host.
+// Without a scheme libcurl guesses by the first label of the name (CURLU_GUESS_SCHEME), else takes http.
+static bool guessed_http(const struct rb_target *target)
+{
+    static const char others[][6] = {"dict.", "ftp.", "imap.", "ldap.", "pop3.", "smtp."};
+    for (size_t i = 0; target->name && i < sizeof others / sizeof others[0]; i++)
+        if (strncasecmp(target->name, others[i], strlen(others[i])) == 0)
+            return false;
+    return true;
+}
+
+// Reads the target out of a URL as libcurl does. False: not HTTP, or no host.
 static bool read_url(const char *url, struct rb_target *target)
 {
     size_t scheme;
@@ -48,7 +58,7 @@ static bool read_url(const char *url, struct rb_target *target)
         return false;
     if (scheme == 0 && target->port == 0)
         target->port = 80;
-    return scheme == 0 || (scheme == 4 && strncasecmp(url, "http", 4) == 0) ||
+    return (scheme == 0 && guessed_http(target)) || (scheme == 4 && strncasecmp(url, "http", 4) == 0) ||
            (scheme == 5 && strncasecmp(url, "https", 5) == 0);
 }
 
@@ -60,7 +70,8 @@ static bool target_of_text(struct rb_handle *handle, struct rb_target *target)
         handle->target_known = true;
     }
     *target = handle->target;
-    return handle->target_http;
+    bool bare = handle->default_scheme && handle->url && !strstr(handle->url, "://");
+    return handle->target_http && !bare;
 }
 
 // CURLOPT_CURLU may change under us: it is read each time. *text holds what the target points to, for libcurl's free.
@@ -88,6 +99,8 @@ static bool match(struct transfer *transfer, const struct rb_policy *policy, uin
     struct rb_target target = {0};
     char *text = NULL;
     bool http = handle->parsed_url ? target_of_object(handle, &target, &text) : target_of_text(handle, &target);
+    if (handle->port > 0)
+        target.port = (uint16_t) handle->port;
     const struct rb_section *section = http ? rb_policy_match(policy, &target, NULL) : NULL;
     bool ours = section && (section->rules.intercept & RB_INTERCEPT_CURL);
     if (ours) {

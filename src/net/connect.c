@@ -49,11 +49,19 @@ static void report(const struct connection *c, enum rb_verdict verdict, const st
     rb_process_event(&event);
 }
 
+// What no program maps: the kernel answers EFAULT where reading it here would crash. Other bad pointers are not worth a
+// system call for each connect.
+static bool is_wild(const struct sockaddr *address)
+{
+    enum { PAGE = 4096 };
+    return (uintptr_t) address < PAGE || (uintptr_t) address > UINTPTR_MAX - PAGE;
+}
+
 // Finds the section of the address, by the name of the program's own lookup first. NULL: not ours.
 static const struct rb_section *match(struct peer *peer, const struct sockaddr *address, socklen_t length,
                                       const struct rb_policy *policy)
 {
-    if (rb_target_from_sockaddr(&peer->target, address, length) != 0)
+    if (is_wild(address) || rb_target_from_sockaddr(&peer->target, address, length) != 0)
         return NULL;
     peer->last_candidate = true;
     if (peer->target.family != AF_UNIX && rb_names_find(&peer->target, peer->name, &peer->last_candidate) &&
@@ -136,13 +144,18 @@ static struct rb_outcome judged(const struct connection *c, int result)
     return outcome;
 }
 
-// Waits and begins the next attempt. Returns its result; *ended: there was none, hand this result on.
+// Waits and begins the next attempt. Returns its result; *ended: there was none, hand this result on. Another thread
+// may have closed the socket meanwhile, as a way to end the call: what has its number now is not ours to connect.
 static int again(struct connection *c, uint64_t delay_ms, const struct rb_outcome *outcome, int result, bool *ended)
 {
+    uint64_t identity = rb_socket_identity(c->fd);
     int waited = rb_system_wait_restartable(delay_ms);
+    bool gone = rb_socket_identity(c->fd) != identity;
     *ended = true;
-    if (waited == -EINTR) {
+    if (waited == -EINTR || gone) {
         report(c, RB_VERDICT_STOP, outcome, 0, RB_REASON_INTERRUPTED);
+        if (gone)
+            return waited == -EINTR ? -EINTR : result;
         return rb_socket_connect_behind(c->fd, c->address, c->length);
     }
     if (waited != 0) {

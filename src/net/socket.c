@@ -24,6 +24,17 @@ bool rb_socket_is_blocking(int fd)
     return flags >= 0 && !(flags & O_NONBLOCK);
 }
 
+#ifndef SO_COOKIE
+#define SO_COOKIE 57 // include/uapi/asm-generic/socket.h; sparc and parisc differ and find nothing under this number
+#endif
+
+uint64_t rb_socket_identity(int fd)
+{
+    uint64_t cookie = 0;
+    socklen_t length = sizeof cookie;
+    return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0 ? cookie : 0;
+}
+
 void rb_socket_disconnect(int fd)
 {
     struct sockaddr nobody = {.sa_family = AF_UNSPEC};

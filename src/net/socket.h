@@ -14,6 +14,9 @@ bool rb_socket_is_stream(int fd);
 // True when fd is in blocking mode (O_NONBLOCK clear).
 bool rb_socket_is_blocking(int fd);
 
+// A number that no other socket of this machine has (SO_COOKIE). 0: fd is no socket, or the kernel is older than 4.12.
+uint64_t rb_socket_identity(int fd);
+
 // Takes a socket back to the unconnected state: connect(AF_UNSPEC), which also aborts a handshake in flight.
 void rb_socket_disconnect(int fd);
 

@@ -123,8 +123,9 @@ static const struct test tests[] = {
     {"opens", "[local]\nhosts=127.0.0.1\nbreaker.open=1h\nbreaker.open_max=1h\n" ONCE OPENS_AT_4, opens},
     {"stays_closed", "[local]\nhosts=127.0.0.1\n" ONCE OPENS_AT_4, stays_closed},
     {"half_opens", "[local]\nhosts=127.0.0.1\nbreaker.open=200ms\n" ONCE OPENS_AT_4, half_opens},
-    {"probe_fails", "[local]\nhosts=127.0.0.1\nbreaker.open=50ms\nbreaker.open_multiplier=100\nbreaker.open_max=1h\n"
-     ONCE OPENS_AT_4, probe_fails},
+    {"probe_fails",
+     "[local]\nhosts=127.0.0.1\nbreaker.open=50ms\nbreaker.open_multiplier=100\nbreaker.open_max=1h\n" ONCE OPENS_AT_4,
+     probe_fails},
     {"ends_retries", "[local]\nhosts=127.0.0.1\nretry.attempts=100\n" FAST OPENS_AT_4, ends_retries},
     {"scope_host", "[local]\nhosts=127.0.0.1\n" ONCE OPENS_AT_4, scope_host},
     {"scope_policy", "[local]\nhosts=127.0.0.1\nbreaker.scope=policy\n" ONCE OPENS_AT_4, scope_policy},

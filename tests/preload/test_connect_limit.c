@@ -123,7 +123,8 @@ static void limits_later_attempts(void)
 static void unix_backlog(void)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), filler = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
+        filler = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     snprintf(address.sun_path, sizeof address.sun_path, "%s", test_path("full.sock"));
     CHECK_INT(bind(server, (struct sockaddr *) &address, sizeof address), 0);

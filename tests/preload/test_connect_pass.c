@@ -51,6 +51,29 @@ static void datagram(void)
     check_untouched(began);
 }
 
+static int dial_unix(int type, const char *name)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", test_path(name));
+    int error = connect(fd, (struct sockaddr *) &address, sizeof address) == 0 ? 0 : errno;
+    close(fd);
+    return error;
+}
+
+// Failures that come at once are no reason to wait either, where the program asked never to wait or the socket makes no
+// connections. The first one shows that the pattern holds.
+static void at_once(void)
+{
+    CHECK_INT(dial_unix(SOCK_STREAM, "app.sock"), ENOENT);
+    CHECK_INT(test_log(RETRY, ""), 1);
+    unsigned lines = test_log_lines();
+    CHECK_INT(dial_unix(SOCK_STREAM | SOCK_NONBLOCK, "app.sock"), ENOENT);
+    CHECK_INT(dial_unix(SOCK_DGRAM, "app.sock"), ENOENT);
+    CHECK_INT(dial_unix(SOCK_SEQPACKET, "app.sock"), ENOENT);
+    CHECK_INT(test_log_lines(), lines);
+}
+
 static void refused_at_once(void)
 {
     struct port port = port_new();
@@ -91,6 +114,8 @@ static void bad_arguments(void)
     CHECK_INT(error_of(fd, &port.address, 3), EINVAL);
     CHECK_INT(error_of(fd, &port.address, 0), EINVAL);
     CHECK_INT(error_of(fd, NULL, sizeof port.address), EFAULT);
+    CHECK_INT(error_of(fd, (void *) -1, sizeof port.address), EFAULT);
+    CHECK_INT(error_of(fd, (void *) 16, sizeof port.address), EFAULT);
     CHECK_INT(error_of(fd, &port.address, sizeof none + 1), EINVAL);
     CHECK_INT(error_of(fd, &none, sizeof none), 0); // back to unconnected
     CHECK_BETWEEN((long long) (test_now_ms() - began), 0, 4000);
@@ -142,6 +167,7 @@ static const struct test tests[] = {
     {"non_blocking", LOCAL, non_blocking},
     {"non_blocking_success", LOCAL, non_blocking_success},
     {"datagram", LOCAL, datagram},
+    {"at_once", "[local]\nhosts=unix:@DIR@/*.sock\nretry.base=2ms\nretry.attempts=2\n", at_once},
     {"unmatched_host", "[other]\nhosts=127.0.0.2, 10.0.0.0/8, *.example.com, 127.0.0.1:1\n" QUICK, refused_at_once},
     {"other_program", "[rebound]\nskip=test_connect_*\n" LOCAL, refused_at_once},
     {"intercept_off", LOCAL "intercept=off\n", refused_at_once},

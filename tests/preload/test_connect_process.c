@@ -101,6 +101,31 @@ static void cancelled(void)
     CHECK_INT(test_descriptors(), before);
 }
 
+// A program that ends a connect by closing its socket in another thread: whatever has the number next is left alone.
+static void *replace_socket(void *context)
+{
+    const int *fds = context; // the socket that connects, and the one that takes its place
+    test_await_log(RETRY, "", 1);
+    CHECK(dup2(fds[1], fds[0]) == fds[0]);
+    return NULL;
+}
+
+static void replaced_socket(void)
+{
+    struct port port = port_new();
+    pthread_t thread;
+    int fds[2] = {stream(), stream()};
+    CHECK_INT(pthread_create(&thread, NULL, replace_socket, fds), 0);
+    CHECK_INT(dial(fds[0], &port), -1);
+    CHECK_INT(errno, ECONNREFUSED);
+    thread_end(thread);
+    CHECK_INT(test_log(RETRY, ""), 1);
+    CHECK_INT(test_log(STOP, "\"reason\":\"interrupted\""), 1);
+    CHECK_INT(listen(port.fd, 4), 0);
+    CHECK(!is_peer(fds[0], &port));
+    CHECK_INT(dial(fds[0], &port), 0);
+}
+
 // Many threads at once, each with its own call: all get through when the server comes up.
 static void many_threads(void)
 {
@@ -154,6 +179,7 @@ static const struct test tests[] = {
      fork_in_a_threaded_program},
     {"vfork_child", CHILD, vfork_child},
     {"cancelled", LOCAL("150ms"), cancelled},
+    {"replaced_socket", LOCAL("400ms"), replaced_socket},
     {"many_threads", LOCAL("10ms"), many_threads},
     {"forks_at_any_moment", CHILD, forks_at_any_moment},
 };

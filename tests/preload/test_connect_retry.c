@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Blocking connects that fail at first: repeated on the same descriptor, exactly as the policy says.
 #include <netdb.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
-#include <sched.h>
 
 #include "network.h"
 
@@ -184,8 +184,7 @@ static struct addrinfo *look_up_pair(in_port_t port)
 {
     struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *list = NULL;
     test_write(test_path("hosts"), "127.0.0.2 pair.test\n127.0.0.3 pair.test\n");
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0 ||
-        mount(test_path("hosts"), "/etc/hosts", NULL, MS_BIND, NULL) != 0)
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0 || mount(test_path("hosts"), "/etc/hosts", NULL, MS_BIND, NULL) != 0)
         test_skip("no namespaces");
     CHECK_INT(getaddrinfo("pair.test", NULL, &hints, &list), 0);
     CHECK(list->ai_next && !list->ai_next->ai_next);
@@ -209,7 +208,7 @@ static void last_candidate(void)
     struct addrinfo *list = look_up_pair(port.address.sin_port);
     CHECK_INT(dial_candidate(list), ECONNREFUSED);
     CHECK_INT(test_log_lines(), 1);
-    CHECK_INT(test_log(STOP, "\"reason\":\"candidate\""), 1);
+    CHECK_INT(test_log(STOP, "\"reason\":\"next-candidate\""), 1);
     CHECK_INT(test_log(STOP, "\"host\":\"pair.test:"), 1);
     CHECK_INT(dial_candidate(list->ai_next), ECONNREFUSED);
     CHECK_INT(test_log(RETRY, ""), 2);
@@ -224,7 +223,7 @@ static void candidates_spare_the_breaker(void)
     struct addrinfo *list = look_up_pair(port.address.sin_port);
     for (int i = 0; i < 5; i++)
         CHECK_INT(dial_candidate(list), ECONNREFUSED);
-    CHECK_INT(test_log(STOP, "\"reason\":\"candidate\""), 5);
+    CHECK_INT(test_log(STOP, "\"reason\":\"next-candidate\""), 5);
     CHECK_INT(test_log(REFUSED, ""), 0);
     freeaddrinfo(list);
 }

@@ -108,7 +108,7 @@ static void refused_with_retries(void)
 // Without /proc the library works all the same.
 static void no_proc(void)
 {
-    if (strstr(getenv("RB_PRELOAD"), "asan"))
+    if (test_is_sanitized())
         test_skip("the address sanitizer needs /proc");
     if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0 || mount("none", "/proc", "tmpfs", 0, NULL) != 0)
         test_skip("no namespaces");

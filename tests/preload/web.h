@@ -3,6 +3,7 @@
 #ifndef RB_PRELOAD_WEB_H
 #define RB_PRELOAD_WEB_H
 
+#define CURL_DISABLE_DEPRECATION // programs use the old options too
 #include <curl/curl.h>
 #include <signal.h>
 #include <strings.h>

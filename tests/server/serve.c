@@ -3,6 +3,8 @@
 #include "serve.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,7 +182,8 @@ static int start_thread(struct connection *connection)
 int rb_serve_start(int fd, bool control, const struct rb_serve_options *options)
 {
     struct connection *connection = calloc(1, sizeof *connection);
-    int err = connection ? 0 : -ENOMEM;
+    int err = connection ? 0 : -ENOMEM, on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); // an answer in pieces must not wait; not for Unix sockets
     if (err == 0) {
         connection->options = options;
         connection->control = control;

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: MIT
+// Handles: reset, clones, options changed in the middle, nested and parallel transfers; the callbacks stay the
+// program's own.
+#include "web.h"
+
+static struct bytes body, other;
+
+// The same handle again and again: each transfer is repeated as if it were the first.
+static void used_again(void)
+{
+    web_start();
+    CURL *easy = easy_new(web_url("a/s503/ok"), &body);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK_TEXT(body.at, "good a\n");
+    body.length = 0;
+    curl_easy_setopt(easy, CURLOPT_URL, web_url("b/s503x2/ok"));
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK_TEXT(body.at, "good b\n");
+    CHECK_INT(STATUS(easy), 200);
+    CHECK_INT(web_count("a"), 2);
+    CHECK_INT(web_count("b"), 3);
+    curl_easy_cleanup(easy);
+}
+
+// After a reset nothing of the old options is left: the body goes to stdout, and our callbacks are gone.
+static void reset(void)
+{
+    web_start();
+    CURL *easy = easy_new(web_url("a/s503/ok"), &body);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    curl_easy_reset(easy);
+    curl_easy_setopt(easy, CURLOPT_URL, web_url("b/s503/ok"));
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    body.length = 0;
+    CHECK(freopen(test_path("out"), "w", stdout) != NULL);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    fflush(stdout);
+    char *text = test_read(test_path("out"), NULL);
+    CHECK_TEXT(text, "good b\n");
+    CHECK_INT((long long) body.length, 0);
+    CHECK_INT(web_count("b"), 2);
+    free(text);
+    curl_easy_cleanup(easy);
+}
+
+// A clone has the program's options and a life of its own, whatever becomes of the original.
+static void clone_lives_on(void)
+{
+    web_start();
+    CURL *easy = easy_new(web_url("a/s503/ok"), &body);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    curl_easy_setopt(easy, CURLOPT_URL, web_url("b/s503/ok"));
+    CURL *copy = curl_easy_duphandle(easy);
+    CHECK(copy != NULL);
+    curl_easy_setopt(easy, CURLOPT_URL, web_url("c/ok"));
+    curl_easy_cleanup(easy);
+    body.length = 0;
+    CHECK_INT(curl_easy_perform(copy), CURLE_OK);
+    CHECK_TEXT(body.at, "good b\n");
+    CHECK_INT(web_count("b"), 2);
+    curl_easy_cleanup(copy);
+}
+
+// A clone made while the original transfers: made in its callback, used afterwards.
+struct cloner {
+    CURL *easy, *copy;
+};
+
+static size_t clone_in_callback(char *data, size_t size, size_t count, void *context)
+{
+    struct cloner *cloner = context;
+    if (!cloner->copy)
+        cloner->copy = curl_easy_duphandle(cloner->easy);
+    return bytes_take(data, size, count, &body);
+}
+
+static void clone_in_the_middle(void)
+{
+    char url[128];
+    web_start();
+    struct cloner cloner = {.easy = easy_new(web_url("a/s503/ok"), &body)};
+    curl_easy_setopt(cloner.easy, CURLOPT_WRITEFUNCTION, clone_in_callback);
+    curl_easy_setopt(cloner.easy, CURLOPT_WRITEDATA, &cloner);
+    curl_easy_setopt(cloner.easy, CURLOPT_HEADERFUNCTION, bytes_take);
+    curl_easy_setopt(cloner.easy, CURLOPT_HEADERDATA, &other);
+    CHECK_INT(curl_easy_perform(cloner.easy), CURLE_OK);
+    CHECK(cloner.copy != NULL);
+    curl_easy_cleanup(cloner.easy);
+    snprintf(url, sizeof url, "http://localhost:%u/b/ok;delay=600", ntohs(web_port.address.sin_port));
+    curl_easy_setopt(cloner.copy, CURLOPT_URL, url); // no section names localhost
+    body.length = other.length = 0;
+    CHECK_INT(curl_easy_perform(cloner.copy), CURLE_OK); // so the limit of the original's attempts is not for it
+    CHECK_TEXT(body.at, "good b\n");
+    CHECK(strncmp(other.at, "HTTP/1.1 200", 12) == 0);
+    curl_easy_cleanup(cloner.copy);
+}
+
+// A write function that is replaced in the middle of a transfer takes over at once, as alone.
+struct changer {
+    CURL *easy;
+    unsigned calls;
+};
+
+static size_t change_in_callback(char *data, size_t size, size_t count, void *context)
+{
+    struct changer *changer = context;
+    (void) data;
+    changer->calls++;
+    CHECK_INT(curl_easy_setopt(changer->easy, CURLOPT_WRITEFUNCTION, bytes_take), CURLE_OK);
+    CHECK_INT(curl_easy_setopt(changer->easy, CURLOPT_WRITEDATA, &body), CURLE_OK);
+    return size * count;
+}
+
+static void changed_in_the_middle(void)
+{
+    web_start();
+    CURL *easy = easy_new(web_url("a/s503/ok;size=3000;chunked;piece=1000;trickle=20"), &body);
+    struct changer changer = {.easy = easy};
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, change_in_callback);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, &changer);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK_INT(changer.calls, 1);
+    CHECK_BETWEEN((long long) body.length, 1, 2999);
+    curl_easy_setopt(easy, CURLOPT_URL, web_url("b/s503/ok"));
+    body.length = 0;
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK_INT(changer.calls, 1);
+    CHECK_TEXT(body.at, "good b\n");
+    curl_easy_cleanup(easy);
+}
+
+// The same while a response is held: an interim answer, which is passed on at once, makes the program choose a
+// function.
+static size_t choose_in_header(char *data, size_t size, size_t count, void *context)
+{
+    struct changer *changer = context;
+    (void) data;
+    changer->calls++;
+    CHECK_INT(curl_easy_setopt(changer->easy, CURLOPT_WRITEFUNCTION, bytes_take), CURLE_OK);
+    CHECK_INT(curl_easy_setopt(changer->easy, CURLOPT_WRITEDATA, &body), CURLE_OK);
+    return size * count;
+}
+
+static void changed_while_held(void)
+{
+    web_start();
+    CURL *easy = easy_new(web_url("a/s503;interim=103/ok"), NULL);
+    struct changer changer = {.easy = easy};
+    body.length = 0;
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, choose_in_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, &changer);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK(changer.calls > 0);
+    CHECK_TEXT(body.at, "good a\n");
+    curl_easy_cleanup(easy);
+}
+
+// A transfer begun in the callback of another one.
+static size_t perform_in_callback(char *data, size_t size, size_t count, void *context)
+{
+    CURL *inner = easy_new(context, &other);
+    CHECK_INT(curl_easy_perform(inner), CURLE_OK);
+    curl_easy_cleanup(inner);
+    return bytes_take(data, size, count, &body);
+}
+
+static void nested(void)
+{
+    char url[256];
+    web_start();
+    snprintf(url, sizeof url, "%s", web_url("inner/ok"));
+    CURL *easy = easy_new(web_url("outer/s503/ok"), &body);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, perform_in_callback);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, url);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK_TEXT(body.at, "good outer\n");
+    CHECK_TEXT(other.at, "good inner\n");
+    CHECK_INT(web_count("outer"), 2);
+    curl_easy_cleanup(easy);
+}
+
+// A handle performed in its own callback is libcurl's error, not ours to hide.
+static CURLcode recursive_code;
+
+static size_t perform_itself(char *data, size_t size, size_t count, void *context)
+{
+    (void) data;
+    recursive_code = curl_easy_perform(context);
+    return size * count;
+}
+
+static void recursive(void)
+{
+    web_start();
+    CURL *easy = easy_new(web_url("a/ok"), &body);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, perform_itself);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, easy);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK(recursive_code != CURLE_OK);
+    curl_easy_cleanup(easy);
+}
+
+// Many threads, each with handles of its own.
+enum { THREADS = 8, ROUNDS = 5 };
+
+static void *perform_on_thread(void *context)
+{
+    struct bytes *mine = calloc(1, sizeof *mine);
+    CHECK(mine != NULL);
+    for (int i = 0; i < ROUNDS; i++) {
+        char path[64], good[64];
+        snprintf(path, sizeof path, "t%d-%d/s503x2/ok", (int) (intptr_t) context, i);
+        snprintf(good, sizeof good, "good t%d-%d\n", (int) (intptr_t) context, i);
+        CURL *easy = easy_new(web_url(path), mine);
+        CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+        CHECK_TEXT(mine->at, good);
+        curl_easy_cleanup(easy);
+    }
+    free(mine);
+    return NULL;
+}
+
+static void on_many_threads(void)
+{
+    pthread_t threads[THREADS];
+    web_start();
+    CHECK_INT(curl_global_init(CURL_GLOBAL_ALL), CURLE_OK);
+    for (int i = 0; i < THREADS; i++)
+        CHECK_INT(pthread_create(&threads[i], NULL, perform_on_thread, (void *) (intptr_t) i), 0);
+    for (int i = 0; i < THREADS; i++)
+        thread_end(threads[i]);
+    CHECK_INT(test_log(RETRY, ""), THREADS * ROUNDS * 2);
+    CHECK_INT(test_log(RECOVERED, ""), THREADS * ROUNDS);
+}
+
+// More handles at once than the first table has room for: each is known.
+static void many_handles(void)
+{
+    enum { HANDLES = 500 };
+    static CURL *all[HANDLES];
+    web_start();
+    for (int i = 0; i < HANDLES; i++)
+        all[i] = easy_new(web_url("x/ok"), NULL);
+    for (int i = 0; i < HANDLES; i += 100) {
+        char path[64];
+        snprintf(path, sizeof path, "h%d/s503/ok", i);
+        curl_easy_setopt(all[i], CURLOPT_URL, web_url(path));
+        curl_easy_setopt(all[i], CURLOPT_WRITEFUNCTION, bytes_take);
+        curl_easy_setopt(all[i], CURLOPT_WRITEDATA, &body);
+        CHECK_INT(curl_easy_perform(all[i]), CURLE_OK);
+    }
+    CHECK_INT(test_log(RECOVERED, ""), HANDLES / 100);
+    for (int i = 0; i < HANDLES; i++)
+        curl_easy_cleanup(all[i]);
+}
+
+// A fork with handles alive: the child's transfers and the parent's are both repeated.
+static void fork_in_the_middle(void)
+{
+    web_start();
+    CURL *easy = easy_new(web_url("child/s503/ok"), &body);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+        CHECK_TEXT(body.at, "good child\n");
+        _exit(0);
+    }
+    CHECK_INT(test_status(child), 0);
+    curl_easy_setopt(easy, CURLOPT_URL, web_url("parent/s503/ok"));
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK_TEXT(body.at, "good parent\n");
+    CHECK_INT(test_log(RECOVERED, ""), 2);
+    curl_easy_cleanup(easy);
+}
+
+// Arguments that libcurl refuses are refused by libcurl.
+static void bad_arguments(void)
+{
+    CHECK(curl_easy_perform(NULL) != CURLE_OK);
+    CHECK(curl_easy_setopt(NULL, CURLOPT_URL, "x") != CURLE_OK);
+    curl_easy_cleanup(NULL);
+    CURL *easy = curl_easy_init();
+    CHECK(curl_easy_setopt(easy, (CURLoption) 9999, 1L) != CURLE_OK);
+    CHECK(curl_easy_perform(easy) != CURLE_OK); // no URL
+    curl_easy_cleanup(easy);
+}
+
+// The multi interface is not repeated in this version: passed on, with the reason in the log.
+static void multi(void)
+{
+    int running = 1;
+    web_start();
+    CURL *easy = easy_new(web_url("a/s503/ok"), &body);
+    CURLM *multi_handle = curl_multi_init();
+    CHECK_INT(curl_multi_add_handle(multi_handle, easy), CURLM_OK);
+    while (running) {
+        CHECK_INT(curl_multi_perform(multi_handle, &running), CURLM_OK);
+        if (running)
+            curl_multi_wait(multi_handle, NULL, 0, 1000, NULL);
+    }
+    CHECK_TEXT(body.at, "status 503\n");
+    CHECK_INT(STATUS(easy), 503);
+    CHECK_INT(web_count("a"), 1);
+    CHECK_INT(test_log_lines(), 1);
+    CHECK_INT(test_log(PASS, "\"reason\":\"multi\""), 1);
+    curl_multi_remove_handle(multi_handle, easy);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK); // and the handle is as good as ever
+    curl_easy_cleanup(easy);
+    curl_multi_cleanup(multi_handle);
+}
+
+static const struct test tests[] = {
+    {"used_again", LOCAL, used_again},
+    {"reset", LOCAL, reset},
+    {"clone_lives_on", LOCAL, clone_lives_on},
+    {"clone_in_the_middle", LOCAL "timeout.attempt=400ms\ntimeout.connect=300ms\n", clone_in_the_middle},
+    {"changed_in_the_middle", LOCAL, changed_in_the_middle},
+    {"changed_while_held", LOCAL, changed_while_held},
+    {"nested", LOCAL, nested},
+    {"recursive", LOCAL, recursive},
+    {"on_many_threads", LOCAL, on_many_threads},
+    {"many_handles", LOCAL, many_handles},
+    {"fork_in_the_middle", LOCAL, fork_in_the_middle},
+    {"bad_arguments", LOCAL, bad_arguments},
+    {"multi", LOCAL, multi},
+};
+
+TEST_MAIN(tests)
