@@ -76,8 +76,6 @@ struct rb_rules {
     struct rb_backoff backoff;
     uint32_t causes; // bit (1 << enum rb_cause) set: that cause is retried (STATUS: by the statuses below)
     uint64_t statuses[(RB_STATUS_MAX + 64) / 64]; // bit set: that HTTP status is retried
-    char methods[RB_METHODS_SIZE];                // method names separated by one space, or "*" for all
-    char idempotency_headers[RB_HEADERS_SIZE];    // header names separated by one space, may be empty
     bool after_honour;
     uint64_t after_max_ms;
     enum rb_after_over after_over;
@@ -89,6 +87,9 @@ struct rb_rules {
     enum rb_breaker_scope breaker_scope;
     struct rb_breaker_rules breaker;
     struct rb_budget_rules budget;
+    // The large ones last: a connect copies only what stands before them.
+    char methods[RB_METHODS_SIZE];             // method names separated by one space, or "*" for all
+    char idempotency_headers[RB_HEADERS_SIZE]; // header names separated by one space, may be empty
 };
 
 // True when `status` (0..599, others never) is in the rules' list of retried statuses.

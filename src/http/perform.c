@@ -251,7 +251,7 @@ static bool could_follow(const struct transfer *transfer, uint64_t now_ms)
 
 static CURLcode attempt(struct transfer *transfer, struct rb_outcome *outcome)
 {
-    uint64_t now_ms = rb_system_now_ms();
+    uint64_t now_ms = transfer->call.attempt_started_ms;
     rb_response_attempt(&transfer->response, could_follow(transfer, now_ms));
     set_limits(transfer, now_ms);
     put_ours(transfer);
@@ -362,9 +362,8 @@ static uint64_t total_limit_ms(const struct transfer *transfer)
     return transfer->rules.total_set && transfer->rules.total_ms < program ? transfer->rules.total_ms : program;
 }
 
-static void begin(struct transfer *transfer, uint64_t key)
+static void begin(struct transfer *transfer, uint64_t key, uint64_t now_ms)
 {
-    uint64_t now_ms = rb_system_now_ms();
     struct rb_cell *cell = rb_cell_get(key, now_ms);
     struct rb_breaker *breaker = cell && transfer->rules.breaker_on ? &cell->breaker : NULL;
     rb_call_begin(&transfer->call, &transfer->rules, breaker, cell ? &cell->budget : NULL, total_limit_ms(transfer),
@@ -407,12 +406,12 @@ static bool again(struct transfer *transfer, const struct rb_outcome *outcome, C
     return true;
 }
 
-static CURLcode run(struct transfer *transfer)
+static CURLcode run(struct transfer *transfer, uint64_t now_ms)
 {
     uint64_t retry_in_ms = 0;
     struct rb_outcome outcome;
     CURLcode code;
-    if (!rb_call_admit(&transfer->call, rb_system_now_ms(), &retry_in_ms))
+    if (!rb_call_admit(&transfer->call, now_ms, &retry_in_ms))
         return refuse(transfer, retry_in_ms);
     do
         code = attempt(transfer, &outcome);
@@ -434,8 +433,9 @@ CURLcode rb_http_perform(struct rb_handle *handle, CURL *easy, const struct rb_p
     transfer.curl = handle->curl;
     if (handle->performing || handle->connect_only || !complete(handle->curl) || !match(&transfer, policy, &key))
         return real_perform(&transfer);
-    begin(&transfer, key);
-    CURLcode code = run(&transfer);
+    uint64_t now_ms = rb_system_now_ms();
+    begin(&transfer, key, now_ms);
+    CURLcode code = run(&transfer, now_ms);
     rb_response_end(&transfer.response);
     return code;
 }

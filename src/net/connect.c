@@ -2,6 +2,7 @@
 // The loop of attempts around the real connect.
 #include <errno.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "net/connect.h"
@@ -26,7 +27,7 @@ struct connection {
     const struct sockaddr *address;
     socklen_t length;
     const struct peer *peer;
-    struct rb_rules rules; // a copy: the policy may be replaced while we wait
+    struct rb_rules rules; // a copy, as far as it is used: the policy may be replaced while we wait
     char policy[RB_SECTION_NAME_SIZE];
     struct rb_call call;
 };
@@ -73,11 +74,10 @@ static const struct rb_section *match(struct peer *peer, const struct sockaddr *
     return section && (section->rules.intercept & RB_INTERCEPT_CONNECT) ? section : NULL;
 }
 
-static void begin(struct connection *c, const struct rb_section *section)
+static void begin(struct connection *c, const struct rb_section *section, uint64_t now_ms)
 {
-    uint64_t now_ms = rb_system_now_ms();
     struct rb_cell *cell = rb_cell_get(rb_cell_key(section, &c->peer->target), now_ms);
-    c->rules = section->rules;
+    memcpy(&c->rules, &section->rules, offsetof(struct rb_rules, methods)); // no method here
     memcpy(c->policy, section->name, strnlen(section->name, sizeof c->policy - 1) + 1);
     c->policy[sizeof c->policy - 1] = '\0';
     struct rb_breaker *breaker = cell && c->rules.breaker_on ? &cell->breaker : NULL;
@@ -103,12 +103,18 @@ static uint64_t limit_ms(const struct connection *c)
     return limit && limit < left ? limit : left;
 }
 
+// Datagram and non-blocking sockets pass through. Asking costs more than all the rest of a call that succeeds, so it is
+// asked where the answer matters: before a limit or a refusal, and after a failure. A datagram socket that is connected
+// to a covered host counts as a success there; that can only keep the breaker closed a little longer.
+static bool is_ours(const struct connection *c)
+{
+    return rb_socket_is_stream(c->fd) && rb_socket_is_blocking(c->fd);
+}
+
 static int first_attempt(struct connection *c)
 {
     uint64_t limit = limit_ms(c);
-    if (limit && rb_socket_is_blocking(c->fd))
-        return rb_socket_connect(c->fd, c->address, c->length, limit);
-    return rb_libc_connect(c->fd, c->address, c->length) == 0 ? 0 : -errno;
+    return rb_socket_connect(c->fd, c->address, c->length, limit && is_ours(c) ? limit : 0);
 }
 
 // After these the kernel takes another connect on the same socket as it is; after others it must be reset first.
@@ -196,21 +202,24 @@ static void settle(struct connection *c, int result)
     rb_call_judge(&c->call, &outcome, RB_REASON_NONE, true, NULL, rb_system_now_ms(), 0);
 }
 
-static int run(struct connection *c)
+static int run(struct connection *c, uint64_t now_ms)
 {
-    if (!rb_call_admit(&c->call, rb_system_now_ms(), NULL)) {
-        if (!rb_socket_is_blocking(c->fd))
-            return rb_libc_connect(c->fd, c->address, c->length) == 0 ? 0 : -errno;
+    bool closed = !c->call.breaker || rb_breaker_peek(c->call.breaker, NULL) == RB_BREAKER_CLOSED;
+    if (!closed && !is_ours(c))
+        return rb_socket_connect(c->fd, c->address, c->length, 0);
+    if (!rb_call_admit(&c->call, now_ms, NULL)) {
+        if (closed && !is_ours(c)) // it opened just now
+            return rb_socket_connect(c->fd, c->address, c->length, 0);
         report(c, RB_VERDICT_REFUSED, NULL, 0, RB_REASON_BREAKER);
         return -ECONNREFUSED;
     }
     int result = first_attempt(c);
     if (result == 0 || is_pending(result))
         settle(c, result);
-    else if (rb_socket_is_blocking(c->fd))
+    else if (is_ours(c))
         result = repeat(c, result);
     else
-        settle(c, -EINPROGRESS); // a non-blocking socket that failed at once: not ours to judge
+        settle(c, -EINPROGRESS); // not ours to judge
     return result;
 }
 
@@ -219,12 +228,13 @@ __attribute__((noinline)) static int perform(int fd, const struct sockaddr *addr
                                              const struct peer *peer, const struct rb_section *section)
 {
     struct connection c;
+    uint64_t now_ms = rb_system_now_ms();
     c.fd = fd;
     c.address = address;
     c.length = length;
     c.peer = peer;
-    begin(&c, section);
-    return run(&c);
+    begin(&c, section, now_ms);
+    return run(&c, now_ms);
 }
 
 int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, const struct rb_policy *policy)
@@ -232,10 +242,8 @@ int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, con
     struct peer peer;
     int saved = errno;
     const struct rb_section *section = match(&peer, address, length, policy);
-    if (!section || !rb_socket_is_stream(fd)) {
-        errno = saved;
+    if (!section)
         return rb_libc_connect(fd, address, length);
-    }
     int result = perform(fd, address, length, &peer, section);
     errno = result == 0 ? saved : -result;
     return result == 0 ? 0 : -1;
