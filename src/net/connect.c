@@ -74,7 +74,8 @@ static const struct rb_section *match(struct peer *peer, const struct sockaddr *
     return section && (section->rules.intercept & RB_INTERCEPT_CONNECT) ? section : NULL;
 }
 
-static void begin(struct connection *c, const struct rb_section *section, uint64_t now_ms)
+// Returns the breaker of the call, NULL where there is none.
+static struct rb_breaker *begin(struct connection *c, const struct rb_section *section, uint64_t now_ms)
 {
     struct rb_cell *cell = rb_cell_get(rb_cell_key(section, &c->peer->target), now_ms);
     memcpy(&c->rules, &section->rules, offsetof(struct rb_rules, methods)); // no method here
@@ -83,6 +84,7 @@ static void begin(struct connection *c, const struct rb_section *section, uint64
     struct rb_breaker *breaker = cell && c->rules.breaker_on ? &cell->breaker : NULL;
     rb_call_begin(&c->call, &c->rules, breaker, cell ? &cell->budget : NULL, c->rules.total_ms, now_ms);
     rb_process_count_call(c->policy);
+    return breaker;
 }
 
 static bool is_pending(int result)
@@ -202,9 +204,9 @@ static void settle(struct connection *c, int result)
     rb_call_judge(&c->call, &outcome, RB_REASON_NONE, true, NULL, rb_system_now_ms(), 0);
 }
 
-static int run(struct connection *c, uint64_t now_ms)
+static int run(struct connection *c, const struct rb_breaker *breaker, uint64_t now_ms)
 {
-    bool closed = !c->call.breaker || rb_breaker_peek(c->call.breaker, NULL) == RB_BREAKER_CLOSED;
+    bool closed = !breaker || rb_breaker_peek(breaker, NULL) == RB_BREAKER_CLOSED;
     if (!closed && !is_ours(c))
         return rb_socket_connect(c->fd, c->address, c->length, 0);
     if (!rb_call_admit(&c->call, now_ms, NULL)) {
@@ -233,8 +235,8 @@ __attribute__((noinline)) static int perform(int fd, const struct sockaddr *addr
     c.address = address;
     c.length = length;
     c.peer = peer;
-    begin(&c, section, now_ms);
-    return run(&c, now_ms);
+    const struct rb_breaker *breaker = begin(&c, section, now_ms);
+    return run(&c, breaker, now_ms);
 }
 
 int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, const struct rb_policy *policy)
