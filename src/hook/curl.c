@@ -4,6 +4,7 @@
 // libcurl calls its own public functions through the PLT, so each of these is also called from inside of libcurl.
 #include <stdarg.h>
 
+#include "hook/curl.h"
 #include "hook/hook.h"
 #include "http/perform.h"
 
@@ -23,13 +24,20 @@ static struct callee callee_of(CURL *easy, const void *caller)
 }
 
 // Tracked also where the library does not act: a policy may be mended later, and a record finds the library quickly.
+CURL *rb_hook_easy_init(const struct rb_libcurl *curl)
+{
+    CURL *easy = curl && curl->easy_init ? curl->easy_init() : NULL;
+    if (easy)
+        rb_handle_register(easy, curl);
+    return easy;
+}
+
 RB_HOOK CURL *curl_easy_init(void)
 {
     const struct rb_libcurl *curl = rb_libcurl_of_caller(RB_CALLER);
-    CURL *easy = curl && curl->easy_init ? curl->easy_init() : NULL;
-    if (easy && !rb_libcurl_spans(curl, RB_CALLER))
-        rb_handle_register(easy, curl);
-    return easy;
+    if (curl && curl->easy_init && rb_libcurl_spans(curl, RB_CALLER))
+        return curl->easy_init();
+    return rb_hook_easy_init(curl);
 }
 
 RB_HOOK void curl_easy_cleanup(CURL *easy)

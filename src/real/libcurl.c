@@ -236,6 +236,13 @@ const struct rb_libcurl *rb_libcurl_of_caller(const void *caller)
     return library;
 }
 
+const struct rb_libcurl *rb_libcurl_at(const void *address)
+{
+    struct rb_object object;
+    bool found = rb_elf_holding(address, &object) && !rb_elf_is_self(&object) && rb_elf_symbol(&object, marker);
+    return found ? library_for(&object) : NULL;
+}
+
 bool rb_libcurl_contains(const void *address)
 {
     const struct rb_libcurl *library = atomic_load_explicit(&libraries, memory_order_acquire);

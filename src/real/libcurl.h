@@ -37,6 +37,10 @@ struct rb_libcurl {
 // The libcurl that a call from `caller` (a return address) means, or NULL when none is loaded. Takes the loader's lock.
 const struct rb_libcurl *rb_libcurl_of_caller(const void *caller);
 
+// The libcurl whose object holds `address`, such as a function that dlsym found; NULL when it is no libcurl. Takes the
+// loader's lock.
+const struct rb_libcurl *rb_libcurl_at(const void *address);
+
 // True when `address` lies inside this libcurl: a call that it makes itself. Meaningful while it is loaded, as it is
 // while one of its handles is alive.
 static inline bool rb_libcurl_spans(const struct rb_libcurl *library, const void *address)
