@@ -2,6 +2,7 @@
 // libcurl's easy interface: the handles are tracked, the transfers performed under a policy.
 //
 // libcurl calls its own public functions through the PLT, so each of these is also called from inside of libcurl.
+#include "hook/curl.h"
 #include "hook/hook.h"
 #include "hook/option.h"
 #include "http/callbacks.h"
@@ -25,13 +26,20 @@ static struct callee callee_of(CURL *easy, const void *caller)
 }
 
 // Tracked also where the library does not act: a policy may be mended later, and a record finds the library quickly.
+CURL *rb_hook_easy_init(const struct rb_libcurl *curl)
+{
+    CURL *easy = curl && curl->easy_init ? curl->easy_init() : NULL;
+    if (easy)
+        rb_handle_register(easy, curl);
+    return easy;
+}
+
 RB_HOOK CURL *curl_easy_init(void)
 {
     const struct rb_libcurl *curl = rb_libcurl_of_caller(RB_CALLER);
-    CURL *easy = curl && curl->easy_init ? curl->easy_init() : NULL;
-    if (easy && !rb_libcurl_spans(curl, RB_CALLER))
-        rb_handle_register(easy, curl);
-    return easy;
+    if (curl && curl->easy_init && rb_libcurl_spans(curl, RB_CALLER))
+        return curl->easy_init();
+    return rb_hook_easy_init(curl);
 }
 
 // libcurl may call back while it cleans up, and takes the handle out of its multi handle by itself.

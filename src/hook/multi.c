@@ -3,6 +3,7 @@
 //
 // curl_easy_perform calls several of these from inside of libcurl, for a multi handle of its own: those pass through.
 #include "http/multi.h"
+#include "hook/curl.h"
 #include "hook/hook.h"
 #include "hook/option.h"
 
@@ -15,7 +16,7 @@ struct callee {
 
 static struct callee callee_of(CURLM *handle, const void *caller)
 {
-    const struct rb_libcurl *inside = rb_libcurl_at(caller);
+    const struct rb_libcurl *inside = rb_libcurl_around(caller);
     if (inside)
         return (struct callee){NULL, inside};
     struct rb_multi *multi = rb_multi_find(handle);
@@ -28,13 +29,20 @@ static struct rb_handle *easy_of(CURL *easy)
     return rb_handle_find(easy);
 }
 
+CURLM *rb_hook_multi_init(const struct rb_libcurl *curl)
+{
+    CURLM *multi = curl && curl->multi_init ? curl->multi_init() : NULL;
+    if (multi)
+        rb_multi_register(multi, curl);
+    return multi;
+}
+
 RB_HOOK CURLM *curl_multi_init(void)
 {
     const struct rb_libcurl *curl = rb_libcurl_of_caller(RB_CALLER);
-    CURLM *multi = curl && curl->multi_init ? curl->multi_init() : NULL;
-    if (multi && !rb_libcurl_spans(curl, RB_CALLER))
-        rb_multi_register(multi, curl);
-    return multi;
+    if (curl && curl->multi_init && rb_libcurl_spans(curl, RB_CALLER))
+        return curl->multi_init();
+    return rb_hook_multi_init(curl);
 }
 
 RB_HOOK CURLMcode curl_multi_cleanup(CURLM *multi)

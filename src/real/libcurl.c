@@ -252,6 +252,13 @@ const struct rb_libcurl *rb_libcurl_of_caller(const void *caller)
 
 const struct rb_libcurl *rb_libcurl_at(const void *address)
 {
+    struct rb_object object;
+    bool found = rb_elf_holding(address, &object) && !rb_elf_is_self(&object) && rb_elf_symbol(&object, marker);
+    return found ? library_for(&object) : NULL;
+}
+
+const struct rb_libcurl *rb_libcurl_around(const void *address)
+{
     const struct rb_libcurl *library = atomic_load_explicit(&libraries, memory_order_acquire);
     while (library && !rb_libcurl_spans(library, address))
         library = library->next;
@@ -260,5 +267,5 @@ const struct rb_libcurl *rb_libcurl_at(const void *address)
 
 bool rb_libcurl_contains(const void *address)
 {
-    return rb_libcurl_at(address) != NULL;
+    return rb_libcurl_around(address) != NULL;
 }

@@ -51,6 +51,10 @@ struct rb_libcurl {
 // The libcurl that a call from `caller` (a return address) means, or NULL when none is loaded. Takes the loader's lock.
 const struct rb_libcurl *rb_libcurl_of_caller(const void *caller);
 
+// The libcurl whose object holds `address`, such as a function that dlsym found; NULL when it is no libcurl. Takes the
+// loader's lock.
+const struct rb_libcurl *rb_libcurl_at(const void *address);
+
 // True when `address` lies inside this libcurl: a call that it makes itself. Meaningful while it is loaded, as it is
 // while one of its handles is alive.
 static inline bool rb_libcurl_spans(const struct rb_libcurl *library, const void *address)
@@ -59,7 +63,7 @@ static inline bool rb_libcurl_spans(const struct rb_libcurl *library, const void
 }
 
 // The libcurl among those found so far inside which `address` lies, or NULL. A few loads, no lock.
-const struct rb_libcurl *rb_libcurl_at(const void *address);
+const struct rb_libcurl *rb_libcurl_around(const void *address);
 
 // True when `address` lies inside any libcurl found so far. A few loads, no lock. Another object may lie by now where a
 // libcurl was: for calls that may pass through, not for deciding whose a handle is.
