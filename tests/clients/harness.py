@@ -24,6 +24,7 @@ BUILD = os.environ.get("REBOUND_BUILD") or os.path.join(ROOT, "build")
 REBOUND = os.path.join(BUILD, "rebound")
 LIBRARY = os.path.join(BUILD, "librebound.so")
 FAULTD = os.path.join(BUILD, "faultd")
+TRANSFER = os.path.join(BUILD, "clients", "transfer")
 
 COMMAND_LIMIT_S = 30  # a program that takes longer hangs
 POLL_S = 0.005
@@ -445,7 +446,7 @@ def run_all(tests, jobs, verbose):
 
 
 def missing_builds():
-    return [path for path in (REBOUND, LIBRARY, FAULTD) if not os.path.exists(path)]
+    return [path for path in (REBOUND, LIBRARY, FAULTD, TRANSFER) if not os.path.exists(path)]
 
 
 def fail_without_builds():
