@@ -43,9 +43,9 @@ LATE_MS = 700
 
 REASONS = set(
     "done attempts cause permanent method time retry-after budget breaker upload delivered next-candidate interrupted "
-    "multi overflow resource unknown-options".split()
+    "changed overflow resource unknown-options".split()
 )
-DECISIONS = ("retry", "stop", "recovered", "refused", "pass")
+DECISIONS = ("retry", "stop", "recovered", "refused", "resent")
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
 
@@ -340,7 +340,7 @@ class Test:
             wanted.update(policy=str, host=str, api=str, attempt=int)
         if event.get("decision") == "retry":
             wanted.update(cause=str, delay_ms=int)
-        if event.get("decision") in ("stop", "refused", "pass"):
+        if event.get("decision") in ("stop", "refused"):
             wanted.update(reason=str)
         for key, kind in wanted.items():
             self.check(isinstance(event.get(key), kind), f"log: {key} is missing or of the wrong type in {line}")
