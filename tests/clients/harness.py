@@ -2,6 +2,7 @@
 """What the client tests share: the faulty server, policy files, programs run alone and under rebound, the runner."""
 
 import concurrent.futures
+import functools
 import http.client
 import importlib
 import json
@@ -67,12 +68,17 @@ def cases(*names, **named):
     return mark
 
 
-def body(size, binary=False):
-    """The bytes that faultd sends for size=N (the formula stands in tests/server/respond.c)."""
+@functools.cache
+def pattern(binary, seed):
+    """One period of the bytes that faultd sends for size=N (the formula stands in tests/server/pattern.c)."""
     if binary:
-        block = bytes((i * 31 + i // 256) & 255 for i in range(65536))
-    else:
-        block = bytes(10 if i % 64 == 63 else 65 + (i * 7 + i // 64) % 26 for i in range(1664))
+        return bytes((i * 31 + i // 256 + seed) & 255 for i in range(65536))
+    return bytes(10 if i % 64 == 63 else 65 + (i * 7 + i // 64 + seed) % 26 for i in range(1664))
+
+
+def body(size, binary=False, seed=0):
+    """The bytes that faultd sends for size=N, perhaps with `binary` and seed=N."""
+    block = pattern(binary, seed)
     return (block * (size // len(block) + 1))[:size]
 
 
@@ -127,6 +133,10 @@ class Server:
     def log(self, key):
         """One tuple per request: milliseconds, method, path, bytes of the body, CRC of the body, CRC of the head."""
         return [tuple(line.split(" ")) for line in self.ask("log/" + key).splitlines()]
+
+    def ranges(self, key):
+        """One pair per request: the values of Range and If-Range, "-" without."""
+        return [tuple(line.split(" ", 1)) for line in self.ask("ranges/" + key).splitlines()]
 
     def reset(self):
         self.ask("reset")
