@@ -360,7 +360,8 @@ class Test:
 
     def equal(self, got, wanted, what):
         if got != wanted:
-            raise Failure(f"{what}: got {shorten(got)}, not {shorten(wanted)}")
+            got, wanted, where = differing(got, wanted)
+            raise Failure(f"{what}: got {shorten(got)}, not {shorten(wanted)}{where}")
 
     def good(self, result, out, code=0):
         self.check(result.code == code and result.out == out, f"{result}; expected exit {code}, stdout {out[:200]!r}")
@@ -370,6 +371,15 @@ class Test:
         self.equal(under.code, alone.code, f"{what}: exit status (stderr {shorten(under.err)})")
         self.equal(neutral(under.out), neutral(alone.out), f"{what}: stdout")
         self.equal(neutral(under.err), neutral(alone.err), f"{what}: stderr")
+
+
+def differing(got, wanted):
+    """Long bytes are cut down to where they begin to differ."""
+    if not isinstance(got, bytes) or not isinstance(wanted, bytes) or max(len(got), len(wanted)) <= 400:
+        return got, wanted, ""
+    at = next((i for i, (a, b) in enumerate(zip(got, wanted)) if a != b), min(len(got), len(wanted)))
+    start = max(at - 60, 0)
+    return got[start:at + 100], wanted[start:at + 100], f" (at byte {at} of {len(got)} and {len(wanted)})"
 
 
 def shorten(value):
