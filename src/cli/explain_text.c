@@ -64,6 +64,10 @@ static void print_process(const struct rb_explanation *e, bool colour)
         clean(process->log);
         putchar('\n');
     }
+    if (process->deepbind_keep) {
+        label(colour, "deepbind");
+        puts("keep");
+    }
 }
 
 static void print_section(const struct rb_explanation *e, bool colour)

@@ -6,8 +6,8 @@
 #include "policy/reader.h"
 #include "policy/suggest.h"
 
-static const char *const process_keys[RB_PROCESS_KEYS] = {"log", "programs", "skip"};
-static const char *const process_reserved[] = {"state", "state.cells", "deepbind"};
+static const char *const process_keys[RB_PROCESS_KEYS] = {"log", "programs", "skip", "deepbind"};
+static const char *const process_reserved[] = {"state", "state.cells"};
 static const char section_default[] = "default", section_process[] = "rebound", key_hosts[] = "hosts";
 
 enum { PROCESS_RESERVED = sizeof(process_reserved) / sizeof(process_reserved[0]) };
@@ -174,6 +174,31 @@ static const char *keep_globs(struct rb_draft *draft, const struct rb_line *line
     return list;
 }
 
+static const char *keep_deepbind(struct rb_draft *draft, const struct rb_line *line, struct rb_slice value)
+{
+    static const char *const words[] = {"clear", "keep"};
+    if (find_word(value, words, 2) < 0) {
+        struct rb_suggestion search = rb_suggest_begin(value);
+        rb_suggest_offer(&search, words[0]);
+        rb_suggest_offer(&search, words[1]);
+        rb_report_add(draft->report, line, column_of(line, value), search.best,
+                      "deepbind: '%.*s' is not a known word; expected clear or keep", shown(value), value.at);
+    }
+    return rb_arena_copy(draft->arena, value.at, value.length);
+}
+
+static const char *keep_process(struct rb_draft *draft, const struct rb_line *line, struct rb_slice value, int which)
+{
+    switch (which) {
+    case RB_PROCESS_LOG:
+        return keep_log(draft, line, value);
+    case RB_PROCESS_DEEPBIND:
+        return keep_deepbind(draft, line, value);
+    default:
+        return keep_globs(draft, line, value);
+    }
+}
+
 static void add_process(struct rb_draft *draft, const struct rb_line *line, struct rb_slice key, struct rb_slice value,
                         int which)
 {
@@ -182,7 +207,7 @@ static void add_process(struct rb_draft *draft, const struct rb_line *line, stru
         return;
     }
     draft->process_lines[which] = line->number;
-    draft->process[which] = which == RB_PROCESS_LOG ? keep_log(draft, line, value) : keep_globs(draft, line, value);
+    draft->process[which] = keep_process(draft, line, value, which);
 }
 
 static void complain_of_process_key(const struct rb_draft *draft, const struct rb_line *line, struct rb_slice key)

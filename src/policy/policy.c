@@ -29,6 +29,7 @@ static void set_process(struct rb_policy *policy, const struct rb_draft *draft)
         .log = set[RB_PROCESS_LOG] ? set[RB_PROCESS_LOG] : "off",
         .programs = set[RB_PROCESS_PROGRAMS] ? set[RB_PROCESS_PROGRAMS] : "*",
         .skip = set[RB_PROCESS_SKIP] ? set[RB_PROCESS_SKIP] : "",
+        .deepbind_keep = set[RB_PROCESS_DEEPBIND] && strcmp(set[RB_PROCESS_DEEPBIND], "keep") == 0,
     };
 }
 

@@ -29,6 +29,7 @@ struct rb_process_rules {
     const char *log;      // "off", "stderr" or a path
     const char *programs; // globs separated by one space; "*" by default
     const char *skip;     // likewise; "" by default
+    bool deepbind_keep;   // libraries opened with RTLD_DEEPBIND keep the flag
 };
 
 // Reads a policy file. On success *out is the policy and 0 is returned. On failure *out is NULL and every error has

@@ -2,18 +2,19 @@
 // Walk of the ELF tables: generic ABI, chapter "Dynamic Linking"; the GNU hash section as the GNU linker writes it.
 #include <elf.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "real/elf.h"
 
 enum { VERSION_HIDDEN = 0x8000 };
 
 // glibc relocates the addresses in a dynamic section, musl and the vDSO do not; an unrelocated one lies below the base.
-static const void *table(const struct rb_object *object, ElfW(Addr) address)
+static RB_EARLY const void *table(const struct rb_object *object, ElfW(Addr) address)
 {
     return (const void *) (address >= object->base ? address : object->base + address);
 }
 
-static void read_dynamic(struct rb_object *object)
+static RB_EARLY void read_dynamic(struct rb_object *object)
 {
     for (const ElfW(Dyn) *d = object->dynamic; d->d_tag != DT_NULL; d++) {
         const void *at = table(object, d->d_un.d_ptr);
@@ -62,11 +63,18 @@ bool rb_elf_object(const struct dl_phdr_info *info, struct rb_object *object)
 
 // Accepts a symbol with this name; keeps looking for a default version after a hidden one. Returns true when it is
 // final.
-static bool accept(const struct rb_object *object, uint32_t index, const char *name, void **found)
+static RB_EARLY bool same_text(const char *a, const char *b)
+{
+    while (*a && *a == *b)
+        a++, b++;
+    return *a == *b;
+}
+
+static RB_EARLY bool accept(const struct rb_object *object, uint32_t index, const char *name, void **found)
 {
     const ElfW(Sym) *symbol = &object->symbols[index];
     unsigned type = ELF64_ST_TYPE(symbol->st_info); // the same bits in both classes
-    if (symbol->st_shndx == SHN_UNDEF || type != STT_FUNC || strcmp(object->strings + symbol->st_name, name) != 0)
+    if (symbol->st_shndx == SHN_UNDEF || type != STT_FUNC || !same_text(object->strings + symbol->st_name, name))
         return false;
     bool hidden = object->versions && (object->versions[index] & VERSION_HIDDEN);
     if (!hidden || !*found)
@@ -74,7 +82,7 @@ static bool accept(const struct rb_object *object, uint32_t index, const char *n
     return !hidden;
 }
 
-static uint32_t gnu_hash(const char *name)
+static RB_EARLY uint32_t gnu_hash(const char *name)
 {
     uint32_t h = 5381;
     for (const unsigned char *p = (const unsigned char *) name; *p; p++)
@@ -83,7 +91,7 @@ static uint32_t gnu_hash(const char *name)
 }
 
 // Header words: buckets, index of the first hashed symbol, Bloom filter words (of address size), Bloom shift.
-static void *find_gnu(const struct rb_object *object, const char *name)
+static RB_EARLY void *find_gnu(const struct rb_object *object, const char *name)
 {
     const uint32_t *header = object->gnu_hash;
     uint32_t buckets = header[0], first = header[1], filters = header[2];
@@ -105,7 +113,7 @@ static void *find_gnu(const struct rb_object *object, const char *name)
     }
 }
 
-static uint32_t sysv_hash(const char *name)
+static RB_EARLY uint32_t sysv_hash(const char *name)
 {
     uint32_t h = 0;
     for (const unsigned char *p = (const unsigned char *) name; *p; p++) {
@@ -116,7 +124,7 @@ static uint32_t sysv_hash(const char *name)
     return h;
 }
 
-static void *find_sysv(const struct rb_object *object, const char *name)
+static RB_EARLY void *find_sysv(const struct rb_object *object, const char *name)
 {
     const uint32_t *header = object->sysv_hash;
     const uint32_t *bucket = header + 2, *chain = bucket + header[0];
@@ -129,7 +137,7 @@ static void *find_sysv(const struct rb_object *object, const char *name)
     return found;
 }
 
-void *rb_elf_symbol(const struct rb_object *object, const char *name)
+RB_EARLY void *rb_elf_symbol(const struct rb_object *object, const char *name)
 {
     return object->gnu_hash ? find_gnu(object, name) : find_sysv(object, name);
 }
@@ -157,6 +165,25 @@ bool rb_elf_is_self(const struct rb_object *object)
     return here >= object->start && here < object->end;
 }
 
+struct holder_search {
+    uintptr_t address;
+    struct rb_object *object;
+};
+
+static int visit_holder(struct dl_phdr_info *info, size_t size, void *context)
+{
+    (void) size;
+    const struct holder_search *search = context;
+    return rb_elf_object(info, search->object) && search->address >= search->object->start &&
+           search->address < search->object->end;
+}
+
+bool rb_elf_holding(const void *address, struct rb_object *object)
+{
+    struct holder_search search = {(uintptr_t) address, object};
+    return dl_iterate_phdr(visit_holder, &search) != 0;
+}
+
 struct next_search {
     const char *name;
     bool passed; // this library has been seen
@@ -182,4 +209,55 @@ void *rb_elf_next(const char *name)
     struct next_search search = {.name = name};
     dl_iterate_phdr(visit_next, &search);
     return search.found;
+}
+
+// The executable's dynamic section, which holds a pointer to the loader's list.
+static RB_EARLY const ElfW(Dyn) * executable_dynamic(void)
+{
+    const ElfW(Phdr) *headers = (const void *) getauxval(AT_PHDR);
+    unsigned long count = getauxval(AT_PHNUM);
+    const ElfW(Phdr) *itself = NULL, *dynamic = NULL;
+    for (unsigned long i = 0; headers && i < count; i++) {
+        if (headers[i].p_type == PT_PHDR)
+            itself = &headers[i];
+        if (headers[i].p_type == PT_DYNAMIC)
+            dynamic = &headers[i];
+    }
+    return itself && dynamic ? (const void *) ((uintptr_t) headers - itself->p_vaddr + dynamic->p_vaddr) : NULL;
+}
+
+static RB_EARLY const struct link_map *first_object(void)
+{
+    const ElfW(Dyn) *d = executable_dynamic();
+    while (d && d->d_tag != DT_NULL && d->d_tag != DT_DEBUG)
+        d++;
+    const struct r_debug *list = d && d->d_tag == DT_DEBUG ? (const void *) d->d_un.d_ptr : NULL;
+    return list ? list->r_map : NULL;
+}
+
+static RB_EARLY void *symbol_of(const struct link_map *map, const char *name)
+{
+    struct rb_object object; // field by field: a compiler may clear a whole structure by memset
+    object.base = map->l_addr;
+    object.dynamic = map->l_ld;
+    object.symbols = NULL;
+    object.strings = NULL;
+    object.gnu_hash = object.sysv_hash = NULL;
+    object.versions = NULL;
+    if (!object.dynamic)
+        return NULL;
+    read_dynamic(&object);
+    bool usable = object.symbols && object.strings && (object.gnu_hash || object.sysv_hash);
+    return usable ? rb_elf_symbol(&object, name) : NULL;
+}
+
+RB_EARLY void *rb_elf_next_early(const char *name)
+{
+    const struct link_map *map = first_object();
+    while (map && map->l_ld != _DYNAMIC)
+        map = map->l_next;
+    void *found = NULL;
+    while (map && (map = map->l_next) && !found)
+        found = symbol_of(map, name);
+    return found;
 }

@@ -10,6 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+// For what runs inside of a program's dlsym: sanitizer runtimes find there what they wrap, before their shadow memory
+// and their own strcmp or dl_iterate_phdr work. Such code is not instrumented and calls nothing of the kind.
+#define RB_EARLY __attribute__((no_sanitize("address", "undefined", "thread")))
+
 // A loaded object as far as look-ups need it. All pointers belong to the object and live as long as it is loaded.
 struct rb_object {
     uintptr_t base;
@@ -26,6 +30,9 @@ struct rb_object {
 // Reads the tables of the object that dl_iterate_phdr describes. Returns false when it has no usable dynamic section.
 bool rb_elf_object(const struct dl_phdr_info *info, struct rb_object *object);
 
+// The object that `address` lies in. Returns false when there is none. Takes the loader's lock.
+bool rb_elf_holding(const void *address, struct rb_object *object);
+
 // The address of a function that `object` exports, in its default version where there are several; NULL when it has
 // none. Indirect functions (STT_GNU_IFUNC) are not resolved and count as absent.
 void *rb_elf_symbol(const struct rb_object *object, const char *name);
@@ -41,5 +48,10 @@ bool rb_elf_is_self(const struct rb_object *object);
 
 // The function called `name` in the next object after this library, in load order (as RTLD_NEXT means it); NULL: none.
 void *rb_elf_next(const char *name);
+
+// The same without a lock and without a call of anything that a program may have replaced: through the list of objects
+// that debuggers read. NULL also where that list cannot be found, as with musl's loader run as a command. Only for
+// functions of objects that are never unloaded.
+void *rb_elf_next_early(const char *name);
 
 #endif

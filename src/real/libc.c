@@ -8,7 +8,18 @@
 #include "real/elf.h"
 #include "real/libc.h"
 
-enum { CONNECT, GETADDRINFO, GETHOSTBYNAME, GETHOSTBYNAME2, GETHOSTBYNAME_R, GETHOSTBYNAME2_R, FUNCTIONS };
+enum {
+    CONNECT,
+    GETADDRINFO,
+    GETHOSTBYNAME,
+    GETHOSTBYNAME2,
+    GETHOSTBYNAME_R,
+    GETHOSTBYNAME2_R,
+    RESOLVED, // these at initialisation, the loader's when they are wanted
+    DLOPEN = RESOLVED,
+    DLSYM,
+    FUNCTIONS
+};
 
 static const char *const names[FUNCTIONS] = {
     [CONNECT] = "connect",
@@ -17,6 +28,8 @@ static const char *const names[FUNCTIONS] = {
     [GETHOSTBYNAME2] = "gethostbyname2",
     [GETHOSTBYNAME_R] = "gethostbyname_r",
     [GETHOSTBYNAME2_R] = "gethostbyname2_r",
+    [DLOPEN] = "dlopen",
+    [DLSYM] = "dlsym",
 };
 
 static _Atomic(void *) found[FUNCTIONS];
@@ -36,7 +49,7 @@ static void *function(unsigned which)
 
 void rb_libc_resolve(void)
 {
-    for (unsigned i = 0; i < FUNCTIONS; i++)
+    for (unsigned i = 0; i < RESOLVED; i++)
         function(i);
 }
 
@@ -87,4 +100,30 @@ int rb_libc_gethostbyname2_r(const char *name, int family, struct hostent *entry
     int (*real)(const char *, int, struct hostent *, char *, size_t, struct hostent **, int *) =
         function(GETHOSTBYNAME2_R);
     return real ? real(name, family, entry, buffer, size, result, error) : not_there(result, error);
+}
+
+// Both at once: a program that unloads something has called dlopen before.
+static RB_EARLY void *find_loader(unsigned which)
+{
+    int saved = errno;
+    for (unsigned i = RESOLVED; i < FUNCTIONS; i++) {
+        void *address = rb_elf_next_early(names[i]);
+        if (!address)
+            address = rb_elf_next(names[i]);
+        atomic_store_explicit(&found[i], address, memory_order_release);
+    }
+    errno = saved;
+    return atomic_load_explicit(&found[which], memory_order_acquire);
+}
+
+RB_EARLY rb_dlopen_fn *rb_libc_dlopen(void)
+{
+    void *address = atomic_load_explicit(&found[DLOPEN], memory_order_acquire);
+    return address ? address : find_loader(DLOPEN);
+}
+
+RB_EARLY rb_dlsym_fn *rb_libc_dlsym(void)
+{
+    void *address = atomic_load_explicit(&found[DLSYM], memory_order_acquire);
+    return address ? address : find_loader(DLSYM);
 }

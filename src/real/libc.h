@@ -19,7 +19,14 @@ int rb_libc_gethostbyname_r(const char *name, struct hostent *entry, char *buffe
 int rb_libc_gethostbyname2_r(const char *name, int family, struct hostent *entry, char *buffer, size_t size,
                              struct hostent **result, int *error);
 
-// Finds them all now. Called at initialisation, so that no look-up happens later in a signal handler.
+// The loader's own functions. Both judge the caller by the return address, so a hook has to jump to them; NULL: there
+// is none, as where nothing has loaded libdl.so.2 of a glibc before 2.34. May be called before anything else works.
+typedef void *rb_dlopen_fn(const char *file, int flags);
+typedef void *rb_dlsym_fn(void *handle, const char *name);
+rb_dlopen_fn *rb_libc_dlopen(void);
+rb_dlsym_fn *rb_libc_dlsym(void);
+
+// Finds all but those two now. Called at initialisation, so that no look-up happens later in a signal handler.
 void rb_libc_resolve(void);
 
 #endif

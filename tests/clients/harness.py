@@ -24,6 +24,7 @@ BUILD = os.environ.get("REBOUND_BUILD") or os.path.join(ROOT, "build")
 REBOUND = os.path.join(BUILD, "rebound")
 LIBRARY = os.path.join(BUILD, "librebound.so")
 FAULTD = os.path.join(BUILD, "faultd")
+TRANSFER = os.path.join(BUILD, "clients", "transfer")
 
 COMMAND_LIMIT_S = 30  # a program that takes longer hangs
 POLL_S = 0.005
@@ -42,9 +43,9 @@ LATE_MS = 700
 
 REASONS = set(
     "done attempts cause permanent method time retry-after budget breaker upload delivered next-candidate interrupted "
-    "multi overflow resource unknown-options".split()
+    "changed overflow resource unknown-options".split()
 )
-DECISIONS = ("retry", "stop", "recovered", "refused", "pass")
+DECISIONS = ("retry", "stop", "recovered", "refused", "resent")
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
 
@@ -339,7 +340,7 @@ class Test:
             wanted.update(policy=str, host=str, api=str, attempt=int)
         if event.get("decision") == "retry":
             wanted.update(cause=str, delay_ms=int)
-        if event.get("decision") in ("stop", "refused", "pass"):
+        if event.get("decision") in ("stop", "refused"):
             wanted.update(reason=str)
         for key, kind in wanted.items():
             self.check(isinstance(event.get(key), kind), f"log: {key} is missing or of the wrong type in {line}")
@@ -455,7 +456,7 @@ def run_all(tests, jobs, verbose):
 
 
 def missing_builds():
-    return [path for path in (REBOUND, LIBRARY, FAULTD) if not os.path.exists(path)]
+    return [path for path in (REBOUND, LIBRARY, FAULTD, TRANSFER) if not os.path.exists(path)]
 
 
 def fail_without_builds():

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The faulty server itself: what it is told to do, and what it counts."""
 
+import gzip
 import os
 import socket
 import subprocess
@@ -121,6 +122,15 @@ def test_large_bodies(test, step):
     server = test.server()
     result = get(test, server, f"{step};size=1000000")
     test.check(result.out == body(1000000, binary="binary" in step, seed=seed), "the body differs")
+
+
+@cases("1", "1000", "65535", "200000")
+def test_encoded_bodies(test, size):
+    server = test.server()
+    test.good(get(test, server, f"ok;gzip;size={size}", "--compressed"), body(int(size)))
+    encoded = get(test, server, f"ok;gzip;size={size}").out
+    test.equal(gzip.decompress(encoded), body(int(size)), "what another decoder makes of it")
+    test.good(get(test, server, f"ok;gzip;range;size={size}", "-r", "9-"), encoded[9:])
 
 
 def test_one_connection_for_many_requests(test):

@@ -4,8 +4,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "gzip.h"
 #include "pattern.h"
 #include "range.h"
 
@@ -16,6 +18,7 @@ struct body {
     const char *text; // NULL: generated
     struct rb_pattern pattern;
     size_t size;
+    char *made; // `text` of a body that was encoded for this answer, to be freed
 };
 
 // An answer as it will be sent.
@@ -29,8 +32,17 @@ struct answer {
     bool keep; // the connection goes on
 };
 
+static struct body encode(const struct rb_step *step)
+{
+    struct body body = {.pattern = {step->binary, step->seed}};
+    body.text = body.made = rb_gzip(&body.pattern, step->size, &body.size);
+    return body;
+}
+
 static struct body choose_body(const struct rb_step *step, const char *key, char *room, size_t size)
 {
+    if (step->sized && step->gzip)
+        return encode(step);
     if (step->sized)
         return (struct body){.pattern = {step->binary, step->seed}, .size = step->size};
     if (step->text[0])
@@ -80,6 +92,8 @@ static void write_head(const struct answer *answer, char *head)
         answer->status < 400 ? "Fine" : "Faulty");
     write_extent(answer, head);
     add(head, "%s", step->headers);
+    if (answer->body.made)
+        add(head, "Content-Encoding: gzip\r\n");
     if (step->etag[0])
         add(head, "ETag: %s\r\n", step->etag);
     if (step->after[0])
@@ -193,6 +207,7 @@ static bool answer(struct rb_wire *wire, const struct rb_request *request, const
         err = send_body(wire, &answer, end);
     if (err == 0 && !answer.empty && answer.chunked && !step->cut)
         err = send_last_chunk(wire, step);
+    free(answer.body.made);
     return finish(wire, step, err, answer.keep);
 }
 

@@ -36,6 +36,7 @@ static const struct option options[] = {
     {"seed", OPTION_NUMBER, AT(seed), 0, 0},       {"range", OPTION_FLAG, AT(range), 0, 0},
     {"shift", OPTION_SIZE, AT(shift), 0, 0},       {"upto", OPTION_SIZE, AT(upto), 0, 0},
     {"spread", OPTION_SIZE, AT(spread), 0, 0},     {"etag", OPTION_TEXT, TEXT(etag), 0},
+    {"gzip", OPTION_FLAG, AT(gzip), 0, 0},
 };
 
 static const struct {

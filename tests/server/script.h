@@ -30,6 +30,7 @@ struct rb_step {
     size_t spread;     // up to so many more, by the number of the request
     bool binary;       // body of all byte values
     unsigned seed;     // other bytes
+    bool gzip;         // Content-Encoding: gzip
     bool range;        // answers Range and If-Range
     size_t shift;      // a part begins so many bytes after the place that was asked for
     size_t upto;       // and ends before this byte of the whole body, 0: no limit

@@ -75,8 +75,7 @@ static const struct mistake mistakes[] = {
     {"[a]\n" A50 A50 " = 2\n", 0, 2, 1, A50 A50 " = 2", "unknown key " A50 A10 A10 A10, ""},
     {"[a]\nretry.base = 1s\n\nretry.base = 2s\n", 0, 4, 1, "retry.base = 2s", "retry.base is set already in line 2",
      ""},
-    {"[a]\nretry.resume = on\n", 0, 2, 1, "retry.resume = on",
-     "retry.resume is not known to this version of rebound yet", ""},
+    {"[a]\ndns.stale = on\n", 0, 2, 1, "dns.stale = on", "dns.stale is not known to this version of rebound yet", ""},
     {"[a]\nconnect.nonblocking = park\n", 0, 2, 1, "connect.nonblocking = park",
      "connect.nonblocking is not known to this version of rebound yet", ""},
     {"[a]\nbreaker.quorum = 2\n", 0, 2, 1, "breaker.quorum = 2",
@@ -89,8 +88,13 @@ static const struct mistake mistakes[] = {
     {"[rebound]\nstate.cells = 9\n", 0, 2, 1, "state.cells = 9",
      "state.cells is not known to this version of rebound yet", ""},
     {"[rebound]\nstate = /x\n", 0, 2, 1, "state = /x", "state is not known to this version of rebound yet", ""},
-    {"[rebound]\ndeepbind = on\n", 0, 2, 1, "deepbind = on", "deepbind is not known to this version of rebound yet",
+    {"[rebound]\ndeepbind = on\n", 0, 2, 12, "deepbind = on",
+     "deepbind: 'on' is not a known word; expected clear or keep", ""},
+    {"[rebound]\ndeepbind = kep\n", 0, 2, 12, "deepbind = kep",
+     "deepbind: 'kep' is not a known word; expected clear or keep", "keep"},
+    {"[rebound]\ndeepbind = clear\ndeepbind = keep\n", 0, 3, 1, "deepbind = keep", "deepbind is set already in line 2",
      ""},
+    {"[a]\ndeepbind = keep\n", 0, 2, 1, "deepbind = keep", "deepbind belongs in [rebound]", ""},
     {"[rebound]\nprogram = x\n", 0, 2, 1, "program = x", "unknown key program", "programs"},
     {"[rebound]\nretry.base = 1s\n", 0, 2, 1, "retry.base = 1s",
      "retry.base belongs in the section of a policy, not in [rebound]", ""},
@@ -359,6 +363,25 @@ static void test_inheritance(void **state)
     rb_policy_free(policy);
 }
 
+static void test_deepbind(void **state)
+{
+    static const struct {
+        const char *text;
+        bool keep;
+    } policies[] = {
+        {"", false},
+        {"[rebound]\n", false},
+        {"[rebound]\ndeepbind = clear\n", false},
+        {"[rebound]\ndeepbind = keep\n", true},
+    };
+    (void) state;
+    for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
+        struct rb_policy *policy = policy_of(policies[i].text);
+        assert_int_equal(rb_policy_process(policy)->deepbind_keep, policies[i].keep);
+        rb_policy_free(policy);
+    }
+}
+
 static void test_programs(void **state)
 {
     struct rb_policy *policy = policy_of("[rebound]\nprograms = curl, python3*, w?et\nskip = python3.9, ssh\n");
@@ -444,17 +467,12 @@ int main(void)
 {
     enum { MISTAKES = sizeof(mistakes) / sizeof(mistakes[0]) };
     static const struct CMUnitTest others[] = {
-        cmocka_unit_test(test_all_in_order),
-        cmocka_unit_test(test_report_is_bounded),
-        cmocka_unit_test(test_tolerated_forms),
-        cmocka_unit_test(test_longest_line),
-        cmocka_unit_test(test_empty_texts),
-        cmocka_unit_test(test_inheritance),
-        cmocka_unit_test(test_names_of_sections),
-        cmocka_unit_test(test_programs),
-        cmocka_unit_test(test_glob),
-        cmocka_unit_test(test_unreadable),
-        cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_all_in_order),      cmocka_unit_test(test_report_is_bounded),
+        cmocka_unit_test(test_tolerated_forms),   cmocka_unit_test(test_longest_line),
+        cmocka_unit_test(test_empty_texts),       cmocka_unit_test(test_inheritance),
+        cmocka_unit_test(test_names_of_sections), cmocka_unit_test(test_programs),
+        cmocka_unit_test(test_deepbind),          cmocka_unit_test(test_glob),
+        cmocka_unit_test(test_unreadable),        cmocka_unit_test(test_too_large),
     };
     enum { OTHERS = sizeof(others) / sizeof(others[0]) };
     static struct CMUnitTest tests[MISTAKES + OTHERS];

@@ -251,13 +251,28 @@ static void print_transfer(FILE *out, struct transfer *transfer)
     fputc('}', out);
 }
 
+// The most memory that this program has had, since it was started: not, as of getrusage, also by who started it.
+static long resident_kib(void)
+{
+    char line[256];
+    long kib = -1;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && fgets(line, sizeof line, status)) {
+        if (!strncmp(line, "VmHWM:", 6))
+            kib = strtol(line + 6, NULL, 10);
+    }
+    if (status)
+        fclose(status);
+    return kib;
+}
+
 static void print_all(FILE *out, struct transfer *transfers, unsigned count, bool good, const struct view *view)
 {
     fprintf(out, "{\"good\": %s, \"messages\": %u, \"loops\": %u, \"most\": %d, \"running\": [",
             good ? "true" : "false", view->messages, view->loops, view->most);
     for (unsigned i = 0; i < view->counts; i++)
         fprintf(out, "%s%d", i ? ", " : "", view->running[i]);
-    fputs("], \"transfers\": [", out);
+    fprintf(out, "], \"resident_kib\": %ld, \"transfers\": [", resident_kib());
     for (unsigned i = 0; i < count; i++) {
         if (i)
             fputs(", ", out);

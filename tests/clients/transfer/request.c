@@ -145,7 +145,8 @@ static char *make_url(const char *text, unsigned number)
 static bool set_file(struct transfer *transfer)
 {
     transfer->in = fopen(transfer->options->file, "rb");
-    if (!transfer->in || fseek(transfer->in, transfer->options->skip, SEEK_SET) < 0) {
+    long skip = transfer->options->skip; // none for a pipe
+    if (!transfer->in || (skip > 0 && fseek(transfer->in, skip, SEEK_SET) < 0)) {
         perror(transfer->options->file);
         return false;
     }
