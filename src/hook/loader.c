@@ -133,7 +133,7 @@ static bool switched_off(void)
 // Whoever exports the name himself stands in front of it as we do: he would get his own callers' calls back.
 static bool caller_exports(const void *caller, const char *name)
 {
-    struct rb_object object;
+    struct rb_object object = {.base = 0};
     return rb_elf_holding(caller, &object) && rb_elf_symbol(&object, name);
 }
 
