@@ -11,7 +11,6 @@ typedef int connect_fn(int, const struct sockaddr *, socklen_t);
 int interposer_calls(void);
 void *interposer_behind(void);
 void *interposer_early(void);
-int connect(int fd, const struct sockaddr *address, socklen_t length);
 
 static int calls;
 static void *early;

@@ -64,8 +64,9 @@ static bool deep_is_ours(void)
     open_fn *ours = of_rebound("dlopen"); // the sanitizer's own refuses the flag
     void *opener = ours(object_path("opener"), RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
     void *(*connects)(void) = opener ? dlsym(opener, "opener_connect") : NULL;
-    CHECK(connects != NULL);
-    return is_ours(connects());
+    if (!connects)
+        test_skip(dlerror());
+    return connects && is_ours(connects());
 }
 
 static void deepbind_cleared(void)
@@ -181,11 +182,11 @@ static void errors(void)
     tell(fd, "of ours, absent", dlsym(libc, "curl_easy_init"));
     tell(fd, "default, absent", dlsym(RTLD_DEFAULT, "curl_absent"));
     tell(fd, "next, absent", dlsym(RTLD_NEXT, "absent"));
-    dlsym(libc, "absent");
+    (void) dlsym(libc, "absent");
     tell(fd, "good after bad", dlsym(libc, "connect"));
-    dlsym(libc, "absent");
+    (void) dlsym(libc, "absent");
     tell(fd, "other good after bad", dlsym(libc, "getpid"));
-    dlsym(libc, "absent");
+    (void) dlsym(libc, "absent");
     tell(fd, "nothing after bad", NULL);
     tell(fd, "no library", dlopen("absent.so", RTLD_NOW));
     close(fd);
