@@ -53,13 +53,14 @@ export UNIT THREADED
 PRELOAD := $(patsubst tests/preload/%.c,$(BUILD)/preload/%,$(wildcard tests/preload/test_*.c))
 PLUGINS := $(if $(wildcard tests/preload/plugin.c),$(patsubst %,$(BUILD)/preload/plugin_%.so,openssl gnutls)) \
 	$(patsubst tests/preload/%.c,$(BUILD)/preload/%.so,$(wildcard tests/preload/object_*.c))
+TRANSFER_SRC := $(wildcard tests/clients/transfer/*.c) tests/server/crc.c tests/server/pattern.c
 BENCH := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SRC := $(wildcard src/policy/*.c src/engine/*.c)
 MAN := $(patsubst config/man/%.scd,$(BUILD)/man/%,$(wildcard config/man/*.scd))
 
-TEST_PROGRAMS = $(BUILD)/faultd $(PRELOAD) $(PLUGINS) $(BUILD)/asan/librebound.so $(UNIT:%=$(BUILD)/unit/%) \
-	$(UNIT:%=$(BUILD)/asan/unit/%) $(THREADED:%=$(BUILD)/tsan/unit/%)
+TEST_PROGRAMS = $(BUILD)/faultd $(BUILD)/clients/transfer $(PRELOAD) $(PLUGINS) $(BUILD)/asan/librebound.so \
+	$(UNIT:%=$(BUILD)/unit/%) $(UNIT:%=$(BUILD)/asan/unit/%) $(THREADED:%=$(BUILD)/tsan/unit/%)
 
 ifeq ($(V),1)
 say =
@@ -99,6 +100,9 @@ $(BUILD)/rebound: $(BUILD)/obj/src/cli/main.o $(BUILD)/libcore.a
 
 $(BUILD)/faultd: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/server/*.c))
 	$(call say,LD)$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^
+
+$(BUILD)/clients/transfer: $(TRANSFER_SRC:%.c=$(BUILD)/obj/%.o)
+	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ -lcurl
 
 $(BUILD)/preload/%: $(BUILD)/obj/tests/preload/%.o
 	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ -Wl,--as-needed -lcmocka -lcurl

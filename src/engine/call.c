@@ -138,6 +138,12 @@ struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *
     return (struct rb_decision){.retry = true, .delay_ms = delay_ms};
 }
 
+void rb_call_abandon(struct rb_call *call, uint64_t now_ms)
+{
+    if (call->permit.held)
+        tell_breaker(call, RB_HEALTH_IGNORED, now_ms, 0);
+}
+
 bool rb_call_may_retry(const struct rb_call *call, uint64_t now_ms)
 {
     return call->attempt < call->rules->attempts && now_ms < call->deadline_ms;
@@ -160,7 +166,7 @@ const char *rb_reason_name(enum rb_reason reason)
         [RB_REASON_DELIVERED] = "delivered",
         [RB_REASON_CANDIDATE] = "next-candidate",
         [RB_REASON_INTERRUPTED] = "interrupted",
-        [RB_REASON_MULTI] = "multi",
+        [RB_REASON_CHANGED] = "changed",
         [RB_REASON_OVERFLOW] = "overflow",
         [RB_REASON_RESOURCE] = "resource",
         [RB_REASON_UNKNOWN] = "unknown-options",

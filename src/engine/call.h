@@ -26,7 +26,7 @@ enum rb_reason {
     RB_REASON_DELIVERED,   // bytes of the response reached the program already
     RB_REASON_CANDIDATE,   // the program has further addresses to try
     RB_REASON_INTERRUPTED, // a signal or the program itself ended the waiting
-    RB_REASON_MULTI,       // the libcurl multi interface
+    RB_REASON_CHANGED,     // what the server sent did not continue the download
     RB_REASON_OVERFLOW,    // the held response is over the cap
     RB_REASON_RESOURCE,    // no timer, memory or other means to wait or repeat
     RB_REASON_UNKNOWN,     // options were set before the library saw the handle
@@ -72,6 +72,9 @@ bool rb_call_admit(struct rb_call *call, uint64_t now_ms, uint64_t *retry_in_ms)
 struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *outcome, enum rb_reason blocked,
                                  bool method_allowed, const struct rb_retry_after *after, uint64_t now_ms,
                                  uint32_t draw);
+
+// Ends an attempt that was given up before it had a result: a permit goes back, and nothing is learnt from it.
+void rb_call_abandon(struct rb_call *call, uint64_t now_ms);
 
 // True while one more attempt is possible as far as count and time go; the transfer layer asks before it holds a
 // response.

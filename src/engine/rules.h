@@ -79,6 +79,7 @@ struct rb_rules {
     bool after_honour;
     uint64_t after_max_ms;
     enum rb_after_over after_over;
+    bool resume;         // retry.resume
     uint64_t connect_ms; // timeout.connect, 0: unset
     uint64_t attempt_ms; // timeout.attempt, 0: unset
     uint64_t total_ms;   // timeout.total

@@ -2,10 +2,12 @@
 // libcurl's easy interface: the handles are tracked, the transfers performed under a policy.
 //
 // libcurl calls its own public functions through the PLT, so each of these is also called from inside of libcurl.
-#include <stdarg.h>
-
 #include "hook/curl.h"
 #include "hook/hook.h"
+#include "hook/option.h"
+#include "http/callbacks.h"
+#include "http/figures.h"
+#include "http/multi.h"
 #include "http/perform.h"
 
 // A call on a handle: its record, NULL when we do not track it or libcurl makes the call itself, and the library behind
@@ -40,11 +42,14 @@ RB_HOOK CURL *curl_easy_init(void)
     return rb_hook_easy_init(curl);
 }
 
+// libcurl may call back while it cleans up, and takes the handle out of its multi handle by itself.
 RB_HOOK void curl_easy_cleanup(CURL *easy)
 {
     struct callee callee = callee_of(easy, RB_CALLER);
-    if (callee.handle && callee.handle->performing) // the program jumped out of a callback: libcurl may still call back
-        rb_handle_return_callbacks(callee.handle, easy);
+    if (callee.handle) {
+        rb_multi_forget(callee.handle);
+        rb_callbacks_return(callee.handle, easy);
+    }
     rb_handle_forget(easy);
     if (callee.curl && callee.curl->easy_cleanup)
         callee.curl->easy_cleanup(easy);
@@ -61,56 +66,34 @@ RB_HOOK void curl_easy_reset(CURL *easy)
         rb_handle_reset(handle);
 }
 
+// A clone has our callbacks where the original has them. libcurl makes clones by itself, too, for streams that a server
+// pushes: those are not tracked.
 RB_HOOK CURL *curl_easy_duphandle(CURL *easy)
 {
     struct callee callee = callee_of(easy, RB_CALLER);
-    struct rb_handle *handle = callee.handle;
     const struct rb_libcurl *curl = callee.curl;
+    const struct rb_handle *original = rb_handle_find(easy);
     CURL *copy = curl && curl->easy_duphandle ? curl->easy_duphandle(easy) : NULL;
-    if (copy && handle)
-        rb_handle_duplicate(handle, copy);
+    if (copy && original)
+        rb_callbacks_return(original, copy);
+    if (copy && callee.handle)
+        rb_handle_duplicate(callee.handle, copy);
     return copy;
-}
-
-// Forwards with the type that libcurl's va_arg will read (curl.h: ranges of CURLoption).
-static CURLcode forward(const struct rb_libcurl *curl, CURL *easy, CURLoption option, union rb_option value)
-{
-    if (option < CURLOPTTYPE_OBJECTPOINT)
-        return curl->easy_setopt(easy, option, value.number);
-    if (option >= CURLOPTTYPE_OFF_T && option < CURLOPTTYPE_BLOB)
-        return curl->easy_setopt(easy, option, value.offset);
-    if (option >= CURLOPTTYPE_FUNCTIONPOINT && option < CURLOPTTYPE_OFF_T)
-        return curl->easy_setopt(easy, option, value.function);
-    return curl->easy_setopt(easy, option, value.pointer);
-}
-
-static union rb_option read_option(CURLoption option, va_list *arguments)
-{
-    union rb_option value = {0};
-    if (option < CURLOPTTYPE_OBJECTPOINT)
-        value.number = va_arg(*arguments, long);
-    else if (option >= CURLOPTTYPE_OFF_T && option < CURLOPTTYPE_BLOB)
-        value.offset = va_arg(*arguments, curl_off_t);
-    else if (option >= CURLOPTTYPE_FUNCTIONPOINT && option < CURLOPTTYPE_OFF_T)
-        value.function = va_arg(*arguments, void (*)(void));
-    else
-        value.pointer = va_arg(*arguments, void *);
-    return value;
 }
 
 RB_HOOK CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
 {
     va_list arguments;
     va_start(arguments, option);
-    union rb_option value = read_option(option, &arguments);
+    union rb_option value = rb_option_read((int) option, &arguments);
     va_end(arguments);
     struct callee callee = callee_of(easy, RB_CALLER);
     struct rb_handle *handle = callee.handle;
     const struct rb_libcurl *curl = callee.curl;
     if (!curl || !curl->easy_setopt)
         return CURLE_FAILED_INIT;
-    bool ours = handle && handle->performing && rb_handle_replaces(option);
-    CURLcode code = ours ? CURLE_OK : forward(curl, easy, option, value);
+    bool ours = handle && rb_callbacks_replace(handle, option);
+    CURLcode code = ours ? CURLE_OK : RB_OPTION_FORWARD(curl->easy_setopt, easy, option, value);
     if (handle && code == CURLE_OK)
         rb_handle_note(handle, option, value);
     return code;
@@ -119,29 +102,59 @@ RB_HOOK CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
 RB_HOOK CURLcode curl_easy_perform(CURL *easy)
 {
     struct callee callee = callee_of(easy, RB_CALLER);
-    const struct rb_policy *policy = !callee.handle || rb_hook_passes() ? NULL : rb_process_policy();
-    if (policy)
-        return rb_http_perform(callee.handle, easy, policy);
+    if (callee.handle && !callee.handle->member)
+        return rb_http_perform(callee.handle, rb_hook_passes() ? NULL : rb_process_policy());
+    if (callee.handle && rb_multi_holds(callee.handle))
+        return CURLE_FAILED_INIT; // as libcurl answers for a handle that is in a multi handle
     return callee.curl && callee.curl->easy_perform ? callee.curl->easy_perform(easy) : CURLE_FAILED_INIT;
 }
 
 RB_HOOK CURLcode curl_easy_pause(CURL *easy, int mask)
 {
     struct callee callee = callee_of(easy, RB_CALLER);
-    struct rb_handle *handle = callee.handle;
     const struct rb_libcurl *curl = callee.curl;
-    if (handle && rb_http_pause(handle, mask))
+    if (callee.handle && rb_multi_pause(callee.handle, mask))
         return CURLE_OK;
     return curl && curl->easy_pause ? curl->easy_pause(easy, mask) : CURLE_FAILED_INIT;
 }
 
-RB_HOOK CURLMcode curl_multi_add_handle(CURLM *multi, CURL *easy)
+// Variadic, but each CURLINFO takes one pointer.
+RB_HOOK CURLcode curl_easy_getinfo(CURL *easy, CURLINFO info, ...)
+{
+    va_list arguments;
+    va_start(arguments, info);
+    void *out = va_arg(arguments, void *);
+    va_end(arguments);
+    struct callee callee = callee_of(easy, RB_CALLER);
+    if (callee.handle && rb_figures_answer(callee.handle, info, out))
+        return CURLE_OK;
+    return callee.curl && callee.curl->easy_getinfo ? callee.curl->easy_getinfo(easy, info, out) : CURLE_FAILED_INIT;
+}
+
+static const struct rb_figures *saved_figures(const struct callee *callee)
+{
+    const struct rb_figures *figures = callee->handle ? callee->handle->figures : NULL;
+    return figures && figures->saved ? figures : NULL;
+}
+
+RB_HOOK CURLHcode curl_easy_header(CURL *easy, const char *name, size_t index, unsigned int origin, int request,
+                                   struct curl_header **out)
 {
     struct callee callee = callee_of(easy, RB_CALLER);
-    struct rb_handle *handle = callee.handle;
-    const struct rb_libcurl *curl = callee.curl;
-    const struct rb_policy *policy = !handle || rb_hook_passes() ? NULL : rb_process_policy();
-    if (policy)
-        rb_http_note_multi(handle, policy);
-    return curl && curl->multi_add_handle ? curl->multi_add_handle(multi, easy) : CURLM_INTERNAL_ERROR;
+    const struct rb_figures *saved = saved_figures(&callee);
+    if (saved)
+        return rb_figures_header(saved, name, index, origin, request, out);
+    return callee.curl && callee.curl->easy_header ? callee.curl->easy_header(easy, name, index, origin, request, out)
+                                                   : CURLHE_NOT_BUILT_IN;
+}
+
+RB_HOOK struct curl_header *curl_easy_nextheader(CURL *easy, unsigned int origin, int request,
+                                                 struct curl_header *previous)
+{
+    struct callee callee = callee_of(easy, RB_CALLER);
+    const struct rb_figures *saved = saved_figures(&callee);
+    if (saved)
+        return rb_figures_next_header(saved, origin, request, previous);
+    return callee.curl && callee.curl->easy_nextheader ? callee.curl->easy_nextheader(easy, origin, request, previous)
+                                                       : NULL;
 }

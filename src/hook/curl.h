@@ -8,4 +8,7 @@
 // As curl_easy_init of that libcurl; the handle is tracked. NULL for a libcurl that is NULL or has no such function.
 CURL *rb_hook_easy_init(const struct rb_libcurl *curl);
 
+// As curl_multi_init, likewise.
+CURLM *rb_hook_multi_init(const struct rb_libcurl *curl);
+
 #endif

@@ -50,6 +50,7 @@ static _Atomic(const struct rb_libcurl *) slots[SLOTS];
                                                name##_4, name##_5, name##_6, name##_7};
 
 COPIES(easy_init, CURL *)
+COPIES(multi_init, CURLM *)
 
 // What we answer for a name. Every function in config/librebound.map has its line here: LIBC where one function of
 // libc's stands behind it, HANDLE where a libcurl handle is its argument, MAKER where it has none and returns one (with
@@ -85,12 +86,27 @@ static const struct answer answers[] = {
     LIBC(gethostbyname_r),
     HANDLE(curl_easy_cleanup),
     HANDLE(curl_easy_duphandle),
+    HANDLE(curl_easy_getinfo),
+    HANDLE(curl_easy_header),
     MAKER(easy_init),
+    HANDLE(curl_easy_nextheader),
     HANDLE(curl_easy_pause),
     HANDLE(curl_easy_perform),
     HANDLE(curl_easy_reset),
     HANDLE(curl_easy_setopt),
     HANDLE(curl_multi_add_handle),
+    HANDLE(curl_multi_cleanup),
+    HANDLE(curl_multi_info_read),
+    MAKER(multi_init),
+    HANDLE(curl_multi_perform),
+    HANDLE(curl_multi_poll),
+    HANDLE(curl_multi_remove_handle),
+    HANDLE(curl_multi_setopt),
+    HANDLE(curl_multi_socket),
+    HANDLE(curl_multi_socket_action),
+    HANDLE(curl_multi_socket_all),
+    HANDLE(curl_multi_timeout),
+    HANDLE(curl_multi_wait),
 };
 
 enum { ANSWERS = sizeof answers / sizeof answers[0] };

@@ -3,16 +3,21 @@
 #ifndef RB_HTTP_HANDLE_H
 #define RB_HTTP_HANDLE_H
 
-#include <stdatomic.h>
-
 #include "policy/target.h"
 #include "real/libcurl.h"
+
+struct rb_figures;
+struct rb_member;
+struct rb_response;
+struct rb_transfer;
 
 // Where the body of a request comes from, as far as it matters for sending it again.
 enum rb_upload {
     RB_UPLOAD_NONE,
-    RB_UPLOAD_MEMORY,  // POSTFIELDS: libcurl replays it by itself
-    RB_UPLOAD_CALLBACK // READFUNCTION, FILE*, forms and MIME parts: not known to be repeatable
+    RB_UPLOAD_MEMORY,   // POSTFIELDS: libcurl replays it by itself
+    RB_UPLOAD_FORM,     // MIME parts and forms: libcurl replays them where their parts can be rewound
+    RB_UPLOAD_CALLBACK, // the program's READFUNCTION
+    RB_UPLOAD_FILE      // a FILE*, read by libcurl itself
 };
 
 // The method family that libcurl keeps; CUSTOMREQUEST only replaces the word.
@@ -21,38 +26,63 @@ enum rb_method { RB_METHOD_GET, RB_METHOD_HEAD, RB_METHOD_POST, RB_METHOD_FORM, 
 // One easy handle. Pointers that libcurl copies are copied here; those that it keeps are kept.
 struct rb_handle {
     const struct rb_libcurl *curl; // the library that made it
-    char *url;                     // owned; NULL: not set
-    char *custom_request;          // owned; NULL: not set
-    char *protocols_text;          // owned; CURLOPT_PROTOCOLS_STR
+    CURL *easy;
+    char *url;            // owned; NULL: not set
+    char *custom_request; // owned; NULL: not set
+    char *protocols_text; // owned; CURLOPT_PROTOCOLS_STR
     long protocols;
     struct rb_target target; // of `url`, which its name points into, where `target_known`
-    bool target_known;
-    bool target_http; // false: another scheme, or no host to be found
     CURLU *parsed_url;
-    enum rb_method method;
-    bool has_fields; // POSTFIELDS or COPYPOSTFIELDS is set
     struct curl_slist *headers;
     curl_write_callback write;
     void *write_data; // meaningful when write_data_set, else stdout
-    bool write_data_set;
     curl_write_callback header;
     void *header_data;
+    curl_read_callback read;
+    void *read_data; // meaningful when read_data_set, else stdin
+    curl_seek_callback seek;
+    void *seek_data;
+    curl_ioctl_callback control;
+    void *control_data;
     curl_xferinfo_callback progress;
     curl_progress_callback old_progress;
     void *progress_data;
-    bool no_progress;
+    curl_prereq_callback before_request;
+    void *before_request_data;
     char *error;
     long timeout_ms;
     long connect_timeout_ms;
     long fresh_connect;
     long connect_only;
-    long port;           // CURLOPT_PORT, 0: that of the URL
-    bool default_scheme; // CURLOPT_DEFAULT_PROTOCOL: a URL without a scheme need not be http
-    bool include_header; // CURLOPT_HEADER
-    bool unknown;        // memory ran out while noting an option: the handle is passed through from then on
-    bool performing;     // our callbacks are in place of the program's
-    bool late;           // a held response is being delivered after the transfer
-    bool paused;         // the program paused that delivery
+    long port;                    // CURLOPT_PORT, 0: that of the URL
+    struct rb_response *response; // of the attempt under way; NULL: everything passes
+    struct rb_transfer *transfer; // the call under way
+    struct rb_member *member;     // its place in a multi handle
+    struct rb_figures *figures;   // owned; what curl_easy_getinfo has to answer after a repeated transfer
+
+    enum rb_method method;
+    unsigned requests; // that libcurl has begun in this attempt, where it tells (CURLOPT_PREREQFUNCTION)
+    bool target_known;
+    bool target_http; // false: another scheme, or no host to be found
+    bool has_fields;  // POSTFIELDS or COPYPOSTFIELDS is set
+    bool write_data_set, read_data_set;
+    bool no_progress;
+    bool default_scheme;   // CURLOPT_DEFAULT_PROTOCOL: a URL without a scheme need not be http
+    bool include_header;   // CURLOPT_HEADER
+    bool follows;          // CURLOPT_FOLLOWLOCATION
+    bool has_range;        // CURLOPT_RANGE
+    bool resumes;          // CURLOPT_RESUME_FROM(_LARGE) is not 0
+    bool accepts_encoding; // CURLOPT_ACCEPT_ENCODING
+    bool raw_content;      // CURLOPT_HTTP_CONTENT_DECODING is 0
+    bool raw_transfer;     // CURLOPT_HTTP_TRANSFER_DECODING is 0
+    bool unknown;          // memory ran out while noting an option: the handle is passed through from then on
+    bool late;             // a held response is being delivered after the transfer
+    bool paused;           // the program paused that delivery
+    bool pause_wanted;     // the program paused a transfer that was waiting for its next attempt
+
+    bool armed;         // our callbacks stand in place of the program's, which are called by ours
+    bool reads_by_ours; // likewise for the read callback, during an attempt only
+    bool shows_by_ours; // likewise for the progress callbacks
 };
 
 // Begins to track a handle that `curl` has made. Without memory for it the handle stays unknown and passes through.
@@ -62,17 +92,14 @@ void rb_handle_register(CURL *easy, const struct rb_libcurl *curl);
 struct rb_handle *rb_handle_find(CURL *easy);
 
 // Stops tracking a handle and frees its record. Call before the real curl_easy_cleanup, which frees the address for
-// others.
+// others, and after rb_callbacks_return, as libcurl may call back while it cleans up.
 void rb_handle_forget(CURL *easy);
 
-// As curl_easy_reset: the options return to their defaults.
+// As curl_easy_reset: the options return to their defaults. A transfer under way keeps its place.
 void rb_handle_reset(struct rb_handle *handle);
 
 // As curl_easy_duphandle: tracks `copy` with the options of `handle`.
 void rb_handle_duplicate(const struct rb_handle *handle, CURL *copy);
-
-// Sets the program's own callbacks on `easy`: on the handle itself after an attempt, or on a clone made during one.
-void rb_handle_return_callbacks(const struct rb_handle *handle, CURL *easy);
 
 // An option's value, by the rule of curl.h: below 10000 a long, from 30000 to 39999 an offset, else a pointer.
 union rb_option {
@@ -82,8 +109,9 @@ union rb_option {
     curl_off_t offset;
 };
 
-// True for the options that the transfer layer replaces while it performs; they are noted but not forwarded meanwhile.
-bool rb_handle_replaces(CURLoption option);
+// Replaces the text at *to, which the record owns, by a copy of `from` (NULL: none). Without memory the handle becomes
+// unknown.
+void rb_handle_keep(struct rb_handle *handle, char **to, const char *from);
 
 // Notes an option that libcurl accepted.
 void rb_handle_note(struct rb_handle *handle, CURLoption option, union rb_option value);
@@ -93,5 +121,8 @@ const char *rb_handle_method(const struct rb_handle *handle);
 
 // Where its body comes from.
 enum rb_upload rb_handle_upload(const struct rb_handle *handle);
+
+// Fills the program's error buffer, where it has one. sentence: cut at CURL_ERROR_SIZE
+void rb_handle_say(const struct rb_handle *handle, const char *sentence);
 
 #endif

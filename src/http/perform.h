@@ -6,18 +6,11 @@
 #include "http/handle.h"
 #include "policy/policy.h"
 
-// Performs the transfer that the program set up on `easy`. What cannot be matched, repeated or judged goes to libcurl
-// untouched. Returns what curl_easy_perform returns: the last attempt's result; CURLE_COULDNT_CONNECT with a sentence
-// in the program's error buffer when the circuit breaker is open. Blocks for the waits between attempts and calls the
-// progress callback meanwhile, whose non-zero answer ends the call with CURLE_ABORTED_BY_CALLBACK.
-//   policy: the policy in force, not NULL
-CURLcode rb_http_perform(struct rb_handle *handle, CURL *easy, const struct rb_policy *policy);
-
-// Records that a transfer of a matched host went into a multi handle, where nothing is repeated.
-void rb_http_note_multi(struct rb_handle *handle, const struct rb_policy *policy);
-
-// The program resumed (or paused) a transfer. Returns true when that was about a response being delivered after the
-// transfer, of which libcurl knows nothing: the call must then not reach libcurl.
-bool rb_http_pause(struct rb_handle *handle, int mask);
+// Performs the transfer that the program set up. What cannot be matched, repeated or judged goes to libcurl untouched.
+// Returns what curl_easy_perform returns: the last attempt's result; CURLE_COULDNT_CONNECT with a sentence in the
+// program's error buffer when the circuit breaker is open. Blocks for the waits between attempts and calls the progress
+// callback meanwhile, whose non-zero answer ends the call with CURLE_ABORTED_BY_CALLBACK.
+//   policy: the policy in force; NULL: none, the transfer passes through
+CURLcode rb_http_perform(struct rb_handle *handle, const struct rb_policy *policy);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/callbacks.h"
 #include "http/response.h"
 #include "real/system.h"
 
@@ -16,71 +17,86 @@ struct piece {
     bool header; // for the header callback
 };
 
-void rb_response_begin(struct rb_response *response, struct rb_handle *handle, const struct rb_rules *rules)
+void rb_response_begin(struct rb_response *response, struct rb_handle *handle, const struct rb_rules *rules,
+                       bool tracks)
 {
-    *response = (struct rb_response){.handle = handle, .rules = rules};
+    *response = (struct rb_response){.handle = handle, .rules = rules, .tracks = tracks};
+    rb_validator_clear(&response->validator);
 }
 
 static void drop(struct rb_response *response)
 {
-    response->queue_length = response->flushed = 0;
+    response->queue.length = response->queue.flushed = 0;
     response->holding = response->skipping = false;
 }
 
 void rb_response_attempt(struct rb_response *response, bool may_hold)
 {
     response->may_hold = may_hold;
-    response->in_header = response->answered = response->delivered = false;
-    response->status = response->blocks = response->redirects = 0;
+    response->in_header = response->in_body = response->answered = response->trailers = false;
+    response->status = response->blocks = response->finals = response->redirects = 0;
     drop(response);
     response->after = (struct rb_retry_after){0};
+    if (response->continuing) {
+        response->continuing = RB_CONTINUING_WAIT;
+        return;
+    }
+    response->delivered = response->summing = false;
+    response->taken = 0;
 }
 
 void rb_response_end(struct rb_response *response)
 {
-    free(response->queue);
-    response->queue = NULL;
+    free(response->queue.at);
+    free(response->kept.at);
+    response->queue = response->kept = (struct rb_queue){0};
 }
 
-// The program's own delivery, as libcurl would do it: no write function means fwrite to a FILE*, stdout by default;
-// headers without a header function go to the write function when HEADERDATA is set, else nowhere.
-static size_t give_body(const struct rb_handle *handle, char *bytes, size_t length)
+void rb_response_keep(struct rb_response *response)
 {
-    void *data = handle->write_data_set ? handle->write_data : stdout;
-    return handle->write ? handle->write(bytes, 1, length, data) : fwrite(bytes, 1, length, data);
+    free(response->kept.at);
+    response->kept = response->queue;
+    response->queue = (struct rb_queue){0};
 }
 
-static size_t give_header(const struct rb_handle *handle, char *bytes, size_t length)
+void rb_response_restore(struct rb_response *response)
 {
-    if (handle->header)
-        return handle->header(bytes, 1, length, handle->header_data);
-    if (!handle->header_data)
-        return length;
-    return handle->write ? handle->write(bytes, 1, length, handle->header_data)
-                         : fwrite(bytes, 1, length, handle->header_data);
+    free(response->queue.at);
+    response->queue = response->kept;
+    response->kept = (struct rb_queue){0};
+}
+
+static void note_taken(struct rb_response *response, const char *bytes, size_t length)
+{
+    response->body_delivered = true;
+    response->taken += (int64_t) length;
+    if (response->summing)
+        rb_digest_add(&response->digest, bytes, length);
 }
 
 static size_t give(struct rb_response *response, bool header, char *bytes, size_t length)
 {
-    size_t taken = header ? give_header(response->handle, bytes, length) : give_body(response->handle, bytes, length);
-    if (taken != CURL_WRITEFUNC_PAUSE) {
-        response->delivered = true;
-        response->body_delivered |= !response->in_header && !header;
-    }
+    size_t taken = header ? rb_callbacks_give_header(response->handle, bytes, length)
+                          : rb_callbacks_give_body(response->handle, bytes, length);
+    if (taken == CURL_WRITEFUNC_PAUSE)
+        return taken;
+    response->delivered = true;
+    if (!response->in_header && !header)
+        note_taken(response, bytes, taken < length ? taken : length);
     return taken;
 }
 
 // Delivers nothing twice: pieces behind `flushed` are gone, a paused piece stays in front.
 enum rb_delivery rb_response_deliver(struct rb_response *response)
 {
-    while (response->flushed < response->queue_length) {
+    while (response->queue.flushed < response->queue.length) {
         struct piece piece;
-        memcpy(&piece, response->queue + response->flushed, sizeof piece);
-        char *bytes = response->queue + response->flushed + sizeof piece;
+        memcpy(&piece, response->queue.at + response->queue.flushed, sizeof piece);
+        char *bytes = response->queue.at + response->queue.flushed + sizeof piece;
         size_t taken = give(response, piece.header, bytes, piece.length);
         if (taken == CURL_WRITEFUNC_PAUSE)
             return RB_DELIVERY_PAUSED;
-        response->flushed += sizeof piece + piece.length;
+        response->queue.flushed += sizeof piece + piece.length;
         if (taken != piece.length) {
             drop(response); // libcurl delivers nothing after a write error
             return RB_DELIVERY_FAILED;
@@ -92,28 +108,28 @@ enum rb_delivery rb_response_deliver(struct rb_response *response)
 
 static bool grow(struct rb_response *response, size_t need)
 {
-    if (need <= response->queue_size)
+    if (need <= response->queue.size)
         return true;
-    size_t size = response->queue_size ? response->queue_size : 4096;
+    size_t size = response->queue.size ? response->queue.size : 4096;
     while (size < need)
         size *= 2;
-    char *larger = realloc(response->queue, size);
+    char *larger = realloc(response->queue.at, size);
     if (!larger)
         return false;
-    response->queue = larger;
-    response->queue_size = size;
+    response->queue.at = larger;
+    response->queue.size = size;
     return true;
 }
 
 static bool queue(struct rb_response *response, bool header, const char *bytes, size_t length)
 {
     struct piece piece = {.length = (unsigned) length, .header = header};
-    size_t need = response->queue_length + sizeof piece + length;
+    size_t need = response->queue.length + sizeof piece + length;
     if (length > RB_HELD_MAX || need > RB_HELD_MAX || !grow(response, need))
         return false;
-    memcpy(response->queue + response->queue_length, &piece, sizeof piece);
-    memcpy(response->queue + response->queue_length + sizeof piece, bytes, length);
-    response->queue_length = need;
+    memcpy(response->queue.at + response->queue.length, &piece, sizeof piece);
+    memcpy(response->queue.at + response->queue.length + sizeof piece, bytes, length);
+    response->queue.length = need;
     return true;
 }
 
@@ -203,40 +219,69 @@ static size_t begin_block(struct rb_response *response, const char *line, size_t
         if (answer != length)
             return answer;
     }
-    if (response->blocks > 0)
+    if (response->blocks > 0 && !response->continuing)
         remember_shown(response);
     response->status = parse_status(line, length);
     response->answered = response->in_header = true;
-    response->skipping = was_shown(response, response->blocks, response->status);
+    response->skipping = !response->continuing && was_shown(response, response->blocks, response->status);
     response->blocks++;
     response->redirects += response->status / 100 == 3;
     response->after = (struct rb_retry_after){0};
-    response->holding = response->may_hold && !response->overflowed && !response->skipping &&
+    response->holding = response->may_hold && !response->overflowed && !response->skipping && !response->continuing &&
                         response->shown <= RB_SHOWN_MAX && rb_rules_status(response->rules, response->status);
+    if (response->tracks)
+        rb_validator_clear(&response->validator);
     return length;
+}
+
+// Whether the body that follows will be worth knowing again.
+static void begin_summing(struct rb_response *response)
+{
+    const struct rb_validator *validator = &response->validator;
+    if (!response->tracks || response->continuing)
+        return;
+    response->summing = response->status == 200 && validator->strong && !response->holding;
+    if (response->summing)
+        response->digest = (struct rb_digest){.sampled = validator->ranges};
 }
 
 static void end_block(struct rb_response *response)
 {
     response->in_header = false;
-    if (response->status / 100 != 1 || response->status == 101)
+    if (response->status / 100 != 1 || response->status == 101) {
+        response->finals++;
+        begin_summing(response);
         return;
+    }
     if (response->skipping)
         drop(response);
-    remember_shown(response);
+    if (!response->continuing)
+        remember_shown(response);
     response->status = 0;
 }
 
 static void note_retry_after(struct rb_response *response, const char *line, size_t length)
 {
-    static const char name[] = "retry-after:";
-    if (length < sizeof name - 1 || strncasecmp(line, name, sizeof name - 1) != 0)
-        return;
-    const char *value = line + sizeof name - 1;
-    size_t left = length - (sizeof name - 1);
-    while (left > 0 && (value[left - 1] == '\r' || value[left - 1] == '\n'))
-        left--;
-    rb_retry_after_add(&response->after, value, left, rb_system_unix_s());
+    size_t size;
+    const char *value = rb_validator_field(line, length, "retry-after", &size);
+    if (value)
+        rb_retry_after_add(&response->after, value, size, rb_system_unix_s());
+}
+
+static void note_location(struct rb_response *response, const char *line, size_t length)
+{
+    size_t size;
+    const char *value = rb_validator_field(line, length, "location", &size);
+    if (value && response->status / 100 == 3 && response->handle->follows && response->on_redirect)
+        response->on_redirect(response->redirect_context, value, size);
+}
+
+static void note_line(struct rb_response *response, const char *line, size_t length)
+{
+    note_retry_after(response, line, length);
+    note_location(response, line, length);
+    if (response->tracks)
+        rb_validator_note(&response->validator, line, length);
 }
 
 static bool is_blank_line(const char *line, size_t length)
@@ -244,19 +289,119 @@ static bool is_blank_line(const char *line, size_t length)
     return length > 0 && length <= 2 && (line[0] == '\r' || line[0] == '\n');
 }
 
+// --- continuing
+
+// The first byte of a body tells which response it is: libcurl keeps the bodies of interim ones to itself. One whose
+// status may be repeated is swallowed: it is no error yet.
+static enum rb_continuing recognise(struct rb_response *response)
+{
+    if (response->status == 206 && response->ranged &&
+        rb_validator_continues(&response->whole, &response->validator, response->taken))
+        return RB_CONTINUING_PASS;
+    if (response->status == 200 && rb_validator_repeats(&response->whole, &response->validator)) {
+        response->again = (struct rb_digest){.sampled = response->digest.sampled};
+        response->to_drop = response->taken;
+        return response->to_drop > 0 ? RB_CONTINUING_DROP : RB_CONTINUING_PASS;
+    }
+    return rb_rules_status(response->rules, response->status) ? RB_CONTINUING_WAIT : RB_CONTINUING_OTHER;
+}
+
+// Drops what the program has, compares it with what was delivered, and hands on the rest. When the program pauses
+// there, libcurl brings all of these bytes once more: then nothing of them is dropped yet.
+static size_t drop_again(struct rb_response *response, char *bytes, size_t length)
+{
+    struct rb_digest before = response->again;
+    int64_t to_drop = response->to_drop;
+    size_t part = (uint64_t) to_drop < length ? (size_t) to_drop : length;
+    rb_digest_add(&response->again, bytes, part);
+    response->to_drop -= (int64_t) part;
+    if (response->to_drop > 0)
+        return length;
+    if (!rb_digest_equal(&response->again, &response->digest)) {
+        response->continuing = RB_CONTINUING_OTHER;
+        return 0;
+    }
+    size_t taken = part < length ? give(response, false, bytes + part, length - part) : 0;
+    if (taken == CURL_WRITEFUNC_PAUSE) {
+        response->again = before;
+        response->to_drop = to_drop;
+        return taken;
+    }
+    response->continuing = RB_CONTINUING_PASS;
+    return part + taken;
+}
+
+static size_t continue_body(struct rb_response *response, char *bytes, size_t length)
+{
+    if (response->in_header) // with CURLOPT_HEADER
+        return length;
+    if (response->continuing == RB_CONTINUING_WAIT)
+        response->continuing = recognise(response);
+    switch (response->continuing) {
+    case RB_CONTINUING_WAIT:
+        return length;
+    case RB_CONTINUING_DROP:
+        return drop_again(response, bytes, length);
+    case RB_CONTINUING_PASS:
+        return give(response, false, bytes, length);
+    default:
+        return 0;
+    }
+}
+
+bool rb_response_can_continue(const struct rb_response *response)
+{
+    if (response->continuing)
+        return response->continuing != RB_CONTINUING_OTHER;
+    return response->summing && response->status == 200 && !response->in_header && !response->trailers &&
+           !response->validator.coding_cut;
+}
+
+static bool is_decoded(const struct rb_response *response)
+{
+    const struct rb_handle *handle = response->handle;
+    return response->whole.coding[0] && handle->accepts_encoding && !handle->raw_content;
+}
+
+int64_t rb_response_continue(struct rb_response *response)
+{
+    if (!response->continuing)
+        response->whole = response->validator;
+    response->continuing = RB_CONTINUING_WAIT;
+    response->ranged = response->taken > 0 && !is_decoded(response);
+    return response->ranged ? response->taken : -1;
+}
+
+bool rb_response_continued(const struct rb_response *response, bool complete)
+{
+    bool all = response->whole.length < 0 || is_decoded(response) || response->taken == response->whole.length;
+    return complete && all && response->continuing == RB_CONTINUING_PASS;
+}
+
+// --- what libcurl calls
+
 // With CURLOPT_HEADER a status line comes here first; the header callback then finds its block begun.
 size_t rb_response_on_body(char *bytes, size_t size, size_t count, void *context)
 {
     struct rb_response *response = context;
     size_t length = size * count;
-    bool echo = response->handle->include_header && is_status_line(bytes, length) && !response->body_delivered;
+    bool echo = response->handle->include_header && !response->in_body && is_status_line(bytes, length);
     if (echo && !response->in_header) {
         size_t answer = begin_block(response, bytes, length);
         if (answer != length)
             return answer;
     }
     response->answered = true;
-    return hand_on(response, false, bytes, length);
+    response->in_body |= !response->in_header;
+    return response->continuing ? continue_body(response, bytes, length) : hand_on(response, false, bytes, length);
+}
+
+// The lines of a continuing attempt are not the program's affair, but for the trailers of its body.
+static size_t hand_on_line(struct rb_response *response, char *bytes, size_t length)
+{
+    if (response->continuing && (response->in_header || response->continuing != RB_CONTINUING_PASS))
+        return length;
+    return hand_on(response, true, bytes, length);
 }
 
 size_t rb_response_on_header(char *bytes, size_t size, size_t count, void *context)
@@ -268,11 +413,12 @@ size_t rb_response_on_header(char *bytes, size_t size, size_t count, void *conte
         if (answer != length)
             return answer;
     }
-    size_t taken = hand_on(response, true, bytes, length);
+    size_t taken = hand_on_line(response, bytes, length);
     if (taken != length)
         return taken;
+    response->trailers |= !response->in_header;
     if (response->in_header)
-        note_retry_after(response, bytes, length);
+        note_line(response, bytes, length);
     if (response->in_header && is_blank_line(bytes, length))
         end_block(response);
     return taken;
@@ -283,6 +429,6 @@ void rb_response_finish(struct rb_response *response, unsigned followed, bool co
     bool interim = response->status / 100 == 3 && followed >= response->redirects;
     if (response->skipping && (interim || !complete))
         drop(response);
-    if (response->blocks > 0 && !response->holding && !response->body_delivered && interim)
+    if (response->blocks > 0 && !response->continuing && !response->holding && !response->body_delivered && interim)
         remember_shown(response);
 }

@@ -1,18 +1,37 @@
 // SPDX-License-Identifier: MIT
-// The response of one attempt on its way to the program: passed line by line, or held until it is decided.
+// The response of one attempt on its way to the program: passed line by line, held until it is decided, or continued.
 //
 // Only a response whose status may be repeated is held. Header blocks that were passed and proved interim (1xx, a
 // followed redirect, an authentication round) are remembered: the next attempt brings them again, and the program must
-// not see them twice.
+// not see them twice. An attempt that continues a download that broke off shows the program no header at all, and of
+// the body only what it does not have yet.
 #ifndef RB_HTTP_RESPONSE_H
 #define RB_HTTP_RESPONSE_H
 
 #include "engine/call.h"
+#include "http/digest.h"
 #include "http/handle.h"
+#include "http/validator.h"
 
 enum {
     RB_HELD_MAX = 64 * 1024, // bytes of a held response; over it the response is delivered and the retry given up
     RB_SHOWN_MAX = 8         // interim blocks remembered
+};
+
+// How far an attempt is that continues an earlier one.
+enum rb_continuing {
+    RB_CONTINUING_NO,
+    RB_CONTINUING_WAIT, // no byte of the final response's body yet
+    RB_CONTINUING_DROP, // the body from its beginning: what the program has already is dropped
+    RB_CONTINUING_PASS, // new bytes
+    RB_CONTINUING_OTHER // another response, or other bytes: libcurl was made to end the attempt
+};
+
+// Pieces of a response in order, owned.
+struct rb_queue {
+    char *at;
+    size_t size, length;
+    size_t flushed; // bytes of it already delivered
 };
 
 // The state of one call's responses. Lives as long as the call; begin anew with rb_response_attempt for each attempt.
@@ -26,26 +45,45 @@ struct rb_response {
     bool overflowed; // a held response became too large, or memory ran out
     bool skipping;   // the current block looks like one shown before: queued until that is clear
     bool in_header;  // between a status line and its blank line
+    bool in_body;    // a byte of a body was seen in this attempt
     bool answered;   // a status line or a body byte was seen in this attempt
     bool delivered;  // bytes of the current block, or a body, reached the program
     bool body_delivered;
+    bool trailers;      // header lines after the body were seen
     unsigned status;    // of the current block
     unsigned blocks;    // status lines in this attempt
+    unsigned finals;    // of them those that answer a request: neither 1xx nor a proxy's answer to CONNECT
     unsigned redirects; // of them 3xx
 
     unsigned shown; // interim blocks that the program has seen
     unsigned short shown_status[RB_SHOWN_MAX];
 
-    char *queue; // owned
-    size_t queue_size, queue_length;
-    size_t flushed; // bytes of the queue already delivered
+    struct rb_queue queue;
+    struct rb_queue kept; // a held response set aside while the next attempt is tried
+
+    bool tracks;                   // the request is one that could be continued: validators are noted
+    bool summing;                  // the body being delivered is summed up
+    struct rb_validator validator; // of the current block
+    struct rb_digest digest;       // of the bytes that the program took
+    int64_t taken;                 // how many these are
+    enum rb_continuing continuing;
+    bool ranged;               // the attempt asked for a range
+    struct rb_validator whole; // of the response that is continued
+    struct rb_digest again;    // of the bytes dropped
+    int64_t to_drop;
+
+    // Called for the Location of a redirect that libcurl is about to follow; NULL: not wanted.
+    void (*on_redirect)(void *context, const char *location, size_t length);
+    void *redirect_context;
 };
 
 // What became of a delivery.
 enum rb_delivery { RB_DELIVERED, RB_DELIVERY_PAUSED, RB_DELIVERY_FAILED };
 
 // Prepares for the first attempt.
-void rb_response_begin(struct rb_response *response, struct rb_handle *handle, const struct rb_rules *rules);
+//   tracks: a GET without ranges of the program's own, which the policy allows to be continued
+void rb_response_begin(struct rb_response *response, struct rb_handle *handle, const struct rb_rules *rules,
+                       bool tracks);
 
 // Prepares for the next attempt; a response still held is dropped. may_hold: another attempt could follow this one.
 void rb_response_attempt(struct rb_response *response, bool may_hold);
@@ -62,7 +100,23 @@ void rb_response_finish(struct rb_response *response, unsigned followed, bool co
 // Delivers what is held, in order. After PAUSED, call again to go on where it stopped.
 enum rb_delivery rb_response_deliver(struct rb_response *response);
 
-// Frees the queue.
+// Sets what is held aside, so that the next attempt does not drop it, and takes it back in place of that attempt's.
+void rb_response_keep(struct rb_response *response);
+void rb_response_restore(struct rb_response *response);
+
+// True when an attempt that broke off can be continued: bytes of a 200 with a strong validator were delivered.
+bool rb_response_can_continue(const struct rb_response *response);
+
+// Says that the next attempts continue this one's response. Returns the byte from which to ask for a range (RFC 9110,
+// section 14.2), or -1: without one, reading the response again from its beginning, since nothing of it was delivered
+// or it was decoded on its way.
+int64_t rb_response_continue(struct rb_response *response);
+
+// True at the end of a continuing attempt when the program has received the whole response by it.
+//   complete: libcurl reports success
+bool rb_response_continued(const struct rb_response *response, bool complete);
+
+// Frees the queues.
 void rb_response_end(struct rb_response *response);
 
 #endif

@@ -16,8 +16,8 @@
 enum { LINE_SIZE = 2048, LOG_MODE = 0640 };
 
 static const char *const verdicts[] = {
-    [RB_VERDICT_RETRY] = "retry",     [RB_VERDICT_STOP] = "stop", [RB_VERDICT_RECOVERED] = "recovered",
-    [RB_VERDICT_REFUSED] = "refused", [RB_VERDICT_PASS] = "pass",
+    [RB_VERDICT_RETRY] = "retry",     [RB_VERDICT_STOP] = "stop",     [RB_VERDICT_RECOVERED] = "recovered",
+    [RB_VERDICT_REFUSED] = "refused", [RB_VERDICT_RESENT] = "resent",
 };
 
 const char *rb_verdict_name(enum rb_verdict verdict)
@@ -129,6 +129,18 @@ static void put_cause(struct rb_text *line, const struct rb_event *event)
     put_string(line, "cause", status);
 }
 
+static void put_times(struct rb_text *line, const struct rb_times *times)
+{
+    put_name(line, "times_ms");
+    rb_text_string(line, "{\"lookup\":");
+    rb_text_number(line, times->lookup_ms, 1);
+    put_number(line, "connect", times->connect_ms);
+    put_number(line, "tls", times->tls_ms);
+    put_number(line, "first_byte", times->first_byte_ms);
+    put_number(line, "total", times->total_ms);
+    rb_text_string(line, "}");
+}
+
 void rb_log_event(const char *destination, const char *program, const struct rb_event *event)
 {
     char buffer[LINE_SIZE];
@@ -147,6 +159,10 @@ void rb_log_event(const char *destination, const char *program, const struct rb_
     put_string(&line, "decision", rb_verdict_name(event->verdict));
     if (event->reason != RB_REASON_NONE)
         put_string(&line, "reason", rb_reason_name(event->reason));
+    if (event->resends > 0)
+        put_number(&line, "resends", event->resends);
+    if (event->times)
+        put_times(&line, event->times);
     end(&line, destination);
     errno = saved;
 }

@@ -12,7 +12,12 @@ enum rb_verdict {
     RB_VERDICT_STOP,      // the failure is handed to the program; reason says why
     RB_VERDICT_RECOVERED, // an attempt after the first succeeded
     RB_VERDICT_REFUSED,   // the breaker was open, no attempt was made
-    RB_VERDICT_PASS       // the call is not of a kind that is repeated; reason says why
+    RB_VERDICT_RESENT     // a call that succeeded at once for us, after libcurl had repeated the request by itself
+};
+
+// How long an attempt took, in milliseconds from its beginning; 0: it did not come to that, or there was nothing to do.
+struct rb_times {
+    uint64_t lookup_ms, connect_ms, tls_ms, first_byte_ms, total_ms;
 };
 
 // One decision. Strings are borrowed for the call; host is "host:port".
@@ -22,10 +27,12 @@ struct rb_event {
     const char *host;
     const char *api; // "curl" or "connect"
     enum rb_cause cause;
-    unsigned status;       // HTTP status, for RB_CAUSE_STATUS
-    uint32_t attempt;      // the attempt just ended, counted from 1
-    uint64_t delay_ms;     // RETRY only
-    enum rb_reason reason; // written unless RB_REASON_NONE
+    unsigned status;              // HTTP status, for RB_CAUSE_STATUS
+    uint32_t attempt;             // the attempt just ended, counted from 1
+    uint64_t delay_ms;            // RETRY only
+    enum rb_reason reason;        // written unless RB_REASON_NONE
+    const struct rb_times *times; // of the attempt just ended; NULL: not known
+    unsigned resends;             // how often libcurl sent the request again by itself in it
 };
 
 // Writes an event to `destination` ("off", "stderr" or a path). The file is opened for each line: nothing is kept open
@@ -39,7 +46,7 @@ void rb_log_event(const char *destination, const char *program, const struct rb_
 void rb_log_policy(const char *destination, const char *program, const char *what, const char *path,
                    const struct rb_diagnostic *diagnostic, int error);
 
-// "retry", "stop", "recovered", "refused", "pass"; never NULL.
+// "retry", "stop", "recovered", "refused", "resent"; never NULL.
 const char *rb_verdict_name(enum rb_verdict verdict);
 
 #endif

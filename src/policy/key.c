@@ -122,6 +122,7 @@ DURATION_KEY(after_max, after_max_ms, 0)
 WORD_KEY(after_over, after_over, enum rb_after_over, over_words)
 LIMIT_KEY(connect, connect_ms)
 LIMIT_KEY(attempt, attempt_ms)
+WORD_KEY(resume, resume, bool, switch_words)
 WORD_KEY(breaker, breaker_on, bool, switch_words)
 WORD_KEY(scope, breaker_scope, enum rb_breaker_scope, scope_words)
 COUNT_KEY(min_calls, breaker.min_calls, 1, MIN_CALLS_MAX)
@@ -221,6 +222,7 @@ static const struct rb_key keys[] = {
     KEY("retry.after", "honour", "honour or ignore", after, after_words),
     KEY("retry.after_max", "60s", EXPECTS_WAIT, after_max, NULL),
     KEY("retry.after_over", "fail", "fail, cap or ignore", after_over, over_words),
+    KEY("retry.resume", "on", "on or off", resume, switch_words),
     KEY("timeout.connect", "unset", EXPECTS_LIMIT, connect, unset_words),
     KEY("timeout.attempt", "unset", EXPECTS_LIMIT, attempt, unset_words),
     KEY("timeout.total", "30s", EXPECTS_LIMIT, total, unset_words),
@@ -242,8 +244,7 @@ static const struct rb_key keys[] = {
 
 enum { KEY_COUNT = sizeof(keys) / sizeof(keys[0]) };
 
-static const char *const reserved[] = {"retry.resume", "connect.nonblocking", "breaker.quorum", "dns.total",
-                                       "dns.stale"};
+static const char *const reserved[] = {"connect.nonblocking", "breaker.quorum", "dns.total", "dns.stale"};
 
 const struct rb_key *rb_key_table(unsigned *count)
 {

@@ -131,7 +131,21 @@ static void fill(struct rb_libcurl *library, const struct rb_object *object)
     library->easy_reset = rb_elf_symbol(object, "curl_easy_reset");
     library->easy_cleanup = rb_elf_symbol(object, "curl_easy_cleanup");
     library->easy_duphandle = rb_elf_symbol(object, "curl_easy_duphandle");
+    library->easy_header = rb_elf_symbol(object, "curl_easy_header");
+    library->easy_nextheader = rb_elf_symbol(object, "curl_easy_nextheader");
+    library->multi_init = rb_elf_symbol(object, "curl_multi_init");
+    library->multi_cleanup = rb_elf_symbol(object, "curl_multi_cleanup");
     library->multi_add_handle = rb_elf_symbol(object, "curl_multi_add_handle");
+    library->multi_remove_handle = rb_elf_symbol(object, "curl_multi_remove_handle");
+    library->multi_perform = rb_elf_symbol(object, "curl_multi_perform");
+    library->multi_socket_action = rb_elf_symbol(object, "curl_multi_socket_action");
+    library->multi_socket = rb_elf_symbol(object, "curl_multi_socket");
+    library->multi_socket_all = rb_elf_symbol(object, "curl_multi_socket_all");
+    library->multi_wait = rb_elf_symbol(object, "curl_multi_wait");
+    library->multi_poll = rb_elf_symbol(object, "curl_multi_poll");
+    library->multi_timeout = rb_elf_symbol(object, "curl_multi_timeout");
+    library->multi_setopt = rb_elf_symbol(object, "curl_multi_setopt");
+    library->multi_info_read = rb_elf_symbol(object, "curl_multi_info_read");
     library->url_get = rb_elf_symbol(object, "curl_url_get");
     library->free = rb_elf_symbol(object, "curl_free");
 }
@@ -250,10 +264,15 @@ const struct rb_libcurl *rb_libcurl_at(const void *address)
     return found ? library_for(&object) : NULL;
 }
 
-bool rb_libcurl_contains(const void *address)
+const struct rb_libcurl *rb_libcurl_around(const void *address)
 {
     const struct rb_libcurl *library = atomic_load_explicit(&libraries, memory_order_acquire);
     while (library && !rb_libcurl_spans(library, address))
         library = library->next;
-    return library != NULL;
+    return library;
+}
+
+bool rb_libcurl_contains(const void *address)
+{
+    return rb_libcurl_around(address) != NULL;
 }

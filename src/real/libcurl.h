@@ -29,7 +29,21 @@ struct rb_libcurl {
     void (*easy_reset)(CURL *);
     void (*easy_cleanup)(CURL *);
     CURL *(*easy_duphandle)(CURL *);
+    CURLHcode (*easy_header)(CURL *, const char *, size_t, unsigned int, int, struct curl_header **); // from 7.83
+    struct curl_header *(*easy_nextheader)(CURL *, unsigned int, int, struct curl_header *);          // from 7.83
+    CURLM *(*multi_init)(void);
+    CURLMcode (*multi_cleanup)(CURLM *);
     CURLMcode (*multi_add_handle)(CURLM *, CURL *);
+    CURLMcode (*multi_remove_handle)(CURLM *, CURL *);
+    CURLMcode (*multi_perform)(CURLM *, int *);
+    CURLMcode (*multi_socket_action)(CURLM *, curl_socket_t, int, int *);
+    CURLMcode (*multi_socket)(CURLM *, curl_socket_t, int *);
+    CURLMcode (*multi_socket_all)(CURLM *, int *);
+    CURLMcode (*multi_wait)(CURLM *, struct curl_waitfd *, unsigned int, int, int *);
+    CURLMcode (*multi_poll)(CURLM *, struct curl_waitfd *, unsigned int, int, int *); // from 7.66
+    CURLMcode (*multi_timeout)(CURLM *, long *);
+    CURLMcode (*multi_setopt)(CURLM *, CURLMoption, ...);
+    CURLMsg *(*multi_info_read)(CURLM *, int *);
     CURLUcode (*url_get)(CURLU *, CURLUPart, char **, unsigned int); // NULL before 7.62
     void (*free)(void *);
 };
@@ -47,6 +61,9 @@ static inline bool rb_libcurl_spans(const struct rb_libcurl *library, const void
 {
     return (uintptr_t) address >= library->start && (uintptr_t) address < library->end;
 }
+
+// The libcurl among those found so far inside which `address` lies, or NULL. A few loads, no lock.
+const struct rb_libcurl *rb_libcurl_around(const void *address);
 
 // True when `address` lies inside any libcurl found so far. A few loads, no lock. Another object may lie by now where a
 // libcurl was: for calls that may pass through, not for deciding whose a handle is.

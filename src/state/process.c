@@ -129,7 +129,7 @@ static void count(const struct rb_event *event)
         [RB_VERDICT_STOP] = RB_SUMMARY_STOPPED,
         [RB_VERDICT_RECOVERED] = RB_SUMMARY_RECOVERED,
         [RB_VERDICT_REFUSED] = RB_SUMMARY_REFUSED,
-        [RB_VERDICT_PASS] = -1,
+        [RB_VERDICT_RESENT] = -1,
     };
     if (summary && counters[event->verdict] >= 0)
         rb_summary_count(summary, event->policy, (enum rb_summary_counter) counters[event->verdict]);

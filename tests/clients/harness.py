@@ -2,6 +2,7 @@
 """What the client tests share: the faulty server, policy files, programs run alone and under rebound, the runner."""
 
 import concurrent.futures
+import functools
 import http.client
 import importlib
 import json
@@ -23,6 +24,7 @@ BUILD = os.environ.get("REBOUND_BUILD") or os.path.join(ROOT, "build")
 REBOUND = os.path.join(BUILD, "rebound")
 LIBRARY = os.path.join(BUILD, "librebound.so")
 FAULTD = os.path.join(BUILD, "faultd")
+TRANSFER = os.path.join(BUILD, "clients", "transfer")
 
 COMMAND_LIMIT_S = 30  # a program that takes longer hangs
 POLL_S = 0.005
@@ -41,9 +43,9 @@ LATE_MS = 700
 
 REASONS = set(
     "done attempts cause permanent method time retry-after budget breaker upload delivered next-candidate interrupted "
-    "multi overflow resource unknown-options".split()
+    "changed overflow resource unknown-options".split()
 )
-DECISIONS = ("retry", "stop", "recovered", "refused", "pass")
+DECISIONS = ("retry", "stop", "recovered", "refused", "resent")
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
 
@@ -67,12 +69,17 @@ def cases(*names, **named):
     return mark
 
 
-def body(size, binary=False):
-    """The bytes that faultd sends for size=N (the formula stands in tests/server/respond.c)."""
+@functools.cache
+def pattern(binary, seed):
+    """One period of the bytes that faultd sends for size=N (the formula stands in tests/server/pattern.c)."""
     if binary:
-        block = bytes((i * 31 + i // 256) & 255 for i in range(65536))
-    else:
-        block = bytes(10 if i % 64 == 63 else 65 + (i * 7 + i // 64) % 26 for i in range(1664))
+        return bytes((i * 31 + i // 256 + seed) & 255 for i in range(65536))
+    return bytes(10 if i % 64 == 63 else 65 + (i * 7 + i // 64 + seed) % 26 for i in range(1664))
+
+
+def body(size, binary=False, seed=0):
+    """The bytes that faultd sends for size=N, perhaps with `binary` and seed=N."""
+    block = pattern(binary, seed)
     return (block * (size // len(block) + 1))[:size]
 
 
@@ -127,6 +134,10 @@ class Server:
     def log(self, key):
         """One tuple per request: milliseconds, method, path, bytes of the body, CRC of the body, CRC of the head."""
         return [tuple(line.split(" ")) for line in self.ask("log/" + key).splitlines()]
+
+    def ranges(self, key):
+        """One pair per request: the values of Range and If-Range, "-" without."""
+        return [tuple(line.split(" ", 1)) for line in self.ask("ranges/" + key).splitlines()]
 
     def reset(self):
         self.ask("reset")
@@ -329,7 +340,7 @@ class Test:
             wanted.update(policy=str, host=str, api=str, attempt=int)
         if event.get("decision") == "retry":
             wanted.update(cause=str, delay_ms=int)
-        if event.get("decision") in ("stop", "refused", "pass"):
+        if event.get("decision") in ("stop", "refused"):
             wanted.update(reason=str)
         for key, kind in wanted.items():
             self.check(isinstance(event.get(key), kind), f"log: {key} is missing or of the wrong type in {line}")
@@ -349,7 +360,8 @@ class Test:
 
     def equal(self, got, wanted, what):
         if got != wanted:
-            raise Failure(f"{what}: got {shorten(got)}, not {shorten(wanted)}")
+            got, wanted, where = differing(got, wanted)
+            raise Failure(f"{what}: got {shorten(got)}, not {shorten(wanted)}{where}")
 
     def good(self, result, out, code=0):
         self.check(result.code == code and result.out == out, f"{result}; expected exit {code}, stdout {out[:200]!r}")
@@ -359,6 +371,15 @@ class Test:
         self.equal(under.code, alone.code, f"{what}: exit status (stderr {shorten(under.err)})")
         self.equal(neutral(under.out), neutral(alone.out), f"{what}: stdout")
         self.equal(neutral(under.err), neutral(alone.err), f"{what}: stderr")
+
+
+def differing(got, wanted):
+    """Long bytes are cut down to where they begin to differ."""
+    if not isinstance(got, bytes) or not isinstance(wanted, bytes) or max(len(got), len(wanted)) <= 400:
+        return got, wanted, ""
+    at = next((i for i, (a, b) in enumerate(zip(got, wanted)) if a != b), min(len(got), len(wanted)))
+    start = max(at - 60, 0)
+    return got[start:at + 100], wanted[start:at + 100], f" (at byte {at} of {len(got)} and {len(wanted)})"
 
 
 def shorten(value):
@@ -435,7 +456,7 @@ def run_all(tests, jobs, verbose):
 
 
 def missing_builds():
-    return [path for path in (REBOUND, LIBRARY, FAULTD) if not os.path.exists(path)]
+    return [path for path in (REBOUND, LIBRARY, FAULTD, TRANSFER) if not os.path.exists(path)]
 
 
 def fail_without_builds():

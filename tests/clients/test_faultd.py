@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The faulty server itself: what it is told to do, and what it counts."""
 
+import gzip
 import os
 import socket
 import subprocess
@@ -50,6 +51,86 @@ def test_bodies_are_read_whole(test, options):
     test.good(result, b"good k\n")
     test.equal(server.log("k")[0][3:5], ("70000", f"{zlib.crc32(data):08x}"), "bytes and CRC")
     test.equal(server.ask("bytes/k"), "70000\n", "bytes")
+
+
+RANGED = "ok;range;size=1000;etag=%22a%22"
+
+
+@cases(
+    open_end=(RANGED, "300-", None, 206, "bytes 300-999/1000", body(1000)[300:]),
+    closed=(RANGED, "300-309", None, 206, "bytes 300-309/1000", body(1000)[300:310]),
+    past_the_end=(RANGED, "300-5000", None, 206, "bytes 300-999/1000", body(1000)[300:]),
+    tail=(RANGED, "-10", None, 206, "bytes 990-999/1000", body(1000)[990:]),
+    beyond=(RANGED, "1000-", None, 416, "bytes */1000", b""),
+    several=(RANGED, "0-1,5-6", None, 200, None, body(1000)),
+    same_content=(RANGED, "300-", '"a"', 206, "bytes 300-999/1000", body(1000)[300:]),
+    other_content=(RANGED, "300-", '"b"', 200, None, body(1000)),
+    weak=("ok;range;size=1000;etag=W%2F%22a%22", "300-", 'W/"a"', 200, None, body(1000)),
+    no_etag=("ok;range;size=1000", "300-", '"a"', 200, None, body(1000)),
+    not_seen=("ok;size=1000", "300-", None, 200, None, body(1000)),
+    text=("ok;range;text=hello", "1-", None, 206, "bytes 1-4/5", b"ello"),
+    chunked=(RANGED + ";chunked", "300-", None, 206, "bytes 300-999/1000", body(1000)[300:]),
+    shifted=(RANGED + ";shift=7", "300-", None, 206, "bytes 307-999/1000", body(1000)[307:]),
+    short=(RANGED + ";upto=400", "300-", None, 206, "bytes 300-399/1000", body(1000)[300:400]),
+    seed=(RANGED + ";seed=3", "300-", None, 206, "bytes 300-999/1000", body(1000, seed=3)[300:]),
+    error=("s503;range;size=1000", "300-", None, 503, None, body(1000)))
+def test_ranges(test, case):
+    script, wanted, condition, status, extent, content = case
+    server = test.server()
+    options = ["-H", f"Range: bytes={wanted}", "-D", "head"] + (["-H", f"If-Range: {condition}"] if condition else [])
+    result = get(test, server, script, *options)
+    test.good(result, content)
+    with open(os.path.join(test.work, "head"), encoding="ascii") as file:
+        head = file.read().splitlines()
+    fields = dict(line.split(": ", 1) for line in head[1:] if line)
+    test.equal(int(head[0].split()[1]), status, "status")
+    test.equal(fields.get("Content-Range"), extent, "Content-Range")
+    test.equal(fields.get("Accept-Ranges"), "bytes" if "range" in script else None, "Accept-Ranges")
+    test.equal("ETag" in fields, "etag" in script, "an ETag is there")
+    if "chunked" not in script:
+        test.equal(int(fields["Content-Length"]), len(content), "Content-Length")
+    test.equal(server.ranges("k"), [(f"bytes={wanted}", condition or "-")], "what the server noted")
+
+
+@cases(head=["-I"], put=["-T", "/dev/null"])
+def test_only_get_has_ranges(test, options):
+    server = test.server()
+    result = get(test, server, RANGED, "-H", "Range: bytes=300-", "-w", "%{http_code}", "-o", "out", *options)
+    test.good(result, b"200")
+
+
+def test_a_part_that_is_cut(test):
+    server = test.server()
+    result = get(test, server, "cut;range;size=1000;sent=50", "-r", "300-")
+    test.good(result, body(1000)[300:350], 18)
+
+
+def test_scattered_cuts_cover_a_body(test):
+    server = test.server()
+    step = "cut;range;size=100000;binary;sent=2000;spread=3000"
+    pieces = []
+    while sum(map(len, pieces)) < 100000:
+        pieces.append(get(test, server, step, "-r", f"{sum(map(len, pieces))}-").out)
+        test.check(2000 <= len(pieces[-1]) < 5000 or sum(map(len, pieces)) == 100000, f"{len(pieces[-1])} bytes sent")
+    test.check(b"".join(pieces) == body(100000, binary=True), "the pieces are not the body")
+    test.check(20 < len(pieces) < 50 and len(set(map(len, pieces))) > 15, f"pieces of {[len(p) for p in pieces]}")
+
+
+@cases("ok", "ok;binary", "ok;seed=5", "ok;binary;seed=200", "ok;binary;chunked;piece=50001")
+def test_large_bodies(test, step):
+    seed = int(step.partition("seed=")[2] or 0)
+    server = test.server()
+    result = get(test, server, f"{step};size=1000000")
+    test.check(result.out == body(1000000, binary="binary" in step, seed=seed), "the body differs")
+
+
+@cases("1", "1000", "65535", "200000")
+def test_encoded_bodies(test, size):
+    server = test.server()
+    test.good(get(test, server, f"ok;gzip;size={size}", "--compressed"), body(int(size)))
+    encoded = get(test, server, f"ok;gzip;size={size}").out
+    test.equal(gzip.decompress(encoded), body(int(size)), "what another decoder makes of it")
+    test.good(get(test, server, f"ok;gzip;range;size={size}", "-r", "9-"), encoded[9:])
 
 
 def test_one_connection_for_many_requests(test):

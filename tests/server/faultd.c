@@ -11,7 +11,7 @@
 //
 //   s503              a status, with the body "status 503\n"
 //   ok                200, with the body "good KEY\n"
-//   cut               200 whose body ends early (size 1000, sent 500 unless told otherwise)
+//   cut               200 whose body ends early (size 1000, sent half of it unless told otherwise)
 //   reset             RST in place of an answer
 //   close             FIN in place of an answer
 //   cuthead           FIN in the middle of the header block
@@ -19,26 +19,34 @@
 //   raw               the bytes of text=, then FIN
 //
 //   text=T            the body; %XX is decoded here and in the values below
-//   size=N            a body of N deterministic bytes (respond.h), with `binary` of all byte values
-//   sent=N            the connection ends after N bytes of the body, with `rst` by RST
-//   status=N          for cut: the status
-//   after=T           Retry-After: T
-//   header=Name:T     a further header line; may repeat
-//   chunked, trailer=Name:T
-//   interim=103       a 1xx response comes first
-//   delay=MS          waits before it answers
-//   trickle=MS        waits between two pieces of the body; piece=N is their size (1 unless told otherwise)
-//   last              Connection: close
-//   early             answers before it reads the request's body
+//   size=N            a body of N deterministic bytes (pattern.h), with `binary` of all byte values
+//   seed=N            other bytes of the same kind
+//   gzip              with size=N: those bytes encoded, whoever asks; sent= and ranges count encoded bytes, 23 more or
+//   so sent=N            the connection ends after N bytes of this answer's body, with `rst` by RST spread=M with
+//   sent=N: after N to N + M - 1 bytes, by the number of the request, the same in every run status=N          for cut:
+//   the status after=T           Retry-After: T header=Name:T     a further header line; may repeat chunked,
+//   trailer=Name:T interim=103       a 1xx response comes first delay=MS          waits before it answers trickle=MS
+//   waits between two pieces of the body; piece=N is their size (1 unless told otherwise) last              Connection:
+//   close early             answers before it reads the request's body etag=T            ETag: T, with its quotes:
+//   %22x%22, W%2F%22x%22 range             announces Accept-Ranges: bytes and answers the Range of a GET with 206 or
+//   416; If-Range is
+//                     compared strongly with etag=. Without `range` a Range is not seen, the answer is a whole 200
+//   shift=N           wrong: the 206 begins N bytes after the place that was asked for, and says so
+//   upto=N            the 206 ends before byte N of the whole body, and says so
+//
+// So a download of 1 GiB that breaks about fifty times is one step:
+//   cut;range;etag=%22a%22;binary;size=1073741824;sent=10000000;spread=22000000
+// and content that changed in between is a second step with another seed= or etag=.
 //
 // --accept scripts connections in the same way, for what happens before or without HTTP: `http` (the default) serves
 // requests, `reset` and `close` end the connection at once, `raw;text=T` greets with T, reads until the peer closes and
 // notes the bytes under the key "raw" (with `last` it ends its own side after the greeting), `hang` only reads.
 //
 // Control requests, answered on both ports and never counted: /_/count/KEY, /_/bytes/KEY (request bodies), /_/log/KEY
-// (one line per request: milliseconds, method, path, body bytes, CRC-32 of body and of head), /_/connections, /_/reset,
-// /_/listen/MS (begin to listen in MS milliseconds). A CONNECT request has the key "connect"; once granted, the
-// connection goes on as the tunnel's other end.
+// (one line per request: milliseconds, method, path, body bytes, CRC-32 of body and of head), /_/ranges/KEY (one line
+// per request: Range and If-Range, "-" without), /_/connections, /_/reset, /_/listen/MS (begin to listen in MS
+// milliseconds). A CONNECT request has the key "connect"; once granted, the connection goes on as the tunnel's other
+// end.
 //
 // Until --listen-after has passed the port is bound but refuses; a Unix socket's path does not exist yet.
 #include <arpa/inet.h>

@@ -9,13 +9,17 @@
 #include <string.h>
 #include <time.h>
 
+struct text {
+    char *at;
+    size_t size;
+};
+
 struct entry {
     struct entry *next;
     char key[RB_KEY_SIZE];
     unsigned long requests;
     uint64_t bytes;
-    char *log;
-    size_t log_size;
+    struct text log, ranges;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -48,7 +52,8 @@ static void forget_all(void)
     while (entries) {
         struct entry *entry = entries;
         entries = entry->next;
-        free(entry->log);
+        free(entry->log.at);
+        free(entry->ranges.at);
         free(entry);
     }
     connections = 0;
@@ -62,14 +67,22 @@ unsigned long rb_ledger_next(const char *key)
     return number;
 }
 
-static void append(struct entry *entry, const char *line, size_t length)
+static void append(struct text *text, const char *line, size_t length)
 {
-    char *grown = realloc(entry->log, entry->log_size + length + 1);
+    char *grown = realloc(text->at, text->size + length + 1);
     if (!grown)
         out_of_memory();
-    memcpy(grown + entry->log_size, line, length + 1);
-    entry->log = grown;
-    entry->log_size += length;
+    memcpy(grown + text->size, line, length + 1);
+    text->at = grown;
+    text->size += length;
+}
+
+static void note_range(struct entry *entry, const struct rb_request *request)
+{
+    char line[sizeof request->range + sizeof request->if_range + 8];
+    int length = snprintf(line, sizeof line, "%s %s\n", request->range[0] ? request->range : "-",
+                          request->if_range[0] ? request->if_range : "-");
+    append(&entry->ranges, line, (size_t) length);
 }
 
 void rb_ledger_note(const char *key, const struct rb_request *request)
@@ -81,7 +94,8 @@ void rb_ledger_note(const char *key, const struct rb_request *request)
     pthread_mutex_lock(&lock);
     struct entry *entry = find(key);
     entry->bytes += request->body_size;
-    append(entry, line, (size_t) length);
+    append(&entry->log, line, (size_t) length);
+    note_range(entry, request);
     pthread_mutex_unlock(&lock);
 }
 
@@ -104,6 +118,11 @@ static char *decimal(unsigned long long value)
     return strdup(text);
 }
 
+static char *copy(const struct text *text)
+{
+    return strdup(text->at ? text->at : "");
+}
+
 static char *report(const char *what)
 {
     if (!strcmp(what, "connections"))
@@ -116,10 +135,10 @@ static char *report(const char *what)
         return decimal(find(what + 6)->requests);
     if (!strncmp(what, "bytes/", 6))
         return decimal(find(what + 6)->bytes);
-    if (!strncmp(what, "log/", 4)) {
-        const char *log = find(what + 4)->log;
-        return strdup(log ? log : "");
-    }
+    if (!strncmp(what, "log/", 4))
+        return copy(&find(what + 4)->log);
+    if (!strncmp(what, "ranges/", 7))
+        return copy(&find(what + 7)->ranges);
     return NULL;
 }
 

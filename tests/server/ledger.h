@@ -20,7 +20,7 @@ void rb_ledger_note(const char *key, const struct rb_request *request);
 unsigned long rb_ledger_connection(int change);
 
 // Answers of the control paths, in memory that the caller frees; NULL when there is none. `what` is the path after
-// "/_/": count/KEY, bytes/KEY, log/KEY, connections, reset.
+// "/_/": count/KEY, bytes/KEY, log/KEY, ranges/KEY, connections, reset.
 char *rb_ledger_report(const char *what);
 
 // Milliseconds since the first call.

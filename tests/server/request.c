@@ -8,7 +8,9 @@
 #include <string.h>
 #include <strings.h>
 
-enum { LINE_SIZE = 16 * 1024 };
+#include "crc.h"
+
+enum { LINE_SIZE = 16 * 1024, BLOCK_SIZE = 64 * 1024 };
 
 // "http://host:port/x" of a request to a proxy becomes "/x"; a bare "host:port" (CONNECT) stays.
 static const char *origin_form(const char *target)
@@ -50,6 +52,10 @@ static void parse_field(const char *line, struct rb_request *request)
         request->chunked = !strcasecmp(value, "chunked");
     else if (name == 6 && !strncasecmp(line, "Expect", name))
         request->expects = !strcasecmp(value, "100-continue");
+    else if (name == 5 && !strncasecmp(line, "Range", name))
+        snprintf(request->range, sizeof request->range, "%s", value);
+    else if (name == 8 && !strncasecmp(line, "If-Range", name))
+        snprintf(request->if_range, sizeof request->if_range, "%s", value);
     else if (name == 10 && !strncasecmp(line, "Connection", name))
         request->keep_alive =
             strcasecmp(value, "close") != 0 && (request->keep_alive || !strcasecmp(value, "keep-alive"));
@@ -62,13 +68,13 @@ int rb_request_read_head(struct rb_wire *wire, struct rb_request *request)
     int length = rb_wire_line(wire, line, sizeof line);
     if (length < 0)
         return length;
-    request->head_crc = rb_wire_crc(0, line, (size_t) length);
+    request->head_crc = rb_crc(0, line, (size_t) length);
     int err = parse_request_line(line, request);
     while (err == 0) {
         length = rb_wire_line(wire, line, sizeof line);
         if (length <= 0)
             return length;
-        request->head_crc = rb_wire_crc(request->head_crc, line, (size_t) length);
+        request->head_crc = rb_crc(request->head_crc, line, (size_t) length);
         parse_field(line, request);
     }
     return err;
@@ -76,12 +82,12 @@ int rb_request_read_head(struct rb_wire *wire, struct rb_request *request)
 
 static int read_bytes(struct rb_wire *wire, struct rb_request *request, uint64_t size)
 {
-    char block[RB_WIRE_BUFFER];
+    char block[BLOCK_SIZE];
     while (size > 0) {
         long got = rb_wire_take(wire, block, size < sizeof block ? (size_t) size : sizeof block);
         if (got <= 0)
             return got < 0 ? (int) got : -ENODATA;
-        request->body_crc = rb_wire_crc(request->body_crc, block, (size_t) got);
+        request->body_crc = rb_crc(request->body_crc, block, (size_t) got);
         request->body_size += (uint64_t) got;
         size -= (uint64_t) got;
     }

@@ -19,6 +19,8 @@ struct rb_request {
     uint64_t body_size; // bytes read
     uint32_t body_crc;
     uint32_t head_crc; // over the request line and all header lines
+    char range[64];    // Range, "" without
+    char if_range[128];
 };
 
 // Reads the request line and the header fields. Returns 0, -ENODATA when the client closed between two requests,

@@ -13,8 +13,4 @@ bool rb_respond(struct rb_wire *wire, const struct rb_request *request, const st
 // A plain 200 (or other) answer with this text and nothing special.
 bool rb_respond_text(struct rb_wire *wire, const struct rb_request *request, unsigned status, const char *text);
 
-// The deterministic byte at `offset` of a body of a given size.
-// text: letters in lines of 64; binary: all 256 values. Periods 1664 and 65536.
-unsigned char rb_respond_byte(bool binary, size_t offset);
-
 #endif

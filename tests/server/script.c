@@ -33,6 +33,10 @@ static const struct option options[] = {
     {"sent", OPTION_SIZE, AT(sent), 0, AT(cut)},   {"binary", OPTION_FLAG, AT(binary), 0, 0},
     {"chunked", OPTION_FLAG, AT(chunked), 0, 0},   {"last", OPTION_FLAG, AT(last), 0, 0},
     {"early", OPTION_FLAG, AT(early), 0, 0},       {"rst", OPTION_FLAG, AT(rst), 0, 0},
+    {"seed", OPTION_NUMBER, AT(seed), 0, 0},       {"range", OPTION_FLAG, AT(range), 0, 0},
+    {"shift", OPTION_SIZE, AT(shift), 0, 0},       {"upto", OPTION_SIZE, AT(upto), 0, 0},
+    {"spread", OPTION_SIZE, AT(spread), 0, 0},     {"etag", OPTION_TEXT, TEXT(etag), 0},
+    {"gzip", OPTION_FLAG, AT(gzip), 0, 0},
 };
 
 static const struct {
@@ -216,15 +220,29 @@ static int next_step(const char **script, char separator, struct rb_step *step, 
     return err < 0 ? -EINVAL : 0;
 }
 
+// Scatters the cuts of a step that serves many requests: a multiplicative hash, so that a run can be repeated.
+static void scatter(struct rb_step *step, unsigned long index)
+{
+    uint64_t hash = (index + 1) * 0x9E3779B97F4A7C15u;
+    hash = (hash ^ hash >> 29) * 0xBF58476D1CE4E5B9u;
+    if (step->spread > 0)
+        step->sent += (hash >> 16) % step->spread;
+}
+
 int rb_script_step(const char *script, char separator, unsigned long index, struct rb_step *step, char *bad,
                    size_t bad_size)
 {
+    unsigned long left = index;
+    int err;
     for (;;) {
-        int err = next_step(&script, separator, step, bad, bad_size);
-        if (err < 0 || index < step->times || *script == '\0')
-            return err;
-        index -= step->times;
+        err = next_step(&script, separator, step, bad, bad_size);
+        if (err < 0 || left < step->times || *script == '\0')
+            break;
+        left -= step->times;
     }
+    if (err == 0)
+        scatter(step, index);
+    return err;
 }
 
 int rb_script_check(const char *script, char separator, char *bad, size_t bad_size)

@@ -26,13 +26,20 @@ struct rb_step {
     unsigned interim;  // a 1xx status that comes first, 0: none
     bool sized, cut;   // `size`, `sent` were given
     size_t size;       // bytes of the body
-    size_t sent;       // bytes of it that are sent before the connection ends
+    size_t sent;       // bytes of this answer that are sent before the connection ends
+    size_t spread;     // up to so many more, by the number of the request
     bool binary;       // body of all byte values
+    unsigned seed;     // other bytes
+    bool gzip;         // Content-Encoding: gzip
+    bool range;        // answers Range and If-Range
+    size_t shift;      // a part begins so many bytes after the place that was asked for
+    size_t upto;       // and ends before this byte of the whole body, 0: no limit
     bool chunked;      // Transfer-Encoding: chunked
     bool last;         // Connection: close
     bool early;        // answer without reading the request's body
     bool rst;          // a cut ends with RST
     char after[128];   // Retry-After
+    char etag[128];    // ETag, "" without
     char trailer[128]; // "Name: value", with `chunked`
     char headers[512]; // further header lines, each with its CR LF
     char text[1024];   // the body, or the bytes of a raw step

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "crc.h"
 #include "ledger.h"
 #include "respond.h"
 #include "script.h"
@@ -130,7 +131,7 @@ static void read_raw(struct connection *connection)
     snprintf(seen->method, sizeof seen->method, "RAW");
     snprintf(seen->path, sizeof seen->path, "-");
     while ((got = rb_wire_take(&connection->wire, block, sizeof block)) > 0) {
-        seen->body_crc = rb_wire_crc(seen->body_crc, block, (size_t) got);
+        seen->body_crc = rb_crc(seen->body_crc, block, (size_t) got);
         seen->body_size += (uint64_t) got;
     }
     rb_ledger_next("raw");

@@ -8,20 +8,29 @@
 #include <time.h>
 #include <unistd.h>
 
-static long fill(struct rb_wire *wire)
+static long receive(const struct rb_wire *wire, void *out, size_t size)
 {
     ssize_t got;
     do
-        got = recv(wire->fd, wire->in, sizeof wire->in, 0);
+        got = recv(wire->fd, out, size, 0);
     while (got < 0 && errno == EINTR);
-    wire->start = 0;
-    wire->end = got > 0 ? (size_t) got : 0;
     return got < 0 ? -errno : got;
 }
 
+static long fill(struct rb_wire *wire)
+{
+    long got = receive(wire, wire->in, sizeof wire->in);
+    wire->start = 0;
+    wire->end = got > 0 ? (size_t) got : 0;
+    return got;
+}
+
+// A large read with nothing in the buffer goes round it.
 long rb_wire_take(struct rb_wire *wire, void *out, size_t size)
 {
     if (wire->start == wire->end) {
+        if (size >= sizeof wire->in)
+            return receive(wire, out, size);
         long got = fill(wire);
         if (got <= 0)
             return got;
@@ -96,16 +105,4 @@ void rb_wire_pause(unsigned ms)
     struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = (long) (ms % 1000) * 1000000L};
     while (nanosleep(&left, &left) < 0 && errno == EINTR)
         ;
-}
-
-uint32_t rb_wire_crc(uint32_t crc, const void *data, size_t size)
-{
-    const unsigned char *at = data;
-    crc = ~crc;
-    for (size_t i = 0; i < size; i++) {
-        crc ^= at[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = (crc >> 1) ^ ((crc & 1) ? 0xEDB88320u : 0);
-    }
-    return ~crc;
 }

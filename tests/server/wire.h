@@ -4,7 +4,6 @@
 #define RB_SERVER_WIRE_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 enum { RB_WIRE_BUFFER = 16 * 1024 };
 
@@ -36,8 +35,5 @@ void rb_wire_reset(struct rb_wire *wire);
 
 // Sleeps, through signals.
 void rb_wire_pause(unsigned ms);
-
-// CRC-32 (the polynomial of zlib and POSIX gzip), continued from `crc`; begin with 0.
-uint32_t rb_wire_crc(uint32_t crc, const void *data, size_t size);
 
 #endif

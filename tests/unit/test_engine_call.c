@@ -365,7 +365,7 @@ static void test_reason_names(void **state)
     (void) state;
     static const char *const names[] = {"none",     "done",      "attempts",       "cause",       "permanent",
                                         "method",   "time",      "retry-after",    "budget",      "breaker",
-                                        "upload",   "delivered", "next-candidate", "interrupted", "multi",
+                                        "upload",   "delivered", "next-candidate", "interrupted", "changed",
                                         "overflow", "resource",  "unknown-options"};
     assert_int_equal(sizeof names / sizeof names[0], RB_REASON_COUNT);
     for (int reason = 0; reason < RB_REASON_COUNT; reason++)

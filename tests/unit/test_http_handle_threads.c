@@ -60,20 +60,22 @@ static void test_method_of_the_options(void **state)
     assert_int_equal(rb_handle_upload(handle), RB_UPLOAD_NONE);
     set_number(handle, CURLOPT_UPLOAD, 1);
     assert_string_equal(rb_handle_method(handle), "PUT");
-    assert_int_equal(rb_handle_upload(handle), RB_UPLOAD_CALLBACK);
+    assert_int_equal(rb_handle_upload(handle), RB_UPLOAD_FILE);
     set_pointer(handle, CURLOPT_MIMEPOST, "form");
     assert_string_equal(rb_handle_method(handle), "POST");
-    assert_int_equal(rb_handle_upload(handle), RB_UPLOAD_CALLBACK);
+    assert_int_equal(rb_handle_upload(handle), RB_UPLOAD_FORM);
     rb_handle_forget(easy);
     assert_null(rb_handle_find(easy));
 }
 
-static void test_post_without_fields_reads_from_a_callback(void **state)
+static void test_post_without_fields_reads(void **state)
 {
     CURL *easy = (CURL *) (uintptr_t) 0x2000;
     struct rb_handle *handle = fresh(easy);
     (void) state;
     set_number(handle, CURLOPT_POST, 1);
+    assert_int_equal(rb_handle_upload(handle), RB_UPLOAD_FILE);
+    rb_handle_note(handle, CURLOPT_READFUNCTION, (union rb_option){.function = (void (*)(void)) accept_option});
     assert_int_equal(rb_handle_upload(handle), RB_UPLOAD_CALLBACK);
     rb_handle_forget(easy);
 }
@@ -102,12 +104,12 @@ static void test_duplicate_copies_its_own_strings(void **state)
     struct rb_handle *handle = fresh(easy);
     (void) state;
     set_pointer(handle, CURLOPT_URL, "http://a/");
-    handle->performing = true;
+    handle->armed = true;
     rb_handle_duplicate(handle, copy);
     rb_handle_forget(easy);
     struct rb_handle *record = rb_handle_find(copy);
     assert_string_equal(record->url, "http://a/");
-    assert_false(record->performing);
+    assert_false(record->armed);
     rb_handle_forget(copy);
 }
 
@@ -152,7 +154,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_method_of_the_options),
-        cmocka_unit_test(test_post_without_fields_reads_from_a_callback),
+        cmocka_unit_test(test_post_without_fields_reads),
         cmocka_unit_test(test_reset_returns_to_defaults),
         cmocka_unit_test(test_duplicate_copies_its_own_strings),
         cmocka_unit_test(test_an_address_used_again_starts_anew),

@@ -62,7 +62,7 @@ static int set_up(void **state)
     f->handle.header = on_header;
     f->handle.header_data = &f->program;
     f->rules.statuses[503 / 64] |= (uint64_t) 1 << (503 % 64);
-    rb_response_begin(&f->response, &f->handle, &f->rules);
+    rb_response_begin(&f->response, &f->handle, &f->rules, true);
     *state = f;
     return 0;
 }

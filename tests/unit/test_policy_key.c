@@ -23,6 +23,7 @@ static const struct documented documented[] = {
     {"retry.after", "honour"},
     {"retry.after_max", "60s"},
     {"retry.after_over", "fail"},
+    {"retry.resume", "on"},
     {"timeout.connect", "unset"},
     {"timeout.attempt", "unset"},
     {"timeout.total", "30s"},
@@ -268,8 +269,7 @@ static void test_total_time(void **state)
 
 static void test_reserved(void **state)
 {
-    static const char *const names[] = {"retry.resume", "connect.nonblocking", "breaker.quorum", "dns.total",
-                                        "dns.stale"};
+    static const char *const names[] = {"connect.nonblocking", "breaker.quorum", "dns.total", "dns.stale"};
     (void) state;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         assert_true(rb_key_reserved(names[i]));

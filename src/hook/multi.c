@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+// libcurl's multi interface: the handles are tracked, their members' failed transfers repeated under a policy.
+//
+// curl_easy_perform calls several of these from inside of libcurl, for a multi handle of its own: those pass through.
+#include "http/multi.h"
+#include "hook/curl.h"
+#include "hook/hook.h"
+#include "hook/option.h"
+
+// A call on a multi handle: its record, NULL when we do not track it or libcurl makes the call itself, and the library
+// behind it.
+struct callee {
+    struct rb_multi *multi;
+    const struct rb_libcurl *curl;
+};
+
+static struct callee callee_of(CURLM *handle, const void *caller)
+{
+    const struct rb_libcurl *inside = rb_libcurl_around(caller);
+    if (inside)
+        return (struct callee){NULL, inside};
+    struct rb_multi *multi = rb_multi_find(handle);
+    return (struct callee){multi, multi ? rb_multi_owner(multi) : rb_libcurl_of_caller(caller)};
+}
+
+// The record of an easy handle that the program itself made.
+static struct rb_handle *easy_of(CURL *easy)
+{
+    return rb_handle_find(easy);
+}
+
+CURLM *rb_hook_multi_init(const struct rb_libcurl *curl)
+{
+    CURLM *multi = curl && curl->multi_init ? curl->multi_init() : NULL;
+    if (multi)
+        rb_multi_register(multi, curl);
+    return multi;
+}
+
+RB_HOOK CURLM *curl_multi_init(void)
+{
+    const struct rb_libcurl *curl = rb_libcurl_of_caller(RB_CALLER);
+    if (curl && curl->multi_init && rb_libcurl_spans(curl, RB_CALLER))
+        return curl->multi_init();
+    return rb_hook_multi_init(curl);
+}
+
+RB_HOOK CURLMcode curl_multi_cleanup(CURLM *multi)
+{
+    struct callee callee = callee_of(multi, RB_CALLER);
+    if (callee.multi)
+        return rb_multi_cleanup(callee.multi);
+    return callee.curl && callee.curl->multi_cleanup ? callee.curl->multi_cleanup(multi) : CURLM_INTERNAL_ERROR;
+}
+
+RB_HOOK CURLMcode curl_multi_add_handle(CURLM *multi, CURL *easy)
+{
+    struct callee callee = callee_of(multi, RB_CALLER);
+    if (callee.multi)
+        return rb_multi_add(callee.multi, easy_of(easy), easy);
+    return callee.curl && callee.curl->multi_add_handle ? callee.curl->multi_add_handle(multi, easy)
+                                                        : CURLM_INTERNAL_ERROR;
+}
+
+RB_HOOK CURLMcode curl_multi_remove_handle(CURLM *multi, CURL *easy)
+{
+    struct callee callee = callee_of(multi, RB_CALLER);
+    if (callee.multi)
+        return rb_multi_remove(callee.multi, easy_of(easy), easy);
+    return callee.curl && callee.curl->multi_remove_handle ? callee.curl->multi_remove_handle(multi, easy)
+                                                           : CURLM_INTERNAL_ERROR;
+}
+
+RB_HOOK CURLMcode curl_multi_perform(CURLM *multi, int *running)
+{
+    struct callee callee = callee_of(multi, RB_CALLER);
+    if (callee.multi)
+        return rb_multi_perform(callee.multi, running);
+    return callee.curl && callee.curl->multi_perform ? callee.curl->multi_perform(multi, running)
+                                                     : CURLM_INTERNAL_ERROR;
+}
+
+RB_HOOK CURLMcode curl_multi_socket_action(CURLM *multi, curl_socket_t socket, int events, int *running)
+{
+    struct callee callee = callee_of(multi, RB_CALLER);
+    if (callee.multi)
+        return rb_multi_socket_action(callee.multi, socket, events, running);
+    return callee.curl && callee.curl->multi_socket_action
+               ? callee.curl->multi_socket_action(multi, socket, events, running)
+               : CURLM_INTERNAL_ERROR;
+}
+
+#undef curl_multi_socket
+RB_HOOK CURLMcode curl_multi_socket(CURLM *multi, curl_socket_t socket, int *running)
+{
+    struct callee callee = callee_of(multi, RB_CALLER);
+    if (callee.multi)
+        return rb_multi_socket_action(callee.multi, socket, 0, running);
+    return callee.curl && callee.curl->multi_socket ? callee.curl->multi_socket(multi, socket, running)
+                                                    : CURLM_INTERNAL_ERROR;
+}
+
+RB_HOOK CURLMcode curl_multi_socket_all(CURLM *multi, int *running)
+{
+    struct callee callee = callee_of(multi, RB_CALLER);
+    if (callee.multi)
+        return rb_multi_socket_all(callee.multi, running);
+    return callee.curl && callee.curl->multi_socket_all ? callee.curl->multi_socket_all(multi, running)
+                                                        : CURLM_INTERNAL_ERROR;
+}
+
+RB_HOOK CURLMcode curl_multi_wait(CURLM *multi, struct curl_waitfd extra[], unsigned int count, int timeout_ms,
+                                  int *ready)
+{
+    struct callee callee = callee_of(multi, RB_CALLER);
+    if (callee.multi)
+        return rb_multi_wait(callee.multi, extra, count, timeout_ms, ready);
+    return callee.curl && callee.curl->multi_wait ? callee.curl->multi_wait(multi, extra, count, timeout_ms, ready)
+                                                  : CURLM_INTERNAL_ERROR;
+}
+
+RB_HOOK CURLMcode curl_multi_poll(CURLM *multi, struct curl_waitfd extra[], unsigned int count, int timeout_ms,
+                                  int *ready)
+{
+    struct callee callee = callee_of(multi, RB_CALLER);
+    if (callee.multi && callee.curl->multi_poll)
+        return rb_multi_poll(callee.multi, extra, count, timeout_ms, ready);
+    return callee.curl && callee.curl->multi_poll ? callee.curl->multi_poll(multi, extra, count, timeout_ms, ready)
+                                                  : CURLM_INTERNAL_ERROR;
+}
+
+RB_HOOK CURLMcode curl_multi_timeout(CURLM *multi, long *timeout_ms)
+{
+    struct callee callee = callee_of(multi, RB_CALLER);
+    if (callee.multi)
+        return rb_multi_timeout(callee.multi, timeout_ms);
+    return callee.curl && callee.curl->multi_timeout ? callee.curl->multi_timeout(multi, timeout_ms)
+                                                     : CURLM_INTERNAL_ERROR;
+}
+
+RB_HOOK CURLMsg *curl_multi_info_read(CURLM *multi, int *left)
+{
+    struct callee callee = callee_of(multi, RB_CALLER);
+    if (callee.multi)
+        return rb_multi_info_read(callee.multi, left);
+    return callee.curl && callee.curl->multi_info_read ? callee.curl->multi_info_read(multi, left) : NULL;
+}
+
+RB_HOOK CURLMcode curl_multi_setopt(CURLM *multi, CURLMoption option, ...)
+{
+    va_list arguments;
+    va_start(arguments, option);
+    union rb_option value = rb_option_read((int) option, &arguments);
+    va_end(arguments);
+    struct callee callee = callee_of(multi, RB_CALLER);
+    if (callee.multi && rb_multi_replaces(option))
+        return rb_multi_set(callee.multi, option, value);
+    if (!callee.curl || !callee.curl->multi_setopt)
+        return CURLM_INTERNAL_ERROR;
+    return RB_OPTION_FORWARD(callee.curl->multi_setopt, multi, option, value);
+}

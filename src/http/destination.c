@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// The URL of a transfer: CURLOPT_URL or CURLOPT_CURLU, and what other options do to it.
+#include "http/destination.h"
+
+#include <string.h>
+#include <strings.h>
+
+static bool guessed_http(const struct rb_target *target)
+{
+    static const char others[][6] = {"dict.", "ftp.", "imap.", "ldap.", "pop3.", "smtp."};
+    for (size_t i = 0; target->name && i < sizeof others / sizeof others[0]; i++)
+        if (strncasecmp(target->name, others[i], strlen(others[i])) == 0)
+            return false;
+    return true;
+}
+
+bool rb_destination_read(const char *url, struct rb_target *target)
+{
+    size_t scheme;
+    if (!url || rb_target_from_url(target, url, &scheme) != 0)
+        return false;
+    if (scheme == 0 && target->port == 0)
+        target->port = 80;
+    return (scheme == 0 && guessed_http(target)) || (scheme == 4 && strncasecmp(url, "http", 4) == 0) ||
+           (scheme == 5 && strncasecmp(url, "https", 5) == 0);
+}
+
+// CURLOPT_URL is read once for each time it is set.
+static bool target_of_text(struct rb_handle *handle, struct rb_target *target)
+{
+    if (!handle->target_known) {
+        handle->target_http = rb_destination_read(handle->url, &handle->target);
+        handle->target_known = true;
+    }
+    *target = handle->target;
+    bool bare = handle->default_scheme && handle->url && !strstr(handle->url, "://");
+    return handle->target_http && !bare;
+}
+
+// CURLOPT_CURLU may change under us: it is read each time. *text holds what the target points to, for libcurl's free.
+static bool target_of_object(const struct rb_handle *handle, struct rb_target *target, char **text)
+{
+    return handle->curl->url_get && handle->curl->url_get(handle->parsed_url, CURLUPART_URL, text, 0) == CURLUE_OK &&
+           rb_destination_read(*text, target);
+}
+
+bool rb_destination(struct rb_handle *handle, struct rb_target *target, char **text)
+{
+    *text = NULL;
+    bool http = handle->parsed_url ? target_of_object(handle, target, text) : target_of_text(handle, target);
+    if (handle->port > 0)
+        target->port = (uint16_t) handle->port;
+    return http;
+}

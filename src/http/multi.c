@@ -1,0 +1,693 @@
+// SPDX-License-Identifier: MIT
+// The members of a multi handle: where each is, and what the program is told of it.
+#include "http/multi.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/callbacks.h"
+#include "http/figures.h"
+#include "http/registry.h"
+#include "http/transfer.h"
+#include "real/guard.h"
+#include "real/system.h"
+#include "state/process.h"
+
+// How often the progress callback of a waiting transfer is called; it is how programs cancel.
+enum { PROGRESS_MS = 200 };
+
+static const uint64_t never = UINT64_MAX;
+
+struct link {
+    struct link *next, *previous;
+};
+
+// One easy handle that the program added.
+struct rb_member {
+    struct link link; // first: in one of the lists of the multi handle
+    struct rb_multi *multi;
+    struct rb_handle *easy;
+    struct rb_transfer *transfer; // owned; NULL: it passes through, or has ended
+    CURLcode code;                // of a transfer whose delivery lingers
+    bool outside;                 // libcurl's multi handle does not have it
+    uint64_t due_ms;              // end of the wait
+    CURLMsg message;
+};
+
+struct rb_multi {
+    CURLM *real;
+    const struct rb_libcurl *curl;
+    bool driving; // in a call of ours that may call the program back
+
+    struct link fresh;     // added since the last call: the program may still set options
+    struct link running;   // in libcurl's hands
+    struct link parked;    // outside for a wait, the one due first in front
+    struct link lingering; // ended, with a delivery that the program paused
+    struct link ended;     // the program has been, or will be, told
+    unsigned members;      // in all of these
+    unsigned waiting;      // parked or lingering: running, as far as the program is concerned
+    unsigned foreign;      // handles added that we do not track
+    uint64_t progress_ms;  // when progress callbacks are due; never: none is wanted
+
+    CURLMsg **messages; // owned ring of messages that the program has not read
+    size_t first, count, room;
+
+    curl_multi_timer_callback timer; // the program's
+    void *timer_data;
+    uint64_t libcurl_ms; // when libcurl wants to be called
+    uint64_t armed_ms;   // what the program's timer is set to
+    curl_push_callback push;
+    void *push_data;
+};
+
+static struct rb_registry multis;
+
+// --- lists
+
+static void list_init(struct link *list)
+{
+    list->next = list->previous = list;
+}
+
+static bool list_empty(const struct link *list)
+{
+    return list->next == list;
+}
+
+static void list_take(struct link *link)
+{
+    link->previous->next = link->next;
+    link->next->previous = link->previous;
+}
+
+static void list_put_before(struct link *link, struct link *place)
+{
+    link->next = place;
+    link->previous = place->previous;
+    place->previous->next = link;
+    place->previous = link;
+}
+
+static void move(struct rb_member *member, struct link *list)
+{
+    list_take(&member->link);
+    list_put_before(&member->link, list);
+}
+
+static struct rb_member *first_of(const struct link *list)
+{
+    return list_empty(list) ? NULL : (struct rb_member *) list->next;
+}
+
+// --- life
+
+void rb_multi_register(CURLM *handle, const struct rb_libcurl *curl)
+{
+    free(rb_registry_take(&multis, handle)); // an address that libcurl freed behind our back
+    struct rb_multi *multi = calloc(1, sizeof *multi);
+    if (!multi)
+        return;
+    multi->real = handle;
+    multi->curl = curl;
+    multi->progress_ms = multi->libcurl_ms = multi->armed_ms = never;
+    list_init(&multi->fresh);
+    list_init(&multi->running);
+    list_init(&multi->parked);
+    list_init(&multi->lingering);
+    list_init(&multi->ended);
+    if (!rb_registry_put(&multis, handle, multi))
+        free(multi);
+}
+
+struct rb_multi *rb_multi_find(CURLM *handle)
+{
+    return rb_registry_find(&multis, handle);
+}
+
+const struct rb_libcurl *rb_multi_owner(const struct rb_multi *multi)
+{
+    return multi->curl;
+}
+
+// --- messages
+
+static bool make_room(struct rb_multi *multi, size_t wanted)
+{
+    if (wanted <= multi->room)
+        return true;
+    size_t room = multi->room ? multi->room : 16;
+    while (room < wanted)
+        room *= 2;
+    CURLMsg **larger = malloc(room * sizeof(CURLMsg *));
+    if (!larger)
+        return false;
+    for (size_t i = 0; multi->room > 0 && i < multi->count; i++)
+        larger[i] = multi->messages[(multi->first + i) % multi->room];
+    free(multi->messages);
+    multi->messages = larger;
+    multi->room = room;
+    multi->first = 0;
+    return true;
+}
+
+// The room was made before.
+static void put_message(struct rb_multi *multi, CURLMsg *message)
+{
+    if (multi->count >= multi->room)
+        return;
+    multi->messages[(multi->first + multi->count++) % multi->room] = message;
+}
+
+static CURLMsg *take_message(struct rb_multi *multi)
+{
+    CURLMsg *message = multi->messages[multi->first];
+    multi->first = (multi->first + 1) % multi->room;
+    multi->count--;
+    return message;
+}
+
+// As libcurl does when a handle is removed.
+static void forget_messages(struct rb_multi *multi, const CURL *easy)
+{
+    size_t count = multi->count;
+    for (size_t i = 0; i < count; i++) {
+        CURLMsg *message = take_message(multi);
+        if (message->easy_handle != easy)
+            put_message(multi, message);
+    }
+}
+
+// --- time
+
+static bool watches(const struct rb_handle *handle)
+{
+    return !handle->no_progress && (handle->progress || handle->old_progress);
+}
+
+static bool may_deliver(const struct rb_multi *multi)
+{
+    for (const struct link *link = multi->lingering.next; link != &multi->lingering; link = link->next)
+        if (!((const struct rb_member *) link)->easy->paused)
+            return true;
+    return false;
+}
+
+// When the program has to call us for the sake of a waiting transfer.
+static uint64_t next_due_ms(const struct rb_multi *multi)
+{
+    const struct rb_member *first = first_of(&multi->parked);
+    if (multi->waiting == 0)
+        return never;
+    if (may_deliver(multi))
+        return 0;
+    uint64_t due_ms = first ? first->due_ms : never;
+    return multi->progress_ms < due_ms ? multi->progress_ms : due_ms;
+}
+
+static long left_ms(uint64_t due_ms)
+{
+    uint64_t now_ms = rb_system_now_ms();
+    uint64_t left = due_ms > now_ms ? due_ms - now_ms : 0;
+    return left > INT32_MAX ? INT32_MAX : (long) left;
+}
+
+// Sets the program's one timer to the earlier of libcurl's time and ours.
+static int set_timer(struct rb_multi *multi, bool always)
+{
+    uint64_t own_ms = next_due_ms(multi);
+    uint64_t due_ms = own_ms < multi->libcurl_ms ? own_ms : multi->libcurl_ms;
+    if (!multi->timer || (due_ms == multi->armed_ms && !always))
+        return 0;
+    multi->armed_ms = due_ms;
+    return multi->timer(multi->real, due_ms == never ? -1 : left_ms(due_ms), multi->timer_data);
+}
+
+static int on_timer(CURLM *real, long timeout_ms, void *context)
+{
+    struct rb_multi *multi = context;
+    (void) real;
+    multi->libcurl_ms = timeout_ms < 0 ? never : rb_system_now_ms() + (uint64_t) timeout_ms;
+    return set_timer(multi, true);
+}
+
+// --- one member's way
+
+static void leave_transfer(struct rb_member *member)
+{
+    if (!member->transfer)
+        return;
+    rb_transfer_end(member->transfer);
+    free(member->transfer);
+    member->transfer = NULL;
+}
+
+// Delivers what is held and tells the program, unless it pauses the delivery.
+static void finish(struct rb_member *member, CURLcode code)
+{
+    struct rb_multi *multi = member->multi;
+    if (rb_transfer_deliver(member->transfer, &code) == RB_DELIVERY_PAUSED) {
+        member->code = code;
+        move(member, &multi->lingering);
+        multi->waiting++;
+        return;
+    }
+    leave_transfer(member);
+    member->message = (CURLMsg){.msg = CURLMSG_DONE, .easy_handle = member->easy->easy};
+    member->message.data.result = code;
+    move(member, &multi->ended);
+    put_message(multi, &member->message);
+}
+
+static void insert_parked(struct rb_multi *multi, struct rb_member *member)
+{
+    struct link *place = &multi->parked;
+    while (place->previous != &multi->parked && ((struct rb_member *) place->previous)->due_ms > member->due_ms)
+        place = place->previous;
+    list_take(&member->link);
+    list_put_before(&member->link, place);
+}
+
+static void park(struct rb_member *member)
+{
+    struct rb_multi *multi = member->multi;
+    uint64_t now_ms = rb_system_now_ms();
+    CURLcode code = CURLE_OK;
+    if (multi->curl->multi_remove_handle(multi->real, member->easy->easy) != CURLM_OK) {
+        rb_transfer_give_up(member->transfer, RB_REASON_RESOURCE, &code);
+        finish(member, code);
+        return;
+    }
+    member->outside = true;
+    member->due_ms = now_ms + member->transfer->delay_ms;
+    insert_parked(multi, member);
+    multi->waiting++;
+    if (watches(member->easy) && multi->progress_ms == never)
+        multi->progress_ms = now_ms + PROGRESS_MS;
+}
+
+static void ended(struct rb_member *member, CURLcode code)
+{
+    if (rb_transfer_ended(member->transfer, &code) == RB_TRANSFER_WAIT)
+        park(member);
+    else
+        finish(member, code);
+}
+
+static void come_back(struct rb_member *member)
+{
+    struct rb_multi *multi = member->multi;
+    CURLcode code = CURLE_OK;
+    move(member, &multi->running);
+    multi->waiting--;
+    if (!rb_transfer_again(member->transfer, &code)) {
+        finish(member, code);
+        return;
+    }
+    member->outside = multi->curl->multi_add_handle(multi->real, member->easy->easy) != CURLM_OK;
+    if (member->outside)
+        ended(member, CURLE_OUT_OF_MEMORY);
+}
+
+static void begin(struct rb_member *member)
+{
+    struct rb_multi *multi = member->multi;
+    const struct rb_policy *policy = rb_guard_depth > 0 || !rb_process_active() ? NULL : rb_process_policy();
+    move(member, &multi->running);
+    rb_figures_forget(member->easy);
+    struct rb_transfer *transfer = policy ? malloc(sizeof *transfer) : NULL;
+    if (!transfer)
+        return;
+    if (!rb_transfer_begin(transfer, member->easy, policy)) {
+        free(transfer);
+        return;
+    }
+    member->transfer = transfer;
+    rb_transfer_start(transfer);
+}
+
+// --- before and after each call that drives libcurl
+
+static void show_progress(struct rb_multi *multi, uint64_t now_ms)
+{
+    if (multi->progress_ms > now_ms)
+        return;
+    multi->progress_ms = never;
+    for (struct link *link = multi->parked.next, *next; link != &multi->parked; link = next) {
+        struct rb_member *member = (struct rb_member *) link;
+        CURLcode code = CURLE_OK;
+        next = link->next;
+        if (!watches(member->easy))
+            continue;
+        multi->progress_ms = now_ms + PROGRESS_MS;
+        if (rb_transfer_goes_on(member->easy))
+            continue;
+        multi->waiting--;
+        rb_transfer_abort(member->transfer, &code);
+        finish(member, code);
+    }
+}
+
+static void go_on_delivering(struct rb_multi *multi)
+{
+    for (struct link *link = multi->lingering.next, *next; link != &multi->lingering; link = next) {
+        struct rb_member *member = (struct rb_member *) link;
+        next = link->next;
+        if (member->easy->paused)
+            continue;
+        multi->waiting--;
+        finish(member, member->code);
+    }
+}
+
+static void before(struct rb_multi *multi)
+{
+    struct rb_member *member;
+    multi->driving = true;
+    while ((member = first_of(&multi->fresh)))
+        begin(member);
+    if (multi->waiting == 0)
+        return;
+    uint64_t now_ms = rb_system_now_ms();
+    show_progress(multi, now_ms);
+    while ((member = first_of(&multi->parked)) && member->due_ms <= now_ms)
+        come_back(member);
+    go_on_delivering(multi);
+}
+
+static struct rb_member *member_of(const struct rb_multi *multi, CURL *easy)
+{
+    const struct rb_handle *handle = rb_handle_find(easy);
+    return handle && handle->member && handle->member->multi == multi ? handle->member : NULL;
+}
+
+// Reads libcurl's messages. Those of transfers that go on are not for the program. Without memory for more, the rest
+// stays where it is until the program has read some.
+static void drain(struct rb_multi *multi)
+{
+    CURLMsg *message;
+    int left;
+    while (make_room(multi, multi->members + multi->count + 1) &&
+           (message = multi->curl->multi_info_read(multi->real, &left))) {
+        struct rb_member *member = message->msg == CURLMSG_DONE ? member_of(multi, message->easy_handle) : NULL;
+        if (member && member->transfer) {
+            ended(member, message->data.result);
+            continue;
+        }
+        if (member)
+            move(member, &multi->ended);
+        put_message(multi, message);
+    }
+}
+
+static CURLMcode after(struct rb_multi *multi, CURLMcode code, int *running)
+{
+    drain(multi);
+    multi->driving = false;
+    if (running)
+        *running += (int) multi->waiting;
+    return set_timer(multi, false) == -1 && code == CURLM_OK ? CURLM_ABORTED_BY_CALLBACK : code;
+}
+
+static bool is_idle(const struct rb_multi *multi)
+{
+    return multi->members == 0;
+}
+
+CURLMcode rb_multi_perform(struct rb_multi *multi, int *running)
+{
+    if (is_idle(multi))
+        return multi->curl->multi_perform(multi->real, running);
+    before(multi);
+    unsigned depth = rb_guard_enter();
+    CURLMcode code = multi->curl->multi_perform(multi->real, running);
+    rb_guard_leave(depth);
+    return after(multi, code, running);
+}
+
+// A timer that went off is no longer set; libcurl sets it anew where it still wants it.
+CURLMcode rb_multi_socket_action(struct rb_multi *multi, curl_socket_t socket, int events, int *running)
+{
+    if (socket == CURL_SOCKET_TIMEOUT)
+        multi->libcurl_ms = multi->armed_ms = never;
+    if (is_idle(multi))
+        return multi->curl->multi_socket_action(multi->real, socket, events, running);
+    before(multi);
+    unsigned depth = rb_guard_enter();
+    CURLMcode code = multi->curl->multi_socket_action(multi->real, socket, events, running);
+    rb_guard_leave(depth);
+    return after(multi, code, running);
+}
+
+CURLMcode rb_multi_socket_all(struct rb_multi *multi, int *running)
+{
+    if (is_idle(multi))
+        return multi->curl->multi_socket_all(multi->real, running);
+    before(multi);
+    unsigned depth = rb_guard_enter();
+    CURLMcode code = multi->curl->multi_socket_all(multi->real, running);
+    rb_guard_leave(depth);
+    return after(multi, code, running);
+}
+
+// --- waiting and asking
+
+static int shorten(const struct rb_multi *multi, int timeout_ms)
+{
+    uint64_t due_ms = next_due_ms(multi);
+    if (due_ms == never)
+        return timeout_ms;
+    long own = left_ms(due_ms);
+    return timeout_ms < 0 || own < timeout_ms ? (int) own : timeout_ms;
+}
+
+static short to_poll(short events)
+{
+    return (short) ((events & CURL_WAIT_POLLIN ? POLLIN : 0) | (events & CURL_WAIT_POLLPRI ? POLLPRI : 0) |
+                    (events & CURL_WAIT_POLLOUT ? POLLOUT : 0));
+}
+
+static short from_poll(short events)
+{
+    return (short) ((events & POLLIN ? CURL_WAIT_POLLIN : 0) | (events & POLLPRI ? CURL_WAIT_POLLPRI : 0) |
+                    (events & POLLOUT ? CURL_WAIT_POLLOUT : 0));
+}
+
+// With nothing in its hands libcurl's own wait would return at once, and the program's loop would spin.
+static CURLMcode wait_alone(struct curl_waitfd *extra, unsigned count, int timeout_ms, int *ready)
+{
+    struct pollfd few[16], *all = count <= 16 ? few : malloc(count * sizeof *all);
+    if (!all)
+        return CURLM_OUT_OF_MEMORY;
+    for (unsigned i = 0; i < count; i++)
+        all[i] = (struct pollfd){.fd = extra[i].fd, .events = to_poll(extra[i].events)};
+    int found = poll(all, count, timeout_ms);
+    for (unsigned i = 0; i < count; i++)
+        extra[i].revents = found > 0 ? from_poll(all[i].revents) : 0;
+    if (ready)
+        *ready = found > 0 ? found : 0;
+    if (all != few)
+        free(all);
+    return CURLM_OK;
+}
+
+CURLMcode rb_multi_wait(struct rb_multi *multi, struct curl_waitfd *extra, unsigned count, int timeout_ms, int *ready)
+{
+    int own_ms = shorten(multi, timeout_ms);
+    if (multi->waiting > 0 && list_empty(&multi->running) && list_empty(&multi->fresh) && multi->foreign == 0 &&
+        timeout_ms >= 0)
+        return wait_alone(extra, count, own_ms, ready);
+    return multi->curl->multi_wait(multi->real, extra, count, own_ms, ready);
+}
+
+CURLMcode rb_multi_poll(struct rb_multi *multi, struct curl_waitfd *extra, unsigned count, int timeout_ms, int *ready)
+{
+    return multi->curl->multi_poll(multi->real, extra, count, shorten(multi, timeout_ms), ready);
+}
+
+CURLMcode rb_multi_timeout(struct rb_multi *multi, long *timeout_ms)
+{
+    CURLMcode code = multi->curl->multi_timeout(multi->real, timeout_ms);
+    if (code == CURLM_OK)
+        *timeout_ms = shorten(multi, *timeout_ms > INT32_MAX ? INT32_MAX : (int) *timeout_ms);
+    return code;
+}
+
+CURLMsg *rb_multi_info_read(struct rb_multi *multi, int *left)
+{
+    if (multi->count == 0 && is_idle(multi))
+        return multi->curl->multi_info_read(multi->real, left);
+    if (multi->count == 0 && !multi->driving) {
+        drain(multi);
+        set_timer(multi, false);
+    }
+    CURLMsg *message = multi->count > 0 ? take_message(multi) : NULL;
+    if (left)
+        *left = (int) multi->count;
+    return message;
+}
+
+// --- adding and removing
+
+// Without memory the handle passes through; the room for its message is made now.
+static struct rb_member *make_member(struct rb_multi *multi, struct rb_handle *easy)
+{
+    struct rb_member *member = NULL;
+    if (easy && easy->curl == multi->curl && !easy->member && make_room(multi, multi->members + multi->count + 1))
+        member = calloc(1, sizeof *member);
+    if (!member)
+        return NULL;
+    member->multi = multi;
+    member->easy = easy;
+    return member;
+}
+
+static void join(struct rb_multi *multi, struct rb_member *member)
+{
+    list_put_before(&member->link, &multi->fresh);
+    multi->members++;
+    member->easy->member = member;
+}
+
+// libcurl may ask for its timer before it returns, and the program may drive the handle from there.
+CURLMcode rb_multi_add(struct rb_multi *multi, struct rb_handle *easy, CURL *bare)
+{
+    if (easy && rb_multi_holds(easy))
+        return CURLM_ADDED_ALREADY;
+    struct rb_member *member = make_member(multi, easy);
+    if (member)
+        join(multi, member);
+    CURLMcode code = multi->curl->multi_add_handle(multi->real, bare);
+    if (code == CURLM_OK) {
+        multi->foreign += !member;
+        return code;
+    }
+    if (member)
+        rb_multi_forget(easy);
+    return code;
+}
+
+void rb_multi_forget(struct rb_handle *easy)
+{
+    struct rb_member *member = easy->member;
+    if (!member)
+        return;
+    struct rb_multi *multi = member->multi;
+    if (member->transfer && (member->outside || easy->late))
+        multi->waiting--;
+    leave_transfer(member);
+    list_take(&member->link);
+    multi->members--;
+    forget_messages(multi, easy->easy);
+    easy->member = NULL;
+    free(member);
+}
+
+CURLMcode rb_multi_remove(struct rb_multi *multi, struct rb_handle *easy, CURL *bare)
+{
+    struct rb_member *member = easy ? easy->member : NULL;
+    if (member && member->multi == multi && member->outside) {
+        if (multi->driving)
+            return CURLM_RECURSIVE_API_CALL; // in a callback of another transfer
+        rb_multi_forget(easy);
+        return CURLM_OK;
+    }
+    CURLMcode code = multi->curl->multi_remove_handle(multi->real, bare);
+    if (code != CURLM_OK)
+        return code;
+    if (member && member->multi == multi) {
+        rb_multi_forget(easy);
+        return code;
+    }
+    multi->foreign -= multi->foreign > 0;
+    forget_messages(multi, bare);
+    return code;
+}
+
+static void forget_all(struct link *list)
+{
+    struct rb_member *member;
+    while ((member = first_of(list)))
+        rb_multi_forget(member->easy);
+}
+
+// libcurl refuses this from within a callback; else it calls back only for timers and sockets, and ours stays until
+// then.
+CURLMcode rb_multi_cleanup(struct rb_multi *multi)
+{
+    if (multi->driving)
+        return multi->curl->multi_cleanup(multi->real);
+    struct link *lists[] = {&multi->fresh, &multi->running, &multi->parked, &multi->lingering, &multi->ended};
+    for (unsigned i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        forget_all(lists[i]);
+    rb_registry_take(&multis, multi->real);
+    CURLMcode code = multi->curl->multi_cleanup(multi->real);
+    free(multi->messages);
+    free(multi);
+    return code;
+}
+
+bool rb_multi_holds(const struct rb_handle *easy)
+{
+    return easy->member && easy->member->outside;
+}
+
+bool rb_multi_pause(struct rb_handle *easy, int mask)
+{
+    struct rb_member *member = easy->member;
+    if (rb_transfer_pause(easy, mask)) {
+        if (member)
+            set_timer(member->multi, false);
+        return true;
+    }
+    if (!member || !member->outside)
+        return false;
+    easy->pause_wanted = mask & CURLPAUSE_RECV;
+    return true;
+}
+
+// --- options
+
+// A clone for a pushed stream has our callbacks, with the parent's record.
+static int on_push(CURL *parent, CURL *easy, size_t count, struct curl_pushheaders *headers, void *context)
+{
+    const struct rb_multi *multi = context;
+    const struct rb_handle *handle = rb_handle_find(parent);
+    if (handle)
+        rb_callbacks_return(handle, easy);
+    return multi->push(parent, easy, count, headers, multi->push_data);
+}
+
+bool rb_multi_replaces(CURLMoption option)
+{
+    return option == CURLMOPT_TIMERFUNCTION || option == CURLMOPT_TIMERDATA || option == CURLMOPT_PUSHFUNCTION ||
+           option == CURLMOPT_PUSHDATA;
+}
+
+static CURLMcode set_pair(const struct rb_multi *multi, CURLMoption function, void (*ours)(void), CURLMoption data)
+{
+    CURLMcode code = multi->curl->multi_setopt(multi->real, function, ours);
+    if (code == CURLM_OK)
+        code = multi->curl->multi_setopt(multi->real, data, multi);
+    return code;
+}
+
+CURLMcode rb_multi_set(struct rb_multi *multi, CURLMoption option, union rb_option value)
+{
+    switch (option) {
+    case CURLMOPT_TIMERFUNCTION:
+        multi->timer = (curl_multi_timer_callback) value.function;
+        multi->armed_ms = never;
+        return set_pair(multi, option, value.function ? (void (*)(void)) on_timer : NULL, CURLMOPT_TIMERDATA);
+    case CURLMOPT_PUSHFUNCTION:
+        multi->push = (curl_push_callback) value.function;
+        return set_pair(multi, option, value.function ? (void (*)(void)) on_push : NULL, CURLMOPT_PUSHDATA);
+    case CURLMOPT_TIMERDATA:
+        multi->timer_data = value.pointer;
+        return CURLM_OK;
+    default:
+        multi->push_data = value.pointer;
+        return CURLM_OK;
+    }
+}

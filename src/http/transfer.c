@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: MIT
+// The life of a transfer: matched, attempted, judged, continued or replayed, and handed to the program.
+#include "http/transfer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/attempt.h"
+#include "http/callbacks.h"
+#include "http/destination.h"
+#include "real/system.h"
+#include "state/cells.h"
+#include "state/process.h"
+
+// --- beginning
+
+static void keep_target(struct rb_transfer *transfer, const struct rb_target *target)
+{
+    transfer->target = *target;
+    if (!target->name)
+        return;
+    size_t length = target->name_length < sizeof transfer->name ? target->name_length : sizeof transfer->name - 1;
+    memcpy(transfer->name, target->name, length);
+    transfer->target.name = transfer->name;
+    transfer->target.name_length = length;
+}
+
+// Finds the section for the handle's URL and copies what the call needs of it. Returns false when the call is not ours.
+static bool match(struct rb_transfer *transfer, const struct rb_policy *policy)
+{
+    struct rb_handle *handle = transfer->handle;
+    struct rb_target target = {0};
+    char *text;
+    const struct rb_section *section =
+        rb_destination(handle, &target, &text) ? rb_policy_match(policy, &target, NULL) : NULL;
+    bool ours = section && (section->rules.intercept & RB_INTERCEPT_CURL);
+    if (ours) {
+        transfer->rules = section->rules;
+        memcpy(transfer->policy, section->name, strlen(section->name) + 1);
+        keep_target(transfer, &target);
+        transfer->key = rb_cell_key(section, &target);
+    }
+    if (text)
+        handle->curl->free(text);
+    return ours;
+}
+
+// The value of a request header of the program's own; NULL where it sets none. "Name:" alone removes a header.
+static const char *own_header(const struct rb_handle *handle, const char *name, size_t length)
+{
+    for (const struct curl_slist *line = handle->headers; line; line = line->next)
+        if (line->data && strncasecmp(line->data, name, length) == 0 && line->data[length] == ':' &&
+            line->data[length + 1] != '\0')
+            return line->data + length + 1;
+    return NULL;
+}
+
+static bool has_idempotency_key(const struct rb_transfer *transfer)
+{
+    for (const struct curl_slist *line = transfer->handle->headers; line; line = line->next) {
+        const char *colon = line->data ? strchr(line->data, ':') : NULL;
+        if (colon && colon[1] != '\0' &&
+            rb_list_holds(transfer->rules.idempotency_headers, line->data, (unsigned long) (colon - line->data), true))
+            return true;
+    }
+    return false;
+}
+
+static bool may_repeat_request(const struct rb_transfer *transfer)
+{
+    const char *method = rb_handle_method(transfer->handle);
+    return rb_list_holds(transfer->rules.methods, method, strlen(method), false) || has_idempotency_key(transfer);
+}
+
+static bool may_resume(const struct rb_transfer *transfer)
+{
+    const struct rb_handle *handle = transfer->handle;
+    return transfer->rules.resume && transfer->repeatable && rb_handle_upload(handle) == RB_UPLOAD_NONE &&
+           strcmp(rb_handle_method(handle), "GET") == 0 && !handle->has_range && !handle->resumes &&
+           !handle->raw_transfer && !own_header(handle, "Range", 5) && !own_header(handle, "If-Range", 8);
+}
+
+static uint64_t total_limit_ms(const struct rb_transfer *transfer)
+{
+    uint64_t program = (uint64_t) (transfer->handle->timeout_ms > 0 ? transfer->handle->timeout_ms : 0);
+    if (program == 0)
+        return transfer->rules.total_ms;
+    return transfer->rules.total_set && transfer->rules.total_ms < program ? transfer->rules.total_ms : program;
+}
+
+static void begin_call(struct rb_transfer *transfer)
+{
+    struct rb_cell *cell = rb_cell_get(transfer->key, transfer->begun_ms);
+    struct rb_breaker *breaker = cell && transfer->rules.breaker_on ? &cell->breaker : NULL;
+    rb_call_begin(&transfer->call, &transfer->rules, breaker, cell ? &cell->budget : NULL, total_limit_ms(transfer),
+                  transfer->begun_ms);
+}
+
+// libcurl is about to follow a redirect. Where the breaker of that host is open it is made to refuse it.
+static void on_redirect(void *context, const char *location, size_t length)
+{
+    struct rb_transfer *transfer = context;
+    struct rb_target target = {0};
+    char url[512];
+    uint64_t until_ms = 0, now_ms = rb_system_now_ms();
+    const struct rb_policy *policy = rb_process_policy();
+    snprintf(url, sizeof url, "%.*s", (int) (length < sizeof url ? length : sizeof url - 1), location);
+    if (!policy || !strstr(url, "://") || !rb_destination_read(url, &target)) // others stay on this host
+        return;
+    const struct rb_section *section = rb_policy_match(policy, &target, NULL);
+    if (!section || !section->rules.breaker_on || !(section->rules.intercept & RB_INTERCEPT_CURL))
+        return;
+    uint64_t key = rb_cell_key(section, &target);
+    struct rb_cell *cell = key != transfer->key ? rb_cell_get(key, now_ms) : NULL;
+    if (!cell || rb_breaker_peek(&cell->breaker, &until_ms) != RB_BREAKER_OPEN || until_ms <= now_ms)
+        return;
+    rb_target_format(&target, transfer->refused_host, sizeof transfer->refused_host);
+    transfer->refused_ms = until_ms - now_ms;
+    rb_attempt_poison(transfer);
+}
+
+static bool complete(const struct rb_libcurl *curl)
+{
+    return curl->easy_setopt && curl->easy_getinfo && curl->free;
+}
+
+// Fields are set one by one: clearing the whole would cost more than all the rest.
+bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_handle *handle, const struct rb_policy *policy)
+{
+    transfer->handle = handle;
+    if (handle->transfer || handle->connect_only || !complete(handle->curl) || !match(transfer, policy))
+        return false;
+    long own = handle->timeout_ms;
+    transfer->begun_ms = rb_system_now_ms();
+    transfer->program_deadline_ms = own > 0 ? transfer->begun_ms + (uint64_t) own : UINT64_MAX;
+    transfer->poisoned = transfer->ranging = false;
+    transfer->fallback.saved = NULL;
+    transfer->outcome = (struct rb_outcome){0};
+    transfer->code = CURLE_OK;
+    begin_call(transfer);
+    transfer->repeatable = may_repeat_request(transfer);
+    transfer->resumable = may_resume(transfer);
+    rb_response_begin(&transfer->response, handle, &transfer->rules, transfer->resumable);
+    transfer->response.on_redirect = on_redirect;
+    transfer->response.redirect_context = transfer;
+    rb_replay_begin(&transfer->replay, handle);
+    rb_callbacks_arm(handle);
+    handle->transfer = transfer;
+    rb_process_count_call(transfer->policy);
+    return true;
+}
+
+// --- events
+
+static uint64_t figure_ms(const struct rb_handle *handle, CURLINFO info)
+{
+    curl_off_t us = 0;
+    handle->curl->easy_getinfo(handle->easy, info, &us);
+    return us > 0 ? (uint64_t) us / 1000 : 0;
+}
+
+// Of the attempt just ended, as libcurl measured them.
+static struct rb_times times_of(const struct rb_handle *handle)
+{
+    return (struct rb_times){
+        .lookup_ms = figure_ms(handle, CURLINFO_NAMELOOKUP_TIME_T),
+        .connect_ms = figure_ms(handle, CURLINFO_CONNECT_TIME_T),
+        .tls_ms = figure_ms(handle, CURLINFO_APPCONNECT_TIME_T),
+        .first_byte_ms = figure_ms(handle, CURLINFO_STARTTRANSFER_TIME_T),
+        .total_ms = figure_ms(handle, CURLINFO_TOTAL_TIME_T),
+    };
+}
+
+static void report(const struct rb_transfer *transfer, enum rb_verdict verdict, enum rb_reason reason)
+{
+    char host[RB_LABEL_SIZE];
+    struct rb_times times = times_of(transfer->handle);
+    rb_target_format(&transfer->target, host, sizeof host);
+    struct rb_event event = {
+        .verdict = verdict,
+        .policy = transfer->policy,
+        .host = verdict == RB_VERDICT_REFUSED ? transfer->refused_host : host,
+        .api = "curl",
+        .cause = verdict == RB_VERDICT_REFUSED ? RB_CAUSE_NONE : transfer->outcome.cause,
+        .status = transfer->outcome.status,
+        .attempt = transfer->call.attempt,
+        .delay_ms = transfer->delay_ms,
+        .reason = reason,
+        .times = verdict == RB_VERDICT_REFUSED ? NULL : &times,
+        .resends = rb_attempt_resends(transfer, transfer->code),
+    };
+    rb_process_event(&event);
+}
+
+// --- an open breaker
+
+void rb_transfer_start(struct rb_transfer *transfer)
+{
+    uint64_t retry_in_ms = 0;
+    if (rb_call_admit(&transfer->call, transfer->begun_ms, &retry_in_ms)) {
+        bool may = transfer->repeatable && !transfer->handle->unknown && rb_replay_rewinds(&transfer->replay);
+        rb_attempt_prepare(transfer, may && rb_call_may_retry(&transfer->call, transfer->begun_ms));
+        return;
+    }
+    rb_target_format(&transfer->target, transfer->refused_host, sizeof transfer->refused_host);
+    transfer->refused_ms = retry_in_ms;
+    rb_attempt_poison(transfer);
+}
+
+static void refused(struct rb_transfer *transfer, CURLcode *code)
+{
+    char sentence[CURL_ERROR_SIZE];
+    report(transfer, RB_VERDICT_REFUSED, RB_REASON_BREAKER);
+    if (*code != CURLE_UNSUPPORTED_PROTOCOL)
+        return;
+    snprintf(sentence, sizeof sentence, "rebound: the circuit breaker of %.180s is open, next attempt in %u.%u s",
+             transfer->refused_host, (unsigned) (transfer->refused_ms / 1000),
+             (unsigned) (transfer->refused_ms % 1000 / 100));
+    rb_handle_say(transfer->handle, sentence);
+    *code = CURLE_COULDNT_CONNECT;
+}
+
+// --- what the program gets when mending fails
+
+static void save_result(struct rb_transfer *transfer)
+{
+    struct rb_fallback *fallback = &transfer->fallback;
+    fallback->code = transfer->code;
+    fallback->error[0] = '\0';
+    if (transfer->handle->error)
+        snprintf(fallback->error, sizeof fallback->error, "%s", transfer->handle->error);
+}
+
+static void save_fallback(struct rb_transfer *transfer)
+{
+    struct rb_fallback *fallback = &transfer->fallback;
+    rb_saved_free(fallback->saved);
+    fallback->saved = rb_saved_read(transfer->handle);
+    fallback->begun_ms = transfer->call.attempt_started_ms;
+    save_result(transfer);
+}
+
+static void leave_figures(struct rb_transfer *transfer, bool failed)
+{
+    struct rb_figures *figures = transfer->call.attempt > 1 ? malloc(sizeof *figures) : NULL;
+    const struct rb_call *call = &transfer->call;
+    if (!figures)
+        return;
+    uint64_t counted_ms = transfer->fallback.saved ? transfer->fallback.begun_ms : call->attempt_started_ms;
+    *figures = (struct rb_figures){
+        .begun_us = (curl_off_t) (call->attempt_started_ms - transfer->begun_ms) * 1000,
+        .moments_us = (curl_off_t) (counted_ms - transfer->begun_ms) * 1000,
+        .received = transfer->response.continuing ? (curl_off_t) transfer->response.taken : -1,
+        .failed = failed,
+        .saved = transfer->fallback.saved,
+    };
+    transfer->fallback.saved = NULL;
+    transfer->handle->figures = figures;
+}
+
+static void fall_back(struct rb_transfer *transfer, CURLcode *code)
+{
+    *code = transfer->fallback.code;
+    rb_handle_say(transfer->handle, transfer->fallback.error);
+    leave_figures(transfer, true);
+}
+
+static void forget_fallback(struct rb_transfer *transfer)
+{
+    rb_saved_free(transfer->fallback.saved);
+    transfer->fallback.saved = NULL;
+}
+
+// The last attempt stands, or an earlier one that it was to continue.
+static enum rb_step conclude(struct rb_transfer *transfer, enum rb_reason reason, CURLcode *code)
+{
+    if (reason != RB_REASON_DONE)
+        report(transfer, RB_VERDICT_STOP, reason);
+    else if (transfer->call.attempt > 1)
+        report(transfer, RB_VERDICT_RECOVERED, RB_REASON_NONE);
+    else if (rb_attempt_resends(transfer, transfer->code) > 0)
+        report(transfer, RB_VERDICT_RESENT, RB_REASON_NONE);
+    if (transfer->response.continuing && reason != RB_REASON_DONE) {
+        fall_back(transfer, code);
+        return RB_TRANSFER_DONE;
+    }
+    if (!transfer->response.continuing)
+        forget_fallback(transfer);
+    leave_figures(transfer, false);
+    return RB_TRANSFER_DONE;
+}
+
+// --- deciding
+
+// Why this attempt cannot be repeated by us, whatever the policy says.
+static enum rb_reason blocked(const struct rb_transfer *transfer)
+{
+    const struct rb_response *response = &transfer->response;
+    bool never_sent = transfer->outcome.sent == RB_SENT_NEVER;
+    if (transfer->handle->unknown)
+        return RB_REASON_UNKNOWN;
+    if (response->continuing)
+        return rb_response_can_continue(response) ? RB_REASON_NONE : RB_REASON_CHANGED;
+    if (!rb_replay_possible(&transfer->replay, never_sent))
+        return RB_REASON_UPLOAD;
+    if (response->overflowed)
+        return RB_REASON_OVERFLOW;
+    if (response->may_hold && (response->delivered || response->body_delivered) && !rb_response_can_continue(response))
+        return RB_REASON_DELIVERED;
+    return RB_REASON_NONE;
+}
+
+// Makes sure that the next attempt can be begun. Returns RB_REASON_NONE, or why not.
+static enum rb_reason ready_next(struct rb_transfer *transfer)
+{
+    struct rb_response *response = &transfer->response;
+    bool broke_off = response->delivered || response->body_delivered;
+    bool form = transfer->replay.upload == RB_UPLOAD_FORM;
+    if (rb_replay_rewind(&transfer->replay, transfer->outcome.sent == RB_SENT_NEVER) != 0)
+        return RB_REASON_UPLOAD;
+    if (form || (broke_off && !response->continuing))
+        save_fallback(transfer);
+    if ((form || broke_off) && !transfer->fallback.saved)
+        return RB_REASON_RESOURCE;
+    if (form)
+        rb_response_keep(response);
+    else if (broke_off)
+        rb_response_continue(response);
+    return RB_REASON_NONE;
+}
+
+// libcurl could not rewind a form's part: nothing was sent, and the response before it is still there.
+static bool is_unwound(const struct rb_transfer *transfer)
+{
+    return transfer->fallback.saved && transfer->replay.upload == RB_UPLOAD_FORM &&
+           transfer->code == CURLE_SEND_FAIL_REWIND;
+}
+
+// A continuing attempt that ended well and yet did not bring the rest brought something else.
+static enum rb_reason judge(struct rb_transfer *transfer)
+{
+    const struct rb_response *response = &transfer->response;
+    bool mended = !response->continuing || rb_response_continued(response, transfer->code == CURLE_OK);
+    uint32_t draw = transfer->outcome.cause == RB_CAUSE_NONE ? 0 : rb_system_random();
+    struct rb_decision decision = rb_call_judge(&transfer->call, &transfer->outcome, blocked(transfer),
+                                                transfer->repeatable, &response->after, rb_system_now_ms(), draw);
+    transfer->delay_ms = decision.delay_ms;
+    if (decision.retry)
+        return ready_next(transfer);
+    return decision.reason == RB_REASON_DONE && !mended ? RB_REASON_CHANGED : decision.reason;
+}
+
+enum rb_step rb_transfer_ended(struct rb_transfer *transfer, CURLcode *code)
+{
+    bool admitted = transfer->call.attempt > 0, poisoned = transfer->poisoned;
+    transfer->code = *code;
+    if (admitted)
+        transfer->outcome = rb_attempt_classify(transfer, *code);
+    if (transfer->response.continuing == RB_CONTINUING_PASS && *code != CURLE_OK)
+        save_result(transfer); // it brought new bytes: its own end is the true one
+    rb_attempt_restore(transfer);
+    enum rb_reason reason = admitted ? judge(transfer) : RB_REASON_DONE;
+    if (poisoned && (!admitted || transfer->code == CURLE_UNSUPPORTED_PROTOCOL)) {
+        refused(transfer, code);
+        return RB_TRANSFER_DONE;
+    }
+    if (is_unwound(transfer)) {
+        report(transfer, RB_VERDICT_STOP, RB_REASON_UPLOAD);
+        rb_response_restore(&transfer->response);
+        fall_back(transfer, code);
+        return RB_TRANSFER_DONE;
+    }
+    if (reason != RB_REASON_NONE)
+        return conclude(transfer, reason, code);
+    report(transfer, RB_VERDICT_RETRY, RB_REASON_NONE);
+    return RB_TRANSFER_WAIT;
+}
+
+// After a decision to repeat that cannot be carried out: the response is where ready_next put it.
+void rb_transfer_give_up(struct rb_transfer *transfer, enum rb_reason reason, CURLcode *code)
+{
+    if (transfer->replay.upload == RB_UPLOAD_FORM)
+        rb_response_restore(&transfer->response);
+    *code = transfer->code;
+    conclude(transfer, reason, code);
+}
+
+bool rb_transfer_again(struct rb_transfer *transfer, CURLcode *code)
+{
+    uint64_t now_ms = rb_system_now_ms();
+    if (!rb_call_admit(&transfer->call, now_ms, NULL)) {
+        rb_transfer_give_up(transfer, RB_REASON_BREAKER, code);
+        return false;
+    }
+    bool may = transfer->repeatable && !transfer->handle->unknown && rb_replay_rewinds(&transfer->replay);
+    rb_attempt_prepare(transfer, may && rb_call_may_retry(&transfer->call, now_ms));
+    return true;
+}
+
+// As libcurl does it: nothing is delivered after an abort.
+void rb_transfer_abort(struct rb_transfer *transfer, CURLcode *code)
+{
+    rb_transfer_give_up(transfer, RB_REASON_INTERRUPTED, code);
+    rb_response_end(&transfer->response);
+    rb_handle_say(transfer->handle, "Callback aborted");
+    *code = CURLE_ABORTED_BY_CALLBACK;
+}
+
+bool rb_transfer_goes_on(const struct rb_handle *handle)
+{
+    if (handle->no_progress || (!handle->progress && !handle->old_progress))
+        return true;
+    int answer = rb_attempt_show_progress(handle->transfer);
+    return answer == 0 || answer == CURL_PROGRESSFUNC_CONTINUE;
+}
+
+// --- delivering late
+
+enum rb_delivery rb_transfer_deliver(struct rb_transfer *transfer, CURLcode *code)
+{
+    struct rb_handle *handle = transfer->handle;
+    handle->late = true;
+    enum rb_delivery delivery = rb_response_deliver(&transfer->response);
+    handle->late = handle->paused = delivery == RB_DELIVERY_PAUSED;
+    if (delivery != RB_DELIVERY_FAILED)
+        return delivery;
+    rb_handle_say(handle, "Failure writing output to destination");
+    *code = CURLE_WRITE_ERROR;
+    return delivery;
+}
+
+void rb_transfer_interrupt(struct rb_transfer *transfer, CURLcode code)
+{
+    transfer->handle->late = transfer->handle->paused = false;
+    rb_response_end(&transfer->response);
+    rb_handle_say(transfer->handle, code == CURLE_OPERATION_TIMEDOUT ? "Operation timed out" : "Callback aborted");
+}
+
+bool rb_transfer_pause(struct rb_handle *handle, int mask)
+{
+    if (!handle->late)
+        return false;
+    handle->paused = mask & CURLPAUSE_RECV;
+    return true;
+}
+
+void rb_transfer_end(struct rb_transfer *transfer)
+{
+    struct rb_handle *handle = transfer->handle;
+    rb_attempt_restore(transfer);
+    rb_call_abandon(&transfer->call, rb_system_now_ms());
+    handle->late = handle->paused = false;
+    handle->transfer = NULL;
+    forget_fallback(transfer);
+    rb_response_end(&transfer->response);
+}

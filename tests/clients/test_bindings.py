@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""Languages and tools that bring libcurl in, easy and multi: against a sick server as alone against a sound one."""
+
+import os
+import zlib
+
+from harness import HERE, QUICK, body, cases
+
+BINDINGS = os.path.join(HERE, "bindings")
+
+# Room for a listener that appears late; slow answers end soon.
+FAST = dict(QUICK, **{"retry.attempts": "100", "budget.floor": "100/s", "timeout.attempt": "600ms"})
+THREE = dict(QUICK, **{"budget.floor": "100/s"})
+
+
+class Program:
+    """How a program is called; whether what it uploads can be read again (None: it cannot upload)."""
+
+    def __init__(self, *command, upload=None, multi=False):
+        self.command, self.upload, self.multi = command, upload, multi
+
+    def call(self, mode, file, urls):
+        if self.command[0] == "cmake":
+            path = os.path.join(BINDINGS, "client.cmake")
+            urls = ";".join(url.replace(";", "\\;") for url in urls)
+            return ["cmake", f"-DMODE={mode}", f"-DFILE={file}", f"-DURLS={urls}", "-P", path]
+        return [*self.command[:-2], os.path.join(BINDINGS, self.command[-2]), self.command[-1], mode, file, *urls]
+
+
+PROGRAMS = {
+    "pycurl": Program("/usr/bin/python3", "client.py", "easy", upload="again"),
+    "pycurl_multi": Program("/usr/bin/python3", "client.py", "multi", upload="again", multi=True),
+    "pycurl_socket": Program("/usr/bin/python3", "client.py", "socket", upload="again", multi=True),
+    "php": Program("php", "client.php", "easy", upload="once"),
+    "php_multi": Program("php", "client.php", "multi", upload="once", multi=True),
+    "perl": Program("perl", "client.pl", "easy", upload="once"),
+    "perl_multi": Program("perl", "client.pl", "multi", upload="once", multi=True),
+    "ruby_ethon": Program("ruby", "client.rb", "ethon", upload="once"),
+    "ruby_typhoeus": Program("ruby", "client.rb", "typhoeus", upload="once", multi=True),
+    "ruby_curb": Program("ruby", "client.rb", "curb", upload="again", multi=True),
+    "ruby_curb_multi": Program("ruby", "client.rb", "curb-multi", upload="again", multi=True),
+    "tcl": Program("tclsh", "client.tcl", "easy", upload="again"),
+    "r": Program("Rscript", "--vanilla", "client.R", "easy", upload="again", multi=True),
+    "r_multi": Program("Rscript", "--vanilla", "client.R", "multi", upload="again", multi=True),
+    "cmake": Program("cmake", upload="again"),
+}
+
+RANGE = "range;etag=%22v%22;size=5000"
+WHOLE = "etag=%22v%22;size=5000"
+
+# fault: (what the sick server does before it is well, what it does then, requests that reach it)
+FAULTS = {
+    "status": ("s503x2;size=3000;header=X-Poison:1", "ok;size=2000", 3),
+    "throttled": ("s429;after=0", "ok", 2),
+    "reset": ("resetx2", "ok;size=100000;binary", 3),
+    "close": ("close", "ok;chunked;size=3000", 2),
+    "cut_line": ("raw;text=HTTP%2F1.1%20", "ok", 2),
+    "cut_status": ("cut;status=503", "ok;size=0", 2),
+    "slow": ("ok;delay=4000;text=slow", "ok", 2),
+    "cut": (f"cut;sent=1700;{RANGE}", f"ok;{RANGE}", 2),
+    "cut_twice": (f"cut;sent=1000;{RANGE}/cut;sent=1000;{RANGE};rst", f"ok;{RANGE}", 3),
+    "cut_whole": (f"cut;sent=1700;{WHOLE}", f"ok;{WHOLE}", 2),
+}
+
+
+def files(test):
+    """The files that the program left, which are then removed."""
+    found = {}
+    for name in sorted(os.listdir(test.work)):
+        path = os.path.join(test.work, name)
+        with open(path, "rb") as file:
+            found[name] = file.read()
+        os.unlink(path)
+    return found
+
+
+@cases(**PROGRAMS)
+def test_downloads(test, program):
+    server, late = test.server(), test.server("--listen-after", "never")
+    sick = [late.url("late")] + [server.url(f"{key}/{bad}/{good}") for key, (bad, good, _) in FAULTS.items()]
+    policy = test.policy(base=FAST)
+    under = test.rebound(program.call("get", "-", sick), policy, on_retry=late.listen)
+    got = files(test)
+    counts = {key: server.count(key) for key in FAULTS}
+    server.reset()
+    sound = [late.url("late")] + [server.url(f"{key}/{good}") for key, (_, good, _) in FAULTS.items()]
+    alone = test.alone(program.call("get", "-", sound))
+    test.check(alone.code == 0 and (alone.out or alone.err), f"alone: {alone}")
+    test.same(under, alone)
+    test.equal(got, files(test), "files")
+    test.equal(counts, {key: requests for key, (_, _, requests) in FAULTS.items()}, "requests")
+    retried = {e["host"] for e in test.events("retry")}
+    test.equal(retried, {f"127.0.0.1:{server.port}", f"127.0.0.1:{late.port}"}, "hosts that were tried again")
+
+
+# What the program sees stays as it is alone when nothing helps.
+LASTING = {
+    "status": ("s503;size=3000;header=X-Poison:1", 3),
+    "reset": ("reset", 3),
+    "close": ("close", 3),
+    "cut_line": ("raw;text=HTTP%2F1.1%20", 3),
+    "cut_head": ("cuthead", 1),  # libcurl takes that for a whole answer
+    "cut_status": ("cut;status=503", 3),
+    "missing": ("s404", 1),
+    "cut": ("cut;size=5000;sent=1700", 1),
+    "cut_weak": ("cut;size=5000;sent=1700;etag=W%2F%22v%22;range", 1),
+}
+
+
+@cases(**PROGRAMS)
+def test_exhausted(test, program):
+    server, dead = test.server(), test.server("--listen-after", "never")
+    urls = [dead.url("dead")] + [server.url(f"{key}/{script}") for key, (script, _) in LASTING.items()]
+    alone = test.alone(program.call("get", "-", urls))
+    wanted, once = files(test), {key: server.count(key) for key in LASTING}
+    server.reset()
+    under = test.rebound(program.call("get", "-", urls), test.policy(base=THREE))
+    test.same(under, alone)
+    test.equal(files(test), wanted, "files")
+    for key, (_, requests) in LASTING.items():
+        count = server.count(key)
+        if requests == 1:
+            test.equal(count, once[key], f"requests for {key}")
+        else:  # libcurl itself sends once more where a connection that it used again breaks
+            test.check(count == requests or (program.multi and count > requests), f"{count} requests for {key}")
+
+
+# (before it is well, requests that reach the server when the upload can be repeated)
+UPLOAD_FAULTS = {
+    "status": ("s503x2;text=poison", 3),
+    "reset": ("reset", 2),
+    "close": ("closex2", 3),
+    "cut_line": ("raw;text=HTTP%2F1.1%20", 2),
+    "cut_status": ("cut;status=503", 2),
+    "slow": ("ok;delay=4000;text=slow", 2),
+}
+
+
+def whole(test, server, key, data):
+    """How many times the upload arrived; each time all of it."""
+    log = server.log(key)
+    arrived = (str(len(data)), f"{zlib.crc32(data):08x}")
+    test.equal([entry[3:5] for entry in log], [arrived] * len(log), f"bodies that arrived at {key}")
+    return len(log)
+
+
+@cases(**{name: program for name, program in PROGRAMS.items() if program.upload == "again"})
+def test_uploads(test, program):
+    data = body(100000, binary=True).replace(b"\0", b"\1")
+    file = test.file("data", data)
+    server, late = test.server(), test.server("--listen-after", "never")
+    sick = [late.url("late")] + [server.url(f"{key}/{bad}/ok") for key, (bad, _) in UPLOAD_FAULTS.items()]
+    under = test.rebound(program.call("put", file, sick), test.policy(base=FAST), on_retry=late.listen)
+    counts = {key: whole(test, server, key, data) for key in UPLOAD_FAULTS}
+    test.equal(whole(test, late, "late", data), 1, "requests to the late one")
+    server.reset()
+    sound = [late.url("late")] + [server.url(f"{key}/ok") for key in UPLOAD_FAULTS]
+    test.same(under, test.alone(program.call("put", file, sound)))
+    test.equal(counts, {key: requests for key, (_, requests) in UPLOAD_FAULTS.items()}, "requests")
+
+
+def sent_once(test, program, mode, reason):
+    """The upload reaches the server as often as alone, the program sees what it sees alone, the log says why."""
+    data = body(3000)
+    file = test.file("data", data)
+    server, late = test.server(), test.server("--listen-after", "never")
+    scripts = {"status": "s503;text=poison", "close": "close", "line": "raw;text=HTTP%2F1.1%20", "reset": "reset"}
+    urls = [server.url(f"{key}/{script}/ok") for key, script in scripts.items()]
+    alone = test.alone(program.call(mode, file, urls))
+    once = {key: server.count(key) for key in scripts}
+    server.reset()
+    under = test.rebound(program.call(mode, file, urls), test.policy(base=THREE))
+    test.same(under, alone)
+    test.equal({key: whole(test, server, key, data) for key in scripts}, once, "requests")
+    test.equal(test.reasons(), [reason] * len(scripts), "reasons")
+    command = program.call(mode, file, [late.url("late")])
+    under = test.rebound(command, test.policy(base=FAST), on_retry=late.listen)
+    test.equal(whole(test, late, "late", data), 1, "requests to the late one")
+    test.same(under, test.alone(command))
+
+
+@cases(**{name: program for name, program in PROGRAMS.items() if program.upload == "once"})
+def test_uploads_that_cannot_be_read_again(test, program):
+    sent_once(test, program, "put", "upload")
+
+
+@cases(**{name: program for name, program in PROGRAMS.items() if program.command[0] != "cmake"})
+def test_posts(test, program):
+    sent_once(test, program, "post", "method")
