@@ -115,7 +115,7 @@ struct looked_up_multi {
 
 static struct looked_up_multi look_up_multi(const struct looked_up *curl)
 {
-    struct looked_up_multi multi;
+    struct looked_up_multi multi = {.init = NULL};
     *(void **) &multi.init = dlsym(curl->object, "curl_multi_init");
     *(void **) &multi.add = dlsym(curl->object, "curl_multi_add_handle");
     *(void **) &multi.perform = dlsym(curl->object, "curl_multi_perform");
