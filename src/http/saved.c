@@ -63,13 +63,12 @@ static bool keep_header(struct rb_saved *saved, const struct curl_header *header
     return entry->header.name && entry->header.value;
 }
 
-// Whether a transfer had a request of this number shows in how a look-up of any name fails. Without any header libcurl
-// says the same of every number.
+// Whether a transfer had a request of this number shows in how a look-up of any name fails.
 static bool had_request(const struct rb_handle *handle, int request)
 {
     struct curl_header *found;
     CURLHcode code = handle->curl->easy_header(handle->easy, "date", 0, CURLH_HEADER, request, &found);
-    return code == CURLHE_OK || code == CURLHE_BADINDEX || code == CURLHE_MISSING;
+    return code != CURLHE_NOREQUEST && code != CURLHE_BAD_ARGUMENT && code != CURLHE_NOT_BUILT_IN;
 }
 
 static bool read_headers(struct rb_saved *saved, const struct rb_handle *handle)
