@@ -138,6 +138,7 @@ bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_handle *handle, c
     transfer->poisoned = transfer->ranging = false;
     transfer->fallback.saved = NULL;
     transfer->outcome = (struct rb_outcome){0};
+    transfer->connects = 0;
     transfer->code = CURLE_OK;
     begin_call(transfer);
     transfer->repeatable = may_repeat_request(transfer);
@@ -253,6 +254,7 @@ static void leave_figures(struct rb_transfer *transfer, bool failed)
         .begun_us = (curl_off_t) (call->attempt_started_ms - transfer->begun_ms) * 1000,
         .moments_us = (curl_off_t) (counted_ms - transfer->begun_ms) * 1000,
         .received = transfer->response.continuing ? (curl_off_t) transfer->response.taken : -1,
+        .connects = transfer->connects,
         .failed = failed,
         .saved = transfer->fallback.saved,
     };
