@@ -77,7 +77,7 @@ static bool is_clear_http2(const struct rb_transfer *transfer)
 // With CURLOPT_NOBODY and another method than HEAD the answer has a body that libcurl leaves in the connection.
 static bool leaves_body(const struct rb_handle *handle)
 {
-    return handle->method == RB_METHOD_HEAD && handle->custom_request && strcmp(handle->custom_request, "HEAD") != 0;
+    return handle->no_body && handle->custom_request && strcmp(handle->custom_request, "HEAD") != 0;
 }
 
 // A connection that just broke may be kept by libcurl; HTTP/2 over cleartext fails on its second use (7.88.1).

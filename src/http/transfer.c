@@ -78,7 +78,7 @@ static bool may_resume(const struct rb_transfer *transfer)
 {
     const struct rb_handle *handle = transfer->handle;
     return transfer->rules.resume && transfer->repeatable && rb_handle_upload(handle) == RB_UPLOAD_NONE &&
-           strcmp(rb_handle_method(handle), "GET") == 0 && !handle->has_range && !handle->resumes &&
+           strcmp(rb_handle_method(handle), "GET") == 0 && !handle->no_body && !handle->has_range && !handle->resumes &&
            !handle->raw_transfer && !own_header(handle, "Range", 5) && !own_header(handle, "If-Range", 8);
 }
 

@@ -117,6 +117,14 @@ def test_methods(test, options):
         repeated.compare(test, requests_of(FAULTS[fault]), fault)
 
 
+@cases(head="HEAD", get="GET")
+def test_head_is_head(test, listed):
+    """curl sets CURLOPT_NOBODY and then options that set the method back: it sends HEAD all the same."""
+    server = test.server()
+    test.rebound([CURL, "-sI", server.url("k/s503/ok")], {"retry.methods": listed})
+    test.equal([entry[1] for entry in server.log("k")], ["HEAD"] * (2 if listed == "HEAD" else 1), "requests")
+
+
 # What must not be put together: the program gets the original error and the bytes that came before it.
 @cases(
     no_validator=(f"cut;size=5000;sent=1700;range", "ok;size=5000;range"),
