@@ -146,6 +146,7 @@ static const struct curl_row curl_table[] = {
     [18] = {CURL_PLAIN, RB_CAUSE_RESET, CURL_BEGUN},     // PARTIAL_FILE
     [22] = {CURL_STATUS, RB_CAUSE_OTHER, 0},             // HTTP_RETURNED_ERROR
     [28] = {CURL_PLAIN, RB_CAUSE_TIMEOUT, 0},            // OPERATION_TIMEDOUT
+    [33] = {CURL_STATUS, RB_CAUSE_OTHER, 0},             // RANGE_ERROR: also where an error's body meets a resume
     [35] = {CURL_HANDSHAKE, RB_CAUSE_RESET, 0},          // SSL_CONNECT_ERROR
     [52] = {CURL_PLAIN, RB_CAUSE_RESET, 0},              // GOT_NOTHING
     [55] = {CURL_SEND, RB_CAUSE_RESET, 0},               // SEND_ERROR

@@ -3,6 +3,7 @@
 #include "http/attempt.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <strings.h>
 
 #include "http/callbacks.h"
@@ -73,10 +74,18 @@ static bool is_clear_http2(const struct rb_transfer *transfer)
     return scheme && strcasecmp(scheme, "http") == 0;
 }
 
+// With CURLOPT_NOBODY and another method than HEAD the answer has a body that libcurl leaves in the connection.
+static bool leaves_body(const struct rb_handle *handle)
+{
+    return handle->no_body && handle->custom_request && strcmp(handle->custom_request, "HEAD") != 0;
+}
+
 // A connection that just broke may be kept by libcurl; HTTP/2 over cleartext fails on its second use (7.88.1).
 static void set_connection(const struct rb_transfer *transfer)
 {
-    if (!is_first(transfer) && (transfer->outcome.cause != RB_CAUSE_STATUS || is_clear_http2(transfer)))
+    if (is_first(transfer))
+        return;
+    if (transfer->outcome.cause != RB_CAUSE_STATUS || is_clear_http2(transfer) || leaves_body(transfer->handle))
         set_number(transfer, CURLOPT_FRESH_CONNECT, 1);
 }
 
@@ -217,6 +226,9 @@ void rb_attempt_restore(struct rb_transfer *transfer)
 struct rb_outcome rb_attempt_classify(struct rb_transfer *transfer, CURLcode code)
 {
     unsigned followed = (unsigned) number_of(transfer, CURLINFO_REDIRECT_COUNT);
+    long connects = number_of(transfer, CURLINFO_NUM_CONNECTS);
+    if (connects > transfer->connects)
+        transfer->connects = connects;
     rb_response_finish(&transfer->response, followed, code == CURLE_OK);
     struct rb_curl_result result = {
         .code = (int) code,

@@ -15,6 +15,7 @@ enum kind {
     FIGURE_RECEIVED, // body bytes
     FIGURE_SPEED,    // bytes for each second, down
     FIGURE_SPEED_UP,
+    FIGURE_CONNECTS,
     FIGURE_ERRNO // of the attempt whose result the program got
 };
 
@@ -46,6 +47,8 @@ static enum kind kind_of(CURLINFO info)
     case CURLINFO_SPEED_UPLOAD:
     case CURLINFO_SPEED_UPLOAD_T:
         return FIGURE_SPEED_UP;
+    case CURLINFO_NUM_CONNECTS:
+        return FIGURE_CONNECTS;
     case CURLINFO_OS_ERRNO:
         return FIGURE_ERRNO;
     default:
@@ -157,6 +160,9 @@ bool rb_figures_answer(const struct rb_handle *handle, CURLINFO info, void *out)
         return put(info, out, rate(handle, received(handle)), 1);
     case FIGURE_SPEED_UP:
         return put(info, out, rate(handle, offset_of(handle, CURLINFO_SIZE_UPLOAD_T)), 1);
+    case FIGURE_CONNECTS:
+        *(long *) out = handle->figures->connects;
+        return true;
     case FIGURE_ERRNO:
         return handle->figures->failed && put_saved(handle, info, out);
     case FIGURE_PLAIN:

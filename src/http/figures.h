@@ -16,6 +16,7 @@ struct rb_figures {
     curl_off_t begun_us;    // from the beginning of the call to that of its last attempt
     curl_off_t moments_us;  // and to that of the attempt whose moments count
     curl_off_t received;    // body bytes over all attempts; -1: as libcurl says
+    long connects;          // the most that one attempt made: a retry over a kept connection does not hide it
     bool failed;            // the saved attempt is also the one whose errno counts
     struct rb_saved *saved; // owned; NULL: the last attempt's figures, with the times moved
 };

@@ -103,7 +103,9 @@ const char *rb_handle_method(const struct rb_handle *handle)
         [RB_METHOD_GET] = "GET",   [RB_METHOD_HEAD] = "HEAD", [RB_METHOD_POST] = "POST",
         [RB_METHOD_FORM] = "POST", [RB_METHOD_PUT] = "PUT",
     };
-    return handle->custom_request ? handle->custom_request : words[handle->method];
+    if (handle->custom_request)
+        return handle->custom_request;
+    return handle->no_body ? "HEAD" : words[handle->method];
 }
 
 enum rb_upload rb_handle_upload(const struct rb_handle *handle)

@@ -64,6 +64,7 @@ struct rb_handle {
     unsigned requests; // that libcurl has begun in this attempt, where it tells (CURLOPT_PREREQFUNCTION)
     bool target_known;
     bool target_http; // false: another scheme, or no host to be found
+    bool no_body;     // CURLOPT_NOBODY: HEAD whatever `method` says, which other options may have set back to GET
     bool has_fields;  // POSTFIELDS or COPYPOSTFIELDS is set
     bool write_data_set, read_data_set;
     bool no_progress;

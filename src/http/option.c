@@ -9,8 +9,10 @@ static void note_method(struct rb_handle *handle, CURLoption option, union rb_op
     switch (option) {
     case CURLOPT_HTTPGET:
         handle->method = value.number ? RB_METHOD_GET : handle->method;
+        handle->no_body &= !value.number;
         break;
     case CURLOPT_NOBODY:
+        handle->no_body = value.number != 0;
         if (value.number)
             handle->method = RB_METHOD_HEAD;
         else if (handle->method == RB_METHOD_HEAD)
@@ -18,14 +20,17 @@ static void note_method(struct rb_handle *handle, CURLoption option, union rb_op
         break;
     case CURLOPT_POST:
         handle->method = value.number ? RB_METHOD_POST : RB_METHOD_GET;
+        handle->no_body &= !value.number;
         break;
     case CURLOPT_UPLOAD:
     case CURLOPT_PUT:
         handle->method = value.number ? RB_METHOD_PUT : RB_METHOD_GET;
+        handle->no_body &= !value.number;
         break;
     case CURLOPT_HTTPPOST:
     case CURLOPT_MIMEPOST:
         handle->method = RB_METHOD_FORM;
+        handle->no_body = false;
         break;
     case CURLOPT_POSTFIELDS:
     case CURLOPT_COPYPOSTFIELDS:

@@ -78,7 +78,7 @@ static bool may_resume(const struct rb_transfer *transfer)
 {
     const struct rb_handle *handle = transfer->handle;
     return transfer->rules.resume && transfer->repeatable && rb_handle_upload(handle) == RB_UPLOAD_NONE &&
-           strcmp(rb_handle_method(handle), "GET") == 0 && !handle->has_range && !handle->resumes &&
+           strcmp(rb_handle_method(handle), "GET") == 0 && !handle->no_body && !handle->has_range && !handle->resumes &&
            !handle->raw_transfer && !own_header(handle, "Range", 5) && !own_header(handle, "If-Range", 8);
 }
 
@@ -138,6 +138,7 @@ bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_handle *handle, c
     transfer->poisoned = transfer->ranging = false;
     transfer->fallback.saved = NULL;
     transfer->outcome = (struct rb_outcome){0};
+    transfer->connects = 0;
     transfer->code = CURLE_OK;
     begin_call(transfer);
     transfer->repeatable = may_repeat_request(transfer);
@@ -253,6 +254,7 @@ static void leave_figures(struct rb_transfer *transfer, bool failed)
         .begun_us = (curl_off_t) (call->attempt_started_ms - transfer->begun_ms) * 1000,
         .moments_us = (curl_off_t) (counted_ms - transfer->begun_ms) * 1000,
         .received = transfer->response.continuing ? (curl_off_t) transfer->response.taken : -1,
+        .connects = transfer->connects,
         .failed = failed,
         .saved = transfer->fallback.saved,
     };

@@ -41,6 +41,7 @@ struct rb_transfer {
 
     CURLcode code; // of the attempt just ended
     struct rb_outcome outcome;
+    long connects; // the most connections that one attempt made
     struct rb_fallback fallback;
 
     bool poisoned;                    // libcurl was made to refuse this attempt, or a redirect in it
