@@ -34,9 +34,11 @@ ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-p
 TSAN := -fsanitize=thread
 
 # Lazy binding: a function that some libc lacks may not stop a program that never gets there. -static-libgcc and
-# --exclude-libs: nothing of the compiler's or of inih's is needed at run time or seen by the program.
+# --exclude-libs: nothing of the compiler's or of inih's is needed at run time or seen by the program. -Bsymbolic-functions:
+# where we hand out a function of ours it is ours, not that of a library preloaded before us.
 SO_LDFLAGS := -shared -static-libgcc -Wl,-soname,librebound.so -Wl,--version-script=config/librebound.map \
-	-Wl,--exclude-libs,ALL -Wl,-z,defs -Wl,-z,relro -Wl,-z,lazy -Wl,-z,noexecstack -Wl,-z,text -Wl,--as-needed
+	-Wl,--exclude-libs,ALL -Wl,-z,defs -Wl,-z,relro -Wl,-z,lazy -Wl,-z,noexecstack -Wl,-z,text -Wl,--as-needed \
+	-Wl,-Bsymbolic-functions
 INIH ?= -l:libinih.a
 CJSON ?= -lcjson
 
@@ -49,7 +51,8 @@ THREADED := $(foreach test,$(UNIT),$(if $(or $(findstring _threads,$(test)),$(fi
 	budget,$(test))),$(test)))
 export UNIT THREADED
 PRELOAD := $(patsubst tests/preload/%.c,$(BUILD)/preload/%,$(wildcard tests/preload/test_*.c))
-PLUGINS := $(if $(wildcard tests/preload/plugin.c),$(patsubst %,$(BUILD)/preload/plugin_%.so,openssl gnutls))
+PLUGINS := $(if $(wildcard tests/preload/plugin.c),$(patsubst %,$(BUILD)/preload/plugin_%.so,openssl gnutls)) \
+	$(patsubst tests/preload/%.c,$(BUILD)/preload/%.so,$(wildcard tests/preload/object_*.c))
 TRANSFER_SRC := $(wildcard tests/clients/transfer/*.c) tests/server/crc.c tests/server/pattern.c
 BENCH := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -108,6 +111,9 @@ $(BUILD)/preload/plugin_openssl.so: curl := -lcurl
 $(BUILD)/preload/plugin_gnutls.so: curl := -l:libcurl-gnutls.so.4
 $(BUILD)/preload/plugin_%.so: tests/preload/plugin.c $(BUILD)/flags
 	$(call say,LD)mkdir -p $(@D) && $(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) -shared -fPIC -o $@ $< $(curl)
+
+$(BUILD)/preload/object_%.so: tests/preload/object_%.c $(BUILD)/flags
+	$(call say,LD)mkdir -p $(@D) && $(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) -shared -fPIC -Wl,-rpath,'$$ORIGIN' -o $@ $<
 
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libcore.a
 	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ -Wl,--as-needed $(INIH) -lcurl

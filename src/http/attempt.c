@@ -3,6 +3,7 @@
 #include "http/attempt.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 #include "http/callbacks.h"
 
@@ -56,10 +57,26 @@ static void restore_limits(const struct rb_transfer *transfer)
         set_number(transfer, CURLOPT_CONNECTTIMEOUT_MS, handle->connect_timeout_ms);
 }
 
+static long number_of(const struct rb_transfer *transfer, CURLINFO info)
+{
+    long number = 0;
+    transfer->handle->curl->easy_getinfo(transfer->handle->easy, info, &number);
+    return number;
+}
+
+static bool is_clear_http2(const struct rb_transfer *transfer)
+{
+    const char *scheme = NULL;
+    if (number_of(transfer, CURLINFO_HTTP_VERSION) != CURL_HTTP_VERSION_2_0)
+        return false;
+    transfer->handle->curl->easy_getinfo(transfer->handle->easy, CURLINFO_SCHEME, &scheme);
+    return scheme && strcasecmp(scheme, "http") == 0;
+}
+
 // A connection that just broke may be kept by libcurl; HTTP/2 over cleartext fails on its second use (7.88.1).
 static void set_connection(const struct rb_transfer *transfer)
 {
-    if (!is_first(transfer) && transfer->outcome.cause != RB_CAUSE_STATUS)
+    if (!is_first(transfer) && (transfer->outcome.cause != RB_CAUSE_STATUS || is_clear_http2(transfer)))
         set_number(transfer, CURLOPT_FRESH_CONNECT, 1);
 }
 
@@ -69,26 +86,41 @@ static void restore_connection(const struct rb_transfer *transfer)
         set_number(transfer, CURLOPT_FRESH_CONNECT, transfer->handle->fresh_connect);
 }
 
-// --- continuing a download
+// --- progress
 
-// The program's progress goes on from where it was, towards the size that it was told.
+// What the program is shown of a download: nothing of a response that it may never see, and of one that is continued
+// the whole.
+static void shown_download(const struct rb_response *response, curl_off_t *total, curl_off_t *now)
+{
+    if (response->continuing) {
+        *total = response->whole.length > 0 ? response->whole.length : 0;
+        *now = *total > 0 && response->taken > *total ? *total : response->taken; // decoded bytes may be more
+    } else if (response->holding) {
+        *total = *now = 0;
+    }
+}
+
 static int on_progress(void *context, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up_now)
 {
     const struct rb_transfer *transfer = context;
     const struct rb_handle *handle = transfer->handle;
-    const struct rb_response *response = &transfer->response;
-    total = response->whole.length > 0 ? response->whole.length : 0;
-    now = total > 0 && response->taken > total ? total : response->taken; // decoded bytes may be more
+    shown_download(&transfer->response, &total, &now);
     if (handle->progress)
         return handle->progress(handle->progress_data, total, now, up_total, up_now);
     return handle->old_progress(handle->progress_data, (double) total, (double) now, (double) up_total,
                                 (double) up_now);
 }
 
-static void show_progress(struct rb_transfer *transfer)
+int rb_attempt_show_progress(struct rb_transfer *transfer)
+{
+    return on_progress(transfer, 0, 0, 0, 0);
+}
+
+static void replace_progress(struct rb_transfer *transfer, bool may_hold)
 {
     struct rb_handle *handle = transfer->handle;
-    if (handle->no_progress || (!handle->progress && !handle->old_progress))
+    if (handle->no_progress || (!handle->progress && !handle->old_progress) ||
+        (!may_hold && !transfer->response.continuing))
         return;
     handle->shows_by_ours = true;
     handle->curl->easy_setopt(handle->easy, CURLOPT_XFERINFOFUNCTION, on_progress);
@@ -107,13 +139,14 @@ static void restore_progress(const struct rb_transfer *transfer)
     set_pointer(transfer, CURLOPT_XFERINFODATA, handle->progress_data);
 }
 
+// --- continuing a download
+
 // The program's header list is not copied by libcurl; ours stands before it and goes on in it.
 static void set_range(struct rb_transfer *transfer)
 {
     char range[32];
     if (!transfer->response.continuing)
         return;
-    show_progress(transfer);
     int64_t from = rb_response_continue(&transfer->response);
     if (from < 0)
         return;
@@ -127,7 +160,6 @@ static void set_range(struct rb_transfer *transfer)
 
 static void restore_range(struct rb_transfer *transfer)
 {
-    restore_progress(transfer);
     if (!transfer->ranging)
         return;
     transfer->ranging = false;
@@ -143,6 +175,7 @@ void rb_attempt_prepare(struct rb_transfer *transfer, bool may_hold)
     handle->response = &transfer->response;
     handle->requests = 0;
     set_range(transfer);
+    replace_progress(transfer, may_hold);
     rb_response_attempt(&transfer->response, may_hold);
     rb_replay_attempt(&transfer->replay);
     set_limits(transfer);
@@ -175,16 +208,10 @@ void rb_attempt_restore(struct rb_transfer *transfer)
         return;
     handle->response = NULL;
     rb_replay_ended(&transfer->replay);
+    restore_progress(transfer);
     restore_range(transfer);
     restore_limits(transfer);
     restore_connection(transfer);
-}
-
-static long number_of(const struct rb_transfer *transfer, CURLINFO info)
-{
-    long number = 0;
-    transfer->handle->curl->easy_getinfo(transfer->handle->easy, info, &number);
-    return number;
 }
 
 struct rb_outcome rb_attempt_classify(struct rb_transfer *transfer, CURLcode code)

@@ -15,6 +15,9 @@ void rb_attempt_poison(struct rb_transfer *transfer);
 // Takes everything back that the two above changed. Harmless when there is nothing.
 void rb_attempt_restore(struct rb_transfer *transfer);
 
+// Calls the program's progress callback between two attempts; it must have one. Returns its answer.
+int rb_attempt_show_progress(struct rb_transfer *transfer);
+
 // Judges libcurl's result of the attempt.
 struct rb_outcome rb_attempt_classify(struct rb_transfer *transfer, CURLcode code);
 

@@ -82,7 +82,7 @@ static curl_off_t rate(const struct rb_handle *handle, curl_off_t bytes)
 static curl_off_t received(const struct rb_handle *handle)
 {
     curl_off_t own = handle->figures->received;
-    return own >= 0 ? own : last_offset(handle, CURLINFO_SIZE_DOWNLOAD_T);
+    return own >= 0 ? own : offset_of(handle, CURLINFO_SIZE_DOWNLOAD_T);
 }
 
 // A moment is asked for in seconds or in microseconds; both are made of the latter.

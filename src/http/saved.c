@@ -68,7 +68,7 @@ static bool had_request(const struct rb_handle *handle, int request)
 {
     struct curl_header *found;
     CURLHcode code = handle->curl->easy_header(handle->easy, "date", 0, CURLH_HEADER, request, &found);
-    return code != CURLHE_NOREQUEST && code != CURLHE_BAD_ARGUMENT && code != CURLHE_NOT_BUILT_IN;
+    return code == CURLHE_OK || code == CURLHE_MISSING || code == CURLHE_BADINDEX;
 }
 
 static bool read_headers(struct rb_saved *saved, const struct rb_handle *handle)

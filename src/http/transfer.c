@@ -224,16 +224,22 @@ static void refused(struct rb_transfer *transfer, CURLcode *code)
 
 // --- what the program gets when mending fails
 
+static void save_result(struct rb_transfer *transfer)
+{
+    struct rb_fallback *fallback = &transfer->fallback;
+    fallback->code = transfer->code;
+    fallback->error[0] = '\0';
+    if (transfer->handle->error)
+        snprintf(fallback->error, sizeof fallback->error, "%s", transfer->handle->error);
+}
+
 static void save_fallback(struct rb_transfer *transfer)
 {
     struct rb_fallback *fallback = &transfer->fallback;
     rb_saved_free(fallback->saved);
     fallback->saved = rb_saved_read(transfer->handle);
-    fallback->code = transfer->code;
     fallback->begun_ms = transfer->call.attempt_started_ms;
-    fallback->error[0] = '\0';
-    if (transfer->handle->error)
-        snprintf(fallback->error, sizeof fallback->error, "%s", transfer->handle->error);
+    save_result(transfer);
 }
 
 static void leave_figures(struct rb_transfer *transfer, bool failed)
@@ -352,6 +358,8 @@ enum rb_step rb_transfer_ended(struct rb_transfer *transfer, CURLcode *code)
     transfer->code = *code;
     if (admitted)
         transfer->outcome = rb_attempt_classify(transfer, *code);
+    if (transfer->response.continuing == RB_CONTINUING_PASS && *code != CURLE_OK)
+        save_result(transfer); // it brought new bytes: its own end is the true one
     rb_attempt_restore(transfer);
     enum rb_reason reason = admitted ? judge(transfer) : RB_REASON_DONE;
     if (poisoned && (!admitted || transfer->code == CURLE_UNSUPPORTED_PROTOCOL)) {
@@ -402,13 +410,9 @@ void rb_transfer_abort(struct rb_transfer *transfer, CURLcode *code)
 
 bool rb_transfer_goes_on(const struct rb_handle *handle)
 {
-    int answer = 0;
-    if (handle->no_progress)
+    if (handle->no_progress || (!handle->progress && !handle->old_progress))
         return true;
-    if (handle->progress)
-        answer = handle->progress(handle->progress_data, 0, 0, 0, 0);
-    else if (handle->old_progress)
-        answer = handle->old_progress(handle->progress_data, 0, 0, 0, 0);
+    int answer = rb_attempt_show_progress(handle->transfer);
     return answer == 0 || answer == CURL_PROGRESSFUNC_CONTINUE;
 }
 

@@ -239,6 +239,8 @@ static RB_EARLY void *symbol_of(const struct link_map *map, const char *name)
 {
     struct rb_object object; // field by field: a compiler may clear a whole structure by memset
     object.base = map->l_addr;
+    object.start = object.end = 0;
+    object.path = NULL;
     object.dynamic = map->l_ld;
     object.symbols = NULL;
     object.strings = NULL;

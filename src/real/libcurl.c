@@ -12,7 +12,14 @@
 // More objects than a large desktop program has; those past the end are not considered.
 enum { OBJECTS = 1024, CACHED = 16 };
 
-static const char marker[] = "curl_easy_perform"; // who exports it is a libcurl
+static const char marker[] = "curl_easy_perform";
+
+// A libcurl, and not something that has one name in common with it: our functions would call what it lacks.
+static bool has_libcurl(const struct rb_object *object)
+{
+    return rb_elf_symbol(object, marker) && rb_elf_symbol(object, "curl_easy_init") &&
+           rb_elf_symbol(object, "curl_multi_add_handle");
+}
 
 struct object_list {
     struct rb_object *at;
@@ -51,7 +58,7 @@ static int visit(struct dl_phdr_info *info, size_t size, void *context)
 
 static bool is_libcurl(const struct object_list *list, unsigned index)
 {
-    return index != list->self && rb_elf_symbol(&list->at[index], marker) != NULL;
+    return index != list->self && has_libcurl(&list->at[index]);
 }
 
 static unsigned index_of_soname(const struct object_list *list, const char *soname)
@@ -252,8 +259,8 @@ const struct rb_libcurl *rb_libcurl_of_caller(const void *caller)
 
 const struct rb_libcurl *rb_libcurl_at(const void *address)
 {
-    struct rb_object object;
-    bool found = rb_elf_holding(address, &object) && !rb_elf_is_self(&object) && rb_elf_symbol(&object, marker);
+    struct rb_object object = {.base = 0};
+    bool found = rb_elf_holding(address, &object) && !rb_elf_is_self(&object) && has_libcurl(&object);
     return found ? library_for(&object) : NULL;
 }
 

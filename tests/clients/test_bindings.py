@@ -165,14 +165,14 @@ def sent_once(test, program, mode, reason):
     file = test.file("data", data)
     server, late = test.server(), test.server("--listen-after", "never")
     scripts = {"status": "s503;text=poison", "close": "close", "line": "raw;text=HTTP%2F1.1%20", "reset": "reset"}
-    urls = [server.url(f"{key}/{script}/ok") for key, script in scripts.items()]
+    urls = [server.url(f"{key}/{script}") for key, script in scripts.items()]
     alone = test.alone(program.call(mode, file, urls))
     once = {key: server.count(key) for key in scripts}
     server.reset()
     under = test.rebound(program.call(mode, file, urls), test.policy(base=THREE))
     test.same(under, alone)
     test.equal({key: whole(test, server, key, data) for key in scripts}, once, "requests")
-    test.equal(test.reasons(), [reason] * len(scripts), "reasons")
+    test.equal([e["reason"] for e in test.events("stop")], [reason] * len(scripts), f"reasons in {test.events()}")
     command = program.call(mode, file, [late.url("late")])
     under = test.rebound(command, test.policy(base=FAST), on_retry=late.listen)
     test.equal(whole(test, late, "late", data), 1, "requests to the late one")

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Connects once and says so: built against musl and run under the library, it shows that the library loads there and
 // hands calls on.
+#include <dlfcn.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -18,6 +20,18 @@ static int library_is_loaded(void)
     if (maps)
         fclose(maps);
     return found;
+}
+
+// The loader's functions go through the library too, and answer with its connect where it acts.
+static int look_ups_work(void)
+{
+    const char *policy = getenv("REBOUND_POLICY");
+    void *libc = dlopen("libc.so.6", RTLD_NOW);
+    if (!libc || dlsym(libc, "no_such_function") || !dlerror() ||
+        dlsym(libc, "getpid") != dlsym(RTLD_DEFAULT, "getpid"))
+        return 0;
+    void *ours = dlsym(RTLD_NEXT, "connect"); // the library is preloaded: it comes next
+    return (dlsym(libc, "connect") == ours) == (policy && *policy);
 }
 
 int main(void)
@@ -35,6 +49,8 @@ int main(void)
         return 4;
     if (!library_is_loaded())
         return 5;
+    if (!look_ups_work())
+        return 6;
     puts("connected");
     return 0;
 }

@@ -233,6 +233,7 @@ static inline int test_role(const char *role, const char *preload)
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
+        alarm(TEST_LIMIT_S);
         setenv("RB_TEST", role, 1);
         if (preload)
             setenv("LD_PRELOAD", preload, 1);
