@@ -215,8 +215,8 @@ def test_budget(test):
 
 def test_upload_from_a_pipe_passes(test):
     server = test.server()
-    shell = f"printf %s {body(5000).decode()!r} | {CURL} -s -T - {server.url('k/s503/ok;text=again')}"
-    result = test.rebound(["sh", "-c", shell])
+    shell = f"cat | {CURL} -s -T - '{server.url('k/s503/ok;text=again')}'"
+    result = test.rebound(["sh", "-c", shell], stdin=body(5000))
     test.good(result, b"status 503\n")
     test.equal(server.count("k"), 1, "requests")
     test.equal(server.log("k")[0][3], "5000", "bytes of the body")

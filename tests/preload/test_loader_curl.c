@@ -101,6 +101,70 @@ static void gnutls_first(void)
     both("libcurl-gnutls.so.4", "libcurl.so.4");
 }
 
+// --- their multi handles
+
+struct looked_up_multi {
+    CURLM *(*init)(void);
+    CURLMcode (*add)(CURLM *, CURL *);
+    CURLMcode (*perform)(CURLM *, int *);
+    CURLMcode (*poll)(CURLM *, struct curl_waitfd *, unsigned, int, int *);
+    CURLMsg *(*read)(CURLM *, int *);
+    CURLMcode (*remove)(CURLM *, CURL *);
+    CURLMcode (*cleanup)(CURLM *);
+};
+
+static struct looked_up_multi look_up_multi(const struct looked_up *curl)
+{
+    struct looked_up_multi multi = {.init = NULL};
+    *(void **) &multi.init = dlsym(curl->object, "curl_multi_init");
+    *(void **) &multi.add = dlsym(curl->object, "curl_multi_add_handle");
+    *(void **) &multi.perform = dlsym(curl->object, "curl_multi_perform");
+    *(void **) &multi.poll = dlsym(curl->object, "curl_multi_poll");
+    *(void **) &multi.read = dlsym(curl->object, "curl_multi_info_read");
+    *(void **) &multi.remove = dlsym(curl->object, "curl_multi_remove_handle");
+    *(void **) &multi.cleanup = dlsym(curl->object, "curl_multi_cleanup");
+    CHECK(multi.init && multi.add && multi.perform && multi.poll && multi.read && multi.remove && multi.cleanup);
+    return multi;
+}
+
+// One transfer of a libcurl's; its handles live beside those of another.
+static void check_multi(const struct looked_up *curl, const struct looked_up_multi *multi, CURLM *handle,
+                        const char *key)
+{
+    char path[64], good[64];
+    int running = 1, left;
+    CURL *easy = begin(curl);
+    snprintf(path, sizeof path, "%s/s503/ok", key);
+    snprintf(good, sizeof good, "good %s\n", key);
+    body = (struct bytes){.length = 0};
+    CHECK_INT(curl->setopt(easy, CURLOPT_URL, web_url(path)), CURLE_OK);
+    CHECK_INT(curl->setopt(easy, CURLOPT_WRITEFUNCTION, bytes_take), CURLE_OK);
+    CHECK_INT(curl->setopt(easy, CURLOPT_WRITEDATA, &body), CURLE_OK);
+    CHECK_INT(multi->add(handle, easy), CURLM_OK);
+    while (multi->perform(handle, &running) == CURLM_OK && running)
+        CHECK_INT(multi->poll(handle, NULL, 0, 1000, NULL), CURLM_OK);
+    CURLMsg *message = multi->read(handle, &left);
+    CHECK(message && message->msg == CURLMSG_DONE && message->easy_handle == easy);
+    CHECK_INT(message->data.result, CURLE_OK);
+    CHECK_TEXT(body.at, good);
+    CHECK_INT(web_count(key), 2);
+    CHECK_INT(multi->remove(handle, easy), CURLM_OK);
+    curl->cleanup(easy);
+}
+
+static void multi(void)
+{
+    web_start();
+    struct looked_up one = look_up("libcurl.so.4"), two = look_up("libcurl-gnutls.so.4");
+    struct looked_up_multi first = look_up_multi(&one), second = look_up_multi(&two);
+    CURLM *a = first.init(), *b = second.init();
+    CHECK(a && b);
+    check_multi(&two, &second, b, "b");
+    check_multi(&one, &first, a, "a");
+    CHECK_INT(second.cleanup(b), CURLM_OK);
+    CHECK_INT(first.cleanup(a), CURLM_OK);
+}
+
 // --- more libcurls than slots
 
 enum { SLOTS = 8, COPIES = SLOTS + 1 };
@@ -235,6 +299,7 @@ static void deepbind_kept(void)
 static const struct test tests[] = {
     {"openssl_first", LOOKUPS, openssl_first},
     {"gnutls_first", LOOKUPS, gnutls_first},
+    {"multi", LOOKUPS, multi},
     {"many", LOOKUPS, many},
     {"shim", LOOKUPS, shim},
     {"deepbind", LOOKUPS, deepbind},
