@@ -108,7 +108,7 @@ FAULTS = {
     "head200": Fault("delivered", at(Faulty, "cuthead"), 0, 200, b""),
     "cut": Fault("delivered", at(Faulty, "cut;size=3000;sent=1700"), 18, 200, body(1700)),
     "slow": Fault("maybe", at(Faulty, "ok;delay=3000"), 28, cause="timeout", size50=2000000,
-                  keys={"timeout.attempt": "400ms", **HURRY}),
+                  keys={"timeout.attempt": "700ms", **HURRY}),
     "refused": Fault("never", at(Late), 7, cause="refused", keys=PATIENT),
     "dns": Fault("for ever", at(Nowhere), 6, cause="dns"),
     "tls": Fault("never", at(CutHandshake), 35, cause="reset"),
