@@ -360,8 +360,9 @@ enum rb_step rb_transfer_ended(struct rb_transfer *transfer, CURLcode *code)
     transfer->code = *code;
     if (admitted)
         transfer->outcome = rb_attempt_classify(transfer, *code);
-    if (transfer->response.continuing == RB_CONTINUING_PASS && *code != CURLE_OK)
-        save_result(transfer); // it brought new bytes: its own end is the true one
+    bool brought = transfer->response.continuing == RB_CONTINUING_PASS && *code != CURLE_OK;
+    if (brought || (transfer->response.continuing && *code == CURLE_ABORTED_BY_CALLBACK))
+        save_result(transfer); // it brought new bytes, or the program cancelled it: its own end is the true one
     rb_attempt_restore(transfer);
     enum rb_reason reason = admitted ? judge(transfer) : RB_REASON_DONE;
     if (poisoned && (!admitted || transfer->code == CURLE_UNSUPPORTED_PROTOCOL)) {
