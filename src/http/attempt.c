@@ -172,7 +172,8 @@ static void restore_range(struct rb_transfer *transfer)
     if (!transfer->ranging)
         return;
     transfer->ranging = false;
-    set_pointer(transfer, CURLOPT_RANGE, NULL);
+    if (!transfer->handle->has_range) // else the program has set its own meanwhile
+        set_pointer(transfer, CURLOPT_RANGE, NULL);
     set_pointer(transfer, CURLOPT_HTTPHEADER, transfer->handle->headers);
 }
 

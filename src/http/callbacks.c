@@ -92,6 +92,8 @@ static void return_attempt(const struct rb_handle *handle, CURL *easy)
     }
     if (handle->shows_by_ours) {
         curl->easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, handle->progress);
+        if (!handle->progress) // taking that one off stops the older one, too
+            curl->easy_setopt(easy, CURLOPT_PROGRESSFUNCTION, handle->old_progress);
         curl->easy_setopt(easy, CURLOPT_XFERINFODATA, handle->progress_data);
     }
 }

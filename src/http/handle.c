@@ -57,6 +57,8 @@ void rb_handle_reset(struct rb_handle *handle)
     fresh.response = handle->response;
     fresh.transfer = handle->transfer;
     fresh.member = handle->member;
+    fresh.late = handle->late;
+    fresh.paused = handle->paused;
     fresh.unknown = handle->transfer != NULL; // reset in the middle of a transfer
     free_options(handle);
     rb_figures_free(handle->figures);
@@ -82,7 +84,7 @@ void rb_handle_duplicate(const struct rb_handle *handle, CURL *copy)
     record->easy = copy;
     record->url = record->custom_request = record->protocols_text = NULL;
     record->armed = record->reads_by_ours = record->shows_by_ours = false;
-    record->late = record->paused = record->target_known = false;
+    record->late = record->paused = record->pause_wanted = record->target_known = false;
     record->response = NULL;
     record->transfer = NULL;
     record->member = NULL;

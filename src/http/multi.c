@@ -39,7 +39,9 @@ struct rb_member {
 struct rb_multi {
     CURLM *real;
     const struct rb_libcurl *curl;
-    bool driving; // in a call of ours that may call the program back
+    bool calling;    // it is we who may be calling the program back
+    unsigned inside; // calls of libcurl's under way, from which it may call the program back
+    bool busy;       // libcurl has transfers in its hands, as far as we know
 
     struct link fresh;     // added since the last call: the program may still set options
     struct link running;   // in libcurl's hands
@@ -48,7 +50,6 @@ struct rb_multi {
     struct link ended;     // the program has been, or will be, told
     unsigned members;      // in all of these
     unsigned waiting;      // parked or lingering: running, as far as the program is concerned
-    unsigned foreign;      // handles added that we do not track
     uint64_t progress_ms;  // when progress callbacks are due; never: none is wanted
 
     CURLMsg **messages; // owned ring of messages that the program has not read
@@ -58,6 +59,7 @@ struct rb_multi {
     void *timer_data;
     uint64_t libcurl_ms; // when libcurl wants to be called
     uint64_t armed_ms;   // what the program's timer is set to
+    bool asked;          // libcurl wants it set, whatever it is set to
     curl_push_callback push;
     void *push_data;
 };
@@ -131,6 +133,15 @@ const struct rb_libcurl *rb_multi_owner(const struct rb_multi *multi)
     return multi->curl;
 }
 
+// Whether libcurl refuses calls on the multi handle, being in a callback. Not every version does so in every callback,
+// so it is asked.
+static bool refuses(const struct rb_multi *multi)
+{
+    long unused;
+    return multi->calling ||
+           (multi->inside > 0 && multi->curl->multi_timeout(multi->real, &unused) == CURLM_RECURSIVE_API_CALL);
+}
+
 // --- messages
 
 static bool make_room(struct rb_multi *multi, size_t wanted)
@@ -186,12 +197,20 @@ static bool watches(const struct rb_handle *handle)
     return !handle->no_progress && (handle->progress || handle->old_progress);
 }
 
-static bool may_deliver(const struct rb_multi *multi)
+static uint64_t earlier(uint64_t one_ms, uint64_t other_ms)
 {
-    for (const struct link *link = multi->lingering.next; link != &multi->lingering; link = link->next)
-        if (!((const struct rb_member *) link)->easy->paused)
-            return true;
-    return false;
+    return one_ms < other_ms ? one_ms : other_ms;
+}
+
+// A paused delivery is due when the program resumes it, or when its time is over.
+static uint64_t delivery_due_ms(const struct rb_multi *multi)
+{
+    uint64_t due_ms = never;
+    for (const struct link *link = multi->lingering.next; link != &multi->lingering; link = link->next) {
+        const struct rb_member *member = (const struct rb_member *) link;
+        due_ms = earlier(due_ms, member->easy->paused ? member->transfer->program_deadline_ms : 0);
+    }
+    return due_ms;
 }
 
 // When the program has to call us for the sake of a waiting transfer.
@@ -200,10 +219,7 @@ static uint64_t next_due_ms(const struct rb_multi *multi)
     const struct rb_member *first = first_of(&multi->parked);
     if (multi->waiting == 0)
         return never;
-    if (may_deliver(multi))
-        return 0;
-    uint64_t due_ms = first ? first->due_ms : never;
-    return multi->progress_ms < due_ms ? multi->progress_ms : due_ms;
+    return earlier(earlier(multi->progress_ms, delivery_due_ms(multi)), first ? first->due_ms : never);
 }
 
 static long left_ms(uint64_t due_ms)
@@ -214,11 +230,12 @@ static long left_ms(uint64_t due_ms)
 }
 
 // Sets the program's one timer to the earlier of libcurl's time and ours.
-static int set_timer(struct rb_multi *multi, bool always)
+static int set_timer(struct rb_multi *multi)
 {
-    uint64_t own_ms = next_due_ms(multi);
-    uint64_t due_ms = own_ms < multi->libcurl_ms ? own_ms : multi->libcurl_ms;
-    if (!multi->timer || (due_ms == multi->armed_ms && !always))
+    uint64_t due_ms = earlier(next_due_ms(multi), multi->libcurl_ms);
+    bool asked = multi->asked;
+    multi->asked = false;
+    if (!multi->timer || (due_ms == multi->armed_ms && !asked))
         return 0;
     multi->armed_ms = due_ms;
     return multi->timer(multi->real, due_ms == never ? -1 : left_ms(due_ms), multi->timer_data);
@@ -229,7 +246,8 @@ static int on_timer(CURLM *real, long timeout_ms, void *context)
     struct rb_multi *multi = context;
     (void) real;
     multi->libcurl_ms = timeout_ms < 0 ? never : rb_system_now_ms() + (uint64_t) timeout_ms;
-    return set_timer(multi, true);
+    multi->asked = true;
+    return multi->calling ? 0 : set_timer(multi); // else at the end of the call
 }
 
 // --- one member's way
@@ -243,6 +261,13 @@ static void leave_transfer(struct rb_member *member)
     member->transfer = NULL;
 }
 
+// A transfer whose progress is watched is cancelled by that, also while nothing moves.
+static void watch(const struct rb_member *member)
+{
+    if (watches(member->easy) && member->multi->progress_ms == never)
+        member->multi->progress_ms = rb_system_now_ms() + PROGRESS_MS;
+}
+
 // Delivers what is held and tells the program, unless it pauses the delivery.
 static void finish(struct rb_member *member, CURLcode code)
 {
@@ -251,6 +276,7 @@ static void finish(struct rb_member *member, CURLcode code)
         member->code = code;
         move(member, &multi->lingering);
         multi->waiting++;
+        watch(member);
         return;
     }
     leave_transfer(member);
@@ -283,8 +309,7 @@ static void park(struct rb_member *member)
     member->due_ms = now_ms + member->transfer->delay_ms;
     insert_parked(multi, member);
     multi->waiting++;
-    if (watches(member->easy) && multi->progress_ms == never)
-        multi->progress_ms = now_ms + PROGRESS_MS;
+    watch(member);
 }
 
 static void ended(struct rb_member *member, CURLcode code)
@@ -329,51 +354,70 @@ static void begin(struct rb_member *member)
 
 // --- before and after each call that drives libcurl
 
+static void cancel(struct rb_member *member)
+{
+    CURLcode code = CURLE_ABORTED_BY_CALLBACK;
+    member->multi->waiting--;
+    if (member->easy->late)
+        rb_transfer_interrupt(member->transfer, code);
+    else
+        rb_transfer_abort(member->transfer, &code);
+    finish(member, code);
+}
+
+static void show_progress_of(struct rb_multi *multi, const struct link *list, uint64_t now_ms)
+{
+    for (struct link *link = list->next, *next; link != list; link = next) {
+        struct rb_member *member = (struct rb_member *) link;
+        next = link->next;
+        if (!watches(member->easy))
+            continue;
+        multi->progress_ms = now_ms + PROGRESS_MS;
+        if (!rb_transfer_goes_on(member->easy))
+            cancel(member);
+    }
+}
+
 static void show_progress(struct rb_multi *multi, uint64_t now_ms)
 {
     if (multi->progress_ms > now_ms)
         return;
     multi->progress_ms = never;
-    for (struct link *link = multi->parked.next, *next; link != &multi->parked; link = next) {
-        struct rb_member *member = (struct rb_member *) link;
-        CURLcode code = CURLE_OK;
-        next = link->next;
-        if (!watches(member->easy))
-            continue;
-        multi->progress_ms = now_ms + PROGRESS_MS;
-        if (rb_transfer_goes_on(member->easy))
-            continue;
-        multi->waiting--;
-        rb_transfer_abort(member->transfer, &code);
-        finish(member, code);
-    }
+    show_progress_of(multi, &multi->parked, now_ms);
+    show_progress_of(multi, &multi->lingering, now_ms);
 }
 
-static void go_on_delivering(struct rb_multi *multi)
+static void go_on_delivering(struct rb_multi *multi, uint64_t now_ms)
 {
     for (struct link *link = multi->lingering.next, *next; link != &multi->lingering; link = next) {
         struct rb_member *member = (struct rb_member *) link;
         next = link->next;
-        if (member->easy->paused)
+        if (member->easy->paused && member->transfer->program_deadline_ms > now_ms)
             continue;
+        if (member->easy->paused) {
+            member->code = CURLE_OPERATION_TIMEDOUT;
+            rb_transfer_interrupt(member->transfer, member->code);
+        }
         multi->waiting--;
         finish(member, member->code);
     }
 }
 
+// From within a callback, where libcurl allows that at all, no transfer comes back: the outer call will see to it.
 static void before(struct rb_multi *multi)
 {
     struct rb_member *member;
-    multi->driving = true;
     while ((member = first_of(&multi->fresh)))
         begin(member);
-    if (multi->waiting == 0)
+    if (multi->waiting == 0 || multi->inside > 0)
         return;
     uint64_t now_ms = rb_system_now_ms();
+    multi->calling = true;
     show_progress(multi, now_ms);
     while ((member = first_of(&multi->parked)) && member->due_ms <= now_ms)
         come_back(member);
-    go_on_delivering(multi);
+    go_on_delivering(multi, now_ms);
+    multi->calling = false;
 }
 
 static struct rb_member *member_of(const struct rb_multi *multi, CURL *easy)
@@ -388,6 +432,7 @@ static void drain(struct rb_multi *multi)
 {
     CURLMsg *message;
     int left;
+    multi->calling = true;
     while (make_room(multi, multi->members + multi->count + 1) &&
            (message = multi->curl->multi_info_read(multi->real, &left))) {
         struct rb_member *member = message->msg == CURLMSG_DONE ? member_of(multi, message->easy_handle) : NULL;
@@ -399,15 +444,16 @@ static void drain(struct rb_multi *multi)
             move(member, &multi->ended);
         put_message(multi, message);
     }
+    multi->calling = false;
 }
 
 static CURLMcode after(struct rb_multi *multi, CURLMcode code, int *running)
 {
+    multi->busy = !running || *running > 0;
     drain(multi);
-    multi->driving = false;
     if (running)
         *running += (int) multi->waiting;
-    return set_timer(multi, false) == -1 && code == CURLM_OK ? CURLM_ABORTED_BY_CALLBACK : code;
+    return set_timer(multi) == -1 && code == CURLM_OK ? CURLM_ABORTED_BY_CALLBACK : code;
 }
 
 static bool is_idle(const struct rb_multi *multi)
@@ -415,28 +461,44 @@ static bool is_idle(const struct rb_multi *multi)
     return multi->members == 0;
 }
 
+static unsigned enter(struct rb_multi *multi)
+{
+    multi->inside++;
+    return rb_guard_enter();
+}
+
+static void leave(struct rb_multi *multi, unsigned depth)
+{
+    rb_guard_leave(depth);
+    multi->inside--;
+}
+
 CURLMcode rb_multi_perform(struct rb_multi *multi, int *running)
 {
     if (is_idle(multi))
         return multi->curl->multi_perform(multi->real, running);
+    if (refuses(multi))
+        return CURLM_RECURSIVE_API_CALL;
     before(multi);
-    unsigned depth = rb_guard_enter();
+    unsigned depth = enter(multi);
     CURLMcode code = multi->curl->multi_perform(multi->real, running);
-    rb_guard_leave(depth);
+    leave(multi, depth);
     return after(multi, code, running);
 }
 
 // A timer that went off is no longer set; libcurl sets it anew where it still wants it.
 CURLMcode rb_multi_socket_action(struct rb_multi *multi, curl_socket_t socket, int events, int *running)
 {
+    if (refuses(multi))
+        return CURLM_RECURSIVE_API_CALL;
     if (socket == CURL_SOCKET_TIMEOUT)
         multi->libcurl_ms = multi->armed_ms = never;
     if (is_idle(multi))
         return multi->curl->multi_socket_action(multi->real, socket, events, running);
     before(multi);
-    unsigned depth = rb_guard_enter();
+    unsigned depth = enter(multi);
     CURLMcode code = multi->curl->multi_socket_action(multi->real, socket, events, running);
-    rb_guard_leave(depth);
+    leave(multi, depth);
     return after(multi, code, running);
 }
 
@@ -444,10 +506,12 @@ CURLMcode rb_multi_socket_all(struct rb_multi *multi, int *running)
 {
     if (is_idle(multi))
         return multi->curl->multi_socket_all(multi->real, running);
+    if (refuses(multi))
+        return CURLM_RECURSIVE_API_CALL;
     before(multi);
-    unsigned depth = rb_guard_enter();
+    unsigned depth = enter(multi);
     CURLMcode code = multi->curl->multi_socket_all(multi->real, running);
-    rb_guard_leave(depth);
+    leave(multi, depth);
     return after(multi, code, running);
 }
 
@@ -494,21 +558,25 @@ static CURLMcode wait_alone(struct curl_waitfd *extra, unsigned count, int timeo
 
 CURLMcode rb_multi_wait(struct rb_multi *multi, struct curl_waitfd *extra, unsigned count, int timeout_ms, int *ready)
 {
-    int own_ms = shorten(multi, timeout_ms);
-    if (multi->waiting > 0 && list_empty(&multi->running) && list_empty(&multi->fresh) && multi->foreign == 0 &&
-        timeout_ms >= 0)
+    if (refuses(multi))
+        return CURLM_RECURSIVE_API_CALL;
+    int own_ms = timeout_ms < 0 ? timeout_ms : shorten(multi, timeout_ms); // libcurl refuses a negative time
+    if (multi->waiting > 0 && !multi->busy && timeout_ms >= 0)
         return wait_alone(extra, count, own_ms, ready);
     return multi->curl->multi_wait(multi->real, extra, count, own_ms, ready);
 }
 
 CURLMcode rb_multi_poll(struct rb_multi *multi, struct curl_waitfd *extra, unsigned count, int timeout_ms, int *ready)
 {
-    return multi->curl->multi_poll(multi->real, extra, count, shorten(multi, timeout_ms), ready);
+    if (refuses(multi))
+        return CURLM_RECURSIVE_API_CALL;
+    int own_ms = timeout_ms < 0 ? timeout_ms : shorten(multi, timeout_ms);
+    return multi->curl->multi_poll(multi->real, extra, count, own_ms, ready);
 }
 
 CURLMcode rb_multi_timeout(struct rb_multi *multi, long *timeout_ms)
 {
-    CURLMcode code = multi->curl->multi_timeout(multi->real, timeout_ms);
+    CURLMcode code = multi->calling ? CURLM_RECURSIVE_API_CALL : multi->curl->multi_timeout(multi->real, timeout_ms);
     if (code == CURLM_OK)
         *timeout_ms = shorten(multi, *timeout_ms > INT32_MAX ? INT32_MAX : (int) *timeout_ms);
     return code;
@@ -516,15 +584,18 @@ CURLMcode rb_multi_timeout(struct rb_multi *multi, long *timeout_ms)
 
 CURLMsg *rb_multi_info_read(struct rb_multi *multi, int *left)
 {
+    CURLMsg *message = NULL;
     if (multi->count == 0 && is_idle(multi))
         return multi->curl->multi_info_read(multi->real, left);
-    if (multi->count == 0 && !multi->driving) {
+    bool refused = refuses(multi);
+    if (multi->count == 0 && !refused) {
         drain(multi);
-        set_timer(multi, false);
+        set_timer(multi);
     }
-    CURLMsg *message = multi->count > 0 ? take_message(multi) : NULL;
+    if (multi->count > 0 && !refused)
+        message = take_message(multi);
     if (left)
-        *left = (int) multi->count;
+        *left = refused ? 0 : (int) multi->count;
     return message;
 }
 
@@ -553,17 +624,18 @@ static void join(struct rb_multi *multi, struct rb_member *member)
 // libcurl may ask for its timer before it returns, and the program may drive the handle from there.
 CURLMcode rb_multi_add(struct rb_multi *multi, struct rb_handle *easy, CURL *bare)
 {
-    if (easy && rb_multi_holds(easy))
+    if (easy && (rb_multi_holds(easy) || (easy->member && multi->calling)))
         return CURLM_ADDED_ALREADY;
+    if (multi->calling)
+        return CURLM_RECURSIVE_API_CALL;
     struct rb_member *member = make_member(multi, easy);
     if (member)
         join(multi, member);
+    multi->inside++;
     CURLMcode code = multi->curl->multi_add_handle(multi->real, bare);
-    if (code == CURLM_OK) {
-        multi->foreign += !member;
-        return code;
-    }
-    if (member)
+    multi->inside--;
+    multi->busy |= code == CURLM_OK;
+    if (code != CURLM_OK && member)
         rb_multi_forget(easy);
     return code;
 }
@@ -584,24 +656,34 @@ void rb_multi_forget(struct rb_handle *easy)
     free(member);
 }
 
+// libcurl's answer where it would not remove the handle if it had it; CURLM_OK: it may.
+static CURLMcode may_remove(const struct rb_multi *multi, const struct rb_member *member)
+{
+    if (member->multi != multi)
+        return member->outside ? CURLM_BAD_EASY_HANDLE : CURLM_OK; // of another one libcurl knows itself
+    return multi->calling || (member->outside && refuses(multi)) ? CURLM_RECURSIVE_API_CALL : CURLM_OK;
+}
+
+static CURLMcode remove_real(struct rb_multi *multi, CURL *bare)
+{
+    multi->inside++;
+    CURLMcode code = multi->curl->multi_remove_handle(multi->real, bare);
+    multi->inside--;
+    return code;
+}
+
 CURLMcode rb_multi_remove(struct rb_multi *multi, struct rb_handle *easy, CURL *bare)
 {
     struct rb_member *member = easy ? easy->member : NULL;
-    if (member && member->multi == multi && member->outside) {
-        if (multi->driving)
-            return CURLM_RECURSIVE_API_CALL; // in a callback of another transfer
-        rb_multi_forget(easy);
-        return CURLM_OK;
-    }
-    CURLMcode code = multi->curl->multi_remove_handle(multi->real, bare);
+    CURLMcode code = member ? may_remove(multi, member) : CURLM_OK;
+    if (code == CURLM_OK && (!member || !member->outside))
+        code = remove_real(multi, bare);
     if (code != CURLM_OK)
         return code;
-    if (member && member->multi == multi) {
+    if (member && member->multi == multi)
         rb_multi_forget(easy);
-        return code;
-    }
-    multi->foreign -= multi->foreign > 0;
-    forget_messages(multi, bare);
+    else
+        forget_messages(multi, bare);
     return code;
 }
 
@@ -612,12 +694,11 @@ static void forget_all(struct link *list)
         rb_multi_forget(member->easy);
 }
 
-// libcurl refuses this from within a callback; else it calls back only for timers and sockets, and ours stays until
-// then.
+// Called back only for timers and sockets, for which ours stays until then.
 CURLMcode rb_multi_cleanup(struct rb_multi *multi)
 {
-    if (multi->driving)
-        return multi->curl->multi_cleanup(multi->real);
+    if (multi->calling || multi->inside > 0)
+        return multi->calling ? CURLM_RECURSIVE_API_CALL : multi->curl->multi_cleanup(multi->real);
     struct link *lists[] = {&multi->fresh, &multi->running, &multi->parked, &multi->lingering, &multi->ended};
     for (unsigned i = 0; i < sizeof lists / sizeof lists[0]; i++)
         forget_all(lists[i]);
@@ -637,11 +718,11 @@ bool rb_multi_pause(struct rb_handle *easy, int mask)
 {
     struct rb_member *member = easy->member;
     if (rb_transfer_pause(easy, mask)) {
-        if (member)
-            set_timer(member->multi, false);
+        if (member && !member->multi->calling)
+            set_timer(member->multi);
         return true;
     }
-    if (!member || !member->outside)
+    if (!easy->transfer || easy->response || (member && !member->outside))
         return false;
     easy->pause_wanted = mask & CURLPAUSE_RECV;
     return true;
@@ -675,6 +756,8 @@ static CURLMcode set_pair(const struct rb_multi *multi, CURLMoption function, vo
 
 CURLMcode rb_multi_set(struct rb_multi *multi, CURLMoption option, union rb_option value)
 {
+    if (refuses(multi))
+        return CURLM_RECURSIVE_API_CALL;
     switch (option) {
     case CURLMOPT_TIMERFUNCTION:
         multi->timer = (curl_multi_timer_callback) value.function;

@@ -76,6 +76,8 @@ static CURLcode run(struct rb_transfer *transfer)
 CURLcode rb_http_perform(struct rb_handle *handle, const struct rb_policy *policy)
 {
     struct rb_transfer transfer; // large: what follows fills in what is used
+    if (handle->transfer)        // from one of its own callbacks
+        return rb_guard_depth > 0 ? real_perform(handle) : CURLE_FAILED_INIT;
     rb_figures_forget(handle);
     if (!policy || !rb_transfer_begin(&transfer, handle, policy))
         return real_perform(handle);

@@ -454,7 +454,7 @@ void rb_transfer_end(struct rb_transfer *transfer)
     struct rb_handle *handle = transfer->handle;
     rb_attempt_restore(transfer);
     rb_call_abandon(&transfer->call, rb_system_now_ms());
-    handle->late = handle->paused = false;
+    handle->late = handle->paused = handle->pause_wanted = false;
     handle->transfer = NULL;
     forget_fallback(transfer);
     rb_response_end(&transfer->response);
