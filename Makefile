@@ -3,7 +3,7 @@
 #
 #   make            the library and the command          make test     everything that proves them, within minutes
 #   make demo       programs against a sick server       make soak     the client tests again and again
-#   make bench      what it costs, beside its peers      make fuzz     the policy reader, FUZZ_TIME seconds each
+#   make bench      what it costs, beside its peers      make fuzz     what reads foreign bytes, FUZZ_TIME s each
 #   make install    DESTDIR PREFIX LIBDIR                make format, lint, check-abi, clean; V=1 shows the commands
 #
 # Several people or variants in one tree: give each a BUILD of its own.
@@ -56,7 +56,8 @@ PLUGINS := $(if $(wildcard tests/preload/plugin.c),$(patsubst %,$(BUILD)/preload
 TRANSFER_SRC := $(wildcard tests/clients/transfer/*.c) tests/server/crc.c tests/server/pattern.c
 BENCH := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SRC := $(wildcard src/policy/*.c src/engine/*.c)
+FUZZ_SRC := $(wildcard src/policy/*.c src/engine/*.c) src/real/system.c \
+	$(patsubst %,src/http/%.c,callbacks digest response validator)
 MAN := $(patsubst config/man/%.scd,$(BUILD)/man/%,$(wildcard config/man/*.scd))
 
 TEST_PROGRAMS = $(BUILD)/faultd $(BUILD)/clients/transfer $(PRELOAD) $(PLUGINS) $(BUILD)/asan/librebound.so \
@@ -118,7 +119,7 @@ $(BUILD)/preload/object_%.so: tests/preload/object_%.c $(BUILD)/flags
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libcore.a
 	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ -Wl,--as-needed $(INIH) -lcurl
 
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_SRC) $(BUILD)/flags | $(BUILD)/gen/default_ini.h
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) $(FUZZ_SRC) $(BUILD)/flags | $(BUILD)/gen/default_ini.h
 	$(call say,FUZZ)mkdir -p $(@D) && $(CLANG) $(RB_CPPFLAGS) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(INIH)
 

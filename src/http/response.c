@@ -11,10 +11,13 @@
 #include "http/response.h"
 #include "real/system.h"
 
+// What libcurl brings: a header line, the same line for the write callback (CURLOPT_HEADER), or a piece of the body.
+enum kind { LINE, ECHO, CONTENT };
+
 // One queued piece: this head, then `length` bytes.
 struct piece {
     unsigned length;
-    bool header; // for the header callback
+    enum kind kind;
 };
 
 void rb_response_begin(struct rb_response *response, struct rb_handle *handle, const struct rb_rules *rules,
@@ -37,6 +40,7 @@ void rb_response_attempt(struct rb_response *response, bool may_hold)
     response->status = response->blocks = response->finals = response->redirects = 0;
     drop(response);
     response->after = (struct rb_retry_after){0};
+    response->shown_before = response->shown;
     if (response->continuing) {
         response->continuing = RB_CONTINUING_WAIT;
         return;
@@ -74,14 +78,14 @@ static void note_taken(struct rb_response *response, const char *bytes, size_t l
         rb_digest_add(&response->digest, bytes, length);
 }
 
-static size_t give(struct rb_response *response, bool header, char *bytes, size_t length)
+static size_t give(struct rb_response *response, enum kind kind, char *bytes, size_t length)
 {
-    size_t taken = header ? rb_callbacks_give_header(response->handle, bytes, length)
-                          : rb_callbacks_give_body(response->handle, bytes, length);
+    size_t taken = kind == LINE ? rb_callbacks_give_header(response->handle, bytes, length)
+                                : rb_callbacks_give_body(response->handle, bytes, length);
     if (taken == CURL_WRITEFUNC_PAUSE)
         return taken;
     response->delivered = true;
-    if (!response->in_header && !header)
+    if (kind == CONTENT)
         note_taken(response, bytes, taken < length ? taken : length);
     return taken;
 }
@@ -93,7 +97,7 @@ enum rb_delivery rb_response_deliver(struct rb_response *response)
         struct piece piece;
         memcpy(&piece, response->queue.at + response->queue.flushed, sizeof piece);
         char *bytes = response->queue.at + response->queue.flushed + sizeof piece;
-        size_t taken = give(response, piece.header, bytes, piece.length);
+        size_t taken = give(response, piece.kind, bytes, piece.length);
         if (taken == CURL_WRITEFUNC_PAUSE)
             return RB_DELIVERY_PAUSED;
         response->queue.flushed += sizeof piece + piece.length;
@@ -121,9 +125,9 @@ static bool grow(struct rb_response *response, size_t need)
     return true;
 }
 
-static bool queue(struct rb_response *response, bool header, const char *bytes, size_t length)
+static bool queue(struct rb_response *response, enum kind kind, const char *bytes, size_t length)
 {
-    struct piece piece = {.length = (unsigned) length, .header = header};
+    struct piece piece = {.length = (unsigned) length, .kind = kind};
     size_t need = response->queue.length + sizeof piece + length;
     if (length > RB_HELD_MAX || need > RB_HELD_MAX || !grow(response, need))
         return false;
@@ -154,10 +158,10 @@ static bool is_queued(const struct rb_response *response)
     return !response->overflowed && (response->holding || (response->skipping && response->in_header));
 }
 
-static size_t hand_on(struct rb_response *response, bool header, char *bytes, size_t length)
+static size_t hand_on(struct rb_response *response, enum kind kind, char *bytes, size_t length)
 {
     if (is_queued(response)) {
-        if (queue(response, header, bytes, length))
+        if (queue(response, kind, bytes, length))
             return length;
         response->overflowed = true;
     }
@@ -166,7 +170,7 @@ static size_t hand_on(struct rb_response *response, bool header, char *bytes, si
         if (answer != length)
             return answer;
     }
-    return give(response, header, bytes, length);
+    return give(response, kind, bytes, length);
 }
 
 // "HTTP/1.1 503 Busy": the three digits after the first blank (RFC 9112, section 4), 0 when there are none.
@@ -205,7 +209,7 @@ static void remember_shown(struct rb_response *response)
 
 static bool was_shown(const struct rb_response *response, unsigned block, unsigned status)
 {
-    return block < response->shown && block < RB_SHOWN_MAX && response->shown_status[block] == status;
+    return block < response->shown_before && block < RB_SHOWN_MAX && response->shown_status[block] == status;
 }
 
 // A status line begins a block. A held block before it was interim after all: it is delivered first. A block that was
@@ -321,7 +325,7 @@ static size_t drop_again(struct rb_response *response, char *bytes, size_t lengt
         response->continuing = RB_CONTINUING_OTHER;
         return 0;
     }
-    size_t taken = part < length ? give(response, false, bytes + part, length - part) : 0;
+    size_t taken = part < length ? give(response, CONTENT, bytes + part, length - part) : 0;
     if (taken == CURL_WRITEFUNC_PAUSE) {
         response->again = before;
         response->to_drop = to_drop;
@@ -343,7 +347,7 @@ static size_t continue_body(struct rb_response *response, char *bytes, size_t le
     case RB_CONTINUING_DROP:
         return drop_again(response, bytes, length);
     case RB_CONTINUING_PASS:
-        return give(response, false, bytes, length);
+        return give(response, CONTENT, bytes, length);
     default:
         return 0;
     }
@@ -351,10 +355,11 @@ static size_t continue_body(struct rb_response *response, char *bytes, size_t le
 
 bool rb_response_can_continue(const struct rb_response *response)
 {
+    if (response->trailers) // they would come twice
+        return false;
     if (response->continuing)
         return response->continuing != RB_CONTINUING_OTHER;
-    return response->summing && response->status == 200 && !response->in_header && !response->trailers &&
-           !response->validator.coding_cut;
+    return response->summing && response->status == 200 && !response->in_header && !response->validator.coding_cut;
 }
 
 static bool is_decoded(const struct rb_response *response)
@@ -372,9 +377,12 @@ int64_t rb_response_continue(struct rb_response *response)
     return response->ranged ? response->taken : -1;
 }
 
+// libcurl takes a part without a length of its own for complete wherever the connection ends; its range tells.
 bool rb_response_continued(const struct rb_response *response, bool complete)
 {
-    bool all = response->whole.length < 0 || is_decoded(response) || response->taken == response->whole.length;
+    const struct rb_validator *last = &response->validator;
+    int64_t end = last->partial ? last->last + 1 : response->whole.length;
+    bool all = end < 0 || is_decoded(response) || response->taken == end;
     return complete && all && response->continuing == RB_CONTINUING_PASS;
 }
 
@@ -393,7 +401,9 @@ size_t rb_response_on_body(char *bytes, size_t size, size_t count, void *context
     }
     response->answered = true;
     response->in_body |= !response->in_header;
-    return response->continuing ? continue_body(response, bytes, length) : hand_on(response, false, bytes, length);
+    if (response->continuing)
+        return continue_body(response, bytes, length);
+    return hand_on(response, response->in_header ? ECHO : CONTENT, bytes, length);
 }
 
 // The lines of a continuing attempt are not the program's affair, but for the trailers of its body.
@@ -401,7 +411,7 @@ static size_t hand_on_line(struct rb_response *response, char *bytes, size_t len
 {
     if (response->continuing && (response->in_header || response->continuing != RB_CONTINUING_PASS))
         return length;
-    return hand_on(response, true, bytes, length);
+    return hand_on(response, LINE, bytes, length);
 }
 
 size_t rb_response_on_header(char *bytes, size_t size, size_t count, void *context)

@@ -55,7 +55,8 @@ struct rb_response {
     unsigned finals;    // of them those that answer a request: neither 1xx nor a proxy's answer to CONNECT
     unsigned redirects; // of them 3xx
 
-    unsigned shown; // interim blocks that the program has seen
+    unsigned shown;        // interim blocks that the program has seen
+    unsigned shown_before; // and those of earlier attempts
     unsigned short shown_status[RB_SHOWN_MAX];
 
     struct rb_queue queue;

@@ -332,6 +332,264 @@ static void test_no_write_function_means_fwrite(void **state)
     assert_string_equal(written, "to a file");
 }
 
+// --- continuing
+
+static size_t piece(struct fixture *f, const char *text, size_t from, size_t to)
+{
+    char copy[8192];
+    memcpy(copy, text + from, to - from);
+    return rb_response_on_body(copy, 1, to - from, &f->response);
+}
+
+static const char content[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+enum { CONTENT = sizeof content - 1 };
+
+static void head(struct fixture *f, const char *status_line, const char *etag, const char *more)
+{
+    assert_true(header(f, status_line));
+    assert_true(header(f, etag));
+    assert_true(!*more || header(f, more));
+    assert_true(header(f, "\r\n"));
+}
+
+static const char ok[] = "HTTP/1.1 200 OK\r\n", part[] = "HTTP/1.1 206 Part\r\n", one[] = "ETag: \"one\"\r\n",
+                  sized[] = "Content-Length: 36\r\n", rest[] = "Content-Range: bytes 10-35/36\r\n";
+
+// A first attempt breaks off after ten bytes; what the program heard of it is forgotten here.
+static void break_off(struct fixture *f, const char *etag, const char *length)
+{
+    rb_response_attempt(&f->response, true);
+    head(f, ok, etag, length);
+    assert_int_equal(piece(f, content, 0, 10), 10);
+    rb_response_finish(&f->response, 0, false);
+    f->program.length = 0;
+    f->program.got[0] = '\0';
+}
+
+static void go_on(struct fixture *f)
+{
+    assert_true(rb_response_can_continue(&f->response));
+    assert_int_equal(rb_response_continue(&f->response), 10);
+    rb_response_attempt(&f->response, true);
+}
+
+static void test_range_continues(void **state)
+{
+    struct fixture *f = *state;
+    break_off(f, one, sized);
+    go_on(f);
+    head(f, part, one, rest);
+    assert_int_equal(piece(f, content, 10, 20), 10);
+    assert_false(rb_response_continued(&f->response, true)); // well-ended, but too early
+    assert_int_equal(piece(f, content, 20, CONTENT), CONTENT - 20);
+    assert_false(rb_response_continued(&f->response, false));
+    assert_true(rb_response_continued(&f->response, true));
+    assert_string_equal(f->program.got, content + 10);
+}
+
+static void test_range_that_breaks_off_continues(void **state)
+{
+    struct fixture *f = *state;
+    break_off(f, one, sized);
+    go_on(f);
+    head(f, part, one, rest);
+    assert_int_equal(piece(f, content, 10, 20), 10);
+    assert_true(rb_response_can_continue(&f->response));
+    assert_int_equal(rb_response_continue(&f->response), 20);
+    rb_response_attempt(&f->response, true);
+    head(f, part, one, "Content-Range: bytes 20-35/36\r\n");
+    assert_int_equal(piece(f, content, 20, CONTENT), CONTENT - 20);
+    assert_true(rb_response_continued(&f->response, true));
+    assert_string_equal(f->program.got, content + 10);
+}
+
+// Each of these is another response: not a byte of it reaches the program, and libcurl is made to end.
+static void test_other_responses_do_not_continue(void **state)
+{
+    static const struct {
+        const char *status_line, *etag, *more;
+    } others[] = {
+        {part, one, "Content-Range: bytes 9-35/36\r\n"},
+        {part, one, "Content-Range: bytes 11-35/36\r\n"},
+        {part, one, "Content-Range: bytes 10-34/36\r\n"},
+        {part, one, "Content-Range: bytes 10-35/37\r\n"},
+        {part, one, ""},
+        {part, "ETag: \"two\"\r\n", rest},
+        {part, "ETag: W/\"one\"\r\n", rest},
+        {ok, "ETag: \"two\"\r\n", sized},
+        {ok, "ETag: W/\"one\"\r\n", sized},
+        {ok, one, "Content-Length: 37\r\n"},
+        {ok, one, rest},
+        {"HTTP/1.1 404 Gone\r\n", one, ""},
+        {"HTTP/1.1 416 Range\r\n", one, "Content-Range: bytes */36\r\n"},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        rb_response_begin(&f->response, &f->handle, &f->rules, true);
+        break_off(f, one, sized);
+        go_on(f);
+        head(f, others[i].status_line, others[i].etag, others[i].more);
+        assert_int_equal(piece(f, content, 10, CONTENT), 0);
+        assert_int_equal(f->program.length, 0);
+        assert_false(rb_response_can_continue(&f->response));
+        assert_false(rb_response_continued(&f->response, true));
+    }
+}
+
+static void test_repeated_status_is_swallowed(void **state)
+{
+    struct fixture *f = *state;
+    break_off(f, one, sized);
+    go_on(f);
+    block(f, "HTTP/1.1 503 Busy\r\n");
+    assert_int_equal(body(f, "sorry"), 5);
+    assert_int_equal(f->program.length, 0);
+    assert_false(rb_response_continued(&f->response, true));
+    go_on(f);
+    head(f, part, one, rest);
+    assert_int_equal(piece(f, content, 10, CONTENT), CONTENT - 10);
+    assert_true(rb_response_continued(&f->response, true));
+}
+
+static void test_weak_tag_is_no_ground_to_continue(void **state)
+{
+    struct fixture *f = *state;
+    break_off(f, "ETag: W/\"one\"\r\n", sized);
+    assert_false(rb_response_can_continue(&f->response));
+}
+
+// The whole once more, cut anywhere: what the program has is dropped.
+static void test_whole_again_at_every_split(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t cut = 1; cut < CONTENT; cut++) {
+        rb_response_begin(&f->response, &f->handle, &f->rules, true);
+        break_off(f, one, sized);
+        go_on(f);
+        head(f, ok, one, sized);
+        assert_int_equal(piece(f, content, 0, cut), cut);
+        assert_int_equal(piece(f, content, cut, CONTENT), CONTENT - cut);
+        assert_string_equal(f->program.got, content + 10);
+        assert_true(rb_response_continued(&f->response, true));
+    }
+}
+
+static void test_changed_whole_is_seen(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t at = 0; at < 10; at++) {
+        char other[CONTENT + 1];
+        memcpy(other, content, sizeof other);
+        other[at] ^= 1;
+        rb_response_begin(&f->response, &f->handle, &f->rules, true);
+        break_off(f, one, sized);
+        go_on(f);
+        head(f, ok, one, sized);
+        assert_int_equal(piece(f, other, 0, 5), 5);
+        assert_int_equal(piece(f, other, 5, CONTENT), 0);
+        assert_int_equal(f->program.length, 0);
+        assert_false(rb_response_can_continue(&f->response));
+    }
+}
+
+static void test_pause_where_dropping_ends(void **state)
+{
+    struct fixture *f = *state;
+    break_off(f, one, sized);
+    go_on(f);
+    head(f, ok, one, sized);
+    assert_int_equal(piece(f, content, 0, 4), 4);
+    f->program.pauses = 2;
+    assert_int_equal(piece(f, content, 4, CONTENT), CURL_WRITEFUNC_PAUSE);
+    assert_int_equal(piece(f, content, 4, CONTENT), CURL_WRITEFUNC_PAUSE);
+    assert_int_equal(piece(f, content, 4, CONTENT), CONTENT - 4);
+    assert_string_equal(f->program.got, content + 10);
+    assert_true(rb_response_continued(&f->response, true));
+}
+
+static void test_header_of_a_part_is_not_echoed(void **state)
+{
+    struct fixture *f = *state;
+    f->handle.include_header = true;
+    break_off(f, one, sized);
+    go_on(f);
+    block(f, "HTTP/1.1 100 Continue\r\n");
+    head(f, part, one, rest);
+    assert_int_equal(piece(f, content, 10, CONTENT), CONTENT - 10);
+    assert_string_equal(f->program.got, content + 10);
+    assert_true(rb_response_continued(&f->response, true));
+}
+
+static void test_trailers_of_a_part_pass_once(void **state)
+{
+    struct fixture *f = *state;
+    break_off(f, one, "");
+    go_on(f);
+    head(f, part, one, rest);
+    assert_int_equal(piece(f, content, 10, CONTENT), CONTENT - 10);
+    assert_true(header(f, "Trailer: x\r\n"));
+    assert_string_equal(f->program.got + CONTENT - 10, "Trailer: x\r\n");
+    assert_true(rb_response_continued(&f->response, true));
+    assert_false(rb_response_can_continue(&f->response)); // if it breaks off here: they would come again
+}
+
+// Without a Content-Length anywhere a connection that closes is an end to libcurl.
+static void test_part_without_length_is_measured_by_its_range(void **state)
+{
+    struct fixture *f = *state;
+    break_off(f, one, "");
+    go_on(f);
+    head(f, part, one, rest);
+    assert_int_equal(piece(f, content, 10, 30), 20);
+    assert_false(rb_response_continued(&f->response, true));
+    assert_int_equal(piece(f, content, 30, CONTENT), CONTENT - 30);
+    assert_true(rb_response_continued(&f->response, true));
+}
+
+// A tunnel was shown first; the next attempt goes through it and looks like it until its body comes. The echoed header
+// that was queued meanwhile is no part of the body.
+static void test_echoed_header_is_no_content(void **state)
+{
+    struct fixture *f = *state;
+    f->handle.include_header = true;
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 200 Connection established\r\n");
+    block(f, "HTTP/1.1 503 Busy\r\n");
+    rb_response_finish(&f->response, 0, true);
+    break_off(f, one, sized);
+    go_on(f);
+    head(f, part, one, rest);
+    assert_int_equal(piece(f, content, 10, CONTENT), CONTENT - 10);
+    assert_true(rb_response_continued(&f->response, true));
+}
+
+static void test_interim_block_with_echo_is_no_body(void **state)
+{
+    struct fixture *f = *state;
+    f->handle.include_header = true;
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 503 Busy\r\n"); // interim after all
+    block(f, "HTTP/1.1 503 Busy\r\n");
+    assert_false(f->response.delivered);
+    assert_false(f->response.body_delivered);
+}
+
+// What this attempt shows is not what an earlier one showed.
+static void test_a_block_is_not_taken_for_its_neighbour(void **state)
+{
+    struct fixture *f = *state;
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 307 Found\r\n");
+    block(f, "HTTP/1.1 503 Busy\r\n");
+    rb_response_finish(&f->response, 1, true);
+    rb_response_attempt(&f->response, true);
+    block(f, "HTTP/1.1 401 Who\r\n");
+    block(f, "HTTP/1.1 401 Who else\r\n");
+    block(f, "HTTP/1.1 200 OK\r\n");
+    assert_non_null(strstr(f->program.got, "401 Who\r\n"));
+    assert_non_null(strstr(f->program.got, "401 Who else\r\n"));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -355,6 +613,20 @@ int main(void)
         CASE(test_body_that_looks_like_a_status_line),
         CASE(test_headers_without_callback_go_where_libcurl_sends_them),
         CASE(test_no_write_function_means_fwrite),
+        CASE(test_range_continues),
+        CASE(test_range_that_breaks_off_continues),
+        CASE(test_other_responses_do_not_continue),
+        CASE(test_repeated_status_is_swallowed),
+        CASE(test_weak_tag_is_no_ground_to_continue),
+        CASE(test_whole_again_at_every_split),
+        CASE(test_changed_whole_is_seen),
+        CASE(test_pause_where_dropping_ends),
+        CASE(test_header_of_a_part_is_not_echoed),
+        CASE(test_trailers_of_a_part_pass_once),
+        CASE(test_part_without_length_is_measured_by_its_range),
+        CASE(test_echoed_header_is_no_content),
+        CASE(test_interim_block_with_echo_is_no_body),
+        CASE(test_a_block_is_not_taken_for_its_neighbour),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
