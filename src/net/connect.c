@@ -154,9 +154,10 @@ static struct rb_outcome judged(const struct connection *c, int result)
 
 // Waits and begins the next attempt. Returns its result; *ended: there was none, hand this result on. Another thread
 // may have closed the socket meanwhile, as a way to end the call: what has its number now is not ours to connect.
-static int again(struct connection *c, uint64_t delay_ms, const struct rb_outcome *outcome, int result, bool *ended)
+//   identity: the socket's, as it was before anybody could know of the wait
+static int again(struct connection *c, uint64_t delay_ms, uint64_t identity, const struct rb_outcome *outcome,
+                 int result, bool *ended)
 {
-    uint64_t identity = rb_socket_identity(c->fd);
     int waited = rb_system_wait_restartable(delay_ms);
     bool gone = rb_socket_identity(c->fd) != identity;
     *ended = true;
@@ -189,10 +190,11 @@ static int repeat(struct connection *c, int result)
             report(c, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
         if (result == 0 || is_pending(result))
             break;
+        uint64_t identity = decision.retry ? rb_socket_identity(c->fd) : 0;
         report(c, decision.retry ? RB_VERDICT_RETRY : RB_VERDICT_STOP, &outcome, decision.delay_ms, decision.reason);
         if (!decision.retry)
             break;
-        result = again(c, decision.delay_ms, &outcome, result, &ended);
+        result = again(c, decision.delay_ms, identity, &outcome, result, &ended);
     }
     return result;
 }

@@ -108,7 +108,7 @@ FAULTS = {
     "head200": Fault("delivered", at(Faulty, "cuthead"), 0, 200, b""),
     "cut": Fault("delivered", at(Faulty, "cut;size=3000;sent=1700"), 18, 200, body(1700)),
     "slow": Fault("maybe", at(Faulty, "ok;delay=3000"), 28, cause="timeout", size50=2000000,
-                  keys={"timeout.attempt": "400ms", **HURRY}),
+                  keys={"timeout.attempt": "700ms", **HURRY}),
     "refused": Fault("never", at(Late), 7, cause="refused", keys=PATIENT),
     "dns": Fault("for ever", at(Nowhere), 6, cause="dns"),
     "tls": Fault("never", at(CutHandshake), 35, cause="reset"),
@@ -352,3 +352,62 @@ def test_many_streams(test, case):
     result = test.rebound(command, {"retry.attempts": "6", **HURRY})
     got = [(each["result"], each["status"], each["received"]) for each in seen(test, result)[0]["transfers"]]
     test.equal(got, [(0, 200, 8)] * 10, "result, status, bytes")
+
+
+# What the program does meanwhile.
+
+
+@cases(*MODES)
+def test_cancelled_while_it_waits(test, mode):
+    server = test.server()
+    command = [TRANSFER, "--mode", mode, "--cancel-after-ms", "200", server.url("k/s503/ok")]
+    result = test.rebound(command, {"retry.base": "10s"})
+    got = seen(test, result)[1]
+    test.equal((got["result"], got["error"]), (42, "Callback aborted"), "result, error buffer")
+    test.check(result.seconds < 2, f"took {result.seconds:.1f} s")
+    test.equal(server.count("k"), 1, "requests")
+
+
+@cases(*MODES)
+def test_time_limit_of_the_program(test, mode):
+    server = test.server()
+    command = [TRANSFER, "--mode", mode, "--timeout-ms", "500", server.url("k/s503/hang")]
+    result = test.rebound(command, {"retry.base": "100ms"})
+    test.equal(seen(test, result)[1]["result"], 28, "result")
+    test.check(0.4 < result.seconds < 1.5, f"took {result.seconds:.1f} s")
+    test.equal(server.count("k"), 2, "requests")
+
+
+@cases(*MODES)
+def test_a_wait_that_does_not_fit(test, mode):
+    server = test.server()
+    command = [TRANSFER, "--mode", mode, "--timeout-ms", "500", server.url("k/s503/ok")]
+    result = test.rebound(command, {"retry.base": "5s"})
+    check_received(test, seen(test, result)[1], 0, 503, b"status 503\n", "get")
+    test.check(result.seconds < 1.5, f"took {result.seconds:.1f} s")
+    test.equal(test.reasons(), ["time"], "reasons")
+
+
+@cases("poll", "socket")
+def test_taken_out_and_put_in_again(test, mode):
+    """What the program gets is a new transfer; a request that was under way is given up."""
+    server = test.server()
+    command = [TRANSFER, "--mode", mode, "--count", "5", "--readd-at", "8", server.url("k{n}/s503x2/ok")]
+    result = test.rebound(command, {"retry.base": "300ms"})
+    line, _ = seen(test, result)
+    got = {(each["result"], each["status"], each["received"]) for each in line["transfers"]}
+    test.equal(got, {(0, 200, 8)}, "result, status, bytes")
+    test.equal((line["messages"], line["most"]), (5, 5), "messages, most running")
+    counts = [server.count(f"k{i}") for i in range(5)]
+    test.check(all(3 <= count <= 4 for count in counts), f"requests: {counts}")
+
+
+@cases("poll", "socket")
+def test_taken_out_for_good(test, mode):
+    server = test.server()
+    command = [TRANSFER, "--mode", mode, "--count", "5", "--drop-at", "8", server.url("k{n}/s503")]
+    result = test.rebound(command, {"retry.base": "300ms", "retry.attempts": "20"})
+    line, _ = seen(test, result)
+    test.equal((line["messages"], line["running"][-1]), (0, 0), "messages, running at the end")
+    test.equal({each["received"] for each in line["transfers"]}, {0}, "bytes")
+    test.check(result.seconds < 2, f"took {result.seconds:.1f} s")

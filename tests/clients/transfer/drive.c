@@ -14,10 +14,10 @@ enum { WAIT_MS = 1000, EVENTS = 64 };
 // The event loop of MODE_SOCKET: an epoll descriptor and one timer.
 struct loop {
     int epoll;
-    long due; // ms on now(), -1: no timer
+    long due; // on transfer_clock, -1: no timer
 };
 
-static long now(void)
+long transfer_clock(void)
 {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
@@ -51,10 +51,21 @@ static void read_messages(CURLM *multi, struct view *view)
     }
 }
 
-static void resume_paused(struct transfer *transfers, unsigned count)
+// What the program does by itself between two rounds.
+static void interfere(CURLM *multi, struct transfer *transfers, unsigned count, const struct view *view)
 {
-    for (unsigned i = 0; i < count; i++)
-        transfer_resume(&transfers[i]);
+    const struct options *options = transfers->options;
+    bool again = view->loops == options->readd_at, drop = view->loops == options->drop_at;
+    for (unsigned i = 0; i < count; i++) {
+        struct transfer *transfer = &transfers[i];
+        if (transfer->done)
+            continue;
+        transfer_resume(transfer);
+        if (again || drop)
+            curl_multi_remove_handle(multi, transfer->easy);
+        if (again)
+            curl_multi_add_handle(multi, transfer->easy);
+    }
 }
 
 // --- curl_multi_perform and a wait call
@@ -86,7 +97,7 @@ static bool wait_for(CURLM *multi, enum mode mode)
     return curl_multi_poll(multi, NULL, 0, WAIT_MS, NULL) == CURLM_OK;
 }
 
-static bool perform(CURLM *multi, struct transfer *transfers, unsigned count, enum mode mode, struct view *view)
+static bool perform(CURLM *multi, struct transfer *transfers, unsigned count, struct view *view)
 {
     int running;
     for (;;) {
@@ -97,8 +108,8 @@ static bool perform(CURLM *multi, struct transfer *transfers, unsigned count, en
         read_messages(multi, view);
         if (running == 0)
             return true;
-        resume_paused(transfers, count);
-        if (!wait_for(multi, mode))
+        interfere(multi, transfers, count, view);
+        if (!wait_for(multi, transfers->options->mode))
             return false;
     }
 }
@@ -128,13 +139,13 @@ static int set_timer(CURLM *multi, long ms, void *context)
 {
     struct loop *loop = context;
     (void) multi;
-    loop->due = ms < 0 ? -1 : now() + ms;
+    loop->due = ms < 0 ? -1 : transfer_clock() + ms;
     return 0;
 }
 
 static int time_left(const struct loop *loop)
 {
-    long left = loop->due - now();
+    long left = loop->due - transfer_clock();
     if (loop->due < 0)
         return -1;
     return left > 0 ? (int) left : 0;
@@ -172,7 +183,10 @@ static bool turn(CURLM *multi, struct loop *loop, struct transfer *transfers, un
             return false;
         see_running(view, running);
         read_messages(multi, view);
-        resume_paused(transfers, count);
+        interfere(multi, transfers, count, view);
+        if (view->loops == transfers->options->drop_at) // nothing will happen any more that tells how many are left
+            curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
+        see_running(view, running);
     }
     return true;
 }
@@ -193,23 +207,23 @@ static bool act_on_sockets(CURLM *multi, struct transfer *transfers, unsigned co
     return good;
 }
 
-static bool drive_multi(struct transfer *transfers, unsigned count, enum mode mode, struct view *view)
+static bool drive_multi(struct transfer *transfers, unsigned count, struct view *view)
 {
     CURLM *multi = curl_multi_init();
     bool good = multi != NULL;
-    if (good && mode == MODE_SOCKET)
+    if (good && transfers->options->mode == MODE_SOCKET)
         return act_on_sockets(multi, transfers, count, view);
     for (unsigned i = 0; i < count; i++)
         good = good && curl_multi_add_handle(multi, transfers[i].easy) == CURLM_OK;
-    good = good && perform(multi, transfers, count, mode, view);
+    good = good && perform(multi, transfers, count, view);
     curl_multi_cleanup(multi);
     return good;
 }
 
-bool transfer_drive(struct transfer *transfers, unsigned count, enum mode mode, struct view *view)
+bool transfer_drive(struct transfer *transfers, unsigned count, struct view *view)
 {
-    if (mode != MODE_EASY)
-        return drive_multi(transfers, count, mode, view);
+    if (count > 0 && transfers->options->mode != MODE_EASY)
+        return drive_multi(transfers, count, view);
     for (unsigned i = 0; i < count; i++) {
         transfers[i].result = curl_easy_perform(transfers[i].easy);
         transfers[i].done = true;

@@ -19,7 +19,11 @@
 //   --timeout-ms N, --connect-timeout-ms N
 //   --stdout, --out PATH                 no WRITEFUNCTION and no WRITEDATA; WRITEDATA a FILE* alone
 //   --header-data                        HEADERDATA without HEADERFUNCTION
-//   --progress, --abort-after N, --pause-after N
+//   --progress                           a progress callback
+//   --abort-after N, --pause-after N     the write callback refuses what is beyond N bytes; pauses once there
+//   --cancel-after-ms N                  the progress callback cancels
+//   --readd-at N, --drop-at N            in that round of the loop every transfer is taken out of the multi handle, and
+//                                        put in again; or taken out for good
 //
 // The line goes to stdout, with --stdout to stderr. The exit status is that of the first transfer, 99 for misuse.
 // After a minute SIGALRM ends it.
@@ -40,14 +44,13 @@ static const curl_off_t sizes[] = {0, 0, 5000, 3000, 5000, 4000, 50000000};
 enum choice {
     CHOICE_MODE = 1000,
     CHOICE_REQUEST,
-    CHOICE_COUNT,
     CHOICE_HEADER,
 };
 
 // Where the value of an option goes; options that need more have a choice above.
 struct known {
     const char *name;
-    enum { FLAG, TEXT, LONG, BIG, OTHER } kind;
+    enum { FLAG, TEXT, COUNT, LONG, BIG, OTHER } kind;
     size_t field;
     int choice;
 };
@@ -57,7 +60,7 @@ struct known {
 static const struct known known[] = {
     {"mode", OTHER, 0, CHOICE_MODE},
     {"request", OTHER, 0, CHOICE_REQUEST},
-    {"count", OTHER, 0, CHOICE_COUNT},
+    {"count", COUNT, AT(count)},
     {"header", OTHER, 0, CHOICE_HEADER},
     {"size", BIG, AT(size)},
     {"no-seek", FLAG, AT(no_seek)},
@@ -88,6 +91,9 @@ static const struct known known[] = {
     {"progress", FLAG, AT(progress)},
     {"abort-after", BIG, AT(abort_after)},
     {"pause-after", BIG, AT(pause_after)},
+    {"cancel-after-ms", LONG, AT(cancel_ms)},
+    {"readd-at", COUNT, AT(readd_at)},
+    {"drop-at", COUNT, AT(drop_at)},
 };
 
 enum { KNOWN = sizeof known / sizeof *known };
@@ -123,6 +129,8 @@ static void store(struct options *options, const struct known *option, const cha
         *(bool *) field = true;
     else if (option->kind == TEXT)
         *(const char **) field = value;
+    else if (option->kind == COUNT)
+        *(unsigned *) field = (unsigned) number(value);
     else if (option->kind == LONG)
         *(long *) field = (long) number(value);
     else if (option->kind == BIG)
@@ -138,8 +146,6 @@ static void choose(struct options *options, const struct known *option, const ch
         options->request = !strcmp(value, "upload50") ? REQUEST_PUT : (enum request) which;
         if (options->size < 0)
             options->size = sizes[which];
-    } else if (option->choice == CHOICE_COUNT) {
-        options->count = (unsigned) number(value);
     } else if (option->choice == CHOICE_HEADER) {
         options->headers = curl_slist_append(options->headers, value);
     } else {
@@ -294,7 +300,7 @@ int main(int argc, char **argv)
         if (!transfer_prepare(&transfers[i], &options, i))
             return MISUSE;
     }
-    bool good = transfer_drive(transfers, options.count, options.mode, &view);
+    bool good = transfer_drive(transfers, options.count, &view);
     fflush(stdout);
     print_all(options.to_stdout ? stderr : stdout, transfers, options.count, good, &view);
     int result = options.count > 0 ? (int) transfers[0].result : 0;

@@ -111,7 +111,8 @@ static int watch(void *context, curl_off_t total, curl_off_t now, curl_off_t up_
     transfer->progress_total = total;
     if (transfer->options->mode == MODE_EASY)
         transfer_resume(transfer);
-    return 0;
+    long limit = transfer->options->cancel_ms;
+    return limit > 0 && transfer_clock() - transfer->begun >= limit;
 }
 
 // --- options
@@ -314,7 +315,8 @@ static bool set_flags(struct transfer *transfer)
 
 static bool set_watch(struct transfer *transfer)
 {
-    if (!transfer->options->progress && transfer->options->pause_after < 0)
+    const struct options *options = transfer->options;
+    if (!options->progress && options->pause_after < 0 && options->cancel_ms == 0)
         return true;
     SET(CURLOPT_NOPROGRESS, 0L);
     SET(CURLOPT_XFERINFOFUNCTION, watch);
@@ -325,6 +327,7 @@ static bool set_watch(struct transfer *transfer)
 bool transfer_prepare(struct transfer *transfer, const struct options *options, unsigned number)
 {
     transfer->options = options;
+    transfer->begun = transfer_clock();
     transfer->easy = curl_easy_init();
     char *url = make_url(options->url, number);
     if (!transfer->easy || !url)

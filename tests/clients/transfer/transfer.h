@@ -29,6 +29,8 @@ struct options {
     bool to_stdout, header_data;
     long timeout_ms, connect_timeout_ms;
     curl_off_t resume, abort_after, pause_after, max_size;
+    long cancel_ms;             // the progress callback cancels so long after the start
+    unsigned readd_at, drop_at; // rounds of the loop
 };
 
 struct transfer {
@@ -53,6 +55,7 @@ struct transfer {
     char trace[64];       // runs of calls: H header lines, B body
     bool paused, was_paused;
 
+    long begun; // on transfer_clock
     unsigned progress_calls, progress_backwards;
     curl_off_t progress_most, progress_total, progress_last;
 };
@@ -69,6 +72,9 @@ struct view {
 // Makes the handle. Returns false, with a line on stderr, when libcurl refuses an option.
 bool transfer_prepare(struct transfer *transfer, const struct options *options, unsigned number);
 
+// Milliseconds of a clock that only goes forward.
+long transfer_clock(void);
+
 // Lets a transfer go on that paused itself.
 void transfer_resume(struct transfer *transfer);
 
@@ -76,6 +82,6 @@ void transfer_free(struct transfer *transfer);
 
 // Runs `count` transfers to their end, one after another (easy) or at once. Returns false when a call of the multi
 // interface failed.
-bool transfer_drive(struct transfer *transfers, unsigned count, enum mode mode, struct view *view);
+bool transfer_drive(struct transfer *transfers, unsigned count, struct view *view);
 
 #endif
