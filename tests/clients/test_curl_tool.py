@@ -85,11 +85,17 @@ MODES = {
 }
 
 
+def pairs(names, everywhere, rows, columns):
+    """The rows named in `everywhere` with all the columns, the others with two of them: (name, (row, column))."""
+    wanted = [(r, c) for r in rows for c in columns if r in everywhere or c in names]
+    return {f"{r},{c}": (r, c) for r, c in wanted}
+
+
 def requests_of(bad):
     return 1 + sum(int(step.split(";")[0].partition("x")[2] or 1) for step in bad or [])
 
 
-@cases(**{f"{mode},{fault}": (mode, fault) for mode in MODES for fault in FAULTS})
+@cases(**pairs(("status", "line"), ("plain", "parallel"), MODES, FAULTS))
 def test_download(test, case):
     mode, fault = case
     repeated = Repeated(test, [*MODES[mode], "{u}k"], FAULTS[fault], "ok;" + RANGE)
@@ -102,7 +108,7 @@ def good_after(fault):
     return "ok;" + (RANGE[6:] if fault == "cut_no_range" else RANGE) + (";last" if fault in CUTS else "")
 
 
-@cases(**{f"{mode},{cut}": (mode, cut) for mode in MODES for cut in CUTS if mode not in ("http10", "raw")})
+@cases(**pairs(("cut_thrice",), ("plain", "parallel"), [m for m in MODES if m not in ("http10", "raw")], CUTS))
 def test_broken_download(test, case):
     mode, cut = case
     repeated = Repeated(test, [*MODES[mode], "{u}k"], CUTS[cut], good_after(cut))
@@ -182,16 +188,21 @@ TIMES = ["time_namelookup", "time_pretransfer", "time_starttransfer", "time_tota
 SHOWN = ["-o", "out", "-w", "%{json}\\n%{header_json}\\n%{certs}|%header{etag}|%header{x-poison}|%{onerror}failed\\n"]
 
 
-@cases(**{
-    f"{name},{fault}": (options, fault)
-    for name, options in {
-        "get": ["-s"], "head": ["-sI"], "include": ["-si"], "put": ["-sT", "{d}"], "put_fields": ["-sX", "PUT", "-dx=1"],
-        "key": ["-sd", "x=1", "-H", "Idempotency-Key: 1"], "form": ["-sF", "a=b", "-H", "Idempotency-Key: 1"],
-        "proxy": ["-s", "-x", "{u}"], "parallel": ["-sZ", "--no-progress-meter"], "error": ["-sf"], "compressed": ["-s", "--compressed"]}.items()
-    for fault in [*FAULTS, *CUTS]
-    if fault in FAULTS or name not in ("head", "put", "put_fields", "key", "form")})
+SHOWERS = {
+    "get": ["-s"], "parallel": ["-sZ", "--no-progress-meter"], "include": ["-si"], "proxy": ["-s", "-x", "{u}"],
+    "error": ["-sf"], "compressed": ["-s", "--compressed"],
+}
+SENDERS = {
+    "put": ["-sT", "{d}"], "head": ["-sI"], "put_fields": ["-sX", "PUT", "-dx=1"],
+    "key": ["-sd", "x=1", "-H", "Idempotency-Key: 1"], "form": ["-sF", "a=b", "-H", "Idempotency-Key: 1"],
+}
+
+
+@cases(**pairs(("status", "cut_status_cut"), ("get", "parallel"), SHOWERS, [*FAULTS, *CUTS]),
+       **pairs(("status", "reset"), ("put",), SENDERS, FAULTS))
 def test_write_out(test, case):
-    options, fault = case
+    name, fault = case
+    options = SHOWERS.get(name) or SENDERS[name]
     bad = FAULTS.get(fault, CUTS.get(fault))
     file = test.file("data", body(20000))
     repeated = Repeated(test, [*(o.replace("{d}", file) for o in options), *SHOWN, "{u}k"], bad, good_after(fault))
@@ -233,9 +244,8 @@ UPLOADS = {
 SLOW = {"timeout.attempt": "20s"}  # what the policy's limit ends is not what ends it alone
 
 
-@cases(**{f"{name},{fault}": (name, fault)
-          for name in UPLOADS for fault in ("status", "reset", "close", "line", "slow", "late")
-          if fault != "slow" or UPLOADS[name][2]})
+@cases(**pairs(("status", "close"), ("file", "key_form", "parallel"), UPLOADS, FAULTS),
+       **{f"{name},late": (name, "late") for name in ("pipe", "post_fields", "post_form")})
 def test_upload(test, case):
     name, fault = case
     method, options, again = UPLOADS[name]
