@@ -282,10 +282,17 @@ static void note_location(struct rb_response *response, const char *line, size_t
 
 static void note_line(struct rb_response *response, const char *line, size_t length)
 {
-    note_retry_after(response, line, length);
-    note_location(response, line, length);
-    if (response->tracks)
-        rb_validator_note(&response->validator, line, length);
+    switch (length > 0 ? line[0] | 0x20 : 0) { // most lines are none of these
+    case 'r':
+        note_retry_after(response, line, length);
+        break;
+    case 'l':
+        note_location(response, line, length);
+        break;
+    default:
+        if (response->tracks)
+            rb_validator_note(&response->validator, line, length);
+    }
 }
 
 static bool is_blank_line(const char *line, size_t length)
