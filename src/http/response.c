@@ -207,8 +207,8 @@ static void remember_shown(struct rb_response *response)
     response->delivered = false;
 }
 
-// Whether this block was shown before: the next one in their order, as some need not come again (a tunnel that is kept has
-// no CONNECT).
+// Whether this block was shown before: the next such one in their order, as some need not come again (a tunnel that is
+// kept has no CONNECT).
 static bool was_shown(struct rb_response *response, unsigned status)
 {
     unsigned end = response->shown_before < RB_SHOWN_MAX ? response->shown_before : RB_SHOWN_MAX;
