@@ -37,7 +37,7 @@ void rb_response_attempt(struct rb_response *response, bool may_hold)
 {
     response->may_hold = may_hold;
     response->in_header = response->in_body = response->answered = response->trailers = false;
-    response->status = response->blocks = response->finals = response->redirects = 0;
+    response->status = response->blocks = response->finals = response->redirects = response->matched = 0;
     drop(response);
     response->after = (struct rb_retry_after){0};
     response->shown_before = response->shown;
@@ -207,9 +207,17 @@ static void remember_shown(struct rb_response *response)
     response->delivered = false;
 }
 
-static bool was_shown(const struct rb_response *response, unsigned block, unsigned status)
+// Whether this block was shown before: the next such one in their order, as some need not come again (a tunnel that is
+// kept has no CONNECT).
+static bool was_shown(struct rb_response *response, unsigned status)
 {
-    return block < response->shown_before && block < RB_SHOWN_MAX && response->shown_status[block] == status;
+    unsigned end = response->shown_before < RB_SHOWN_MAX ? response->shown_before : RB_SHOWN_MAX;
+    for (unsigned i = response->matched; i < end; i++)
+        if (response->shown_status[i] == status) {
+            response->matched = i + 1;
+            return true;
+        }
+    return false;
 }
 
 // A status line begins a block. A held block before it was interim after all: it is delivered first. A block that was
@@ -227,7 +235,7 @@ static size_t begin_block(struct rb_response *response, const char *line, size_t
         remember_shown(response);
     response->status = parse_status(line, length);
     response->answered = response->in_header = true;
-    response->skipping = !response->continuing && was_shown(response, response->blocks, response->status);
+    response->skipping = !response->continuing && was_shown(response, response->status);
     response->blocks++;
     response->redirects += response->status / 100 == 3;
     response->after = (struct rb_retry_after){0};

@@ -57,6 +57,7 @@ struct rb_response {
 
     unsigned shown;        // interim blocks that the program has seen
     unsigned shown_before; // and those of earlier attempts
+    unsigned matched;      // of which this attempt has come so far
     unsigned short shown_status[RB_SHOWN_MAX];
 
     struct rb_queue queue;

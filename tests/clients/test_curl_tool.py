@@ -131,6 +131,15 @@ def test_head_is_head(test, listed):
     test.equal([entry[1] for entry in server.log("k")], ["HEAD"] * (2 if listed == "HEAD" else 1), "requests")
 
 
+@cases(put=["-T", "{d}"], get=[], follow=["-L"])
+def test_tunnel_that_is_kept(test, options):
+    """The second request goes through the tunnel of the first: fewer header blocks come than the program saw."""
+    file = test.file("data", body(3000))
+    options = [option.replace("{d}", file) for option in options]
+    repeated = Repeated(test, ["-si", "-p", "-x", "{u}", *options, "http://host.invalid/k"], ["s503x2"])
+    repeated.compare(test, 3)
+
+
 # What must not be put together: the program gets the original error and the bytes that came before it.
 @cases(
     no_validator=(f"cut;size=5000;sent=1700;range", "ok;size=5000;range"),
