@@ -281,9 +281,19 @@ static inline bool play_other(struct play *play, unsigned status)
 
 // --- the reference for attempts that stand for themselves
 
+// In their order, as some need not come again.
 static inline bool play_was_shown(const struct play *play, unsigned block)
 {
-    return block < play->shown_count && block < RB_SHOWN_MAX && play->shown[block] == play->blocks[block].status;
+    unsigned at = 0, end = play->shown_count < RB_SHOWN_MAX ? play->shown_count : RB_SHOWN_MAX;
+    bool found = false;
+    for (unsigned b = 0; b <= block; b++) {
+        unsigned i = at;
+        while (i < end && play->shown[i] != play->blocks[b].status)
+            i++;
+        found = i < end;
+        at = found ? i + 1 : at;
+    }
+    return found;
 }
 
 // Whether the program is to see it now or not at all: it is not what the attempt ended with.
