@@ -19,10 +19,10 @@ struct loop {
     unsigned added;    // transfers in it
     unsigned messages; // read
     unsigned turns;
-    unsigned timers;     // calls of the timer callback
-    uint64_t due_ms;     // of the program's one timer; UINT64_MAX: none
-    CURL *last;          // whose message came last
-    CURLcode code;       // and its result
+    unsigned timers; // calls of the timer callback
+    uint64_t due_ms; // of the program's one timer; UINT64_MAX: none
+    CURL *last;      // whose message came last
+    CURLcode code;   // and its result
     struct pollfd sockets[LOOP_SOCKETS];
     unsigned watched;
 };
