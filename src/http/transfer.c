@@ -98,6 +98,17 @@ static void begin_call(struct rb_transfer *transfer)
                   transfer->begun_ms);
 }
 
+// Without a scheme ("//host/...") it is that of the request (RFC 3986, section 5.2.2).
+static void read_location(const struct rb_handle *handle, const char *location, size_t length, char *url, size_t size)
+{
+    const char *scheme = NULL;
+    bool bare = length > 2 && location[0] == '/' && location[1] == '/';
+    if (bare)
+        handle->curl->easy_getinfo(handle->easy, CURLINFO_SCHEME, &scheme);
+    snprintf(url, size, "%s%s%.*s", scheme ? scheme : "", scheme ? ":" : "", (int) (length < size ? length : size - 1),
+             location);
+}
+
 // libcurl is about to follow a redirect. Where the breaker of that host is open it is made to refuse it.
 static void on_redirect(void *context, const char *location, size_t length)
 {
@@ -106,7 +117,7 @@ static void on_redirect(void *context, const char *location, size_t length)
     char url[512];
     uint64_t until_ms = 0, now_ms = rb_system_now_ms();
     const struct rb_policy *policy = rb_process_policy();
-    snprintf(url, sizeof url, "%.*s", (int) (length < sizeof url ? length : sizeof url - 1), location);
+    read_location(transfer->handle, location, length, url, sizeof url);
     if (!policy || !strstr(url, "://") || !rb_destination_read(url, &target)) // others stay on this host
         return;
     const struct rb_section *section = rb_policy_match(policy, &target, NULL);

@@ -156,28 +156,31 @@ static bool same_library(const struct rb_libcurl *library, const struct rb_objec
            (void *) library->easy_perform == rb_elf_symbol(object, marker);
 }
 
-static const struct rb_libcurl *known(const struct rb_object *object)
+static const struct rb_libcurl *known(const struct rb_libcurl *first, const struct rb_object *object)
 {
-    const struct rb_libcurl *library = atomic_load_explicit(&libraries, memory_order_acquire);
+    const struct rb_libcurl *library = first;
     while (library && !same_library(library, object))
         library = library->next;
     return library;
 }
 
-// The entry for a libcurl, made on first sight; NULL without memory.
+// The entry for a libcurl, made on first sight; NULL without memory. There is one for each: owners are compared.
 static const struct rb_libcurl *library_for(const struct rb_object *object)
 {
-    const struct rb_libcurl *there = known(object);
+    struct rb_libcurl *first = atomic_load_explicit(&libraries, memory_order_acquire);
+    const struct rb_libcurl *there = known(first, object);
     struct rb_libcurl *library = there ? NULL : malloc(sizeof *library);
     if (!library)
         return there;
     fill(library, object);
-    struct rb_libcurl *first = atomic_load_explicit(&libraries, memory_order_relaxed);
-    do
+    do {
         library->next = first;
-    while (!atomic_compare_exchange_weak_explicit(&libraries, &first, library, memory_order_release,
-                                                  memory_order_relaxed));
-    return library;
+        if (atomic_compare_exchange_weak_explicit(&libraries, &first, library, memory_order_acq_rel,
+                                                  memory_order_acquire))
+            return library;
+    } while (!(there = known(first, object)));
+    free(library);
+    return there;
 }
 
 static unsigned long long unloaded_now(void)
