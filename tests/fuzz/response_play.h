@@ -234,11 +234,11 @@ static inline bool play_interim(struct play *play, unsigned *followed)
 static inline bool play_trailers(struct play *play)
 {
     for (unsigned n = play_rarely(play, 4) ? 2 : 0; n > 0; n--) {
-        play->trailers = true;
-        if (!play_line(play, "Trailer: %u\r\n", n)) {
-            play->trailers = n == 1;
+        size_t before = play_said.length;
+        bool came = play_line(play, "Trailer: %u\r\n", n);
+        play->trailers |= play_said.length > before; // also when the program did not take it
+        if (!came)
             return false;
-        }
     }
     return true;
 }
