@@ -98,6 +98,8 @@ static const struct answer answers[] = {
     HANDLE(curl_multi_cleanup),
     HANDLE(curl_multi_info_read),
     MAKER(multi_init),
+    HANDLE(curl_multi_notify_disable),
+    HANDLE(curl_multi_notify_enable),
     HANDLE(curl_multi_perform),
     HANDLE(curl_multi_poll),
     HANDLE(curl_multi_remove_handle),

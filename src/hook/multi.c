@@ -159,3 +159,19 @@ RB_HOOK CURLMcode curl_multi_setopt(CURLM *multi, CURLMoption option, ...)
         return CURLM_INTERNAL_ERROR;
     return RB_OPTION_FORWARD(callee.curl->multi_setopt, multi, option, value);
 }
+
+RB_HOOK CURLMcode curl_multi_notify_enable(CURLM *multi, unsigned int kind)
+{
+    struct callee callee = callee_of(multi, RB_CALLER);
+    if (!callee.curl || !callee.curl->multi_notify_enable)
+        return CURLM_UNKNOWN_OPTION;
+    return callee.multi ? rb_multi_notify(callee.multi, kind, true) : callee.curl->multi_notify_enable(multi, kind);
+}
+
+RB_HOOK CURLMcode curl_multi_notify_disable(CURLM *multi, unsigned int kind)
+{
+    struct callee callee = callee_of(multi, RB_CALLER);
+    if (!callee.curl || !callee.curl->multi_notify_disable)
+        return CURLM_UNKNOWN_OPTION;
+    return callee.multi ? rb_multi_notify(callee.multi, kind, false) : callee.curl->multi_notify_disable(multi, kind);
+}

@@ -34,6 +34,8 @@ struct rb_member {
     bool outside;                 // libcurl's multi handle does not have it
     uint64_t due_ms;              // end of the wait
     CURLMsg message;
+    bool own;    // the message is ours
+    bool untold; // the program is to be notified of its end
 };
 
 struct rb_multi {
@@ -62,6 +64,13 @@ struct rb_multi {
     bool asked;          // libcurl wants it set, whatever it is set to
     curl_push_callback push;
     void *push_data;
+
+    rb_notify_callback notify; // the program's
+    void *notify_data;
+    unsigned notified; // kinds that it enabled, as bits
+    CURL *internal;    // libcurl's own handle, which it passes with news of messages; NULL: not seen yet
+    unsigned untold;   // members of whose end the program is to be notified
+    bool news;         // a message came where there was none
 };
 
 static struct rb_registry multis;
@@ -168,6 +177,7 @@ static void put_message(struct rb_multi *multi, CURLMsg *message)
 {
     if (multi->count >= multi->room)
         return;
+    multi->news |= multi->count == 0;
     multi->messages[(multi->first + multi->count++) % multi->room] = message;
 }
 
@@ -183,11 +193,13 @@ static CURLMsg *take_message(struct rb_multi *multi)
 static void forget_messages(struct rb_multi *multi, const CURL *easy)
 {
     size_t count = multi->count;
+    bool news = multi->news;
     for (size_t i = 0; i < count; i++) {
         CURLMsg *message = take_message(multi);
         if (message->easy_handle != easy)
             put_message(multi, message);
     }
+    multi->news = news;
 }
 
 // --- time
@@ -268,6 +280,11 @@ static void watch(const struct rb_member *member)
         member->multi->progress_ms = rb_system_now_ms() + PROGRESS_MS;
 }
 
+static bool is_notified(const struct rb_multi *multi, unsigned kind)
+{
+    return multi->notify && (multi->notified & 1U << kind);
+}
+
 // Delivers what is held and tells the program, unless it pauses the delivery.
 static void finish(struct rb_member *member, CURLcode code)
 {
@@ -282,6 +299,9 @@ static void finish(struct rb_member *member, CURLcode code)
     leave_transfer(member);
     member->message = (CURLMsg){.msg = CURLMSG_DONE, .easy_handle = member->easy->easy};
     member->message.data.result = code;
+    member->own = true;
+    member->untold = is_notified(multi, RB_NOTIFY_EASY_DONE);
+    multi->untold += member->untold;
     move(member, &multi->ended);
     put_message(multi, &member->message);
 }
@@ -403,14 +423,33 @@ static void go_on_delivering(struct rb_multi *multi, uint64_t now_ms)
     }
 }
 
-// From within a callback, where libcurl allows that at all, no transfer comes back: the outer call will see to it.
-static void before(struct rb_multi *multi)
+// The program may remove and add any handle from its callback: the list is looked at anew each time.
+static struct rb_member *next_untold(const struct rb_multi *multi)
+{
+    struct link *link = multi->ended.next;
+    while (link != &multi->ended && !((struct rb_member *) link)->untold)
+        link = link->next;
+    return link == &multi->ended ? NULL : (struct rb_member *) link;
+}
+
+static void notify(struct rb_multi *multi)
 {
     struct rb_member *member;
-    while ((member = first_of(&multi->fresh)))
-        begin(member);
-    if (multi->waiting == 0 || multi->inside > 0)
-        return;
+    while (multi->untold > 0 && (member = next_untold(multi))) {
+        member->untold = false;
+        multi->untold--;
+        if (is_notified(multi, RB_NOTIFY_EASY_DONE))
+            multi->notify(multi->real, RB_NOTIFY_EASY_DONE, member->easy->easy, multi->notify_data);
+    }
+    bool news = multi->news && multi->count > 0;
+    multi->news = false;
+    if (news && is_notified(multi, RB_NOTIFY_INFO_READ))
+        multi->notify(multi->real, RB_NOTIFY_INFO_READ, multi->internal, multi->notify_data);
+}
+
+static void attend_waiting(struct rb_multi *multi)
+{
+    struct rb_member *member;
     uint64_t now_ms = rb_system_now_ms();
     multi->calling = true;
     show_progress(multi, now_ms);
@@ -418,6 +457,18 @@ static void before(struct rb_multi *multi)
         come_back(member);
     go_on_delivering(multi, now_ms);
     multi->calling = false;
+    notify(multi);
+}
+
+// From within a callback, where libcurl allows that at all, no transfer comes back: the outer call will see to it. What
+// the program adds when it is notified begins now, too.
+static void before(struct rb_multi *multi)
+{
+    struct rb_member *member;
+    if (multi->waiting > 0 && multi->inside == 0)
+        attend_waiting(multi);
+    while ((member = first_of(&multi->fresh)))
+        begin(member);
 }
 
 static struct rb_member *member_of(const struct rb_multi *multi, CURL *easy)
@@ -445,6 +496,20 @@ static void drain(struct rb_multi *multi)
         put_message(multi, message);
     }
     multi->calling = false;
+}
+
+// libcurl notifies of each attempt; the program is to hear of transfers that have ended, and of messages for it.
+static void on_notify(CURLM *real, unsigned kind, CURL *easy, void *context)
+{
+    struct rb_multi *multi = context;
+    if (kind == RB_NOTIFY_INFO_READ)
+        multi->internal = easy;
+    drain(multi);
+    const struct rb_member *member = member_of(multi, easy);
+    bool ours = kind == RB_NOTIFY_INFO_READ || (member && (member->own || member->transfer));
+    if (!ours)
+        multi->notify(real, kind, easy, multi->notify_data);
+    notify(multi);
 }
 
 static CURLMcode after(struct rb_multi *multi, CURLMcode code, int *running)
@@ -651,6 +716,7 @@ void rb_multi_forget(struct rb_handle *easy)
     leave_transfer(member);
     list_take(&member->link);
     multi->members--;
+    multi->untold -= member->untold;
     forget_messages(multi, easy->easy);
     easy->member = NULL;
     free(member);
@@ -743,7 +809,7 @@ static int on_push(CURL *parent, CURL *easy, size_t count, struct curl_pushheade
 bool rb_multi_replaces(CURLMoption option)
 {
     return option == CURLMOPT_TIMERFUNCTION || option == CURLMOPT_TIMERDATA || option == CURLMOPT_PUSHFUNCTION ||
-           option == CURLMOPT_PUSHDATA;
+           option == CURLMOPT_PUSHDATA || (int) option == RB_NOTIFYFUNCTION || (int) option == RB_NOTIFYDATA;
 }
 
 static CURLMcode set_pair(const struct rb_multi *multi, CURLMoption function, void (*ours)(void), CURLMoption data)
@@ -754,11 +820,44 @@ static CURLMcode set_pair(const struct rb_multi *multi, CURLMoption function, vo
     return code;
 }
 
+// libcurl says whether it knows the option at all.
+static CURLMcode set_notify(struct rb_multi *multi, rb_notify_callback callback)
+{
+    CURLMcode code = set_pair(multi, (CURLMoption) RB_NOTIFYFUNCTION, callback ? (void (*)(void)) on_notify : NULL,
+                              (CURLMoption) RB_NOTIFYDATA);
+    if (code == CURLM_OK)
+        multi->notify = callback;
+    return code;
+}
+
+static CURLMcode set_notify_data(struct rb_multi *multi, void *data)
+{
+    CURLMcode code = multi->curl->multi_setopt(multi->real, (CURLMoption) RB_NOTIFYDATA, multi);
+    if (code == CURLM_OK)
+        multi->notify_data = data;
+    return code;
+}
+
+CURLMcode rb_multi_notify(struct rb_multi *multi, unsigned kind, bool wanted)
+{
+    CURLMcode code = wanted ? multi->curl->multi_notify_enable(multi->real, kind)
+                            : multi->curl->multi_notify_disable(multi->real, kind);
+    if (code == CURLM_OK && wanted)
+        multi->notified |= 1U << kind;
+    else if (code == CURLM_OK)
+        multi->notified &= ~(1U << kind);
+    return code;
+}
+
 CURLMcode rb_multi_set(struct rb_multi *multi, CURLMoption option, union rb_option value)
 {
     if (refuses(multi))
         return CURLM_RECURSIVE_API_CALL;
-    switch (option) {
+    switch ((int) option) {
+    case RB_NOTIFYFUNCTION:
+        return set_notify(multi, (rb_notify_callback) value.function);
+    case RB_NOTIFYDATA:
+        return set_notify_data(multi, value.pointer);
     case CURLMOPT_TIMERFUNCTION:
         multi->timer = (curl_multi_timer_callback) value.function;
         multi->armed_ms = never;

@@ -34,7 +34,10 @@ CURLMcode rb_multi_poll(struct rb_multi *multi, struct curl_waitfd *extra, unsig
 CURLMcode rb_multi_timeout(struct rb_multi *multi, long *timeout_ms);
 CURLMsg *rb_multi_info_read(struct rb_multi *multi, int *left);
 
-// True for the options of a multi handle that are ours to set: the timer and the push callbacks.
+// As curl_multi_notify_enable and curl_multi_notify_disable, where this libcurl has them.
+CURLMcode rb_multi_notify(struct rb_multi *multi, unsigned kind, bool wanted);
+
+// True for the options of a multi handle that are ours to set: the timer, the push and the notify callbacks.
 bool rb_multi_replaces(CURLMoption option);
 
 // Sets one of these.

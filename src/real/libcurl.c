@@ -146,6 +146,8 @@ static void fill(struct rb_libcurl *library, const struct rb_object *object)
     library->multi_timeout = rb_elf_symbol(object, "curl_multi_timeout");
     library->multi_setopt = rb_elf_symbol(object, "curl_multi_setopt");
     library->multi_info_read = rb_elf_symbol(object, "curl_multi_info_read");
+    library->multi_notify_enable = rb_elf_symbol(object, "curl_multi_notify_enable");
+    library->multi_notify_disable = rb_elf_symbol(object, "curl_multi_notify_disable");
     library->url_get = rb_elf_symbol(object, "curl_url_get");
     library->free = rb_elf_symbol(object, "curl_free");
 }

@@ -17,6 +17,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+// Of libcurl 8.17; older headers lack them.
+enum {
+    RB_NOTIFY_INFO_READ = 0,
+    RB_NOTIFY_EASY_DONE = 1,
+    RB_NOTIFYFUNCTION = CURLOPTTYPE_FUNCTIONPOINT + 18, // CURLMOPT_*
+    RB_NOTIFYDATA = CURLOPTTYPE_OBJECTPOINT + 19
+};
+typedef void (*rb_notify_callback)(CURLM *multi, unsigned int kind, CURL *easy, void *data);
+CURL_EXTERN CURLMcode curl_multi_notify_enable(CURLM *multi, unsigned int kind);
+CURL_EXTERN CURLMcode curl_multi_notify_disable(CURLM *multi, unsigned int kind);
+
 // The functions of one loaded libcurl. Never freed; a function that this version lacks is NULL.
 struct rb_libcurl {
     const struct rb_libcurl *next; // the one found before this
@@ -44,6 +55,8 @@ struct rb_libcurl {
     CURLMcode (*multi_timeout)(CURLM *, long *);
     CURLMcode (*multi_setopt)(CURLM *, CURLMoption, ...);
     CURLMsg *(*multi_info_read)(CURLM *, int *);
+    CURLMcode (*multi_notify_enable)(CURLM *, unsigned int);         // from 8.17
+    CURLMcode (*multi_notify_disable)(CURLM *, unsigned int);        // from 8.17
     CURLUcode (*url_get)(CURLU *, CURLUPart, char **, unsigned int); // NULL before 7.62
     void (*free)(void *);
 };
