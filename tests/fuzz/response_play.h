@@ -531,7 +531,7 @@ static inline bool play_more(struct play *play)
     play_require(!mended || play->have == play->content, "a part was taken for the whole");
     play_require(mended || !ended || !good || play->have < play->content || play->have == had || play->refused,
                  "the whole was not recognised");
-    if (play->trailers)
+    if (play->trailers && !play->refused)
         play_require(!rb_response_can_continue(response), "trailers would come twice");
     return !mended && !play->refused && rb_response_can_continue(response);
 }
