@@ -95,6 +95,20 @@ static void restore_connection(const struct rb_transfer *transfer)
         set_number(transfer, CURLOPT_FRESH_CONNECT, transfer->handle->fresh_connect);
 }
 
+// libcurl reads all of the program's HSTS hosts at the beginning of each attempt, and keeps them. A program that hands
+// them out once, for its one call, may not stand to be asked again.
+static void set_hosts(const struct rb_transfer *transfer)
+{
+    if (!is_first(transfer) && transfer->handle->hosts)
+        transfer->handle->curl->easy_setopt(transfer->handle->easy, CURLOPT_HSTSREADFUNCTION, NULL);
+}
+
+static void restore_hosts(const struct rb_transfer *transfer)
+{
+    if (!is_first(transfer) && transfer->handle->hosts)
+        transfer->handle->curl->easy_setopt(transfer->handle->easy, CURLOPT_HSTSREADFUNCTION, transfer->handle->hosts);
+}
+
 // --- progress
 
 // What the program is shown of a download: nothing of a response that it may never see, and of one that is continued
@@ -190,6 +204,7 @@ void rb_attempt_prepare(struct rb_transfer *transfer, bool may_hold)
     rb_replay_attempt(&transfer->replay);
     set_limits(transfer);
     set_connection(transfer);
+    set_hosts(transfer);
 }
 
 void rb_attempt_poison(struct rb_transfer *transfer)
@@ -222,6 +237,7 @@ void rb_attempt_restore(struct rb_transfer *transfer)
     restore_range(transfer);
     restore_limits(transfer);
     restore_connection(transfer);
+    restore_hosts(transfer);
 }
 
 struct rb_outcome rb_attempt_classify(struct rb_transfer *transfer, CURLcode code)

@@ -83,6 +83,7 @@ static void return_attempt(const struct rb_handle *handle, CURL *easy)
     curl->easy_setopt(easy, CURLOPT_TIMEOUT_MS, handle->timeout_ms);
     curl->easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, handle->connect_timeout_ms);
     curl->easy_setopt(easy, CURLOPT_FRESH_CONNECT, handle->fresh_connect);
+    curl->easy_setopt(easy, CURLOPT_HSTSREADFUNCTION, handle->hosts);
     curl->easy_setopt(easy, CURLOPT_HTTPHEADER, handle->headers);
     if (!handle->has_range)
         curl->easy_setopt(easy, CURLOPT_RANGE, NULL);

@@ -49,6 +49,7 @@ struct rb_handle {
     void *progress_data;
     curl_prereq_callback before_request;
     void *before_request_data;
+    curl_hstsread_callback hosts; // CURLOPT_HSTSREADFUNCTION
     char *error;
     long timeout_ms;
     long connect_timeout_ms;

@@ -91,6 +91,9 @@ static void note_watcher(struct rb_handle *handle, CURLoption option, union rb_o
     case CURLOPT_PREREQDATA:
         handle->before_request_data = value.pointer;
         break;
+    case CURLOPT_HSTSREADFUNCTION:
+        handle->hosts = (curl_hstsread_callback) value.function;
+        break;
     case CURLOPT_XFERINFOFUNCTION:
         handle->progress = (curl_xferinfo_callback) value.function;
         break;

@@ -118,6 +118,35 @@ static void fresh_connect(void)
     curl_easy_cleanup(easy);
 }
 
+// Hands out one host for each call of the program's.
+static CURLSTScode hand_out_host(CURL *easy, struct curl_hstsentry *entry, void *context)
+{
+    unsigned *asked = context;
+    (void) easy;
+    if (++*asked % 2 == 0)
+        return CURLSTS_DONE;
+    snprintf(entry->name, entry->namelen, "hsts.example");
+    snprintf(entry->expire, sizeof entry->expire, "20370320 01:02:03");
+    return CURLSTS_OK;
+}
+
+static void hosts_are_read_once(void)
+{
+    unsigned asked = 0;
+    web_start();
+    CURL *easy = easy_new(web_url("a/s503x2/ok;text=x"), &body);
+    if (curl_easy_setopt(easy, CURLOPT_HSTSREADFUNCTION, hand_out_host) != CURLE_OK)
+        test_skip("this libcurl has no HSTS");
+    CHECK_INT(curl_easy_setopt(easy, CURLOPT_HSTSREADDATA, &asked), CURLE_OK);
+    CHECK_INT(curl_easy_setopt(easy, CURLOPT_HSTS_CTRL, (long) CURLHSTS_ENABLE), CURLE_OK);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK_INT(web_count("a"), 3);
+    CHECK_INT(asked, 2);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK_INT(asked, 4);
+    curl_easy_cleanup(easy);
+}
+
 static const struct test tests[] = {
     {"offsets", LOCAL, offsets},
     {"numbers", LOCAL, numbers},
@@ -126,6 +155,7 @@ static const struct test tests[] = {
     {"functions", LOCAL, functions},
     {"pointers", LOCAL, pointers},
     {"fresh_connect", LOCAL, fresh_connect},
+    {"hosts_are_read_once", LOCAL, hosts_are_read_once},
 };
 
 TEST_MAIN(tests)
