@@ -37,6 +37,9 @@ struct rb_backoff {
 
 enum rb_after_over { RB_AFTER_FAIL, RB_AFTER_CAP, RB_AFTER_IGNORE };
 
+// connect.nonblocking: what happens to a non-blocking connect that failed.
+enum rb_nonblocking { RB_NONBLOCKING_PARK, RB_NONBLOCKING_SETTLE, RB_NONBLOCKING_OFF };
+
 enum rb_breaker_scope { RB_SCOPE_HOST, RB_SCOPE_POLICY };
 
 // Largest breaker windows that a cell has room for.
@@ -84,6 +87,7 @@ struct rb_rules {
     uint64_t attempt_ms; // timeout.attempt, 0: unset
     uint64_t total_ms;   // timeout.total
     bool total_set;      // the policy names timeout.total; otherwise the application's own limit wins where it has one
+    enum rb_nonblocking nonblocking;
     bool breaker_on;
     enum rb_breaker_scope breaker_scope;
     struct rb_breaker_rules breaker;

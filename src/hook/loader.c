@@ -5,9 +5,11 @@
 // The real ones judge their caller by the return address (RUNPATH, RTLD_NEXT, RTLD_DEFAULT), so the hooks end in a jump
 // to them. Only a look-up in a handle of a name of ours does not: nobody's return address matters there.
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
 
+#include "hook/checked.h"
 #include "hook/curl.h"
 #include "hook/hook.h"
 #include "real/elf.h"
@@ -76,14 +78,45 @@ struct answer {
     }
 
 static const struct answer answers[] = {
+    LIBC(__poll_chk),
+    LIBC(__ppoll_chk),
+    LIBC(__read_chk),
+    LIBC(__recv_chk),
+    LIBC(__recvfrom_chk),
+    LIBC(close),
     LIBC(connect),
     LIBC(dlopen),
     LIBC(dlsym),
+    LIBC(dup),
+    LIBC(dup2),
+    LIBC(dup3),
+    LIBC(epoll_ctl),
+    LIBC(epoll_pwait),
+    LIBC(epoll_pwait2),
+    LIBC(epoll_wait),
+    LIBC(fcntl),
+    LIBC(fcntl64),
     LIBC(getaddrinfo),
     LIBC(gethostbyname),
     LIBC(gethostbyname2),
     LIBC(gethostbyname2_r),
     LIBC(gethostbyname_r),
+    LIBC(getsockopt),
+    LIBC(poll),
+    LIBC(ppoll),
+    LIBC(pselect),
+    LIBC(read),
+    LIBC(readv),
+    LIBC(recv),
+    LIBC(recvfrom),
+    LIBC(recvmsg),
+    LIBC(select),
+    LIBC(send),
+    LIBC(sendmsg),
+    LIBC(sendto),
+    LIBC(shutdown),
+    LIBC(write),
+    LIBC(writev),
     HANDLE(curl_easy_cleanup),
     HANDLE(curl_easy_duphandle),
     HANDLE(curl_easy_getinfo),

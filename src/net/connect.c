@@ -2,89 +2,39 @@
 // The loop of attempts around the real connect.
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stddef.h>
-#include <string.h>
 
 #include "net/connect.h"
-#include "net/names.h"
+#include "net/connection.h"
+#include "net/flight.h"
+#include "net/learn.h"
+#include "net/park.h"
 #include "net/socket.h"
 #include "real/libc.h"
 #include "real/system.h"
-#include "state/cells.h"
-#include "state/process.h"
 
-// Whom the call is for.
-struct peer {
-    struct rb_target target; // its name may point to `name`
-    bool last_candidate;
-    char name[RB_NAME_SIZE];
+// What to send with the handshake (TCP Fast Open). A result over 0 is how much of it the kernel took.
+struct first_data {
+    const void *bytes;
+    size_t length;
+    int flags;
+    ssize_t taken;
 };
 
 // One call of the program. It is large, and most calls are of hosts that no section covers: set up after the match
 // only.
-struct connection {
+struct request {
     int fd;
     const struct sockaddr *address;
     socklen_t length;
-    const struct peer *peer;
-    struct rb_rules rules; // a copy, as far as it is used: the policy may be replaced while we wait
-    char policy[RB_SECTION_NAME_SIZE];
-    struct rb_call call;
+    struct first_data *data; // NULL: a plain connect
+    struct rb_connection c;
 };
 
-static void report(const struct connection *c, enum rb_verdict verdict, const struct rb_outcome *outcome,
-                   uint64_t delay_ms, enum rb_reason reason)
+static const struct rb_peer *peer_of(const struct request *r)
 {
-    char host[RB_LABEL_SIZE];
-    rb_target_format(&c->peer->target, host, sizeof host);
-    struct rb_event event = {
-        .verdict = verdict,
-        .policy = c->policy,
-        .host = host,
-        .api = "connect",
-        .cause = outcome ? outcome->cause : RB_CAUSE_NONE,
-        .attempt = c->call.attempt,
-        .delay_ms = delay_ms,
-        .reason = reason,
-    };
-    rb_process_event(&event);
-}
-
-// What no program maps: the kernel answers EFAULT where reading it here would crash. Other bad pointers are not worth a
-// system call for each connect.
-static bool is_wild(const struct sockaddr *address)
-{
-    enum { PAGE = 4096 };
-    return (uintptr_t) address < PAGE || (uintptr_t) address > UINTPTR_MAX - PAGE;
-}
-
-// Finds the section of the address, by the name of the program's own lookup first. NULL: not ours.
-static const struct rb_section *match(struct peer *peer, const struct sockaddr *address, socklen_t length,
-                                      const struct rb_policy *policy)
-{
-    if (is_wild(address) || rb_target_from_sockaddr(&peer->target, address, length) != 0)
-        return NULL;
-    peer->last_candidate = true;
-    if (peer->target.family != AF_UNIX && rb_names_find(&peer->target, peer->name, &peer->last_candidate) &&
-        peer->name[0]) {
-        peer->target.name = peer->name;
-        peer->target.name_length = strlen(peer->name);
-    }
-    const struct rb_section *section = rb_policy_match(policy, &peer->target, NULL);
-    return section && (section->rules.intercept & RB_INTERCEPT_CONNECT) ? section : NULL;
-}
-
-// Returns the breaker of the call, NULL where there is none.
-static struct rb_breaker *begin(struct connection *c, const struct rb_section *section, uint64_t now_ms)
-{
-    struct rb_cell *cell = rb_cell_get(rb_cell_key(section, &c->peer->target), now_ms);
-    memcpy(&c->rules, &section->rules, offsetof(struct rb_rules, methods)); // no method here
-    memcpy(c->policy, section->name, strnlen(section->name, sizeof c->policy - 1) + 1);
-    c->policy[sizeof c->policy - 1] = '\0';
-    struct rb_breaker *breaker = cell && c->rules.breaker_on ? &cell->breaker : NULL;
-    rb_call_begin(&c->call, &c->rules, breaker, cell ? &cell->budget : NULL, c->rules.total_ms, now_ms);
-    rb_process_count_call(c->policy);
-    return breaker;
+    return r->c.peer;
 }
 
 static bool is_pending(int result)
@@ -92,31 +42,36 @@ static bool is_pending(int result)
     return result == -EINPROGRESS || result == -EALREADY || result == -EINTR || result == -EISCONN;
 }
 
-// The limit of this attempt: timeout.connect, and after the first attempt also what is left of the total time.
-static uint64_t limit_ms(const struct connection *c)
+// Datagram sockets pass through, and non-blocking ones go another way. Asking costs more than all the rest of a call
+// that succeeds, so it is asked where the answer matters: before a limit or a refusal, and after a failure. A datagram
+// socket that is connected to a covered host counts as a success there; that can only keep the breaker closed a little
+// longer.
+static bool is_blocking(const struct request *r)
 {
-    uint64_t limit = c->rules.connect_ms, attempt = c->rules.attempt_ms;
-    if (attempt && (limit == 0 || attempt < limit))
-        limit = attempt;
-    if (c->call.attempt <= 1)
-        return limit;
-    uint64_t now_ms = rb_system_now_ms();
-    uint64_t left = c->call.deadline_ms > now_ms ? c->call.deadline_ms - now_ms : 1;
-    return limit && limit < left ? limit : left;
+    return rb_socket_is_stream(r->fd) && rb_socket_is_blocking(r->fd);
 }
 
-// Datagram and non-blocking sockets pass through. Asking costs more than all the rest of a call that succeeds, so it is
-// asked where the answer matters: before a limit or a refusal, and after a failure. A datagram socket that is connected
-// to a covered host counts as a success there; that can only keep the breaker closed a little longer.
-static bool is_ours(const struct connection *c)
+static bool is_parkable(const struct request *r)
 {
-    return rb_socket_is_stream(c->fd) && rb_socket_is_blocking(c->fd);
+    return r->c.rules.nonblocking != RB_NONBLOCKING_OFF && rb_socket_is_stream(r->fd) && !rb_socket_is_blocking(r->fd);
 }
 
-static int first_attempt(struct connection *c)
+static int send_first(struct request *r)
 {
-    uint64_t limit = limit_ms(c);
-    return rb_socket_connect(c->fd, c->address, c->length, limit && is_ours(c) ? limit : 0);
+    struct first_data *data = r->data;
+    data->taken = rb_libc_sendto(r->fd, data->bytes, data->length, data->flags, r->address, r->length);
+    return data->taken < 0 ? -errno : 0;
+}
+
+static int dial(struct request *r, uint64_t limit_ms)
+{
+    return r->data ? send_first(r) : rb_socket_connect(r->fd, r->address, r->length, limit_ms);
+}
+
+static int first_attempt(struct request *r)
+{
+    uint64_t limit = rb_connection_limit_ms(&r->c, 0);
+    return dial(r, limit && is_blocking(r) ? limit : 0);
 }
 
 // After these the kernel takes another connect on the same socket as it is; after others it must be reset first.
@@ -125,130 +80,162 @@ static bool connects_again(int result)
     return result == -ECONNREFUSED || result == -ENETUNREACH || result == -EHOSTUNREACH || result == -ETIMEDOUT;
 }
 
-static int next_attempt(struct connection *c, int previous)
+static int next_attempt(struct request *r, int previous)
 {
-    if (c->peer->target.family != AF_UNIX && !connects_again(previous))
-        rb_socket_disconnect(c->fd);
-    int result = rb_socket_connect(c->fd, c->address, c->length, limit_ms(c));
-    if (result == 0 && rb_socket_is_self_connected(c->fd)) {
-        rb_socket_disconnect(c->fd);
+    if (peer_of(r)->target.family != AF_UNIX && (r->data || !connects_again(previous)))
+        rb_socket_disconnect(r->fd);
+    int result = dial(r, rb_connection_limit_ms(&r->c, rb_system_now_ms()));
+    if (result == 0 && rb_socket_is_self_connected(r->fd)) {
+        rb_socket_disconnect(r->fd);
         return -ECONNREFUSED;
     }
     return result;
 }
 
 // Why this failure cannot be repeated here, whatever the policy says.
-static enum rb_reason blocked(const struct connection *c)
+static enum rb_reason blocked(const struct request *r)
 {
-    return c->peer->last_candidate ? RB_REASON_NONE : RB_REASON_CANDIDATE;
+    return peer_of(r)->last_candidate ? RB_REASON_NONE : RB_REASON_CANDIDATE;
 }
 
-// A candidate that is not the last says nothing about the host: with ::1 refused and 127.0.0.1 alive the host is well.
-static struct rb_outcome judged(const struct connection *c, int result)
+static void report(const struct request *r, enum rb_verdict verdict, const struct rb_outcome *outcome,
+                   uint64_t delay_ms, enum rb_reason reason)
 {
-    struct rb_outcome outcome = rb_classify_errno(-result, c->peer->target.family == AF_UNIX);
-    if (result != 0 && !c->peer->last_candidate)
-        outcome.health = RB_HEALTH_IGNORED;
-    return outcome;
+    rb_connection_report(&r->c, verdict, outcome, delay_ms, reason);
 }
 
 // Waits and begins the next attempt. Returns its result; *ended: there was none, hand this result on. Another thread
 // may have closed the socket meanwhile, as a way to end the call: what has its number now is not ours to connect.
 //   identity: the socket's, as it was before anybody could know of the wait
-static int again(struct connection *c, uint64_t delay_ms, uint64_t identity, const struct rb_outcome *outcome,
-                 int result, bool *ended)
+static int again(struct request *r, uint64_t delay_ms, uint64_t identity, const struct rb_outcome *outcome, int result,
+                 bool *ended)
 {
     int waited = rb_system_wait_restartable(delay_ms);
-    bool gone = rb_socket_identity(c->fd) != identity;
+    bool gone = rb_socket_identity(r->fd) != identity;
     *ended = true;
     if (waited == -EINTR || gone) {
-        report(c, RB_VERDICT_STOP, outcome, 0, RB_REASON_INTERRUPTED);
+        report(r, RB_VERDICT_STOP, outcome, 0, RB_REASON_INTERRUPTED);
         if (gone)
             return waited == -EINTR ? -EINTR : result;
-        return rb_socket_connect_behind(c->fd, c->address, c->length);
+        return rb_socket_connect_behind(r->fd, r->address, r->length);
     }
     if (waited != 0) {
-        report(c, RB_VERDICT_STOP, outcome, 0, RB_REASON_RESOURCE);
+        report(r, RB_VERDICT_STOP, outcome, 0, RB_REASON_RESOURCE);
         return result;
     }
-    if (!rb_call_admit(&c->call, rb_system_now_ms(), NULL)) {
-        report(c, RB_VERDICT_STOP, outcome, 0, RB_REASON_BREAKER);
+    if (!rb_call_admit(&r->c.call, rb_system_now_ms(), NULL)) {
+        report(r, RB_VERDICT_STOP, outcome, 0, RB_REASON_BREAKER);
         return result;
     }
     *ended = false;
-    return next_attempt(c, result);
+    return next_attempt(r, result);
 }
 
 // Repeats a failed connect as long as the policy allows. Returns the last result.
-static int repeat(struct connection *c, int result)
+static int repeat(struct request *r, int result)
 {
     for (bool ended = false; !ended;) {
-        struct rb_outcome outcome = judged(c, result);
+        struct rb_outcome outcome = rb_connection_outcome(&r->c, result);
         struct rb_decision decision =
-            rb_call_judge(&c->call, &outcome, blocked(c), true, NULL, rb_system_now_ms(), rb_system_random());
+            rb_call_judge(&r->c.call, &outcome, blocked(r), true, NULL, rb_system_now_ms(), rb_system_random());
         if (result == 0)
-            report(c, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
+            report(r, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
         if (result == 0 || is_pending(result))
             break;
-        uint64_t identity = decision.retry ? rb_socket_identity(c->fd) : 0;
-        report(c, decision.retry ? RB_VERDICT_RETRY : RB_VERDICT_STOP, &outcome, decision.delay_ms, decision.reason);
+        uint64_t identity = decision.retry ? rb_socket_identity(r->fd) : 0;
+        report(r, decision.retry ? RB_VERDICT_RETRY : RB_VERDICT_STOP, &outcome, decision.delay_ms, decision.reason);
         if (!decision.retry)
             break;
-        result = again(c, decision.delay_ms, identity, &outcome, result, &ended);
+        result = again(r, decision.delay_ms, identity, &outcome, result, &ended);
     }
     return result;
 }
 
 // Tells the breaker how a call ended that is not repeated.
-static void settle(struct connection *c, int result)
+static void settle(struct request *r, int result)
 {
-    struct rb_outcome outcome = judged(c, result);
-    rb_call_judge(&c->call, &outcome, RB_REASON_NONE, true, NULL, rb_system_now_ms(), 0);
+    struct rb_outcome outcome = rb_connection_outcome(&r->c, result);
+    rb_call_judge(&r->c.call, &outcome, RB_REASON_NONE, true, NULL, rb_system_now_ms(), 0);
 }
 
-static int run(struct connection *c, const struct rb_breaker *breaker, uint64_t now_ms)
+// What a non-blocking connect says at once of this host, and not of an earlier one on the same socket: only what comes
+// from the routing table, or from AF_UNIX.
+static bool fails_at_once(const struct request *r, int result)
+{
+    if (peer_of(r)->target.family == AF_UNIX)
+        return result == -ENOENT || result == -ECONNREFUSED || result == -EAGAIN;
+    return result == -ENETUNREACH || result == -EHOSTUNREACH;
+}
+
+static int fly(struct request *r, int result)
+{
+    bool can = result == -EINPROGRESS || (fails_at_once(r, result) && peer_of(r)->last_candidate);
+    if (can && is_parkable(r) && rb_park_begin(r->fd, r->address, r->length, &r->c, result))
+        return -EINPROGRESS;
+    settle(r, -EINPROGRESS); // not ours to judge
+    return result;
+}
+
+static int run(struct request *r, const struct rb_breaker *breaker, uint64_t now_ms)
 {
     bool closed = !breaker || rb_breaker_peek(breaker, NULL) == RB_BREAKER_CLOSED;
-    if (!closed && !is_ours(c))
-        return rb_socket_connect(c->fd, c->address, c->length, 0);
-    if (!rb_call_admit(&c->call, now_ms, NULL)) {
-        if (closed && !is_ours(c)) // it opened just now
-            return rb_socket_connect(c->fd, c->address, c->length, 0);
-        report(c, RB_VERDICT_REFUSED, NULL, 0, RB_REASON_BREAKER);
+    if (!closed && !is_blocking(r) && !is_parkable(r))
+        return dial(r, 0);
+    if (!rb_call_admit(&r->c.call, now_ms, NULL)) {
+        if (closed && !is_blocking(r) && !is_parkable(r)) // it opened just now
+            return dial(r, 0);
+        report(r, RB_VERDICT_REFUSED, NULL, 0, RB_REASON_BREAKER);
         return -ECONNREFUSED;
     }
-    int result = first_attempt(c);
-    if (result == 0 || is_pending(result))
-        settle(c, result);
-    else if (is_ours(c))
-        result = repeat(c, result);
+    int result = first_attempt(r);
+    if (result == 0 || (is_pending(result) && result != -EINPROGRESS))
+        settle(r, result);
+    else if (result != -EINPROGRESS && is_blocking(r))
+        result = repeat(r, result);
     else
-        settle(c, -EINPROGRESS); // not ours to judge
+        result = fly(r, result);
     return result;
 }
 
 // Not inlined: the frame is for matched hosts.
 __attribute__((noinline)) static int perform(int fd, const struct sockaddr *address, socklen_t length,
-                                             const struct peer *peer, const struct rb_section *section)
+                                             struct first_data *data, const struct rb_peer *peer,
+                                             const struct rb_section *section)
 {
-    struct connection c;
+    struct request r;
     uint64_t now_ms = rb_system_now_ms();
-    c.fd = fd;
-    c.address = address;
-    c.length = length;
-    c.peer = peer;
-    const struct rb_breaker *breaker = begin(&c, section, now_ms);
-    return run(&c, breaker, now_ms);
+    r.fd = fd;
+    r.address = address;
+    r.length = length;
+    r.data = data;
+    rb_connection_begin(&r.c, peer, section, now_ms);
+    return run(&r, r.c.call.breaker, now_ms);
 }
 
 int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, const struct rb_policy *policy)
 {
-    struct peer peer;
-    int saved = errno;
-    const struct rb_section *section = match(&peer, address, length, policy);
+    struct rb_peer peer;
+    int saved = errno, result;
+    if (rb_flight_on(fd) && rb_learn_connect(fd, address, length, &result))
+        return result;
+    const struct rb_section *section = rb_peer_match(&peer, address, length, policy);
     if (!section)
         return rb_libc_connect(fd, address, length);
-    int result = perform(fd, address, length, &peer, section);
+    result = perform(fd, address, length, NULL, &peer, section);
     errno = result == 0 ? saved : -result;
     return result == 0 ? 0 : -1;
+}
+
+ssize_t rb_net_send_first(int fd, const void *bytes, size_t length, int flags, const struct sockaddr *address,
+                          socklen_t address_length, const struct rb_policy *policy)
+{
+    struct rb_peer peer;
+    struct first_data data = {.bytes = bytes, .length = length, .flags = flags, .taken = -1};
+    int saved = errno;
+    const struct rb_section *section = rb_peer_match(&peer, address, address_length, policy);
+    if (!section)
+        return rb_libc_sendto(fd, bytes, length, flags, address, address_length);
+    int result = perform(fd, address, address_length, &data, &peer, section);
+    errno = result == 0 ? saved : -result;
+    return result == 0 ? data.taken : -1;
 }

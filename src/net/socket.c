@@ -3,9 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "net/socket.h"
 #include "real/libc.h"
@@ -15,12 +19,12 @@ bool rb_socket_is_stream(int fd)
 {
     int type = 0;
     socklen_t length = sizeof type;
-    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
+    return rb_libc_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
 }
 
 bool rb_socket_is_blocking(int fd)
 {
-    int flags = fcntl(fd, F_GETFL);
+    int flags = rb_libc_fcntl(fd, F_GETFL, NULL);
     return flags >= 0 && !(flags & O_NONBLOCK);
 }
 
@@ -32,7 +36,7 @@ uint64_t rb_socket_identity(int fd)
 {
     uint64_t cookie = 0;
     socklen_t length = sizeof cookie;
-    return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0 ? cookie : 0;
+    return rb_libc_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0 ? cookie : 0;
 }
 
 void rb_socket_disconnect(int fd)
@@ -41,7 +45,7 @@ void rb_socket_disconnect(int fd)
     int error;
     socklen_t length = sizeof error;
     rb_libc_connect(fd, &nobody, sizeof nobody);
-    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length); // an aborted handshake leaves ECONNRESET there
+    rb_libc_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length); // an aborted handshake leaves ECONNRESET there
 }
 
 bool rb_socket_is_self_connected(int fd)
@@ -119,7 +123,7 @@ int rb_socket_connect(int fd, const struct sockaddr *address, socklen_t length, 
 {
     struct timeval own;
     socklen_t size = sizeof own;
-    if (limit_ms == 0 || getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &own, &size) != 0 || is_shorter(&own, limit_ms))
+    if (limit_ms == 0 || rb_libc_getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &own, &size) != 0 || is_shorter(&own, limit_ms))
         return plain(fd, address, length);
     int result = wait_within(fd, address, length, limit_ms);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &own, sizeof own);
@@ -128,10 +132,74 @@ int rb_socket_connect(int fd, const struct sockaddr *address, socklen_t length, 
 
 int rb_socket_connect_behind(int fd, const struct sockaddr *address, socklen_t length)
 {
-    int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
+    int flags = rb_libc_fcntl(fd, F_GETFL, NULL);
+    if (flags < 0 || rb_libc_fcntl(fd, F_SETFL, (void *) (intptr_t) (flags | O_NONBLOCK)) != 0)
         return plain(fd, address, length);
     int result = plain(fd, address, length);
-    fcntl(fd, F_SETFL, flags);
+    rb_libc_fcntl(fd, F_SETFL, (void *) (intptr_t) flags);
     return result == -EINPROGRESS ? -EINTR : result;
+}
+
+int rb_socket_dial(int fd, const struct sockaddr *address, socklen_t length)
+{
+    return syscall(SYS_connect, fd, address, length) == 0 ? 0 : -errno;
+}
+
+// A socket for IPv6 may lack a loopback address of its own kind, and one without IPV6_V6ONLY takes the other's.
+static int dial_refusal_v6(int fd)
+{
+    struct sockaddr_in6 own = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    struct sockaddr_in6 mapped = {.sin6_family = AF_INET6};
+    static const uint8_t loopback[16] = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1};
+    memcpy(&mapped.sin6_addr, loopback, sizeof loopback);
+    int result = rb_socket_dial(fd, (const struct sockaddr *) &own, sizeof own);
+    return result == -EINPROGRESS ? result : rb_socket_dial(fd, (const struct sockaddr *) &mapped, sizeof mapped);
+}
+
+int rb_socket_dial_refusal(int fd, int family)
+{
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    return family == AF_INET6 ? dial_refusal_v6(fd) : rb_socket_dial(fd, (const struct sockaddr *) &own, sizeof own);
+}
+
+// ppoll: the one that every architecture has.
+static int wait_for_events(int fd, const struct timespec *limit)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN | POLLOUT};
+    struct timespec left = limit ? *limit : (struct timespec){0}; // the kernel writes it
+    long result = syscall(SYS_ppoll, &p, 1, limit ? &left : NULL, NULL, 0);
+    return result < 0 ? -errno : p.revents;
+}
+
+int rb_socket_events(int fd)
+{
+    int events = wait_for_events(fd, &(struct timespec){0});
+    return events > 0 ? events : 0;
+}
+
+int rb_socket_wait(int fd, int ms)
+{
+    struct timespec limit = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+    return wait_for_events(fd, ms < 0 ? NULL : &limit) == -EINTR ? -EINTR : 0;
+}
+
+int rb_socket_take_error(int fd)
+{
+    int error = 0;
+    socklen_t length = sizeof error;
+    return rb_libc_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : 0;
+}
+
+// tcpi_bytes_acked of include/uapi/linux/tcp.h (RFC 4898, tcpEStatsAppHCThruOctetsAcked), from Linux 4.2 on; glibc's
+// struct ends before it. A SYN counts as one byte there; a refusal acknowledges nothing.
+bool rb_socket_was_connected(int fd)
+{
+    enum { BYTES_ACKED = 120 };
+    unsigned char info[BYTES_ACKED + 8];
+    uint64_t acked = 0;
+    socklen_t length = sizeof info;
+    if (rb_libc_getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &length) != 0 || length < sizeof info)
+        return false;
+    memcpy(&acked, info + BYTES_ACKED, sizeof acked);
+    return acked > 0;
 }

@@ -32,4 +32,23 @@ int rb_socket_connect(int fd, const struct sockaddr *address, socklen_t length, 
 // Returns -EINTR when it is under way, 0 or another negative errno when it ended at once.
 int rb_socket_connect_behind(int fd, const struct sockaddr *address, socklen_t length);
 
+// One connect(2) that is no cancellation point. Returns 0 or a negative errno.
+int rb_socket_dial(int fd, const struct sockaddr *address, socklen_t length);
+
+// A connect that is certain to be refused, on an unconnected TCP socket (AF_INET or AF_INET6): to port 0 of the loopback
+// address. -EINPROGRESS: the refusal is on its way; else it cannot be had.
+int rb_socket_dial_refusal(int fd, int family);
+
+// The events of a socket now (POLLIN, POLLOUT, POLLERR, POLLHUP); 0: none.
+int rb_socket_events(int fd);
+
+// Waits for an event or the end of ms milliseconds, -1: no end. Returns 0 or -EINTR.
+int rb_socket_wait(int fd, int ms);
+
+// Reads SO_ERROR, which is cleared thereby. Returns an errno or 0.
+int rb_socket_take_error(int fd);
+
+// True when a TCP socket was connected, though it may be so no more: the peer has acknowledged its SYN.
+bool rb_socket_was_connected(int fd);
+
 #endif

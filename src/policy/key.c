@@ -37,6 +37,7 @@ static const char *const over_words[] = {"fail", "cap", "ignore", NULL};
 static const char *const switch_words[] = {"off", "on", NULL};
 static const char *const scope_words[] = {"host", "policy", NULL};
 static const char *const unset_words[] = {"unset", NULL};
+static const char *const nonblocking_words[] = {"park", "settle", "off", NULL};
 
 static unsigned long write_text(char *out, unsigned long size, const char *text)
 {
@@ -123,6 +124,7 @@ WORD_KEY(after_over, after_over, enum rb_after_over, over_words)
 LIMIT_KEY(connect, connect_ms)
 LIMIT_KEY(attempt, attempt_ms)
 WORD_KEY(resume, resume, bool, switch_words)
+WORD_KEY(nonblocking, nonblocking, enum rb_nonblocking, nonblocking_words)
 WORD_KEY(breaker, breaker_on, bool, switch_words)
 WORD_KEY(scope, breaker_scope, enum rb_breaker_scope, scope_words)
 COUNT_KEY(min_calls, breaker.min_calls, 1, MIN_CALLS_MAX)
@@ -226,6 +228,7 @@ static const struct rb_key keys[] = {
     KEY("timeout.connect", "unset", EXPECTS_LIMIT, connect, unset_words),
     KEY("timeout.attempt", "unset", EXPECTS_LIMIT, attempt, unset_words),
     KEY("timeout.total", "30s", EXPECTS_LIMIT, total, unset_words),
+    KEY("connect.nonblocking", "park", "park, settle or off", nonblocking, nonblocking_words),
     KEY("breaker", "on", "on or off", breaker, switch_words),
     KEY("breaker.scope", "host", "host or policy", scope, scope_words),
     KEY("breaker.window", "20", "1 to 1024 calls (50), or 1s to 60s (30s)", window, NULL),
@@ -244,7 +247,7 @@ static const struct rb_key keys[] = {
 
 enum { KEY_COUNT = sizeof(keys) / sizeof(keys[0]) };
 
-static const char *const reserved[] = {"connect.nonblocking", "breaker.quorum", "dns.total", "dns.stale"};
+static const char *const reserved[] = {"breaker.quorum", "dns.total", "dns.stale"};
 
 const struct rb_key *rb_key_table(unsigned *count)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Next definitions of the hooked libc functions.
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -15,6 +16,37 @@ enum {
     GETHOSTBYNAME2,
     GETHOSTBYNAME_R,
     GETHOSTBYNAME2_R,
+    POLL,
+    PPOLL,
+    SELECT,
+    PSELECT,
+    EPOLL_WAIT,
+    EPOLL_PWAIT,
+    EPOLL_PWAIT2,
+    EPOLL_CTL,
+    POLL_CHK,
+    PPOLL_CHK,
+    READ_CHK,
+    RECV_CHK,
+    RECVFROM_CHK,
+    READ,
+    READV,
+    RECV,
+    RECVFROM,
+    RECVMSG,
+    WRITE,
+    WRITEV,
+    SEND,
+    SENDTO,
+    SENDMSG,
+    GETSOCKOPT,
+    SHUTDOWN,
+    CLOSE,
+    DUP,
+    DUP2,
+    DUP3,
+    FCNTL,
+    FCNTL64,
     RESOLVED, // these at initialisation, the loader's when they are wanted
     DLOPEN = RESOLVED,
     DLSYM,
@@ -28,6 +60,37 @@ static const char *const names[FUNCTIONS] = {
     [GETHOSTBYNAME2] = "gethostbyname2",
     [GETHOSTBYNAME_R] = "gethostbyname_r",
     [GETHOSTBYNAME2_R] = "gethostbyname2_r",
+    [POLL] = "poll",
+    [PPOLL] = "ppoll",
+    [SELECT] = "select",
+    [PSELECT] = "pselect",
+    [EPOLL_WAIT] = "epoll_wait",
+    [EPOLL_PWAIT] = "epoll_pwait",
+    [EPOLL_PWAIT2] = "epoll_pwait2",
+    [EPOLL_CTL] = "epoll_ctl",
+    [POLL_CHK] = "__poll_chk",
+    [PPOLL_CHK] = "__ppoll_chk",
+    [READ_CHK] = "__read_chk",
+    [RECV_CHK] = "__recv_chk",
+    [RECVFROM_CHK] = "__recvfrom_chk",
+    [READ] = "read",
+    [READV] = "readv",
+    [RECV] = "recv",
+    [RECVFROM] = "recvfrom",
+    [RECVMSG] = "recvmsg",
+    [WRITE] = "write",
+    [WRITEV] = "writev",
+    [SEND] = "send",
+    [SENDTO] = "sendto",
+    [SENDMSG] = "sendmsg",
+    [GETSOCKOPT] = "getsockopt",
+    [SHUTDOWN] = "shutdown",
+    [CLOSE] = "close",
+    [DUP] = "dup",
+    [DUP2] = "dup2",
+    [DUP3] = "dup3",
+    [FCNTL] = "fcntl",
+    [FCNTL64] = "fcntl64",
     [DLOPEN] = "dlopen",
     [DLSYM] = "dlsym",
 };
@@ -100,6 +163,127 @@ int rb_libc_gethostbyname2_r(const char *name, int family, struct hostent *entry
     int (*real)(const char *, int, struct hostent *, char *, size_t, struct hostent **, int *) =
         function(GETHOSTBYNAME2_R);
     return real ? real(name, family, entry, buffer, size, result, error) : not_there(result, error);
+}
+
+// What stands behind a hook, or the system call that it would make.
+#define FORWARD(result, name, which, parameters, arguments, otherwise)                                                 \
+    result rb_libc_##name parameters                                                                                   \
+    {                                                                                                                  \
+        result(*real) parameters = function(which);                                                                    \
+        return real ? real arguments : (result) (otherwise);                                                           \
+    }
+
+// The kernel's own signal sets are this long, whatever the C library's are.
+enum { SIGNAL_SET = 8 };
+
+static long sys_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+{
+    struct timespec left = timeout ? *timeout : (struct timespec){0}; // the kernel writes it
+    return syscall(SYS_ppoll, fds, count, timeout ? &left : NULL, mask, SIGNAL_SET);
+}
+
+static long sys_poll(struct pollfd *fds, nfds_t count, int ms)
+{
+    struct timespec timeout = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+    return sys_ppoll(fds, count, ms < 0 ? NULL : &timeout, NULL);
+}
+
+static long sys_pselect(int count, fd_set *reads, fd_set *writes, fd_set *excepts, const struct timespec *timeout,
+                        const sigset_t *mask)
+{
+    struct timespec left = timeout ? *timeout : (struct timespec){0};
+    uintptr_t packed[2] = {(uintptr_t) mask, SIGNAL_SET};
+    return syscall(SYS_pselect6, count, reads, writes, excepts, timeout ? &left : NULL, packed);
+}
+
+static long sys_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts, const struct timeval *timeout)
+{
+    struct timespec limit = {.tv_sec = timeout ? timeout->tv_sec : 0,
+                             .tv_nsec = timeout ? (long) timeout->tv_usec * 1000 : 0};
+    return sys_pselect(count, reads, writes, excepts, timeout ? &limit : NULL, NULL);
+}
+
+FORWARD(int, poll, POLL, (struct pollfd *fds, nfds_t count, int timeout), (fds, count, timeout),
+        sys_poll(fds, count, timeout))
+FORWARD(int, ppoll, PPOLL, (struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask),
+        (fds, count, timeout, mask), sys_ppoll(fds, count, timeout, mask))
+FORWARD(int, select, SELECT, (int count, fd_set *reads, fd_set *writes, fd_set *excepts, struct timeval *timeout),
+        (count, reads, writes, excepts, timeout), sys_select(count, reads, writes, excepts, timeout))
+FORWARD(int, pselect, PSELECT,
+        (int count, fd_set *reads, fd_set *writes, fd_set *excepts, const struct timespec *timeout,
+         const sigset_t *mask),
+        (count, reads, writes, excepts, timeout, mask), sys_pselect(count, reads, writes, excepts, timeout, mask))
+FORWARD(int, epoll_pwait, EPOLL_PWAIT,
+        (int epfd, struct epoll_event *events, int size, int timeout, const sigset_t *mask),
+        (epfd, events, size, timeout, mask), syscall(SYS_epoll_pwait, epfd, events, size, timeout, mask, SIGNAL_SET))
+FORWARD(int, epoll_wait, EPOLL_WAIT, (int epfd, struct epoll_event *events, int size, int timeout),
+        (epfd, events, size, timeout), rb_libc_epoll_pwait(epfd, events, size, timeout, NULL))
+FORWARD(int, epoll_pwait2, EPOLL_PWAIT2,
+        (int epfd, struct epoll_event *events, int size, const struct timespec *timeout, const sigset_t *mask),
+        (epfd, events, size, timeout, mask), syscall(SYS_epoll_pwait2, epfd, events, size, timeout, mask, SIGNAL_SET))
+FORWARD(int, epoll_ctl, EPOLL_CTL, (int epfd, int op, int fd, struct epoll_event *event), (epfd, op, fd, event),
+        syscall(SYS_epoll_ctl, epfd, op, fd, event))
+FORWARD(int, poll_chk, POLL_CHK, (struct pollfd *fds, nfds_t count, int timeout, size_t size),
+        (fds, count, timeout, size), rb_libc_poll(fds, count, timeout))
+FORWARD(int, ppoll_chk, PPOLL_CHK,
+        (struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask, size_t size),
+        (fds, count, timeout, mask, size), rb_libc_ppoll(fds, count, timeout, mask))
+FORWARD(ssize_t, read, READ, (int fd, void *buffer, size_t length), (fd, buffer, length),
+        syscall(SYS_read, fd, buffer, length))
+FORWARD(ssize_t, readv, READV, (int fd, const struct iovec *parts, int count), (fd, parts, count),
+        syscall(SYS_readv, fd, parts, count))
+FORWARD(ssize_t, recvfrom, RECVFROM,
+        (int fd, void *buffer, size_t length, int flags, struct sockaddr *address, socklen_t *address_length),
+        (fd, buffer, length, flags, address, address_length),
+        syscall(SYS_recvfrom, fd, buffer, length, flags, address, address_length))
+FORWARD(ssize_t, recv, RECV, (int fd, void *buffer, size_t length, int flags), (fd, buffer, length, flags),
+        rb_libc_recvfrom(fd, buffer, length, flags, NULL, NULL))
+FORWARD(ssize_t, recvmsg, RECVMSG, (int fd, struct msghdr *message, int flags), (fd, message, flags),
+        syscall(SYS_recvmsg, fd, message, flags))
+FORWARD(ssize_t, read_chk, READ_CHK, (int fd, void *buffer, size_t length, size_t size), (fd, buffer, length, size),
+        rb_libc_read(fd, buffer, length))
+FORWARD(ssize_t, recv_chk, RECV_CHK, (int fd, void *buffer, size_t length, size_t size, int flags),
+        (fd, buffer, length, size, flags), rb_libc_recv(fd, buffer, length, flags))
+FORWARD(ssize_t, recvfrom_chk, RECVFROM_CHK,
+        (int fd, void *buffer, size_t length, size_t size, int flags, struct sockaddr *address,
+         socklen_t *address_length),
+        (fd, buffer, length, size, flags, address, address_length),
+        rb_libc_recvfrom(fd, buffer, length, flags, address, address_length))
+FORWARD(ssize_t, write, WRITE, (int fd, const void *buffer, size_t length), (fd, buffer, length),
+        syscall(SYS_write, fd, buffer, length))
+FORWARD(ssize_t, writev, WRITEV, (int fd, const struct iovec *parts, int count), (fd, parts, count),
+        syscall(SYS_writev, fd, parts, count))
+FORWARD(ssize_t, sendto, SENDTO,
+        (int fd, const void *buffer, size_t length, int flags, const struct sockaddr *address,
+         socklen_t address_length),
+        (fd, buffer, length, flags, address, address_length),
+        syscall(SYS_sendto, fd, buffer, length, flags, address, address_length))
+FORWARD(ssize_t, send, SEND, (int fd, const void *buffer, size_t length, int flags), (fd, buffer, length, flags),
+        rb_libc_sendto(fd, buffer, length, flags, NULL, 0))
+FORWARD(ssize_t, sendmsg, SENDMSG, (int fd, const struct msghdr *message, int flags), (fd, message, flags),
+        syscall(SYS_sendmsg, fd, message, flags))
+FORWARD(int, getsockopt, GETSOCKOPT, (int fd, int level, int option, void *value, socklen_t *length),
+        (fd, level, option, value, length), syscall(SYS_getsockopt, fd, level, option, value, length))
+FORWARD(int, shutdown, SHUTDOWN, (int fd, int how), (fd, how), syscall(SYS_shutdown, fd, how))
+FORWARD(int, close, CLOSE, (int fd), (fd), syscall(SYS_close, fd))
+FORWARD(int, dup, DUP, (int fd), (fd), syscall(SYS_dup, fd))
+FORWARD(int, dup3, DUP3, (int fd, int copy, int flags), (fd, copy, flags), syscall(SYS_dup3, fd, copy, flags))
+FORWARD(int, dup2, DUP2, (int fd, int copy), (fd, copy),
+        fd == copy ? syscall(SYS_fcntl, fd, F_GETFD) < 0 ? -1 : copy : syscall(SYS_dup3, fd, copy, 0))
+
+// Variadic in C, and so called with another convention on some architectures.
+typedef int fcntl_fn(int fd, int command, ...);
+
+int rb_libc_fcntl(int fd, int command, void *argument)
+{
+    fcntl_fn *real = (fcntl_fn *) function(FCNTL);
+    return real ? real(fd, command, argument) : (int) syscall(SYS_fcntl, fd, command, argument);
+}
+
+int rb_libc_fcntl64(int fd, int command, void *argument)
+{
+    fcntl_fn *real = (fcntl_fn *) function(FCNTL64);
+    return real ? real(fd, command, argument) : rb_libc_fcntl(fd, command, argument);
 }
 
 // Both at once: a program that unloads something has called dlopen before.

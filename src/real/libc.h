@@ -4,7 +4,13 @@
 #define RB_REAL_LIBC_H
 
 #include <netdb.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
 
 // Each is the function of the same name, untouched: parameters, result and errno are libc's (or the next preload's).
 // A function that is not there answers as libc does for lack of support: connect by a raw system call, getaddrinfo with
@@ -18,6 +24,49 @@ int rb_libc_gethostbyname_r(const char *name, struct hostent *entry, char *buffe
                             int *error);
 int rb_libc_gethostbyname2_r(const char *name, int family, struct hostent *entry, char *buffer, size_t size,
                              struct hostent **result, int *error);
+
+// Waits. A function that is not there is answered by the system call behind it.
+int rb_libc_poll(struct pollfd *fds, nfds_t count, int timeout);
+int rb_libc_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask);
+int rb_libc_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts, struct timeval *timeout);
+int rb_libc_pselect(int count, fd_set *reads, fd_set *writes, fd_set *excepts, const struct timespec *timeout,
+                    const sigset_t *mask);
+int rb_libc_epoll_wait(int epfd, struct epoll_event *events, int size, int timeout);
+int rb_libc_epoll_pwait(int epfd, struct epoll_event *events, int size, int timeout, const sigset_t *mask);
+int rb_libc_epoll_pwait2(int epfd, struct epoll_event *events, int size, const struct timespec *timeout,
+                         const sigset_t *mask);
+int rb_libc_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
+
+// glibc's checked twins: `size` is that of the buffer, and the program ends when it is too small.
+int rb_libc_poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size);
+int rb_libc_ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask,
+                      size_t size);
+ssize_t rb_libc_read_chk(int fd, void *buffer, size_t length, size_t size);
+ssize_t rb_libc_recv_chk(int fd, void *buffer, size_t length, size_t size, int flags);
+ssize_t rb_libc_recvfrom_chk(int fd, void *buffer, size_t length, size_t size, int flags, struct sockaddr *address,
+                             socklen_t *address_length);
+
+// What is done to sockets, and descriptors.
+ssize_t rb_libc_read(int fd, void *buffer, size_t length);
+ssize_t rb_libc_readv(int fd, const struct iovec *parts, int count);
+ssize_t rb_libc_recv(int fd, void *buffer, size_t length, int flags);
+ssize_t rb_libc_recvfrom(int fd, void *buffer, size_t length, int flags, struct sockaddr *address,
+                         socklen_t *address_length);
+ssize_t rb_libc_recvmsg(int fd, struct msghdr *message, int flags);
+ssize_t rb_libc_write(int fd, const void *buffer, size_t length);
+ssize_t rb_libc_writev(int fd, const struct iovec *parts, int count);
+ssize_t rb_libc_send(int fd, const void *buffer, size_t length, int flags);
+ssize_t rb_libc_sendto(int fd, const void *buffer, size_t length, int flags, const struct sockaddr *address,
+                       socklen_t address_length);
+ssize_t rb_libc_sendmsg(int fd, const struct msghdr *message, int flags);
+int rb_libc_getsockopt(int fd, int level, int option, void *value, socklen_t *length);
+int rb_libc_shutdown(int fd, int how);
+int rb_libc_close(int fd);
+int rb_libc_dup(int fd);
+int rb_libc_dup2(int fd, int copy);
+int rb_libc_dup3(int fd, int copy, int flags);
+int rb_libc_fcntl(int fd, int command, void *argument);
+int rb_libc_fcntl64(int fd, int command, void *argument);
 
 // The loader's own functions. Both judge the caller by the return address, so a hook has to jump to them; NULL: there
 // is none, as where nothing has loaded libdl.so.2 of a glibc before 2.34. May be called before anything else works.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Clock, dice and sleep by Linux system calls.
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -19,6 +20,14 @@ static uint64_t clock_ms(clockid_t clock)
 uint64_t rb_system_now_ms(void)
 {
     return clock_ms(CLOCK_BOOTTIME);
+}
+
+uint64_t rb_system_now_ns(void)
+{
+    struct timespec t;
+    if (clock_gettime(CLOCK_BOOTTIME, &t) != 0)
+        return 0;
+    return (uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec;
 }
 
 uint64_t rb_system_coarse_ms(void)
@@ -67,4 +76,22 @@ void rb_system_sleep(uint64_t ms)
     struct timespec left = {(time_t) (ms / 1000), (long) (ms % 1000) * 1000000};
     while (nanosleep(&left, &left) != 0 && errno == EINTR)
         continue;
+}
+
+void *rb_system_memory(size_t size)
+{
+    int saved = errno;
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    errno = saved;
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+void rb_system_memory_free(void *memory, size_t size)
+{
+    munmap(memory, size);
+}
+
+int rb_system_pid(void)
+{
+    return (int) syscall(SYS_getpid);
 }

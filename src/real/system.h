@@ -3,10 +3,14 @@
 #ifndef RB_REAL_SYSTEM_H
 #define RB_REAL_SYSTEM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 // Milliseconds on CLOCK_BOOTTIME: monotonic, goes on through suspend, the same for all processes of a host.
 uint64_t rb_system_now_ms(void);
+
+// The same clock in nanoseconds.
+uint64_t rb_system_now_ns(void);
 
 // The same to the nearest few milliseconds, at a quarter of the cost; only for "once a second" decisions.
 uint64_t rb_system_coarse_ms(void);
@@ -24,5 +28,12 @@ int rb_system_wait_restartable(uint64_t ms);
 
 // Waits out `ms` whatever signals arrive. For code inside libcurl calls, which swallow signals as well.
 void rb_system_sleep(uint64_t ms);
+
+// Zeroed memory straight from the kernel, NULL when there is none; async-signal-safe. Keeps errno.
+void *rb_system_memory(size_t size);
+void rb_system_memory_free(void *memory, size_t size);
+
+// The process's number, from the kernel: right in a vfork child, too.
+int rb_system_pid(void);
 
 #endif

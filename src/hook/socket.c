@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// Calls on a socket that may be connecting: how programs learn of the result, or use it.
+#include "hook/checked.h"
+#include "hook/hook.h"
+#include "net/connect.h"
+#include "net/flight.h"
+#include "net/learn.h"
+#include "real/libc.h"
+#include "real/libcurl.h"
+
+RB_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    const struct rb_policy *policy = rb_hook_passes() ? NULL : rb_process_policy();
+    if (!policy || rb_libcurl_contains(RB_CALLER))
+        return rb_libc_connect(fd, address, length);
+    return rb_net_connect(fd, address, length, policy);
+}
+
+RB_HOOK int getsockopt(int fd, int level, int option, void *restrict value, socklen_t *restrict length)
+{
+    if (option != SO_ERROR || level != SOL_SOCKET || !rb_flight_on(fd))
+        return rb_libc_getsockopt(fd, level, option, value, length);
+    return rb_learn_error(fd, value, length);
+}
+
+RB_HOOK int shutdown(int fd, int how)
+{
+    return rb_flight_on(fd) ? rb_learn_shutdown(fd, how) : rb_libc_shutdown(fd, how);
+}
+
+// One call that reads or writes, on a socket that may be connecting.
+#define IO(fd, flags, call)                                                                                            \
+    (!rb_flight_on(fd) ? (call) : !rb_learn_before_io(fd, flags) ? -1 : rb_learn_after_io(fd, (call)))
+
+RB_HOOK ssize_t read(int fd, void *buffer, size_t length)
+{
+    return IO(fd, 0, rb_libc_read(fd, buffer, length));
+}
+
+RB_HOOK ssize_t __read_chk(int fd, void *buffer, size_t length, size_t size)
+{
+    return IO(fd, 0, rb_libc_read_chk(fd, buffer, length, size));
+}
+
+RB_HOOK ssize_t readv(int fd, const struct iovec *parts, int count)
+{
+    return IO(fd, 0, rb_libc_readv(fd, parts, count));
+}
+
+RB_HOOK ssize_t recv(int fd, void *buffer, size_t length, int flags)
+{
+    return IO(fd, flags, rb_libc_recv(fd, buffer, length, flags));
+}
+
+RB_HOOK ssize_t __recv_chk(int fd, void *buffer, size_t length, size_t size, int flags)
+{
+    return IO(fd, flags, rb_libc_recv_chk(fd, buffer, length, size, flags));
+}
+
+RB_HOOK ssize_t recvfrom(int fd, void *restrict buffer, size_t length, int flags, struct sockaddr *restrict address,
+                         socklen_t *restrict address_length)
+{
+    return IO(fd, flags, rb_libc_recvfrom(fd, buffer, length, flags, address, address_length));
+}
+
+RB_HOOK ssize_t __recvfrom_chk(int fd, void *restrict buffer, size_t length, size_t size, int flags,
+                               struct sockaddr *restrict address, socklen_t *restrict address_length)
+{
+    return IO(fd, flags, rb_libc_recvfrom_chk(fd, buffer, length, size, flags, address, address_length));
+}
+
+RB_HOOK ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+    return IO(fd, flags, rb_libc_recvmsg(fd, message, flags));
+}
+
+RB_HOOK ssize_t write(int fd, const void *buffer, size_t length)
+{
+    return IO(fd, 0, rb_libc_write(fd, buffer, length));
+}
+
+RB_HOOK ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+    return IO(fd, 0, rb_libc_writev(fd, parts, count));
+}
+
+RB_HOOK ssize_t send(int fd, const void *buffer, size_t length, int flags)
+{
+    return IO(fd, flags, rb_libc_send(fd, buffer, length, flags));
+}
+
+RB_HOOK ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    return IO(fd, flags, rb_libc_sendmsg(fd, message, flags));
+}
+
+RB_HOOK ssize_t sendto(int fd, const void *buffer, size_t length, int flags, const struct sockaddr *address,
+                       socklen_t address_length)
+{
+    if (!(flags & MSG_FASTOPEN) || !address || rb_flight_on(fd))
+        return IO(fd, flags, rb_libc_sendto(fd, buffer, length, flags, address, address_length));
+    const struct rb_policy *policy = rb_hook_passes() ? NULL : rb_process_policy();
+    if (!policy || rb_libcurl_contains(RB_CALLER))
+        return rb_libc_sendto(fd, buffer, length, flags, address, address_length);
+    return rb_net_send_first(fd, buffer, length, flags, address, address_length, policy);
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// poll, select and epoll: waits for sockets, some of which may be connecting.
+#include "net/wait.h"
+#include "hook/checked.h"
+#include "hook/hook.h"
+#include "net/flight.h"
+#include "net/learn.h"
+#include "real/libc.h"
+
+static struct timespec from_ms(int ms)
+{
+    return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+}
+
+RB_HOOK int poll(struct pollfd *fds, nfds_t count, int timeout)
+{
+    struct timespec limit = from_ms(timeout);
+    if (!rb_flight_any() || !rb_wait_polls(fds, count))
+        return rb_libc_poll(fds, count, timeout);
+    return rb_wait_poll(fds, count, timeout < 0 ? NULL : &limit, NULL);
+}
+
+RB_HOOK int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+{
+    if (!rb_flight_any() || !rb_wait_polls(fds, count))
+        return rb_libc_ppoll(fds, count, timeout, mask);
+    return rb_wait_poll(fds, count, timeout, mask);
+}
+
+// A buffer too small for its count ends the program, and not with our help.
+RB_HOOK int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size)
+{
+    if (!rb_flight_any() || size / sizeof *fds < count)
+        return rb_libc_poll_chk(fds, count, timeout, size);
+    return poll(fds, count, timeout);
+}
+
+RB_HOOK int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask,
+                        size_t size)
+{
+    if (!rb_flight_any() || size / sizeof *fds < count)
+        return rb_libc_ppoll_chk(fds, count, timeout, mask, size);
+    return ppoll(fds, count, timeout, mask);
+}
+
+RB_HOOK int select(int count, fd_set *restrict reads, fd_set *restrict writes, fd_set *restrict excepts,
+                   struct timeval *restrict timeout)
+{
+    if (!rb_flight_any() || !rb_wait_selects(count, reads, writes, excepts))
+        return rb_libc_select(count, reads, writes, excepts, timeout);
+    return rb_wait_select(count, reads, writes, excepts, timeout);
+}
+
+RB_HOOK int pselect(int count, fd_set *restrict reads, fd_set *restrict writes, fd_set *restrict excepts,
+                    const struct timespec *restrict timeout, const sigset_t *restrict mask)
+{
+    if (!rb_flight_any() || !rb_wait_selects(count, reads, writes, excepts))
+        return rb_libc_pselect(count, reads, writes, excepts, timeout, mask);
+    return rb_wait_pselect(count, reads, writes, excepts, timeout, mask);
+}
+
+RB_HOOK int epoll_wait(int epfd, struct epoll_event *events, int size, int timeout)
+{
+    struct timespec limit = from_ms(timeout);
+    if (!rb_flight_any() || !rb_wait_epolls(epfd))
+        return rb_libc_epoll_wait(epfd, events, size, timeout);
+    return rb_wait_epoll(epfd, events, size, timeout < 0 ? NULL : &limit, NULL, false);
+}
+
+RB_HOOK int epoll_pwait(int epfd, struct epoll_event *events, int size, int timeout, const sigset_t *mask)
+{
+    struct timespec limit = from_ms(timeout);
+    if (!rb_flight_any() || !rb_wait_epolls(epfd))
+        return rb_libc_epoll_pwait(epfd, events, size, timeout, mask);
+    return rb_wait_epoll(epfd, events, size, timeout < 0 ? NULL : &limit, mask, false);
+}
+
+RB_HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int size, const struct timespec *timeout,
+                         const sigset_t *mask)
+{
+    if (!rb_flight_any() || !rb_wait_epolls(epfd))
+        return rb_libc_epoll_pwait2(epfd, events, size, timeout, mask);
+    return rb_wait_epoll(epfd, events, size, timeout, mask, true);
+}
+
+RB_HOOK int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+    return rb_process_active() ? rb_learn_control(epfd, op, fd, event) : rb_libc_epoll_ctl(epfd, op, fd, event);
+}

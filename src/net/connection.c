@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// What all connects of the program have in common.
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "net/connection.h"
+#include "net/names.h"
+#include "real/system.h"
+#include "state/cells.h"
+#include "state/process.h"
+
+// What no program maps: the kernel answers EFAULT where reading it here would crash. Other bad pointers are not worth a
+// system call for each connect.
+static bool is_wild(const struct sockaddr *address)
+{
+    enum { PAGE = 4096 };
+    return (uintptr_t) address < PAGE || (uintptr_t) address > UINTPTR_MAX - PAGE;
+}
+
+const struct rb_section *rb_peer_match(struct rb_peer *peer, const struct sockaddr *address, socklen_t length,
+                                       const struct rb_policy *policy)
+{
+    if (is_wild(address) || rb_target_from_sockaddr(&peer->target, address, length) != 0)
+        return NULL;
+    peer->last_candidate = true;
+    if (peer->target.family != AF_UNIX && rb_names_find(&peer->target, peer->name, &peer->last_candidate) &&
+        peer->name[0]) {
+        peer->target.name = peer->name;
+        peer->target.name_length = strlen(peer->name);
+    }
+    const struct rb_section *section = rb_policy_match(policy, &peer->target, NULL);
+    return section && (section->rules.intercept & RB_INTERCEPT_CONNECT) ? section : NULL;
+}
+
+void rb_connection_begin(struct rb_connection *c, const struct rb_peer *peer, const struct rb_section *section,
+                         uint64_t now_ms)
+{
+    struct rb_cell *cell = rb_cell_get(rb_cell_key(section, &peer->target), now_ms);
+    c->peer = peer;
+    memcpy(&c->rules, &section->rules, offsetof(struct rb_rules, methods)); // no method here
+    memcpy(c->policy, section->name, strnlen(section->name, sizeof c->policy - 1) + 1);
+    c->policy[sizeof c->policy - 1] = '\0';
+    struct rb_breaker *breaker = cell && c->rules.breaker_on ? &cell->breaker : NULL;
+    rb_call_begin(&c->call, &c->rules, breaker, cell ? &cell->budget : NULL, c->rules.total_ms, now_ms);
+    rb_process_count_call(c->policy);
+}
+
+void rb_connection_move(struct rb_connection *to, struct rb_peer *peer, const struct rb_connection *from)
+{
+    memcpy(peer, from->peer, sizeof *peer);
+    memcpy(&to->rules, &from->rules, offsetof(struct rb_rules, methods));
+    memcpy(to->policy, from->policy, sizeof to->policy);
+    to->call = from->call;
+    to->call.rules = &to->rules;
+    to->peer = peer;
+    if (from->peer->target.name == from->peer->name)
+        peer->target.name = peer->name;
+}
+
+struct rb_outcome rb_connection_outcome(const struct rb_connection *c, int result)
+{
+    struct rb_outcome outcome = rb_classify_errno(-result, c->peer->target.family == AF_UNIX);
+    if (result != 0 && !c->peer->last_candidate)
+        outcome.health = RB_HEALTH_IGNORED;
+    return outcome;
+}
+
+uint64_t rb_connection_limit_ms(const struct rb_connection *c, uint64_t now_ms)
+{
+    uint64_t limit = c->rules.connect_ms, attempt = c->rules.attempt_ms;
+    if (attempt && (limit == 0 || attempt < limit))
+        limit = attempt;
+    if (c->call.attempt <= 1)
+        return limit;
+    uint64_t left = c->call.deadline_ms > now_ms ? c->call.deadline_ms - now_ms : 1;
+    return limit && limit < left ? limit : left;
+}
+
+void rb_connection_report(const struct rb_connection *c, enum rb_verdict verdict, const struct rb_outcome *outcome,
+                          uint64_t delay_ms, enum rb_reason reason)
+{
+    char host[RB_LABEL_SIZE];
+    rb_target_format(&c->peer->target, host, sizeof host);
+    struct rb_event event = {
+        .verdict = verdict,
+        .policy = c->policy,
+        .host = host,
+        .api = "connect",
+        .cause = outcome ? outcome->cause : RB_CAUSE_NONE,
+        .attempt = c->call.attempt,
+        .delay_ms = delay_ms,
+        .reason = reason,
+    };
+    rb_process_event(&event);
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+// Slots, descriptors and the lock of connects in flight.
+#include <errno.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "net/flight.h"
+#include "net/socket.h"
+#include "net/watch.h"
+#include "real/fork.h"
+#include "real/system.h"
+
+enum {
+    BLOCK = 256,          // flights whose memory comes at once
+    PATIENCE = 100000,    // looks at a held lock before it counts as lost
+    ORPHAN_LOOK_MS = 1000 // how often a child looks whether the owner of a flight still lives
+};
+
+_Atomic uint32_t rb_flight_count;
+_Atomic uint64_t rb_flight_next_ms = UINT64_MAX;
+
+static _Atomic int held;
+static _Atomic int self; // the process that the tables belong to; 0: not asked yet
+
+static _Atomic(struct rb_flight *) blocks[RB_FLIGHT_COUNT / BLOCK];
+static uint64_t dues[RB_FLIGHT_COUNT]; // by slot; apart from the flights, for a quick look through all
+static unsigned used;                  // slots below it have been used
+static unsigned free_from;             // no slot below it is free
+
+static void forked(void)
+{
+    atomic_store(&self, rb_system_pid());
+    atomic_store(&held, 0);
+}
+
+// A child by vfork shares this memory and has another number, so it must not be taken for the owner. One by fork comes
+// through `forked`; where the C library cannot tell us of forks, a child leaves its connects alone.
+bool rb_flight_is_ours(void)
+{
+    int process = rb_system_pid(), known = 0;
+    if (atomic_compare_exchange_strong(&self, &known, process)) {
+        rb_fork_notify(forked);
+        return true;
+    }
+    return known == process;
+}
+
+bool rb_flight_lock(sigset_t *saved)
+{
+    sigset_t all;
+    int error = errno;
+    if (!rb_flight_is_ours())
+        return false;
+    sigfillset(&all);
+    if (sigprocmask(SIG_BLOCK, &all, saved) != 0)
+        return false;
+    for (unsigned i = 0; i < PATIENCE; i++) {
+        int nobody = 0;
+        if (atomic_compare_exchange_strong_explicit(&held, &nobody, 1, memory_order_acquire, memory_order_relaxed))
+            return true;
+        sched_yield();
+    }
+    sigprocmask(SIG_SETMASK, saved, NULL);
+    errno = error;
+    return false;
+}
+
+void rb_flight_unlock(const sigset_t *saved)
+{
+    int error = errno;
+    atomic_store_explicit(&held, 0, memory_order_release);
+    sigprocmask(SIG_SETMASK, saved, NULL);
+    errno = error;
+}
+
+static struct rb_flight *at(unsigned slot)
+{
+    struct rb_flight *block = atomic_load_explicit(&blocks[slot / BLOCK], memory_order_acquire);
+    return block ? &block[slot % BLOCK] : NULL;
+}
+
+static struct rb_flight *meant_by(int fd)
+{
+    const struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    uint32_t slot = descriptor ? atomic_load_explicit(&descriptor->slot, memory_order_acquire) : 0;
+    return slot ? at(slot - 1) : NULL;
+}
+
+static void mean(int fd, uint32_t slot)
+{
+    atomic_store_explicit(&rb_descriptor_of(fd)->slot, slot, memory_order_release);
+}
+
+static int state_of(const struct rb_flight *flight)
+{
+    return atomic_load_explicit(&flight->state, memory_order_acquire);
+}
+
+bool rb_flight_parked(int fd)
+{
+    const struct rb_flight *flight = meant_by(fd);
+    return flight && state_of(flight) == RB_FLIGHT_PARKED;
+}
+
+static void find_next(void)
+{
+    uint64_t next = UINT64_MAX;
+    for (unsigned i = 0; i < used; i++)
+        if (dues[i] < next)
+            next = dues[i];
+    atomic_store_explicit(&rb_flight_next_ms, next, memory_order_release);
+}
+
+void rb_flight_due(struct rb_flight *flight, uint64_t due_ms)
+{
+    uint64_t before = dues[flight->slot], next = atomic_load_explicit(&rb_flight_next_ms, memory_order_relaxed);
+    dues[flight->slot] = due_ms;
+    if (due_ms <= next)
+        atomic_store_explicit(&rb_flight_next_ms, due_ms, memory_order_release);
+    else if (before == next)
+        find_next();
+}
+
+uint64_t rb_flight_due_at(const struct rb_flight *flight)
+{
+    return dues[flight->slot];
+}
+
+bool rb_flight_take_due(struct rb_flight *flight, uint64_t now_ms)
+{
+    bool due = dues[flight->slot] <= now_ms;
+    if (due)
+        rb_flight_due(flight, UINT64_MAX);
+    return due;
+}
+
+void rb_flight_forget(struct rb_flight *flight)
+{
+    rb_call_abandon(&flight->connection.call, rb_system_now_ms());
+    for (unsigned i = 0; i < RB_FLIGHT_NAMES; i++) {
+        if (flight->fds[i] < 0)
+            continue;
+        rb_watch_leave(flight->fds[i]);
+        mean(flight->fds[i], 0);
+        flight->fds[i] = -1;
+    }
+    rb_flight_due(flight, UINT64_MAX);
+    if (flight->slot < free_from)
+        free_from = flight->slot;
+    atomic_store_explicit(&flight->state, RB_FLIGHT_FREE, memory_order_release);
+    atomic_fetch_sub_explicit(&rb_flight_count, 1, memory_order_release);
+}
+
+// Whether the flight is for this process to act on.
+static bool adopt(struct rb_flight *flight)
+{
+    int process = atomic_load_explicit(&self, memory_order_relaxed);
+    if (flight->owner == process)
+        return true;
+    if (syscall(SYS_kill, flight->owner, 0) == 0 || errno != ESRCH)
+        return false;
+    flight->owner = process;
+    return true;
+}
+
+// A number may have been closed behind our back while another name of the socket lives on.
+static bool is_there(struct rb_flight *flight)
+{
+    while (rb_socket_identity(flight->fds[0]) != flight->identity) {
+        bool last = flight->fds[1] < 0;
+        rb_flight_unname(flight, flight->fds[0]);
+        if (last)
+            return false;
+    }
+    return true;
+}
+
+static bool is_usable(struct rb_flight *flight)
+{
+    return flight && state_of(flight) != RB_FLIGHT_FREE && adopt(flight) && is_there(flight);
+}
+
+struct rb_flight *rb_flight_find(int fd)
+{
+    struct rb_flight *flight = meant_by(fd);
+    return is_usable(flight) && meant_by(fd) == flight ? flight : NULL;
+}
+
+// Makes sure that there is memory for the slot.
+static struct rb_flight *make(unsigned slot)
+{
+    if (!at(slot))
+        atomic_store_explicit(&blocks[slot / BLOCK], rb_system_memory(BLOCK * sizeof(struct rb_flight)),
+                              memory_order_release);
+    return at(slot);
+}
+
+static struct rb_flight *free_flight(void)
+{
+    for (unsigned i = free_from; i < RB_FLIGHT_COUNT; i++) {
+        struct rb_flight *flight = make(i);
+        free_from = i;
+        if (!flight)
+            return NULL;
+        if (state_of(flight) != RB_FLIGHT_FREE)
+            continue;
+        if (i >= used)
+            used = i + 1;
+        flight->slot = i;
+        return flight;
+    }
+    return NULL;
+}
+
+struct rb_flight *rb_flight_new(int fd)
+{
+    struct rb_flight *before = meant_by(fd);
+    uint64_t identity = rb_descriptor_make(fd) ? rb_socket_identity(fd) : 0;
+    if (before)
+        rb_flight_unname(before, fd);
+    struct rb_flight *flight = identity ? free_flight() : NULL;
+    if (!flight)
+        return NULL;
+    flight->identity = identity;
+    flight->owner = atomic_load_explicit(&self, memory_order_relaxed);
+    flight->error = 0;
+    for (unsigned i = 0; i < RB_FLIGHT_NAMES; i++)
+        flight->fds[i] = -1;
+    dues[flight->slot] = UINT64_MAX;
+    atomic_store_explicit(&flight->state, RB_FLIGHT_FLYING, memory_order_release);
+    atomic_fetch_add_explicit(&rb_flight_count, 1, memory_order_release);
+    rb_flight_name(flight, fd);
+    return flight;
+}
+
+void rb_flight_name(struct rb_flight *flight, int fd)
+{
+    if (!rb_descriptor_make(fd))
+        return;
+    for (unsigned i = 0; i < RB_FLIGHT_NAMES; i++) {
+        if (flight->fds[i] >= 0)
+            continue;
+        flight->fds[i] = fd;
+        mean(fd, flight->slot + 1);
+        rb_watch_join(fd);
+        return;
+    }
+}
+
+void rb_flight_unname(struct rb_flight *flight, int fd)
+{
+    unsigned i = 0;
+    while (i < RB_FLIGHT_NAMES && flight->fds[i] != fd)
+        i++;
+    if (i == RB_FLIGHT_NAMES)
+        return;
+    if (i == 0 && flight->fds[1] < 0) {
+        rb_flight_forget(flight);
+        return;
+    }
+    rb_watch_leave(fd);
+    mean(fd, 0);
+    for (; i + 1 < RB_FLIGHT_NAMES; i++)
+        flight->fds[i] = flight->fds[i + 1];
+    flight->fds[RB_FLIGHT_NAMES - 1] = -1;
+}
+
+struct rb_flight *rb_flight_next_due(unsigned *slot, uint64_t now_ms)
+{
+    for (; *slot < used; ++*slot) {
+        struct rb_flight *flight = at(*slot);
+        if (dues[*slot] > now_ms)
+            continue;
+        dues[*slot] = UINT64_MAX;
+        if (is_usable(flight))
+            return flight;
+        if (state_of(flight) != RB_FLIGHT_FREE) // another process's
+            dues[*slot] = now_ms + ORPHAN_LOOK_MS;
+    }
+    find_next();
+    return NULL;
+}

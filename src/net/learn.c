@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// Answers for sockets whose connect is in flight, parked or given up.
+#include <errno.h>
+#include <string.h>
+
+#include "net/flight.h"
+#include "net/learn.h"
+#include "net/park.h"
+#include "net/socket.h"
+#include "net/watch.h"
+#include "real/libc.h"
+
+int rb_learn_error(int fd, void *value, socklen_t *length)
+{
+    bool told = rb_park_look(fd) == RB_PARK_TOLD;
+    int result = rb_libc_getsockopt(fd, SOL_SOCKET, SO_ERROR, value, length);
+    if (!told || result != 0)
+        return result;
+    int error = rb_park_told(fd);
+    memcpy(value, &error, *length < sizeof error ? *length : sizeof error);
+    return result;
+}
+
+// What the kernel says of the failure it was made to report, put right.
+static int told(int fd, int result)
+{
+    if (result == 0 || errno == EINTR || errno == EAGAIN)
+        return result;
+    int error = rb_park_told(fd);
+    if (error)
+        errno = error;
+    return result;
+}
+
+static enum rb_park_view look(int fd, int flags)
+{
+    bool waits = !(flags & MSG_DONTWAIT) && rb_socket_is_blocking(fd);
+    return waits ? rb_park_settle(fd) : rb_park_look(fd);
+}
+
+// An error that no kernel reports to a call on a connect under way, and that the program takes as such.
+static int pending(int fd, int nonblocking)
+{
+    errno = rb_socket_is_blocking(fd) ? EINTR : nonblocking;
+    return -1;
+}
+
+bool rb_learn_connect(int fd, const struct sockaddr *address, socklen_t length, int *result)
+{
+    if (!rb_park_knows(fd))
+        return false;
+    if (address->sa_family == AF_UNSPEC)
+        rb_park_drop(fd);
+    else if (look(fd, 0) == RB_PARK_PARKED) {
+        *result = pending(fd, EALREADY);
+        return true;
+    }
+    *result = told(fd, rb_libc_connect(fd, address, length));
+    return true;
+}
+
+bool rb_learn_before_io(int fd, int flags)
+{
+    if (look(fd, flags) != RB_PARK_PARKED)
+        return true;
+    pending(fd, EAGAIN);
+    return false;
+}
+
+ssize_t rb_learn_after_io(int fd, ssize_t result)
+{
+    return result < 0 ? told(fd, -1) : result;
+}
+
+// As on a connect under way, which it ends: no error, though nothing was connected.
+int rb_learn_shutdown(int fd, int how)
+{
+    bool parked = rb_park_look(fd) == RB_PARK_PARKED;
+    rb_park_drop(fd);
+    int result = rb_libc_shutdown(fd, how);
+    return parked && result < 0 && errno == ENOTCONN ? 0 : result;
+}
+
+// With the lock: its registrations are in the index.
+static int control_flight(int epfd, int op, int fd, struct epoll_event *event)
+{
+    if (rb_flight_parked(fd))
+        return rb_watch_control_hidden(epfd, op, fd, event);
+    int result = rb_libc_epoll_ctl(epfd, op, fd, event);
+    if (result == 0) {
+        rb_watch_leave(fd);
+        rb_watch_note(epfd, op, fd, event);
+        rb_watch_join(fd);
+    }
+    return result;
+}
+
+int rb_learn_control(int epfd, int op, int fd, struct epoll_event *event)
+{
+    sigset_t saved;
+    if (rb_flight_on(fd) && rb_flight_lock(&saved)) {
+        int result = control_flight(epfd, op, fd, event);
+        rb_flight_unlock(&saved);
+        return result;
+    }
+    int result = rb_libc_epoll_ctl(epfd, op, fd, event);
+    if (result == 0)
+        rb_watch_note(epfd, op, fd, event);
+    return result;
+}

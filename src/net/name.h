@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// Numbers of sockets that the program gives back, or makes two of one.
+#ifndef RB_NET_NAME_H
+#define RB_NET_NAME_H
+
+// A descriptor is about to be closed. For every descriptor; does nothing in a vfork child, whose descriptors are its
+// own. Keeps errno.
+void rb_name_closing(int fd);
+
+// A descriptor was duplicated: `copy` is the result, -1: it failed. Returns it. Keeps errno.
+int rb_name_copied(int fd, int copy);
+
+#endif

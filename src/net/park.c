@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: MIT
+// Judging, parking, reconnecting and giving up.
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "net/flight.h"
+#include "net/park.h"
+#include "net/socket.h"
+#include "net/watch.h"
+#include "real/libc.h"
+#include "real/system.h"
+
+static int family(const struct rb_flight *flight)
+{
+    return flight->address.ss_family;
+}
+
+static void enter(struct rb_flight *flight, enum rb_flight_state state)
+{
+    atomic_store_explicit(&flight->state, state, memory_order_release);
+}
+
+static enum rb_flight_state state_of(const struct rb_flight *flight)
+{
+    return atomic_load_explicit(&flight->state, memory_order_relaxed);
+}
+
+static void report(struct rb_flight *flight, enum rb_verdict verdict, const struct rb_outcome *outcome,
+                   uint64_t delay_ms, enum rb_reason reason)
+{
+    rb_connection_report(&flight->connection, verdict, outcome, delay_ms, reason);
+}
+
+static bool hide(struct rb_flight *flight)
+{
+    bool hidden = true;
+    for (unsigned i = 0; i < RB_FLIGHT_NAMES && flight->fds[i] >= 0; i++)
+        hidden = rb_watch_hide(flight->fds[i]) && hidden;
+    return hidden;
+}
+
+static void show(struct rb_flight *flight)
+{
+    for (unsigned i = 0; i < RB_FLIGHT_NAMES && flight->fds[i] >= 0; i++)
+        rb_watch_show(flight->fds[i]);
+}
+
+// The kernel is made to refuse. Where it cannot be (no loopback interface), the host itself is asked once more.
+static void refuse(const struct rb_flight *flight)
+{
+    int fd = flight->fds[0];
+    rb_socket_disconnect(fd);
+    if (rb_socket_dial_refusal(fd, family(flight)) == -EINPROGRESS)
+        return;
+    rb_socket_disconnect(fd);
+    rb_socket_dial(fd, (const struct sockaddr *) &flight->address, flight->length);
+}
+
+static void give_up(struct rb_flight *flight, int error)
+{
+    if (family(flight) != AF_UNIX)
+        refuse(flight);
+    flight->error = error;
+    rb_flight_due(flight, UINT64_MAX);
+    enter(flight, RB_FLIGHT_TOLD);
+    show(flight);
+}
+
+static void end_well(struct rb_flight *flight)
+{
+    struct rb_outcome outcome = rb_connection_outcome(&flight->connection, 0);
+    struct rb_call *call = &flight->connection.call;
+    rb_call_judge(call, &outcome, RB_REASON_NONE, true, NULL, rb_system_now_ms(), 0);
+    if (call->attempt > 1)
+        report(flight, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
+    rb_flight_forget(flight);
+}
+
+// Judges a failed attempt whose error has been read from the socket, and parks the connect where another one may follow.
+// False: it is to be given up.
+static bool park(struct rb_flight *flight, int error)
+{
+    struct rb_outcome outcome = rb_connection_outcome(&flight->connection, -error);
+    enum rb_reason blocked = flight->peer.last_candidate ? RB_REASON_NONE : RB_REASON_CANDIDATE;
+    struct rb_decision decision = rb_call_judge(&flight->connection.call, &outcome, blocked, true, NULL,
+                                                rb_system_now_ms(), rb_system_random());
+    enter(flight, RB_FLIGHT_PARKED);
+    if (decision.retry && !hide(flight))
+        decision = (struct rb_decision){.reason = RB_REASON_RESOURCE};
+    report(flight, decision.retry ? RB_VERDICT_RETRY : RB_VERDICT_STOP, &outcome, decision.delay_ms, decision.reason);
+    if (!decision.retry)
+        return false;
+    flight->error = error;
+    rb_flight_due(flight, rb_system_now_ms() + decision.delay_ms);
+    return true;
+}
+
+static void fail(struct rb_flight *flight, int error)
+{
+    if (!park(flight, error))
+        give_up(flight, error);
+}
+
+// A failure of a candidate that is not the last is the program's at once: nothing is read from the socket.
+static void leave_to_next(struct rb_flight *flight)
+{
+    report(flight, RB_VERDICT_STOP, NULL, 0, RB_REASON_CANDIDATE);
+    rb_flight_forget(flight);
+}
+
+static void take_off(struct rb_flight *flight)
+{
+    uint64_t now_ms = rb_system_now_ms(), limit = rb_connection_limit_ms(&flight->connection, now_ms);
+    enter(flight, RB_FLIGHT_FLYING);
+    rb_flight_due(flight, limit ? now_ms + limit : UINT64_MAX);
+}
+
+// Makes the attempt that is due.
+static void again(struct rb_flight *flight)
+{
+    struct rb_outcome outcome = rb_connection_outcome(&flight->connection, -flight->error);
+    if (!rb_call_admit(&flight->connection.call, rb_system_now_ms(), NULL)) {
+        report(flight, RB_VERDICT_STOP, &outcome, 0, RB_REASON_BREAKER);
+        give_up(flight, flight->error);
+        return;
+    }
+    if (family(flight) != AF_UNIX)
+        rb_socket_disconnect(flight->fds[0]);
+    int result = rb_socket_dial(flight->fds[0], (const struct sockaddr *) &flight->address, flight->length);
+    if (result != 0 && result != -EINPROGRESS) {
+        fail(flight, -result);
+        return;
+    }
+    take_off(flight);
+    show(flight);
+    if (result == 0)
+        end_well(flight);
+}
+
+static bool connected_to_itself(const struct rb_flight *flight)
+{
+    return flight->connection.call.attempt > 1 && rb_socket_is_self_connected(flight->fds[0]);
+}
+
+// What the kernel says of an attempt under way: -EINPROGRESS, 0, or another negative errno, which is then read: but not
+// where the failure is the program's at once. A reset after the handshake is no failure to connect.
+static int outcome_of(const struct rb_flight *flight)
+{
+    int fd = flight->fds[0], events = rb_socket_events(fd);
+    if (events == 0)
+        return -EINPROGRESS;
+    if (!(events & (POLLERR | POLLHUP)) || rb_socket_was_connected(fd))
+        return connected_to_itself(flight) ? -ECONNREFUSED : 0;
+    return flight->peer.last_candidate ? -rb_socket_take_error(fd) : -ECONNREFUSED;
+}
+
+static void land(struct rb_flight *flight)
+{
+    int result = outcome_of(flight);
+    if (result == -EINPROGRESS)
+        return;
+    if (result == 0) // or somebody read the error before us: the program's own affair, too
+        end_well(flight);
+    else if (flight->peer.last_candidate)
+        fail(flight, -result);
+    else
+        leave_to_next(flight);
+}
+
+// The attempt took longer than it may.
+static void expire(struct rb_flight *flight)
+{
+    rb_socket_disconnect(flight->fds[0]);
+    fail(flight, ETIMEDOUT);
+}
+
+// due: the time that it asked for has come
+static void advance(struct rb_flight *flight, bool due)
+{
+    switch (state_of(flight)) {
+    case RB_FLIGHT_PARKED:
+        if (due)
+            again(flight);
+        break;
+    case RB_FLIGHT_FLYING:
+        land(flight);
+        if (due && state_of(flight) == RB_FLIGHT_FLYING)
+            expire(flight);
+        break;
+    default:
+        break;
+    }
+}
+
+static enum rb_park_view view_of(const struct rb_flight *flight)
+{
+    static const enum rb_park_view views[] = {
+        [RB_FLIGHT_FREE] = RB_PARK_PLAIN,
+        [RB_FLIGHT_FLYING] = RB_PARK_PENDING,
+        [RB_FLIGHT_PARKED] = RB_PARK_PARKED,
+        [RB_FLIGHT_TOLD] = RB_PARK_TOLD,
+    };
+    return views[state_of(flight)];
+}
+
+// The first attempt failed at once. Parked, it looks like a connect under way; else the program sees the failure.
+static bool begin_failed(struct rb_flight *flight, int error)
+{
+    if (park(flight, error))
+        return true;
+    show(flight);
+    rb_flight_forget(flight);
+    return false;
+}
+
+bool rb_park_begin(int fd, const struct sockaddr *address, socklen_t length, const struct rb_connection *connection,
+                   int result)
+{
+    sigset_t saved;
+    if (length > sizeof(struct sockaddr_storage) || !rb_flight_lock(&saved))
+        return false;
+    struct rb_flight *flight = rb_flight_new(fd);
+    bool begun = flight != NULL;
+    if (begun) {
+        memcpy(&flight->address, address, length);
+        flight->length = length;
+        rb_connection_move(&flight->connection, &flight->peer, connection);
+        if (family(flight) == AF_UNIX) // its target's name lies in the address
+            rb_target_from_sockaddr(&flight->peer.target, (const struct sockaddr *) &flight->address, length);
+        if (result == -EINPROGRESS)
+            take_off(flight);
+        else
+            begun = begin_failed(flight, -result);
+    }
+    rb_flight_unlock(&saved);
+    return begun;
+}
+
+// How long until something can be expected of a flight, as a poll timeout.
+static int wait_ms(const struct rb_flight *flight)
+{
+    uint64_t due_ms = rb_flight_due_at(flight), now_ms = rb_system_now_ms();
+    if (due_ms == UINT64_MAX)
+        return -1;
+    return due_ms > now_ms ? (int) (due_ms - now_ms) : 0;
+}
+
+// One look. *wait receives how long the next one can wait.
+static enum rb_park_view look(int fd, bool *settles, int *wait)
+{
+    sigset_t saved;
+    enum rb_park_view view = RB_PARK_PLAIN;
+    if (!rb_flight_lock(&saved))
+        return view;
+    struct rb_flight *flight = rb_flight_find(fd);
+    if (flight) {
+        advance(flight, rb_flight_take_due(flight, rb_system_now_ms()));
+        view = view_of(flight);
+        *wait = wait_ms(flight);
+        *settles = flight->connection.rules.nonblocking == RB_NONBLOCKING_SETTLE;
+    }
+    rb_flight_unlock(&saved);
+    return view;
+}
+
+// A signal ends the waiting, and the connect goes on as a parked one.
+static enum rb_park_view settle(int fd, enum rb_park_view view, int wait)
+{
+    bool settles, undisturbed = true;
+    while (undisturbed && (view == RB_PARK_PENDING || view == RB_PARK_PARKED)) {
+        undisturbed = view == RB_PARK_PARKED ? rb_system_wait_restartable((uint64_t) wait) == 0
+                                             : rb_socket_wait(fd, wait) == 0;
+        view = look(fd, &settles, &wait);
+    }
+    return view;
+}
+
+enum rb_park_view rb_park_look(int fd)
+{
+    int wait = 0, saved = errno;
+    bool settles = false;
+    enum rb_park_view view = look(fd, &settles, &wait);
+    if (view == RB_PARK_PARKED && settles)
+        view = settle(fd, view, wait);
+    errno = saved;
+    return view;
+}
+
+enum rb_park_view rb_park_settle(int fd)
+{
+    int wait = 0, saved = errno;
+    bool settles = false;
+    enum rb_park_view view = settle(fd, look(fd, &settles, &wait), wait);
+    errno = saved;
+    return view;
+}
+
+bool rb_park_knows(int fd)
+{
+    sigset_t saved;
+    if (!rb_flight_lock(&saved))
+        return false;
+    bool known = rb_flight_find(fd) != NULL;
+    rb_flight_unlock(&saved);
+    return known;
+}
+
+static bool is_told(int fd)
+{
+    const struct rb_flight *flight = rb_flight_find(fd);
+    return flight && state_of(flight) == RB_FLIGHT_TOLD;
+}
+
+bool rb_park_holds(int fd, bool failed)
+{
+    sigset_t saved;
+    if (!rb_flight_lock(&saved))
+        return false;
+    bool ours = rb_flight_find(fd) != NULL, was_told = is_told(fd);
+    rb_flight_unlock(&saved);
+    if (!ours || was_told)
+        return false;
+    if (rb_park_look(fd) != RB_PARK_PLAIN)
+        return true;
+    return failed && rb_watch_show(fd);
+}
+
+bool rb_park_holds_watched(int epfd, uint64_t data, bool failed)
+{
+    sigset_t saved;
+    if (!rb_flight_lock(&saved))
+        return false;
+    int fd = rb_watch_find(epfd, data);
+    rb_flight_unlock(&saved);
+    return fd >= 0 && rb_park_holds(fd, failed);
+}
+
+uint64_t rb_park_tick(uint64_t now_ms)
+{
+    int error = errno;
+    sigset_t saved;
+    struct rb_flight *flight = NULL;
+    unsigned slot = 0;
+    if (atomic_load_explicit(&rb_flight_next_ms, memory_order_acquire) > now_ms)
+        return atomic_load_explicit(&rb_flight_next_ms, memory_order_relaxed);
+    do {
+        if (!rb_flight_lock(&saved))
+            return UINT64_MAX;
+        flight = rb_flight_next_due(&slot, now_ms);
+        if (flight)
+            advance(flight, true);
+        rb_flight_unlock(&saved);
+    } while (flight);
+    errno = error;
+    return atomic_load_explicit(&rb_flight_next_ms, memory_order_acquire);
+}
+
+int rb_park_told(int fd)
+{
+    sigset_t saved;
+    int error = 0;
+    if (!rb_flight_lock(&saved))
+        return 0;
+    struct rb_flight *flight = rb_flight_find(fd);
+    if (flight && state_of(flight) == RB_FLIGHT_TOLD) {
+        error = flight->error;
+        rb_flight_forget(flight);
+    }
+    rb_flight_unlock(&saved);
+    return error;
+}
+
+enum rb_park_view rb_park_drop(int fd)
+{
+    sigset_t saved;
+    enum rb_park_view view = RB_PARK_PLAIN;
+    if (!rb_flight_lock(&saved))
+        return view;
+    struct rb_flight *flight = rb_flight_find(fd);
+    if (flight) {
+        view = view_of(flight);
+        if (view == RB_PARK_PARKED)
+            show(flight);
+        rb_flight_forget(flight);
+    }
+    rb_flight_unlock(&saved);
+    return view;
+}
+
+void rb_park_closing(int fd)
+{
+    sigset_t saved;
+    if (!rb_flight_lock(&saved))
+        return;
+    struct rb_flight *flight = rb_flight_find(fd);
+    if (flight)
+        rb_flight_unname(flight, fd);
+    rb_flight_unlock(&saved);
+}
+
+void rb_park_copied(int fd, int copy)
+{
+    sigset_t saved;
+    if (!rb_flight_lock(&saved))
+        return;
+    struct rb_flight *flight = rb_flight_find(fd);
+    if (flight)
+        rb_flight_name(flight, copy);
+    rb_flight_unlock(&saved);
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT
+// Registrations by descriptor, and those of connects in flight by what the kernel reports.
+#include <errno.h>
+
+#include "net/descriptor.h"
+#include "net/watch.h"
+#include "real/libc.h"
+
+enum { BUCKETS = 4096, WATCHES = RB_DESCRIPTOR_WATCHES };
+
+// Chains of nodes by epoll and data. A node's number is 1 + descriptor * WATCHES + its place.
+static uint32_t heads[BUCKETS];
+
+static uint32_t get(const _Atomic uint32_t *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static void set(_Atomic uint32_t *word, uint32_t value)
+{
+    atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+static int epfd_of(const struct rb_watch *watch)
+{
+    return (int) get(&watch->epfd) - 1;
+}
+
+static struct epoll_event event_of(const struct rb_watch *watch)
+{
+    uint64_t data = atomic_load_explicit(&watch->data, memory_order_relaxed);
+    return (struct epoll_event){.events = get(&watch->events), .data.u64 = data};
+}
+
+// The epoll that it was made in was not closed since.
+static bool is_live(const struct rb_watch *watch)
+{
+    const struct rb_descriptor *epoll = get(&watch->epfd) ? rb_descriptor_of(epfd_of(watch)) : NULL;
+    return epoll && get(&epoll->epoch) == get(&watch->epoch);
+}
+
+static struct rb_watch *watch_of(struct rb_descriptor *descriptor, int epfd)
+{
+    for (unsigned i = 0; i < WATCHES; i++)
+        if (epfd_of(&descriptor->watches[i]) == epfd && is_live(&descriptor->watches[i]))
+            return &descriptor->watches[i];
+    return NULL;
+}
+
+static struct rb_watch *free_watch(struct rb_descriptor *descriptor)
+{
+    for (unsigned i = 0; i < WATCHES; i++)
+        if (!is_live(&descriptor->watches[i]))
+            return &descriptor->watches[i];
+    set(&descriptor->crowded, 1);
+    return NULL;
+}
+
+static void write_watch(struct rb_watch *watch, int epfd, const struct epoll_event *event)
+{
+    struct rb_descriptor *epoll = rb_descriptor_make(epfd);
+    if (!epoll)
+        return;
+    if (!(get(&epoll->epoch) & 1))
+        set(&epoll->epoch, get(&epoll->epoch) + 1);
+    set(&watch->epoch, get(&epoll->epoch));
+    set(&watch->events, event->events);
+    atomic_store_explicit(&watch->data, event->data.u64, memory_order_relaxed);
+    set(&watch->epfd, (uint32_t) epfd + 1);
+}
+
+void rb_watch_note(int epfd, int op, int fd, const struct epoll_event *event)
+{
+    struct rb_descriptor *descriptor = op == EPOLL_CTL_DEL ? rb_descriptor_of(fd) : rb_descriptor_make(fd);
+    if (!descriptor)
+        return;
+    struct rb_watch *watch = watch_of(descriptor, epfd);
+    if (op == EPOLL_CTL_DEL) {
+        if (watch)
+            set(&watch->epfd, 0);
+        return;
+    }
+    if (!watch)
+        watch = free_watch(descriptor);
+    if (watch)
+        write_watch(watch, epfd, event);
+}
+
+bool rb_watch_known(const struct rb_descriptor *descriptor)
+{
+    uint32_t known = get(&descriptor->slot) | (get(&descriptor->epoch) & 1) | get(&descriptor->crowded);
+    for (unsigned i = 0; i < WATCHES; i++)
+        known |= get(&descriptor->watches[i].epfd);
+    return known != 0;
+}
+
+void rb_watch_close(int fd)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    if (!descriptor)
+        return;
+    for (unsigned i = 0; i < WATCHES; i++)
+        if (get(&descriptor->watches[i].epfd))
+            set(&descriptor->watches[i].epfd, 0);
+    if (get(&descriptor->crowded))
+        set(&descriptor->crowded, 0);
+    if (get(&descriptor->epoch) & 1)
+        set(&descriptor->epoch, get(&descriptor->epoch) + 1);
+}
+
+bool rb_watch_has_flights(int epfd)
+{
+    const struct rb_descriptor *epoll = rb_descriptor_of(epfd);
+    return epoll && get(&epoll->flights) > 0;
+}
+
+static uint32_t *chain_of(int epfd, uint64_t data)
+{
+    uint64_t hash = (data ^ (uint64_t) (unsigned) epfd << 48) * 0x9e3779b97f4a7c15u;
+    return &heads[hash >> 52];
+}
+
+_Static_assert(BUCKETS == 1 << 12, "the hash's upper 12 bits");
+
+static struct rb_watch_node *node_at(uint32_t number)
+{
+    return &rb_descriptor_of((int) ((number - 1) / WATCHES))->nodes[(number - 1) % WATCHES];
+}
+
+void rb_watch_join(int fd)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    for (unsigned i = 0; descriptor && i < WATCHES; i++) {
+        const struct rb_watch *watch = &descriptor->watches[i];
+        struct rb_watch_node *node = &descriptor->nodes[i];
+        if (!is_live(watch))
+            continue;
+        struct epoll_event event = event_of(watch);
+        uint32_t *chain = chain_of(epfd_of(watch), event.data.u64);
+        *node = (struct rb_watch_node){.next = *chain, .linked = true, .epfd = epfd_of(watch), .data = event.data.u64};
+        *chain = 1 + (uint32_t) fd * WATCHES + i;
+        atomic_fetch_add_explicit(&rb_descriptor_of(node->epfd)->flights, 1, memory_order_relaxed);
+    }
+}
+
+static void unlink_node(uint32_t number)
+{
+    struct rb_watch_node *node = node_at(number);
+    uint32_t *at = chain_of(node->epfd, node->data);
+    while (*at && *at != number)
+        at = &node_at(*at)->next;
+    if (*at)
+        *at = node->next;
+    node->linked = false;
+    atomic_fetch_sub_explicit(&rb_descriptor_of(node->epfd)->flights, 1, memory_order_relaxed);
+}
+
+void rb_watch_leave(int fd)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    for (unsigned i = 0; descriptor && i < WATCHES; i++)
+        if (descriptor->nodes[i].linked)
+            unlink_node(1 + (uint32_t) fd * WATCHES + i);
+}
+
+int rb_watch_find(int epfd, uint64_t data)
+{
+    for (uint32_t number = *chain_of(epfd, data); number; number = node_at(number)->next)
+        if (node_at(number)->epfd == epfd && node_at(number)->data == data)
+            return (int) ((number - 1) / WATCHES);
+    return -1;
+}
+
+// What was registered by others' means, or in another process, may be gone. EPOLLEXCLUSIVE cannot be modified.
+static bool modify(int fd, const struct rb_watch *watch, uint32_t events)
+{
+    struct epoll_event event = event_of(watch);
+    event.events = events;
+    return rb_libc_epoll_ctl(epfd_of(watch), EPOLL_CTL_MOD, fd, &event) == 0 || errno == ENOENT || errno == EBADF;
+}
+
+bool rb_watch_hide(int fd)
+{
+    const struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    int saved = errno;
+    bool done = !descriptor || !get(&descriptor->crowded);
+    for (unsigned i = 0; done && descriptor && i < WATCHES; i++)
+        if (is_live(&descriptor->watches[i]))
+            done = modify(fd, &descriptor->watches[i], EPOLLONESHOT);
+    errno = saved;
+    return done;
+}
+
+bool rb_watch_show(int fd)
+{
+    const struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    int saved = errno;
+    bool done = true;
+    for (unsigned i = 0; descriptor && i < WATCHES; i++)
+        if (is_live(&descriptor->watches[i]))
+            done = modify(fd, &descriptor->watches[i], get(&descriptor->watches[i].events)) && done;
+    errno = saved;
+    return done;
+}
+
+int rb_watch_control_hidden(int epfd, int op, int fd, struct epoll_event *event)
+{
+    struct epoll_event nothing = {.events = EPOLLONESHOT};
+    if (op != EPOLL_CTL_DEL && (!event || event->events & EPOLLEXCLUSIVE))
+        return rb_libc_epoll_ctl(epfd, op, fd, event);
+    if (op != EPOLL_CTL_DEL)
+        nothing.data = event->data;
+    int result = rb_libc_epoll_ctl(epfd, op, fd, &nothing);
+    if (result == 0) {
+        rb_watch_leave(fd);
+        rb_watch_note(epfd, op, fd, event);
+        rb_watch_join(fd);
+    }
+    return result;
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// Which epoll watches which descriptor, for which events and with which data: a registration may be older than the
+// connect whose event has to be held back, and the data that the kernel hands out is the program's own.
+//
+// What is hidden stays registered: as a one-shot watch for nothing, which fires once (a failed socket reports HUP
+// whatever is asked) and is silent then. That one event is wanted: whoever of the program's threads waits on this epoll
+// gets it, finds out when the next attempt is due, and waits no longer than that.
+#ifndef RB_NET_WATCH_H
+#define RB_NET_WATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+
+#include "net/descriptor.h"
+
+// Notes what epoll_ctl(epfd, op, fd, event) has done. For every descriptor: cheap, no lock.
+void rb_watch_note(int epfd, int op, int fd, const struct epoll_event *event);
+
+// True when anything is known of the descriptor.
+bool rb_watch_known(const struct rb_descriptor *descriptor);
+
+// A descriptor was closed: it is in no epoll, and if it was one itself, nothing is in it.
+void rb_watch_close(int fd);
+
+// True when some connect in flight is watched by this epoll.
+bool rb_watch_has_flights(int epfd);
+
+// --- with the lock of net/flight.h held
+
+// The descriptor begins or ceases to mean a connect in flight. Between the two its registrations change only so: leave,
+// note, join.
+void rb_watch_join(int fd);
+void rb_watch_leave(int fd);
+
+// The descriptor of a connect in flight that an epoll reports with this data, or -1.
+int rb_watch_find(int epfd, uint64_t data);
+
+// Holds all events of a descriptor back, or lets them come again, with what it has to report now. False when it cannot be
+// done: in more epolls than we can note, watched exclusively, or refused by the kernel.
+bool rb_watch_hide(int fd);
+bool rb_watch_show(int fd);
+
+// epoll_ctl on a hidden descriptor: what the program asks for is noted, and comes into force when the descriptor is
+// shown. Result and errno are the kernel's.
+int rb_watch_control_hidden(int epfd, int op, int fd, struct epoll_event *event);
+
+#endif
