@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The table of connects in flight: which descriptors mean one, and the lock around what is known of it.
 //
-// Connects may come from signal handlers and from vfork children, waits may end by longjmp or cancellation: so the lock is
-// held for a few system calls only, never across a wait and over no cancellation point, with all signals blocked; nobody
-// waits for it without end; and a process that is not the one that the tables belong to (a vfork child) does not get it.
+// Connects may come from signal handlers and from vfork children, waits may end by longjmp or cancellation: so the lock
+// is held for a few system calls only, never across a wait and over no cancellation point, with all signals blocked;
+// nobody waits for it without end; and a process that is not the one that the tables belong to (a vfork child) does not
+// get it.
 #ifndef RB_NET_FLIGHT_H
 #define RB_NET_FLIGHT_H
 
@@ -68,8 +69,8 @@ void rb_flight_unlock(const sigset_t *saved);
 
 // --- with the lock held
 
-// The flight of a descriptor, or NULL. One whose socket is gone is forgotten; one of a process that ended while this one,
-// its child, lives on is taken over; one of another living process is not found.
+// The flight of a descriptor, or NULL. One whose socket is gone is forgotten; one of a process that ended while this
+// one, its child, lives on is taken over; one of another living process is not found.
 struct rb_flight *rb_flight_find(int fd);
 
 // A new flight for a descriptor, FLYING and never due, its connection to be filled in; NULL: the table is full, no
@@ -90,8 +91,8 @@ void rb_flight_due(struct rb_flight *flight, uint64_t due_ms);
 uint64_t rb_flight_due_at(const struct rb_flight *flight);
 bool rb_flight_take_due(struct rb_flight *flight, uint64_t now_ms);
 
-// The next flight from slot *slot on that is due, NULL: none is left. *slot begins at 0 and is moved on; the lock may be
-// given up between two calls. The flight's due time is then UINT64_MAX.
+// The next flight from slot *slot on that is due, NULL: none is left. *slot begins at 0 and is moved on; the lock may
+// be given up between two calls. The flight's due time is then UINT64_MAX.
 struct rb_flight *rb_flight_next_due(unsigned *slot, uint64_t now_ms);
 
 #endif

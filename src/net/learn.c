@@ -12,23 +12,30 @@
 
 int rb_learn_error(int fd, void *value, socklen_t *length)
 {
-    bool told = rb_park_look(fd) == RB_PARK_TOLD;
-    int result = rb_libc_getsockopt(fd, SOL_SOCKET, SO_ERROR, value, length);
-    if (!told || result != 0)
+    enum rb_park_view view = rb_park_look(fd);
+    int option = view == RB_PARK_PENDING || view == RB_PARK_PARKED ? SO_ACCEPTCONN : SO_ERROR; // the first is 0
+    int result = rb_libc_getsockopt(fd, SOL_SOCKET, option, value, length);
+    if (view != RB_PARK_TOLD || result != 0)
         return result;
     int error = rb_park_told(fd);
     memcpy(value, &error, *length < sizeof error ? *length : sizeof error);
     return result;
 }
 
-// What the kernel says of the failure it was made to report, put right.
-static int told(int fd, int result)
+static bool is_no_failure(int error)
 {
-    if (result == 0 || errno == EINTR || errno == EAGAIN)
+    return error == EINTR || error == EAGAIN || error == EALREADY || error == EINPROGRESS || error == EISCONN;
+}
+
+// What the kernel says of the failure it was made to report, put right. An attempt may also have failed since we
+// looked: then this call has read the error, and what it says is ours to judge.
+//   nonblocking: what the program sees of a connect that goes on
+static int told(int fd, int result, int nonblocking)
+{
+    if (result >= 0 || is_no_failure(errno))
         return result;
-    int error = rb_park_told(fd);
-    if (error)
-        errno = error;
+    int error = rb_park_failed(fd, errno);
+    errno = error == EINPROGRESS ? nonblocking : error;
     return result;
 }
 
@@ -49,13 +56,13 @@ bool rb_learn_connect(int fd, const struct sockaddr *address, socklen_t length, 
 {
     if (!rb_park_knows(fd))
         return false;
-    if (address->sa_family == AF_UNSPEC)
+    if (length >= sizeof address->sa_family && address->sa_family == AF_UNSPEC)
         rb_park_drop(fd);
     else if (look(fd, 0) == RB_PARK_PARKED) {
         *result = pending(fd, EALREADY);
         return true;
     }
-    *result = told(fd, rb_libc_connect(fd, address, length));
+    *result = told(fd, rb_libc_connect(fd, address, length), EALREADY);
     return true;
 }
 
@@ -69,7 +76,7 @@ bool rb_learn_before_io(int fd, int flags)
 
 ssize_t rb_learn_after_io(int fd, ssize_t result)
 {
-    return result < 0 ? told(fd, -1) : result;
+    return result < 0 ? told(fd, -1, EAGAIN) : result;
 }
 
 // As on a connect under way, which it ends: no error, though nothing was connected.

@@ -27,7 +27,8 @@ ssize_t rb_learn_after_io(int fd, ssize_t result);
 // shutdown(2).
 int rb_learn_shutdown(int fd, int how);
 
-// epoll_ctl(2), for every descriptor: what is watched is noted; what is parked gets its registration when it is no more.
+// epoll_ctl(2), for every descriptor: what is watched is noted; what is parked gets its registration when it is no
+// more.
 int rb_learn_control(int epfd, int op, int fd, struct epoll_event *event);
 
 #endif

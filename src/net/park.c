@@ -81,14 +81,14 @@ static void end_well(struct rb_flight *flight)
     rb_flight_forget(flight);
 }
 
-// Judges a failed attempt whose error has been read from the socket, and parks the connect where another one may follow.
-// False: it is to be given up.
+// Judges a failed attempt whose error has been read from the socket, and parks the connect where another one may
+// follow. False: it is to be given up.
 static bool park(struct rb_flight *flight, int error)
 {
     struct rb_outcome outcome = rb_connection_outcome(&flight->connection, -error);
     enum rb_reason blocked = flight->peer.last_candidate ? RB_REASON_NONE : RB_REASON_CANDIDATE;
-    struct rb_decision decision = rb_call_judge(&flight->connection.call, &outcome, blocked, true, NULL,
-                                                rb_system_now_ms(), rb_system_random());
+    struct rb_decision decision =
+        rb_call_judge(&flight->connection.call, &outcome, blocked, true, NULL, rb_system_now_ms(), rb_system_random());
     enter(flight, RB_FLIGHT_PARKED);
     if (decision.retry && !hide(flight))
         decision = (struct rb_decision){.reason = RB_REASON_RESOURCE};
@@ -120,28 +120,6 @@ static void take_off(struct rb_flight *flight)
     rb_flight_due(flight, limit ? now_ms + limit : UINT64_MAX);
 }
 
-// Makes the attempt that is due.
-static void again(struct rb_flight *flight)
-{
-    struct rb_outcome outcome = rb_connection_outcome(&flight->connection, -flight->error);
-    if (!rb_call_admit(&flight->connection.call, rb_system_now_ms(), NULL)) {
-        report(flight, RB_VERDICT_STOP, &outcome, 0, RB_REASON_BREAKER);
-        give_up(flight, flight->error);
-        return;
-    }
-    if (family(flight) != AF_UNIX)
-        rb_socket_disconnect(flight->fds[0]);
-    int result = rb_socket_dial(flight->fds[0], (const struct sockaddr *) &flight->address, flight->length);
-    if (result != 0 && result != -EINPROGRESS) {
-        fail(flight, -result);
-        return;
-    }
-    take_off(flight);
-    show(flight);
-    if (result == 0)
-        end_well(flight);
-}
-
 static bool connected_to_itself(const struct rb_flight *flight)
 {
     return flight->connection.call.attempt > 1 && rb_socket_is_self_connected(flight->fds[0]);
@@ -170,6 +148,30 @@ static void land(struct rb_flight *flight)
         fail(flight, -result);
     else
         leave_to_next(flight);
+}
+
+// Makes the attempt that is due.
+static void again(struct rb_flight *flight)
+{
+    struct rb_outcome outcome = rb_connection_outcome(&flight->connection, -flight->error);
+    if (!rb_call_admit(&flight->connection.call, rb_system_now_ms(), NULL)) {
+        report(flight, RB_VERDICT_STOP, &outcome, 0, RB_REASON_BREAKER);
+        give_up(flight, flight->error);
+        return;
+    }
+    if (family(flight) != AF_UNIX)
+        rb_socket_disconnect(flight->fds[0]);
+    int result = rb_socket_dial(flight->fds[0], (const struct sockaddr *) &flight->address, flight->length);
+    if (result != 0 && result != -EINPROGRESS) {
+        fail(flight, -result);
+        return;
+    }
+    take_off(flight);
+    show(flight);
+    if (result == 0)
+        end_well(flight);
+    else
+        land(flight); // a near host may have refused already
 }
 
 // The attempt took longer than it may.
@@ -273,8 +275,8 @@ static enum rb_park_view settle(int fd, enum rb_park_view view, int wait)
 {
     bool settles, undisturbed = true;
     while (undisturbed && (view == RB_PARK_PENDING || view == RB_PARK_PARKED)) {
-        undisturbed = view == RB_PARK_PARKED ? rb_system_wait_restartable((uint64_t) wait) == 0
-                                             : rb_socket_wait(fd, wait) == 0;
+        undisturbed =
+            view == RB_PARK_PARKED ? rb_system_wait_restartable((uint64_t) wait) == 0 : rb_socket_wait(fd, wait) == 0;
         view = look(fd, &settles, &wait);
     }
     return view;
@@ -373,6 +375,28 @@ int rb_park_told(int fd)
     }
     rb_flight_unlock(&saved);
     return error;
+}
+
+// The socket has no error left.
+static int fail_elsewhere(struct rb_flight *flight, int error)
+{
+    if (state_of(flight) == RB_FLIGHT_FLYING && park(flight, error))
+        return EINPROGRESS;
+    if (state_of(flight) == RB_FLIGHT_TOLD)
+        error = flight->error;
+    rb_flight_forget(flight);
+    return error;
+}
+
+int rb_park_failed(int fd, int error)
+{
+    sigset_t saved;
+    if (!rb_flight_lock(&saved))
+        return error;
+    struct rb_flight *flight = rb_flight_find(fd);
+    int seen = flight ? fail_elsewhere(flight, error) : error;
+    rb_flight_unlock(&saved);
+    return seen;
 }
 
 enum rb_park_view rb_park_drop(int fd)

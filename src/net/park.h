@@ -22,17 +22,18 @@ enum rb_park_view {
     RB_PARK_TOLD     // given up: the kernel reports it, rb_park_told has the errno
 };
 
-// Takes over a connect whose first attempt ended with `result` (-EINPROGRESS: it is under way; another negative errno: it
-// failed at once and is judged here). True: the program is to see EINPROGRESS. False: nothing is kept, it sees `result`.
-// The connection's peer and the connection are copied.
+// Takes over a connect whose first attempt ended with `result` (-EINPROGRESS: it is under way; another negative errno:
+// it failed at once and is judged here). True: the program is to see EINPROGRESS. False: nothing is kept, it sees
+// `result`. The connection's peer and the connection are copied.
 bool rb_park_begin(int fd, const struct sockaddr *address, socklen_t length, const struct rb_connection *connection,
                    int result);
 
 // True when the descriptor means a connect that is tracked, and not one whose number was given to another socket.
 bool rb_park_knows(int fd);
 
-// Looks what has become of the descriptor's connect and acts on it: judges a failure, makes an attempt that is due. With
-// connect.nonblocking = settle a failure is waited out here, until the end (PLAIN or TOLD) or a signal. errno is kept.
+// Looks what has become of the descriptor's connect and acts on it: judges a failure, makes an attempt that is due.
+// With connect.nonblocking = settle a failure is waited out here, until the end (PLAIN or TOLD) or a signal. errno is
+// kept.
 enum rb_park_view rb_park_look(int fd);
 
 // Waits for the end of the descriptor's connect, as a call on a socket in blocking mode does: PLAIN or TOLD; else a
@@ -52,6 +53,10 @@ uint64_t rb_park_tick(uint64_t now_ms);
 
 // The errno of a connect that was given up; the program has learnt of it, and the tracking ends. 0: no such connect.
 int rb_park_told(int fd);
+
+// A call on the socket has read `error` from it. Returns what the program is to see: EINPROGRESS: another attempt
+// follows; else an errno, and the tracking ends.
+int rb_park_failed(int fd, int error);
 
 // Ends the tracking without a word. Returns what the program was being shown.
 enum rb_park_view rb_park_drop(int fd);

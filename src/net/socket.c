@@ -123,7 +123,8 @@ int rb_socket_connect(int fd, const struct sockaddr *address, socklen_t length, 
 {
     struct timeval own;
     socklen_t size = sizeof own;
-    if (limit_ms == 0 || rb_libc_getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &own, &size) != 0 || is_shorter(&own, limit_ms))
+    if (limit_ms == 0 || rb_libc_getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &own, &size) != 0 ||
+        is_shorter(&own, limit_ms))
         return plain(fd, address, length);
     int result = wait_within(fd, address, length, limit_ms);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &own, sizeof own);

@@ -216,8 +216,7 @@ static void answer(const struct selection *s)
             memcpy(s->asked[i], s->answer[i], words(s->count) * sizeof(word));
 }
 
-static int select_until(int count, fd_set *reads, fd_set *writes, fd_set *excepts, uint64_t until,
-                        const sigset_t *mask)
+static int select_until(int count, fd_set *reads, fd_set *writes, fd_set *excepts, uint64_t until, const sigset_t *mask)
 {
     word small[3 * SET_WORDS];
     size_t length = words(count);

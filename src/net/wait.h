@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The program's waits while it has connects in flight: failures that are going to be repeated are held back, and no wait
-// lasts longer than until the next attempt is due. All other descriptors are served as ever.
+// The program's waits while it has connects in flight: failures that are going to be repeated are held back, and no
+// wait lasts longer than until the next attempt is due. All other descriptors are served as ever.
 //
 // Results, errno, signals, cancellation and what is left of a timeout are as those of the bare calls.
 #ifndef RB_NET_WAIT_H

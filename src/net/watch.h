@@ -36,8 +36,8 @@ void rb_watch_leave(int fd);
 // The descriptor of a connect in flight that an epoll reports with this data, or -1.
 int rb_watch_find(int epfd, uint64_t data);
 
-// Holds all events of a descriptor back, or lets them come again, with what it has to report now. False when it cannot be
-// done: in more epolls than we can note, watched exclusively, or refused by the kernel.
+// Holds all events of a descriptor back, or lets them come again, with what it has to report now. False when it cannot
+// be done: in more epolls than we can note, watched exclusively, or refused by the kernel.
 bool rb_watch_hide(int fd);
 bool rb_watch_show(int fd);
 

@@ -165,6 +165,7 @@ int rb_libc_gethostbyname2_r(const char *name, int family, struct hostent *entry
     return real ? real(name, family, entry, buffer, size, result, error) : not_there(result, error);
 }
 
+// NOLINTBEGIN(bugprone-macro-parentheses): they are types and parameter lists
 // What stands behind a hook, or the system call that it would make.
 #define FORWARD(result, name, which, parameters, arguments, otherwise)                                                 \
     result rb_libc_##name parameters                                                                                   \
@@ -203,9 +204,9 @@ static long sys_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts
     return sys_pselect(count, reads, writes, excepts, timeout ? &limit : NULL, NULL);
 }
 
-FORWARD(int, poll, POLL, (struct pollfd *fds, nfds_t count, int timeout), (fds, count, timeout),
+FORWARD(int, poll, POLL, (struct pollfd * fds, nfds_t count, int timeout), (fds, count, timeout),
         sys_poll(fds, count, timeout))
-FORWARD(int, ppoll, PPOLL, (struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask),
+FORWARD(int, ppoll, PPOLL, (struct pollfd * fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask),
         (fds, count, timeout, mask), sys_ppoll(fds, count, timeout, mask))
 FORWARD(int, select, SELECT, (int count, fd_set *reads, fd_set *writes, fd_set *excepts, struct timeval *timeout),
         (count, reads, writes, excepts, timeout), sys_select(count, reads, writes, excepts, timeout))
@@ -223,10 +224,10 @@ FORWARD(int, epoll_pwait2, EPOLL_PWAIT2,
         (epfd, events, size, timeout, mask), syscall(SYS_epoll_pwait2, epfd, events, size, timeout, mask, SIGNAL_SET))
 FORWARD(int, epoll_ctl, EPOLL_CTL, (int epfd, int op, int fd, struct epoll_event *event), (epfd, op, fd, event),
         syscall(SYS_epoll_ctl, epfd, op, fd, event))
-FORWARD(int, poll_chk, POLL_CHK, (struct pollfd *fds, nfds_t count, int timeout, size_t size),
+FORWARD(int, poll_chk, POLL_CHK, (struct pollfd * fds, nfds_t count, int timeout, size_t size),
         (fds, count, timeout, size), rb_libc_poll(fds, count, timeout))
 FORWARD(int, ppoll_chk, PPOLL_CHK,
-        (struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask, size_t size),
+        (struct pollfd * fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask, size_t size),
         (fds, count, timeout, mask, size), rb_libc_ppoll(fds, count, timeout, mask))
 FORWARD(ssize_t, read, READ, (int fd, void *buffer, size_t length), (fd, buffer, length),
         syscall(SYS_read, fd, buffer, length))
@@ -270,6 +271,8 @@ FORWARD(int, dup, DUP, (int fd), (fd), syscall(SYS_dup, fd))
 FORWARD(int, dup3, DUP3, (int fd, int copy, int flags), (fd, copy, flags), syscall(SYS_dup3, fd, copy, flags))
 FORWARD(int, dup2, DUP2, (int fd, int copy), (fd, copy),
         fd == copy ? syscall(SYS_fcntl, fd, F_GETFD) < 0 ? -1 : copy : syscall(SYS_dup3, fd, copy, 0))
+
+// NOLINTEND(bugprone-macro-parentheses)
 
 // Variadic in C, and so called with another convention on some architectures.
 typedef int fcntl_fn(int fd, int command, ...);

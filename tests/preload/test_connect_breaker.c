@@ -95,8 +95,21 @@ static void scope_policy(void)
     CHECK_INT(test_log(REFUSED, ""), 1);
 }
 
-// A non-blocking socket passes an open breaker: nothing is repeated or refused there.
-static void non_blocking_passes(void)
+// A non-blocking connect is refused by an open breaker at once.
+static void non_blocking(void)
+{
+    struct port port = port_new();
+    fail_times(&port, 4);
+    CHECK_INT(listen(port.fd, 16), 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    CHECK_INT(dial(fd, &port), -1);
+    CHECK_INT(errno, ECONNREFUSED);
+    CHECK(!anyone_waits(&port));
+    CHECK_INT(test_log(REFUSED, ""), 1);
+}
+
+// Left alone, it passes.
+static void non_blocking_off(void)
 {
     struct port port = port_new();
     fail_times(&port, 4);
@@ -129,7 +142,8 @@ static const struct test tests[] = {
     {"ends_retries", "[local]\nhosts=127.0.0.1\nretry.attempts=100\n" FAST OPENS_AT_4, ends_retries},
     {"scope_host", "[local]\nhosts=127.0.0.1\n" ONCE OPENS_AT_4, scope_host},
     {"scope_policy", "[local]\nhosts=127.0.0.1\nbreaker.scope=policy\n" ONCE OPENS_AT_4, scope_policy},
-    {"non_blocking_passes", "[local]\nhosts=127.0.0.1\n" ONCE OPENS_AT_4, non_blocking_passes},
+    {"non_blocking", "[local]\nhosts=127.0.0.1\n" ONCE OPENS_AT_4, non_blocking},
+    {"non_blocking_off", "[local]\nhosts=127.0.0.1\nconnect.nonblocking=off\n" ONCE OPENS_AT_4, non_blocking_off},
     {"budget", "[local]\nhosts=127.0.0.1\nretry.attempts=100\nbreaker=off\nbudget.ratio=0%\nbudget.floor=1/s\n" FAST,
      budget},
 };

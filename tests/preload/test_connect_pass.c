@@ -68,7 +68,6 @@ static void at_once(void)
     CHECK_INT(dial_unix(SOCK_STREAM, "app.sock"), ENOENT);
     CHECK_INT(test_log(RETRY, ""), 1);
     unsigned lines = test_log_lines();
-    CHECK_INT(dial_unix(SOCK_STREAM | SOCK_NONBLOCK, "app.sock"), ENOENT);
     CHECK_INT(dial_unix(SOCK_DGRAM, "app.sock"), ENOENT);
     CHECK_INT(dial_unix(SOCK_SEQPACKET, "app.sock"), ENOENT);
     CHECK_INT(test_log_lines(), lines);
@@ -164,7 +163,7 @@ static void success(void)
 }
 
 static const struct test tests[] = {
-    {"non_blocking", LOCAL, non_blocking},
+    {"non_blocking", LOCAL "connect.nonblocking=off\n", non_blocking},
     {"non_blocking_success", LOCAL, non_blocking_success},
     {"datagram", LOCAL, datagram},
     {"at_once", "[local]\nhosts=unix:@DIR@/*.sock\nretry.base=2ms\nretry.attempts=2\n", at_once},

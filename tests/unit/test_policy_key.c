@@ -27,6 +27,7 @@ static const struct documented documented[] = {
     {"timeout.connect", "unset"},
     {"timeout.attempt", "unset"},
     {"timeout.total", "30s"},
+    {"connect.nonblocking", "park"},
     {"breaker", "on"},
     {"breaker.scope", "host"},
     {"breaker.window", "20"},
@@ -269,7 +270,7 @@ static void test_total_time(void **state)
 
 static void test_reserved(void **state)
 {
-    static const char *const names[] = {"connect.nonblocking", "breaker.quorum", "dns.total", "dns.stale"};
+    static const char *const names[] = {"breaker.quorum", "dns.total", "dns.stale"};
     (void) state;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         assert_true(rb_key_reserved(names[i]));
