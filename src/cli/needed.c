@@ -26,10 +26,14 @@ int rb_needed_index(const struct rb_needed_list *list, const char *name)
 
 static int add(struct rb_needed_list *list, unsigned by, const char *name, char *path, struct rb_elf_file *file)
 {
-    char *copy = strdup(name);
-    if (!copy)
+    struct rb_needed *item = &list->items[list->count];
+    item->name = strdup(name);
+    if (!item->name)
         return -ENOMEM;
-    list->items[list->count++] = (struct rb_needed){copy, path, *file, by};
+    item->path = path;
+    item->file = *file;
+    item->by = by;
+    list->count++;
     return 0;
 }
 
