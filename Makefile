@@ -57,7 +57,7 @@ TRANSFER_SRC := $(wildcard tests/clients/transfer/*.c) tests/server/crc.c tests/
 BENCH := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SRC := $(wildcard src/policy/*.c src/engine/*.c) src/real/system.c \
-	$(patsubst %,src/http/%.c,callbacks digest response validator)
+	$(patsubst %,src/http/%.c,callbacks digest response validator) $(patsubst %,src/cli/%.c,elf_file ld_cache mapping)
 MAN := $(patsubst config/man/%.scd,$(BUILD)/man/%,$(wildcard config/man/*.scd))
 
 TEST_PROGRAMS = $(BUILD)/faultd $(BUILD)/clients/transfer $(PRELOAD) $(PLUGINS) $(BUILD)/asan/librebound.so \

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Completes the command line of rebound in bash; after `rebound run [OPTION...]` the program's own completion takes over.
+# Completes the command line of rebound in bash; after `rebound run [OPTION...]` and `rebound doctor [OPTION...]` the
+# program's own completion takes over.
 
 _rebound_options()
 {
@@ -7,10 +8,11 @@ _rebound_options()
     run) echo "--policy --log --summary --help" ;;
     check) echo "--json --help" ;;
     explain) echo "--policy --method --json --help" ;;
+    doctor) echo "--policy --json --help" ;;
     esac
 }
 
-# Prints the index of the program's name after `rebound run`, or nothing where the cursor is before it.
+# Prints the index of the program's name after these, or nothing where the cursor is before it.
 _rebound_program()
 {
     local i
@@ -53,10 +55,10 @@ _rebound_word()
         return
     fi
     case $command in
-    run) mapfile -t COMPREPLY < <(compgen -c -- "$word") ;;
+    run | doctor) mapfile -t COMPREPLY < <(compgen -c -- "$word") ;;
     check) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     explain) mapfile -t COMPREPLY < <(compgen -A hostname -- "$word") ;;
-    help) mapfile -t COMPREPLY < <(compgen -W "run check explain help" -- "$word") ;;
+    help) mapfile -t COMPREPLY < <(compgen -W "run check explain doctor help" -- "$word") ;;
     esac
 }
 
@@ -65,10 +67,10 @@ _rebound()
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} program
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        mapfile -t COMPREPLY < <(compgen -W "run check explain help --help --version" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "run check explain doctor help --help --version" -- "$word")
         return
     fi
-    if [[ ${COMP_WORDS[1]} == run ]]; then
+    if [[ ${COMP_WORDS[1]} == run || ${COMP_WORDS[1]} == doctor ]]; then
         program=$(_rebound_program)
         if [[ $program ]]; then
             _rebound_hand_over "$program"

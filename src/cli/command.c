@@ -8,7 +8,8 @@
 #include "cli/say.h"
 #include "policy/suggest.h"
 
-const struct rb_command *const rb_commands[] = {&rb_cmd_run, &rb_cmd_check, &rb_cmd_explain, &rb_cmd_help, NULL};
+const struct rb_command *const rb_commands[] = {&rb_cmd_run,    &rb_cmd_check, &rb_cmd_explain,
+                                                &rb_cmd_doctor, &rb_cmd_help,  NULL};
 
 static const char overview[] =
     "\n"
@@ -20,6 +21,7 @@ static const char overview[] =
     "  rebound run -- curl -s https://api.example.com/v1   run curl; failed calls are repeated as the policy says\n"
     "  rebound check policy.ini                            find every mistake in a policy\n"
     "  rebound explain https://api.example.com/v1          show what the policy means for this host\n"
+    "  rebound doctor curl                                 say what of curl will be intercepted, and what not\n"
     "\n"
     "The policy is the file of --policy, else REBOUND_POLICY, else $XDG_CONFIG_HOME/rebound/policy.ini\n"
     "(~/.config/rebound/policy.ini), else /etc/rebound/policy.ini, else a built-in one. A first policy:\n"

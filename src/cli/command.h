@@ -18,7 +18,7 @@ struct rb_command {
     int (*run)(int argc, char **argv); // argv[0] is the command's name; returns the exit status
 };
 
-extern const struct rb_command rb_cmd_run, rb_cmd_check, rb_cmd_explain, rb_cmd_help;
+extern const struct rb_command rb_cmd_run, rb_cmd_check, rb_cmd_explain, rb_cmd_doctor, rb_cmd_help;
 
 // All commands in the order of the overview, NULL at the end.
 extern const struct rb_command *const rb_commands[];

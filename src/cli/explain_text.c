@@ -10,15 +10,6 @@
 
 enum { LABEL_WIDTH = 10, KEY_WIDTH = 26, VALUE_WIDTH = 22, DURATION_SIZE = 32 };
 
-static const char *const reasons[][2] = {
-    {"--policy", "given by --policy"},
-    {"REBOUND_POLICY", "named by REBOUND_POLICY"},
-    {"XDG_CONFIG_HOME", "found in XDG_CONFIG_HOME"},
-    {"HOME", "found under HOME"},
-    {"/etc", "the system's"},
-    {"builtin", "built in, because no file was found"},
-};
-
 static const char *duration(uint64_t ms, char out[DURATION_SIZE])
 {
     rb_duration_format(ms, out, DURATION_SIZE);
@@ -39,14 +30,9 @@ static void clean(const char *text)
 
 static void print_policy(const struct rb_explanation *e, bool colour)
 {
-    const char *why = e->source.why;
-    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
-        if (strcmp(reasons[i][0], why) == 0)
-            why = reasons[i][1];
-    }
     label(colour, "policy");
     clean(e->source.path);
-    printf(" (%s)\n", why);
+    printf(" (%s)\n", rb_source_reason(&e->source));
 }
 
 static void print_process(const struct rb_explanation *e, bool colour)

@@ -53,6 +53,13 @@ void rb_json_add_text(cJSON *object, const char *name, const char *text)
     free(copy);
 }
 
+void rb_json_append_text(cJSON *array, const char *text)
+{
+    char *copy = cleaned(text);
+    cJSON_AddItemToArray(array, copy ? cJSON_CreateString(copy) : cJSON_CreateNull());
+    free(copy);
+}
+
 int rb_json_print(cJSON *value)
 {
     char *text = value ? cJSON_Print(value) : NULL;

@@ -4,7 +4,6 @@
 
 #include <elf.h>
 #include <fcntl.h>
-#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +13,11 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-// The kernel reads this much of a script's first line, and follows so many interpreters (binfmt_script, exec).
-enum { HEAD_SIZE = 256, INTERPRETERS_MAX = 5 };
+// The kernel reads this much of a script's first line (binfmt_script).
+enum { HEAD_SIZE = 256 };
 
 static const char default_path[] = "/bin:/usr/bin"; // execvp(3), where PATH is not set
+static const char shell[] = "/bin/sh";              // and what reads a text
 
 static bool is_executable(const char *path)
 {
@@ -62,9 +62,14 @@ static char *next_word(char **rest)
     return *word ? word : NULL;
 }
 
-// Replaces *interpreter by the program that env(1) would start. Options with a value of their own are not understood:
-// then env itself stands.
-static void see_through_env(char *interpreter, char *rest)
+static bool clears_environment(const char *option)
+{
+    return strcmp(option, "-") == 0 || strcmp(option, "-i") == 0 || strcmp(option, "--ignore-environment") == 0;
+}
+
+// Replaces *interpreter by the program that env(1) would start, or by its name where that is not found. Options with a
+// value of their own are not understood: then env itself stands.
+static void see_through_env(char *interpreter, char *rest, struct rb_program_chain *chain)
 {
     char found[PATH_MAX], *word;
     const char *slash = strrchr(interpreter, '/');
@@ -72,13 +77,14 @@ static void see_through_env(char *interpreter, char *rest)
         return;
     do {
         word = next_word(&rest);
+        chain->cleared = chain->cleared || (word && clears_environment(word));
     } while (word && (word[0] == '-' || strchr(word, '=')));
-    if (word && rb_program_find(word, found))
-        memcpy(interpreter, found, strlen(found) + 1);
+    if (word)
+        snprintf(interpreter, PATH_MAX, "%s", rb_program_find(word, found) ? found : word);
 }
 
 // True when `path` is a script; `interpreter` (PATH_MAX bytes) receives what runs it.
-static bool read_interpreter(const char *path, char *interpreter)
+static bool read_interpreter(const char *path, char *interpreter, struct rb_program_chain *chain)
 {
     char head[HEAD_SIZE];
     ssize_t length = read_head(path, head, sizeof head - 1);
@@ -90,39 +96,42 @@ static bool read_interpreter(const char *path, char *interpreter)
     if (!word)
         return false;
     memcpy(interpreter, word, strlen(word) + 1);
-    see_through_env(interpreter, rest);
+    see_through_env(interpreter, rest, chain);
     return true;
+}
+
+// A file that the kernel refuses and that looks like a text: the shell gets it.
+static bool is_plain_text(const char *path)
+{
+    char head[HEAD_SIZE];
+    ssize_t length = read_head(path, head, sizeof head);
+    return length >= 0 && !memchr(head, '\0', (size_t) length) &&
+           (length < SELFMAG || memcmp(head, ELFMAG, SELFMAG) != 0);
+}
+
+void rb_program_follow(const char *path, struct rb_program_chain *chain)
+{
+    chain->count = 1;
+    chain->missing = chain->cleared = false;
+    snprintf(chain->files[0], PATH_MAX, "%s", path);
+    while (chain->count < RB_PROGRAM_CHAIN_MAX) {
+        const char *last = chain->files[chain->count - 1];
+        chain->missing = !is_executable(last);
+        if (chain->missing || !read_interpreter(last, chain->files[chain->count], chain))
+            break;
+        chain->count++;
+    }
+    if (chain->count == 1 && !chain->missing && is_plain_text(path))
+        memcpy(chain->files[chain->count++], shell, sizeof shell);
 }
 
 // --- executables
 
-static bool is_elf(const ElfW(Ehdr) * header, ssize_t length)
-{
-    return length == (ssize_t) sizeof *header && memcmp(header->e_ident, ELFMAG, SELFMAG) == 0;
-}
-
-static bool is_same_kind(const ElfW(Ehdr) * a, const ElfW(Ehdr) * b)
-{
-    return a->e_ident[EI_CLASS] == b->e_ident[EI_CLASS] && a->e_ident[EI_DATA] == b->e_ident[EI_DATA] &&
-           a->e_machine == b->e_machine;
-}
-
 // True when no program header names a dynamic linker. The linker itself has none either, but obeys LD_PRELOAD.
-static bool is_static(const char *path, const ElfW(Ehdr) * header)
+static bool is_static(const char *path, const struct rb_elf_file *program)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    ElfW(Phdr) segment;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    bool found = fd < 0 || strncmp(name, "ld-", 3) == 0 || strncmp(name, "ld.so", 5) == 0;
-    for (unsigned i = 0; !found && i < header->e_phnum; i++) {
-        off_t at = (off_t) (header->e_phoff + (size_t) i * header->e_phentsize);
-        if (pread(fd, &segment, sizeof segment, at) != (ssize_t) sizeof segment)
-            break;
-        found = segment.p_type == PT_INTERP;
-    }
-    if (fd >= 0)
-        close(fd);
-    return !found;
+    return !program->interpreter && strncmp(name, "ld-", 3) != 0 && strncmp(name, "ld.so", 5) != 0;
 }
 
 // A mount with nosuid, or a process that gave up new privileges, makes a set-uid program an ordinary one.
@@ -147,26 +156,31 @@ static enum rb_obstacle privilege(const char *path)
     return RB_OBSTACLE_NONE;
 }
 
-static enum rb_obstacle file_obstacle(const char *path, const char *library)
+enum rb_obstacle rb_program_file_obstacle(const char *path, const struct rb_elf_file *program,
+                                          const struct rb_elf_file *library)
 {
-    ElfW(Ehdr) program, own;
     enum rb_obstacle privileged = privilege(path);
-    if (privileged != RB_OBSTACLE_NONE)
+    if (privileged != RB_OBSTACLE_NONE || !program)
         return privileged;
-    if (!is_elf(&program, read_head(path, &program, sizeof program)))
-        return RB_OBSTACLE_NONE;
-    if (is_elf(&own, read_head(library, &own, sizeof own)) && !is_same_kind(&program, &own))
+    if (library && !rb_elf_file_same_kind(program, library))
         return RB_OBSTACLE_ALIEN;
-    return is_static(path, &program) ? RB_OBSTACLE_STATIC : RB_OBSTACLE_NONE;
+    return is_static(path, program) ? RB_OBSTACLE_STATIC : RB_OBSTACLE_NONE;
 }
 
 enum rb_obstacle rb_program_obstacle(const char *path, const char *library, char *culprit)
 {
-    char next[PATH_MAX];
-    snprintf(culprit, PATH_MAX, "%s", path);
-    for (int i = 0; i < INTERPRETERS_MAX && read_interpreter(culprit, next); i++)
-        memcpy(culprit, next, strlen(next) + 1);
-    return file_obstacle(culprit, library);
+    struct rb_program_chain chain;
+    struct rb_elf_file program, own;
+    rb_program_follow(path, &chain);
+    const char *last = chain.files[chain.count - 1];
+    snprintf(culprit, PATH_MAX, "%s", chain.cleared ? path : last);
+    if (chain.cleared)
+        return RB_OBSTACLE_CLEARED;
+    bool readable = rb_elf_file_open(last, &program) == 0, there = rb_elf_file_open(library, &own) == 0;
+    enum rb_obstacle obstacle = rb_program_file_obstacle(last, readable ? &program : NULL, there ? &own : NULL);
+    rb_elf_file_close(&program);
+    rb_elf_file_close(&own);
+    return obstacle;
 }
 
 const char *rb_obstacle_text(enum rb_obstacle obstacle)
@@ -178,6 +192,20 @@ const char *rb_obstacle_text(enum rb_obstacle obstacle)
         [RB_OBSTACLE_SETUID] = "is set-uid: the system preloads nothing into it, it runs untouched",
         [RB_OBSTACLE_SETGID] = "is set-gid: the system preloads nothing into it, it runs untouched",
         [RB_OBSTACLE_CAPABILITIES] = "has file capabilities: the system preloads nothing into it, it runs untouched",
+        [RB_OBSTACLE_CLEARED] = "starts its interpreter without the environment (env -i): it runs untouched",
+    };
+    return texts[obstacle];
+}
+
+const char *rb_obstacle_advice(enum rb_obstacle obstacle)
+{
+    static const char *const texts[RB_OBSTACLE_COUNT] = {
+        [RB_OBSTACLE_STATIC] = "use a build that is dynamically linked",
+        [RB_OBSTACLE_ALIEN] = "use a librebound.so built for that kind of machine",
+        [RB_OBSTACLE_SETUID] = "run it as the user that it changes to, or a copy without the set-uid bit",
+        [RB_OBSTACLE_SETGID] = "run it with the group that it changes to, or a copy without the set-gid bit",
+        [RB_OBSTACLE_CAPABILITIES] = "run it as root, or a copy without file capabilities",
+        [RB_OBSTACLE_CLEARED] = "run the script by its interpreter: COMMAND is then the interpreter, ARG the script",
     };
     return texts[obstacle];
 }

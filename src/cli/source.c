@@ -59,3 +59,20 @@ int rb_source_find(struct rb_source *source, const char *explicit_path)
     }
     return rb_source_absolute(path, source->path);
 }
+
+const char *rb_source_reason(const struct rb_source *source)
+{
+    static const char *const reasons[][2] = {
+        {"--policy", "given by --policy"},
+        {"REBOUND_POLICY", "named by REBOUND_POLICY"},
+        {"XDG_CONFIG_HOME", "found in XDG_CONFIG_HOME"},
+        {"HOME", "found under HOME"},
+        {"/etc", "the system's"},
+        {"builtin", "built in, because no file was found"},
+    };
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        if (strcmp(reasons[i][0], source->why) == 0)
+            return reasons[i][1];
+    }
+    return source->why;
+}

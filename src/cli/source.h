@@ -10,6 +10,9 @@ struct rb_source {
     const char *why;                // "--policy", "REBOUND_POLICY", "XDG_CONFIG_HOME", "HOME", "/etc" or "builtin"
 };
 
+// The same as half a sentence: "named by REBOUND_POLICY".
+const char *rb_source_reason(const struct rb_source *source);
+
 // Finds the policy for --policy FILE (NULL when not given); the built-in one when there is no file. Names are made
 // absolute but links are kept: a file is followed where its link leads at the time. Returns 0 or a negative errno.
 int rb_source_find(struct rb_source *source, const char *explicit_path);
