@@ -238,12 +238,20 @@ class Test:
             thing.stop()
         shutil.rmtree(self.dir, ignore_errors=True)
 
+    stop = close
+
     # Things to test with
 
     def server(self, *arguments):
         server = Server(*arguments)
         self.open.append(server)
         return server
+
+    def part(self):
+        """A test within this one that ends with it, with directories, servers and a log of its own."""
+        part = Test(self.name)
+        self.open.append(part)
+        return part
 
     def tls_front(self, server, cut=0):
         front = TlsFront(self.dir, server, cut)
