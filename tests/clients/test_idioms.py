@@ -139,7 +139,6 @@ PROGRAMS = {
     "mojo": script("client.pl", "mojo", interpreter=["perl"], idiom=ASKS, accept=OPEN, out=HELLO),
     "tsql": dict(idiom=ASKS, args=["tsql", "-H", "{host}", "-p", "{port}", "-U", "x", "-P", "x"], accept=LAST,
                  out=b"Unexpected EOF"),
-    "nghttp": dict(idiom=ASKS, args=["nghttp", "-v", HTTP], accept=LAST, out=b"Connected"),
     "amqp": dict(idiom=ASKS, args=["amqp-get", "-u", "amqp://{host}:{port}", "-q", "x"], accept=LAST,
                  out=b"logging in"),
     "memcping": dict(idiom=ASKS, args=["memcping", "--servers={host}:{port}"],

@@ -12,5 +12,5 @@ while kill -0 $proxy 2>/dev/null; do
 done >answer
 grep -v 'status 000' answer
 kill $proxy
-wait $proxy
+wait $proxy 2>/dev/null # the shell tells of the signal, or not
 exit 0
