@@ -74,12 +74,13 @@ def script(name, *arguments, interpreter, **entry):
 
 
 def python(way, idiom=ASKS, **entry):
-    return script("client.py", way, interpreter=["/usr/bin/python3"], idiom=idiom, **{"accept": OPEN, "out": HELLO, **entry})
+    entry = {"accept": OPEN, "out": HELLO, **entry}
+    return script("client.py", way, interpreter=["/usr/bin/python3"], idiom=idiom, **entry)
 
 
 def java(way, **entry):
-    return dict(args=["java", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp", CLASSES, "Client", way, "{host}", "{port}"],
-                **entry)
+    options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-cp", CLASSES]
+    return dict(args=["java", *options, "Client", way, "{host}", "{port}"], **entry)
 
 
 def proxy(*command, **entry):
@@ -98,7 +99,7 @@ PROGRAMS = {
     "psql": dict(idiom=ASKS, args=["psql", "-w", "-h", "{host}", "-p", "{port}", "-c", "select 1"], accept=LAST,
                  env={"PGSSLMODE": "disable", "PGGSSENCMODE": "disable"}, out=b"expected"),
     "mariadb": dict(idiom=ASKS, args=["mariadb", "--no-defaults", "-h", "{host}", "-P", "{port}", "-e", "select 1"],
-                    accept=LAST, out=b"Lost connection"),
+                    accept=LAST, out=b"Lost connection", blur=rb"(?<=system error: )\d+"),
     "rsync": dict(idiom=ASKS, args=["rsync", "--contimeout=10", "rsync://{host}:{port}/"],
                   accept="raw;last;text=@RSYNCD:%2031.0%0A@ERROR:%20hello%20from%20afar%0A", out=HELLO),
     "nginx": proxy("nginx", "-e", "stderr", "-c", "{dir}/nginx.conf", idiom=ASKS),
@@ -108,7 +109,6 @@ PROGRAMS = {
     "aria2c": dict(idiom=ASKS, args=["aria2c", "-q", "--max-tries=1", "-d", "{dir}/work", "-o", "got", HTTP],
                    file="got", out=GOOD),
     "node_net": script("client.js", "net", interpreter=["node"], idiom=ASKS, accept=OPEN, out=HELLO),
-    "node_http": script("client.js", "http", interpreter=["node"], idiom=ASKS, out=GOOD),
     "node_fetch": script("client.js", "fetch", interpreter=["node"], idiom=ASKS, out=GOOD),
     "python_timeout": python("timeout"),
     "python_select": python("select"),
@@ -122,7 +122,6 @@ PROGRAMS = {
     "twisted": python("twisted"),
     "gio": python("gio"),
     "php_fsockopen": script("client.php", "fsockopen", interpreter=["php"], idiom=ASKS, accept=OPEN, out=HELLO),
-    "php_stream": script("client.php", "stream", interpreter=["php"], idiom=ASKS, accept=OPEN, out=HELLO),
     "php_http": script("client.php", "http", interpreter=["php"], idiom=ASKS, out=GOOD),
     "tcl": script("client.tcl", interpreter=["tclsh"], idiom=ASKS, accept=OPEN, out=HELLO),
     "erlang": dict(idiom=ASKS, args=[
@@ -135,7 +134,6 @@ PROGRAMS = {
     "ncat": dict(idiom=ASKS, args=["ncat", "--recv-only", "{host}", "{port}"], accept=LAST, out=HELLO),
     "links": dict(idiom=ASKS, args=["links", "-source", HTTP], out=GOOD),
     "perl_ip": script("client.pl", "ip", interpreter=["perl"], idiom=ASKS, accept=OPEN, out=HELLO),
-    "perl_http": script("client.pl", "http", interpreter=["perl"], idiom=ASKS, out=GOOD),
     "mojo": script("client.pl", "mojo", interpreter=["perl"], idiom=ASKS, accept=OPEN, out=HELLO),
     "tsql": dict(idiom=ASKS, args=["tsql", "-H", "{host}", "-p", "{port}", "-U", "x", "-P", "x"], accept=LAST,
                  out=b"Unexpected EOF"),
@@ -220,7 +218,7 @@ def got(test, entry):
 
 
 def run(test, program, when, policy=None, **options):
-    """Runs a program before a server that listens `when` (--listen-after); returns what was seen, the server, the time."""
+    """Runs a program before a server that listens `when` (--listen-after); returns what was seen, and the server."""
     entry = PROGRAMS[program]
     server = test.server("--listen-after", str(when), "--accept", entry.get("accept", "http"))
     command = prepare(test, program, server.port)
@@ -283,6 +281,14 @@ def test_dead(test, program):
     same(test, found, late(test, program), "under rebound, dead server")
     stops = test.events("stop")
     test.check(len(test.events("retry")) >= 2 and stops and stops[-1]["reason"] == "attempts", f"{test.events()}")
+
+
+@cases("psql", "node_net", "haproxy", "perl_timeout")
+def test_total_time(test, program):
+    found, _ = run(test, program, "never", dict(PATIENT, **{"retry.attempts": "100", "timeout.total": "500ms"}))
+    same(test, found, late(test, program), "under rebound, dead server")
+    retries, stops = test.events("retry"), test.events("stop")
+    test.check(2 <= len(retries) <= 5 and [e["reason"] for e in stops] == ["time"], f"{test.events()}")
 
 
 # Waiting in the call suits what asks for the result and believes the answer.

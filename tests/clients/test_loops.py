@@ -60,7 +60,7 @@ def report(test, result):
 
 
 def run_both(test, command, period):
-    """A loop with a connect that is parked, under rebound, and beside it the same loop with one that is not answered."""
+    """A loop with a connect that is parked, under rebound; beside it the same loop with one that is not answered."""
     server, quiet = test.server("--listen-after", "never"), silent(test)
     policy = test.policy(hosts=f"127.0.0.1:{server.port}", base=PARKED)
     loop = [*LOOPS[command], "127.0.0.1"]

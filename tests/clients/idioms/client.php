@@ -1,14 +1,11 @@
 <?php
 // SPDX-License-Identifier: MIT
-// Connects without blocking, in the way named first, and prints the line that the server sends: client.php WAY HOST PORT
+// Connects without blocking, in the way named first; prints the line that the server sends: client.php WAY HOST PORT
 [, $way, $host, $port] = $argv;
 
 switch ($way) {
     case 'fsockopen':
         $peer = fsockopen($host, (int) $port, $code, $message, 10) or exit(1);
-        break;
-    case 'stream':
-        $peer = stream_socket_client("tcp://$host:$port", $code, $message, 10) or exit(1);
         break;
     case 'async':
         $flags = STREAM_CLIENT_CONNECT | STREAM_CLIENT_ASYNC_CONNECT;

@@ -48,7 +48,7 @@ def with_poll(host, port):
     peer = begin(host, port)
     poll = select.poll()
     poll.register(peer, select.POLLOUT)
-    for _ in range(2):  # as CPython's own socket with a timeout does not: twice
+    for _ in range(2):  # the second one returns at once, too
         poll.poll(10000)
     settle(peer)
     return first_line(peer)

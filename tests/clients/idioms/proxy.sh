@@ -6,7 +6,7 @@ shift
 "$@" &
 proxy=$!
 while kill -0 $proxy 2>/dev/null; do
-    curl -s --unix-socket "$socket" -w 'status %{http_code}\n' http://proxied/k
+    curl -s -m 20 --unix-socket "$socket" -w 'status %{http_code}\n' http://proxied/k
     [ $? = 7 ] || break
     sleep 0.02
 done >answer
