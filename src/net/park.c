@@ -55,7 +55,7 @@ static void refuse(const struct rb_flight *flight)
 {
     int fd = flight->fds[0];
     rb_socket_disconnect(fd);
-    if (rb_socket_dial_refusal(fd, family(flight)) == -EINPROGRESS)
+    if (rb_socket_dial_refusal(fd, (const struct sockaddr *) &flight->address) == -EINPROGRESS)
         return;
     rb_socket_disconnect(fd);
     rb_socket_dial(fd, (const struct sockaddr *) &flight->address, flight->length);

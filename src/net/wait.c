@@ -39,12 +39,12 @@ static void give_space(const struct space *space)
 
 // --- time
 
-static uint64_t deadline(const struct timespec *timeout)
+static uint64_t deadline(const struct timespec *timeout, uint64_t began)
 {
-    uint64_t now = rb_system_now_ns(), seconds = timeout ? (uint64_t) timeout->tv_sec : 0;
+    uint64_t seconds = timeout ? (uint64_t) timeout->tv_sec : 0;
     if (!timeout || seconds > NEVER / SECOND / 2)
         return NEVER;
-    return now + seconds * SECOND + (uint64_t) timeout->tv_nsec;
+    return (began ? began : rb_system_now_ns()) + seconds * SECOND + (uint64_t) timeout->tv_nsec;
 }
 
 static bool is_over(uint64_t until)
@@ -52,13 +52,20 @@ static bool is_over(uint64_t until)
     return until != NEVER && rb_system_now_ns() >= until;
 }
 
-// One bare wait: until the program's own end or the next attempt. Makes the attempts that are due first.
+static uint64_t left_until(uint64_t end, uint64_t now)
+{
+    return end == NEVER ? NEVER : end > now ? end - now : 0;
+}
+
+// One bare wait: until the program's own end or the next attempt. Makes the attempts that are due first. Their clock is
+// another one, which goes on in suspend.
 static const struct timespec *slice(uint64_t until, struct timespec *out)
 {
-    uint64_t now = rb_system_now_ns(), next_ms = rb_park_tick(now / MS);
-    uint64_t next = next_ms == UINT64_MAX ? NEVER : next_ms * MS, end = next < until ? next : until;
-    uint64_t left = end > now ? end - now : 0;
-    if (end == NEVER)
+    uint64_t now_ms = rb_system_now_ms(), next_ms = left_until(rb_park_tick(now_ms), now_ms);
+    uint64_t left = left_until(until, rb_system_now_ns());
+    if (next_ms < left / MS)
+        left = next_ms * MS;
+    if (left == NEVER)
         return NULL;
     *out = (struct timespec){.tv_sec = (time_t) (left / SECOND), .tv_nsec = (long) (left % SECOND)};
     return out;
@@ -110,12 +117,17 @@ static int poll_once(struct pollfd *copy, const struct pollfd *fds, nfds_t count
     return ready > 0 ? hold_polled(copy, count, ready) : ready;
 }
 
-int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+int rb_wait_polled(struct pollfd *fds, nfds_t count, int ready)
+{
+    return hold_polled(fds, count, ready);
+}
+
+int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, uint64_t began, const sigset_t *mask)
 {
     struct pollfd small[COPIED];
     struct space space;
     struct timespec left;
-    uint64_t until = deadline(timeout);
+    uint64_t until = deadline(timeout, began);
     int ready = 0;
     if (!take_space(&space, small, sizeof small, count * sizeof *fds))
         return rb_libc_ppoll(fds, count, timeout, mask);
@@ -238,10 +250,18 @@ static int select_until(int count, fd_set *reads, fd_set *writes, fd_set *except
     return ready;
 }
 
+int rb_wait_selected(int count, fd_set *reads, fd_set *writes, fd_set *excepts, int ready)
+{
+    struct selection s = {.count = count,
+                          .asked = {(word *) reads, (word *) writes, (word *) excepts},
+                          .answer = {(word *) reads, (word *) writes, (word *) excepts}};
+    return hold_selected(&s, ready);
+}
+
 int rb_wait_pselect(int count, fd_set *reads, fd_set *writes, fd_set *excepts, const struct timespec *timeout,
                     const sigset_t *mask)
 {
-    return select_until(count, reads, writes, excepts, deadline(timeout), mask);
+    return select_until(count, reads, writes, excepts, deadline(timeout, 0), mask);
 }
 
 static void tell_left(struct timeval *left, uint64_t until)
@@ -254,7 +274,7 @@ int rb_wait_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts, st
 {
     struct timespec limit = {.tv_sec = timeout ? timeout->tv_sec : 0,
                              .tv_nsec = timeout ? (long) timeout->tv_usec * 1000 : 0};
-    uint64_t until = deadline(timeout ? &limit : NULL);
+    uint64_t until = deadline(timeout ? &limit : NULL, 0);
     int ready = select_until(count, reads, writes, excepts, until, NULL);
     int error = errno;
     if (timeout && until != NEVER)
@@ -304,11 +324,16 @@ static int epoll_once(int epfd, struct epoll_event *events, int size, const stru
     return ready > 0 ? hold_events(epfd, events, ready) : ready;
 }
 
-int rb_wait_epoll(int epfd, struct epoll_event *events, int size, const struct timespec *timeout, const sigset_t *mask,
-                  bool exact)
+int rb_wait_epolled(int epfd, struct epoll_event *events, int ready)
+{
+    return hold_events(epfd, events, ready);
+}
+
+int rb_wait_epoll(int epfd, struct epoll_event *events, int size, const struct timespec *timeout, uint64_t began,
+                  const sigset_t *mask, bool exact)
 {
     struct timespec left;
-    uint64_t until = deadline(timeout);
+    uint64_t until = deadline(timeout, began);
     int ready;
     do
         ready = epoll_once(epfd, events, size, slice(until, &left), mask, exact);

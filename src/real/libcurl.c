@@ -152,10 +152,16 @@ static void fill(struct rb_libcurl *library, const struct rb_object *object)
     library->free = rb_elf_symbol(object, "curl_free");
 }
 
+// All of it: where one libcurl was unloaded another one can come to lie, as large as the first, with this function or
+// that in the same place.
 static bool same_library(const struct rb_libcurl *library, const struct rb_object *object)
 {
-    return library->start == object->start && library->end == object->end &&
-           (void *) library->easy_perform == rb_elf_symbol(object, marker);
+    struct rb_libcurl fresh;
+    if (library->start != object->start || library->end != object->end)
+        return false;
+    fill(&fresh, object);
+    fresh.next = library->next;
+    return memcmp(library, &fresh, sizeof fresh) == 0;
 }
 
 static const struct rb_libcurl *known(const struct rb_libcurl *first, const struct rb_object *object)

@@ -17,6 +17,14 @@ static uint64_t clock_ms(clockid_t clock)
     return (uint64_t) t.tv_sec * 1000 + (uint64_t) t.tv_nsec / 1000000;
 }
 
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec t;
+    if (clock_gettime(clock, &t) != 0)
+        return 0;
+    return (uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec;
+}
+
 uint64_t rb_system_now_ms(void)
 {
     return clock_ms(CLOCK_BOOTTIME);
@@ -24,10 +32,12 @@ uint64_t rb_system_now_ms(void)
 
 uint64_t rb_system_now_ns(void)
 {
-    struct timespec t;
-    if (clock_gettime(CLOCK_BOOTTIME, &t) != 0)
-        return 0;
-    return (uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec;
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t rb_system_coarse_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC_COARSE);
 }
 
 uint64_t rb_system_coarse_ms(void)

@@ -9,8 +9,11 @@
 // Milliseconds on CLOCK_BOOTTIME: monotonic, goes on through suspend, the same for all processes of a host.
 uint64_t rb_system_now_ms(void);
 
-// The same clock in nanoseconds.
+// Nanoseconds on CLOCK_MONOTONIC, as time-outs of waits count.
 uint64_t rb_system_now_ns(void);
+
+// The same to the nearest few milliseconds, at a quarter of the cost; the clock stands still in suspend.
+uint64_t rb_system_coarse_ns(void);
 
 // The same to the nearest few milliseconds, at a quarter of the cost; only for "once a second" decisions.
 uint64_t rb_system_coarse_ms(void);
