@@ -16,37 +16,6 @@
 
 // --- beginning
 
-static void keep_target(struct rb_transfer *transfer, const struct rb_target *target)
-{
-    transfer->target = *target;
-    if (!target->name)
-        return;
-    size_t length = target->name_length < sizeof transfer->name ? target->name_length : sizeof transfer->name - 1;
-    memcpy(transfer->name, target->name, length);
-    transfer->target.name = transfer->name;
-    transfer->target.name_length = length;
-}
-
-// Finds the section for the handle's URL and copies what the call needs of it. Returns false when the call is not ours.
-static bool match(struct rb_transfer *transfer, const struct rb_policy *policy)
-{
-    struct rb_handle *handle = transfer->handle;
-    struct rb_target target = {0};
-    char *text;
-    const struct rb_section *section =
-        rb_destination(handle, &target, &text) ? rb_policy_match(policy, &target, NULL) : NULL;
-    bool ours = section && (section->rules.intercept & RB_INTERCEPT_CURL);
-    if (ours) {
-        transfer->rules = section->rules;
-        memcpy(transfer->policy, section->name, strlen(section->name) + 1);
-        keep_target(transfer, &target);
-        transfer->key = rb_cell_key(section, &target);
-    }
-    if (text)
-        handle->curl->free(text);
-    return ours;
-}
-
 // The value of a request header of the program's own; NULL where it sets none. "Name:" alone removes a header.
 static const char *own_header(const struct rb_handle *handle, const char *name, size_t length)
 {
@@ -62,7 +31,7 @@ static bool has_idempotency_key(const struct rb_transfer *transfer)
     for (const struct curl_slist *line = transfer->handle->headers; line; line = line->next) {
         const char *colon = line->data ? strchr(line->data, ':') : NULL;
         if (colon && colon[1] != '\0' &&
-            rb_list_holds(transfer->rules.idempotency_headers, line->data, (unsigned long) (colon - line->data), true))
+            rb_list_holds(transfer->route->section->rules.idempotency_headers, line->data, (unsigned long) (colon - line->data), true))
             return true;
     }
     return false;
@@ -71,13 +40,13 @@ static bool has_idempotency_key(const struct rb_transfer *transfer)
 static bool may_repeat_request(const struct rb_transfer *transfer)
 {
     const char *method = rb_handle_method(transfer->handle);
-    return rb_list_holds(transfer->rules.methods, method, strlen(method), false) || has_idempotency_key(transfer);
+    return rb_list_holds(transfer->route->section->rules.methods, method, strlen(method), false) || has_idempotency_key(transfer);
 }
 
 static bool may_resume(const struct rb_transfer *transfer)
 {
     const struct rb_handle *handle = transfer->handle;
-    return transfer->rules.resume && transfer->repeatable && rb_handle_upload(handle) == RB_UPLOAD_NONE &&
+    return transfer->route->rules.resume && transfer->repeatable && rb_handle_upload(handle) == RB_UPLOAD_NONE &&
            strcmp(rb_handle_method(handle), "GET") == 0 && !handle->no_body && !handle->has_range && !handle->resumes &&
            !handle->raw_transfer && !own_header(handle, "Range", 5) && !own_header(handle, "If-Range", 8);
 }
@@ -86,15 +55,15 @@ static uint64_t total_limit_ms(const struct rb_transfer *transfer)
 {
     uint64_t program = (uint64_t) (transfer->handle->timeout_ms > 0 ? transfer->handle->timeout_ms : 0);
     if (program == 0)
-        return transfer->rules.total_ms;
-    return transfer->rules.total_set && transfer->rules.total_ms < program ? transfer->rules.total_ms : program;
+        return transfer->route->rules.total_ms;
+    return transfer->route->rules.total_set && transfer->route->rules.total_ms < program ? transfer->route->rules.total_ms : program;
 }
 
 static void begin_call(struct rb_transfer *transfer)
 {
-    struct rb_cell *cell = rb_cell_get(transfer->key, transfer->begun_ms);
-    struct rb_breaker *breaker = cell && transfer->rules.breaker_on ? &cell->breaker : NULL;
-    rb_call_begin(&transfer->call, &transfer->rules, breaker, cell ? &cell->budget : NULL, total_limit_ms(transfer),
+    struct rb_cell *cell = rb_cell_get(transfer->route->key, transfer->begun_ms);
+    struct rb_breaker *breaker = cell && transfer->route->rules.breaker_on ? &cell->breaker : NULL;
+    rb_call_begin(&transfer->call, &transfer->route->rules, breaker, cell ? &cell->budget : NULL, total_limit_ms(transfer),
                   transfer->begun_ms);
 }
 
@@ -124,7 +93,7 @@ static void on_redirect(void *context, const char *location, size_t length)
     if (!section || !section->rules.breaker_on || !(section->rules.intercept & RB_INTERCEPT_CURL))
         return;
     uint64_t key = rb_cell_key(section, &target);
-    struct rb_cell *cell = key != transfer->key ? rb_cell_get(key, now_ms) : NULL;
+    struct rb_cell *cell = key != transfer->route->key ? rb_cell_get(key, now_ms) : NULL;
     if (!cell || rb_breaker_peek(&cell->breaker, &until_ms) != RB_BREAKER_OPEN || until_ms <= now_ms)
         return;
     rb_target_format(&target, transfer->refused_host, sizeof transfer->refused_host);
@@ -140,8 +109,11 @@ static bool complete(const struct rb_libcurl *curl)
 // Fields are set one by one: clearing the whole would cost more than all the rest.
 bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_handle *handle, const struct rb_policy *policy)
 {
+    if (handle->transfer || handle->connect_only || !complete(handle->curl))
+        return false;
     transfer->handle = handle;
-    if (handle->transfer || handle->connect_only || !complete(handle->curl) || !match(transfer, policy))
+    transfer->route = rb_route_take(handle, policy);
+    if (!transfer->route)
         return false;
     long own = handle->timeout_ms;
     transfer->begun_ms = rb_system_now_ms();
@@ -154,13 +126,13 @@ bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_handle *handle, c
     begin_call(transfer);
     transfer->repeatable = may_repeat_request(transfer);
     transfer->resumable = may_resume(transfer);
-    rb_response_begin(&transfer->response, handle, &transfer->rules, transfer->resumable);
+    rb_response_begin(&transfer->response, handle, &transfer->route->rules, transfer->resumable);
     transfer->response.on_redirect = on_redirect;
     transfer->response.redirect_context = transfer;
     rb_replay_begin(&transfer->replay, handle);
     rb_callbacks_arm(handle);
     handle->transfer = transfer;
-    rb_process_count_call(transfer->policy);
+    rb_process_count_call(transfer->route->policy);
     return true;
 }
 
@@ -189,10 +161,10 @@ static void report(const struct rb_transfer *transfer, enum rb_verdict verdict, 
 {
     char host[RB_LABEL_SIZE];
     struct rb_times times = times_of(transfer->handle);
-    rb_target_format(&transfer->target, host, sizeof host);
+    rb_target_format(&transfer->route->target, host, sizeof host);
     struct rb_event event = {
         .verdict = verdict,
-        .policy = transfer->policy,
+        .policy = transfer->route->policy,
         .host = verdict == RB_VERDICT_REFUSED ? transfer->refused_host : host,
         .api = "curl",
         .cause = verdict == RB_VERDICT_REFUSED ? RB_CAUSE_NONE : transfer->outcome.cause,
@@ -216,7 +188,7 @@ void rb_transfer_start(struct rb_transfer *transfer)
         rb_attempt_prepare(transfer, may && rb_call_may_retry(&transfer->call, transfer->begun_ms));
         return;
     }
-    rb_target_format(&transfer->target, transfer->refused_host, sizeof transfer->refused_host);
+    rb_target_format(&transfer->route->target, transfer->refused_host, sizeof transfer->refused_host);
     transfer->refused_ms = retry_in_ms;
     rb_attempt_poison(transfer);
 }
@@ -469,4 +441,5 @@ void rb_transfer_end(struct rb_transfer *transfer)
     handle->transfer = NULL;
     forget_fallback(transfer);
     rb_response_end(&transfer->response);
+    rb_route_leave(transfer->route);
 }

@@ -12,6 +12,7 @@
 #include "http/figures.h"
 #include "http/replay.h"
 #include "http/response.h"
+#include "http/route.h"
 #include "policy/policy.h"
 
 // What the program gets when an attempt that was to mend an earlier one fails: that earlier one's end.
@@ -25,11 +26,7 @@ struct rb_fallback {
 // A transfer under way. Large: drivers of the easy interface keep it on the stack, those of the multi in memory.
 struct rb_transfer {
     struct rb_handle *handle;
-    struct rb_rules rules; // a copy: the policy may be replaced while we wait
-    char policy[RB_SECTION_NAME_SIZE];
-    struct rb_target target;
-    char name[RB_NAME_SIZE]; // the target's: the program may set another URL from a callback
-    uint64_t key;            // of its cell
+    struct rb_route *route; // a share of it
     struct rb_call call;
     struct rb_response response;
     struct rb_replay replay;
