@@ -64,8 +64,8 @@ struct rb_handle {
 
     enum rb_method method;
     unsigned requests; // that libcurl has begun in this attempt, where it tells (CURLOPT_PREREQFUNCTION)
-    bool no_body;     // CURLOPT_NOBODY: HEAD whatever `method` says, which other options may have set back to GET
-    bool has_fields;  // POSTFIELDS or COPYPOSTFIELDS is set
+    bool no_body;      // CURLOPT_NOBODY: HEAD whatever `method` says, which other options may have set back to GET
+    bool has_fields;   // POSTFIELDS or COPYPOSTFIELDS is set
     bool write_data_set, read_data_set;
     bool no_progress;
     bool default_scheme;   // CURLOPT_DEFAULT_PROTOCOL: a URL without a scheme need not be http
