@@ -85,7 +85,7 @@ static void note_taken(struct rb_response *response, const char *bytes, size_t l
         rb_digest_add(&response->sums->digest, bytes, length);
 }
 
-static size_t give(struct rb_response *response, enum kind kind, char *bytes, size_t length)
+static inline size_t give(struct rb_response *response, enum kind kind, char *bytes, size_t length)
 {
     size_t taken = kind == LINE ? rb_callbacks_give_header(response->handle, bytes, length)
                                 : rb_callbacks_give_body(response->handle, bytes, length);
@@ -165,10 +165,9 @@ static bool is_queued(const struct rb_response *response)
     return !response->overflowed && (response->holding || (response->skipping && response->in_header));
 }
 
-static size_t hand_on(struct rb_response *response, enum kind kind, char *bytes, size_t length)
+static __attribute__((noinline)) size_t hand_on_queued(struct rb_response *response, enum kind kind, char *bytes,
+                                                       size_t length)
 {
-    if (!response->holding && !response->skipping) // the usual way
-        return give(response, kind, bytes, length);
     if (is_queued(response)) {
         if (queue(response, kind, bytes, length))
             return length;
@@ -176,6 +175,12 @@ static size_t hand_on(struct rb_response *response, enum kind kind, char *bytes,
     }
     size_t answer = release(response, length);
     return answer != length ? answer : give(response, kind, bytes, length);
+}
+
+static inline size_t hand_on(struct rb_response *response, enum kind kind, char *bytes, size_t length)
+{
+    bool queued = response->holding || response->skipping;
+    return queued ? hand_on_queued(response, kind, bytes, length) : give(response, kind, bytes, length);
 }
 
 // "HTTP/1.1 503 Busy": the three digits after the first blank (RFC 9112, section 4), 0 when there are none.
