@@ -41,7 +41,7 @@ static bool is_first(const struct rb_transfer *transfer)
 static void set_limits(const struct rb_transfer *transfer)
 {
     const struct rb_handle *handle = transfer->handle;
-    const struct rb_rules *rules = &transfer->route->rules;
+    const struct rb_rules *rules = transfer->route->rules;
     long left = left_of(transfer->program_deadline_ms, transfer->call.attempt_started_ms);
     if (rules->attempt_ms || (!is_first(transfer) && handle->timeout_ms))
         set_number(transfer, CURLOPT_TIMEOUT_MS, shorter(left, (long) rules->attempt_ms));
@@ -52,9 +52,9 @@ static void set_limits(const struct rb_transfer *transfer)
 static void restore_limits(const struct rb_transfer *transfer)
 {
     const struct rb_handle *handle = transfer->handle;
-    if (transfer->route->rules.attempt_ms || (!is_first(transfer) && handle->timeout_ms))
+    if (transfer->route->rules->attempt_ms || (!is_first(transfer) && handle->timeout_ms))
         set_number(transfer, CURLOPT_TIMEOUT_MS, handle->timeout_ms);
-    if (transfer->route->rules.connect_ms)
+    if (transfer->route->rules->connect_ms)
         set_number(transfer, CURLOPT_CONNECTTIMEOUT_MS, handle->connect_timeout_ms);
 }
 

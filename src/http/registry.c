@@ -44,7 +44,7 @@ static uint64_t hash_of(const void *key)
 
 // Keys prefer different places among their neighbours. A place that never had a key ends the search in its level: no
 // key was ever put behind it, and it does not become as new again.
-static struct rb_registry_slot *find(struct rb_registry *registry, const void *key)
+static __attribute__((noinline)) struct rb_registry_slot *search(struct rb_registry *registry, const void *key)
 {
     uint64_t hash = hash_of(key);
     for (unsigned n = atomic_load_explicit(&registry->last, memory_order_acquire) + 1; n-- > 0;) {
@@ -59,6 +59,16 @@ static struct rb_registry_slot *find(struct rb_registry *registry, const void *k
         }
     }
     return NULL;
+}
+
+// Most keys stand in the place that they prefer.
+static struct rb_registry_slot *find(struct rb_registry *registry, const void *key)
+{
+    uint64_t hash = hash_of(key);
+    unsigned last = atomic_load_explicit(&registry->last, memory_order_acquire);
+    struct rb_registry_slot *slot = neighbours(level(registry, last), last, hash) + (hash >> 32) % NEIGHBOURS;
+    bool there = atomic_load_explicit(&slot->key, memory_order_acquire) == key;
+    return there ? slot : search(registry, key);
 }
 
 void *rb_registry_find(struct rb_registry *registry, const void *key)
@@ -98,14 +108,14 @@ static bool put(struct rb_registry *registry, unsigned n, void *key, void *recor
     return false;
 }
 
-// The last level first, where a look-up begins; a new one only when there is no place in any.
+// The last level, where a look-up begins, and a larger one as soon as neighbours are many there: that keeps the way to
+// each key short. The smaller ones only where memory has run out.
 bool rb_registry_put(struct rb_registry *registry, void *key, void *record)
 {
     unsigned last = atomic_load_explicit(&registry->last, memory_order_acquire);
-    for (unsigned n = last + 1; n-- > 0;)
-        if (put(registry, n, key, record))
-            return true;
-    for (unsigned n = last + 1; n < RB_REGISTRY_LEVELS; n++)
+    if (put(registry, last, key, record) || (last + 1 < RB_REGISTRY_LEVELS && put(registry, last + 1, key, record)))
+        return true;
+    for (unsigned n = last; n-- > 0;)
         if (put(registry, n, key, record))
             return true;
     return false;

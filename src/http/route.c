@@ -5,25 +5,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/call.h"
 #include "http/destination.h"
 #include "state/cells.h"
 
+// One piece of memory: the route, the rules but for the long lists at their end, the name.
 static struct rb_route *make(const struct rb_section *section, const struct rb_target *target)
 {
+    const size_t rules = offsetof(struct rb_rules, methods);
     size_t length = !target->name ? 0 : target->name_length < RB_NAME_SIZE ? target->name_length : RB_NAME_SIZE - 1;
-    struct rb_route *route = malloc(sizeof *route + length);
+    struct rb_route *route = malloc(sizeof *route + rules + length);
     if (!route)
         return NULL;
-    route->shares = 1;
+    *route = (struct rb_route){.shares = 1, .section = section, .target = *target};
     route->key = rb_cell_key(section, target);
-    route->section = section;
     memcpy(route->policy, section->name, strlen(section->name) + 1);
-    memcpy(&route->rules, &section->rules, offsetof(struct rb_rules, methods));
-    route->target = *target;
+    route->repeats_get = rb_list_holds(section->rules.methods, "GET", 3, false);
+    route->rules = memcpy(route + 1, &section->rules, rules);
     if (!target->name)
         return route;
-    memcpy(route->name, target->name, length);
-    route->target.name = route->name;
+    route->target.name = memcpy((char *) (route + 1) + rules, target->name, length);
     route->target.name_length = length;
     return route;
 }

@@ -10,11 +10,11 @@
 struct rb_route {
     unsigned shares;                  // of a handle and its transfer, which one thread uses at a time
     uint64_t key;                     // of the cell
-    struct rb_target target;          // its name is `name`
+    struct rb_target target;          // its name and the rules are part of the route's memory
     const struct rb_section *section; // only to be used where a transfer begins: the policy is in force then
     char policy[RB_SECTION_NAME_SIZE];
-    struct rb_rules rules; // a copy, but for methods and idempotency_headers, which count at the beginning only
-    char name[];
+    bool repeats_get;             // methods has GET
+    const struct rb_rules *rules; // a copy up to methods, which like idempotency_headers counts at the beginning only
 };
 
 // The route of the handle's next transfer, with a share for the caller. NULL: no section matches, it does not act on

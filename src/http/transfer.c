@@ -38,8 +38,15 @@ static bool has_idempotency_key(const struct rb_transfer *transfer)
     return false;
 }
 
+static bool is_plain_get(const struct rb_handle *handle)
+{
+    return handle->method == RB_METHOD_GET && !handle->custom_request && !handle->no_body;
+}
+
 static bool may_repeat_request(const struct rb_transfer *transfer)
 {
+    if (transfer->route->repeats_get && is_plain_get(transfer->handle))
+        return true;
     const char *method = rb_handle_method(transfer->handle);
     return rb_list_holds(transfer->route->section->rules.methods, method, strlen(method), false) ||
            has_idempotency_key(transfer);
@@ -48,7 +55,7 @@ static bool may_repeat_request(const struct rb_transfer *transfer)
 static bool may_resume(const struct rb_transfer *transfer)
 {
     const struct rb_handle *handle = transfer->handle;
-    return transfer->route->rules.resume && transfer->repeatable && rb_handle_upload(handle) == RB_UPLOAD_NONE &&
+    return transfer->route->rules->resume && transfer->repeatable && rb_handle_upload(handle) == RB_UPLOAD_NONE &&
            strcmp(rb_handle_method(handle), "GET") == 0 && !handle->no_body && !handle->has_range && !handle->resumes &&
            !handle->raw_transfer && !own_header(handle, "Range", 5) && !own_header(handle, "If-Range", 8);
 }
@@ -57,17 +64,17 @@ static uint64_t total_limit_ms(const struct rb_transfer *transfer)
 {
     uint64_t program = (uint64_t) (transfer->handle->timeout_ms > 0 ? transfer->handle->timeout_ms : 0);
     if (program == 0)
-        return transfer->route->rules.total_ms;
-    return transfer->route->rules.total_set && transfer->route->rules.total_ms < program
-               ? transfer->route->rules.total_ms
+        return transfer->route->rules->total_ms;
+    return transfer->route->rules->total_set && transfer->route->rules->total_ms < program
+               ? transfer->route->rules->total_ms
                : program;
 }
 
 static void begin_call(struct rb_transfer *transfer)
 {
     struct rb_cell *cell = rb_cell_get(transfer->route->key, transfer->begun_ms);
-    struct rb_breaker *breaker = cell && transfer->route->rules.breaker_on ? &cell->breaker : NULL;
-    rb_call_begin(&transfer->call, &transfer->route->rules, breaker, cell ? &cell->budget : NULL,
+    struct rb_breaker *breaker = cell && transfer->route->rules->breaker_on ? &cell->breaker : NULL;
+    rb_call_begin(&transfer->call, transfer->route->rules, breaker, cell ? &cell->budget : NULL,
                   total_limit_ms(transfer), transfer->begun_ms);
 }
 
@@ -144,7 +151,7 @@ bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_handle *handle, c
     transfer->code = CURLE_OK;
     begin_call(transfer);
     transfer->repeatable = may_repeat_request(transfer);
-    rb_response_begin(&transfer->response, handle, &transfer->route->rules, may_resume(transfer));
+    rb_response_begin(&transfer->response, handle, transfer->route->rules, may_resume(transfer));
     transfer->response.on_redirect = on_redirect;
     transfer->response.redirect_context = transfer;
     rb_replay_begin(&transfer->replay, handle);
