@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Finding the libcurl behind a call.
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +29,7 @@ struct object_list {
 
 // A list that only grows, by compare-and-swap: a lock here could be left behind by a fork in a threaded program. Two
 // threads that meet a libcurl at the same time may enter it twice, which does no harm.
-static _Atomic(struct rb_libcurl *) libraries;
+_Atomic(struct rb_libcurl *) rb_libcurl_last;
 
 // Calling objects seen before. An entry holds while the loader has dropped nothing since.
 struct cached_caller {
@@ -175,7 +174,7 @@ static const struct rb_libcurl *known(const struct rb_libcurl *first, const stru
 // The entry for a libcurl, made on first sight; NULL without memory. There is one for each: owners are compared.
 static const struct rb_libcurl *library_for(const struct rb_object *object)
 {
-    struct rb_libcurl *first = atomic_load_explicit(&libraries, memory_order_acquire);
+    struct rb_libcurl *first = atomic_load_explicit(&rb_libcurl_last, memory_order_acquire);
     const struct rb_libcurl *there = known(first, object);
     struct rb_libcurl *library = there ? NULL : malloc(sizeof *library);
     if (!library)
@@ -183,7 +182,7 @@ static const struct rb_libcurl *library_for(const struct rb_object *object)
     fill(library, object);
     do {
         library->next = first;
-        if (atomic_compare_exchange_weak_explicit(&libraries, &first, library, memory_order_acq_rel,
+        if (atomic_compare_exchange_weak_explicit(&rb_libcurl_last, &first, library, memory_order_acq_rel,
                                                   memory_order_acquire))
             return library;
     } while (!(there = known(first, object)));
@@ -273,14 +272,6 @@ const struct rb_libcurl *rb_libcurl_at(const void *address)
     struct rb_object object = {.base = 0};
     bool found = rb_elf_holding(address, &object) && !rb_elf_is_self(&object) && has_libcurl(&object);
     return found ? library_for(&object) : NULL;
-}
-
-const struct rb_libcurl *rb_libcurl_around(const void *address)
-{
-    const struct rb_libcurl *library = atomic_load_explicit(&libraries, memory_order_acquire);
-    while (library && !rb_libcurl_spans(library, address))
-        library = library->next;
-    return library;
 }
 
 bool rb_libcurl_contains(const void *address)

@@ -14,6 +14,7 @@
 #undef curl_easy_getinfo
 #undef curl_multi_setopt
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -75,8 +76,17 @@ static inline bool rb_libcurl_spans(const struct rb_libcurl *library, const void
     return (uintptr_t) address >= library->start && (uintptr_t) address < library->end;
 }
 
+// The one found last; the others follow. Only for the function below.
+extern _Atomic(struct rb_libcurl *) rb_libcurl_last;
+
 // The libcurl among those found so far inside which `address` lies, or NULL. A few loads, no lock.
-const struct rb_libcurl *rb_libcurl_around(const void *address);
+static inline const struct rb_libcurl *rb_libcurl_around(const void *address)
+{
+    const struct rb_libcurl *library = atomic_load_explicit(&rb_libcurl_last, memory_order_acquire);
+    while (library && !rb_libcurl_spans(library, address))
+        library = library->next;
+    return library;
+}
 
 // True when `address` lies inside any libcurl found so far. A few loads, no lock. Another object may lie by now where a
 // libcurl was: for calls that may pass through, not for deciding whose a handle is.
