@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The library's beginning and end in a process.
 #include "hook/hook.h"
+#include "net/names.h"
 
 __attribute__((constructor)) static void begin(void)
 {
-    rb_process_active();
+    if (rb_process_active())
+        rb_names_start();
 }
 
 __attribute__((destructor)) static void end(void)

@@ -151,16 +151,27 @@ static void fill(struct rb_libcurl *library, const struct rb_object *object)
     library->free = rb_elf_symbol(object, "curl_free");
 }
 
-// All of it: where one libcurl was unloaded another one can come to lie, as large as the first, with this function or
-// that in the same place.
+// All of its functions: where one libcurl was unloaded another one can come to lie, as large as the first, with this
+// function or that in the same place.
 static bool same_library(const struct rb_libcurl *library, const struct rb_object *object)
 {
+    size_t from = offsetof(struct rb_libcurl, start), to = offsetof(struct rb_libcurl, gone);
     struct rb_libcurl fresh;
     if (library->start != object->start || library->end != object->end)
         return false;
     fill(&fresh, object);
-    fresh.next = library->next;
-    return memcmp(library, &fresh, sizeof fresh) == 0;
+    return memcmp((const char *) library + from, (const char *) &fresh + from, to - from) == 0;
+}
+
+// No two lie in the same place at the same time.
+static void bury_others(struct rb_libcurl *first, const struct rb_object *object)
+{
+    for (struct rb_libcurl *library = first; library; library = library->next) {
+        bool overlaps = library->start < object->end && object->start < library->end;
+        bool gone = overlaps && !same_library(library, object);
+        if (overlaps && atomic_load_explicit(&library->gone, memory_order_relaxed) != gone)
+            atomic_store_explicit(&library->gone, gone, memory_order_relaxed);
+    }
 }
 
 static const struct rb_libcurl *known(const struct rb_libcurl *first, const struct rb_object *object)
@@ -175,6 +186,7 @@ static const struct rb_libcurl *known(const struct rb_libcurl *first, const stru
 static const struct rb_libcurl *library_for(const struct rb_object *object)
 {
     struct rb_libcurl *first = atomic_load_explicit(&rb_libcurl_last, memory_order_acquire);
+    bury_others(first, object);
     const struct rb_libcurl *there = known(first, object);
     struct rb_libcurl *library = there ? NULL : malloc(sizeof *library);
     if (!library)

@@ -31,8 +31,8 @@ CURL_EXTERN CURLMcode curl_multi_notify_disable(CURLM *multi, unsigned int kind)
 
 // The functions of one loaded libcurl. Never freed; a function that this version lacks is NULL.
 struct rb_libcurl {
-    const struct rb_libcurl *next; // the one found before this
-    uintptr_t start, end;          // addresses that the object spans
+    struct rb_libcurl *next; // the one found before this
+    uintptr_t start, end;    // addresses that the object spans
     CURL *(*easy_init)(void);
     CURLcode (*easy_perform)(CURL *);
     CURLcode (*easy_setopt)(CURL *, CURLoption, ...);
@@ -60,6 +60,7 @@ struct rb_libcurl {
     CURLMcode (*multi_notify_disable)(CURLM *, unsigned int);        // from 8.17
     CURLUcode (*url_get)(CURLU *, CURLUPart, char **, unsigned int); // NULL before 7.62
     void (*free)(void *);
+    _Atomic bool gone; // it was unloaded: another one lies there now
 };
 
 // The libcurl that a call from `caller` (a return address) means, or NULL when none is loaded. Takes the loader's lock.
@@ -83,7 +84,8 @@ extern _Atomic(struct rb_libcurl *) rb_libcurl_last;
 static inline const struct rb_libcurl *rb_libcurl_around(const void *address)
 {
     const struct rb_libcurl *library = atomic_load_explicit(&rb_libcurl_last, memory_order_acquire);
-    while (library && !rb_libcurl_spans(library, address))
+    while (library &&
+           (!rb_libcurl_spans(library, address) || atomic_load_explicit(&library->gone, memory_order_relaxed)))
         library = library->next;
     return library;
 }

@@ -88,12 +88,22 @@ void rb_system_sleep(uint64_t ms)
         continue;
 }
 
-void *rb_system_memory(size_t size)
+static void *map(size_t size, int sharing)
 {
     int saved = errno;
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS, -1, 0);
     errno = saved;
     return memory == MAP_FAILED ? NULL : memory;
+}
+
+void *rb_system_memory(size_t size)
+{
+    return map(size, MAP_PRIVATE);
+}
+
+void *rb_system_memory_shared(size_t size)
+{
+    return map(size, MAP_SHARED);
 }
 
 void rb_system_memory_free(void *memory, size_t size)

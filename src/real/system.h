@@ -34,6 +34,8 @@ void rb_system_sleep(uint64_t ms);
 
 // Zeroed memory straight from the kernel, NULL when there is none; async-signal-safe. Keeps errno.
 void *rb_system_memory(size_t size);
+// The same, shared with the children that fork makes.
+void *rb_system_memory_shared(size_t size);
 void rb_system_memory_free(void *memory, size_t size);
 
 // The process's number, from the kernel: right in a vfork child, too.

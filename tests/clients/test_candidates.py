@@ -67,8 +67,8 @@ CLIENTS = {
     "haproxy": [*PROXY, "haproxy", "-f", "{dir}/haproxy.cfg"],
 }
 
-# Nothing tells their sockets from those of a single address: the lookup is made by a child process or without libc.
-UNSEEN = {"lftp", "links", "aria2c"}
+# Nothing tells its sockets from those of a single address: the lookup is made without libc.
+UNSEEN = {"aria2c"}
 # libcurl's own connects are left to the hooks of its transfers.
 LATE = [client for client in CLIENTS if client != "curl"]
 

@@ -80,7 +80,8 @@ def python(way, idiom=ASKS, **entry):
 
 def java(way, **entry):
     options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-cp", CLASSES]
-    return dict(args=["java", *options, "Client", way, "{host}", "{port}"], **entry)
+    blur = rb"(?<=NioSocketImpl\.java:)\d+"  # before or after its first wait
+    return dict(args=["java", *options, "Client", way, "{host}", "{port}"], blur=blur, **entry)
 
 
 def proxy(*command, **entry):
