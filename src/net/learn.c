@@ -88,25 +88,11 @@ int rb_learn_shutdown(int fd, int how)
     return parked && result < 0 && errno == ENOTCONN ? 0 : result;
 }
 
-// With the lock: its registrations are in the index.
-static int control_flight(int epfd, int op, int fd, struct epoll_event *event)
-{
-    if (rb_flight_parked(fd))
-        return rb_watch_control_hidden(epfd, op, fd, event);
-    int result = rb_libc_epoll_ctl(epfd, op, fd, event);
-    if (result == 0) {
-        rb_watch_leave(fd);
-        rb_watch_note(epfd, op, fd, event);
-        rb_watch_join(fd);
-    }
-    return result;
-}
-
 int rb_learn_control(int epfd, int op, int fd, struct epoll_event *event)
 {
     sigset_t saved;
     if (rb_flight_on(fd) && rb_flight_lock(&saved)) {
-        int result = control_flight(epfd, op, fd, event);
+        int result = rb_watch_control(epfd, op, fd, event, rb_flight_parked(fd));
         rb_flight_unlock(&saved);
         return result;
     }

@@ -203,18 +203,30 @@ bool rb_watch_show(int fd)
     return done;
 }
 
-int rb_watch_control_hidden(int epfd, int op, int fd, struct epoll_event *event)
+static void renote(int epfd, int op, int fd, const struct epoll_event *event)
 {
-    struct epoll_event nothing = {.events = EPOLLONESHOT};
-    if (op != EPOLL_CTL_DEL && (!event || event->events & EPOLLEXCLUSIVE))
-        return rb_libc_epoll_ctl(epfd, op, fd, event);
-    if (op != EPOLL_CTL_DEL)
-        nothing.data = event->data;
-    int result = rb_libc_epoll_ctl(epfd, op, fd, &nothing);
-    if (result == 0) {
-        rb_watch_leave(fd);
-        rb_watch_note(epfd, op, fd, event);
-        rb_watch_join(fd);
+    rb_watch_leave(fd);
+    rb_watch_note(epfd, op, fd, event);
+    rb_watch_join(fd);
+}
+
+// Noted before the call: another thread that waits may have the event before it returns.
+int rb_watch_control(int epfd, int op, int fd, struct epoll_event *event, bool hidden)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    const struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
+    struct epoll_event before = watch ? event_of(watch) : (struct epoll_event){0};
+    if (op == EPOLL_CTL_DEL || !event) {
+        int result = rb_libc_epoll_ctl(epfd, op, fd, event);
+        if (result == 0)
+            renote(epfd, op, fd, NULL);
+        return result;
     }
+    struct epoll_event nothing = {.events = EPOLLONESHOT, .data = event->data};
+    bool silent = hidden && !(event->events & EPOLLEXCLUSIVE);
+    renote(epfd, op, fd, event);
+    int result = rb_libc_epoll_ctl(epfd, op, fd, silent ? &nothing : event);
+    if (result != 0)
+        renote(epfd, watch ? EPOLL_CTL_MOD : EPOLL_CTL_DEL, fd, &before);
     return result;
 }

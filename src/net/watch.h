@@ -41,8 +41,8 @@ int rb_watch_find(int epfd, uint64_t data);
 bool rb_watch_hide(int fd);
 bool rb_watch_show(int fd);
 
-// epoll_ctl on a hidden descriptor: what the program asks for is noted, and comes into force when the descriptor is
-// shown. Result and errno are the kernel's.
-int rb_watch_control_hidden(int epfd, int op, int fd, struct epoll_event *event);
+// epoll_ctl on a descriptor that means a connect in flight. hidden: what the program asks for is noted, and comes into
+// force when the descriptor is shown. Result and errno are the kernel's.
+int rb_watch_control(int epfd, int op, int fd, struct epoll_event *event, bool hidden);
 
 #endif
