@@ -47,7 +47,9 @@ static void add_sockaddr(struct rb_stale_answer *answer, const struct sockaddr *
 
 bool rb_answer_from_addrinfo(struct rb_stale_answer *answer, const struct addrinfo *list)
 {
-    *answer = (struct rb_stale_answer){.flags = list ? list->ai_flags : 0};
+    if (!list)
+        return false;
+    *answer = (struct rb_stale_answer){.flags = list->ai_flags};
     for (const struct addrinfo *at = list; at; at = at->ai_next)
         if (at->ai_addr)
             add_sockaddr(answer, at->ai_addr);
@@ -136,7 +138,7 @@ struct addrinfo *rb_answer_to_addrinfo(const struct rb_stale_answer *answer, con
     bool by_element = frees_by_element(), named = hints && (hints->ai_flags & AI_CANONNAME);
     uint32_t count = by_element ? answer->count : 1;
     struct addrinfo *first = NULL, **end = &first;
-    if (named && !by_element)
+    if (answer->count == 0 || (named && !by_element))
         return NULL;
     for (uint32_t i = 0; i < count; i++) {
         *end = make_one(&answer->addresses[i], service, hints);

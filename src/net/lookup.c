@@ -202,8 +202,8 @@ __attribute__((noinline)) static void perform(struct question *question, const s
 }
 
 // The frame of the repeated lookup that this thread is in; 0: none. What stands behind us may call itself by names that
-// lead back here, and that must not multiply. A frame and no counter: programs leave lookups by siglongjmp (wget), and a
-// call from further up the stack then shows that the other is over.
+// lead back here, and that must not multiply. A frame and no counter: programs leave lookups by siglongjmp (wget), and
+// a call from further up the stack then shows that the other is over.
 static __thread uintptr_t inside;
 
 // Returns false when the call is not ours.

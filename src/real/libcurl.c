@@ -158,19 +158,19 @@ static bool same_library(const struct rb_libcurl *library, const struct rb_objec
            (void *) library->easy_perform == rb_elf_symbol(object, marker);
 }
 
-static const struct rb_libcurl *known(const struct rb_libcurl *first, const struct rb_object *object)
+static struct rb_libcurl *known(struct rb_libcurl *first, const struct rb_object *object)
 {
-    const struct rb_libcurl *library = first;
+    struct rb_libcurl *library = first;
     while (library && !same_library(library, object))
         library = library->next;
     return library;
 }
 
 // The entry for a libcurl, made on first sight; NULL without memory. There is one for each: owners are compared.
-static const struct rb_libcurl *library_for(const struct rb_object *object)
+static struct rb_libcurl *entry_for(const struct rb_object *object)
 {
     struct rb_libcurl *first = atomic_load_explicit(&libraries, memory_order_acquire);
-    const struct rb_libcurl *there = known(first, object);
+    struct rb_libcurl *there = known(first, object);
     struct rb_libcurl *library = there ? NULL : malloc(sizeof *library);
     if (!library)
         return there;
@@ -183,6 +183,16 @@ static const struct rb_libcurl *library_for(const struct rb_object *object)
     } while (!(there = known(first, object)));
     free(library);
     return there;
+}
+
+// After something was unloaded every caller is looked up anew: so what is loaded is marked before it can call us.
+static const struct rb_libcurl *library_for(const struct rb_object *object)
+{
+    static _Atomic uint64_t found;
+    struct rb_libcurl *library = entry_for(object);
+    if (library)
+        atomic_store_explicit(&library->seen, atomic_fetch_add(&found, 1) + 1, memory_order_relaxed);
+    return library;
 }
 
 static unsigned long long unloaded_now(void)
@@ -271,10 +281,16 @@ const struct rb_libcurl *rb_libcurl_at(const void *address)
 
 const struct rb_libcurl *rb_libcurl_around(const void *address)
 {
-    const struct rb_libcurl *library = atomic_load_explicit(&libraries, memory_order_acquire);
-    while (library && !rb_libcurl_spans(library, address))
-        library = library->next;
-    return library;
+    const struct rb_libcurl *latest = NULL;
+    uint64_t latest_seen = 0;
+    for (const struct rb_libcurl *at = atomic_load_explicit(&libraries, memory_order_acquire); at; at = at->next) {
+        uint64_t seen = atomic_load_explicit(&at->seen, memory_order_relaxed);
+        if (rb_libcurl_spans(at, address) && seen >= latest_seen) {
+            latest = at;
+            latest_seen = seen;
+        }
+    }
+    return latest;
 }
 
 bool rb_libcurl_contains(const void *address)

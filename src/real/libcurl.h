@@ -30,8 +30,9 @@ CURL_EXTERN CURLMcode curl_multi_notify_disable(CURLM *multi, unsigned int kind)
 
 // The functions of one loaded libcurl. Never freed; a function that this version lacks is NULL.
 struct rb_libcurl {
-    const struct rb_libcurl *next; // the one found before this
-    uintptr_t start, end;          // addresses that the object spans
+    struct rb_libcurl *next; // the one found before this
+    uintptr_t start, end;    // addresses that the object spans
+    _Atomic uint64_t seen;   // when it was last found: of several at one place the latest is the one loaded
     CURL *(*easy_init)(void);
     CURLcode (*easy_perform)(CURL *);
     CURLcode (*easy_setopt)(CURL *, CURLoption, ...);
@@ -75,7 +76,8 @@ static inline bool rb_libcurl_spans(const struct rb_libcurl *library, const void
     return (uintptr_t) address >= library->start && (uintptr_t) address < library->end;
 }
 
-// The libcurl among those found so far inside which `address` lies, or NULL. A few loads, no lock.
+// The libcurl among those found so far inside which `address` lies, or NULL; where one was unloaded and another lies
+// there now, that one. A few loads, no lock.
 const struct rb_libcurl *rb_libcurl_around(const void *address);
 
 // True when `address` lies inside any libcurl found so far. A few loads, no lock. Another object may lie by now where a
