@@ -191,6 +191,17 @@ def test_silent_resolver_late(test):
     test.good(result, b"127.0.0.1\n")
 
 
+def test_program_leaves_the_lookup(test):
+    """wget ends a lookup by a siglongjmp out of its signal handler; the next one is none the worse."""
+    command = ["wget", "-qO-", "--tries=1", "--dns-timeout=0.3", URL, URL]
+    alone = test.alone(stage(test, command, "silent"))
+    result = test.alone(stage(test, under(test, command), "silent"))
+    test.same(result, alone)
+    waiting = under(test, command, {"retry.base": "5s", "retry.attempts": "3"})
+    result = test.alone(stage(test, waiting), on_retry=lambda: test.file("up", ""))
+    test.good(result, b"good\n", code=4)  # the first URL failed in its wait
+
+
 # --- libcurl
 
 
