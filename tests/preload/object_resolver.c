@@ -105,7 +105,7 @@ static void name_it(struct addrinfo *list)
 int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)
 {
     char copy[256], *rest = copy;
-    int answer = 0, saved = errno;
+    int answer = 0;
     if (!node || strcmp(node, "localhost") == 0 || strpbrk(node, ":") || (node[0] >= '0' && node[0] <= '9'))
         return ((getaddrinfo_fn *) behind("getaddrinfo"))(node, service, hints, result);
     if (fails())
@@ -116,7 +116,7 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
     for (char *one; answer == 0 && (one = strsep(&rest, " "));)
         answer = append(result, one, service, hints);
     name_it(*result);
-    errno = saved;
+    errno = ENOENT; // as libc leaves it where one of its files is missing
     return answer == 0 && !*result ? EAI_NONAME : answer;
 }
 
