@@ -46,7 +46,7 @@ REASONS = set(
     "done attempts cause permanent method time retry-after budget breaker upload delivered next-candidate interrupted "
     "changed overflow resource unknown-options".split()
 )
-DECISIONS = ("retry", "stop", "recovered", "refused", "resent")
+DECISIONS = ("retry", "stop", "recovered", "refused", "resent", "stale")
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
 
@@ -357,7 +357,7 @@ class Test:
         self.check(TIME.match(event["time"]), f"log: no RFC 3339 time in {line}")
         if event["decision"] != "policy":
             self.check(event["decision"] in DECISIONS, f"log: decision in {line}")
-            self.check(event["api"] in ("curl", "connect"), f"log: api in {line}")
+            self.check(event["api"] in ("curl", "connect", "dns"), f"log: api in {line}")
             self.check(event.get("reason", "done") in REASONS, f"log: reason in {line}")
         return event
 
