@@ -137,7 +137,8 @@ bool rb_flight_take_due(struct rb_flight *flight, uint64_t now_ms)
 
 void rb_flight_forget(struct rb_flight *flight)
 {
-    rb_call_abandon(&flight->connection.call, rb_system_now_ms());
+    if (flight->owner == atomic_load_explicit(&self, memory_order_relaxed)) // a permit is its owner's
+        rb_call_abandon(&flight->connection.call, rb_system_now_ms());
     for (unsigned i = 0; i < RB_FLIGHT_NAMES; i++) {
         if (flight->fds[i] < 0)
             continue;
