@@ -69,21 +69,30 @@ static void write_watch(struct rb_watch *watch, int epfd, const struct epoll_eve
     set(&watch->epfd, (uint32_t) epfd + 1);
 }
 
-void rb_watch_note(int epfd, int op, int fd, const struct epoll_event *event)
+static void drop(int epfd, int fd)
 {
-    struct rb_descriptor *descriptor = op == EPOLL_CTL_DEL ? rb_descriptor_of(fd) : rb_descriptor_make(fd);
-    if (!descriptor)
-        return;
-    struct rb_watch *watch = watch_of(descriptor, epfd);
-    if (op == EPOLL_CTL_DEL) {
-        if (watch)
-            set(&watch->epfd, 0);
-        return;
-    }
-    if (!watch)
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
+    if (watch)
+        set(&watch->epfd, 0);
+}
+
+static void put(int epfd, int fd, const struct epoll_event *event)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_make(fd);
+    struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
+    if (descriptor && !watch)
         watch = free_watch(descriptor);
     if (watch)
         write_watch(watch, epfd, event);
+}
+
+void rb_watch_note(int epfd, int op, int fd, const struct epoll_event *event)
+{
+    if (op == EPOLL_CTL_DEL || !event)
+        drop(epfd, fd);
+    else
+        put(epfd, fd, event);
 }
 
 bool rb_watch_known(const struct rb_descriptor *descriptor)
