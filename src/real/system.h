@@ -3,6 +3,8 @@
 #ifndef RB_REAL_SYSTEM_H
 #define RB_REAL_SYSTEM_H
 
+#include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +34,13 @@ void rb_system_sleep(uint64_t ms);
 // Zeroed memory straight from the kernel, NULL when there is none; async-signal-safe. Keeps errno.
 void *rb_system_memory(size_t size);
 void rb_system_memory_free(void *memory, size_t size);
+
+// Blocks the thread's signals, but not those that a fault of its own raises: blocked, they would end the program, and a
+// sandbox that answers system calls by SIGSYS would do so, too. False: refused, nothing is blocked. Keeps errno.
+bool rb_system_block_signals(sigset_t *saved);
+
+// True when the kernel can read all of this memory of the program's, so that a copy does not crash. Keeps errno.
+bool rb_system_can_read(const void *memory, size_t size);
 
 // The process's number, from the kernel: right in a vfork child, too.
 int rb_system_pid(void);
