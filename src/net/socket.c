@@ -39,6 +39,15 @@ uint64_t rb_socket_identity(int fd)
     return rb_libc_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0 ? cookie : 0;
 }
 
+bool rb_socket_is(int fd, uint64_t identity)
+{
+    uint64_t cookie = 0;
+    socklen_t length = sizeof cookie;
+    if (rb_libc_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0)
+        return cookie == identity;
+    return errno != EBADF && errno != ENOTSOCK;
+}
+
 void rb_socket_disconnect(int fd)
 {
     struct sockaddr nobody = {.sa_family = AF_UNSPEC};

@@ -17,6 +17,9 @@ bool rb_socket_is_blocking(int fd);
 // A number that no other socket of this machine has (SO_COOKIE). 0: fd is no socket, or the kernel is older than 4.12.
 uint64_t rb_socket_identity(int fd);
 
+// True when fd still is the socket of this identity. Also when that cannot be asked any more, as in a sandbox.
+bool rb_socket_is(int fd, uint64_t identity);
+
 // Takes a socket back to the unconnected state: connect(AF_UNSPEC), which also aborts a handshake in flight.
 void rb_socket_disconnect(int fd);
 

@@ -13,38 +13,32 @@
 #include <sys/select.h>
 #include <time.h>
 
-#include "real/system.h"
+#include "net/flight.h"
 
-// When a wait began, for one that has an end: cheap, and late by one tick of the kernel's.
-static inline uint64_t rb_wait_began(bool ends)
+// True when an attempt is going to be due: no wait may last longer.
+static inline bool rb_wait_is_short(void)
 {
-    enum { TICK_NS = 10000000 };
-    return ends ? rb_system_coarse_ns() + TICK_NS : 0;
+    return atomic_load_explicit(&rb_flight_next_ms, memory_order_acquire) != UINT64_MAX;
 }
 
-// True when a poll, select or epoll_wait has to come here: something is parked, or one of its descriptors is in flight.
-bool rb_wait_polls(struct pollfd *fds, nfds_t count);
+// True when a select has to come here.
 bool rb_wait_selects(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts);
-bool rb_wait_epolls(int epfd);
 
-// A bare wait of a kind began when none of its descriptors was in flight, and ended with `ready` of them: another
-// thread may have begun a connect since. Returns how many are for the program; 0: none, wait on.
-int rb_wait_polled(struct pollfd *fds, nfds_t count, int ready);
-int rb_wait_selected(int count, fd_set *reads, fd_set *writes, fd_set *excepts, int ready);
-int rb_wait_epolled(int epfd, struct epoll_event *events, int ready);
-
-// poll and ppoll. timeout: NULL waits without end; mask: NULL leaves the signal mask alone; began: 0 for now, else when
-// the wait began
-int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, uint64_t began,
-                 const sigset_t *mask);
+// poll and ppoll. timeout: NULL waits without end; mask: NULL leaves the signal mask alone.
+int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask);
 
 // select, which leaves in the timeout what is left of it; and pselect, which does not.
 int rb_wait_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts, struct timeval *timeout);
 int rb_wait_pselect(int count, fd_set *reads, fd_set *writes, fd_set *excepts, const struct timespec *timeout,
                     const sigset_t *mask);
 
-// epoll_wait, epoll_pwait and epoll_pwait2. exact: wait in nanoseconds, as epoll_pwait2 does
-int rb_wait_epoll(int epfd, struct epoll_event *events, int size, const struct timespec *timeout, uint64_t began,
-                  const sigset_t *mask, bool exact);
+// epoll_wait, epoll_pwait and epoll_pwait2, when an attempt is due. exact: wait in nanoseconds, as epoll_pwait2 does
+int rb_wait_epoll(int epfd, struct epoll_event *events, int size, const struct timespec *timeout, const sigset_t *mask,
+                  bool exact);
+
+// What a bare epoll_wait has fetched, which may have begun before anything was in flight. Returns what is left of it,
+// or of the wait that goes on. began_ms: by rb_system_coarse_ms
+int rb_wait_fetched(int epfd, struct epoll_event *events, int size, int ready, const struct timespec *timeout,
+                    uint64_t began_ms, const sigset_t *mask, bool exact);
 
 #endif

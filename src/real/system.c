@@ -35,11 +35,6 @@ uint64_t rb_system_now_ns(void)
     return clock_ns(CLOCK_MONOTONIC);
 }
 
-uint64_t rb_system_coarse_ns(void)
-{
-    return clock_ns(CLOCK_MONOTONIC_COARSE);
-}
-
 uint64_t rb_system_coarse_ms(void)
 {
     return clock_ms(CLOCK_MONOTONIC_COARSE);
@@ -109,6 +104,38 @@ void *rb_system_memory_shared(size_t size)
 void rb_system_memory_free(void *memory, size_t size)
 {
     munmap(memory, size);
+}
+
+bool rb_system_block_signals(sigset_t *saved)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+    int error = errno;
+    sigset_t all;
+    sigfillset(&all);
+    for (unsigned i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        sigdelset(&all, faults[i]);
+    bool done = sigprocmask(SIG_BLOCK, &all, saved) == 0;
+    errno = error;
+    return done;
+}
+
+// The kernel reads a set of signals before it looks at what is to be done with it, which here is nothing.
+static bool can_read_word(uintptr_t address)
+{
+    enum { NOTHING = -1, SET_SIZE = 8 };
+    return syscall(SYS_rt_sigprocmask, NOTHING, address, NULL, SET_SIZE) == 0 || errno != EFAULT;
+}
+
+bool rb_system_can_read(const void *memory, size_t size)
+{
+    enum { PAGE = 4096, WORD = 8 };
+    uintptr_t from = (uintptr_t) memory & ~(uintptr_t) (WORD - 1), last = (uintptr_t) memory + size - 1;
+    int error = errno;
+    bool can = size == 0 || last >= from;
+    for (uintptr_t at = from; can && size && at <= last && at >= from; at = (at | (PAGE - 1)) + 1)
+        can = can_read_word(at);
+    errno = error;
+    return can;
 }
 
 int rb_system_pid(void)
