@@ -39,17 +39,26 @@ static void give_space(const struct space *space)
 
 // --- time
 
+// 0: the call does not wait. The clock is not asked where it does not matter: it would cost as much as all the rest.
 static uint64_t deadline(const struct timespec *timeout)
 {
-    uint64_t now = rb_system_now_ns(), seconds = timeout ? (uint64_t) timeout->tv_sec : 0;
-    if (!timeout || seconds > NEVER / SECOND / 2)
+    if (!timeout)
         return NEVER;
-    return now + seconds * SECOND + (uint64_t) timeout->tv_nsec;
+    uint64_t seconds = (uint64_t) timeout->tv_sec, rest = (uint64_t) timeout->tv_nsec;
+    if (seconds == 0 && rest == 0)
+        return 0;
+    return seconds > NEVER / SECOND / 2 ? NEVER : rb_system_now_ns() + seconds * SECOND + rest;
 }
 
 static bool is_over(uint64_t until)
 {
-    return until != NEVER && rb_system_now_ns() >= until;
+    return until != NEVER && (until == 0 || rb_system_now_ns() >= until);
+}
+
+// Others are for the kernel to refuse.
+static bool is_time(const struct timespec *timeout)
+{
+    return !timeout || (timeout->tv_sec >= 0 && timeout->tv_nsec >= 0 && timeout->tv_nsec < SECOND);
 }
 
 // One bare wait: until the program's own end or the next attempt. Makes the attempts that are due first.
@@ -74,8 +83,8 @@ static bool something_is_due(void)
 bool rb_wait_polls(struct pollfd *fds, nfds_t count)
 {
     if (something_is_due())
-        return true;
-    for (nfds_t i = 0; i < count; i++)
+        return fds || count == 0;
+    for (nfds_t i = 0; fds && i < count; i++)
         if (rb_flight_on(fds[i].fd))
             return true;
     return false;
@@ -117,7 +126,7 @@ int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeou
     struct timespec left;
     uint64_t until = deadline(timeout);
     int ready = 0;
-    if (!take_space(&space, small, sizeof small, count * sizeof *fds))
+    if (!is_time(timeout) || !take_space(&space, small, sizeof small, count * sizeof *fds))
         return rb_libc_ppoll(fds, count, timeout, mask);
     struct pollfd *copy = space.at;
     do
@@ -241,19 +250,28 @@ static int select_until(int count, fd_set *reads, fd_set *writes, fd_set *except
 int rb_wait_pselect(int count, fd_set *reads, fd_set *writes, fd_set *excepts, const struct timespec *timeout,
                     const sigset_t *mask)
 {
+    if (!is_time(timeout))
+        return rb_libc_pselect(count, reads, writes, excepts, timeout, mask);
     return select_until(count, reads, writes, excepts, deadline(timeout), mask);
 }
 
 static void tell_left(struct timeval *left, uint64_t until)
 {
-    uint64_t now = rb_system_now_ns(), rest = until > now ? until - now : 0;
+    uint64_t now = until ? rb_system_now_ns() : 0, rest = until > now ? until - now : 0;
     *left = (struct timeval){.tv_sec = (time_t) (rest / SECOND), .tv_usec = (suseconds_t) (rest % SECOND / 1000)};
 }
 
 int rb_wait_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts, struct timeval *timeout)
 {
-    struct timespec limit = {.tv_sec = timeout ? timeout->tv_sec : 0,
-                             .tv_nsec = timeout ? (long) timeout->tv_usec * 1000 : 0};
+    enum { MICROSECONDS = SECOND / 1000 };
+    bool odd = timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0); // refused
+    struct timespec limit = {.tv_sec = timeout ? timeout->tv_sec : 0};
+    if (odd)
+        return rb_libc_select(count, reads, writes, excepts, timeout);
+    if (timeout) { // more than a second of microseconds is allowed
+        limit.tv_sec += timeout->tv_usec / MICROSECONDS;
+        limit.tv_nsec = timeout->tv_usec % MICROSECONDS * 1000;
+    }
     uint64_t until = deadline(timeout ? &limit : NULL);
     int ready = select_until(count, reads, writes, excepts, until, NULL);
     int error = errno;
@@ -310,6 +328,8 @@ int rb_wait_epoll(int epfd, struct epoll_event *events, int size, const struct t
     struct timespec left;
     uint64_t until = deadline(timeout);
     int ready;
+    if (exact && !is_time(timeout))
+        return rb_libc_epoll_pwait2(epfd, events, size, timeout, mask);
     do
         ready = epoll_once(epfd, events, size, slice(until, &left), mask, exact);
     while (ready == 0 && !is_over(until));
