@@ -4,6 +4,7 @@
 #   make            the library and the command          make test     everything that proves them, within minutes
 #   make demo       programs against a sick server       make soak     the client tests again and again
 #   make bench      what it costs, beside its peers      make fuzz     what reads foreign bytes, FUZZ_TIME s each
+#   make suites     other people's tests under it
 #   make install    DESTDIR PREFIX LIBDIR                make format, lint, check-abi, clean; V=1 shows the commands
 #
 # Several people or variants in one tree: give each a BUILD of its own.
@@ -54,7 +55,7 @@ PRELOAD := $(patsubst tests/preload/%.c,$(BUILD)/preload/%,$(wildcard tests/prel
 PLUGINS := $(if $(wildcard tests/preload/plugin.c),$(patsubst %,$(BUILD)/preload/plugin_%.so,openssl gnutls)) \
 	$(patsubst tests/preload/%.c,$(BUILD)/preload/%.so,$(wildcard tests/preload/object_*.c))
 TRANSFER_SRC := $(wildcard tests/clients/transfer/*.c) tests/server/crc.c tests/server/pattern.c
-BENCH := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
+BENCH := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c)) $(BUILD)/bench/nothing.so
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SRC := $(wildcard src/policy/*.c src/engine/*.c) src/real/system.c \
 	$(patsubst %,src/http/%.c,callbacks digest response validator) $(patsubst %,src/cli/%.c,elf_file ld_cache mapping)
@@ -120,6 +121,9 @@ $(BUILD)/preload/plugin_%.so: tests/preload/plugin.c $(BUILD)/flags
 $(BUILD)/preload/object_%.so: tests/preload/object_%.c $(BUILD)/flags
 	$(call say,LD)mkdir -p $(@D) && $(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) -shared -fPIC -Wl,-rpath,'$$ORIGIN' -o $@ $<
 
+$(BUILD)/bench/%.so: tests/bench/%.c $(BUILD)/flags
+	$(call say,LD)mkdir -p $(@D) && $(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) -shared -fPIC -o $@ $<
+
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libcore.a
 	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ -Wl,--as-needed $(INIH) -lcurl
 
@@ -148,6 +152,9 @@ demo: all $(BUILD)/faultd
 
 bench: all $(BENCH)
 	@scripts/bench $(BENCH_FLAGS)
+
+suites: all
+	@scripts/suites $(SUITES)
 
 check-abi: $(BUILD)/librebound.so
 	@scripts/check-abi
@@ -184,7 +191,7 @@ clean:
 	rm -rf $(BUILD)
 
 FORCE:
-.PHONY: all test demo bench check-abi lint format soak fuzz man install clean FORCE
+.PHONY: all test demo bench suites check-abi lint format soak fuzz man install clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 

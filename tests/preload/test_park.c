@@ -345,6 +345,34 @@ static void times_out(void)
     CHECK(test_log(RETRY, "") > 5);
 }
 
+// What the kernel does not take of a wait is refused while one is parked, too.
+static void refused_waits(void)
+{
+    struct port port = port_new();
+    struct timespec before = {.tv_sec = -1}, much = {.tv_nsec = 1000000000};
+    struct timeval none = {.tv_sec = -1}, long_second = {.tv_usec = 1200000};
+    struct epoll_event event;
+    int fd = flying(&port), epfd = epoll_for(fd, EPOLLOUT);
+    struct pollfd p = {.fd = fd, .events = POLLOUT}, *volatile nowhere = NULL;
+    while (test_log(RETRY, "") == 0)
+        CHECK_INT(epoll_wait(epfd, &event, 1, 0), 0);
+    CHECK_INT(ppoll(&p, 1, &before, NULL), -1);
+    CHECK_INT(errno, EINVAL);
+    CHECK_INT(ppoll(&p, 1, &much, NULL), -1);
+    CHECK_INT(errno, EINVAL);
+    CHECK_INT(ppoll(nowhere, 1, &(struct timespec){0}, NULL), -1);
+    CHECK_INT(errno, EFAULT);
+    CHECK_INT(pselect(1, NULL, NULL, NULL, &before, NULL), -1);
+    CHECK_INT(errno, EINVAL);
+    CHECK_INT(select(1, NULL, NULL, NULL, &none), -1);
+    CHECK_INT(errno, EINVAL);
+    CHECK_INT(epoll_pwait2(epfd, &event, 1, &much, NULL), -1);
+    CHECK(errno == EINVAL || errno == ENOSYS);
+    uint64_t began = test_now_ms();
+    CHECK_INT(select(1, NULL, NULL, NULL, &long_second), 0);
+    CHECK_BETWEEN((long long) (test_now_ms() - began), 1200, 10000);
+}
+
 // A socket that was put into blocking mode waits in the call.
 static void blocking_later(void)
 {
@@ -531,6 +559,7 @@ static const struct test tests[] = {
     {"watched_twice", PATIENT, watched_twice},
     {"others_are_served", POLICY "retry.base=10s\nretry.attempts=9\n", others_are_served},
     {"times_out", PATIENT, times_out},
+    {"refused_waits", POLICY "retry.base=10s\nretry.attempts=9\n", refused_waits},
     {"blocking_later", PATIENT, blocking_later},
     {"copies", PATIENT, copies},
     {"numbers_again", PATIENT, numbers_again},

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""The test suites of other people's event loops, each run alone and under rebound: results test by test."""
+
+import os
+import subprocess
+import xml.etree.ElementTree
+
+PYTHON = "/usr/bin/python3"  # Debian's, whose packages bring the suites
+SUITE_LIMIT_S = 1200
+
+# Every host is covered, and what fails is repeated twice within a fraction of a second.
+POLICY = "[rebound]\nlog = {log}\n[default]\nretry.attempts = 3\nretry.base = 20ms\n"
+
+WORST_FIRST = ("failed", "skipped", "passed")  # of several entries for one test
+
+
+class NoResults(Exception):
+    """A suite did not get to its end."""
+
+
+def cpython(*arguments):
+    return [PYTHON, "-m", "test", *arguments, "--junit-xml", "RESULTS"]
+
+
+def pytest(package):
+    return [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", "--pyargs",
+            package, "--junit-xml=RESULTS"]
+
+
+# RESULTS becomes the file that the suite writes, as JUnit does.
+SUITES = {
+    "CPython test_select": cpython("test_select"),
+    "CPython test_poll": cpython("test_poll"),
+    "CPython test_epoll": cpython("test_epoll"),
+    "CPython test_selectors": cpython("test_selectors"),
+    # One waits for ever in some virtual machines.
+    "CPython test_socket": cpython("test_socket", "-i", "ThreadedVSOCKSocketStreamTest"),
+    "CPython test_asyncio": cpython("test_asyncio"),
+    "CPython test_ssl": cpython("test_ssl"),
+    "CPython clients": cpython(
+        "test_asyncore", "test_asynchat", "test_telnetlib", "test_ftplib", "test_httplib", "test_imaplib",
+        "test_poplib", "test_smtplib", "test_socketserver", "test_urllib2_localnet"),
+    "Tornado": pytest("tornado.test"),
+    "Trio": pytest("trio"),
+    "Twisted internet": pytest("twisted.internet.test"),
+    "Twisted test": pytest("twisted.test"),
+    "Twisted web": pytest("twisted.web.test"),
+}
+
+# Parts that take a second or three, for every day: what waits, connects and learns of the result.
+SHORT = {
+    "test_select": cpython("test_select"),
+    "test_epoll": cpython("test_epoll"),
+    "test_poll": cpython("test_poll", "-i", "test_poll2"),  # which sleeps for ten seconds
+    "test_socket": cpython(
+        "test_socket", "-m", "*Connect*", "-m", "*NonBlock*", "-m", "*Unix*", "-m", "*BasicTCPTest*",
+        "-i", "test*sideTimeout"),
+}
+
+
+def results(path):
+    """Returns {test: "passed" | "skipped" | "failed"}."""
+    found = {}
+    for case in xml.etree.ElementTree.parse(path).iter("testcase"):
+        name = ".".join(filter(None, (case.get("classname"), case.get("name"))))
+        kinds = {child.tag for child in case}
+        result = "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
+        found[name] = min(found.get(name, "passed"), result, key=WORST_FIRST.index)
+    return found
+
+
+def run(command, directory, environment=None):
+    """Runs a suite in a directory of its own; returns its results. NoResults where it writes none."""
+    path = os.path.join(directory, "results.xml")
+    command = [word.replace("RESULTS", path) for word in command]
+    own = {"PATH": "/usr/bin:/bin", "HOME": directory, "LANG": "C.UTF-8", **(environment or {})}
+    with open(os.path.join(directory, "output"), "w+b") as output:
+        try:
+            status = subprocess.run(command, cwd=directory, env=own, stdin=subprocess.DEVNULL, stdout=output,
+                                    stderr=subprocess.STDOUT, timeout=SUITE_LIMIT_S, check=False).returncode
+        except subprocess.TimeoutExpired:
+            status = f"none within {SUITE_LIMIT_S} s"
+        output.seek(0)
+        if not os.path.exists(path):
+            raise NoResults(f"no results, exit status {status}: {output.read()[-400:].decode(errors='replace')}")
+    return results(path)
+
+
+def run_under(command, directory, library):
+    """The same under rebound; returns the results, and how many decisions were logged."""
+    log, policy = os.path.join(directory, "log.jsonl"), os.path.join(directory, "policy.ini")
+    with open(policy, "w", encoding="utf-8") as file:
+        file.write(POLICY.format(log=log))
+    found = run(command, directory, {"LD_PRELOAD": library, "REBOUND_POLICY": policy})
+    if not os.path.exists(log):
+        return found, 0
+    with open(log, "rb") as file:
+        return found, sum(b'"host":' in line for line in file)
+
+
+def differences(alone, beneath):
+    """[(test, result alone, result under rebound)]"""
+    names = sorted(alone.keys() | beneath.keys())
+    pairs = [(name, alone.get(name, "absent"), beneath.get(name, "absent")) for name in names]
+    return [pair for pair in pairs if pair[1] != pair[2]]
