@@ -131,7 +131,7 @@ bool rb_system_can_read(const void *memory, size_t size)
     enum { PAGE = 4096, WORD = 8 };
     uintptr_t from = (uintptr_t) memory & ~(uintptr_t) (WORD - 1), last = (uintptr_t) memory + size - 1;
     int error = errno;
-    bool can = size == 0 || last >= from;
+    bool can = size == 0 || (from && last >= from); // no set at all is readable to the kernel
     for (uintptr_t at = from; can && size && at <= last && at >= from; at = (at | (PAGE - 1)) + 1)
         can = can_read_word(at);
     errno = error;
