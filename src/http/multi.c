@@ -784,10 +784,9 @@ static void forget_all(struct link *list)
 
 static void free_spares(struct rb_multi *multi)
 {
-    struct rb_member *member;
-    while ((member = first_of(&multi->spare))) {
-        list_take(&member->link);
-        free(member);
+    for (struct link *link = multi->spare.next, *next; link != &multi->spare; link = next) {
+        next = link->next;
+        free(link); // the first in its member
     }
 }
 

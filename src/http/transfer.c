@@ -16,23 +16,13 @@
 
 // --- beginning
 
-// The value of a request header of the program's own; NULL where it sets none. "Name:" alone removes a header.
-static const char *own_header(const struct rb_handle *handle, const char *name, size_t length)
+// Whether the program itself sets one of these request headers. "Name:" alone removes a header.
+//   names: separated by one space, as in the rules
+static bool sets_header(const struct rb_handle *handle, const char *names)
 {
-    for (const struct curl_slist *line = handle->headers; line; line = line->next)
-        if (line->data && strncasecmp(line->data, name, length) == 0 && line->data[length] == ':' &&
-            line->data[length + 1] != '\0')
-            return line->data + length + 1;
-    return NULL;
-}
-
-static bool has_idempotency_key(const struct rb_transfer *transfer)
-{
-    for (const struct curl_slist *line = transfer->handle->headers; line; line = line->next) {
+    for (const struct curl_slist *line = handle->headers; line; line = line->next) {
         const char *colon = line->data ? strchr(line->data, ':') : NULL;
-        if (colon && colon[1] != '\0' &&
-            rb_list_holds(transfer->route->section->rules.idempotency_headers, line->data,
-                          (unsigned long) (colon - line->data), true))
+        if (colon && colon[1] != '\0' && rb_list_holds(names, line->data, (unsigned long) (colon - line->data), true))
             return true;
     }
     return false;
@@ -49,7 +39,7 @@ static bool may_repeat_request(const struct rb_transfer *transfer)
         return true;
     const char *method = rb_handle_method(transfer->handle);
     return rb_list_holds(transfer->route->section->rules.methods, method, strlen(method), false) ||
-           has_idempotency_key(transfer);
+           sets_header(transfer->handle, transfer->route->section->rules.idempotency_headers);
 }
 
 static bool may_resume(const struct rb_transfer *transfer)
@@ -57,7 +47,7 @@ static bool may_resume(const struct rb_transfer *transfer)
     const struct rb_handle *handle = transfer->handle;
     return transfer->route->rules->resume && transfer->repeatable && rb_handle_upload(handle) == RB_UPLOAD_NONE &&
            strcmp(rb_handle_method(handle), "GET") == 0 && !handle->no_body && !handle->has_range && !handle->resumes &&
-           !handle->raw_transfer && !own_header(handle, "Range", 5) && !own_header(handle, "If-Range", 8);
+           !handle->raw_transfer && !sets_header(handle, "Range If-Range");
 }
 
 static uint64_t total_limit_ms(const struct rb_transfer *transfer)
