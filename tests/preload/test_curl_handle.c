@@ -22,6 +22,38 @@ static void used_again(void)
     curl_easy_cleanup(easy);
 }
 
+static long status_of(CURL *easy, const char *url)
+{
+    if (url)
+        curl_easy_setopt(easy, CURLOPT_URL, url);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    return STATUS(easy);
+}
+
+// What the policy says is found anew for another host, and when the policy changes. Only 127.0.0.1 is in it at first.
+static void follows_url_and_policy(void)
+{
+    char elsewhere[64];
+    web_start();
+    CURL *easy = easy_new(web_url("a/s503/ok"), &body);
+    snprintf(elsewhere, sizeof elsewhere, "http://127.0.0.2:%u/b/s503/ok", ntohs(web_port.address.sin_port));
+    struct curl_slist *connect_to = curl_slist_append(NULL, "127.0.0.2::127.0.0.1:");
+    curl_easy_setopt(easy, CURLOPT_CONNECT_TO, connect_to);
+    CHECK_INT(status_of(easy, NULL), 200);
+    CHECK_INT(status_of(easy, elsewhere), 503);
+    CHECK_INT(web_count("b"), 1);
+    CHECK_INT(status_of(easy, web_url("c/s503/ok")), 200);
+    curl_easy_setopt(easy, CURLOPT_URL, web_url("d/s503"));
+    test_write(test_path("policy.ini"), "[local]\nhosts=10.0.0.1\n" QUICK);
+    for (int before = 0, now = 2; now > before + 1; now = web_count("d")) {
+        before = web_count("d");
+        CHECK_INT(status_of(easy, NULL), 503);
+        test_pause();
+    }
+    curl_easy_cleanup(easy);
+    curl_slist_free_all(connect_to);
+}
+
 // After a reset nothing of the old options is left: the body goes to stdout, and our callbacks are gone.
 static void reset(void)
 {
@@ -310,6 +342,7 @@ static void multi(void)
 
 static const struct test tests[] = {
     {"used_again", LOCAL, used_again},
+    {"follows_url_and_policy", LOCAL, follows_url_and_policy},
     {"reset", LOCAL, reset},
     {"clone_lives_on", LOCAL, clone_lives_on},
     {"clone_in_the_middle", LOCAL "timeout.attempt=400ms\ntimeout.connect=300ms\n", clone_in_the_middle},
