@@ -61,7 +61,8 @@ FUZZ_SRC := $(wildcard src/policy/*.c src/engine/*.c) src/real/system.c \
 	$(patsubst %,src/http/%.c,callbacks digest response validator) $(patsubst %,src/cli/%.c,elf_file ld_cache mapping)
 MAN := $(patsubst config/man/%.scd,$(BUILD)/man/%,$(wildcard config/man/*.scd))
 
-TEST_PROGRAMS = $(BUILD)/faultd $(BUILD)/clients/transfer $(PRELOAD) $(PLUGINS) $(BUILD)/asan/librebound.so \
+TEST_PROGRAMS = $(BUILD)/faultd $(BUILD)/clients/transfer $(BUILD)/clients/loop \
+	$(PRELOAD) $(PLUGINS) $(BUILD)/asan/librebound.so \
 	$(UNIT:%=$(BUILD)/unit/%) $(UNIT:%=$(BUILD)/asan/unit/%) $(THREADED:%=$(BUILD)/tsan/unit/%)
 
 ifeq ($(V),1)
@@ -105,6 +106,9 @@ $(BUILD)/faultd: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/server/*.c))
 
 $(BUILD)/clients/transfer: $(TRANSFER_SRC:%.c=$(BUILD)/obj/%.o)
 	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ -lcurl
+
+$(BUILD)/clients/loop: $(BUILD)/obj/tests/clients/idioms/loop.o
+	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 $(BUILD)/preload/%: $(BUILD)/obj/tests/preload/%.o
 	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ -Wl,--as-needed -lcmocka -lcurl

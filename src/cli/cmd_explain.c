@@ -76,6 +76,7 @@ static int perform(const struct request *request)
     rb_target_format(&target, label, sizeof label);
     e.policy = policy;
     e.unix_socket = target.family == AF_UNIX;
+    e.named = target.name && !e.unix_socket;
     e.http = is_http(&target, request->target, scheme);
     find_out(&e, &target);
     int status = print(&e, request->json);

@@ -14,6 +14,7 @@ struct rb_explanation {
     const char *label;                // the target as "host:port"
     const char *method;               // of the request, never NULL
     bool unix_socket;                 // no [default] and no * for these
+    bool named;                       // the target has a name, which a program has to look up
     bool http;                        // the target may be an HTTP server: method and statuses matter
     const struct rb_section *section; // NULL: the host is left alone
     struct rb_match match;

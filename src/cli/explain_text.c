@@ -6,6 +6,7 @@
 
 #include "cli/explain.h"
 #include "cli/say.h"
+#include "engine/arithmetic.h"
 #include "policy/key.h"
 
 enum { LABEL_WIDTH = 10, KEY_WIDTH = 26, VALUE_WIDTH = 22, DURATION_SIZE = 32 };
@@ -160,6 +161,20 @@ static void print_limits(const struct rb_explanation *e, bool colour)
     }
 }
 
+static void print_lookups(const struct rb_explanation *e, bool colour)
+{
+    const struct rb_rules *rules = &e->section->rules;
+    char total[DURATION_SIZE], stale[DURATION_SIZE];
+    if (!e->named || !(rules->intercept & RB_INTERCEPT_DNS))
+        return;
+    label(colour, "");
+    printf("no name lookup is repeated later than %s (dns.total)",
+           duration(rb_arithmetic_min(rules->dns_total_ms, rules->total_ms), total));
+    if (rules->dns_stale_ms > 0)
+        printf("; then an answer up to %s old is given (dns.stale)", duration(rules->dns_stale_ms, stale));
+    putchar('\n');
+}
+
 static void print_worst(const struct rb_explanation *e, bool colour)
 {
     const struct rb_schedule *s = &e->schedule;
@@ -175,6 +190,7 @@ static void print_worst(const struct rb_explanation *e, bool colour)
     else
         puts(", and the time that the attempts take (timeout.attempt is unset)");
     print_limits(e, colour);
+    print_lookups(e, colour);
 }
 
 void rb_explain_text(const struct rb_explanation *e)

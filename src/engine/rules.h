@@ -70,7 +70,7 @@ struct rb_budget_rules {
 enum { RB_STATUS_MAX = 599, RB_METHODS_SIZE = 256, RB_HEADERS_SIZE = 256 };
 
 // Which kinds of call a policy acts on (`intercept`).
-enum { RB_INTERCEPT_CURL = 1 << 0, RB_INTERCEPT_CONNECT = 1 << 1 };
+enum { RB_INTERCEPT_CURL = 1 << 0, RB_INTERCEPT_CONNECT = 1 << 1, RB_INTERCEPT_DNS = 1 << 2 };
 
 // The effective values of one policy section.
 struct rb_rules {
@@ -88,6 +88,8 @@ struct rb_rules {
     uint64_t total_ms;   // timeout.total
     bool total_set;      // the policy names timeout.total; otherwise the application's own limit wins where it has one
     enum rb_nonblocking nonblocking;
+    uint64_t dns_total_ms; // dns.total
+    uint64_t dns_stale_ms; // dns.stale, 0: off
     bool breaker_on;
     enum rb_breaker_scope breaker_scope;
     struct rb_breaker_rules breaker;

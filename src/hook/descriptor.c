@@ -20,15 +20,13 @@ RB_HOOK int dup(int fd)
 
 RB_HOOK int dup2(int fd, int copy)
 {
-    if (fd != copy)
-        rb_name_closing(copy);
+    rb_name_replacing(fd, copy);
     return rb_name_copied(fd, rb_libc_dup2(fd, copy));
 }
 
 RB_HOOK int dup3(int fd, int copy, int flags)
 {
-    if (fd != copy)
-        rb_name_closing(copy);
+    rb_name_replacing(fd, copy);
     return rb_name_copied(fd, rb_libc_dup3(fd, copy, flags));
 }
 

@@ -1,60 +1,75 @@
 // SPDX-License-Identifier: MIT
-// Name lookups, observed: what the program looked up tells later which name an address belongs to.
+// Name lookups: repeated while the resolver fails for a time, and observed, so that later a connect knows the name
+// behind its address.
+#include "net/lookup.h"
 #include "hook/hook.h"
 #include "net/names.h"
-#include "real/libc.h"
 #include "real/libcurl.h"
 
+// A call on its way in.
+struct entry {
+    unsigned depth;
+    enum rb_lookup_caller caller;
+    const struct rb_policy *policy; // NULL: the call passes through
+};
+
 // libcurl looks names up on a thread of its own; what connects beneath it there must not be repeated a second time.
-static unsigned enter(const void *caller)
+static struct entry enter(const void *caller)
 {
-    unsigned depth = rb_guard_depth;
-    if (rb_libcurl_contains(caller))
+    bool libcurl = rb_libcurl_contains(caller);
+    bool passes = libcurl ? !rb_process_active() : rb_hook_passes();
+    struct entry entry = {.depth = rb_guard_depth, .caller = libcurl ? RB_LOOKUP_LIBCURL : RB_LOOKUP_PROGRAM};
+    entry.policy = passes ? NULL : rb_process_policy();
+    if (libcurl)
         rb_guard_enter();
-    return depth;
+    return entry;
+}
+
+static struct hostent *leave(const struct entry *entry, const char *name, struct hostent *found)
+{
+    rb_guard_leave(entry->depth);
+    if (found && rb_process_active())
+        rb_names_learn_hostent(name, found);
+    return found;
 }
 
 RB_HOOK int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)
 {
-    unsigned depth = enter(RB_CALLER);
-    int answer = rb_libc_getaddrinfo(node, service, hints, result);
-    rb_guard_leave(depth);
+    struct entry entry = enter(RB_CALLER);
+    int answer = rb_net_getaddrinfo(entry.policy, entry.caller, node, service, hints, result);
+    rb_guard_leave(entry.depth);
     if (answer == 0 && node && rb_process_active())
         rb_names_learn_addrinfo(node, *result);
     return answer;
 }
 
-static struct hostent *learn(const char *name, struct hostent *entry)
-{
-    if (entry && rb_process_active())
-        rb_names_learn_hostent(name, entry);
-    return entry;
-}
-
 RB_HOOK struct hostent *gethostbyname(const char *name)
 {
-    return learn(name, rb_libc_gethostbyname(name));
+    struct entry entry = enter(RB_CALLER);
+    return leave(&entry, name, rb_net_gethostbyname(entry.policy, entry.caller, name, RB_LOOKUP_PLAIN));
 }
 
 RB_HOOK struct hostent *gethostbyname2(const char *name, int family)
 {
-    return learn(name, rb_libc_gethostbyname2(name, family));
+    struct entry entry = enter(RB_CALLER);
+    return leave(&entry, name, rb_net_gethostbyname(entry.policy, entry.caller, name, family));
 }
 
 RB_HOOK int gethostbyname_r(const char *name, struct hostent *entry, char *buffer, size_t size, struct hostent **result,
                             int *error)
 {
-    int answer = rb_libc_gethostbyname_r(name, entry, buffer, size, result, error);
-    if (answer == 0)
-        learn(name, *result);
+    struct entry call = enter(RB_CALLER);
+    int answer =
+        rb_net_gethostbyname_r(call.policy, call.caller, name, RB_LOOKUP_PLAIN, entry, buffer, size, result, error);
+    leave(&call, name, answer == 0 ? *result : NULL);
     return answer;
 }
 
 RB_HOOK int gethostbyname2_r(const char *name, int family, struct hostent *entry, char *buffer, size_t size,
                              struct hostent **result, int *error)
 {
-    int answer = rb_libc_gethostbyname2_r(name, family, entry, buffer, size, result, error);
-    if (answer == 0)
-        learn(name, *result);
+    struct entry call = enter(RB_CALLER);
+    int answer = rb_net_gethostbyname_r(call.policy, call.caller, name, family, entry, buffer, size, result, error);
+    leave(&call, name, answer == 0 ? *result : NULL);
     return answer;
 }

@@ -14,19 +14,17 @@ struct callee {
     const struct rb_libcurl *curl;
 };
 
-static struct callee callee_of(CURLM *handle, const void *caller)
+static __attribute__((noinline)) struct callee callee_of_program(CURLM *handle, const void *caller)
 {
-    const struct rb_libcurl *inside = rb_libcurl_around(caller);
-    if (inside)
-        return (struct callee){NULL, inside};
     struct rb_multi *multi = rb_multi_find(handle);
     return (struct callee){multi, multi ? rb_multi_owner(multi) : rb_libcurl_of_caller(caller)};
 }
 
-// The record of an easy handle that the program itself made.
-static struct rb_handle *easy_of(CURL *easy)
+// Inlined for the calls that libcurl makes itself: each curl_easy_perform is half a dozen of them.
+static inline __attribute__((always_inline)) struct callee callee_of(CURLM *handle, const void *caller)
 {
-    return rb_handle_find(easy);
+    const struct rb_libcurl *inside = rb_libcurl_around(caller);
+    return inside ? (struct callee){NULL, inside} : callee_of_program(handle, caller);
 }
 
 CURLM *rb_hook_multi_init(const struct rb_libcurl *curl)
@@ -57,7 +55,7 @@ RB_HOOK CURLMcode curl_multi_add_handle(CURLM *multi, CURL *easy)
 {
     struct callee callee = callee_of(multi, RB_CALLER);
     if (callee.multi)
-        return rb_multi_add(callee.multi, easy_of(easy), easy);
+        return rb_multi_add(callee.multi, rb_handle_find(easy), easy);
     return callee.curl && callee.curl->multi_add_handle ? callee.curl->multi_add_handle(multi, easy)
                                                         : CURLM_INTERNAL_ERROR;
 }
@@ -66,7 +64,7 @@ RB_HOOK CURLMcode curl_multi_remove_handle(CURLM *multi, CURL *easy)
 {
     struct callee callee = callee_of(multi, RB_CALLER);
     if (callee.multi)
-        return rb_multi_remove(callee.multi, easy_of(easy), easy);
+        return rb_multi_remove(callee.multi, rb_handle_find(easy), easy);
     return callee.curl && callee.curl->multi_remove_handle ? callee.curl->multi_remove_handle(multi, easy)
                                                            : CURLM_INTERNAL_ERROR;
 }

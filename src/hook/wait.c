@@ -6,6 +6,7 @@
 #include "net/flight.h"
 #include "net/learn.h"
 #include "real/libc.h"
+#include "real/system.h"
 
 static struct timespec from_ms(int ms)
 {
@@ -15,14 +16,14 @@ static struct timespec from_ms(int ms)
 RB_HOOK int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
     struct timespec limit = from_ms(timeout);
-    if (!rb_flight_any() || !rb_wait_polls(fds, count))
+    if (!rb_flight_any())
         return rb_libc_poll(fds, count, timeout);
     return rb_wait_poll(fds, count, timeout < 0 ? NULL : &limit, NULL);
 }
 
 RB_HOOK int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
-    if (!rb_flight_any() || !rb_wait_polls(fds, count))
+    if (!rb_flight_any())
         return rb_libc_ppoll(fds, count, timeout, mask);
     return rb_wait_poll(fds, count, timeout, mask);
 }
@@ -59,28 +60,36 @@ RB_HOOK int pselect(int count, fd_set *restrict reads, fd_set *restrict writes, 
     return rb_wait_pselect(count, reads, writes, excepts, timeout, mask);
 }
 
+// A wait that began before anything was in flight may fetch what is to be held.
+#define FETCH(limit, mask, exact, call)                                                                                \
+    uint64_t began_ms = (limit) ? rb_system_coarse_ms() : 0;                                                           \
+    int ready = (call);                                                                                                \
+    if (ready <= 0 || !rb_flight_any())                                                                                \
+        return ready;                                                                                                  \
+    return rb_wait_fetched(epfd, events, size, ready, limit, began_ms, mask, exact)
+
 RB_HOOK int epoll_wait(int epfd, struct epoll_event *events, int size, int timeout)
 {
-    struct timespec limit = from_ms(timeout);
-    if (!rb_flight_any() || !rb_wait_epolls(epfd))
-        return rb_libc_epoll_wait(epfd, events, size, timeout);
-    return rb_wait_epoll(epfd, events, size, timeout < 0 ? NULL : &limit, NULL, false);
+    struct timespec limit = from_ms(timeout), *until = timeout < 0 ? NULL : &limit;
+    if (rb_wait_is_short())
+        return rb_wait_epoll(epfd, events, size, until, NULL, false);
+    FETCH(until, NULL, false, rb_libc_epoll_wait(epfd, events, size, timeout));
 }
 
 RB_HOOK int epoll_pwait(int epfd, struct epoll_event *events, int size, int timeout, const sigset_t *mask)
 {
-    struct timespec limit = from_ms(timeout);
-    if (!rb_flight_any() || !rb_wait_epolls(epfd))
-        return rb_libc_epoll_pwait(epfd, events, size, timeout, mask);
-    return rb_wait_epoll(epfd, events, size, timeout < 0 ? NULL : &limit, mask, false);
+    struct timespec limit = from_ms(timeout), *until = timeout < 0 ? NULL : &limit;
+    if (rb_wait_is_short())
+        return rb_wait_epoll(epfd, events, size, until, mask, false);
+    FETCH(until, mask, false, rb_libc_epoll_pwait(epfd, events, size, timeout, mask));
 }
 
 RB_HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int size, const struct timespec *timeout,
                          const sigset_t *mask)
 {
-    if (!rb_flight_any() || !rb_wait_epolls(epfd))
-        return rb_libc_epoll_pwait2(epfd, events, size, timeout, mask);
-    return rb_wait_epoll(epfd, events, size, timeout, mask, true);
+    if (rb_wait_is_short())
+        return rb_wait_epoll(epfd, events, size, timeout, mask, true);
+    FETCH(timeout, mask, true, rb_libc_epoll_pwait2(epfd, events, size, timeout, mask));
 }
 
 RB_HOOK int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)

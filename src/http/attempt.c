@@ -41,7 +41,7 @@ static bool is_first(const struct rb_transfer *transfer)
 static void set_limits(const struct rb_transfer *transfer)
 {
     const struct rb_handle *handle = transfer->handle;
-    const struct rb_rules *rules = &transfer->rules;
+    const struct rb_rules *rules = transfer->route->rules;
     long left = left_of(transfer->program_deadline_ms, transfer->call.attempt_started_ms);
     if (rules->attempt_ms || (!is_first(transfer) && handle->timeout_ms))
         set_number(transfer, CURLOPT_TIMEOUT_MS, shorter(left, (long) rules->attempt_ms));
@@ -52,9 +52,9 @@ static void set_limits(const struct rb_transfer *transfer)
 static void restore_limits(const struct rb_transfer *transfer)
 {
     const struct rb_handle *handle = transfer->handle;
-    if (transfer->rules.attempt_ms || (!is_first(transfer) && handle->timeout_ms))
+    if (transfer->route->rules->attempt_ms || (!is_first(transfer) && handle->timeout_ms))
         set_number(transfer, CURLOPT_TIMEOUT_MS, handle->timeout_ms);
-    if (transfer->rules.connect_ms)
+    if (transfer->route->rules->connect_ms)
         set_number(transfer, CURLOPT_CONNECTTIMEOUT_MS, handle->connect_timeout_ms);
 }
 
@@ -116,7 +116,7 @@ static void restore_hosts(const struct rb_transfer *transfer)
 static void shown_download(const struct rb_response *response, curl_off_t *total, curl_off_t *now)
 {
     if (response->continuing) {
-        *total = response->whole.length > 0 ? response->whole.length : 0;
+        *total = response->sums->whole.length > 0 ? response->sums->whole.length : 0;
         *now = *total > 0 && response->taken > *total ? *total : response->taken; // decoded bytes may be more
     } else if (response->holding) {
         *total = *now = 0;
@@ -174,10 +174,12 @@ static void set_range(struct rb_transfer *transfer)
     if (from < 0)
         return;
     snprintf(range, sizeof range, "%lld-", (long long) from);
-    snprintf(transfer->if_range_text, sizeof transfer->if_range_text, "If-Range: %s", transfer->response.whole.etag);
-    transfer->if_range = (struct curl_slist){transfer->if_range_text, transfer->handle->headers};
+    struct rb_fallback *fallback = transfer->fallback;
+    snprintf(fallback->if_range_text, sizeof fallback->if_range_text, "If-Range: %s",
+             transfer->response.sums->whole.etag);
+    fallback->if_range = (struct curl_slist){fallback->if_range_text, transfer->handle->headers};
     set_pointer(transfer, CURLOPT_RANGE, range);
-    set_pointer(transfer, CURLOPT_HTTPHEADER, &transfer->if_range);
+    set_pointer(transfer, CURLOPT_HTTPHEADER, &fallback->if_range);
     transfer->ranging = true;
 }
 
@@ -240,22 +242,34 @@ void rb_attempt_restore(struct rb_transfer *transfer)
     restore_hosts(transfer);
 }
 
+// Of a transfer that ended well libcurl is asked nothing: its last status line was seen.
+static struct rb_outcome judge_result(const struct rb_transfer *transfer, CURLcode code)
+{
+    const struct rb_response *response = &transfer->response;
+    struct rb_curl_result result = {.code = (int) code, .answered = response->answered, .http = true};
+    if (code == CURLE_OK && response->status >= 200) {
+        result.status = response->status;
+        return rb_classify_curl(&result);
+    }
+    result.request_size = number_of(transfer, CURLINFO_REQUEST_SIZE);
+    result.status = (unsigned) number_of(transfer, CURLINFO_RESPONSE_CODE);
+    result.os_errno = (int) number_of(transfer, CURLINFO_OS_ERRNO);
+    return rb_classify_curl(&result);
+}
+
+// Connections count where there was, or will be, another attempt.
 struct rb_outcome rb_attempt_classify(struct rb_transfer *transfer, CURLcode code)
 {
-    unsigned followed = (unsigned) number_of(transfer, CURLINFO_REDIRECT_COUNT);
+    bool redirected = transfer->response.redirects > 0;
+    unsigned followed = redirected ? (unsigned) number_of(transfer, CURLINFO_REDIRECT_COUNT) : 0;
+    rb_response_finish(&transfer->response, followed, code == CURLE_OK);
+    struct rb_outcome outcome = judge_result(transfer, code);
+    if (outcome.cause == RB_CAUSE_NONE && is_first(transfer))
+        return outcome;
     long connects = number_of(transfer, CURLINFO_NUM_CONNECTS);
     if (connects > transfer->connects)
         transfer->connects = connects;
-    rb_response_finish(&transfer->response, followed, code == CURLE_OK);
-    struct rb_curl_result result = {
-        .code = (int) code,
-        .request_size = number_of(transfer, CURLINFO_REQUEST_SIZE),
-        .status = (unsigned) number_of(transfer, CURLINFO_RESPONSE_CODE),
-        .answered = transfer->response.answered,
-        .os_errno = (int) number_of(transfer, CURLINFO_OS_ERRNO),
-        .http = true,
-    };
-    return rb_classify_curl(&result);
+    return outcome;
 }
 
 // Each request either got an answer or was the last one; what libcurl began beyond that it sent again.

@@ -6,20 +6,17 @@
 
 #include "http/response.h"
 
-// No write function means fwrite to a FILE*, stdout by default; headers without a header function go to the write
-// function when HEADERDATA is set, else nowhere.
+// No write function means fwrite to a FILE*, stdout by default.
 size_t rb_callbacks_give_body(const struct rb_handle *handle, char *bytes, size_t length)
 {
     void *data = handle->write_data_set ? handle->write_data : stdout;
     return handle->write ? handle->write(bytes, 1, length, data) : fwrite(bytes, 1, length, data);
 }
 
-size_t rb_callbacks_give_header(const struct rb_handle *handle, char *bytes, size_t length)
+size_t rb_callbacks_give_header_anyhow(const struct rb_handle *handle, char *bytes, size_t length)
 {
     if (handle->header)
         return handle->header(bytes, 1, length, handle->header_data);
-    if (!handle->header_data)
-        return length;
     return handle->write ? handle->write(bytes, 1, length, handle->header_data)
                          : fwrite(bytes, 1, length, handle->header_data);
 }
@@ -27,9 +24,10 @@ size_t rb_callbacks_give_header(const struct rb_handle *handle, char *bytes, siz
 // A pause that was asked for between two attempts begins with the first bytes.
 static bool begins_pause(struct rb_handle *handle)
 {
-    bool wanted = handle->pause_wanted;
+    if (!handle->pause_wanted)
+        return false;
     handle->pause_wanted = false;
-    return wanted;
+    return true;
 }
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *context)

@@ -19,6 +19,13 @@ bool rb_callbacks_replace(const struct rb_handle *handle, CURLoption option);
 
 // Hands bytes to the program as libcurl does. Returns what its callback returns.
 size_t rb_callbacks_give_body(const struct rb_handle *handle, char *bytes, size_t length);
-size_t rb_callbacks_give_header(const struct rb_handle *handle, char *bytes, size_t length);
+size_t rb_callbacks_give_header_anyhow(const struct rb_handle *handle, char *bytes, size_t length);
+
+// Headers without a header function go to the write function when HEADERDATA is set, else nowhere.
+static inline size_t rb_callbacks_give_header(const struct rb_handle *handle, char *bytes, size_t length)
+{
+    bool wanted = handle->header || handle->header_data;
+    return wanted ? rb_callbacks_give_header_anyhow(handle, bytes, length) : length;
+}
 
 #endif

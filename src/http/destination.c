@@ -25,26 +25,20 @@ bool rb_destination_read(const char *url, struct rb_target *target)
            (scheme == 5 && strncasecmp(url, "https", 5) == 0);
 }
 
-// CURLOPT_URL is read once for each time it is set.
-static bool target_of_text(struct rb_handle *handle, struct rb_target *target)
+static bool target_of_text(const struct rb_handle *handle, struct rb_target *target)
 {
-    if (!handle->target_known) {
-        handle->target_http = rb_destination_read(handle->url, &handle->target);
-        handle->target_known = true;
-    }
-    *target = handle->target;
     bool bare = handle->default_scheme && handle->url && !strstr(handle->url, "://");
-    return handle->target_http && !bare;
+    return !bare && rb_destination_read(handle->url, target);
 }
 
-// CURLOPT_CURLU may change under us: it is read each time. *text holds what the target points to, for libcurl's free.
+// *text holds what the target points to, for libcurl's free.
 static bool target_of_object(const struct rb_handle *handle, struct rb_target *target, char **text)
 {
     return handle->curl->url_get && handle->curl->url_get(handle->parsed_url, CURLUPART_URL, text, 0) == CURLUE_OK &&
            rb_destination_read(*text, target);
 }
 
-bool rb_destination(struct rb_handle *handle, struct rb_target *target, char **text)
+bool rb_destination(const struct rb_handle *handle, struct rb_target *target, char **text)
 {
     *text = NULL;
     bool http = handle->parsed_url ? target_of_object(handle, target, text) : target_of_text(handle, target);

@@ -4,10 +4,11 @@
 #define RB_HTTP_DESTINATION_H
 
 #include "http/handle.h"
+#include "policy/target.h"
 
 // Finds host and port of the handle's next transfer. Returns false when it is not HTTP or has no host.
 //   text: receives what target's name may point into, to be freed with the library's own free; NULL: the record's
-bool rb_destination(struct rb_handle *handle, struct rb_target *target, char **text);
+bool rb_destination(const struct rb_handle *handle, struct rb_target *target, char **text);
 
 // Reads host and port out of a URL as libcurl does: without a scheme it guesses by the first label of the name
 // (CURLU_GUESS_SCHEME), else takes http. Returns false when it is not HTTP or has no host.

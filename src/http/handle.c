@@ -7,6 +7,7 @@
 #include "http/figures.h"
 #include "http/handle.h"
 #include "http/registry.h"
+#include "http/route.h"
 
 static struct rb_registry handles;
 
@@ -28,6 +29,7 @@ static void free_record(struct rb_handle *handle)
         return;
     free_options(handle);
     rb_figures_free(handle->figures);
+    rb_route_forget(handle);
     free(handle);
 }
 
@@ -62,6 +64,7 @@ void rb_handle_reset(struct rb_handle *handle)
     fresh.unknown = handle->transfer != NULL; // reset in the middle of a transfer
     free_options(handle);
     rb_figures_free(handle->figures);
+    rb_route_forget(handle);
     *handle = fresh;
 }
 
@@ -84,11 +87,13 @@ void rb_handle_duplicate(const struct rb_handle *handle, CURL *copy)
     record->easy = copy;
     record->url = record->custom_request = record->protocols_text = NULL;
     record->armed = record->reads_by_ours = record->shows_by_ours = false;
-    record->late = record->paused = record->pause_wanted = record->target_known = false;
+    record->late = record->paused = record->pause_wanted = false;
     record->response = NULL;
     record->transfer = NULL;
     record->member = NULL;
     record->figures = NULL;
+    record->route = NULL;
+    record->routed_by = 0;
     rb_handle_keep(record, &record->url, handle->url);
     rb_handle_keep(record, &record->custom_request, handle->custom_request);
     rb_handle_keep(record, &record->protocols_text, handle->protocols_text);

@@ -3,12 +3,12 @@
 #ifndef RB_HTTP_HANDLE_H
 #define RB_HTTP_HANDLE_H
 
-#include "policy/target.h"
 #include "real/libcurl.h"
 
 struct rb_figures;
 struct rb_member;
 struct rb_response;
+struct rb_route;
 struct rb_transfer;
 
 // Where the body of a request comes from, as far as it matters for sending it again.
@@ -31,7 +31,6 @@ struct rb_handle {
     char *custom_request; // owned; NULL: not set
     char *protocols_text; // owned; CURLOPT_PROTOCOLS_STR
     long protocols;
-    struct rb_target target; // of `url`, which its name points into, where `target_known`
     CURLU *parsed_url;
     struct curl_slist *headers;
     curl_write_callback write;
@@ -59,14 +58,14 @@ struct rb_handle {
     struct rb_response *response; // of the attempt under way; NULL: everything passes
     struct rb_transfer *transfer; // the call under way
     struct rb_member *member;     // its place in a multi handle
+    struct rb_route *route;       // a share of it; NULL: not known, or not ours
+    uint64_t routed_by;           // serial of the policy by which `route` is known, 0: it is not
     struct rb_figures *figures;   // owned; what curl_easy_getinfo has to answer after a repeated transfer
 
     enum rb_method method;
     unsigned requests; // that libcurl has begun in this attempt, where it tells (CURLOPT_PREREQFUNCTION)
-    bool target_known;
-    bool target_http; // false: another scheme, or no host to be found
-    bool no_body;     // CURLOPT_NOBODY: HEAD whatever `method` says, which other options may have set back to GET
-    bool has_fields;  // POSTFIELDS or COPYPOSTFIELDS is set
+    bool no_body;      // CURLOPT_NOBODY: HEAD whatever `method` says, which other options may have set back to GET
+    bool has_fields;   // POSTFIELDS or COPYPOSTFIELDS is set
     bool write_data_set, read_data_set;
     bool no_progress;
     bool default_scheme;   // CURLOPT_DEFAULT_PROTOCOL: a URL without a scheme need not be http

@@ -18,6 +18,8 @@
 // How often the progress callback of a waiting transfer is called; it is how programs cancel.
 enum { PROGRESS_MS = 200 };
 
+enum { SPARES_MAX = 1024 };
+
 static const uint64_t never = UINT64_MAX;
 
 struct link {
@@ -29,13 +31,14 @@ struct rb_member {
     struct link link; // first: in one of the lists of the multi handle
     struct rb_multi *multi;
     struct rb_handle *easy;
-    struct rb_transfer *transfer; // owned; NULL: it passes through, or has ended
+    struct rb_transfer *transfer; // `room`; NULL: it passes through, or has ended
     CURLcode code;                // of a transfer whose delivery lingers
     bool outside;                 // libcurl's multi handle does not have it
     uint64_t due_ms;              // end of the wait
     CURLMsg message;
     bool own;    // the message is ours
     bool untold; // the program is to be notified of its end
+    struct rb_transfer room;
 };
 
 struct rb_multi {
@@ -53,6 +56,8 @@ struct rb_multi {
     unsigned members;      // in all of these
     unsigned waiting;      // parked or lingering: running, as far as the program is concerned
     uint64_t progress_ms;  // when progress callbacks are due; never: none is wanted
+    struct link spare;     // owned: members to be used again, while their memory is warm
+    unsigned spares;
 
     CURLMsg **messages; // owned ring of messages that the program has not read
     size_t first, count, room;
@@ -128,6 +133,7 @@ void rb_multi_register(CURLM *handle, const struct rb_libcurl *curl)
     list_init(&multi->parked);
     list_init(&multi->lingering);
     list_init(&multi->ended);
+    list_init(&multi->spare);
     if (!rb_registry_put(&multis, handle, multi))
         free(multi);
 }
@@ -269,7 +275,6 @@ static void leave_transfer(struct rb_member *member)
     if (!member->transfer)
         return;
     rb_transfer_end(member->transfer);
-    free(member->transfer);
     member->transfer = NULL;
 }
 
@@ -361,15 +366,10 @@ static void begin(struct rb_member *member)
     const struct rb_policy *policy = rb_guard_depth > 0 || !rb_process_active() ? NULL : rb_process_policy();
     move(member, &multi->running);
     rb_figures_forget(member->easy);
-    struct rb_transfer *transfer = policy ? malloc(sizeof *transfer) : NULL;
-    if (!transfer)
+    if (!policy || !rb_transfer_begin(&member->room, member->easy, policy))
         return;
-    if (!rb_transfer_begin(transfer, member->easy, policy)) {
-        free(transfer);
-        return;
-    }
-    member->transfer = transfer;
-    rb_transfer_start(transfer);
+    member->transfer = &member->room;
+    rb_transfer_start(member->transfer);
 }
 
 // --- before and after each call that drives libcurl
@@ -666,14 +666,36 @@ CURLMsg *rb_multi_info_read(struct rb_multi *multi, int *left)
 
 // --- adding and removing
 
+static struct rb_member *take_spare(struct rb_multi *multi)
+{
+    struct rb_member *member = first_of(&multi->spare);
+    if (!member)
+        return malloc(sizeof *member);
+    list_take(&member->link);
+    multi->spares--;
+    return member;
+}
+
+// The one that was used last is used first.
+static void spare(struct rb_multi *multi, struct rb_member *member)
+{
+    if (multi->spares == SPARES_MAX) {
+        free(member);
+        return;
+    }
+    list_put_before(&member->link, multi->spare.next);
+    multi->spares++;
+}
+
 // Without memory the handle passes through; the room for its message is made now.
 static struct rb_member *make_member(struct rb_multi *multi, struct rb_handle *easy)
 {
     struct rb_member *member = NULL;
     if (easy && easy->curl == multi->curl && !easy->member && make_room(multi, multi->members + multi->count + 1))
-        member = calloc(1, sizeof *member);
+        member = take_spare(multi);
     if (!member)
         return NULL;
+    memset(member, 0, offsetof(struct rb_member, room));
     member->multi = multi;
     member->easy = easy;
     return member;
@@ -719,7 +741,7 @@ void rb_multi_forget(struct rb_handle *easy)
     multi->untold -= member->untold;
     forget_messages(multi, easy->easy);
     easy->member = NULL;
-    free(member);
+    spare(multi, member);
 }
 
 // libcurl's answer where it would not remove the handle if it had it; CURLM_OK: it may.
@@ -760,6 +782,14 @@ static void forget_all(struct link *list)
         rb_multi_forget(member->easy);
 }
 
+static void free_spares(struct rb_multi *multi)
+{
+    for (struct link *link = multi->spare.next, *next; link != &multi->spare; link = next) {
+        next = link->next;
+        free(link); // the first in its member
+    }
+}
+
 // Called back only for timers and sockets, for which ours stays until then.
 CURLMcode rb_multi_cleanup(struct rb_multi *multi)
 {
@@ -770,6 +800,7 @@ CURLMcode rb_multi_cleanup(struct rb_multi *multi)
         forget_all(lists[i]);
     rb_registry_take(&multis, multi->real);
     CURLMcode code = multi->curl->multi_cleanup(multi->real);
+    free_spares(multi);
     free(multi->messages);
     free(multi);
     return code;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Noting each option that a program sets, as libcurl understands it.
-#include "http/handle.h"
+#include "http/route.h"
 
 // How libcurl derives the method from the options that imply one (lib/setopt.c): the last one set wins, and switching
 // one off means GET, but NOBODY off changes only HEAD.
@@ -131,6 +131,7 @@ static void note_number(struct rb_handle *handle, CURLoption option, long number
         break;
     case CURLOPT_PORT:
         handle->port = number;
+        rb_route_forget(handle);
         break;
     case CURLOPT_CONNECT_ONLY:
         handle->connect_only = number;
@@ -164,9 +165,10 @@ static void note_pointer(struct rb_handle *handle, CURLoption option, void *poin
     switch (option) {
     case CURLOPT_URL:
         rb_handle_keep(handle, &handle->url, pointer);
-        handle->target_known = false;
+        rb_route_forget(handle);
         break;
     case CURLOPT_DEFAULT_PROTOCOL:
+        rb_route_forget(handle);
         handle->default_scheme = pointer != NULL;
         break;
     case CURLOPT_CURLU:

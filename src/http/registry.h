@@ -20,6 +20,7 @@ struct rb_registry_slot {
 struct rb_registry {
     struct rb_registry_slot first[RB_REGISTRY_FIRST];
     _Atomic(struct rb_registry_slot *) levels[RB_REGISTRY_LEVELS];
+    _Atomic unsigned last; // the last level in which a key was ever put
 };
 
 // The record of `key`, or NULL. Lock-free.

@@ -23,7 +23,10 @@ struct piece {
 void rb_response_begin(struct rb_response *response, struct rb_handle *handle, const struct rb_rules *rules,
                        bool tracks)
 {
-    *response = (struct rb_response){.handle = handle, .rules = rules, .tracks = tracks};
+    memset(response, 0, offsetof(struct rb_response, validator));
+    response->handle = handle;
+    response->rules = rules;
+    response->tracks = tracks;
     rb_validator_clear(&response->validator);
 }
 
@@ -53,7 +56,11 @@ void rb_response_end(struct rb_response *response)
 {
     free(response->queue.at);
     free(response->kept.at);
+    free(response->sums);
     response->queue = response->kept = (struct rb_queue){0};
+    response->sums = NULL;
+    response->summing = false;
+    response->continuing = RB_CONTINUING_NO;
 }
 
 void rb_response_keep(struct rb_response *response)
@@ -75,10 +82,10 @@ static void note_taken(struct rb_response *response, const char *bytes, size_t l
     response->body_delivered = true;
     response->taken += (int64_t) length;
     if (response->summing)
-        rb_digest_add(&response->digest, bytes, length);
+        rb_digest_add(&response->sums->digest, bytes, length);
 }
 
-static size_t give(struct rb_response *response, enum kind kind, char *bytes, size_t length)
+static inline size_t give(struct rb_response *response, enum kind kind, char *bytes, size_t length)
 {
     size_t taken = kind == LINE ? rb_callbacks_give_header(response->handle, bytes, length)
                                 : rb_callbacks_give_body(response->handle, bytes, length);
@@ -158,42 +165,47 @@ static bool is_queued(const struct rb_response *response)
     return !response->overflowed && (response->holding || (response->skipping && response->in_header));
 }
 
-static size_t hand_on(struct rb_response *response, enum kind kind, char *bytes, size_t length)
+static __attribute__((noinline)) size_t hand_on_queued(struct rb_response *response, enum kind kind, char *bytes,
+                                                       size_t length)
 {
     if (is_queued(response)) {
         if (queue(response, kind, bytes, length))
             return length;
         response->overflowed = true;
     }
-    if (response->holding || response->skipping) {
-        size_t answer = release(response, length);
-        if (answer != length)
-            return answer;
-    }
-    return give(response, kind, bytes, length);
+    size_t answer = release(response, length);
+    return answer != length ? answer : give(response, kind, bytes, length);
+}
+
+static inline size_t hand_on(struct rb_response *response, enum kind kind, char *bytes, size_t length)
+{
+    bool queued = response->holding || response->skipping;
+    return queued ? hand_on_queued(response, kind, bytes, length) : give(response, kind, bytes, length);
 }
 
 // "HTTP/1.1 503 Busy": the three digits after the first blank (RFC 9112, section 4), 0 when there are none.
 static unsigned parse_status(const char *line, size_t length)
 {
-    const char *blank = memchr(line, ' ', length);
-    if (!blank || (size_t) (line + length - blank) < 4)
+    size_t at = 0;
+    while (at < length && line[at] != ' ')
+        at++;
+    if (length - at < 4)
         return 0;
     unsigned status = 0;
-    for (int i = 1; i <= 3; i++) {
-        if (blank[i] < '0' || blank[i] > '9')
+    for (size_t i = at + 1; i <= at + 3; i++) {
+        if (line[i] < '0' || line[i] > '9')
             return 0;
-        status = status * 10 + (unsigned) (blank[i] - '0');
+        status = status * 10 + (unsigned) (line[i] - '0');
     }
     return status;
 }
 
-// A whole line, as libcurl hands header lines over: with CURLOPT_HEADER a body that begins alike must not be taken for
-// one.
-static bool is_status_line(const char *line, size_t length)
+// The status of a status line, 0: it is none. A whole line, as libcurl hands header lines over: with CURLOPT_HEADER a
+// body that begins alike must not be taken for one.
+static unsigned status_of_line(const char *line, size_t length)
 {
-    return length > 5 && memcmp(line, "HTTP/", 5) == 0 && memchr(line, '\n', length) == line + length - 1 &&
-           parse_status(line, length) != 0;
+    bool alike = length > 5 && memcmp(line, "HTTP/", 5) == 0 && memchr(line, '\n', length) == line + length - 1;
+    return alike ? parse_status(line, length) : 0;
 }
 
 // The block just ended turned out to be interim: it will come again with the next attempt.
@@ -222,7 +234,7 @@ static bool was_shown(struct rb_response *response, unsigned status)
 
 // A status line begins a block. A held block before it was interim after all: it is delivered first. A block that was
 // shown before was interim again: it is dropped.
-static size_t begin_block(struct rb_response *response, const char *line, size_t length)
+static size_t begin_block(struct rb_response *response, unsigned status, size_t length)
 {
     if (response->skipping)
         drop(response);
@@ -233,7 +245,7 @@ static size_t begin_block(struct rb_response *response, const char *line, size_t
     }
     if (response->blocks > 0 && !response->continuing)
         remember_shown(response);
-    response->status = parse_status(line, length);
+    response->status = status;
     response->answered = response->in_header = true;
     response->skipping = !response->continuing && was_shown(response, response->status);
     response->blocks++;
@@ -246,15 +258,17 @@ static size_t begin_block(struct rb_response *response, const char *line, size_t
     return length;
 }
 
-// Whether the body that follows will be worth knowing again.
+// Whether the body that follows will be worth knowing again. Without memory for that it will not be.
 static void begin_summing(struct rb_response *response)
 {
     const struct rb_validator *validator = &response->validator;
     if (!response->tracks || response->continuing)
         return;
     response->summing = response->status == 200 && validator->strong && !response->holding;
+    if (response->summing && !response->sums)
+        response->summing = (response->sums = malloc(sizeof *response->sums)) != NULL;
     if (response->summing)
-        response->digest = (struct rb_digest){.sampled = validator->ranges};
+        response->sums->digest = (struct rb_digest){.sampled = validator->ranges};
 }
 
 static void end_block(struct rb_response *response)
@@ -288,24 +302,33 @@ static void note_location(struct rb_response *response, const char *line, size_t
         response->on_redirect(response->redirect_context, value, size);
 }
 
+static bool is_blank_line(const char *line, size_t length)
+{
+    return length > 0 && length <= 2 && (line[0] == '\r' || line[0] == '\n');
+}
+
 static void note_line(struct rb_response *response, const char *line, size_t length)
 {
-    switch (length > 0 ? line[0] | 0x20 : 0) { // most lines are none of these
+    switch (length > 2 ? line[0] | 0x20 : 0) { // most lines are none of these
     case 'r':
         note_retry_after(response, line, length);
         break;
     case 'l':
         note_location(response, line, length);
         break;
-    default:
+    case 'a':
+    case 'c':
+    case 'e':
         if (response->tracks)
             rb_validator_note(&response->validator, line, length);
+        break;
+    case 0:
+        if (is_blank_line(line, length))
+            end_block(response);
+        break;
+    default:
+        break;
     }
-}
-
-static bool is_blank_line(const char *line, size_t length)
-{
-    return length > 0 && length <= 2 && (line[0] == '\r' || line[0] == '\n');
 }
 
 // --- continuing
@@ -314,13 +337,14 @@ static bool is_blank_line(const char *line, size_t length)
 // status may be repeated is swallowed: it is no error yet.
 static enum rb_continuing recognise(struct rb_response *response)
 {
+    struct rb_sums *sums = response->sums;
     if (response->status == 206 && response->ranged &&
-        rb_validator_continues(&response->whole, &response->validator, response->taken))
+        rb_validator_continues(&sums->whole, &response->validator, response->taken))
         return RB_CONTINUING_PASS;
-    if (response->status == 200 && rb_validator_repeats(&response->whole, &response->validator)) {
-        response->again = (struct rb_digest){.sampled = response->digest.sampled};
-        response->to_drop = response->taken;
-        return response->to_drop > 0 ? RB_CONTINUING_DROP : RB_CONTINUING_PASS;
+    if (response->status == 200 && rb_validator_repeats(&sums->whole, &response->validator)) {
+        sums->again = (struct rb_digest){.sampled = sums->digest.sampled};
+        sums->to_drop = response->taken;
+        return sums->to_drop > 0 ? RB_CONTINUING_DROP : RB_CONTINUING_PASS;
     }
     return rb_rules_status(response->rules, response->status) ? RB_CONTINUING_WAIT : RB_CONTINUING_OTHER;
 }
@@ -329,21 +353,22 @@ static enum rb_continuing recognise(struct rb_response *response)
 // there, libcurl brings all of these bytes once more: then nothing of them is dropped yet.
 static size_t drop_again(struct rb_response *response, char *bytes, size_t length)
 {
-    struct rb_digest before = response->again;
-    int64_t to_drop = response->to_drop;
+    struct rb_sums *sums = response->sums;
+    struct rb_digest before = sums->again;
+    int64_t to_drop = sums->to_drop;
     size_t part = (uint64_t) to_drop < length ? (size_t) to_drop : length;
-    rb_digest_add(&response->again, bytes, part);
-    response->to_drop -= (int64_t) part;
-    if (response->to_drop > 0)
+    rb_digest_add(&sums->again, bytes, part);
+    sums->to_drop -= (int64_t) part;
+    if (sums->to_drop > 0)
         return length;
-    if (!rb_digest_equal(&response->again, &response->digest)) {
+    if (!rb_digest_equal(&sums->again, &sums->digest)) {
         response->continuing = RB_CONTINUING_OTHER;
         return 0;
     }
     size_t taken = part < length ? give(response, CONTENT, bytes + part, length - part) : 0;
     if (taken == CURL_WRITEFUNC_PAUSE) {
-        response->again = before;
-        response->to_drop = to_drop;
+        sums->again = before;
+        sums->to_drop = to_drop;
         return taken;
     }
     response->continuing = RB_CONTINUING_PASS;
@@ -380,13 +405,13 @@ bool rb_response_can_continue(const struct rb_response *response)
 static bool is_decoded(const struct rb_response *response)
 {
     const struct rb_handle *handle = response->handle;
-    return response->whole.coding[0] && handle->accepts_encoding && !handle->raw_content;
+    return response->sums->whole.coding[0] && handle->accepts_encoding && !handle->raw_content;
 }
 
 int64_t rb_response_continue(struct rb_response *response)
 {
     if (!response->continuing)
-        response->whole = response->validator;
+        response->sums->whole = response->validator;
     response->continuing = RB_CONTINUING_WAIT;
     response->ranged = response->taken > 0 && !is_decoded(response);
     return response->ranged ? response->taken : -1;
@@ -396,7 +421,7 @@ int64_t rb_response_continue(struct rb_response *response)
 bool rb_response_continued(const struct rb_response *response, bool complete)
 {
     const struct rb_validator *last = &response->validator;
-    int64_t end = last->partial ? last->last + 1 : response->whole.length;
+    int64_t end = last->partial ? last->last + 1 : response->sums->whole.length;
     bool all = end < 0 || is_decoded(response) || response->taken == end;
     return complete && all && response->continuing == RB_CONTINUING_PASS;
 }
@@ -408,9 +433,10 @@ size_t rb_response_on_body(char *bytes, size_t size, size_t count, void *context
 {
     struct rb_response *response = context;
     size_t length = size * count;
-    bool echo = response->handle->include_header && !response->in_body && is_status_line(bytes, length);
-    if (echo && !response->in_header) {
-        size_t answer = begin_block(response, bytes, length);
+    bool echo = response->handle->include_header && !response->in_body && !response->in_header;
+    unsigned status = echo ? status_of_line(bytes, length) : 0;
+    if (status) {
+        size_t answer = begin_block(response, status, length);
         if (answer != length)
             return answer;
     }
@@ -433,19 +459,19 @@ size_t rb_response_on_header(char *bytes, size_t size, size_t count, void *conte
 {
     struct rb_response *response = context;
     size_t length = size * count;
-    if (is_status_line(bytes, length) && !response->in_header) {
-        size_t answer = begin_block(response, bytes, length);
+    unsigned status = response->in_header ? 0 : status_of_line(bytes, length);
+    if (status) {
+        size_t answer = begin_block(response, status, length);
         if (answer != length)
             return answer;
     }
     size_t taken = hand_on_line(response, bytes, length);
     if (taken != length)
         return taken;
-    response->trailers |= !response->in_header;
     if (response->in_header)
         note_line(response, bytes, length);
-    if (response->in_header && is_blank_line(bytes, length))
-        end_block(response);
+    else
+        response->trailers = true;
     return taken;
 }
 

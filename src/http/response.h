@@ -34,11 +34,18 @@ struct rb_queue {
     size_t flushed; // bytes of it already delivered
 };
 
+// What it takes to continue a download, apart: most responses cannot be continued, and need not have it.
+struct rb_sums {
+    struct rb_validator whole; // of the response that is continued
+    struct rb_digest digest;   // of the bytes that the program took
+    struct rb_digest again;    // of those dropped
+    int64_t to_drop;
+};
+
 // The state of one call's responses. Lives as long as the call; begin anew with rb_response_attempt for each attempt.
 struct rb_response {
     struct rb_handle *handle;
     const struct rb_rules *rules;
-    struct rb_retry_after after;
 
     bool may_hold;   // this attempt may be followed by another
     bool holding;    // the current block and what follows it are queued
@@ -63,20 +70,20 @@ struct rb_response {
     struct rb_queue queue;
     struct rb_queue kept; // a held response set aside while the next attempt is tried
 
-    bool tracks;                   // the request is one that could be continued: validators are noted
-    bool summing;                  // the body being delivered is summed up
-    struct rb_validator validator; // of the current block
-    struct rb_digest digest;       // of the bytes that the program took
-    int64_t taken;                 // how many these are
+    struct rb_retry_after after;
+
+    bool tracks;   // the request is one that could be continued: validators are noted
+    bool summing;  // the body being delivered is summed up
+    bool ranged;   // the attempt asked for a range
+    int64_t taken; // bytes of the body that the program took
     enum rb_continuing continuing;
-    bool ranged;               // the attempt asked for a range
-    struct rb_validator whole; // of the response that is continued
-    struct rb_digest again;    // of the bytes dropped
-    int64_t to_drop;
+    struct rb_sums *sums; // owned; not NULL where summing, and where an attempt continues an earlier one
 
     // Called for the Location of a redirect that libcurl is about to follow; NULL: not wanted.
     void (*on_redirect)(void *context, const char *location, size_t length);
     void *redirect_context;
+
+    struct rb_validator validator; // of the current block
 };
 
 // What became of a delivery.
@@ -111,7 +118,7 @@ bool rb_response_can_continue(const struct rb_response *response);
 
 // Says that the next attempts continue this one's response. Returns the byte from which to ask for a range (RFC 9110,
 // section 14.2), or -1: without one, reading the response again from its beginning, since nothing of it was delivered
-// or it was decoded on its way.
+// or it was decoded on its way. Only where rb_response_can_continue.
 int64_t rb_response_continue(struct rb_response *response);
 
 // True at the end of a continuing attempt when the program has received the whole response by it.

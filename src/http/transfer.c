@@ -16,86 +16,56 @@
 
 // --- beginning
 
-static void keep_target(struct rb_transfer *transfer, const struct rb_target *target)
+// Whether the program itself sets one of these request headers. "Name:" alone removes a header.
+//   names: separated by one space, as in the rules
+static bool sets_header(const struct rb_handle *handle, const char *names)
 {
-    transfer->target = *target;
-    if (!target->name)
-        return;
-    size_t length = target->name_length < sizeof transfer->name ? target->name_length : sizeof transfer->name - 1;
-    memcpy(transfer->name, target->name, length);
-    transfer->target.name = transfer->name;
-    transfer->target.name_length = length;
-}
-
-// Finds the section for the handle's URL and copies what the call needs of it. Returns false when the call is not ours.
-static bool match(struct rb_transfer *transfer, const struct rb_policy *policy)
-{
-    struct rb_handle *handle = transfer->handle;
-    struct rb_target target = {0};
-    char *text;
-    const struct rb_section *section =
-        rb_destination(handle, &target, &text) ? rb_policy_match(policy, &target, NULL) : NULL;
-    bool ours = section && (section->rules.intercept & RB_INTERCEPT_CURL);
-    if (ours) {
-        transfer->rules = section->rules;
-        memcpy(transfer->policy, section->name, strlen(section->name) + 1);
-        keep_target(transfer, &target);
-        transfer->key = rb_cell_key(section, &target);
-    }
-    if (text)
-        handle->curl->free(text);
-    return ours;
-}
-
-// The value of a request header of the program's own; NULL where it sets none. "Name:" alone removes a header.
-static const char *own_header(const struct rb_handle *handle, const char *name, size_t length)
-{
-    for (const struct curl_slist *line = handle->headers; line; line = line->next)
-        if (line->data && strncasecmp(line->data, name, length) == 0 && line->data[length] == ':' &&
-            line->data[length + 1] != '\0')
-            return line->data + length + 1;
-    return NULL;
-}
-
-static bool has_idempotency_key(const struct rb_transfer *transfer)
-{
-    for (const struct curl_slist *line = transfer->handle->headers; line; line = line->next) {
+    for (const struct curl_slist *line = handle->headers; line; line = line->next) {
         const char *colon = line->data ? strchr(line->data, ':') : NULL;
-        if (colon && colon[1] != '\0' &&
-            rb_list_holds(transfer->rules.idempotency_headers, line->data, (unsigned long) (colon - line->data), true))
+        if (colon && colon[1] != '\0' && rb_list_holds(names, line->data, (unsigned long) (colon - line->data), true))
             return true;
     }
     return false;
 }
 
+static bool is_plain_get(const struct rb_handle *handle)
+{
+    return handle->method == RB_METHOD_GET && !handle->custom_request && !handle->no_body;
+}
+
 static bool may_repeat_request(const struct rb_transfer *transfer)
 {
+    if (transfer->route->repeats_get && is_plain_get(transfer->handle))
+        return true;
     const char *method = rb_handle_method(transfer->handle);
-    return rb_list_holds(transfer->rules.methods, method, strlen(method), false) || has_idempotency_key(transfer);
+    return rb_list_holds(transfer->route->section->rules.methods, method, strlen(method), false) ||
+           sets_header(transfer->handle, transfer->route->section->rules.idempotency_headers);
 }
 
 static bool may_resume(const struct rb_transfer *transfer)
 {
     const struct rb_handle *handle = transfer->handle;
-    return transfer->rules.resume && transfer->repeatable && rb_handle_upload(handle) == RB_UPLOAD_NONE &&
+    return transfer->route->rules->resume && transfer->repeatable && rb_handle_upload(handle) == RB_UPLOAD_NONE &&
            strcmp(rb_handle_method(handle), "GET") == 0 && !handle->no_body && !handle->has_range && !handle->resumes &&
-           !handle->raw_transfer && !own_header(handle, "Range", 5) && !own_header(handle, "If-Range", 8);
+           !handle->raw_transfer && !sets_header(handle, "Range If-Range");
 }
 
 static uint64_t total_limit_ms(const struct rb_transfer *transfer)
 {
     uint64_t program = (uint64_t) (transfer->handle->timeout_ms > 0 ? transfer->handle->timeout_ms : 0);
     if (program == 0)
-        return transfer->rules.total_ms;
-    return transfer->rules.total_set && transfer->rules.total_ms < program ? transfer->rules.total_ms : program;
+        return transfer->route->rules->total_ms;
+    return transfer->route->rules->total_set && transfer->route->rules->total_ms < program
+               ? transfer->route->rules->total_ms
+               : program;
 }
 
 static void begin_call(struct rb_transfer *transfer)
 {
-    struct rb_cell *cell = rb_cell_get(transfer->key, transfer->begun_ms);
-    struct rb_breaker *breaker = cell && transfer->rules.breaker_on ? &cell->breaker : NULL;
-    rb_call_begin(&transfer->call, &transfer->rules, breaker, cell ? &cell->budget : NULL, total_limit_ms(transfer),
-                  transfer->begun_ms);
+    struct rb_cell *cell = rb_cell_get(transfer->route->key, transfer->begun_ms);
+    struct rb_breaker *breaker = cell && transfer->route->rules->breaker_on ? &cell->breaker : NULL;
+    rb_call_begin(&transfer->call, transfer->route->rules, breaker, cell ? &cell->budget : NULL,
+                  total_limit_ms(transfer), transfer->begun_ms);
 }
 
 // Without a scheme ("//host/...") it is that of the request (RFC 3986, section 5.2.2).
@@ -107,6 +77,22 @@ static void read_location(const struct rb_handle *handle, const char *location, 
         handle->curl->easy_getinfo(handle->easy, CURLINFO_SCHEME, &scheme);
     snprintf(url, size, "%s%s%.*s", scheme ? scheme : "", scheme ? ":" : "", (int) (length < size ? length : size - 1),
              location);
+}
+
+// Makes libcurl refuse what it is to do next, for `left_ms` more of an open breaker.
+static void refuse(struct rb_transfer *transfer, const struct rb_target *target, uint64_t left_ms)
+{
+    char label[RB_LABEL_SIZE];
+    rb_target_format(target, label, sizeof label);
+    free(transfer->refused_host);
+    transfer->refused_host = strdup(label);
+    transfer->refused_ms = left_ms;
+    rb_attempt_poison(transfer);
+}
+
+static const char *refused_host(const struct rb_transfer *transfer)
+{
+    return transfer->refused_host ? transfer->refused_host : "?";
 }
 
 // libcurl is about to follow a redirect. Where the breaker of that host is open it is made to refuse it.
@@ -124,12 +110,10 @@ static void on_redirect(void *context, const char *location, size_t length)
     if (!section || !section->rules.breaker_on || !(section->rules.intercept & RB_INTERCEPT_CURL))
         return;
     uint64_t key = rb_cell_key(section, &target);
-    struct rb_cell *cell = key != transfer->key ? rb_cell_get(key, now_ms) : NULL;
+    struct rb_cell *cell = key != transfer->route->key ? rb_cell_get(key, now_ms) : NULL;
     if (!cell || rb_breaker_peek(&cell->breaker, &until_ms) != RB_BREAKER_OPEN || until_ms <= now_ms)
         return;
-    rb_target_format(&target, transfer->refused_host, sizeof transfer->refused_host);
-    transfer->refused_ms = until_ms - now_ms;
-    rb_attempt_poison(transfer);
+    refuse(transfer, &target, until_ms - now_ms);
 }
 
 static bool complete(const struct rb_libcurl *curl)
@@ -140,27 +124,30 @@ static bool complete(const struct rb_libcurl *curl)
 // Fields are set one by one: clearing the whole would cost more than all the rest.
 bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_handle *handle, const struct rb_policy *policy)
 {
+    if (handle->transfer || handle->connect_only || !complete(handle->curl))
+        return false;
     transfer->handle = handle;
-    if (handle->transfer || handle->connect_only || !complete(handle->curl) || !match(transfer, policy))
+    transfer->route = rb_route_take(handle, policy);
+    if (!transfer->route)
         return false;
     long own = handle->timeout_ms;
     transfer->begun_ms = rb_system_now_ms();
     transfer->program_deadline_ms = own > 0 ? transfer->begun_ms + (uint64_t) own : UINT64_MAX;
     transfer->poisoned = transfer->ranging = false;
-    transfer->fallback.saved = NULL;
+    transfer->fallback = NULL;
+    transfer->refused_host = NULL;
     transfer->outcome = (struct rb_outcome){0};
     transfer->connects = 0;
     transfer->code = CURLE_OK;
     begin_call(transfer);
     transfer->repeatable = may_repeat_request(transfer);
-    transfer->resumable = may_resume(transfer);
-    rb_response_begin(&transfer->response, handle, &transfer->rules, transfer->resumable);
+    rb_response_begin(&transfer->response, handle, transfer->route->rules, may_resume(transfer));
     transfer->response.on_redirect = on_redirect;
     transfer->response.redirect_context = transfer;
     rb_replay_begin(&transfer->replay, handle);
     rb_callbacks_arm(handle);
     handle->transfer = transfer;
-    rb_process_count_call(transfer->policy);
+    rb_process_count_call(transfer->route->policy);
     return true;
 }
 
@@ -189,11 +176,11 @@ static void report(const struct rb_transfer *transfer, enum rb_verdict verdict, 
 {
     char host[RB_LABEL_SIZE];
     struct rb_times times = times_of(transfer->handle);
-    rb_target_format(&transfer->target, host, sizeof host);
+    rb_target_format(&transfer->route->target, host, sizeof host);
     struct rb_event event = {
         .verdict = verdict,
-        .policy = transfer->policy,
-        .host = verdict == RB_VERDICT_REFUSED ? transfer->refused_host : host,
+        .policy = transfer->route->policy,
+        .host = verdict == RB_VERDICT_REFUSED ? refused_host(transfer) : host,
         .api = "curl",
         .cause = verdict == RB_VERDICT_REFUSED ? RB_CAUSE_NONE : transfer->outcome.cause,
         .status = transfer->outcome.status,
@@ -208,17 +195,20 @@ static void report(const struct rb_transfer *transfer, enum rb_verdict verdict, 
 
 // --- an open breaker
 
+// The attempt's response is held back only where another attempt could follow.
+static void prepare(struct rb_transfer *transfer, uint64_t now_ms)
+{
+    bool may = transfer->repeatable && !transfer->handle->unknown && rb_replay_rewinds(&transfer->replay);
+    rb_attempt_prepare(transfer, may && rb_call_may_retry(&transfer->call, now_ms));
+}
+
 void rb_transfer_start(struct rb_transfer *transfer)
 {
     uint64_t retry_in_ms = 0;
-    if (rb_call_admit(&transfer->call, transfer->begun_ms, &retry_in_ms)) {
-        bool may = transfer->repeatable && !transfer->handle->unknown && rb_replay_rewinds(&transfer->replay);
-        rb_attempt_prepare(transfer, may && rb_call_may_retry(&transfer->call, transfer->begun_ms));
-        return;
-    }
-    rb_target_format(&transfer->target, transfer->refused_host, sizeof transfer->refused_host);
-    transfer->refused_ms = retry_in_ms;
-    rb_attempt_poison(transfer);
+    if (rb_call_admit(&transfer->call, transfer->begun_ms, &retry_in_ms))
+        prepare(transfer, transfer->begun_ms);
+    else
+        refuse(transfer, &transfer->route->target, retry_in_ms);
 }
 
 static void refused(struct rb_transfer *transfer, CURLcode *code)
@@ -228,7 +218,7 @@ static void refused(struct rb_transfer *transfer, CURLcode *code)
     if (*code != CURLE_UNSUPPORTED_PROTOCOL)
         return;
     snprintf(sentence, sizeof sentence, "rebound: the circuit breaker of %.180s is open, next attempt in %u.%u s",
-             transfer->refused_host, (unsigned) (transfer->refused_ms / 1000),
+             refused_host(transfer), (unsigned) (transfer->refused_ms / 1000),
              (unsigned) (transfer->refused_ms % 1000 / 100));
     rb_handle_say(transfer->handle, sentence);
     *code = CURLE_COULDNT_CONNECT;
@@ -238,20 +228,35 @@ static void refused(struct rb_transfer *transfer, CURLcode *code)
 
 static void save_result(struct rb_transfer *transfer)
 {
-    struct rb_fallback *fallback = &transfer->fallback;
+    struct rb_fallback *fallback = transfer->fallback;
     fallback->code = transfer->code;
     fallback->error[0] = '\0';
     if (transfer->handle->error)
         snprintf(fallback->error, sizeof fallback->error, "%s", transfer->handle->error);
 }
 
-static void save_fallback(struct rb_transfer *transfer)
+static void forget_fallback(struct rb_transfer *transfer)
 {
-    struct rb_fallback *fallback = &transfer->fallback;
-    rb_saved_free(fallback->saved);
+    if (transfer->fallback)
+        rb_saved_free(transfer->fallback->saved);
+    free(transfer->fallback);
+    transfer->fallback = NULL;
+}
+
+// Returns false without memory: then there is none.
+static bool save_fallback(struct rb_transfer *transfer)
+{
+    forget_fallback(transfer);
+    struct rb_fallback *fallback = malloc(sizeof *fallback);
+    if (!fallback)
+        return false;
+    transfer->fallback = fallback;
     fallback->saved = rb_saved_read(transfer->handle);
     fallback->begun_ms = transfer->call.attempt_started_ms;
     save_result(transfer);
+    if (!fallback->saved)
+        forget_fallback(transfer);
+    return transfer->fallback != NULL;
 }
 
 static void leave_figures(struct rb_transfer *transfer, bool failed)
@@ -260,30 +265,26 @@ static void leave_figures(struct rb_transfer *transfer, bool failed)
     const struct rb_call *call = &transfer->call;
     if (!figures)
         return;
-    uint64_t counted_ms = transfer->fallback.saved ? transfer->fallback.begun_ms : call->attempt_started_ms;
+    struct rb_fallback *fallback = transfer->fallback;
+    uint64_t counted_ms = fallback ? fallback->begun_ms : call->attempt_started_ms;
     *figures = (struct rb_figures){
         .begun_us = (curl_off_t) (call->attempt_started_ms - transfer->begun_ms) * 1000,
         .moments_us = (curl_off_t) (counted_ms - transfer->begun_ms) * 1000,
         .received = transfer->response.continuing ? (curl_off_t) transfer->response.taken : -1,
         .connects = transfer->connects,
         .failed = failed,
-        .saved = transfer->fallback.saved,
+        .saved = fallback ? fallback->saved : NULL,
     };
-    transfer->fallback.saved = NULL;
+    if (fallback)
+        fallback->saved = NULL;
     transfer->handle->figures = figures;
 }
 
 static void fall_back(struct rb_transfer *transfer, CURLcode *code)
 {
-    *code = transfer->fallback.code;
-    rb_handle_say(transfer->handle, transfer->fallback.error);
+    *code = transfer->fallback->code;
+    rb_handle_say(transfer->handle, transfer->fallback->error);
     leave_figures(transfer, true);
-}
-
-static void forget_fallback(struct rb_transfer *transfer)
-{
-    rb_saved_free(transfer->fallback.saved);
-    transfer->fallback.saved = NULL;
 }
 
 // The last attempt stands, or an earlier one that it was to continue.
@@ -331,11 +332,11 @@ static enum rb_reason ready_next(struct rb_transfer *transfer)
     struct rb_response *response = &transfer->response;
     bool broke_off = response->delivered || response->body_delivered;
     bool form = transfer->replay.upload == RB_UPLOAD_FORM;
+    if (broke_off && !rb_response_can_continue(response))
+        return RB_REASON_DELIVERED;
     if (rb_replay_rewind(&transfer->replay, transfer->outcome.sent == RB_SENT_NEVER) != 0)
         return RB_REASON_UPLOAD;
-    if (form || (broke_off && !response->continuing))
-        save_fallback(transfer);
-    if ((form || broke_off) && !transfer->fallback.saved)
+    if ((form || (broke_off && !response->continuing)) && !save_fallback(transfer))
         return RB_REASON_RESOURCE;
     if (form)
         rb_response_keep(response);
@@ -347,8 +348,7 @@ static enum rb_reason ready_next(struct rb_transfer *transfer)
 // libcurl could not rewind a form's part: nothing was sent, and the response before it is still there.
 static bool is_unwound(const struct rb_transfer *transfer)
 {
-    return transfer->fallback.saved && transfer->replay.upload == RB_UPLOAD_FORM &&
-           transfer->code == CURLE_SEND_FAIL_REWIND;
+    return transfer->fallback && transfer->replay.upload == RB_UPLOAD_FORM && transfer->code == CURLE_SEND_FAIL_REWIND;
 }
 
 // A continuing attempt that ended well and yet did not bring the rest brought something else.
@@ -408,8 +408,7 @@ bool rb_transfer_again(struct rb_transfer *transfer, CURLcode *code)
         rb_transfer_give_up(transfer, RB_REASON_BREAKER, code);
         return false;
     }
-    bool may = transfer->repeatable && !transfer->handle->unknown && rb_replay_rewinds(&transfer->replay);
-    rb_attempt_prepare(transfer, may && rb_call_may_retry(&transfer->call, now_ms));
+    prepare(transfer, now_ms);
     return true;
 }
 
@@ -464,9 +463,12 @@ void rb_transfer_end(struct rb_transfer *transfer)
 {
     struct rb_handle *handle = transfer->handle;
     rb_attempt_restore(transfer);
-    rb_call_abandon(&transfer->call, rb_system_now_ms());
+    if (transfer->call.permit.held)
+        rb_call_abandon(&transfer->call, rb_system_now_ms());
     handle->late = handle->paused = handle->pause_wanted = false;
     handle->transfer = NULL;
     forget_fallback(transfer);
+    free(transfer->refused_host);
     rb_response_end(&transfer->response);
+    rb_route_leave(transfer->route);
 }

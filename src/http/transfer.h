@@ -12,45 +12,40 @@
 #include "http/figures.h"
 #include "http/replay.h"
 #include "http/response.h"
+#include "http/route.h"
 #include "policy/policy.h"
 
 // What the program gets when an attempt that was to mend an earlier one fails: that earlier one's end.
 struct rb_fallback {
-    struct rb_saved *saved; // owned
+    struct rb_saved *saved; // owned; NULL: its figures are with the handle
     CURLcode code;
     uint64_t begun_ms; // of its attempt
     char error[CURL_ERROR_SIZE];
+    struct curl_slist if_range; // of the attempt that continues it
+    char if_range_text[RB_ETAG_SIZE + 16];
 };
 
-// A transfer under way. Large: drivers of the easy interface keep it on the stack, those of the multi in memory.
+// A transfer under way. What few transfers need is apart: there may be thousands in a multi handle.
 struct rb_transfer {
     struct rb_handle *handle;
-    struct rb_rules rules; // a copy: the policy may be replaced while we wait
-    char policy[RB_SECTION_NAME_SIZE];
-    struct rb_target target;
-    char name[RB_NAME_SIZE]; // the target's: the program may set another URL from a callback
-    uint64_t key;            // of its cell
+    struct rb_route *route; // a share of it
     struct rb_call call;
     struct rb_response response;
     struct rb_replay replay;
     uint64_t begun_ms;
     uint64_t program_deadline_ms; // from CURLOPT_TIMEOUT; UINT64_MAX: none
     bool repeatable;              // the method or an idempotency key allows it
-    bool resumable;               // a GET without ranges of the program's own
     uint64_t delay_ms;            // the wait before the next attempt
 
     CURLcode code; // of the attempt just ended
     struct rb_outcome outcome;
-    long connects; // the most connections that one attempt made
-    struct rb_fallback fallback;
+    long connects;                // the most connections that one attempt made
+    struct rb_fallback *fallback; // owned; NULL: none
 
-    bool poisoned;                    // libcurl was made to refuse this attempt, or a redirect in it
-    char refused_host[RB_LABEL_SIZE]; // whose breaker is open
-    uint64_t refused_ms;              // and for how long
-
-    bool ranging; // our Range and If-Range are on the handle
-    struct curl_slist if_range;
-    char if_range_text[RB_ETAG_SIZE + 16];
+    bool poisoned;       // libcurl was made to refuse this attempt, or a redirect in it
+    bool ranging;        // our Range and If-Range are on the handle
+    char *refused_host;  // owned; whose breaker is open; NULL without memory
+    uint64_t refused_ms; // and for how long
 };
 
 enum rb_step { RB_TRANSFER_DONE, RB_TRANSFER_WAIT };

@@ -17,7 +17,9 @@ static bool is_blank(char byte)
     return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
 }
 
-const char *rb_validator_field(const char *line, size_t length, const char *name, size_t *size)
+// Inlined, so that the length of a name is known.
+static inline __attribute__((always_inline)) const char *field(const char *line, size_t length, const char *name,
+                                                               size_t *size)
 {
     size_t named = strlen(name);
     if (length <= named || line[named] != ':' || strncasecmp(line, name, named) != 0)
@@ -29,6 +31,11 @@ const char *rb_validator_field(const char *line, size_t length, const char *name
         end--;
     *size = (size_t) (end - value);
     return value;
+}
+
+const char *rb_validator_field(const char *line, size_t length, const char *name, size_t *size)
+{
+    return field(line, length, name, size);
 }
 
 // Reads digits up to `end`. Returns where they end; *number is -1 where there are none or too many.
@@ -92,26 +99,44 @@ static void note_content_range(struct rb_validator *validator, const char *value
         validator->partial = read_number(at, end, &validator->total) == end && validator->total > validator->last;
 }
 
+// By the letter behind "content-": most other fields go by here.
+static void note_content(struct rb_validator *validator, const char *line, size_t length)
+{
+    size_t size;
+    const char *value;
+    switch (length > 8 ? line[8] | 0x20 : 0) {
+    case 'l':
+        if ((value = field(line, length, "content-length", &size)))
+            note_length(validator, value, size);
+        break;
+    case 'e':
+        if ((value = field(line, length, "content-encoding", &size)))
+            note_coding(validator, value, size);
+        break;
+    case 'r':
+        if ((value = field(line, length, "content-range", &size)))
+            note_content_range(validator, value, size);
+        break;
+    default:
+        break;
+    }
+}
+
 void rb_validator_note(struct rb_validator *validator, const char *line, size_t length)
 {
     size_t size;
     const char *value;
     switch (length > 0 ? line[0] | 0x20 : 0) {
     case 'e':
-        if ((value = rb_validator_field(line, length, "etag", &size)))
+        if ((value = field(line, length, "etag", &size)))
             note_etag(validator, value, size);
         break;
     case 'a':
-        if ((value = rb_validator_field(line, length, "accept-ranges", &size)))
+        if ((value = field(line, length, "accept-ranges", &size)))
             validator->ranges = size == 5 && strncasecmp(value, "bytes", 5) == 0;
         break;
     case 'c':
-        if ((value = rb_validator_field(line, length, "content-length", &size)))
-            note_length(validator, value, size);
-        else if ((value = rb_validator_field(line, length, "content-encoding", &size)))
-            note_coding(validator, value, size);
-        else if ((value = rb_validator_field(line, length, "content-range", &size)))
-            note_content_range(validator, value, size);
+        note_content(validator, line, length);
         break;
     default:
         break;

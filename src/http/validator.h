@@ -11,15 +11,15 @@ enum { RB_ETAG_SIZE = 256, RB_CODING_SIZE = 32 };
 
 // Of one header block. Begin with rb_validator_clear.
 struct rb_validator {
-    char etag[RB_ETAG_SIZE];     // with its quotes; empty: none, or too long to keep
-    bool strong;                 // it is a strong one (RFC 9110, section 8.8.1)
-    char coding[RB_CODING_SIZE]; // Content-Encoding; empty: none
-    bool coding_cut;             // longer than that: compares unequal to everything
-    bool ranges;                 // Accept-Ranges: bytes
     int64_t length;              // Content-Length in bytes, -1: not known
-    bool partial;                // Content-Range gave the three below (RFC 9110, section 14.4)
-    int64_t first, last;         // inclusive
-    int64_t total;               // -1: not known ("*")
+    int64_t first, last;         // Content-Range, inclusive
+    int64_t total;               // likewise; -1: not known ("*")
+    bool partial;                // Content-Range gave these three (RFC 9110, section 14.4)
+    bool ranges;                 // Accept-Ranges: bytes
+    bool strong;                 // the entity tag is a strong one (RFC 9110, section 8.8.1)
+    bool coding_cut;             // Content-Encoding is longer than what is kept: compares unequal to everything
+    char coding[RB_CODING_SIZE]; // Content-Encoding; empty: none
+    char etag[RB_ETAG_SIZE];     // with its quotes; empty: none, or too long to keep
 };
 
 // Forgets everything.

@@ -21,15 +21,23 @@ _Atomic uint32_t rb_flight_count;
 _Atomic uint64_t rb_flight_next_ms = UINT64_MAX;
 
 static _Atomic int held;
-static _Atomic int self; // the process that the tables belong to; 0: not asked yet
+static _Atomic int self;   // the process that the tables belong to; 0: not asked yet
+static _Atomic int parent; // the one that it was forked by
+static _Atomic unsigned forks;
 
 static _Atomic(struct rb_flight *) blocks[RB_FLIGHT_COUNT / BLOCK];
 static uint64_t dues[RB_FLIGHT_COUNT]; // by slot; apart from the flights, for a quick look through all
 static unsigned used;                  // slots below it have been used
 static unsigned free_from;             // no slot below it is free
 
+static void forking(void)
+{
+    atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
+}
+
 static void forked(void)
 {
+    atomic_store(&parent, atomic_load(&self)); // getppid may have another answer already
     atomic_store(&self, rb_system_pid());
     atomic_store(&held, 0);
 }
@@ -40,7 +48,7 @@ bool rb_flight_is_ours(void)
 {
     int process = rb_system_pid(), known = 0;
     if (atomic_compare_exchange_strong(&self, &known, process)) {
-        rb_fork_notify(forked);
+        rb_fork_notify(forking, forked);
         return true;
     }
     return known == process;
@@ -48,12 +56,8 @@ bool rb_flight_is_ours(void)
 
 bool rb_flight_lock(sigset_t *saved)
 {
-    sigset_t all;
     int error = errno;
-    if (!rb_flight_is_ours())
-        return false;
-    sigfillset(&all);
-    if (sigprocmask(SIG_BLOCK, &all, saved) != 0)
+    if (!rb_flight_is_ours() || !rb_system_block_signals(saved))
         return false;
     for (unsigned i = 0; i < PATIENCE; i++) {
         int nobody = 0;
@@ -135,13 +139,25 @@ bool rb_flight_take_due(struct rb_flight *flight, uint64_t now_ms)
     return due;
 }
 
+bool rb_flight_is_shared(const struct rb_flight *flight)
+{
+    return flight->forks != atomic_load_explicit(&forks, memory_order_relaxed);
+}
+
+void rb_flight_enter(struct rb_flight *flight, enum rb_flight_state state)
+{
+    flight->changed_ns = rb_system_now_ns();
+    atomic_store_explicit(&flight->state, state, memory_order_release);
+}
+
 void rb_flight_forget(struct rb_flight *flight)
 {
-    rb_call_abandon(&flight->connection.call, rb_system_now_ms());
+    if (flight->owner == atomic_load_explicit(&self, memory_order_relaxed)) // a permit is its owner's
+        rb_call_abandon(&flight->connection.call, rb_system_now_ms());
     for (unsigned i = 0; i < RB_FLIGHT_NAMES; i++) {
         if (flight->fds[i] < 0)
             continue;
-        rb_watch_leave(flight->fds[i]);
+        rb_watch_end(flight->fds[i]);
         mean(flight->fds[i], 0);
         flight->fds[i] = -1;
     }
@@ -152,24 +168,36 @@ void rb_flight_forget(struct rb_flight *flight)
     atomic_fetch_sub_explicit(&rb_flight_count, 1, memory_order_release);
 }
 
+// A parent that ended has its children given away at once; it may be there as a zombie for long.
+static bool owner_lives(int owner)
+{
+    if (owner == atomic_load_explicit(&parent, memory_order_relaxed) && getppid() != owner)
+        return false;
+    return syscall(SYS_kill, owner, 0) == 0 || errno != ESRCH;
+}
+
 // Whether the flight is for this process to act on.
 static bool adopt(struct rb_flight *flight)
 {
     int process = atomic_load_explicit(&self, memory_order_relaxed);
     if (flight->owner == process)
         return true;
-    if (syscall(SYS_kill, flight->owner, 0) == 0 || errno != ESRCH)
+    if (owner_lives(flight->owner))
         return false;
     flight->owner = process;
     return true;
 }
 
-// A number may have been closed behind our back while another name of the socket lives on.
+// Strikes out the names that were closed behind our back: another name of the socket may live on.
 static bool is_there(struct rb_flight *flight)
 {
-    while (rb_socket_identity(flight->fds[0]) != flight->identity) {
+    for (unsigned i = 0; i < RB_FLIGHT_NAMES && flight->fds[i] >= 0;) {
         bool last = flight->fds[1] < 0;
-        rb_flight_unname(flight, flight->fds[0]);
+        if (rb_socket_is(flight->fds[i], flight->identity)) {
+            i++;
+            continue;
+        }
+        rb_flight_unname(flight, flight->fds[i]);
         if (last)
             return false;
     }
@@ -224,11 +252,12 @@ struct rb_flight *rb_flight_new(int fd)
         return NULL;
     flight->identity = identity;
     flight->owner = atomic_load_explicit(&self, memory_order_relaxed);
+    flight->forks = atomic_load_explicit(&forks, memory_order_relaxed);
     flight->error = 0;
     for (unsigned i = 0; i < RB_FLIGHT_NAMES; i++)
         flight->fds[i] = -1;
     dues[flight->slot] = UINT64_MAX;
-    atomic_store_explicit(&flight->state, RB_FLIGHT_FLYING, memory_order_release);
+    rb_flight_enter(flight, RB_FLIGHT_FLYING);
     atomic_fetch_add_explicit(&rb_flight_count, 1, memory_order_release);
     rb_flight_name(flight, fd);
     return flight;
@@ -236,8 +265,11 @@ struct rb_flight *rb_flight_new(int fd)
 
 void rb_flight_name(struct rb_flight *flight, int fd)
 {
+    struct rb_flight *before = meant_by(fd);
     if (!rb_descriptor_make(fd))
         return;
+    if (before)
+        rb_flight_unname(before, fd);
     for (unsigned i = 0; i < RB_FLIGHT_NAMES; i++) {
         if (flight->fds[i] >= 0)
             continue;
@@ -259,11 +291,18 @@ void rb_flight_unname(struct rb_flight *flight, int fd)
         rb_flight_forget(flight);
         return;
     }
-    rb_watch_leave(fd);
+    rb_watch_end(fd);
     mean(fd, 0);
     for (; i + 1 < RB_FLIGHT_NAMES; i++)
         flight->fds[i] = flight->fds[i + 1];
     flight->fds[RB_FLIGHT_NAMES - 1] = -1;
+}
+
+void rb_flight_close(int fd)
+{
+    struct rb_flight *flight = meant_by(fd);
+    if (flight)
+        rb_flight_unname(flight, fd);
 }
 
 struct rb_flight *rb_flight_next_due(unsigned *slot, uint64_t now_ms)

@@ -33,7 +33,9 @@ struct rb_flight {
     uint64_t identity;        // of the socket: a number may have become another file behind our back
     unsigned slot;            // its own
     int owner;                // the process that makes the attempts
+    unsigned forks;           // how many forks there had been when it began
     int error;                // TOLD: errno
+    uint64_t changed_ns;      // when `state` was last entered
     struct sockaddr_storage address;
     socklen_t length;
     struct rb_peer peer;
@@ -56,10 +58,11 @@ static inline bool rb_flight_on(int fd)
     return descriptor && atomic_load_explicit(&descriptor->slot, memory_order_acquire) != 0;
 }
 
-// True when its event is to be hidden now. Without the lock: it may change at once.
+// True when its event may have to be hidden now. Without the lock: it may change at once, and the number may have
+// become another file.
 bool rb_flight_parked(int fd);
 
-// True in the process that the tables belong to. Costs a system call.
+// True in the process that the tables belong to, which is the first one that asks. Costs a system call.
 bool rb_flight_is_ours(void);
 
 // Takes the lock; *saved receives the signal mask for rb_flight_unlock. False: not to be had here (a vfork child, a
@@ -69,8 +72,9 @@ void rb_flight_unlock(const sigset_t *saved);
 
 // --- with the lock held
 
-// The flight of a descriptor, or NULL. One whose socket is gone is forgotten; one of a process that ended while this
-// one, its child, lives on is taken over; one of another living process is not found.
+// The flight of a descriptor, or NULL. Names that became other files are struck out, with the last one it is forgotten;
+// one of a process that ended while this one, its child, lives on is taken over; one of another living process is not
+// found.
 struct rb_flight *rb_flight_find(int fd);
 
 // A new flight for a descriptor, FLYING and never due, its connection to be filled in; NULL: the table is full, no
@@ -80,9 +84,19 @@ struct rb_flight *rb_flight_new(int fd);
 // Ends the tracking: the socket is the program's alone. A permit of the breaker goes back.
 void rb_flight_forget(struct rb_flight *flight);
 
-// A descriptor means the same socket as the flight's, too; or does not mean it any more (the last one ends it).
+// True when this process has forked since it began: a child may have the socket, too.
+bool rb_flight_is_shared(const struct rb_flight *flight);
+
+// Enters a state.
+void rb_flight_enter(struct rb_flight *flight, enum rb_flight_state state);
+
+// A descriptor means the same socket as the flight's, too, and nothing else that it meant before; or does not mean it
+// any more (the last one ends it).
 void rb_flight_name(struct rb_flight *flight, int fd);
 void rb_flight_unname(struct rb_flight *flight, int fd);
+
+// A descriptor is closed, whoever makes the attempts.
+void rb_flight_close(int fd);
 
 // Says when the flight wants to be looked at, UINT64_MAX: only when something happens.
 void rb_flight_due(struct rb_flight *flight, uint64_t due_ms);

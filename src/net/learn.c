@@ -9,6 +9,7 @@
 #include "net/socket.h"
 #include "net/watch.h"
 #include "real/libc.h"
+#include "real/system.h"
 
 int rb_learn_error(int fd, void *value, socklen_t *length)
 {
@@ -91,21 +92,24 @@ int rb_learn_shutdown(int fd, int how)
 // With the lock: its registrations are in the index.
 static int control_flight(int epfd, int op, int fd, struct epoll_event *event)
 {
-    if (rb_flight_parked(fd))
-        return rb_watch_control_hidden(epfd, op, fd, event);
-    int result = rb_libc_epoll_ctl(epfd, op, fd, event);
-    if (result == 0) {
-        rb_watch_leave(fd);
-        rb_watch_note(epfd, op, fd, event);
-        rb_watch_join(fd);
-    }
-    return result;
+    struct rb_flight *flight = rb_flight_find(fd);
+    if (flight && rb_flight_parked(fd) && rb_watch_can_hide(epfd, op, fd, event))
+        return rb_watch_control(epfd, op, fd, event, true);
+    if (flight && rb_flight_parked(fd)) // what is parked could not stay so
+        rb_park_give_up(flight);
+    return rb_watch_control(epfd, op, fd, event, false);
+}
+
+// False: the kernel says what it thinks of such an event.
+static bool is_readable(int op, const struct epoll_event *event)
+{
+    return op == EPOLL_CTL_DEL || rb_system_can_read(event, sizeof *event);
 }
 
 int rb_learn_control(int epfd, int op, int fd, struct epoll_event *event)
 {
     sigset_t saved;
-    if (rb_flight_on(fd) && rb_flight_lock(&saved)) {
+    if (rb_flight_on(fd) && is_readable(op, event) && rb_flight_lock(&saved)) {
         int result = control_flight(epfd, op, fd, event);
         rb_flight_unlock(&saved);
         return result;

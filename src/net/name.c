@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 // What follows from close and dup for connects in flight and epolls.
+#include <fcntl.h>
+
 #include "net/name.h"
 
 #include "net/flight.h"
 #include "net/park.h"
 #include "net/watch.h"
+#include "real/libc.h"
 
 void rb_name_closing(int fd)
 {
@@ -16,9 +19,25 @@ void rb_name_closing(int fd)
     rb_watch_close(fd);
 }
 
+static bool mean_the_same(int fd, int copy)
+{
+    const struct rb_descriptor *one = rb_descriptor_of(fd), *other = rb_descriptor_of(copy);
+    return one && other && rb_flight_on(fd) && atomic_load(&one->slot) == atomic_load(&other->slot);
+}
+
+void rb_name_replacing(int fd, int copy)
+{
+    bool replaces = copy != fd && rb_flight_on(copy) && !mean_the_same(fd, copy);
+    if (replaces && rb_libc_fcntl(fd, F_GETFD, NULL) >= 0) // else nothing is closed
+        rb_name_closing(copy);
+}
+
 int rb_name_copied(int fd, int copy)
 {
-    if (copy >= 0 && copy != fd && rb_flight_on(fd))
+    if (copy < 0 || copy == fd || mean_the_same(fd, copy))
+        return copy;
+    rb_name_closing(copy); // it was free: what is known of it was closed behind our back
+    if (rb_flight_on(fd))
         rb_park_copied(fd, copy);
     return copy;
 }

@@ -7,6 +7,9 @@
 // own. Keeps errno.
 void rb_name_closing(int fd);
 
+// A descriptor is about to be duplicated to a number that may mean something: as rb_name_closing, where that is closed.
+void rb_name_replacing(int fd, int copy);
+
 // A descriptor was duplicated: `copy` is the result, -1: it failed. Returns it. Keeps errno.
 int rb_name_copied(int fd, int copy);
 

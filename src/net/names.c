@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "net/names.h"
+#include "real/system.h"
 
 enum { NEIGHBOURS = 4, NAME_WORDS = RB_NAME_SIZE / 8, ADDRESS_WORDS = 2 };
 
@@ -23,8 +24,27 @@ struct entry {
     _Atomic uint64_t name[NAME_WORDS];
 };
 
-static struct entry entries[RB_NAMES_COUNT];
-static _Atomic uint32_t written; // entries ever written: 0 makes look-ups free
+// Shared with the children that a program forks: some look names up in a child and connect in the parent.
+struct table {
+    _Atomic uint32_t written; // entries ever written: 0 makes look-ups free
+    struct entry entries[RB_NAMES_COUNT];
+};
+
+static _Atomic(struct table *) shared;
+
+void rb_names_start(void)
+{
+    struct table *nobody = NULL, *table = rb_system_memory_shared(sizeof *table);
+    if (table && !atomic_compare_exchange_strong(&shared, &nobody, table))
+        rb_system_memory_free(table, sizeof *table);
+}
+
+static struct table *table(void)
+{
+    if (!atomic_load_explicit(&shared, memory_order_acquire))
+        rb_names_start();
+    return atomic_load_explicit(&shared, memory_order_acquire);
+}
 
 struct key {
     uint64_t address[ADDRESS_WORDS];
@@ -38,10 +58,10 @@ static struct key key_of(const struct rb_target *target)
     return key;
 }
 
-static struct entry *neighbour(const struct key *key, unsigned i)
+static struct entry *neighbour(struct table *names, const struct key *key, unsigned i)
 {
     uint64_t hash = (key->address[0] * 0x9e3779b97f4a7c15u) ^ (key->address[1] * 0xc2b2ae3d27d4eb4fu);
-    return &entries[((hash >> 32 ^ hash >> 7) + i) % RB_NAMES_COUNT];
+    return &names->entries[((hash >> 32 ^ hash >> 7) + i) % RB_NAMES_COUNT];
 }
 
 static bool holds(const struct entry *entry, const struct key *key)
@@ -53,12 +73,12 @@ static bool holds(const struct entry *entry, const struct key *key)
 }
 
 // The entry to write: the one that holds the address, else a free one, else the oldest.
-static struct entry *place_for(const struct key *key)
+static struct entry *place_for(struct table *names, const struct key *key)
 {
     struct entry *best = NULL;
-    uint32_t now = atomic_load_explicit(&written, memory_order_relaxed), best_age = 0;
+    uint32_t now = atomic_load_explicit(&names->written, memory_order_relaxed), best_age = 0;
     for (unsigned i = 0; i < NEIGHBOURS; i++) {
-        struct entry *entry = neighbour(key, i);
+        struct entry *entry = neighbour(names, key, i);
         bool used = atomic_load_explicit(&entry->flags, memory_order_relaxed) & FLAG_USED;
         uint32_t age = used ? now - atomic_load_explicit(&entry->order, memory_order_relaxed) : UINT32_MAX;
         if (holds(entry, key))
@@ -73,7 +93,10 @@ static struct entry *place_for(const struct key *key)
 
 static void write_entry(const struct key *key, const char *name, bool last)
 {
-    struct entry *entry = place_for(key);
+    struct table *names = table();
+    struct entry *entry = names ? place_for(names, key) : NULL;
+    if (!entry)
+        return;
     uint64_t words[NAME_WORDS] = {0};
     uint32_t sequence = atomic_load_explicit(&entry->sequence, memory_order_relaxed);
     memcpy(words, name, strnlen(name, RB_NAME_SIZE - 1));
@@ -84,7 +107,7 @@ static void write_entry(const struct key *key, const char *name, bool last)
     for (unsigned i = 0; i < NAME_WORDS; i++)
         atomic_store_explicit(&entry->name[i], words[i], memory_order_release);
     atomic_store_explicit(&entry->flags, key->family | FLAG_USED | (last ? FLAG_LAST : 0u), memory_order_release);
-    uint32_t order = atomic_fetch_add_explicit(&written, 1, memory_order_relaxed);
+    uint32_t order = atomic_fetch_add_explicit(&names->written, 1, memory_order_relaxed);
     atomic_store_explicit(&entry->order, order, memory_order_relaxed);
     atomic_store_explicit(&entry->sequence, sequence + 2, memory_order_release);
 }
@@ -108,11 +131,12 @@ static bool read_entry(const struct entry *entry, const struct key *key, char *n
 
 bool rb_names_find(const struct rb_target *target, char *name, bool *last)
 {
-    if (atomic_load_explicit(&written, memory_order_relaxed) == 0)
+    struct table *names = atomic_load_explicit(&shared, memory_order_acquire);
+    if (!names || atomic_load_explicit(&names->written, memory_order_relaxed) == 0)
         return false;
     struct key key = key_of(target);
     for (unsigned i = 0; i < NEIGHBOURS; i++)
-        if (read_entry(neighbour(&key, i), &key, name, last))
+        if (read_entry(neighbour(names, &key, i), &key, name, last))
             return true;
     return false;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Which name the program looked up to get an address, and whether that address was its lookup's last candidate.
 //
-// A fixed table in static memory, read from connect(2) hooks: no allocation, no lock; a clash of two writers loses one
+// A fixed table, read from connect(2) hooks: no allocation, no lock; a clash of two writers loses one
 // entry, and an entry seen half-written counts as absent.
 #ifndef RB_NET_NAMES_H
 #define RB_NET_NAMES_H
@@ -11,6 +11,10 @@
 #include "policy/target.h"
 
 enum { RB_NAMES_COUNT = 1024 };
+
+// Makes the table, for this process and the children that it forks from then on. Without this call it is made with the
+// first lookup; without memory nothing is learnt.
+void rb_names_start(void);
 
 // Learns the result of getaddrinfo(node): each address gets the name; the last distinct one is the last candidate. A
 // numeric node teaches that its address has no name.

@@ -15,14 +15,11 @@
 #include "real/libc.h"
 #include "real/system.h"
 
+enum { LOCKED_OUT_MS = 10 }; // until the next try where the lock was not to be had
+
 static int family(const struct rb_flight *flight)
 {
     return flight->address.ss_family;
-}
-
-static void enter(struct rb_flight *flight, enum rb_flight_state state)
-{
-    atomic_store_explicit(&flight->state, state, memory_order_release);
 }
 
 static enum rb_flight_state state_of(const struct rb_flight *flight)
@@ -55,7 +52,7 @@ static void refuse(const struct rb_flight *flight)
 {
     int fd = flight->fds[0];
     rb_socket_disconnect(fd);
-    if (rb_socket_dial_refusal(fd, family(flight)) == -EINPROGRESS)
+    if (rb_socket_dial_refusal(fd, (const struct sockaddr *) &flight->address) == -EINPROGRESS)
         return;
     rb_socket_disconnect(fd);
     rb_socket_dial(fd, (const struct sockaddr *) &flight->address, flight->length);
@@ -67,7 +64,7 @@ static void give_up(struct rb_flight *flight, int error)
         refuse(flight);
     flight->error = error;
     rb_flight_due(flight, UINT64_MAX);
-    enter(flight, RB_FLIGHT_TOLD);
+    rb_flight_enter(flight, RB_FLIGHT_TOLD);
     show(flight);
 }
 
@@ -89,7 +86,7 @@ static bool park(struct rb_flight *flight, int error)
     enum rb_reason blocked = flight->peer.last_candidate ? RB_REASON_NONE : RB_REASON_CANDIDATE;
     struct rb_decision decision =
         rb_call_judge(&flight->connection.call, &outcome, blocked, true, NULL, rb_system_now_ms(), rb_system_random());
-    enter(flight, RB_FLIGHT_PARKED);
+    rb_flight_enter(flight, RB_FLIGHT_PARKED);
     if (decision.retry && !hide(flight))
         decision = (struct rb_decision){.reason = RB_REASON_RESOURCE};
     report(flight, decision.retry ? RB_VERDICT_RETRY : RB_VERDICT_STOP, &outcome, decision.delay_ms, decision.reason);
@@ -116,7 +113,7 @@ static void leave_to_next(struct rb_flight *flight)
 static void take_off(struct rb_flight *flight)
 {
     uint64_t now_ms = rb_system_now_ms(), limit = rb_connection_limit_ms(&flight->connection, now_ms);
-    enter(flight, RB_FLIGHT_FLYING);
+    rb_flight_enter(flight, RB_FLIGHT_FLYING);
     rb_flight_due(flight, limit ? now_ms + limit : UINT64_MAX);
 }
 
@@ -270,13 +267,19 @@ static enum rb_park_view look(int fd, bool *settles, int *wait)
     return view;
 }
 
+// Without a timer to be had, every signal ends it.
+static bool wait_out(int wait)
+{
+    int waited = rb_system_wait_restartable((uint64_t) wait);
+    return waited == 0 || (waited != -EINTR && rb_socket_wait(-1, wait) == 0);
+}
+
 // A signal ends the waiting, and the connect goes on as a parked one.
 static enum rb_park_view settle(int fd, enum rb_park_view view, int wait)
 {
     bool settles, undisturbed = true;
     while (undisturbed && (view == RB_PARK_PENDING || view == RB_PARK_PARKED)) {
-        undisturbed =
-            view == RB_PARK_PARKED ? rb_system_wait_restartable((uint64_t) wait) == 0 : rb_socket_wait(fd, wait) == 0;
+        undisturbed = view == RB_PARK_PARKED ? wait_out(wait) : rb_socket_wait(fd, wait) == 0;
         view = look(fd, &settles, &wait);
     }
     return view;
@@ -332,14 +335,74 @@ bool rb_park_holds(int fd, bool failed)
     return failed && rb_watch_show(fd);
 }
 
-bool rb_park_holds_watched(int epfd, uint64_t data, bool failed)
+// What a connect was when one of its events, or another descriptor's, was to be judged.
+struct sight {
+    enum rb_flight_state state;
+    bool recent; // it has changed since the wait began: the event may be of before
+    bool baton;  // the event that is left to what is hidden was still to come
+    bool asked;  // the program watches for writability, which no failure lacks
+};
+
+static bool see(int epfd, int fd, bool bare, uint64_t since_ns, struct sight *out)
 {
     sigset_t saved;
     if (!rb_flight_lock(&saved))
         return false;
-    int fd = rb_watch_find(epfd, data);
+    struct rb_flight *flight = rb_flight_find(fd);
+    if (flight) {
+        out->state = state_of(flight);
+        out->recent = flight->changed_ns >= since_ns;
+        out->baton = bare && out->state == RB_FLIGHT_PARKED && rb_watch_take_baton(epfd, fd);
+        out->asked = rb_watch_asked(epfd, fd) & EPOLLOUT;
+    }
     rb_flight_unlock(&saved);
-    return fd >= 0 && rb_park_holds(fd, failed);
+    return flight != NULL;
+}
+
+// What is hidden reports nothing but the error and the hang-up that are always reported.
+static bool explains(int epfd, int fd, uint32_t events, uint64_t since_ns)
+{
+    bool failed = events & (EPOLLERR | EPOLLHUP), bare = !(events & ~(uint32_t) (EPOLLERR | EPOLLHUP));
+    struct sight sight;
+    if (!see(epfd, fd, bare, since_ns, &sight))
+        return false;
+    if (sight.state == RB_FLIGHT_TOLD)
+        return bare && sight.asked && sight.recent;
+    enum rb_park_view view = rb_park_look(fd);
+    if (sight.state == RB_FLIGHT_PARKED)
+        return sight.baton || (failed && sight.recent);
+    if (view == RB_PARK_PENDING)
+        return failed && sight.recent;
+    return view != RB_PARK_PLAIN || (failed && rb_watch_show(fd));
+}
+
+bool rb_park_holds_watched(int epfd, const struct epoll_event *event, uint64_t since_ns)
+{
+    enum { MOST = 8 };
+    int fds[MOST];
+    sigset_t saved;
+    if (!rb_flight_lock(&saved))
+        return false;
+    unsigned count = rb_watch_find(epfd, event->data.u64, fds, MOST);
+    bool past = count == 0 && event->events & (EPOLLERR | EPOLLHUP) && rb_watch_ended(epfd, event->data.u64, since_ns);
+    rb_flight_unlock(&saved);
+    for (unsigned i = 0; i < count && !past; i++)
+        past = explains(epfd, fds[i], event->events, since_ns);
+    return past;
+}
+
+void rb_park_pass(int epfd, uint64_t data)
+{
+    int fd;
+    sigset_t saved;
+    if (!rb_flight_lock(&saved))
+        return;
+    if (rb_watch_find(epfd, data, &fd, 1) == 1) {
+        const struct rb_flight *flight = rb_flight_find(fd);
+        if (flight && state_of(flight) == RB_FLIGHT_PARKED)
+            rb_watch_pass_baton(epfd, fd);
+    }
+    rb_flight_unlock(&saved);
 }
 
 uint64_t rb_park_tick(uint64_t now_ms)
@@ -352,7 +415,7 @@ uint64_t rb_park_tick(uint64_t now_ms)
         return atomic_load_explicit(&rb_flight_next_ms, memory_order_relaxed);
     do {
         if (!rb_flight_lock(&saved))
-            return UINT64_MAX;
+            return rb_flight_is_ours() ? now_ms + LOCKED_OUT_MS : UINT64_MAX;
         flight = rb_flight_next_due(&slot, now_ms);
         if (flight)
             advance(flight, true);
@@ -416,14 +479,28 @@ enum rb_park_view rb_park_drop(int fd)
     return view;
 }
 
+void rb_park_give_up(struct rb_flight *flight)
+{
+    give_up(flight, flight->error);
+}
+
+// Others may wait for the same socket: by another descriptor, for a registration that was made with this one and cannot
+// be reached without it; or in a child that was forked meanwhile. What they see is to be true without us.
+static bool leaves_somebody(const struct rb_flight *flight, int fd)
+{
+    return state_of(flight) == RB_FLIGHT_PARKED &&
+           (flight->fds[1] < 0 ? rb_flight_is_shared(flight) : rb_watch_is_watched(fd));
+}
+
 void rb_park_closing(int fd)
 {
     sigset_t saved;
     if (!rb_flight_lock(&saved))
         return;
     struct rb_flight *flight = rb_flight_find(fd);
-    if (flight)
-        rb_flight_unname(flight, fd);
+    if (flight && leaves_somebody(flight, fd))
+        give_up(flight, flight->error);
+    rb_flight_close(fd);
     rb_flight_unlock(&saved);
 }
 

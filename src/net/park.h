@@ -12,7 +12,11 @@
 #ifndef RB_NET_PARK_H
 #define RB_NET_PARK_H
 
+#include <sys/epoll.h>
+
 #include "net/connection.h"
+
+struct rb_flight;
 
 // What a descriptor is to the program now.
 enum rb_park_view {
@@ -45,8 +49,17 @@ enum rb_park_view rb_park_settle(int fd);
 //   failed: the event has an error or hang-up in it
 bool rb_park_holds(int fd, bool failed);
 
-// The same for what an epoll reports with this data.
-bool rb_park_holds_watched(int epfd, uint64_t data, bool failed);
+// The same for what an epoll has reported. An event that no connect explains is another descriptor's, with the same
+// data, and is not held.
+//   since_ns: when the wait began that fetched the event
+bool rb_park_holds_watched(int epfd, const struct epoll_event *event, uint64_t since_ns);
+
+// A thread that may have seen the events left to what is hidden in this epoll waits no more: one comes again, for
+// another thread to know when the next attempt is due.
+void rb_park_pass(int epfd, uint64_t data);
+
+// Gives a parked connect up, as the program does something that cannot go on behind its back. With the lock held.
+void rb_park_give_up(struct rb_flight *flight);
 
 // Makes all attempts that are due. Returns the time of the next one, UINT64_MAX: there is none. errno is kept.
 uint64_t rb_park_tick(uint64_t now_ms);
@@ -61,7 +74,7 @@ int rb_park_failed(int fd, int error);
 // Ends the tracking without a word. Returns what the program was being shown.
 enum rb_park_view rb_park_drop(int fd);
 
-// The descriptor is about to be closed; another one may mean the same socket.
+// The descriptor is about to be closed; another one, or another process, may mean the same socket.
 void rb_park_closing(int fd);
 
 // Two descriptors mean the same socket: `copy` was made by dup or its like.

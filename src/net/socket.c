@@ -39,6 +39,15 @@ uint64_t rb_socket_identity(int fd)
     return rb_libc_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0 ? cookie : 0;
 }
 
+bool rb_socket_is(int fd, uint64_t identity)
+{
+    uint64_t cookie = 0;
+    socklen_t length = sizeof cookie;
+    if (rb_libc_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0)
+        return cookie == identity;
+    return errno != EBADF && errno != ENOTSOCK;
+}
+
 void rb_socket_disconnect(int fd)
 {
     struct sockaddr nobody = {.sa_family = AF_UNSPEC};
@@ -146,21 +155,23 @@ int rb_socket_dial(int fd, const struct sockaddr *address, socklen_t length)
     return syscall(SYS_connect, fd, address, length) == 0 ? 0 : -errno;
 }
 
-// A socket for IPv6 may lack a loopback address of its own kind, and one without IPV6_V6ONLY takes the other's.
-static int dial_refusal_v6(int fd)
+// To an IPv4 address in IPv6's clothes where the peer was one: the socket has become one for IPv4, and waits for ever
+// for an answer from the other kind.
+static int dial_refusal_v6(int fd, const struct sockaddr_in6 *peer)
 {
-    struct sockaddr_in6 own = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-    struct sockaddr_in6 mapped = {.sin6_family = AF_INET6};
-    static const uint8_t loopback[16] = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1};
-    memcpy(&mapped.sin6_addr, loopback, sizeof loopback);
-    int result = rb_socket_dial(fd, (const struct sockaddr *) &own, sizeof own);
-    return result == -EINPROGRESS ? result : rb_socket_dial(fd, (const struct sockaddr *) &mapped, sizeof mapped);
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    static const uint8_t mapped[16] = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1};
+    if (IN6_IS_ADDR_V4MAPPED(&peer->sin6_addr))
+        memcpy(&address.sin6_addr, mapped, sizeof mapped);
+    return rb_socket_dial(fd, (const struct sockaddr *) &address, sizeof address);
 }
 
-int rb_socket_dial_refusal(int fd, int family)
+int rb_socket_dial_refusal(int fd, const struct sockaddr *peer)
 {
     struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    return family == AF_INET6 ? dial_refusal_v6(fd) : rb_socket_dial(fd, (const struct sockaddr *) &own, sizeof own);
+    if (peer->sa_family == AF_INET6)
+        return dial_refusal_v6(fd, (const struct sockaddr_in6 *) (const void *) peer);
+    return rb_socket_dial(fd, (const struct sockaddr *) &own, sizeof own);
 }
 
 // ppoll: the one that every architecture has.

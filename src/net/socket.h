@@ -17,6 +17,9 @@ bool rb_socket_is_blocking(int fd);
 // A number that no other socket of this machine has (SO_COOKIE). 0: fd is no socket, or the kernel is older than 4.12.
 uint64_t rb_socket_identity(int fd);
 
+// True when fd still is the socket of this identity. Also when that cannot be asked any more, as in a sandbox.
+bool rb_socket_is(int fd, uint64_t identity);
+
 // Takes a socket back to the unconnected state: connect(AF_UNSPEC), which also aborts a handshake in flight.
 void rb_socket_disconnect(int fd);
 
@@ -35,9 +38,9 @@ int rb_socket_connect_behind(int fd, const struct sockaddr *address, socklen_t l
 // One connect(2) that is no cancellation point. Returns 0 or a negative errno.
 int rb_socket_dial(int fd, const struct sockaddr *address, socklen_t length);
 
-// A connect that is certain to be refused, on an unconnected TCP socket (AF_INET or AF_INET6): to port 0 of the
-// loopback address. -EINPROGRESS: the refusal is on its way; else it cannot be had.
-int rb_socket_dial_refusal(int fd, int family);
+// A connect that is certain to be refused, on an unconnected TCP socket whose last connect was to `peer` (AF_INET or
+// AF_INET6): to port 0 of the loopback address. -EINPROGRESS: the refusal is on its way; else it cannot be had.
+int rb_socket_dial_refusal(int fd, const struct sockaddr *peer);
 
 // The events of a socket now (POLLIN, POLLOUT, POLLERR, POLLHUP); 0: none.
 int rb_socket_events(int fd);

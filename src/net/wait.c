@@ -2,6 +2,7 @@
 // poll, select and epoll around what is parked.
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "net/flight.h"
 #include "net/park.h"
@@ -39,64 +40,85 @@ static void give_space(const struct space *space)
 
 // --- time
 
-// 0: the call does not wait. The clock is not asked where it does not matter: it would cost as much as all the rest.
-static uint64_t deadline(const struct timespec *timeout)
+static uint64_t deadline(uint64_t began, const struct timespec *timeout)
 {
-    if (!timeout)
+    uint64_t seconds = timeout ? (uint64_t) timeout->tv_sec : 0;
+    if (!timeout || seconds > NEVER / SECOND / 2)
         return NEVER;
-    uint64_t seconds = (uint64_t) timeout->tv_sec, rest = (uint64_t) timeout->tv_nsec;
-    if (seconds == 0 && rest == 0)
-        return 0;
-    return seconds > NEVER / SECOND / 2 ? NEVER : rb_system_now_ns() + seconds * SECOND + rest;
+    return began + seconds * SECOND + (uint64_t) timeout->tv_nsec;
 }
 
 static bool is_over(uint64_t until)
 {
-    return until != NEVER && (until == 0 || rb_system_now_ns() >= until);
+    return until != NEVER && rb_system_now_ns() >= until;
 }
 
-// Others are for the kernel to refuse.
-static bool is_time(const struct timespec *timeout)
+static uint64_t left_until(uint64_t end, uint64_t now)
 {
-    return !timeout || (timeout->tv_sec >= 0 && timeout->tv_nsec >= 0 && timeout->tv_nsec < SECOND);
+    return end == NEVER ? NEVER : end > now ? end - now : 0;
 }
 
-// One bare wait: until the program's own end or the next attempt. Makes the attempts that are due first.
+// One bare wait: until the program's own end or the next attempt. Makes the attempts that are due first. Their clock is
+// another one, which goes on in suspend.
 static const struct timespec *slice(uint64_t until, struct timespec *out)
 {
-    uint64_t now = rb_system_now_ns(), next_ms = rb_park_tick(now / MS);
-    uint64_t next = next_ms == UINT64_MAX ? NEVER : next_ms * MS, end = next < until ? next : until;
-    uint64_t left = end > now ? end - now : 0;
-    if (end == NEVER)
+    uint64_t now_ms = rb_system_now_ms(), next_ms = left_until(rb_park_tick(now_ms), now_ms);
+    uint64_t left = left_until(until, rb_system_now_ns());
+    if (next_ms < left / MS)
+        left = next_ms * MS;
+    if (left == NEVER)
         return NULL;
     *out = (struct timespec){.tv_sec = (time_t) (left / SECOND), .tv_nsec = (long) (left % SECOND)};
     return out;
 }
 
-static bool something_is_due(void)
+static bool is_time(const struct timespec *timeout)
 {
-    return atomic_load_explicit(&rb_flight_next_ms, memory_order_acquire) != UINT64_MAX;
+    return !timeout || (rb_system_can_read(timeout, sizeof *timeout) && timeout->tv_sec >= 0 && timeout->tv_nsec >= 0 &&
+                        timeout->tv_nsec < SECOND);
+}
+
+// --- signals
+
+// Those that arrive between two bare waits interrupt the next one, as they would have interrupted the one long wait: so
+// they are blocked outside of these. A cancellation that arrives there finds
+// them so, for the rest of the thread.
+struct signals {
+    sigset_t own;
+    bool blocked;
+    const sigset_t *within; // the mask of the bare waits
+};
+
+static void block_signals(struct signals *signals, const sigset_t *mask)
+{
+    signals->blocked = rb_system_block_signals(&signals->own);
+    signals->within = mask || !signals->blocked ? mask : &signals->own;
+}
+
+static void restore_signals(const struct signals *signals)
+{
+    int error = errno;
+    if (signals->blocked)
+        sigprocmask(SIG_SETMASK, &signals->own, NULL);
+    errno = error;
 }
 
 // --- poll
 
-bool rb_wait_polls(struct pollfd *fds, nfds_t count)
-{
-    if (something_is_due())
-        return fds || count == 0;
-    for (nfds_t i = 0; fds && i < count; i++)
-        if (rb_flight_on(fds[i].fd))
-            return true;
-    return false;
-}
-
-// A negative descriptor is passed over by the kernel.
+// Those of them that are parked, and have not become other files. A negative descriptor is passed over by the kernel.
 static void hide_parked(struct pollfd *copy, const struct pollfd *fds, nfds_t count)
 {
+    sigset_t saved;
+    nfds_t i = 0;
     memcpy(copy, fds, count * sizeof *fds);
-    for (nfds_t i = 0; i < count; i++)
-        if (rb_flight_parked(fds[i].fd))
+    while (i < count && !rb_flight_parked(fds[i].fd))
+        i++;
+    if (i == count || !rb_flight_lock(&saved))
+        return;
+    for (; i < count; i++)
+        if (rb_flight_parked(fds[i].fd) && rb_flight_find(fds[i].fd) && rb_flight_parked(fds[i].fd))
             copy[i].fd = -1;
+    rb_flight_unlock(&saved);
 }
 
 static int hold_polled(struct pollfd *copy, nfds_t count, int ready)
@@ -119,23 +141,50 @@ static int poll_once(struct pollfd *copy, const struct pollfd *fds, nfds_t count
     return ready > 0 ? hold_polled(copy, count, ready) : ready;
 }
 
-int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+static int poll_until(struct pollfd *fds, nfds_t count, uint64_t until, const sigset_t *mask)
 {
     struct pollfd small[COPIED];
     struct space space;
+    struct signals signals;
     struct timespec left;
-    uint64_t until = deadline(timeout);
-    int ready = 0;
-    if (!is_time(timeout) || !take_space(&space, small, sizeof small, count * sizeof *fds))
-        return rb_libc_ppoll(fds, count, timeout, mask);
+    int ready;
+    if (!take_space(&space, small, sizeof small, count * sizeof *fds))
+        return rb_libc_ppoll(fds, count, slice(until, &left), mask);
     struct pollfd *copy = space.at;
+    block_signals(&signals, mask);
     do
-        ready = poll_once(copy, fds, count, slice(until, &left), mask);
+        ready = poll_once(copy, fds, count, slice(until, &left), signals.within);
     while (ready == 0 && !is_over(until));
+    restore_signals(&signals);
     for (nfds_t i = 0; i < count; i++)
         fds[i].revents = copy[i].revents;
     give_space(&space);
     return ready;
+}
+
+// False: the kernel says what it thinks of such arguments.
+static bool can_poll(const struct pollfd *fds, nfds_t count, const struct timespec *timeout)
+{
+    struct rlimit most = {.rlim_cur = 0};
+    if (count > COPIED && (getrlimit(RLIMIT_NOFILE, &most) != 0 || count > most.rlim_cur))
+        return false;
+    return is_time(timeout) && rb_system_can_read(fds, count * sizeof *fds);
+}
+
+// As long as nothing is due, what is in flight is looked at when it reports something.
+int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+{
+    uint64_t began = rb_system_now_ns(), until;
+    if (rb_wait_is_short()) {
+        until = can_poll(fds, count, timeout) ? deadline(began, timeout) : 0;
+        return until ? poll_until(fds, count, until, mask) : rb_libc_ppoll(fds, count, timeout, mask);
+    }
+    int ready = rb_libc_ppoll(fds, count, timeout, mask);
+    if (ready <= 0)
+        return ready;
+    until = deadline(began, timeout);
+    ready = hold_polled(fds, count, ready);
+    return ready > 0 || is_over(until) ? ready : poll_until(fds, count, until, mask);
 }
 
 // --- select
@@ -161,12 +210,21 @@ static void drop(word *set, int fd)
         set[fd / WORD_BITS] &= ~((word) 1 << (fd % WORD_BITS));
 }
 
+// Not NULL, and certain not to be readable. The rest of the bad pointers is found where asking costs nothing any more.
+static bool is_wild(const void *set)
+{
+    enum { PAGE = 4096 };
+    return set && ((uintptr_t) set < PAGE || (uintptr_t) set > UINTPTR_MAX - PAGE);
+}
+
 bool rb_wait_selects(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts)
 {
     const word *sets[] = {(const word *) reads, (const word *) writes, (const word *) excepts};
-    if (something_is_due())
+    if (rb_wait_is_short() || count > FD_SETSIZE)
         return true;
-    for (int fd = 0; fd < count && fd < RB_DESCRIPTORS; fd++)
+    if (is_wild(reads) || is_wild(writes) || is_wild(excepts))
+        return false;
+    for (int fd = 0; fd < count; fd++)
         if ((has(sets[0], fd) || has(sets[1], fd) || has(sets[2], fd)) && rb_flight_on(fd))
             return true;
     return false;
@@ -178,15 +236,27 @@ struct selection {
     word *answer[3]; // ours
 };
 
+static bool is_selected(const struct selection *s, int fd)
+{
+    return has(s->asked[0], fd) || has(s->asked[1], fd) || has(s->asked[2], fd);
+}
+
 static void hide_selected(const struct selection *s)
 {
+    sigset_t saved;
+    int fd = 0;
     for (unsigned i = 0; i < 3; i++)
         if (s->asked[i])
             memcpy(s->answer[i], s->asked[i], words(s->count) * sizeof(word));
-    for (int fd = 0; fd < s->count; fd++)
-        for (unsigned i = 0; i < 3; i++)
-            if (has(s->asked[i], fd) && rb_flight_parked(fd))
-                drop(s->answer[i], fd);
+    while (fd < s->count && !(is_selected(s, fd) && rb_flight_parked(fd)))
+        fd++;
+    if (fd == s->count || !rb_flight_lock(&saved))
+        return;
+    for (; fd < s->count; fd++)
+        if (is_selected(s, fd) && rb_flight_parked(fd) && rb_flight_find(fd) && rb_flight_parked(fd))
+            for (unsigned i = 0; i < 3; i++)
+                drop(s->asked[i] ? s->answer[i] : NULL, fd);
+    rb_flight_unlock(&saved);
 }
 
 static int hold_selected(const struct selection *s, int ready)
@@ -225,11 +295,32 @@ static void answer(const struct selection *s)
             memcpy(s->asked[i], s->answer[i], words(s->count) * sizeof(word));
 }
 
+// The kernel looks at no more of a set than its table of descriptors has room for, a power of two, and programs pass
+// the largest count there can be with a set of the usual size. So it is asked how much it looks at: what it has looked
+// at of a set of one that is out of the question is taken out of it, or is refused.
+static int looked_at(int count)
+{
+    size_t size = (words(count) + 1) * sizeof(word);
+    word *probe = rb_system_memory(size);
+    int room = 64, error = errno;
+    for (bool inside = true; probe && inside && room < count; room = inside ? 2 * room : room) {
+        word *at = &probe[room / WORD_BITS];
+        *at = 1;
+        inside = rb_libc_pselect(room + 1, NULL, NULL, (fd_set *) probe, &(struct timespec){0}, NULL) != 0 || *at == 0;
+        *at = 0;
+    }
+    if (probe)
+        rb_system_memory_free(probe, size);
+    errno = error;
+    return room < count ? room : count;
+}
+
 static int select_until(int count, fd_set *reads, fd_set *writes, fd_set *excepts, uint64_t until, const sigset_t *mask)
 {
     word small[3 * SET_WORDS];
     size_t length = words(count);
     struct space space;
+    struct signals signals;
     struct timespec part;
     int ready;
     if (!take_space(&space, small, sizeof small, 3 * length * sizeof(word)))
@@ -238,42 +329,63 @@ static int select_until(int count, fd_set *reads, fd_set *writes, fd_set *except
     struct selection s = {.count = count,
                           .asked = {(word *) reads, (word *) writes, (word *) excepts},
                           .answer = {copy, copy + length, copy + 2 * length}};
+    block_signals(&signals, mask);
     do
-        ready = select_once(&s, slice(until, &part), mask);
+        ready = select_once(&s, slice(until, &part), signals.within);
     while (ready == 0 && !is_over(until));
+    restore_signals(&signals);
     if (ready >= 0)
         answer(&s);
     give_space(&space);
     return ready;
 }
 
+static bool can_read_set(const fd_set *set, int count)
+{
+    return !set || rb_system_can_read(set, words(count) * sizeof(word));
+}
+
+// False: the kernel says what it thinks of such arguments.
+static bool can_select(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts)
+{
+    return count >= 0 && can_read_set(reads, count) && can_read_set(writes, count) && can_read_set(excepts, count);
+}
+
 int rb_wait_pselect(int count, fd_set *reads, fd_set *writes, fd_set *excepts, const struct timespec *timeout,
                     const sigset_t *mask)
 {
-    if (!is_time(timeout))
+    int looked = count > FD_SETSIZE ? looked_at(count) : count;
+    if (!is_time(timeout) || !can_select(looked, reads, writes, excepts))
         return rb_libc_pselect(count, reads, writes, excepts, timeout, mask);
-    return select_until(count, reads, writes, excepts, deadline(timeout), mask);
+    return select_until(looked, reads, writes, excepts, deadline(rb_system_now_ns(), timeout), mask);
 }
 
 static void tell_left(struct timeval *left, uint64_t until)
 {
-    uint64_t now = until ? rb_system_now_ns() : 0, rest = until > now ? until - now : 0;
+    uint64_t now = rb_system_now_ns(), rest = until > now ? until - now : 0;
     *left = (struct timeval){.tv_sec = (time_t) (rest / SECOND), .tv_usec = (suseconds_t) (rest % SECOND / 1000)};
+}
+
+// Microseconds over a million are carried.
+static uint64_t select_deadline(const struct timeval *timeout)
+{
+    struct timespec limit = {.tv_sec = timeout ? timeout->tv_sec + timeout->tv_usec / 1000000 : 0,
+                             .tv_nsec = timeout ? timeout->tv_usec % 1000000 * 1000 : 0};
+    return deadline(rb_system_now_ns(), timeout ? &limit : NULL);
+}
+
+static bool can_select_for(const struct timeval *timeout)
+{
+    return !timeout || (rb_system_can_read(timeout, sizeof *timeout) && timeout->tv_sec >= 0 && timeout->tv_usec >= 0);
 }
 
 int rb_wait_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts, struct timeval *timeout)
 {
-    enum { MICROSECONDS = SECOND / 1000 };
-    bool odd = timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0); // refused
-    struct timespec limit = {.tv_sec = timeout ? timeout->tv_sec : 0};
-    if (odd)
+    int looked = count > FD_SETSIZE ? looked_at(count) : count;
+    if (!can_select_for(timeout) || !can_select(looked, reads, writes, excepts))
         return rb_libc_select(count, reads, writes, excepts, timeout);
-    if (timeout) { // more than a second of microseconds is allowed
-        limit.tv_sec += timeout->tv_usec / MICROSECONDS;
-        limit.tv_nsec = timeout->tv_usec % MICROSECONDS * 1000;
-    }
-    uint64_t until = deadline(timeout ? &limit : NULL);
-    int ready = select_until(count, reads, writes, excepts, until, NULL);
+    uint64_t until = select_deadline(timeout);
+    int ready = select_until(looked, reads, writes, excepts, until, NULL);
     int error = errno;
     if (timeout && until != NEVER)
         tell_left(timeout, until);
@@ -283,23 +395,37 @@ int rb_wait_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts, st
 
 // --- epoll
 
-bool rb_wait_epolls(int epfd)
+struct epoll_call {
+    int epfd;
+    struct epoll_event *events;
+    int size;
+    const sigset_t *mask;
+    bool exact;
+    bool passes;   // an event that is left to what is parked was held
+    uint64_t data; // its data
+};
+
+// What was fetched by a wait that began then. A connect may have ended meanwhile that this epoll watched.
+static bool may_hold(int epfd, uint64_t since)
 {
-    return something_is_due() || rb_watch_has_flights(epfd);
+    return rb_watch_has_flights(epfd) || atomic_load_explicit(&rb_watch_last_end_ns, memory_order_acquire) >= since;
 }
 
-static bool is_held(int epfd, const struct epoll_event *event)
+static bool is_held(struct epoll_call *call, const struct epoll_event *event, uint64_t since)
 {
-    return rb_watch_has_flights(epfd) &&
-           rb_park_holds_watched(epfd, event->data.u64, event->events & (EPOLLERR | EPOLLHUP));
+    if (!may_hold(call->epfd, since) || !rb_park_holds_watched(call->epfd, event, since))
+        return false;
+    call->passes = true;
+    call->data = event->data.u64;
+    return true;
 }
 
-static int hold_events(int epfd, struct epoll_event *events, int ready)
+static int hold_events(struct epoll_call *call, int ready, uint64_t since)
 {
     int kept = 0;
     for (int i = 0; i < ready; i++)
-        if (!is_held(epfd, &events[i]))
-            events[kept++] = events[i];
+        if (!is_held(call, &call->events[i], since))
+            call->events[kept++] = call->events[i];
     return kept;
 }
 
@@ -314,24 +440,52 @@ static int in_ms(const struct timespec *timeout)
     return (int) (timeout->tv_sec * 1000 + (timeout->tv_nsec + MS - 1) / MS);
 }
 
-static int epoll_once(int epfd, struct epoll_event *events, int size, const struct timespec *timeout,
-                      const sigset_t *mask, bool exact)
+// *fetched: how many events there were, with those that are held
+static int epoll_once(struct epoll_call *call, const struct timespec *timeout, const sigset_t *mask, int *fetched)
 {
-    int ready = exact ? rb_libc_epoll_pwait2(epfd, events, size, timeout, mask)
-                      : rb_libc_epoll_pwait(epfd, events, size, in_ms(timeout), mask);
-    return ready > 0 ? hold_events(epfd, events, ready) : ready;
+    uint64_t since = rb_system_now_ns();
+    *fetched = call->exact ? rb_libc_epoll_pwait2(call->epfd, call->events, call->size, timeout, mask)
+                           : rb_libc_epoll_pwait(call->epfd, call->events, call->size, in_ms(timeout), mask);
+    return *fetched > 0 ? hold_events(call, *fetched, since) : *fetched;
+}
+
+// As long as what is fetched is held there may be more behind it, even when the time is over.
+static int epoll_until(struct epoll_call *call, uint64_t until)
+{
+    struct signals signals;
+    struct timespec left;
+    unsigned holds = 0;
+    int ready, fetched;
+    block_signals(&signals, call->mask);
+    do
+        ready = epoll_once(call, slice(until, &left), signals.within, &fetched);
+    while (ready == 0 && ((fetched > 0 && holds++ < RB_FLIGHT_COUNT) || !is_over(until)));
+    restore_signals(&signals);
+    if (call->passes)
+        rb_park_pass(call->epfd, call->data);
+    return ready;
 }
 
 int rb_wait_epoll(int epfd, struct epoll_event *events, int size, const struct timespec *timeout, const sigset_t *mask,
                   bool exact)
 {
-    struct timespec left;
-    uint64_t until = deadline(timeout);
-    int ready;
+    struct epoll_call call = {.epfd = epfd, .events = events, .size = size, .mask = mask, .exact = exact};
     if (exact && !is_time(timeout))
         return rb_libc_epoll_pwait2(epfd, events, size, timeout, mask);
-    do
-        ready = epoll_once(epfd, events, size, slice(until, &left), mask, exact);
-    while (ready == 0 && !is_over(until));
-    return ready;
+    return epoll_until(&call, deadline(rb_system_now_ns(), timeout));
+}
+
+int rb_wait_fetched(int epfd, struct epoll_event *events, int size, int ready, const struct timespec *timeout,
+                    uint64_t began_ms, const sigset_t *mask, bool exact)
+{
+    struct epoll_call call = {.epfd = epfd, .events = events, .size = size, .mask = mask, .exact = exact};
+    if (!rb_watch_has_flights(epfd))
+        return ready;
+    int kept = hold_events(&call, ready, 0);
+    uint64_t now = rb_system_now_ns(), gone = rb_system_coarse_ms() - began_ms;
+    if (kept == 0)
+        return epoll_until(&call, deadline(now - gone * MS, timeout));
+    if (call.passes)
+        rb_park_pass(epfd, call.data);
+    return kept;
 }

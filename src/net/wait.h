@@ -13,10 +13,16 @@
 #include <sys/select.h>
 #include <time.h>
 
-// True when a poll, select or epoll_wait has to come here: something is parked, or one of its descriptors is in flight.
-bool rb_wait_polls(struct pollfd *fds, nfds_t count);
+#include "net/flight.h"
+
+// True when an attempt is going to be due: no wait may last longer.
+static inline bool rb_wait_is_short(void)
+{
+    return atomic_load_explicit(&rb_flight_next_ms, memory_order_acquire) != UINT64_MAX;
+}
+
+// True when a select has to come here.
 bool rb_wait_selects(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts);
-bool rb_wait_epolls(int epfd);
 
 // poll and ppoll. timeout: NULL waits without end; mask: NULL leaves the signal mask alone.
 int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask);
@@ -26,8 +32,13 @@ int rb_wait_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts, st
 int rb_wait_pselect(int count, fd_set *reads, fd_set *writes, fd_set *excepts, const struct timespec *timeout,
                     const sigset_t *mask);
 
-// epoll_wait, epoll_pwait and epoll_pwait2. exact: wait in nanoseconds, as epoll_pwait2 does
+// epoll_wait, epoll_pwait and epoll_pwait2, when an attempt is due. exact: wait in nanoseconds, as epoll_pwait2 does
 int rb_wait_epoll(int epfd, struct epoll_event *events, int size, const struct timespec *timeout, const sigset_t *mask,
                   bool exact);
+
+// What a bare epoll_wait has fetched, which may have begun before anything was in flight. Returns what is left of it,
+// or of the wait that goes on. began_ms: by rb_system_coarse_ms
+int rb_wait_fetched(int epfd, struct epoll_event *events, int size, int ready, const struct timespec *timeout,
+                    uint64_t began_ms, const sigset_t *mask, bool exact);
 
 #endif

@@ -5,8 +5,21 @@
 #include "net/descriptor.h"
 #include "net/watch.h"
 #include "real/libc.h"
+#include "real/system.h"
 
 enum { BUCKETS = 4096, WATCHES = RB_DESCRIPTOR_WATCHES };
+
+// The last connects that ended while an epoll watched them.
+enum { ENDS = 64 };
+
+static struct {
+    int epfd, fd;
+    uint64_t data, when_ns;
+} ends[ENDS];
+
+static unsigned next_end;
+
+_Atomic uint64_t rb_watch_last_end_ns;
 
 // Chains of nodes by epoll and data. A node's number is 1 + descriptor * WATCHES + its place.
 static uint32_t heads[BUCKETS];
@@ -52,38 +65,47 @@ static struct rb_watch *free_watch(struct rb_descriptor *descriptor)
     for (unsigned i = 0; i < WATCHES; i++)
         if (!is_live(&descriptor->watches[i]))
             return &descriptor->watches[i];
-    set(&descriptor->crowded, 1);
     return NULL;
 }
 
-static void write_watch(struct rb_watch *watch, int epfd, const struct epoll_event *event)
+static bool write_watch(struct rb_watch *watch, int epfd, const struct epoll_event *event)
 {
     struct rb_descriptor *epoll = rb_descriptor_make(epfd);
     if (!epoll)
-        return;
+        return false;
     if (!(get(&epoll->epoch) & 1))
         set(&epoll->epoch, get(&epoll->epoch) + 1);
     set(&watch->epoch, get(&epoll->epoch));
     set(&watch->events, event->events);
     atomic_store_explicit(&watch->data, event->data.u64, memory_order_relaxed);
     set(&watch->epfd, (uint32_t) epfd + 1);
+    return true;
+}
+
+static void drop(int epfd, int fd)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
+    if (watch)
+        set(&watch->epfd, 0);
+}
+
+static void put(int epfd, int fd, const struct epoll_event *event)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_make(fd);
+    struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
+    if (descriptor && !watch)
+        watch = free_watch(descriptor);
+    if (descriptor && (!watch || !write_watch(watch, epfd, event)))
+        set(&descriptor->crowded, 1);
 }
 
 void rb_watch_note(int epfd, int op, int fd, const struct epoll_event *event)
 {
-    struct rb_descriptor *descriptor = op == EPOLL_CTL_DEL ? rb_descriptor_of(fd) : rb_descriptor_make(fd);
-    if (!descriptor)
-        return;
-    struct rb_watch *watch = watch_of(descriptor, epfd);
-    if (op == EPOLL_CTL_DEL) {
-        if (watch)
-            set(&watch->epfd, 0);
-        return;
-    }
-    if (!watch)
-        watch = free_watch(descriptor);
-    if (watch)
-        write_watch(watch, epfd, event);
+    if (op == EPOLL_CTL_DEL || !event)
+        drop(epfd, fd);
+    else
+        put(epfd, fd, event);
 }
 
 bool rb_watch_known(const struct rb_descriptor *descriptor)
@@ -130,14 +152,17 @@ static struct rb_watch_node *node_at(uint32_t number)
 void rb_watch_join(int fd)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    rb_watch_leave(fd); // chained twice, it would close a ring
     for (unsigned i = 0; descriptor && i < WATCHES; i++) {
         const struct rb_watch *watch = &descriptor->watches[i];
         struct rb_watch_node *node = &descriptor->nodes[i];
         if (!is_live(watch))
             continue;
         struct epoll_event event = event_of(watch);
+        bool baton = node->baton;
         uint32_t *chain = chain_of(epfd_of(watch), event.data.u64);
         *node = (struct rb_watch_node){.next = *chain, .linked = true, .epfd = epfd_of(watch), .data = event.data.u64};
+        node->baton = baton;
         *chain = 1 + (uint32_t) fd * WATCHES + i;
         atomic_fetch_add_explicit(&rb_descriptor_of(node->epfd)->flights, 1, memory_order_relaxed);
     }
@@ -163,58 +188,178 @@ void rb_watch_leave(int fd)
             unlink_node(1 + (uint32_t) fd * WATCHES + i);
 }
 
-int rb_watch_find(int epfd, uint64_t data)
+static void remember_end(const struct rb_watch_node *node, int fd)
 {
-    for (uint32_t number = *chain_of(epfd, data); number; number = node_at(number)->next)
-        if (node_at(number)->epfd == epfd && node_at(number)->data == data)
-            return (int) ((number - 1) / WATCHES);
-    return -1;
+    uint64_t now_ns = rb_system_now_ns();
+    ends[next_end].epfd = node->epfd;
+    ends[next_end].fd = fd;
+    ends[next_end].data = node->data;
+    ends[next_end].when_ns = now_ns;
+    next_end = (next_end + 1) % ENDS;
+    atomic_store_explicit(&rb_watch_last_end_ns, now_ns, memory_order_release);
 }
 
-// What was registered by others' means, or in another process, may be gone. EPOLLEXCLUSIVE cannot be modified.
+void rb_watch_end(int fd)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    for (unsigned i = 0; descriptor && i < WATCHES; i++) {
+        if (descriptor->nodes[i].linked)
+            remember_end(&descriptor->nodes[i], fd);
+        descriptor->nodes[i].baton = false;
+    }
+    rb_watch_leave(fd);
+}
+
+// A node outlives its epoll until the descriptor leaves; the epoll's number may be another epoll's by then.
+static bool reports(uint32_t number, int epfd, uint64_t data)
+{
+    const struct rb_watch_node *node = node_at(number);
+    const struct rb_descriptor *descriptor = rb_descriptor_of((int) ((number - 1) / WATCHES));
+    return node->epfd == epfd && node->data == data && is_live(&descriptor->watches[(number - 1) % WATCHES]);
+}
+
+unsigned rb_watch_find(int epfd, uint64_t data, int *fds, unsigned size)
+{
+    unsigned count = 0;
+    for (uint32_t number = *chain_of(epfd, data); number && count < size; number = node_at(number)->next)
+        if (reports(number, epfd, data))
+            fds[count++] = (int) ((number - 1) / WATCHES);
+    return count;
+}
+
+uint32_t rb_watch_asked(int epfd, int fd)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    const struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
+    return watch ? get(&watch->events) : 0;
+}
+
+static struct rb_watch_node *node_of(int epfd, int fd)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    const struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
+    return watch ? &descriptor->nodes[watch - descriptor->watches] : NULL;
+}
+
+bool rb_watch_take_baton(int epfd, int fd)
+{
+    struct rb_watch_node *node = node_of(epfd, fd);
+    bool was = node && node->baton;
+    if (was)
+        node->baton = false;
+    return was;
+}
+
+// What was registered by others' means, or in another process, may be gone, and a number that was closed behind our
+// back may be no epoll any more (EINVAL). EPOLLEXCLUSIVE cannot be modified, which is EINVAL too.
 static bool modify(int fd, const struct rb_watch *watch, uint32_t events)
 {
     struct epoll_event event = event_of(watch);
+    bool exclusive = event.events & EPOLLEXCLUSIVE;
     event.events = events;
-    return rb_libc_epoll_ctl(epfd_of(watch), EPOLL_CTL_MOD, fd, &event) == 0 || errno == ENOENT || errno == EBADF;
+    return rb_libc_epoll_ctl(epfd_of(watch), EPOLL_CTL_MOD, fd, &event) == 0 || errno == ENOENT || errno == EBADF ||
+           (errno == EINVAL && !exclusive);
+}
+
+static bool hide_in(struct rb_descriptor *descriptor, unsigned i, int fd)
+{
+    descriptor->nodes[i].baton = true;
+    return modify(fd, &descriptor->watches[i], EPOLLONESHOT);
+}
+
+void rb_watch_pass_baton(int epfd, int fd)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    const struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
+    if (watch)
+        hide_in(descriptor, (unsigned) (watch - descriptor->watches), fd);
+}
+
+bool rb_watch_ended(int epfd, uint64_t data, uint64_t since_ns)
+{
+    for (unsigned i = 0; i < ENDS; i++)
+        if (ends[i].when_ns && ends[i].when_ns >= since_ns && ends[i].epfd == epfd && ends[i].data == data) {
+            const struct rb_descriptor *descriptor = rb_descriptor_of(ends[i].fd);
+            return get(&descriptor->slot) == 0 && rb_watch_show(ends[i].fd);
+        }
+    return false;
 }
 
 bool rb_watch_hide(int fd)
 {
-    const struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     int saved = errno;
     bool done = !descriptor || !get(&descriptor->crowded);
     for (unsigned i = 0; done && descriptor && i < WATCHES; i++)
         if (is_live(&descriptor->watches[i]))
-            done = modify(fd, &descriptor->watches[i], EPOLLONESHOT);
+            done = hide_in(descriptor, i, fd);
     errno = saved;
     return done;
 }
 
 bool rb_watch_show(int fd)
 {
-    const struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     int saved = errno;
     bool done = true;
     for (unsigned i = 0; descriptor && i < WATCHES; i++)
-        if (is_live(&descriptor->watches[i]))
+        if (is_live(&descriptor->watches[i])) {
+            descriptor->nodes[i].baton = false;
             done = modify(fd, &descriptor->watches[i], get(&descriptor->watches[i].events)) && done;
+        }
     errno = saved;
     return done;
 }
 
-int rb_watch_control_hidden(int epfd, int op, int fd, struct epoll_event *event)
+bool rb_watch_is_watched(int fd)
 {
-    struct epoll_event nothing = {.events = EPOLLONESHOT};
-    if (op != EPOLL_CTL_DEL && (!event || event->events & EPOLLEXCLUSIVE))
-        return rb_libc_epoll_ctl(epfd, op, fd, event);
-    if (op != EPOLL_CTL_DEL)
-        nothing.data = event->data;
-    int result = rb_libc_epoll_ctl(epfd, op, fd, &nothing);
-    if (result == 0) {
-        rb_watch_leave(fd);
-        rb_watch_note(epfd, op, fd, event);
-        rb_watch_join(fd);
-    }
+    const struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    bool watched = descriptor && get(&descriptor->crowded);
+    for (unsigned i = 0; descriptor && i < WATCHES; i++)
+        watched = watched || is_live(&descriptor->watches[i]);
+    return watched;
+}
+
+bool rb_watch_can_hide(int epfd, int op, int fd, const struct epoll_event *event)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    if (op == EPOLL_CTL_DEL)
+        return true;
+    if (event->events & EPOLLEXCLUSIVE)
+        return false;
+    return descriptor && rb_descriptor_make(epfd) && (watch_of(descriptor, epfd) || free_watch(descriptor));
+}
+
+static void renote(int epfd, int op, int fd, const struct epoll_event *event, bool baton)
+{
+    rb_watch_leave(fd);
+    rb_watch_note(epfd, op, fd, event);
+    rb_watch_join(fd);
+    struct rb_watch_node *node = node_of(epfd, fd);
+    if (node && baton)
+        node->baton = true;
+}
+
+// Noted before the call: another thread that waits may have the event before it returns.
+static int control_noted(int epfd, int op, int fd, struct epoll_event *event, bool hidden)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    const struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
+    struct epoll_event before = watch ? event_of(watch) : (struct epoll_event){0};
+    struct epoll_event nothing = {.events = EPOLLONESHOT, .data = event->data};
+    renote(epfd, op, fd, event, hidden);
+    int result = rb_libc_epoll_ctl(epfd, op, fd, hidden ? &nothing : event);
+    if (result != 0)
+        renote(epfd, watch ? EPOLL_CTL_MOD : EPOLL_CTL_DEL, fd, &before, false);
+    return result;
+}
+
+int rb_watch_control(int epfd, int op, int fd, struct epoll_event *event, bool hidden)
+{
+    if (op != EPOLL_CTL_DEL && event)
+        return control_noted(epfd, op, fd, event, hidden);
+    int result = rb_libc_epoll_ctl(epfd, op, fd, event);
+    if (result == 0)
+        renote(epfd, op, fd, NULL, false);
     return result;
 }

@@ -8,6 +8,7 @@
 #ifndef RB_NET_WATCH_H
 #define RB_NET_WATCH_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
@@ -26,6 +27,8 @@ void rb_watch_close(int fd);
 // True when some connect in flight is watched by this epoll.
 bool rb_watch_has_flights(int epfd);
 
+extern _Atomic uint64_t rb_watch_last_end_ns; // when a watched connect ended last
+
 // --- with the lock of net/flight.h held
 
 // The descriptor begins or ceases to mean a connect in flight. Between the two its registrations change only so: leave,
@@ -33,16 +36,39 @@ bool rb_watch_has_flights(int epfd);
 void rb_watch_join(int fd);
 void rb_watch_leave(int fd);
 
-// The descriptor of a connect in flight that an epoll reports with this data, or -1.
-int rb_watch_find(int epfd, uint64_t data);
+// The connect has ended, or this descriptor of it: leave, and remember it for rb_watch_ended.
+void rb_watch_end(int fd);
+
+// The descriptors of connects in flight that an epoll reports with this data: a program may give several the same.
+// Returns how many there are in fds, at most `size`.
+unsigned rb_watch_find(int epfd, uint64_t data, int *fds, unsigned size);
+
+// The events that the program has asked for; 0: not watched by this epoll.
+uint32_t rb_watch_asked(int epfd, int fd);
+
+// True when the event that is left to a hidden descriptor was not seen yet in this epoll; it is from now on.
+bool rb_watch_take_baton(int epfd, int fd);
+
+// Lets that event come once more, for another thread that waits on this epoll.
+void rb_watch_pass_baton(int epfd, int fd);
+
+// True when a connect that this epoll reported with this data has ended since then: what was fetched before the end
+// says nothing. Its registration is armed anew, so that what is true is reported again.
+bool rb_watch_ended(int epfd, uint64_t data, uint64_t since_ns);
 
 // Holds all events of a descriptor back, or lets them come again, with what it has to report now. False when it cannot
 // be done: in more epolls than we can note, watched exclusively, or refused by the kernel.
 bool rb_watch_hide(int fd);
 bool rb_watch_show(int fd);
 
-// epoll_ctl on a hidden descriptor: what the program asks for is noted, and comes into force when the descriptor is
-// shown. Result and errno are the kernel's.
-int rb_watch_control_hidden(int epfd, int op, int fd, struct epoll_event *event);
+// True when an epoll is known to watch this descriptor.
+bool rb_watch_is_watched(int fd);
+
+// True when what is to be registered can be noted and modified later.
+bool rb_watch_can_hide(int epfd, int op, int fd, const struct epoll_event *event);
+
+// epoll_ctl on a descriptor that means a connect in flight. hidden: what the program asks for is noted, and comes into
+// force when the descriptor is shown. Result and errno are the kernel's.
+int rb_watch_control(int epfd, int op, int fd, struct epoll_event *event, bool hidden);
 
 #endif

@@ -17,7 +17,7 @@ enum { LINE_SIZE = 2048, LOG_MODE = 0640 };
 
 static const char *const verdicts[] = {
     [RB_VERDICT_RETRY] = "retry",     [RB_VERDICT_STOP] = "stop",     [RB_VERDICT_RECOVERED] = "recovered",
-    [RB_VERDICT_REFUSED] = "refused", [RB_VERDICT_RESENT] = "resent",
+    [RB_VERDICT_REFUSED] = "refused", [RB_VERDICT_RESENT] = "resent", [RB_VERDICT_STALE] = "stale",
 };
 
 const char *rb_verdict_name(enum rb_verdict verdict)

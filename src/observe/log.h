@@ -12,7 +12,8 @@ enum rb_verdict {
     RB_VERDICT_STOP,      // the failure is handed to the program; reason says why
     RB_VERDICT_RECOVERED, // an attempt after the first succeeded
     RB_VERDICT_REFUSED,   // the breaker was open, no attempt was made
-    RB_VERDICT_RESENT     // a call that succeeded at once for us, after libcurl had repeated the request by itself
+    RB_VERDICT_RESENT,    // a call that succeeded at once for us, after libcurl had repeated the request by itself
+    RB_VERDICT_STALE      // the program got the last good answer to a lookup that failed
 };
 
 // How long an attempt took, in milliseconds from its beginning; 0: it did not come to that, or there was nothing to do.
@@ -25,7 +26,7 @@ struct rb_event {
     enum rb_verdict verdict;
     const char *policy;
     const char *host;
-    const char *api; // "curl" or "connect"
+    const char *api; // "curl", "connect" or "dns"
     enum rb_cause cause;
     unsigned status;              // HTTP status, for RB_CAUSE_STATUS
     uint32_t attempt;             // the attempt just ended, counted from 1
@@ -46,7 +47,7 @@ void rb_log_event(const char *destination, const char *program, const struct rb_
 void rb_log_policy(const char *destination, const char *program, const char *what, const char *path,
                    const struct rb_diagnostic *diagnostic, int error);
 
-// "retry", "stop", "recovered", "refused", "resent"; never NULL.
+// "retry", "stop", "recovered", "refused", "resent", "stale"; never NULL.
 const char *rb_verdict_name(enum rb_verdict verdict);
 
 #endif

@@ -24,6 +24,7 @@ enum {
 
 #define EXPECTS_WAIT "a duration up to 24h, such as 200ms"
 #define EXPECTS_LIMIT "a duration from 1ms to 24h, or unset"
+#define EXPECTS_OPTION "off, or a duration from 1ms to 24h"
 #define EXPECTS_TIME "a duration from 1ms to 24h"
 #define EXPECTS_FACTOR "a number from 1 to 100, with up to three decimals"
 #define EXPECTS_RATE "a percentage from 0.01% to 100%"
@@ -38,6 +39,7 @@ static const char *const switch_words[] = {"off", "on", NULL};
 static const char *const scope_words[] = {"host", "policy", NULL};
 static const char *const unset_words[] = {"unset", NULL};
 static const char *const nonblocking_words[] = {"park", "settle", "off", NULL};
+static const char *const off_words[] = {"off", NULL};
 
 static unsigned long write_text(char *out, unsigned long size, const char *text)
 {
@@ -125,6 +127,7 @@ LIMIT_KEY(connect, connect_ms)
 LIMIT_KEY(attempt, attempt_ms)
 WORD_KEY(resume, resume, bool, switch_words)
 WORD_KEY(nonblocking, nonblocking, enum rb_nonblocking, nonblocking_words)
+DURATION_KEY(dns_total, dns_total_ms, MS)
 WORD_KEY(breaker, breaker_on, bool, switch_words)
 WORD_KEY(scope, breaker_scope, enum rb_breaker_scope, scope_words)
 COUNT_KEY(min_calls, breaker.min_calls, 1, MIN_CALLS_MAX)
@@ -176,6 +179,21 @@ WRITE(total)
     return rb_duration_format(rules->total_ms, out, size);
 }
 
+// A duration, or `off`.
+READ(dns_stale)
+{
+    if (strcmp(value, "off") == 0) {
+        rules->dns_stale_ms = 0;
+        return NULL;
+    }
+    return rb_value_duration(value, offset, MS, DAY, &rules->dns_stale_ms);
+}
+
+WRITE(dns_stale)
+{
+    return rules->dns_stale_ms ? rb_duration_format(rules->dns_stale_ms, out, size) : write_text(out, size, "off");
+}
+
 // A number of calls, or whole seconds.
 READ(window)
 {
@@ -206,8 +224,8 @@ WRITE(window)
         name, fallback, expects, read_##function, write_##function, words                                              \
     }
 static const struct rb_key keys[] = {
-    {"intercept", "curl, connect", "curl, connect, both, or off", rb_list_read_intercept, rb_list_write_intercept,
-     rb_list_intercept_words},
+    {"intercept", "curl, connect, dns", "a list of curl, connect and dns, or off", rb_list_read_intercept,
+     rb_list_write_intercept, rb_list_intercept_words},
     KEY("retry.attempts", "3", "a number from 1 to 100", attempts, NULL),
     KEY("retry.backoff", "exponential", "fixed, linear or exponential", backoff, backoff_words),
     KEY("retry.base", "200ms", EXPECTS_WAIT, base, NULL),
@@ -229,6 +247,8 @@ static const struct rb_key keys[] = {
     KEY("timeout.attempt", "unset", EXPECTS_LIMIT, attempt, unset_words),
     KEY("timeout.total", "30s", EXPECTS_LIMIT, total, unset_words),
     KEY("connect.nonblocking", "park", "park, settle or off", nonblocking, nonblocking_words),
+    KEY("dns.total", "2s", EXPECTS_TIME, dns_total, NULL),
+    KEY("dns.stale", "off", EXPECTS_OPTION, dns_stale, off_words),
     KEY("breaker", "on", "on or off", breaker, switch_words),
     KEY("breaker.scope", "host", "host or policy", scope, scope_words),
     KEY("breaker.window", "20", "1 to 1024 calls (50), or 1s to 60s (30s)", window, NULL),
@@ -247,7 +267,7 @@ static const struct rb_key keys[] = {
 
 enum { KEY_COUNT = sizeof(keys) / sizeof(keys[0]) };
 
-static const char *const reserved[] = {"breaker.quorum", "dns.total", "dns.stale"};
+static const char *const reserved[] = {"breaker.quorum"};
 
 const struct rb_key *rb_key_table(unsigned *count)
 {

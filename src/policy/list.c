@@ -31,14 +31,14 @@ enum { CAUSE_WORDS = sizeof(causes) / sizeof(causes[0]) };
 static const struct intercept_word {
     const char *word;
     uint32_t bit;
-} intercepts[] = {{"curl", RB_INTERCEPT_CURL}, {"connect", RB_INTERCEPT_CONNECT}};
+} intercepts[] = {{"curl", RB_INTERCEPT_CURL}, {"connect", RB_INTERCEPT_CONNECT}, {"dns", RB_INTERCEPT_DNS}};
 
 enum { INTERCEPT_WORDS = sizeof(intercepts) / sizeof(intercepts[0]) };
 
 enum { STATUS_MIN = 100, STATUS_CLASS_SIZE = 100 };
 
 const char *const rb_list_cause_words[] = {"refused", "unreachable", "reset", "timeout", "dns", "none", NULL};
-const char *const rb_list_intercept_words[] = {"curl", "connect", "off", NULL};
+const char *const rb_list_intercept_words[] = {"curl", "connect", "dns", "off", NULL};
 const char *const rb_list_method_words[] = {"safe",  "idempotent", "all",    "GET",   "HEAD",     "OPTIONS",   "TRACE",
                                             "POST",  "PUT",        "DELETE", "PATCH", "PROPFIND", "REPORT",    "SEARCH",
                                             "MKCOL", "UNLOCK",     "LOCK",   "COPY",  "MOVE",     "PROPPATCH", NULL};
@@ -228,9 +228,6 @@ static const char *read_intercept(struct rb_slice item, uint32_t *bits)
             *bits |= intercepts[i].bit;
             return NULL;
         }
-    }
-    if (rb_slice_is(item, "dns")) {
-        return "'dns' is not known to this version of rebound yet";
     }
     if (item.length == 0) {
         return "an empty item in the list";

@@ -3,6 +3,7 @@
 #include "policy/policy.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 
 #include "policy/draft.h"
 #include "policy/file.h"
@@ -12,12 +13,15 @@
 // Lives in its own arena.
 struct rb_policy {
     struct rb_arena arena;
+    uint64_t serial;
     struct rb_process_rules process;
     const struct rb_section *sections;
     unsigned section_count;
     const struct rb_section *rest; // [default], or NULL: hosts that no pattern names are left alone
     struct rb_index index;
 };
+
+static _Atomic uint64_t serials;
 
 // How often a file that changes while it is read is read again.
 enum { LOAD_TRIES = 3 };
@@ -128,6 +132,7 @@ static int parse(struct rb_slice text, const char *name, struct rb_policy **out,
         return -ENOMEM;
     }
     policy->arena = arena;
+    policy->serial = atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed) + 1;
     struct rb_report report = {.scratch = scratch, .file = name};
     int result = build(policy, scratch, &report, text);
     rb_report_deliver(&report, receive, context);
@@ -233,6 +238,11 @@ const struct rb_section *rb_policy_match(const struct rb_policy *policy, const s
         return record->section;
     }
     return target->family == AF_UNIX ? NULL : policy->rest;
+}
+
+uint64_t rb_policy_serial(const struct rb_policy *policy)
+{
+    return policy->serial;
 }
 
 const struct rb_process_rules *rb_policy_process(const struct rb_policy *policy)

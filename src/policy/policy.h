@@ -62,6 +62,9 @@ struct rb_match {
 const struct rb_section *rb_policy_match(const struct rb_policy *policy, const struct rb_target *target,
                                          struct rb_match *why);
 
+// A number that no other policy of this process has, and that is not 0: memory of a freed one may be used again.
+uint64_t rb_policy_serial(const struct rb_policy *policy);
+
 // Process-wide rules of the policy; never NULL.
 const struct rb_process_rules *rb_policy_process(const struct rb_policy *policy);
 

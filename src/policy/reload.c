@@ -195,14 +195,22 @@ static int load_file(struct look *look)
     return result;
 }
 
-static int load_builtin(void)
+// Only when it is asked for: most programs that are started never call anything that needs it. Of threads that come
+// here at the same time each has its own until one is in force.
+static __attribute__((noinline, cold)) const struct rb_policy *load_builtin(void)
 {
-    struct rb_policy *policy;
-    int result = rb_policy_load(rb_file_builtin, &policy, NULL, NULL);
-    if (result == 0) {
-        put_in_force(policy, 0);
+    int kept_errno = errno;
+    struct rb_policy *fresh, *there = NULL;
+    if (rb_policy_load(rb_file_builtin, &fresh, NULL, NULL) == 0) {
+        if (atomic_compare_exchange_strong(&in_force.current, &there, fresh)) {
+            tell(RB_RELOAD_LOADED, NULL, 0);
+        } else {
+            rb_policy_free(fresh);
+            fresh = there;
+        }
     }
-    return result;
+    errno = kept_errno;
+    return fresh;
 }
 
 // The program may change its working directory later. Where that directory has no name, the path stays relative.
@@ -225,10 +233,11 @@ int rb_policy_start(const char *path, rb_reload_fn *notify)
     in_force.fixed = strcmp(path, rb_file_builtin) == 0;
     in_force.seen = (struct rb_file_identity){0};
     in_force.error = 0;
+    if (in_force.fixed) {
+        atomic_store(&in_force.current, NULL); // nobody has asked yet
+    }
     int result = keep_path(path);
-    if (result == 0 && in_force.fixed) {
-        result = load_builtin();
-    } else if (result == 0) {
+    if (result == 0 && !in_force.fixed) {
         result = -EAGAIN;
         for (int tries = 0; result == -EAGAIN && tries < START_TRIES; tries++) {
             struct look look = {0, LEASE};
@@ -260,5 +269,6 @@ const struct rb_policy *rb_policy_current(uint64_t now_ms)
     if (now_ms >= due) {
         look_again(now_ms, due);
     }
-    return atomic_load_explicit(&in_force.current, memory_order_acquire);
+    const struct rb_policy *current = atomic_load_explicit(&in_force.current, memory_order_acquire);
+    return current || !in_force.fixed ? current : load_builtin();
 }

@@ -23,7 +23,8 @@ typedef void rb_reload_fn(enum rb_reload_event event, const char *path, const st
 
 // Loads the policy for this process. Call once, before rb_policy_current; a relative path is taken from the present
 // working directory for good. notify may be NULL. Returns 0, or the error of rb_policy_load; then there is no policy
-// until a valid file appears at the same path.
+// until a valid file appears at the same path. The built-in policy cannot change: it is read when it is first asked
+// for.
 int rb_policy_start(const char *path, rb_reload_fn *notify);
 
 // The policy in force or NULL. At most once a second one caller looks at the file (stat: device, inode, size, mtime,

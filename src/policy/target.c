@@ -106,6 +106,11 @@ static uint16_t port_of_scheme(struct rb_slice scheme)
     return 0;
 }
 
+uint16_t rb_target_port_of_scheme(const char *scheme)
+{
+    return port_of_scheme(rb_slice_of(scheme));
+}
+
 // An empty port ("host:") keeps the one at hand, as RFC 3986, section 3.2.3, has it.
 static int read_port(struct rb_slice text, uint16_t *port)
 {

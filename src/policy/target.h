@@ -31,6 +31,9 @@ int rb_target_from_sockaddr(struct rb_target *target, const struct sockaddr *add
 // Returns 0, or -EINVAL when no host can be found in it.
 int rb_target_from_url(struct rb_target *target, const char *text, size_t *scheme);
 
+// The port that a URL with this scheme has unless it names one, in host order; 0: none of the above.
+uint16_t rb_target_port_of_scheme(const char *scheme);
+
 // Writes "host:port" (lower case, no final dot; "[v6]:port"; the port is left out when 0; "unix:/path") for logs,
 // breakers and people. Returns the length written, always less than `size`, NUL-terminated (cut when too long).
 size_t rb_target_format(const struct rb_target *target, char *out, size_t size);

@@ -9,13 +9,13 @@
 extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *object)
     __attribute__((weak));
 
-void rb_fork_notify(void (*child)(void))
+void rb_fork_notify(void (*before)(void), void (*child)(void))
 {
     if (__register_atfork) {
-        __register_atfork(NULL, NULL, child, NULL);
+        __register_atfork(before, NULL, child, NULL);
         return;
     }
     int (*atfork)(void (*)(void), void (*)(void), void (*)(void)) = rb_elf_next("pthread_atfork");
     if (atfork)
-        atfork(NULL, NULL, child);
+        atfork(before, NULL, child);
 }

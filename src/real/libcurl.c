@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Finding the libcurl behind a call.
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +29,7 @@ struct object_list {
 
 // A list that only grows, by compare-and-swap: a lock here could be left behind by a fork in a threaded program. Two
 // threads that meet a libcurl at the same time may enter it twice, which does no harm.
-static _Atomic(struct rb_libcurl *) libraries;
+_Atomic(struct rb_libcurl *) rb_libcurl_last;
 
 // Calling objects seen before. An entry holds while the loader has dropped nothing since.
 struct cached_caller {
@@ -152,10 +151,27 @@ static void fill(struct rb_libcurl *library, const struct rb_object *object)
     library->free = rb_elf_symbol(object, "curl_free");
 }
 
+// All of its functions: where one libcurl was unloaded another one can come to lie, as large as the first, with this
+// function or that in the same place.
 static bool same_library(const struct rb_libcurl *library, const struct rb_object *object)
 {
-    return library->start == object->start && library->end == object->end &&
-           (void *) library->easy_perform == rb_elf_symbol(object, marker);
+    size_t from = offsetof(struct rb_libcurl, start), to = offsetof(struct rb_libcurl, gone);
+    struct rb_libcurl fresh;
+    if (library->start != object->start || library->end != object->end)
+        return false;
+    fill(&fresh, object);
+    return memcmp((const char *) library + from, (const char *) &fresh + from, to - from) == 0;
+}
+
+// No two lie in the same place at the same time.
+static void bury_others(struct rb_libcurl *first, const struct rb_object *object)
+{
+    for (struct rb_libcurl *library = first; library; library = library->next) {
+        bool overlaps = library->start < object->end && object->start < library->end;
+        bool gone = overlaps && !same_library(library, object);
+        if (overlaps && atomic_load_explicit(&library->gone, memory_order_relaxed) != gone)
+            atomic_store_explicit(&library->gone, gone, memory_order_relaxed);
+    }
 }
 
 static const struct rb_libcurl *known(const struct rb_libcurl *first, const struct rb_object *object)
@@ -169,7 +185,8 @@ static const struct rb_libcurl *known(const struct rb_libcurl *first, const stru
 // The entry for a libcurl, made on first sight; NULL without memory. There is one for each: owners are compared.
 static const struct rb_libcurl *library_for(const struct rb_object *object)
 {
-    struct rb_libcurl *first = atomic_load_explicit(&libraries, memory_order_acquire);
+    struct rb_libcurl *first = atomic_load_explicit(&rb_libcurl_last, memory_order_acquire);
+    bury_others(first, object);
     const struct rb_libcurl *there = known(first, object);
     struct rb_libcurl *library = there ? NULL : malloc(sizeof *library);
     if (!library)
@@ -177,7 +194,7 @@ static const struct rb_libcurl *library_for(const struct rb_object *object)
     fill(library, object);
     do {
         library->next = first;
-        if (atomic_compare_exchange_weak_explicit(&libraries, &first, library, memory_order_acq_rel,
+        if (atomic_compare_exchange_weak_explicit(&rb_libcurl_last, &first, library, memory_order_acq_rel,
                                                   memory_order_acquire))
             return library;
     } while (!(there = known(first, object)));
@@ -267,14 +284,6 @@ const struct rb_libcurl *rb_libcurl_at(const void *address)
     struct rb_object object = {.base = 0};
     bool found = rb_elf_holding(address, &object) && !rb_elf_is_self(&object) && has_libcurl(&object);
     return found ? library_for(&object) : NULL;
-}
-
-const struct rb_libcurl *rb_libcurl_around(const void *address)
-{
-    const struct rb_libcurl *library = atomic_load_explicit(&libraries, memory_order_acquire);
-    while (library && !rb_libcurl_spans(library, address))
-        library = library->next;
-    return library;
 }
 
 bool rb_libcurl_contains(const void *address)

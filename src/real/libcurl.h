@@ -14,6 +14,7 @@
 #undef curl_easy_getinfo
 #undef curl_multi_setopt
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -30,8 +31,8 @@ CURL_EXTERN CURLMcode curl_multi_notify_disable(CURLM *multi, unsigned int kind)
 
 // The functions of one loaded libcurl. Never freed; a function that this version lacks is NULL.
 struct rb_libcurl {
-    const struct rb_libcurl *next; // the one found before this
-    uintptr_t start, end;          // addresses that the object spans
+    struct rb_libcurl *next; // the one found before this
+    uintptr_t start, end;    // addresses that the object spans
     CURL *(*easy_init)(void);
     CURLcode (*easy_perform)(CURL *);
     CURLcode (*easy_setopt)(CURL *, CURLoption, ...);
@@ -59,6 +60,7 @@ struct rb_libcurl {
     CURLMcode (*multi_notify_disable)(CURLM *, unsigned int);        // from 8.17
     CURLUcode (*url_get)(CURLU *, CURLUPart, char **, unsigned int); // NULL before 7.62
     void (*free)(void *);
+    _Atomic bool gone; // it was unloaded: another one lies there now
 };
 
 // The libcurl that a call from `caller` (a return address) means, or NULL when none is loaded. Takes the loader's lock.
@@ -75,8 +77,18 @@ static inline bool rb_libcurl_spans(const struct rb_libcurl *library, const void
     return (uintptr_t) address >= library->start && (uintptr_t) address < library->end;
 }
 
+// The one found last; the others follow. Only for the function below.
+extern _Atomic(struct rb_libcurl *) rb_libcurl_last;
+
 // The libcurl among those found so far inside which `address` lies, or NULL. A few loads, no lock.
-const struct rb_libcurl *rb_libcurl_around(const void *address);
+static inline const struct rb_libcurl *rb_libcurl_around(const void *address)
+{
+    const struct rb_libcurl *library = atomic_load_explicit(&rb_libcurl_last, memory_order_acquire);
+    while (library &&
+           (!rb_libcurl_spans(library, address) || atomic_load_explicit(&library->gone, memory_order_relaxed)))
+        library = library->next;
+    return library;
+}
 
 // True when `address` lies inside any libcurl found so far. A few loads, no lock. Another object may lie by now where a
 // libcurl was: for calls that may pass through, not for deciding whose a handle is.

@@ -17,6 +17,14 @@ static uint64_t clock_ms(clockid_t clock)
     return (uint64_t) t.tv_sec * 1000 + (uint64_t) t.tv_nsec / 1000000;
 }
 
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec t;
+    if (clock_gettime(clock, &t) != 0)
+        return 0;
+    return (uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec;
+}
+
 uint64_t rb_system_now_ms(void)
 {
     return clock_ms(CLOCK_BOOTTIME);
@@ -24,10 +32,7 @@ uint64_t rb_system_now_ms(void)
 
 uint64_t rb_system_now_ns(void)
 {
-    struct timespec t;
-    if (clock_gettime(CLOCK_BOOTTIME, &t) != 0)
-        return 0;
-    return (uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec;
+    return clock_ns(CLOCK_MONOTONIC);
 }
 
 uint64_t rb_system_coarse_ms(void)
@@ -78,17 +83,59 @@ void rb_system_sleep(uint64_t ms)
         continue;
 }
 
-void *rb_system_memory(size_t size)
+static void *map(size_t size, int sharing)
 {
     int saved = errno;
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS, -1, 0);
     errno = saved;
     return memory == MAP_FAILED ? NULL : memory;
+}
+
+void *rb_system_memory(size_t size)
+{
+    return map(size, MAP_PRIVATE);
+}
+
+void *rb_system_memory_shared(size_t size)
+{
+    return map(size, MAP_SHARED);
 }
 
 void rb_system_memory_free(void *memory, size_t size)
 {
     munmap(memory, size);
+}
+
+bool rb_system_block_signals(sigset_t *saved)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+    int error = errno;
+    sigset_t all;
+    sigfillset(&all);
+    for (unsigned i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        sigdelset(&all, faults[i]);
+    bool done = sigprocmask(SIG_BLOCK, &all, saved) == 0;
+    errno = error;
+    return done;
+}
+
+// The kernel reads a set of signals before it looks at what is to be done with it, which here is nothing.
+static bool can_read_word(uintptr_t address)
+{
+    enum { NOTHING = -1, SET_SIZE = 8 };
+    return syscall(SYS_rt_sigprocmask, NOTHING, address, NULL, SET_SIZE) == 0 || errno != EFAULT;
+}
+
+bool rb_system_can_read(const void *memory, size_t size)
+{
+    enum { PAGE = 4096, WORD = 8 };
+    uintptr_t from = (uintptr_t) memory & ~(uintptr_t) (WORD - 1), last = (uintptr_t) memory + size - 1;
+    int error = errno;
+    bool can = size == 0 || (from && last >= from); // no set at all is readable to the kernel
+    for (uintptr_t at = from; can && size && at <= last && at >= from; at = (at | (PAGE - 1)) + 1)
+        can = can_read_word(at);
+    errno = error;
+    return can;
 }
 
 int rb_system_pid(void)

@@ -3,13 +3,15 @@
 #ifndef RB_REAL_SYSTEM_H
 #define RB_REAL_SYSTEM_H
 
+#include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 // Milliseconds on CLOCK_BOOTTIME: monotonic, goes on through suspend, the same for all processes of a host.
 uint64_t rb_system_now_ms(void);
 
-// The same clock in nanoseconds.
+// Nanoseconds on CLOCK_MONOTONIC, as time-outs of waits count.
 uint64_t rb_system_now_ns(void);
 
 // The same to the nearest few milliseconds, at a quarter of the cost; only for "once a second" decisions.
@@ -31,7 +33,16 @@ void rb_system_sleep(uint64_t ms);
 
 // Zeroed memory straight from the kernel, NULL when there is none; async-signal-safe. Keeps errno.
 void *rb_system_memory(size_t size);
+// The same, shared with the children that fork makes.
+void *rb_system_memory_shared(size_t size);
 void rb_system_memory_free(void *memory, size_t size);
+
+// Blocks the thread's signals, but not those that a fault of its own raises: blocked, they would end the program, and a
+// sandbox that answers system calls by SIGSYS would do so, too. False: refused, nothing is blocked. Keeps errno.
+bool rb_system_block_signals(sigset_t *saved);
+
+// True when the kernel can read all of this memory of the program's, so that a copy does not crash. Keeps errno.
+bool rb_system_can_read(const void *memory, size_t size);
 
 // The process's number, from the kernel: right in a vfork child, too.
 int rb_system_pid(void);

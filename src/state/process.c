@@ -130,6 +130,7 @@ static void count(const struct rb_event *event)
         [RB_VERDICT_RECOVERED] = RB_SUMMARY_RECOVERED,
         [RB_VERDICT_REFUSED] = RB_SUMMARY_REFUSED,
         [RB_VERDICT_RESENT] = -1,
+        [RB_VERDICT_STALE] = RB_SUMMARY_RECOVERED,
     };
     if (summary && counters[event->verdict] >= 0)
         rb_summary_count(summary, event->policy, (enum rb_summary_counter) counters[event->verdict]);

@@ -25,6 +25,7 @@ REBOUND = os.path.join(BUILD, "rebound")
 LIBRARY = os.path.join(BUILD, "librebound.so")
 FAULTD = os.path.join(BUILD, "faultd")
 TRANSFER = os.path.join(BUILD, "clients", "transfer")
+LOOP = os.path.join(BUILD, "clients", "loop")
 
 COMMAND_LIMIT_S = 30  # a program that takes longer hangs
 POLL_S = 0.005
@@ -45,7 +46,7 @@ REASONS = set(
     "done attempts cause permanent method time retry-after budget breaker upload delivered next-candidate interrupted "
     "changed overflow resource unknown-options".split()
 )
-DECISIONS = ("retry", "stop", "recovered", "refused", "resent")
+DECISIONS = ("retry", "stop", "recovered", "refused", "resent", "stale")
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
 
@@ -211,10 +212,11 @@ class TlsFront:
 
 
 class Result:
-    """What a program left behind: status, output, how long it took, its largest resident size in KiB."""
+    """What a program left behind: status, output, how long it took, its largest resident size in KiB, its CPU time."""
 
-    def __init__(self, code, out, err, seconds, resident):
-        self.code, self.out, self.err, self.seconds, self.resident = code, out, err, seconds, resident
+    def __init__(self, code, out, err, seconds, usage):
+        self.code, self.out, self.err, self.seconds, self.resident = code, out, err, seconds, usage.ru_maxrss
+        self.cpu_ms = round((usage.ru_utime + usage.ru_stime) * 1000)
 
     def __repr__(self):
         return f"exit {self.code}, stdout {self.out[:200]!r}, stderr {self.err[:400]!r}"
@@ -238,12 +240,20 @@ class Test:
             thing.stop()
         shutil.rmtree(self.dir, ignore_errors=True)
 
+    stop = close
+
     # Things to test with
 
     def server(self, *arguments):
         server = Server(*arguments)
         self.open.append(server)
         return server
+
+    def part(self):
+        """A test within this one that ends with it, with directories, servers and a log of its own."""
+        part = Test(self.name)
+        self.open.append(part)
+        return part
 
     def tls_front(self, server, cut=0):
         front = TlsFront(self.dir, server, cut)
@@ -286,11 +296,11 @@ class Test:
         start = time.monotonic()
         process = subprocess.Popen(
             command, stdin=in_file, stdout=out_file, stderr=err_file, env=environment, cwd=self.work)
-        code, resident = self._wait(process, command, on_retry)
+        code, usage = self._wait(process, command, on_retry)
         seconds = time.monotonic() - start
         out_file.seek(0)
         err_file.seek(0)
-        result = Result(code, out_file.read(), err_file.read(), seconds, resident)
+        result = Result(code, out_file.read(), err_file.read(), seconds, usage)
         for each in (in_file, out_file, err_file):
             each.close()
         return result
@@ -301,7 +311,7 @@ class Test:
             pid, status, usage = os.wait4(process.pid, os.WNOHANG)
             if pid:
                 process.returncode = os.waitstatus_to_exitcode(status)
-                return process.returncode, usage.ru_maxrss
+                return process.returncode, usage
             if time.monotonic() > limit:
                 process.kill()
                 process.wait()
@@ -347,7 +357,7 @@ class Test:
         self.check(TIME.match(event["time"]), f"log: no RFC 3339 time in {line}")
         if event["decision"] != "policy":
             self.check(event["decision"] in DECISIONS, f"log: decision in {line}")
-            self.check(event["api"] in ("curl", "connect"), f"log: api in {line}")
+            self.check(event["api"] in ("curl", "connect", "dns"), f"log: api in {line}")
             self.check(event.get("reason", "done") in REASONS, f"log: reason in {line}")
         return event
 
@@ -456,7 +466,7 @@ def run_all(tests, jobs, verbose):
 
 
 def missing_builds():
-    return [path for path in (REBOUND, LIBRARY, FAULTD, TRANSFER) if not os.path.exists(path)]
+    return [path for path in (REBOUND, LIBRARY, FAULTD, TRANSFER, LOOP) if not os.path.exists(path)]
 
 
 def fail_without_builds():

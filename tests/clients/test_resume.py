@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Downloads that break off: continued where it is proven that the content is the same, else the program's own error."""
 
+import fcntl
+import hashlib
 import json
+import os
+import threading
 import zlib
 
 from harness import TRANSFER, body, cases
@@ -212,7 +216,40 @@ def test_cancelled_while_it_continues(test, mode):
 # A gigabyte.
 
 GIB = 1 << 30
+PATIENT = {"retry.attempts": "100", "retry.base": "1ms", "budget.floor": "1000/s", "timeout.total": "25s"}
 CUTS = "cut;range;binary;etag=%22a%22;sent=10000000;spread=22000000"
+
+
+class Sum(threading.Thread):
+    """The SHA-256 of what is written to a named pipe."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        os.mkfifo(path)
+        self.path, self.hash = path, hashlib.sha256()
+        self.start()
+
+    def run(self):
+        with open(self.path, "rb", buffering=0) as pipe:
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 1 << 20)
+            while piece := pipe.read(1 << 20):
+                self.hash.update(piece)
+
+    def digest(self):
+        self.join(30)
+        return None if self.is_alive() else self.hash.hexdigest()
+
+
+def test_gigabyte_has_the_right_sha256(test):
+    server = test.server()
+    sums = [Sum(os.path.join(test.dir, name)) for name in ("alone", "under")]
+    wanted = test.alone([TRANSFER, "--out", sums[0].path, server.url(f"a/ok;binary;size={GIB}")])
+    got = test.rebound([TRANSFER, "--out", sums[1].path, server.url(f"k/{CUTS};size={GIB}")], PATIENT)
+    for result in (wanted, got):
+        line = json.loads(result.out)["transfers"][0]
+        test.equal((line["result"], line["size_download"]), (0, GIB), f"result, SIZE_DOWNLOAD {line['error']}")
+    test.equal(sums[1].digest(), sums[0].digest(), "SHA-256")
+    test.check(len(server.ranges("k")) > 45, "cut at so many places")
 
 
 @cases(*MODES)
@@ -220,8 +257,7 @@ def test_gigabyte_in_fifty_pieces(test, mode):
     server = test.server()
     command = [TRANSFER, "--mode", mode]
     alone = json.loads(test.alone([*command, server.url(f"a/ok;binary;size={GIB}")]).out)
-    keys = {"retry.attempts": "100", "retry.base": "1ms", "budget.floor": "1000/s", "timeout.total": "25s"}
-    result = test.rebound([*command, server.url(f"k/{CUTS};size={GIB}")], keys)
+    result = test.rebound([*command, server.url(f"k/{CUTS};size={GIB}")], PATIENT)
     under = json.loads(result.out)
     got, wanted = under["transfers"][0], alone["transfers"][0]
     test.equal((wanted["result"], wanted["received"]), (0, GIB), "alone")

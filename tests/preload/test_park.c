@@ -1,37 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Non-blocking connects that fail and are made again: every way to wait for them and to learn of the result.
-#include <sys/epoll.h>
-#include <sys/select.h>
-
-#include "network.h"
-
-#define POLICY "[local]\nhosts=127.0.0.0/8, unix:@DIR@/*.sock\nretry.backoff=fixed\nretry.jitter=none\nbreaker=off\n"
-#define PATIENT POLICY "retry.base=5ms\nretry.attempts=100\nbudget.floor=1000/s\n"
-#define THREE POLICY "retry.base=5ms\nretry.attempts=3\n"
-
-static int flying(const struct port *port)
-{
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    CHECK(fd >= 0);
-    CHECK_INT(dial(fd, port), -1);
-    CHECK_INT(errno, EINPROGRESS);
-    return fd;
-}
-
-static struct epoll_event wait_epoll(int epfd, int timeout)
-{
-    struct epoll_event event = {.events = 0};
-    CHECK_INT(epoll_wait(epfd, &event, 1, timeout), 1);
-    return event;
-}
-
-static int epoll_for(int fd, uint32_t events)
-{
-    struct epoll_event event = {.events = events, .data.u64 = 0x1234567890abcdef};
-    int epfd = epoll_create1(EPOLL_CLOEXEC);
-    CHECK_INT(epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &event), 0);
-    return epfd;
-}
+#include "park.h"
 
 // --- ways to wait: each returns what is reported, as poll events
 

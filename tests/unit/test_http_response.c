@@ -425,6 +425,7 @@ static void test_other_responses_do_not_continue(void **state)
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        rb_response_end(&f->response);
         rb_response_begin(&f->response, &f->handle, &f->rules, true);
         break_off(f, one, sized);
         go_on(f);
@@ -463,6 +464,7 @@ static void test_whole_again_at_every_split(void **state)
 {
     struct fixture *f = *state;
     for (size_t cut = 1; cut < CONTENT; cut++) {
+        rb_response_end(&f->response);
         rb_response_begin(&f->response, &f->handle, &f->rules, true);
         break_off(f, one, sized);
         go_on(f);
@@ -481,6 +483,7 @@ static void test_changed_whole_is_seen(void **state)
         char other[CONTENT + 1];
         memcpy(other, content, sizeof other);
         other[at] ^= 1;
+        rb_response_end(&f->response);
         rb_response_begin(&f->response, &f->handle, &f->rules, true);
         break_off(f, one, sized);
         go_on(f);

@@ -10,7 +10,7 @@ struct documented {
 
 // The table of the format's documentation, in its order.
 static const struct documented documented[] = {
-    {"intercept", "curl, connect"},
+    {"intercept", "curl, connect, dns"},
     {"retry.attempts", "3"},
     {"retry.backoff", "exponential"},
     {"retry.base", "200ms"},
@@ -28,6 +28,8 @@ static const struct documented documented[] = {
     {"timeout.attempt", "unset"},
     {"timeout.total", "30s"},
     {"connect.nonblocking", "park"},
+    {"dns.total", "2s"},
+    {"dns.stale", "off"},
     {"breaker", "on"},
     {"breaker.scope", "host"},
     {"breaker.window", "20"},
@@ -58,7 +60,15 @@ static const struct sample samples[] = {
     {"intercept", "curl", "curl", 0},
     {"intercept", "curl, off", NULL, 6},
     {"intercept", "curl, ", NULL, 6},
-    {"intercept", "dns", NULL, 0},
+    {"intercept", "dns, curl", "curl, dns", 0},
+    {"intercept", "dsn", NULL, 0},
+    {"dns.total", "1500ms", "1500ms", 0},
+    {"dns.total", "0s", NULL, 0},
+    {"dns.total", "off", NULL, 0},
+    {"dns.stale", "5m", "5m", 0},
+    {"dns.stale", "off", "off", 0},
+    {"dns.stale", "0s", NULL, 0},
+    {"dns.stale", "on", NULL, 0},
     {"retry.attempts", "1", "1", 0},
     {"retry.attempts", "100", "100", 0},
     {"retry.attempts", "0", NULL, 0},
@@ -227,7 +237,7 @@ static void test_defaults_in_the_engines_units(void **state)
     struct rb_rules rules;
     (void) state;
     rb_key_defaults(&rules);
-    assert_int_equal(rules.intercept, RB_INTERCEPT_CURL | RB_INTERCEPT_CONNECT);
+    assert_int_equal(rules.intercept, RB_INTERCEPT_CURL | RB_INTERCEPT_CONNECT | RB_INTERCEPT_DNS);
     assert_int_equal(rules.backoff.kind, RB_BACKOFF_EXPONENTIAL);
     assert_int_equal(rules.backoff.jitter, RB_JITTER_FULL);
     assert_int_equal(rules.backoff.base_ms, 200);
@@ -270,7 +280,7 @@ static void test_total_time(void **state)
 
 static void test_reserved(void **state)
 {
-    static const char *const names[] = {"breaker.quorum", "dns.total", "dns.stale"};
+    static const char *const names[] = {"breaker.quorum"};
     (void) state;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         assert_true(rb_key_reserved(names[i]));

@@ -275,6 +275,8 @@ static void test_builtin(void **state)
     (void) state;
     memset(&told, 0, sizeof(told));
     assert_int_equal(rb_policy_start("builtin:default", notify), 0);
+    assert_int_equal(told.count, 0); // it is not read before it is asked for
+    assert_int_equal(attempts_after(LONG), 3);
     assert_int_equal(told.count, 1);
     assert_string_equal(told.path, "builtin:default");
     assert_int_equal(attempts_after(LONG), 3);

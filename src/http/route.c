@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// Matching a handle's URL, and keeping what came of it.
+#include "http/route.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/call.h"
+#include "http/destination.h"
+#include "state/cells.h"
+
+// One piece of memory: the route, the rules but for the long lists at their end, the name.
+static struct rb_route *make(const struct rb_section *section, const struct rb_target *target)
+{
+    const size_t rules = offsetof(struct rb_rules, methods);
+    size_t length = !target->name ? 0 : target->name_length < RB_NAME_SIZE ? target->name_length : RB_NAME_SIZE - 1;
+    struct rb_route *route = malloc(sizeof *route + rules + length);
+    if (!route)
+        return NULL;
+    *route = (struct rb_route){.shares = 1, .section = section, .target = *target};
+    route->key = rb_cell_key(section, target);
+    memcpy(route->policy, section->name, strlen(section->name) + 1);
+    route->repeats_get = rb_list_holds(section->rules.methods, "GET", 3, false);
+    route->rules = memcpy(route + 1, &section->rules, rules);
+    if (!target->name)
+        return route;
+    route->target.name = memcpy((char *) (route + 1) + rules, target->name, length);
+    route->target.name_length = length;
+    return route;
+}
+
+// Returns false without memory; then *route is NULL as well as where the transfer is not ours.
+static bool find(const struct rb_handle *handle, const struct rb_policy *policy, struct rb_route **route)
+{
+    struct rb_target target = {0};
+    char *text;
+    const struct rb_section *section =
+        rb_destination(handle, &target, &text) ? rb_policy_match(policy, &target, NULL) : NULL;
+    bool ours = section && (section->rules.intercept & RB_INTERCEPT_CURL);
+    *route = ours ? make(section, &target) : NULL;
+    if (text)
+        handle->curl->free(text);
+    return *route || !ours;
+}
+
+// A CURLU may change under us: what it says is never kept.
+struct rb_route *rb_route_take(struct rb_handle *handle, const struct rb_policy *policy)
+{
+    struct rb_route *route;
+    if (handle->parsed_url) {
+        find(handle, policy, &route);
+        return route;
+    }
+    if (handle->routed_by != rb_policy_serial(policy)) {
+        rb_route_forget(handle);
+        if (find(handle, policy, &handle->route))
+            handle->routed_by = rb_policy_serial(policy);
+    }
+    route = handle->route;
+    if (route)
+        route->shares++;
+    return route;
+}
+
+void rb_route_leave(struct rb_route *route)
+{
+    if (route && --route->shares == 0)
+        free(route);
+}
+
+void rb_route_forget(struct rb_handle *handle)
+{
+    rb_route_leave(handle->route);
+    handle->route = NULL;
+    handle->routed_by = 0;
+}

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: MIT
+// The loop of attempts around the real lookups.
+#include "net/lookup.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "engine/arithmetic.h"
+#include "net/answer.h"
+#include "policy/address.h"
+#include "real/libc.h"
+#include "real/system.h"
+#include "state/cells.h"
+#include "state/process.h"
+
+// The answer of one real call in the terms of getaddrinfo; error: its errno, for EAI_SYSTEM.
+struct verdict {
+    int eai;
+    int error;
+};
+
+// A call of the program. The kinds differ in how it is made once, and in how a kept answer becomes theirs.
+struct question {
+    struct verdict (*attempt)(struct question *question);
+    bool (*learn)(const struct question *question, struct rb_stale_answer *answer); // false: nothing to keep
+    bool (*restore)(struct question *question, const struct rb_stale_answer *answer);
+    struct rb_stale_key key;
+    struct rb_target target;
+    enum rb_lookup_caller caller;
+};
+
+// One matched call with its policy.
+struct lookup {
+    struct question *question;
+    bool once;             // libcurl's transfer is repeated in its place
+    struct rb_rules rules; // a copy, as far as it is used: the policy may be replaced while we wait
+    char policy[RB_SECTION_NAME_SIZE];
+    struct rb_call call;
+    uint64_t total_ms;
+    int saved; // errno as the program left it
+};
+
+static void report(const struct lookup *l, enum rb_verdict verdict, const struct rb_outcome *outcome, uint64_t delay_ms,
+                   enum rb_reason reason)
+{
+    char host[RB_LABEL_SIZE];
+    rb_target_format(&l->question->target, host, sizeof host);
+    struct rb_event event = {
+        .verdict = verdict,
+        .policy = l->policy,
+        .host = host,
+        .api = "dns",
+        .cause = outcome->cause,
+        .attempt = l->call.attempt,
+        .delay_ms = delay_ms,
+        .reason = reason,
+    };
+    rb_process_event(&event);
+}
+
+// ---- whose it is
+
+// Literals ask no resolver; a zone may follow one.
+static bool is_numeric(const char *node)
+{
+    uint8_t address[16];
+    struct rb_slice text = {node, strcspn(node, "%")};
+    return rb_address_parse(text, address) != 0;
+}
+
+// The port where the program says it as a number or by a name that URLs have too; else 0.
+static uint16_t port_of(const char *service)
+{
+    uint32_t port = 0;
+    if (!service || !*service)
+        return 0;
+    if (!rb_text_digit(*service))
+        return rb_target_port_of_scheme(service);
+    for (const char *c = service; *c; c++) {
+        if (!rb_text_digit(*c) || port > UINT16_MAX)
+            return 0;
+        port = port * 10 + (uint32_t) (*c - '0');
+    }
+    return port <= UINT16_MAX ? (uint16_t) port : 0;
+}
+
+static struct rb_target target_of(const char *node, const char *service)
+{
+    return (struct rb_target){.name = node, .name_length = strlen(node), .port = port_of(service)};
+}
+
+static const struct rb_section *match(const struct rb_policy *policy, const struct question *question)
+{
+    const struct rb_section *section = rb_policy_match(policy, &question->target, NULL);
+    return section && (section->rules.intercept & RB_INTERCEPT_DNS) ? section : NULL;
+}
+
+// ---- the loop
+
+// Lookups of a name share a budget whatever the port: the load is the resolver's. There is no breaker: what fails is
+// not the host, and a lookup may not take a probe's permit.
+static struct rb_budget *budget_for(const struct rb_section *section, const struct rb_target *target, uint64_t now_ms)
+{
+    struct rb_target bare = *target;
+    bare.port = 0;
+    struct rb_cell *cell = rb_cell_get(rb_cell_key(section, &bare), now_ms);
+    return cell ? &cell->budget : NULL;
+}
+
+static void begin(struct lookup *l, const struct rb_section *section)
+{
+    uint64_t now_ms = rb_system_now_ms();
+    memcpy(&l->rules, &section->rules, offsetof(struct rb_rules, methods)); // no method here
+    memcpy(l->policy, section->name, strnlen(section->name, sizeof l->policy - 1) + 1);
+    l->policy[sizeof l->policy - 1] = '\0';
+    l->once = l->question->caller == RB_LOOKUP_LIBCURL && (l->rules.intercept & RB_INTERCEPT_CURL);
+    l->total_ms = rb_arithmetic_min(l->rules.dns_total_ms, l->rules.total_ms);
+    struct rb_budget *budget = l->once ? NULL : budget_for(section, &l->question->target, now_ms);
+    rb_call_begin(&l->call, &l->rules, NULL, budget, l->total_ms, now_ms);
+    if (!l->once)
+        rb_process_count_call(l->policy);
+}
+
+// A lookup cannot be cut off. One that may take as long as the last would end after dns.total is not begun.
+static void expect(struct lookup *l, uint64_t begun_ms, uint64_t took_ms)
+{
+    l->call.deadline_ms = rb_arithmetic_sub(rb_arithmetic_add(begun_ms, l->total_ms), took_ms);
+}
+
+// Repeats the call as long as the policy allows. Returns the last result and why it was the last.
+static struct rb_outcome repeat(struct lookup *l, enum rb_reason *reason)
+{
+    uint64_t begun_ms = rb_system_now_ms();
+    for (;;) {
+        uint64_t started_ms = rb_system_now_ms();
+        rb_call_admit(&l->call, started_ms, NULL);
+        errno = l->saved;
+        struct verdict verdict = l->question->attempt(l->question);
+        int left = errno;
+        uint64_t ended_ms = rb_system_now_ms();
+        struct rb_outcome outcome = rb_classify_eai(verdict.eai, verdict.error);
+        expect(l, begun_ms, ended_ms - started_ms);
+        struct rb_decision decision = rb_call_judge(&l->call, &outcome, l->once ? RB_REASON_ATTEMPTS : RB_REASON_NONE,
+                                                    true, NULL, ended_ms, rb_system_random());
+        *reason = decision.reason;
+        if (decision.retry) {
+            report(l, RB_VERDICT_RETRY, &outcome, decision.delay_ms, RB_REASON_NONE);
+            rb_system_sleep(decision.delay_ms);
+            continue;
+        }
+        errno = left;
+        return outcome;
+    }
+}
+
+// ---- answers kept
+
+static void keep(const struct lookup *l)
+{
+    struct rb_stale_answer answer;
+    if (l->rules.dns_stale_ms == 0 || !l->question->learn(l->question, &answer))
+        return;
+    answer.learned_ms = rb_system_now_ms();
+    rb_stale_put(&l->question->key, &answer);
+}
+
+static bool is_down(const struct rb_outcome *outcome)
+{
+    return outcome->cause == RB_CAUSE_DNS && !outcome->permanent;
+}
+
+static bool answer_stale(const struct lookup *l)
+{
+    struct rb_stale_answer answer;
+    return l->rules.dns_stale_ms > 0 &&
+           rb_stale_get(&l->question->key, rb_system_now_ms(), l->rules.dns_stale_ms, &answer) &&
+           l->question->restore(l->question, &answer);
+}
+
+// Not inlined: the frame is for matched hosts.
+__attribute__((noinline)) static void perform(struct question *question, const struct rb_section *section)
+{
+    struct lookup l = {.question = question, .saved = errno};
+    enum rb_reason reason;
+    begin(&l, section);
+    struct rb_outcome outcome = repeat(&l, &reason);
+    int left = errno;
+    if (outcome.cause == RB_CAUSE_NONE) {
+        keep(&l);
+        if (l.call.attempt > 1) {
+            report(&l, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
+            left = l.saved;
+        }
+    } else if (is_down(&outcome) && answer_stale(&l)) {
+        report(&l, RB_VERDICT_STALE, &outcome, 0, RB_REASON_NONE);
+        left = l.saved;
+    } else if (!l.once) {
+        report(&l, RB_VERDICT_STOP, &outcome, 0, reason);
+    }
+    errno = left;
+}
+
+// The frame of the repeated lookup that this thread is in; 0: none. What stands behind us may call itself by names that
+// lead back here, and that must not multiply. A frame and no counter: programs leave lookups by siglongjmp (wget), and
+// a call from further up the stack then shows that the other is over.
+static __thread uintptr_t inside;
+
+// Returns false when the call is not ours.
+static bool ask(const struct rb_policy *policy, struct question *question)
+{
+    uintptr_t here = (uintptr_t) __builtin_frame_address(0);
+    const struct rb_section *section = inside > here ? NULL : match(policy, question);
+    if (!section)
+        return false;
+    inside = here;
+    perform(question, section);
+    inside = 0;
+    return true;
+}
+
+// ---- getaddrinfo
+
+struct info_question {
+    struct question common;
+    const char *service;
+    const struct addrinfo *hints;
+    struct addrinfo **result;
+    int answer;
+};
+
+static struct verdict info_attempt(struct question *question)
+{
+    struct info_question *q = (struct info_question *) question;
+    q->answer = rb_libc_getaddrinfo(q->common.key.node, q->service, q->hints, q->result);
+    return (struct verdict){q->answer, errno};
+}
+
+static bool info_learn(const struct question *question, struct rb_stale_answer *answer)
+{
+    return rb_answer_from_addrinfo(answer, *((const struct info_question *) question)->result);
+}
+
+static bool info_restore(struct question *question, const struct rb_stale_answer *answer)
+{
+    struct info_question *q = (struct info_question *) question;
+    struct addrinfo *list = rb_answer_to_addrinfo(answer, q->service, q->hints);
+    if (!list)
+        return false;
+    *q->result = list;
+    q->answer = 0;
+    return true;
+}
+
+static struct rb_stale_key info_key(const char *node, const struct addrinfo *hints)
+{
+    if (!hints)
+        return (struct rb_stale_key){.node = node, .kind = RB_STALE_ADDRINFO_BARE};
+    return (struct rb_stale_key){node, RB_STALE_ADDRINFO, hints->ai_family, hints->ai_flags};
+}
+
+int rb_net_getaddrinfo(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *node,
+                       const char *service, const struct addrinfo *hints, struct addrinfo **result)
+{
+    if (!policy || !node || (hints && (hints->ai_flags & AI_NUMERICHOST)) || is_numeric(node))
+        return rb_libc_getaddrinfo(node, service, hints, result);
+    struct info_question q = {
+        .common = {info_attempt, info_learn, info_restore, info_key(node, hints), target_of(node, service), caller},
+        .service = service,
+        .hints = hints,
+        .result = result,
+    };
+    return ask(policy, &q.common) ? q.answer : rb_libc_getaddrinfo(node, service, hints, result);
+}
+
+// ---- gethostbyname and gethostbyname2
+
+// h_errno in the terms of getaddrinfo.
+static struct verdict verdict_of(const struct hostent *found, int host_error, int error)
+{
+    if (found)
+        return (struct verdict){0, 0};
+    switch (host_error) {
+    case TRY_AGAIN:
+        return (struct verdict){EAI_AGAIN, 0};
+    case NO_RECOVERY:
+        return (struct verdict){EAI_FAIL, 0};
+    case NETDB_INTERNAL:
+        return (struct verdict){EAI_SYSTEM, error};
+    default:
+        return (struct verdict){EAI_NONAME, 0};
+    }
+}
+
+static struct question host_question(const char *name, int family, enum rb_lookup_caller caller)
+{
+    return (struct question){
+        .key = {.node = name, .kind = RB_STALE_HOSTENT, .family = family},
+        .target = target_of(name, NULL),
+        .caller = caller,
+    };
+}
+
+struct host_question {
+    struct question common;
+    struct hostent *found;
+    int saved; // h_errno as the program left it
+};
+
+static struct hostent *host_by_name(const char *name, int family)
+{
+    return family == RB_LOOKUP_PLAIN ? rb_libc_gethostbyname(name) : rb_libc_gethostbyname2(name, family);
+}
+
+static struct verdict host_attempt(struct question *question)
+{
+    struct host_question *q = (struct host_question *) question;
+    h_errno = q->saved;
+    q->found = host_by_name(q->common.key.node, q->common.key.family);
+    return verdict_of(q->found, h_errno, errno);
+}
+
+static bool host_learn(const struct question *question, struct rb_stale_answer *answer)
+{
+    return rb_answer_from_hostent(answer, ((const struct host_question *) question)->found);
+}
+
+// libc's own static result is of no use: it cannot hold this one. One more like it does no harm, since a program may
+// not look at a result after its next call.
+static bool host_restore(struct question *question, const struct rb_stale_answer *answer)
+{
+    static struct hostent entry;
+    static char buffer[RB_NAME_SIZE + (RB_STALE_ADDRESSES + 3) * (16 + sizeof(char *))];
+    if (!rb_answer_to_hostent(answer, &entry, buffer, sizeof buffer))
+        return false;
+    h_errno = ((struct host_question *) question)->saved;
+    ((struct host_question *) question)->found = &entry;
+    return true;
+}
+
+struct hostent *rb_net_gethostbyname(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *name,
+                                     int family)
+{
+    if (!policy || !name || is_numeric(name))
+        return host_by_name(name, family);
+    struct host_question q = {.common = host_question(name, family, caller), .saved = h_errno};
+    q.common.attempt = host_attempt;
+    q.common.learn = host_learn;
+    q.common.restore = host_restore;
+    return ask(policy, &q.common) ? q.found : host_by_name(name, family);
+}
+
+// ---- gethostbyname_r and gethostbyname2_r
+
+struct host_r_question {
+    struct question common;
+    struct hostent *entry;
+    char *buffer;
+    size_t size;
+    struct hostent **result;
+    int *error;
+    int answer;
+};
+
+static int host_by_name_r(const char *name, int family, struct hostent *entry, char *buffer, size_t size,
+                          struct hostent **result, int *error)
+{
+    return family == RB_LOOKUP_PLAIN ? rb_libc_gethostbyname_r(name, entry, buffer, size, result, error)
+                                     : rb_libc_gethostbyname2_r(name, family, entry, buffer, size, result, error);
+}
+
+// A buffer that is too small ends the call as an answer does: the program comes again.
+static struct verdict host_r_attempt(struct question *question)
+{
+    struct host_r_question *q = (struct host_r_question *) question;
+    q->answer =
+        host_by_name_r(q->common.key.node, q->common.key.family, q->entry, q->buffer, q->size, q->result, q->error);
+    if (q->answer == ERANGE)
+        return (struct verdict){0, 0};
+    return verdict_of(q->answer == 0 ? *q->result : NULL, *q->error, q->answer);
+}
+
+static bool host_r_learn(const struct question *question, struct rb_stale_answer *answer)
+{
+    const struct host_r_question *q = (const struct host_r_question *) question;
+    return q->answer == 0 && rb_answer_from_hostent(answer, *q->result);
+}
+
+static bool host_r_restore(struct question *question, const struct rb_stale_answer *answer)
+{
+    struct host_r_question *q = (struct host_r_question *) question;
+    bool fits = rb_answer_to_hostent(answer, q->entry, q->buffer, q->size);
+    *q->result = fits ? q->entry : NULL;
+    *q->error = fits ? NETDB_SUCCESS : NETDB_INTERNAL;
+    q->answer = fits ? 0 : ERANGE;
+    return true;
+}
+
+int rb_net_gethostbyname_r(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *name, int family,
+                           struct hostent *entry, char *buffer, size_t size, struct hostent **result, int *error)
+{
+    if (!policy || !name || is_numeric(name))
+        return host_by_name_r(name, family, entry, buffer, size, result, error);
+    struct host_r_question q = {
+        .common = host_question(name, family, caller),
+        .entry = entry,
+        .buffer = buffer,
+        .size = size,
+        .result = result,
+        .error = error,
+    };
+    q.common.attempt = host_r_attempt;
+    q.common.learn = host_r_learn;
+    q.common.restore = host_r_restore;
+    return ask(policy, &q.common) ? q.answer : host_by_name_r(name, family, entry, buffer, size, result, error);
+}

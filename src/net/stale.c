@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// The table of answers: a small neighbourhood per question, each entry under a sequence lock.
+//
+// Words are stored with release and loaded with acquire, in place of fences: whoever sees a new word sees the odd
+// sequence number that was stored before it.
+#include "net/stale.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "policy/text.h"
+
+enum { NEIGHBOURS = 4 };
+
+// A question with its answer as they are kept, without padding.
+struct record {
+    uint64_t hash; // never 0
+    int32_t kind, family, flags, unused;
+    char node[RB_NAME_SIZE]; // lower case, the rest zero
+    struct rb_stale_answer answer;
+};
+
+enum { WORDS = sizeof(struct record) / sizeof(uint64_t) };
+
+_Static_assert(sizeof(struct record) % sizeof(uint64_t) == 0, "a record is copied by words");
+
+struct entry {
+    _Atomic uint32_t sequence; // odd while it is written
+    _Atomic uint32_t order;    // when it was written, for replacement
+    _Atomic uint64_t words[WORDS];
+};
+
+static struct entry entries[RB_STALE_ANSWERS];
+static _Atomic uint32_t written; // entries ever written
+
+// FNV-1a, 64 bit (Fowler, Noll, Vo; parameters as in RFC 9923).
+static uint64_t hash_of(const struct record *record)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    hash = (hash ^ (uint32_t) record->kind) * 0x100000001b3u;
+    hash = (hash ^ (uint32_t) record->family) * 0x100000001b3u;
+    hash = (hash ^ (uint32_t) record->flags) * 0x100000001b3u;
+    for (const char *c = record->node; *c; c++)
+        hash = (hash ^ (unsigned char) *c) * 0x100000001b3u;
+    return hash ? hash : 1;
+}
+
+// Fills in the question. Returns false when the node is too long.
+static bool ask(struct record *record, const struct rb_stale_key *key)
+{
+    size_t length = strnlen(key->node, sizeof record->node);
+    if (length == sizeof record->node)
+        return false;
+    *record = (struct record){.kind = key->kind, .family = key->family, .flags = key->flags};
+    for (size_t i = 0; i < length; i++)
+        record->node[i] = rb_text_lower(key->node[i]);
+    record->hash = hash_of(record);
+    return true;
+}
+
+static struct entry *neighbour(const struct record *record, unsigned i)
+{
+    return &entries[((record->hash >> 32 ^ record->hash) + i) % RB_STALE_ANSWERS];
+}
+
+static uint64_t hash_in(const struct entry *entry)
+{
+    return atomic_load_explicit(&entry->words[0], memory_order_acquire);
+}
+
+// The entry to write: the one with the same question, else a free one, else the oldest. A hash stands for its question
+// here: to replace the wrong one of two in 2^64 costs an answer, no more.
+static struct entry *place_for(const struct record *record)
+{
+    struct entry *best = NULL;
+    uint32_t now = atomic_load_explicit(&written, memory_order_relaxed), best_age = 0;
+    for (unsigned i = 0; i < NEIGHBOURS; i++) {
+        struct entry *entry = neighbour(record, i);
+        uint64_t hash = hash_in(entry);
+        uint32_t age = hash ? now - atomic_load_explicit(&entry->order, memory_order_relaxed) : UINT32_MAX;
+        if (hash == record->hash)
+            return entry;
+        if (!best || age > best_age) {
+            best = entry;
+            best_age = age;
+        }
+    }
+    return best;
+}
+
+void rb_stale_put(const struct rb_stale_key *key, const struct rb_stale_answer *answer)
+{
+    struct record record;
+    uint64_t words[WORDS];
+    if (!ask(&record, key))
+        return;
+    record.answer = *answer;
+    memcpy(words, &record, sizeof words);
+    struct entry *entry = place_for(&record);
+    uint32_t sequence = atomic_load_explicit(&entry->sequence, memory_order_relaxed);
+    if (sequence & 1 || !atomic_compare_exchange_strong(&entry->sequence, &sequence, sequence + 1))
+        return;
+    for (unsigned i = 0; i < WORDS; i++)
+        atomic_store_explicit(&entry->words[i], words[i], memory_order_release);
+    uint32_t order = atomic_fetch_add_explicit(&written, 1, memory_order_relaxed);
+    atomic_store_explicit(&entry->order, order, memory_order_relaxed);
+    atomic_store_explicit(&entry->sequence, sequence + 2, memory_order_release);
+}
+
+static bool same_question(const struct record *a, const struct record *b)
+{
+    return memcmp(a, b, offsetof(struct record, answer)) == 0;
+}
+
+static bool read_entry(const struct entry *entry, const struct record *question, struct rb_stale_answer *answer)
+{
+    struct record record;
+    uint64_t words[WORDS];
+    uint32_t before = atomic_load_explicit(&entry->sequence, memory_order_acquire);
+    if (before & 1 || hash_in(entry) != question->hash)
+        return false;
+    for (unsigned i = 0; i < WORDS; i++)
+        words[i] = atomic_load_explicit(&entry->words[i], memory_order_acquire);
+    if (atomic_load_explicit(&entry->sequence, memory_order_relaxed) != before)
+        return false;
+    memcpy(&record, words, sizeof record);
+    *answer = record.answer;
+    return same_question(&record, question);
+}
+
+bool rb_stale_get(const struct rb_stale_key *key, uint64_t now_ms, uint64_t max_age_ms, struct rb_stale_answer *answer)
+{
+    struct record question;
+    if (atomic_load_explicit(&written, memory_order_relaxed) == 0 || !ask(&question, key))
+        return false;
+    for (unsigned i = 0; i < NEIGHBOURS; i++)
+        if (read_entry(neighbour(&question, i), &question, answer))
+            return now_ms >= answer->learned_ms && now_ms - answer->learned_ms <= max_age_ms;
+    return false;
+}

@@ -1,0 +1,16 @@
+; SPDX-License-Identifier: MIT
+; A non-blocking connect in Guile; prints the line that the server sends: client.scm HOST PORT
+(use-modules (ice-9 rdelim))
+(let ((peer (socket PF_INET SOCK_STREAM 0))
+      (host (cadr (command-line)))
+      (port (string->number (caddr (command-line)))))
+  (fcntl peer F_SETFL (logior O_NONBLOCK (fcntl peer F_GETFL)))
+  (unless (connect peer AF_INET (inet-pton AF_INET host) port)
+    (select '() (list peer) '() 10)
+    (let ((code (getsockopt peer SOL_SOCKET SO_ERROR)))
+      (unless (zero? code)
+        (format (current-error-port) "~a~%" (strerror code))
+        (exit 1))))
+  (fcntl peer F_SETFL 0)
+  (display (read-line peer))
+  (newline))
