@@ -89,20 +89,31 @@ int rb_learn_shutdown(int fd, int how)
     return parked && result < 0 && errno == ENOTCONN ? 0 : result;
 }
 
-// With the lock: its registrations are in the index.
+static void note(int epfd, int op, int fd, const struct epoll_event *event)
+{
+    rb_watch_leave(fd);
+    rb_watch_note(epfd, op, fd, event);
+    rb_watch_join(fd);
+}
+
+// With the lock: its registrations are in the index. A new one is there before the kernel has it: another thread that
+// waits may fetch its event at once.
 static int control_flight(int epfd, int op, int fd, struct epoll_event *event)
 {
     struct rb_flight *flight = rb_flight_find(fd);
-    if (flight && rb_flight_parked(fd) && rb_watch_can_hide(epfd, op, fd, event))
+    bool parked = flight && rb_flight_parked(fd), adds = op == EPOLL_CTL_ADD && !rb_watch_has(epfd, fd);
+    if (parked && rb_watch_can_hide(epfd, op, fd, event))
         return rb_watch_control_hidden(epfd, op, fd, event);
-    if (flight && rb_flight_parked(fd)) // what is parked could not stay so
+    if (adds)
+        note(epfd, op, fd, event);
+    int result = rb_libc_epoll_ctl(epfd, op, fd, event), error = errno;
+    if (adds && result != 0)
+        note(epfd, EPOLL_CTL_DEL, fd, NULL);
+    if (!adds && result == 0)
+        note(epfd, op, fd, event);
+    if (parked && result == 0) // it could not stay so
         rb_park_give_up(flight);
-    int result = rb_libc_epoll_ctl(epfd, op, fd, event);
-    if (result == 0) {
-        rb_watch_leave(fd);
-        rb_watch_note(epfd, op, fd, event);
-        rb_watch_join(fd);
-    }
+    errno = error;
     return result;
 }
 

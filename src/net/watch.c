@@ -218,6 +218,12 @@ unsigned rb_watch_find(int epfd, uint64_t data, int *fds, unsigned size)
     return count;
 }
 
+bool rb_watch_has(int epfd, int fd)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    return descriptor && watch_of(descriptor, epfd);
+}
+
 uint32_t rb_watch_asked(int epfd, int fd)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);

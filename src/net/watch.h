@@ -43,6 +43,9 @@ void rb_watch_end(int fd);
 // Returns how many there are in fds, at most `size`.
 unsigned rb_watch_find(int epfd, uint64_t data, int *fds, unsigned size);
 
+// True when the epoll is known to watch the descriptor.
+bool rb_watch_has(int epfd, int fd);
+
 // The events that the program has asked for; 0: not watched by this epoll.
 uint32_t rb_watch_asked(int epfd, int fd);
 
