@@ -71,6 +71,7 @@ RB_HOOK int pselect(int count, fd_set *restrict reads, fd_set *restrict writes, 
 RB_HOOK int epoll_wait(int epfd, struct epoll_event *events, int size, int timeout)
 {
     struct timespec limit = from_ms(timeout), *until = timeout < 0 ? NULL : &limit;
+    rb_wait_enter();
     if (rb_wait_is_short())
         return rb_wait_epoll(epfd, events, size, until, NULL, false);
     FETCH(until, NULL, false, rb_libc_epoll_wait(epfd, events, size, timeout));
@@ -79,6 +80,7 @@ RB_HOOK int epoll_wait(int epfd, struct epoll_event *events, int size, int timeo
 RB_HOOK int epoll_pwait(int epfd, struct epoll_event *events, int size, int timeout, const sigset_t *mask)
 {
     struct timespec limit = from_ms(timeout), *until = timeout < 0 ? NULL : &limit;
+    rb_wait_enter();
     if (rb_wait_is_short())
         return rb_wait_epoll(epfd, events, size, until, mask, false);
     FETCH(until, mask, false, rb_libc_epoll_pwait(epfd, events, size, timeout, mask));
@@ -87,6 +89,7 @@ RB_HOOK int epoll_pwait(int epfd, struct epoll_event *events, int size, int time
 RB_HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int size, const struct timespec *timeout,
                          const sigset_t *mask)
 {
+    rb_wait_enter();
     if (rb_wait_is_short())
         return rb_wait_epoll(epfd, events, size, timeout, mask, true);
     FETCH(timeout, mask, true, rb_libc_epoll_pwait2(epfd, events, size, timeout, mask));

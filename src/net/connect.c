@@ -216,7 +216,9 @@ int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, con
 {
     struct rb_peer peer;
     int saved = errno, result;
-    if (rb_flight_on(fd) && !rb_connection_is_wild(address) && rb_learn_connect(fd, address, length, &result))
+    if (rb_flight_on(fd) && !rb_system_can_read(address, length))
+        return rb_libc_connect(fd, address, length);
+    if (rb_flight_on(fd) && rb_learn_connect(fd, address, length, &result))
         return result;
     const struct rb_section *section = rb_peer_match(&peer, address, length, policy);
     if (!section)

@@ -93,11 +93,14 @@ int rb_learn_shutdown(int fd, int how)
 static int control_flight(int epfd, int op, int fd, struct epoll_event *event)
 {
     struct rb_flight *flight = rb_flight_find(fd);
-    if (flight && rb_flight_parked(fd) && rb_watch_can_hide(epfd, op, fd, event))
+    bool parked = flight && rb_flight_parked(fd);
+    if (parked && rb_watch_can_hide(epfd, op, fd, event))
         return rb_watch_control(epfd, op, fd, event, true);
-    if (flight && rb_flight_parked(fd)) // what is parked could not stay so
+    int result = rb_watch_control(epfd, op, fd, event, false), error = errno;
+    if (parked && result == 0) // it could not stay so
         rb_park_give_up(flight);
-    return rb_watch_control(epfd, op, fd, event, false);
+    errno = error;
+    return result;
 }
 
 // False: the kernel says what it thinks of such an event.

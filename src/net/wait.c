@@ -13,6 +13,9 @@
 
 enum { COPIED = 512, SET_WORDS = 128, MS = 1000000, SECOND = 1000000000 };
 
+_Atomic(const void *) rb_wait_last;
+_Atomic bool rb_wait_several;
+
 static const uint64_t NEVER = UINT64_MAX;
 
 // Copies of what the program gave: small ones on the stack, others from the kernel (lost if the program leaves the wait
@@ -110,7 +113,8 @@ static void hide_parked(struct pollfd *copy, const struct pollfd *fds, nfds_t co
 {
     sigset_t saved;
     nfds_t i = 0;
-    memcpy(copy, fds, count * sizeof *fds);
+    if (count)
+        memcpy(copy, fds, count * sizeof *fds);
     while (i < count && !rb_flight_parked(fds[i].fd))
         i++;
     if (i == count || !rb_flight_lock(&saved))
@@ -449,6 +453,13 @@ static int epoll_once(struct epoll_call *call, const struct timespec *timeout, c
     return *fetched > 0 ? hold_events(call, *fetched, since) : *fetched;
 }
 
+// This thread waits no more; another one may have to know when to make the next attempt.
+static void pass(const struct epoll_call *call)
+{
+    if (call->passes && atomic_load_explicit(&rb_wait_several, memory_order_relaxed))
+        rb_park_pass(call->epfd, call->data);
+}
+
 // As long as what is fetched is held there may be more behind it, even when the time is over.
 static int epoll_until(struct epoll_call *call, uint64_t until)
 {
@@ -461,8 +472,7 @@ static int epoll_until(struct epoll_call *call, uint64_t until)
         ready = epoll_once(call, slice(until, &left), signals.within, &fetched);
     while (ready == 0 && ((fetched > 0 && holds++ < RB_FLIGHT_COUNT) || !is_over(until)));
     restore_signals(&signals);
-    if (call->passes)
-        rb_park_pass(call->epfd, call->data);
+    pass(call);
     return ready;
 }
 
@@ -485,7 +495,6 @@ int rb_wait_fetched(int epfd, struct epoll_event *events, int size, int ready, c
     uint64_t now = rb_system_now_ns(), gone = rb_system_coarse_ms() - began_ms;
     if (kept == 0)
         return epoll_until(&call, deadline(now - gone * MS, timeout));
-    if (call.passes)
-        rb_park_pass(epfd, call.data);
+    pass(&call);
     return kept;
 }

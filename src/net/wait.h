@@ -14,11 +14,26 @@
 #include <time.h>
 
 #include "net/flight.h"
+#include "real/guard.h"
 
 // True when an attempt is going to be due: no wait may last longer.
 static inline bool rb_wait_is_short(void)
 {
     return atomic_load_explicit(&rb_flight_next_ms, memory_order_acquire) != UINT64_MAX;
+}
+
+extern _Atomic(const void *) rb_wait_last;
+extern _Atomic bool rb_wait_several; // threads have waited for an epoll
+
+// Notes which thread waits for an epoll.
+static inline void rb_wait_enter(void)
+{
+    const void *self = &rb_guard_depth, *last = atomic_load_explicit(&rb_wait_last, memory_order_relaxed);
+    if (last == self)
+        return;
+    if (last)
+        atomic_store_explicit(&rb_wait_several, true, memory_order_relaxed);
+    atomic_store_explicit(&rb_wait_last, self, memory_order_relaxed);
 }
 
 // True when a select has to come here.

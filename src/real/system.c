@@ -123,7 +123,7 @@ bool rb_system_block_signals(sigset_t *saved)
 static bool can_read_word(uintptr_t address)
 {
     enum { NOTHING = -1, SET_SIZE = 8 };
-    return syscall(SYS_rt_sigprocmask, NOTHING, address, NULL, SET_SIZE) == 0 || errno != EFAULT;
+    return address && (syscall(SYS_rt_sigprocmask, NOTHING, address, NULL, SET_SIZE) == 0 || errno != EFAULT);
 }
 
 bool rb_system_can_read(const void *memory, size_t size)
