@@ -4,49 +4,12 @@
 import os
 
 from harness import HERE, LATE_MS, PATIENT, REBOUND, cases
+from proxies import write_haproxy, write_nginx
 from test_connect import TWO, with_hosts
 
 IDIOMS = os.path.join(HERE, "idioms")
 GOOD = b"good k\n"
 URL = "http://two.test:{port}/k"
-NGINX = """
-daemon off;
-master_process off;
-pid {dir}/work/nginx.pid;
-error_log stderr crit;
-events {{ }}
-http {{
-    access_log off;
-    client_body_temp_path {dir}/work/b;
-    proxy_temp_path {dir}/work/p;
-    fastcgi_temp_path {dir}/work/f;
-    uwsgi_temp_path {dir}/work/u;
-    scgi_temp_path {dir}/work/s;
-    server {{
-        listen unix:{dir}/work/proxy.sock;
-        location / {{ proxy_pass http://two.test:{port}; }}
-    }}
-}}
-"""
-# haproxy takes the first address of a name and goes on to another server by itself.
-HAPROXY = """
-global
-    maxconn 100
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 10s
-    timeout server 10s
-    retries 3
-    option redispatch 1
-frontend front
-    bind {dir}/work/proxy.sock
-    default_backend back
-backend back
-    balance first
-    server one two.test:{port}
-    server two 127.0.0.1:{port}
-"""
 PYTHON = "/usr/bin/python3"
 PROXY = [f"{IDIOMS}/proxy.sh", "{dir}/work/proxy.sock"]
 CLIENTS = {
@@ -75,8 +38,10 @@ LATE = [client for client in CLIENTS if client != "curl"]
 
 def fill(test, client, port):
     places = {"port": port, "dir": test.dir}
-    test.file("nginx.conf", NGINX.format(**places))
-    test.file("haproxy.cfg", HAPROXY.format(**places))
+    write_nginx(test, "two.test", port, level="crit")
+    # It takes the first address of a name and goes on to another server by itself.
+    write_haproxy(test, "balance first", f"server one two.test:{port}", f"server two 127.0.0.1:{port}",
+                  retries="retries 3\n    option redispatch 1")
     return [word.format(**places) for word in CLIENTS[client]]
 
 

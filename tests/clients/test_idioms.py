@@ -10,6 +10,7 @@ import threading
 import time
 
 from harness import BUILD, HERE, LATE_MS, PATIENT, QUICK, Failure, Test, cases, neutral
+from proxies import write_haproxy, write_lighttpd, write_nginx
 
 CLASSES = os.path.join(BUILD, "clients", "classes")
 IDIOMS = os.path.join(HERE, "idioms")
@@ -25,47 +26,6 @@ FIRST = "SO_ERROR before any wait"
 AGAIN = "waits, then a second connect"
 USES = "waits, then reads, writes or asks for the peer's name"
 FAST = "sendto(MSG_FASTOPEN)"
-
-NGINX = """
-daemon off;
-master_process off;
-pid {dir}/work/nginx.pid;
-error_log stderr error;
-events {{ }}
-http {{
-    access_log off;
-    client_body_temp_path {dir}/work/b;
-    proxy_temp_path {dir}/work/p;
-    fastcgi_temp_path {dir}/work/f;
-    uwsgi_temp_path {dir}/work/u;
-    scgi_temp_path {dir}/work/s;
-    server {{
-        listen unix:{dir}/work/proxy.sock;
-        location / {{ proxy_pass http://{host}:{port}; }}
-    }}
-}}
-"""
-HAPROXY = """
-global
-    maxconn 100
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 10s
-    timeout server 10s
-    retries 0
-frontend front
-    bind {dir}/work/proxy.sock
-    default_backend back
-backend back
-    server one {host}:{port}
-"""
-LIGHTTPD = """
-server.document-root = "{dir}/work"
-server.bind = "{dir}/work/proxy.sock"
-server.modules = ("mod_proxy")
-proxy.server = ("" => (("host" => "{host}", "port" => {port})))
-"""
 
 
 def script(name, *arguments, interpreter, **entry):
@@ -171,7 +131,6 @@ PROGRAMS = {
     "wget2": dict(idiom=FAST, args=["wget2", "-nv", "-O-", "--tries=1", HTTP], out=GOOD),
     "python_fast_open": python("fast_open", idiom=FAST),
 }
-CONFIGURATIONS = {"nginx.conf": NGINX, "haproxy.cfg": HAPROXY, "lighttpd.conf": LIGHTTPD}
 
 
 HANG_S = 10  # far more than any policy here allows
@@ -183,8 +142,9 @@ once = threading.Lock()
 def prepare(test, program, port):
     """The command of a program of the table."""
     places = {"host": "127.0.0.1", "port": port, "dir": test.dir}
-    for name, text in CONFIGURATIONS.items():
-        test.file(name, text.format(**places))
+    write_nginx(test, places["host"], port)
+    write_haproxy(test, f"server one {places['host']}:{port}")
+    write_lighttpd(test, places["host"], port)
     if program.startswith("java"):
         compile_java()
     return [a.format(**places) for a in PROGRAMS[program]["args"]]
