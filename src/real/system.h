@@ -17,6 +17,9 @@ uint64_t rb_system_now_ns(void);
 // The same to the nearest few milliseconds, at a quarter of the cost; only for "once a second" decisions.
 uint64_t rb_system_coarse_ms(void);
 
+// A number for this start of the kernel, the same in all containers: clocks since boot begin anew with it. Never 0.
+uint64_t rb_system_boot(void);
+
 // Seconds since 1970, for dates in headers.
 int64_t rb_system_unix_s(void);
 
@@ -46,5 +49,8 @@ bool rb_system_can_read(const void *memory, size_t size);
 
 // The process's number, from the kernel: right in a vfork child, too.
 int rb_system_pid(void);
+
+// When this process began, in clock ticks since boot (/proc/self/stat, field 22); 0: not known.
+uint64_t rb_system_start_ticks(void);
 
 #endif
