@@ -89,7 +89,7 @@ enum rb_state_fault rb_state_examine(const struct rb_state_header *header, uint6
     if (here.magic == RB_STATE_MAGIC && here.version != RB_STATE_VERSION)
         return RB_STATE_OTHER_VERSION;
     uint64_t count = here.sizes[5] >> 32;
-    if (count < RB_STATE_CELLS_MIN || count > RB_STATE_CELLS_MAX)
+    if (count < RB_CELLS_MIN || count > RB_CELLS_MAX)
         return RB_STATE_DAMAGED;
     rb_state_describe(&right, (uint32_t) count);
     if (memcmp(&here, &right, fixed) != 0 || file_size != right.size)

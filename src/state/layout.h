@@ -16,17 +16,15 @@
 #include "engine/budget.h"
 #include "engine/call.h"
 #include "engine/not_before.h"
+#include "policy/policy.h"
 
 enum {
     RB_STATE_VERSION = 1,
-    RB_STATE_CELLS_DEFAULT = 1024,
-    RB_STATE_CELLS_MIN = 16,
-    RB_STATE_CELLS_MAX = 65536,
     RB_STATE_PROCESSES = 512,
     RB_STATE_POLICIES = 64,
     RB_STATE_STRIPES = 8, // copies of the counters: processes count on different lines
     RB_STATE_EVENTS = 512,
-    RB_STATE_POLICY_SIZE = 64, // names with their terminators, as RB_SECTION_NAME_SIZE
+    RB_STATE_POLICY_SIZE = RB_SECTION_NAME_SIZE, // names with their terminators
     RB_STATE_HOST_SIZE = 128,
     RB_STATE_PROGRAM_SIZE = 32,
     RB_STATE_EVENT_WORDS = 32
