@@ -22,7 +22,7 @@ enum { READINGS_APART_MS = 60000 };
 
 static const uint64_t time_max_ms = (UINT64_C(1) << 40) - 1;
 
-static_assert(sizeof(struct rb_breaker) == 8 * (3 + 64 + 2 * 16 + 16), "one layout for all processes");
+static_assert(sizeof(struct rb_breaker) == 8 * (4 + 64 + 2 * 16 + 16), "one layout for all processes");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared memory needs lock-free 64-bit atomics");
 
 static bool transit(struct rb_breaker *breaker, uint64_t from, enum rb_breaker_state name, uint32_t reopened,
@@ -325,6 +325,18 @@ void rb_breaker_renew(struct rb_breaker *breaker)
     while (!transit(breaker, from, RB_BREAKER_CLOSED, 0, 0))
         from = atomic_load(&breaker->state);
     rb_window_clear(breaker, atomic_load(&breaker->state));
+    rb_breaker_moves(breaker); // this one was no transition
+}
+
+struct rb_breaker_moves rb_breaker_moves(struct rb_breaker *breaker)
+{
+    struct rb_breaker_word state = rb_breaker_unpack(atomic_load_explicit(&breaker->state, memory_order_relaxed));
+    uint64_t counted = atomic_load_explicit(&breaker->counted, memory_order_relaxed);
+    uint32_t count = (state.generation - (uint32_t) counted) & RB_GENERATION_MASK;
+    bool ahead = count > 0 && count <= RB_GENERATION_MASK / 2; // else somebody counted further than this reading
+    if (!ahead || !atomic_compare_exchange_strong(&breaker->counted, &counted, state.generation))
+        count = 0;
+    return (struct rb_breaker_moves){count, state.name};
 }
 
 void rb_breaker_force(struct rb_breaker *breaker, enum rb_breaker_force force)

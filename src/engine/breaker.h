@@ -21,9 +21,10 @@ enum rb_breaker_state { RB_BREAKER_CLOSED, RB_BREAKER_OPEN, RB_BREAKER_HALF_OPEN
 enum rb_breaker_force { RB_FORCE_NONE, RB_FORCE_OPEN, RB_FORCE_CLOSED };
 
 struct rb_breaker {
-    _Atomic uint64_t state;  // packed: state, generation, times reopened, open until (ms)
-    _Atomic uint64_t forced; // enum rb_breaker_force; other values are RB_FORCE_NONE
-    _Atomic uint64_t head;   // packed: generation, outcomes recorded in it
+    _Atomic uint64_t state;   // packed: state, generation, times reopened, open until (ms)
+    _Atomic uint64_t counted; // the generation up to which transitions were counted (rb_breaker_moves)
+    _Atomic uint64_t forced;  // enum rb_breaker_force; other values are RB_FORCE_NONE
+    _Atomic uint64_t head;    // packed: generation, outcomes recorded in it
     union {
         struct {
             _Atomic uint64_t failed[RB_BREAKER_MAX_CALLS / 64]; // ring of bits
@@ -82,6 +83,14 @@ void rb_breaker_sign(struct rb_breaker *breaker, const struct rb_permit *permit,
 // A held probe slot, for who looks. until_ms receives the end of its lease, owner pid and start time as above (26 bits
 // of it), 0 where nobody signed for it. Returns false when the slot is not held in this half-open state.
 bool rb_breaker_held(const struct rb_breaker *breaker, uint32_t slot, uint64_t *until_ms, uint64_t *owner);
+
+// Transitions since they were last counted, the latest into `state`. Exactly one caller is told of each, when it is not
+// the one who made it and died there.
+struct rb_breaker_moves {
+    unsigned count;
+    enum rb_breaker_state state;
+};
+struct rb_breaker_moves rb_breaker_moves(struct rb_breaker *breaker);
 
 // Closes the breaker in a new generation: results of before do not count any more. Nothing is forced.
 void rb_breaker_renew(struct rb_breaker *breaker);

@@ -48,6 +48,11 @@ int64_t rb_system_unix_s(void)
     return clock_gettime(CLOCK_REALTIME, &t) == 0 ? t.tv_sec : 0;
 }
 
+uint64_t rb_system_unix_ms(void)
+{
+    return clock_ms(CLOCK_REALTIME);
+}
+
 // splitmix64 (Steele, Lea, Flood 2014) over a per-thread counter. A forked child shares its parent's sequence from then
 // on, so the pid is mixed in: workers must not retry in step.
 uint32_t rb_system_random(void)
@@ -164,7 +169,7 @@ uint64_t rb_system_boot(void)
     read_small("/proc/sys/kernel/random/boot_id", id, sizeof id);
     for (const char *c = id; *c; c++)
         hash = (hash ^ (unsigned char) *c) * 0x100000001b3u;
-    return hash ? hash : 1;
+    return id[0] ? hash : 0;
 }
 
 // The second field is the program's name in parentheses, which may hold anything; the third begins after the last one.

@@ -17,11 +17,13 @@ uint64_t rb_system_now_ns(void);
 // The same to the nearest few milliseconds, at a quarter of the cost; only for "once a second" decisions.
 uint64_t rb_system_coarse_ms(void);
 
-// A number for this start of the kernel, the same in all containers: clocks since boot begin anew with it. Never 0.
+// A number for this start of the kernel, the same in all containers: clocks since boot begin anew with it. 0: not
+// known.
 uint64_t rb_system_boot(void);
 
-// Seconds since 1970, for dates in headers.
+// Seconds since 1970, for dates in headers; and milliseconds, for events.
 int64_t rb_system_unix_s(void);
+uint64_t rb_system_unix_ms(void);
 
 // A uniform random number. Not for secrets. No lock, no system call after the thread's first use.
 uint32_t rb_system_random(void);

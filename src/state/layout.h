@@ -16,6 +16,7 @@
 #include "engine/budget.h"
 #include "engine/call.h"
 #include "engine/not_before.h"
+#include "observe/log.h"
 #include "policy/policy.h"
 
 enum {
@@ -36,8 +37,6 @@ enum {
 #define RB_STATE_WORDS(size) ((size) / 8)
 
 // ---- counters ----
-
-enum rb_api { RB_API_CURL, RB_API_CONNECT, RB_API_DNS, RB_API_COUNT };
 
 // How a call of the program ended.
 enum rb_result {

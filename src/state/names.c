@@ -65,20 +65,30 @@ static void write_policy(struct rb_state_policy *place, uint64_t key, const char
     atomic_store_explicit(&place->check, rb_state_checksum(key, padded, POLICY_WORDS), memory_order_release);
 }
 
-struct rb_state_policy *rb_names_claim_policy(const struct rb_state *state, const char *name)
+static struct rb_state_policy *find(const struct rb_state *state, uint64_t key, bool claims)
 {
-    uint64_t key = key_of(name);
     for (unsigned i = 0; i < NEIGHBOURS; i++) {
         struct rb_state_policy *place = &state->policies[(key + i) % RB_STATE_POLICIES];
         uint64_t there = atomic_load_explicit(&place->key, memory_order_relaxed);
-        if (there == 0 && atomic_compare_exchange_strong(&place->key, &there, key))
-            there = key;
-        if (there != key)
-            continue;
-        write_policy(place, key, name);
-        return place;
+        bool ours = there == key || (there == 0 && claims && atomic_compare_exchange_strong(&place->key, &there, key));
+        if (ours || there == key)
+            return place;
     }
     return NULL;
+}
+
+struct rb_state_policy *rb_names_claim_policy(const struct rb_state *state, const char *name)
+{
+    uint64_t key = key_of(name);
+    struct rb_state_policy *place = find(state, key, true);
+    if (place)
+        write_policy(place, key, name);
+    return place;
+}
+
+struct rb_state_policy *rb_names_find_policy(const struct rb_state *state, const char *name)
+{
+    return find(state, key_of(name), false);
 }
 
 bool rb_names_read_policy(const struct rb_state_policy *policy, char *name)

@@ -19,6 +19,9 @@ bool rb_names_read_cell(const struct rb_cell *cell, char *policy, char *host);
 // The place of a policy, made on first use; NULL when all are taken. Lock-free, async-signal-safe.
 struct rb_state_policy *rb_names_claim_policy(const struct rb_state *state, const char *name);
 
+// The place of a policy if it has one; else NULL.
+struct rb_state_policy *rb_names_find_policy(const struct rb_state *state, const char *name);
+
 // Reads its name, RB_STATE_POLICY_SIZE bytes. False: free, or none that makes sense.
 bool rb_names_read_policy(const struct rb_state_policy *policy, char *name);
 

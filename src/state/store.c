@@ -18,11 +18,20 @@
 
 enum { FILE_MODE = 0600, TEMPORARY_SIZE = 32 };
 
+const char *rb_store_error_name(enum rb_store_error error)
+{
+    static const char *const names[RB_STORE_ERRORS] = {
+        [RB_STORE_SOUND] = "sound",     [RB_STORE_ABSENT] = "absent",   [RB_STORE_DENIED] = "denied",
+        [RB_STORE_FOREIGN] = "foreign", [RB_STORE_VERSION] = "version", [RB_STORE_DAMAGED] = "damaged",
+    };
+    return (unsigned) error < RB_STORE_ERRORS ? names[error] : "unknown";
+}
+
 const char *rb_store_error_text(enum rb_store_error error)
 {
     static const char *const texts[RB_STORE_ERRORS] = {
         [RB_STORE_SOUND] = "is in use",
-        [RB_STORE_ABSENT] = "does not exist",
+        [RB_STORE_ABSENT] = "is not there",
         [RB_STORE_DENIED] = "cannot be opened, made or mapped here",
         [RB_STORE_FOREIGN] = "is no regular file of this user with mode 0600",
         [RB_STORE_VERSION] = "is of another version of rebound",
@@ -187,6 +196,18 @@ bool rb_store_is_whole(const struct rb_state *state)
     const char *base = (const char *) state->header;
     return rb_system_can_read(base + size - 8, 8) && rb_state_examine(state->header, size, &cells) == RB_STATE_SOUND &&
            cells == state->cell_count;
+}
+
+bool rb_store_replace(const struct rb_state *state)
+{
+    int saved = errno;
+    void *memory = mmap(state->header, (size_t) rb_state_size(state->cell_count), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    errno = saved;
+    if (memory == MAP_FAILED)
+        return false;
+    rb_state_describe(state->header, state->cell_count);
+    return true;
 }
 
 void rb_store_unmap(struct rb_state *state)

@@ -20,6 +20,9 @@ enum rb_store_error {
     RB_STORE_ERRORS
 };
 
+// A word for the log ("foreign"); never NULL.
+const char *rb_store_error_name(enum rb_store_error error);
+
 // A predicate to follow the path ("is of another version of rebound"); never NULL.
 const char *rb_store_error_text(enum rb_store_error error);
 
@@ -41,6 +44,10 @@ bool rb_store_private(struct rb_state *state, uint32_t cells);
 // Whether a mapping may still be touched and is what it was. A look, no promise: who cuts the file short in the next
 // moment raises SIGBUS all the same. Costs one system call.
 bool rb_store_is_whole(const struct rb_state *state);
+
+// Puts memory of this process alone in the place of a mapping that may not be touched any more; pointers into it stay
+// good, what it held is gone. Returns false when the system does not let us.
+bool rb_store_replace(const struct rb_state *state);
 
 void rb_store_unmap(struct rb_state *state);
 

@@ -85,13 +85,14 @@ def body(size, binary=False, seed=0):
 
 
 def clean_environment(home):
-    """An environment that says nothing about rebound, proxies or languages."""
+    """An environment that says nothing about policies, proxies or languages."""
     return {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": home,
         "TMPDIR": home,
         "LC_ALL": "C.UTF-8",
         "TERM": "dumb",
+        "REBOUND_STATE": "private",  # a test of what processes share names a file of its own
     }
 
 
