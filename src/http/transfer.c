@@ -205,11 +205,17 @@ static void prepare(struct rb_transfer *transfer, uint64_t now_ms)
     rb_attempt_prepare(transfer, may && rb_call_may_retry(&transfer->call, now_ms));
 }
 
+bool rb_transfer_hold(struct rb_transfer *transfer)
+{
+    transfer->delay_ms = rb_call_hold(&transfer->call, transfer->begun_ms);
+    return transfer->delay_ms > 0;
+}
+
 void rb_transfer_start(struct rb_transfer *transfer)
 {
-    uint64_t retry_in_ms = 0;
-    if (rb_call_admit(&transfer->call, transfer->begun_ms, &retry_in_ms))
-        prepare(transfer, transfer->begun_ms);
+    uint64_t retry_in_ms = 0, now_ms = transfer->delay_ms > 0 ? rb_system_now_ms() : transfer->begun_ms;
+    if (rb_call_admit(&transfer->call, now_ms, &retry_in_ms))
+        prepare(transfer, now_ms);
     else
         refuse(transfer, &transfer->route->target, retry_in_ms);
 }
