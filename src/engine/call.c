@@ -24,15 +24,22 @@ void rb_call_begin(struct rb_call *call, const struct rb_rules *rules, struct rb
         rb_budget_deposit(budget, &rules->budget, now_ms);
 }
 
+static void look(const struct rb_call *call)
+{
+    if (call->keeper != NULL)
+        call->keeper->look();
+}
+
 bool rb_call_admit(struct rb_call *call, uint64_t now_ms, uint64_t *retry_in_ms)
 {
+    look(call);
     if (retry_in_ms != NULL)
         *retry_in_ms = 0;
     if (call->breaker != NULL &&
         !rb_breaker_acquire(call->breaker, &call->rules->breaker, now_ms, &call->permit, retry_in_ms))
         return false;
-    if (call->permit.half_open && call->owner != NULL)
-        rb_breaker_sign(call->breaker, &call->permit, call->owner());
+    if (call->permit.half_open && call->keeper != NULL)
+        rb_breaker_sign(call->breaker, &call->permit, call->keeper->owner());
     call->attempt++;
     call->attempt_started_ms = now_ms;
     return true;
@@ -62,9 +69,9 @@ static void tell_breaker(struct rb_call *call, enum rb_health health, uint64_t n
     call->ended_ms = now_ms;
     if (call->breaker == NULL)
         return;
-    if (rules->quorum > 1 && call->owner != NULL && call->permit.held &&
+    if (rules->quorum > 1 && call->keeper != NULL && call->permit.held &&
         (health == RB_HEALTH_FAILURE || is_slow(rules, took_ms)))
-        rb_breaker_blame(call->breaker, rules, &call->permit, spread(call->owner()), now_ms);
+        rb_breaker_blame(call->breaker, rules, &call->permit, spread(call->keeper->owner()), now_ms);
     rb_breaker_record(call->breaker, rules, &call->permit, health, took_ms, now_ms, second_draw(draw));
 }
 
@@ -176,6 +183,7 @@ struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *
                                  uint32_t draw)
 {
     uint64_t delay_ms = 0;
+    look(call);
     tell_breaker(call, outcome->health, now_ms, draw);
     heed(call, outcome, after, now_ms);
     enum rb_reason reason = judge_outcome(call, outcome, blocked, method_allowed);
@@ -191,6 +199,7 @@ struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *
 
 void rb_call_abandon(struct rb_call *call, uint64_t now_ms)
 {
+    look(call);
     if (call->permit.held)
         tell_breaker(call, RB_HEALTH_IGNORED, now_ms, 0);
 }

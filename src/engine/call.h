@@ -37,13 +37,19 @@ enum rb_reason {
 // The reason code as it stands in logs ("attempts", "budget", ...); never NULL.
 const char *rb_reason_name(enum rb_reason reason);
 
+// Who keeps the breaker, the budget and the rest for the call.
+struct rb_keeper {
+    uint64_t (*owner)(void); // who asks, as for rb_breaker_sign
+    void (*look)(void);      // called before they are touched: a wait may lie between
+};
+
 // State of one call, by value on the caller's stack.
 struct rb_call {
     const struct rb_rules *rules;     // borrowed for the call's life
     struct rb_breaker *breaker;       // NULL: none
     struct rb_budget *budget;         // NULL: no limit
-    struct rb_not_before *not_before; // NULL: none. Set by the caller after rb_call_begin, likewise `owner`
-    uint64_t (*owner)(void); // who asks, as for rb_breaker_sign; called only where that is of interest. NULL: nobody
+    struct rb_not_before *not_before; // NULL: none. Set by the caller after rb_call_begin, likewise the keeper
+    const struct rb_keeper *keeper;   // NULL: none
     uint64_t begun_ms;
     uint64_t deadline_ms; // UINT64_MAX: none
     uint64_t attempt_started_ms;

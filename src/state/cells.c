@@ -149,11 +149,10 @@ struct rb_cell *rb_cell_get(uint64_t key, const char *policy, const struct rb_ru
                             const struct rb_target *target, uint64_t now_ms)
 {
     const struct rb_state *state = rb_shared();
-    if (!state)
-        return NULL;
-    rb_shared_look(state, now_ms);
-    return rb_cell_in(state, key, policy, rules, target, now_ms);
+    return state ? rb_cell_in(state, key, policy, rules, target, now_ms) : NULL;
 }
+
+static const struct rb_keeper keeper = {.owner = rb_shared_self, .look = rb_shared_look};
 
 void rb_cell_begin(struct rb_cell *cell, struct rb_call *call, const struct rb_rules *rules, uint64_t total_ms,
                    uint64_t now_ms)
@@ -163,5 +162,5 @@ void rb_cell_begin(struct rb_cell *cell, struct rb_call *call, const struct rb_r
     if (!cell)
         return;
     call->not_before = &cell->not_before;
-    call->owner = rb_shared_self;
+    call->keeper = &keeper;
 }

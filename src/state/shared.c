@@ -10,7 +10,7 @@
 #include "real/system.h"
 #include "state/names.h"
 
-enum { LOOK_EVERY_MS = 1000, TABLE_NEIGHBOURS = 16 };
+enum { LOOK_EVERY_MS = 10, SIGN_EVERY_MS = 1000, TABLE_NEIGHBOURS = 16 };
 
 // Nothing, being attached by the process whose pid is in the upper half, or there.
 enum { PHASE_NONE, PHASE_BUSY, PHASE_READY, PHASE_NOT };
@@ -25,7 +25,7 @@ static _Atomic bool missed;              // it is not there any more
 static rb_shared_settings_fn *find_settings;
 static rb_shared_trouble_fn *tell_trouble;
 
-static _Atomic uint64_t looked_ms;
+static _Atomic uint64_t looked_ms, signed_ms;
 static _Atomic uint64_t self; // 0: not known
 static _Atomic uint32_t place;
 
@@ -87,6 +87,7 @@ static void sign_in(const struct rb_state *state)
 static void forked(void)
 {
     atomic_store_explicit(&looked_ms, 0, memory_order_relaxed);
+    atomic_store_explicit(&signed_ms, 0, memory_order_relaxed);
 }
 
 static void forking(void)
@@ -157,6 +158,47 @@ static const struct rb_state *attach_once(void)
     return done ? &current : NULL;
 }
 
+// ---- looking after it ----
+
+static bool every(_Atomic uint64_t *last_ms, uint64_t now_ms, uint64_t period_ms)
+{
+    uint64_t last = atomic_load_explicit(last_ms, memory_order_relaxed);
+    return now_ms - last >= period_ms && atomic_compare_exchange_strong(last_ms, &last, now_ms);
+}
+
+static void look_at_mapping(void)
+{
+    if (!atomic_load_explicit(&shared, memory_order_relaxed) || rb_store_is_whole(&current))
+        return;
+    atomic_store(&shared, false);
+    if (rb_store_replace(&current))
+        complain(RB_STORE_DAMAGED);
+}
+
+// A file that is gone, or another one now, stays with those who have it mapped. (In a program that changed its root
+// the path leads nowhere, too.)
+static void look_at_path(void)
+{
+    struct rb_file_identity now;
+    if (!atomic_load_explicit(&shared, memory_order_relaxed) || atomic_load_explicit(&missed, memory_order_relaxed))
+        return;
+    bool same = rb_file_identify(path, &now) == 0 && now.device == attached.device && now.inode == attached.inode;
+    if (!same && !atomic_exchange(&missed, true))
+        complain(RB_STORE_ABSENT);
+}
+
+void rb_shared_look(void)
+{
+    uint64_t now_ms = rb_system_coarse_ms();
+    if (!every(&looked_ms, now_ms, LOOK_EVERY_MS))
+        return;
+    look_at_mapping();
+    if (!every(&signed_ms, now_ms, SIGN_EVERY_MS))
+        return;
+    look_at_path();
+    sign_in(&current);
+}
+
 const struct rb_state *rb_shared_attached(void)
 {
     return atomic_load_explicit(&phase, memory_order_acquire) == PHASE_READY ? &current : NULL;
@@ -164,37 +206,10 @@ const struct rb_state *rb_shared_attached(void)
 
 const struct rb_state *rb_shared(void)
 {
-    const struct rb_state *state = rb_shared_attached();
-    return state ? state : attach_once();
-}
-
-// ---- looking after it ----
-
-// A file that is gone, or another one now, stays with those who have it mapped. (In a program that changed its root
-// the path leads nowhere, too.)
-static void look_at_file(const struct rb_state *state)
-{
-    struct rb_file_identity now;
-    if (!rb_store_is_whole(state)) {
-        atomic_store(&shared, false);
-        if (rb_store_replace(state))
-            complain(RB_STORE_DAMAGED);
-        return;
-    }
-    bool same = rb_file_identify(path, &now) == 0 && now.device == attached.device && now.inode == attached.inode;
-    if (same || atomic_exchange(&missed, true))
-        return;
-    complain(RB_STORE_ABSENT);
-}
-
-void rb_shared_look(const struct rb_state *state, uint64_t now_ms)
-{
-    uint64_t last = atomic_load_explicit(&looked_ms, memory_order_relaxed);
-    if ((now_ms - last < LOOK_EVERY_MS && last != 0) || !atomic_compare_exchange_strong(&looked_ms, &last, now_ms))
-        return;
-    if (atomic_load_explicit(&shared, memory_order_relaxed))
-        look_at_file(state);
-    sign_in(state);
+    if (!rb_shared_attached())
+        return attach_once();
+    rb_shared_look();
+    return &current;
 }
 
 bool rb_shared_policy_is_off(const char *policy)

@@ -21,17 +21,18 @@ typedef void rb_shared_trouble_fn(const char *path, enum rb_store_error error);
 // Says where settings come from and trouble goes to. Without it the state is private.
 void rb_shared_start(rb_shared_settings_fn *settings, rb_shared_trouble_fn *trouble);
 
-// The state, attached when it was not. NULL: there is no memory, or another thread is at it. Lock-free,
-// async-signal-safe, keeps errno. Costs one load once attached.
+// The state, attached when it was not, and looked at. NULL: there is no memory, or another thread is attaching.
+// Lock-free, async-signal-safe, keeps errno.
 const struct rb_state *rb_shared(void);
 
-// The state if it is attached already; else NULL.
+// The state if it is attached already, else NULL; right after rb_shared or rb_shared_look.
 const struct rb_state *rb_shared_attached(void);
 
-// Once a second, whoever comes first: looks whether the mapping may still be touched (a file that was cut short is
-// replaced by memory of our own, at the same place), and that this process stands in the table of processes.
-//   now_ms: rb_system_now_ms()
-void rb_shared_look(const struct rb_state *state, uint64_t now_ms);
+// To be called before the state is touched again after a while. Every few milliseconds, whoever comes first looks
+// whether the mapping may still be touched: a file that was cut short is replaced by memory of our own, at the same
+// place. What is left is the file that is cut within these milliseconds: that is a SIGBUS. Once a second also whether
+// the file is still at its path, and whether this process stands in the table of processes.
+void rb_shared_look(void);
 
 // This process as one word: start time in clock ticks since boot << RB_PROCESS_PID_BITS | pid. Right after a fork, too.
 uint64_t rb_shared_self(void);
