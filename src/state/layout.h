@@ -85,7 +85,7 @@ struct rb_state_header {
     // Changing.
     _Atomic uint64_t boot;         // which start of the kernel this is of: clocks begin anew with it
     _Atomic uint64_t born_s;       // seconds since 1970 when it was made or reset
-    _Atomic uint64_t event_next;   // events ever begun
+    _Atomic uint64_t event_next;   // events ever begun; not even a reset begins anew, for those who follow
     _Atomic uint64_t event_lost;   // events that met a newer one in their place
     _Atomic uint64_t evicted;      // cells given up for another host
     _Atomic uint64_t crowded;      // calls without a cell: all in reach were open

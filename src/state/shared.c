@@ -158,6 +158,11 @@ static const struct rb_state *attach_once(void)
     return done ? &current : NULL;
 }
 
+const struct rb_state *rb_shared_attached(void)
+{
+    return atomic_load_explicit(&phase, memory_order_acquire) == PHASE_READY ? &current : NULL;
+}
+
 // ---- looking after it ----
 
 static bool every(_Atomic uint64_t *last_ms, uint64_t now_ms, uint64_t period_ms)
@@ -190,18 +195,13 @@ static void look_at_path(void)
 void rb_shared_look(void)
 {
     uint64_t now_ms = rb_system_coarse_ms();
-    if (!every(&looked_ms, now_ms, LOOK_EVERY_MS))
+    if (!rb_shared_attached() || !every(&looked_ms, now_ms, LOOK_EVERY_MS))
         return;
     look_at_mapping();
     if (!every(&signed_ms, now_ms, SIGN_EVERY_MS))
         return;
     look_at_path();
     sign_in(&current);
-}
-
-const struct rb_state *rb_shared_attached(void)
-{
-    return atomic_load_explicit(&phase, memory_order_acquire) == PHASE_READY ? &current : NULL;
 }
 
 const struct rb_state *rb_shared(void)

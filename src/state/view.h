@@ -83,7 +83,7 @@ struct rb_view_event {
 };
 
 // Reads the oldest event there is after number *after, and moves *after to it. Begin with 0 for all, or with
-// rb_view_event_last for those to come; after a reset it begins anew by itself. Returns false when there is none (yet).
+// rb_view_event_last for those to come. Returns false when there is none (yet).
 bool rb_view_event(const struct rb_view *view, uint64_t *after, struct rb_view_event *event);
 uint64_t rb_view_event_last(const struct rb_view *view);
 
