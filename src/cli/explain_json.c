@@ -14,6 +14,8 @@ static void add_source(cJSON *root, const struct rb_explanation *e)
     rb_json_add_text(policy, "programs", process->programs);
     rb_json_add_text(policy, "skip", process->skip);
     rb_json_add_text(policy, "deepbind", process->deepbind_keep ? "keep" : "clear");
+    rb_json_add_text(policy, "state", process->state);
+    cJSON_AddNumberToObject(policy, "state.cells", process->state_cells);
     rb_json_add_text(root, "target", e->label);
 }
 

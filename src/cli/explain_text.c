@@ -55,6 +55,11 @@ static void print_process(const struct rb_explanation *e, bool colour)
         label(colour, "deepbind");
         puts("keep");
     }
+    if (strcmp(process->state, "shared") != 0) {
+        label(colour, "state");
+        clean(process->state);
+        putchar('\n');
+    }
 }
 
 static void print_section(const struct rb_explanation *e, bool colour)

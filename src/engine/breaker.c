@@ -11,14 +11,18 @@
 
 #include "engine/arithmetic.h"
 #include "engine/backoff.h"
+#include "engine/breaker_quorum.h"
 #include "engine/breaker_window.h"
 #include "engine/breaker_word.h"
 
 enum { RATE_ONE = 10000, JITTER_DIVISOR = 10 };
 
+// Clock readings of two processes lie apart by as long as one of them was stopped between reading and acting.
+enum { READINGS_APART_MS = 60000 };
+
 static const uint64_t time_max_ms = (UINT64_C(1) << 40) - 1;
 
-static_assert(sizeof(struct rb_breaker) == 8 * (2 + 64 + 16), "one layout for all processes");
+static_assert(sizeof(struct rb_breaker) == 8 * (4 + 64 + 2 * 16 + 16), "one layout for all processes");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared memory needs lock-free 64-bit atomics");
 
 static bool transit(struct rb_breaker *breaker, uint64_t from, enum rb_breaker_state name, uint32_t reopened,
@@ -91,7 +95,7 @@ static enum rb_recorded record_closed(struct rb_breaker *breaker, const struct r
         return RB_RECORD_IGNORED;
     if (!rb_window_record(breaker, rules, now_ms, generation, health == RB_HEALTH_FAILURE, slow))
         return RB_RECORD_STALE;
-    if (window_is_sick(breaker, rules, now_ms, generation))
+    if (window_is_sick(breaker, rules, now_ms, generation) && rb_quorum_reached(breaker, rules, generation, now_ms))
         open_breaker(breaker, rules, from, 0, now_ms, draw);
     return RB_RECORDED;
 }
@@ -237,11 +241,29 @@ static bool acquire_half_open(struct rb_breaker *breaker, const struct rb_breake
     return taken;
 }
 
+// Whether an end of the open time can come from these rules.
+static bool is_credible(const struct rb_breaker_rules *rules, uint64_t left_ms)
+{
+    uint64_t longest = rb_arithmetic_add(rules->open_max_ms, rules->open_max_ms / JITTER_DIVISOR);
+    return left_ms <= rb_arithmetic_add(longest, READINGS_APART_MS);
+}
+
+static bool acquire_forced(enum rb_breaker_force force, struct rb_permit *permit, uint64_t *retry_in_ms)
+{
+    *permit = (struct rb_permit){0};
+    if (retry_in_ms != NULL)
+        *retry_in_ms = force == RB_FORCE_OPEN ? RB_BREAKER_FOREVER : 0;
+    return force == RB_FORCE_CLOSED;
+}
+
 // Each turn of the loop follows a transition that somebody made; a state of `from` that stays ends it.
 bool rb_breaker_acquire(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t now_ms,
                         struct rb_permit *permit, uint64_t *retry_in_ms)
 {
     uint64_t wait_ms = 0;
+    enum rb_breaker_force force = rb_breaker_forced(breaker);
+    if (force != RB_FORCE_NONE)
+        return acquire_forced(force, permit, retry_in_ms);
     *permit = (struct rb_permit){0};
     for (;;) {
         uint64_t from = atomic_load_explicit(&breaker->state, memory_order_acquire);
@@ -251,7 +273,7 @@ bool rb_breaker_acquire(struct rb_breaker *breaker, const struct rb_breaker_rule
             permit->generation = state.generation;
             break;
         }
-        if (state.name == RB_BREAKER_OPEN && now_ms < state.until_ms) {
+        if (state.name == RB_BREAKER_OPEN && now_ms < state.until_ms && is_credible(rules, state.until_ms - now_ms)) {
             wait_ms = state.until_ms - now_ms;
             break;
         }
@@ -285,9 +307,75 @@ enum rb_recorded rb_breaker_record(struct rb_breaker *breaker, const struct rb_b
 enum rb_breaker_state rb_breaker_peek(const struct rb_breaker *breaker, uint64_t *until_ms)
 {
     struct rb_breaker_word state = rb_breaker_unpack(atomic_load(&breaker->state));
+    enum rb_breaker_force force = rb_breaker_forced(breaker);
+    if (force != RB_FORCE_NONE)
+        state = (struct rb_breaker_word){.name = force == RB_FORCE_OPEN ? RB_BREAKER_OPEN : RB_BREAKER_CLOSED,
+                                         .until_ms = RB_BREAKER_FOREVER};
     if (until_ms != NULL)
         *until_ms = state.name == RB_BREAKER_OPEN ? state.until_ms : 0;
     return state.name;
+}
+
+// The window is empty with its generation; it is cleared all the same, as a place that was claimed and never filled
+// must hold no failure.
+void rb_breaker_renew(struct rb_breaker *breaker)
+{
+    uint64_t from = atomic_load(&breaker->state);
+    atomic_store(&breaker->forced, RB_FORCE_NONE);
+    while (!transit(breaker, from, RB_BREAKER_CLOSED, 0, 0))
+        from = atomic_load(&breaker->state);
+    rb_window_clear(breaker, atomic_load(&breaker->state));
+    rb_breaker_moves(breaker); // this one was no transition
+}
+
+struct rb_breaker_moves rb_breaker_moves(struct rb_breaker *breaker)
+{
+    struct rb_breaker_word state = rb_breaker_unpack(atomic_load_explicit(&breaker->state, memory_order_relaxed));
+    uint64_t counted = atomic_load_explicit(&breaker->counted, memory_order_relaxed);
+    uint32_t count = (state.generation - (uint32_t) counted) & RB_GENERATION_MASK;
+    bool ahead = count > 0 && count <= RB_GENERATION_MASK / 2; // else somebody counted further than this reading
+    if (!ahead || !atomic_compare_exchange_strong(&breaker->counted, &counted, state.generation))
+        count = 0;
+    return (struct rb_breaker_moves){count, state.name};
+}
+
+void rb_breaker_force(struct rb_breaker *breaker, enum rb_breaker_force force)
+{
+    if (force == RB_FORCE_NONE)
+        rb_breaker_renew(breaker);
+    else
+        atomic_store(&breaker->forced, force);
+}
+
+enum rb_breaker_force rb_breaker_forced(const struct rb_breaker *breaker)
+{
+    uint64_t force = atomic_load_explicit(&breaker->forced, memory_order_relaxed);
+    return force <= RB_FORCE_CLOSED ? (enum rb_breaker_force) force : RB_FORCE_NONE;
+}
+
+// ---- who holds a probe: pid 22 bits, generation 16, start time 26 ----
+
+enum { OWNER_PID_BITS = 22, OWNER_START_SHIFT = OWNER_PID_BITS + 16 };
+
+static const uint64_t owner_pid = (UINT64_C(1) << OWNER_PID_BITS) - 1;
+
+void rb_breaker_sign(struct rb_breaker *breaker, const struct rb_permit *permit, uint64_t owner)
+{
+    uint64_t word = (owner & owner_pid) | (uint64_t) permit->generation << OWNER_PID_BITS |
+                    owner >> OWNER_PID_BITS << OWNER_START_SHIFT;
+    if (permit->held && permit->half_open)
+        atomic_store_explicit(&breaker->holder[permit->slot % RB_BREAKER_MAX_PROBES], word, memory_order_relaxed);
+}
+
+bool rb_breaker_held(const struct rb_breaker *breaker, uint32_t slot, uint64_t *until_ms, uint64_t *owner)
+{
+    struct rb_breaker_word state = rb_breaker_unpack(atomic_load(&breaker->state));
+    struct probe probe = unpack_probe(atomic_load(&breaker->probe[slot % RB_BREAKER_MAX_PROBES]));
+    uint64_t word = atomic_load_explicit(&breaker->holder[slot % RB_BREAKER_MAX_PROBES], memory_order_relaxed);
+    bool signed_for = (word >> OWNER_PID_BITS & RB_GENERATION_MASK) == state.generation;
+    *until_ms = probe.until_ms;
+    *owner = signed_for ? (word & owner_pid) | word >> OWNER_START_SHIFT << OWNER_PID_BITS : 0;
+    return state.name == RB_BREAKER_HALF_OPEN && probe.generation == state.generation && probe.kind == PROBE_HELD;
 }
 
 const char *rb_breaker_state_name(enum rb_breaker_state state)
@@ -298,6 +386,7 @@ const char *rb_breaker_state_name(enum rb_breaker_state state)
     case RB_BREAKER_HALF_OPEN:
         return "half-open";
     case RB_BREAKER_CLOSED:
+    case RB_BREAKER_STATES:
         break;
     }
     return "closed";

@@ -15,11 +15,16 @@
 #include "engine/classify.h"
 #include "engine/rules.h"
 
-enum rb_breaker_state { RB_BREAKER_CLOSED, RB_BREAKER_OPEN, RB_BREAKER_HALF_OPEN };
+enum rb_breaker_state { RB_BREAKER_CLOSED, RB_BREAKER_OPEN, RB_BREAKER_HALF_OPEN, RB_BREAKER_STATES };
+
+// What somebody at the controls wants, whatever the results are.
+enum rb_breaker_force { RB_FORCE_NONE, RB_FORCE_OPEN, RB_FORCE_CLOSED };
 
 struct rb_breaker {
-    _Atomic uint64_t state; // packed: state, generation, times reopened, open until (ms)
-    _Atomic uint64_t head;  // packed: generation, outcomes recorded in it
+    _Atomic uint64_t state;   // packed: state, generation, times reopened, open until (ms)
+    _Atomic uint64_t counted; // the generation up to which transitions were counted (rb_breaker_moves)
+    _Atomic uint64_t forced;  // enum rb_breaker_force; other values are RB_FORCE_NONE
+    _Atomic uint64_t head;    // packed: generation, outcomes recorded in it
     union {
         struct {
             _Atomic uint64_t failed[RB_BREAKER_MAX_CALLS / 64]; // ring of bits
@@ -27,7 +32,9 @@ struct rb_breaker {
         } calls;
         _Atomic uint64_t seconds[RB_BREAKER_MAX_SECONDS + 4]; // packed: tag of second and generation, three counts
     } window;
-    _Atomic uint64_t probe[RB_BREAKER_MAX_PROBES]; // packed: generation, kind, lease deadline (ms)
+    _Atomic uint64_t probe[RB_BREAKER_MAX_PROBES];  // packed: generation, kind, lease deadline (ms)
+    _Atomic uint64_t holder[RB_BREAKER_MAX_PROBES]; // for who looks: packed by the caller, who took the lease
+    _Atomic uint64_t blame[RB_BREAKER_MAX_QUORUM];  // packed: generation, who failed, when
 };
 
 // A permit for one attempt, by value. `generation` 0 with `held` false: none.
@@ -41,7 +48,12 @@ struct rb_permit {
 
 enum rb_recorded { RB_RECORDED, RB_RECORD_IGNORED, RB_RECORD_STALE, RB_RECORD_EXPIRED };
 
-// Asks for a permit. Half-opens an open breaker whose time has come.
+// The end of an open time that only a person can end.
+#define RB_BREAKER_FOREVER UINT64_MAX
+
+// Asks for a permit. Half-opens an open breaker whose time has come, and one whose end is further away than the rules
+// can have made it: that word is damaged, or of other rules. One that is forced closed admits everything and learns
+// nothing; one that is forced open admits nothing, and retry_in_ms is RB_BREAKER_FOREVER.
 //   now_ms: a monotonic clock in milliseconds, below 2^40, the same for all users of this breaker
 //   permit: filled in; `held` tells the result
 //   retry_in_ms: may be NULL; on refusal the time until asking again can succeed
@@ -59,7 +71,38 @@ enum rb_recorded rb_breaker_record(struct rb_breaker *breaker, const struct rb_b
                                    struct rb_permit *permit, enum rb_health health, uint64_t took_ms, uint64_t now_ms,
                                    uint32_t draw);
 
-// The state at `now_ms` as stored (an open breaker whose time has come is still OPEN until somebody asks).
+// Before rb_breaker_record, for a failed or slow attempt under a quorum: whose it was.
+//   who: tells processes apart, 22 bits of it count
+void rb_breaker_blame(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, const struct rb_permit *permit,
+                      uint64_t who, uint64_t now_ms);
+
+// Leaves word of who holds a half-open permit, for who looks; other permits leave none.
+//   owner: pid in the low 22 bits, start time of the process above; 26 bits of that are kept
+void rb_breaker_sign(struct rb_breaker *breaker, const struct rb_permit *permit, uint64_t owner);
+
+// A held probe slot, for who looks. until_ms receives the end of its lease, owner pid and start time as above (26 bits
+// of it), 0 where nobody signed for it. Returns false when the slot is not held in this half-open state.
+bool rb_breaker_held(const struct rb_breaker *breaker, uint32_t slot, uint64_t *until_ms, uint64_t *owner);
+
+// Transitions since they were last counted, the latest into `state`. Exactly one caller is told of each, when it is not
+// the one who made it and died there.
+struct rb_breaker_moves {
+    unsigned count;
+    enum rb_breaker_state state;
+};
+struct rb_breaker_moves rb_breaker_moves(struct rb_breaker *breaker);
+
+// Closes the breaker in a new generation: results of before do not count any more. Nothing is forced.
+void rb_breaker_renew(struct rb_breaker *breaker);
+
+// Forces it open or closed for all from now on; RB_FORCE_NONE lets go and renews it.
+void rb_breaker_force(struct rb_breaker *breaker, enum rb_breaker_force force);
+
+// The force in effect; RB_FORCE_NONE for a value that is none.
+enum rb_breaker_force rb_breaker_forced(const struct rb_breaker *breaker);
+
+// The state at `now_ms` as stored (an open breaker whose time has come is still OPEN until somebody asks), or as
+// forced, then with RB_BREAKER_FOREVER.
 // until_ms may be NULL; for OPEN it receives the end of the open time.
 enum rb_breaker_state rb_breaker_peek(const struct rb_breaker *breaker, uint64_t *until_ms);
 

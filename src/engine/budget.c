@@ -53,6 +53,18 @@ void rb_budget_deposit(struct rb_budget *budget, const struct rb_budget_rules *r
     } while (!atomic_compare_exchange_weak(slot, &old, new));
 }
 
+// floor_milli: not 0, here and below
+static uint64_t interval_ns(uint32_t floor_milli)
+{
+    return (milli_interval_ns + floor_milli - 1) / floor_milli;
+}
+
+static uint64_t depth_ns(uint32_t floor_milli)
+{
+    uint64_t capacity = (uint64_t) floor_milli * RB_BUDGET_SECONDS / 1000;
+    return interval_ns(floor_milli) * (capacity > 0 ? capacity : 1);
+}
+
 // The floor as a generic cell rate: the word is the virtual time in ns at which the floor is full again, each retry
 // moves it on by one interval. One word, so that no process can die between two halves of an update. Intervals round
 // up: the floor never gives more than it should. A floor of less than one retry in ten seconds saves up for one.
@@ -63,9 +75,7 @@ static bool withdraw_floor(struct rb_budget *budget, uint32_t floor_milli, uint6
 {
     if (floor_milli == 0)
         return false;
-    uint64_t interval = (milli_interval_ns + floor_milli - 1) / floor_milli;
-    uint64_t capacity = (uint64_t) floor_milli * RB_BUDGET_SECONDS / 1000;
-    uint64_t depth = interval * (capacity > 0 ? capacity : 1);
+    uint64_t interval = interval_ns(floor_milli), depth = depth_ns(floor_milli);
     uint64_t now = rb_arithmetic_mul(now_ms, MS_NS);
     uint64_t full = atomic_load(&budget->floor);
     uint64_t next;
@@ -77,7 +87,7 @@ static bool withdraw_floor(struct rb_budget *budget, uint32_t floor_milli, uint6
     return true;
 }
 
-static uint64_t earned_total(struct rb_budget *budget, uint32_t second)
+static uint64_t earned_total(const struct rb_budget *budget, uint32_t second)
 {
     uint64_t total = 0;
     for (size_t i = 0; i < RB_BUDGET_SECONDS; i++) {
@@ -133,4 +143,13 @@ bool rb_budget_withdraw(struct rb_budget *budget, const struct rb_budget_rules *
 {
     return withdraw_floor(budget, rules->floor_milli, now_ms) ||
            withdraw_earned(budget, (uint32_t) (now_ms / SECOND_MS));
+}
+
+uint64_t rb_budget_balance_milli(const struct rb_budget *budget, const struct rb_budget_rules *rules, uint64_t now_ms)
+{
+    uint64_t milli = earned_total(budget, (uint32_t) (now_ms / SECOND_MS)) / (RETRY_PARTS / 1000);
+    if (rules->floor_milli == 0)
+        return milli;
+    uint64_t debt = rb_arithmetic_sub(atomic_load(&budget->floor), rb_arithmetic_mul(now_ms, MS_NS));
+    return milli + rb_arithmetic_sub(depth_ns(rules->floor_milli), debt) / (interval_ns(rules->floor_milli) / 1000);
 }

@@ -24,4 +24,7 @@ void rb_budget_deposit(struct rb_budget *budget, const struct rb_budget_rules *r
 // draw at once; a race may refuse a retry that would just have been allowed. Returns true when the retry may be made.
 bool rb_budget_withdraw(struct rb_budget *budget, const struct rb_budget_rules *rules, uint64_t now_ms);
 
+// The retries that could be made at once, in thousandths, for who looks.
+uint64_t rb_budget_balance_milli(const struct rb_budget *budget, const struct rb_budget_rules *rules, uint64_t now_ms);
+
 #endif

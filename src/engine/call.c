@@ -17,19 +17,29 @@ void rb_call_begin(struct rb_call *call, const struct rb_rules *rules, struct rb
         .rules = rules,
         .breaker = breaker,
         .budget = budget,
+        .begun_ms = now_ms,
         .deadline_ms = total_ms > 0 ? rb_arithmetic_add(now_ms, total_ms) : UINT64_MAX,
     };
     if (budget != NULL)
         rb_budget_deposit(budget, &rules->budget, now_ms);
 }
 
+static void look(const struct rb_call *call)
+{
+    if (call->keeper != NULL)
+        call->keeper->look();
+}
+
 bool rb_call_admit(struct rb_call *call, uint64_t now_ms, uint64_t *retry_in_ms)
 {
+    look(call);
     if (retry_in_ms != NULL)
         *retry_in_ms = 0;
     if (call->breaker != NULL &&
         !rb_breaker_acquire(call->breaker, &call->rules->breaker, now_ms, &call->permit, retry_in_ms))
         return false;
+    if (call->permit.half_open && call->keeper != NULL)
+        rb_breaker_sign(call->breaker, &call->permit, call->keeper->owner());
     call->attempt++;
     call->attempt_started_ms = now_ms;
     return true;
@@ -41,12 +51,28 @@ static uint32_t second_draw(uint32_t draw)
     return draw * UINT32_C(2654435769);
 }
 
+static bool is_slow(const struct rb_breaker_rules *rules, uint64_t took_ms)
+{
+    return rules->slow_call_ms > 0 && took_ms > rules->slow_call_ms;
+}
+
+// Of pid and start time the low bits of a quorum's word must hold something of both: in containers pids are the same.
+static uint64_t spread(uint64_t owner)
+{
+    return owner * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+}
+
 static void tell_breaker(struct rb_call *call, enum rb_health health, uint64_t now_ms, uint32_t draw)
 {
+    const struct rb_breaker_rules *rules = &call->rules->breaker;
     uint64_t took_ms = rb_arithmetic_sub(now_ms, call->attempt_started_ms);
-    if (call->breaker != NULL)
-        rb_breaker_record(call->breaker, &call->rules->breaker, &call->permit, health, took_ms, now_ms,
-                          second_draw(draw));
+    call->ended_ms = now_ms;
+    if (call->breaker == NULL)
+        return;
+    if (rules->quorum > 1 && call->keeper != NULL && call->permit.held &&
+        (health == RB_HEALTH_FAILURE || is_slow(rules, took_ms)))
+        rb_breaker_blame(call->breaker, rules, &call->permit, spread(call->keeper->owner()), now_ms);
+    rb_breaker_record(call->breaker, rules, &call->permit, health, took_ms, now_ms, second_draw(draw));
 }
 
 static bool is_done(const struct rb_rules *rules, const struct rb_outcome *outcome)
@@ -83,26 +109,57 @@ static enum rb_reason judge_outcome(const struct rb_call *call, const struct rb_
     return call->attempt >= attempts ? RB_REASON_ATTEMPTS : RB_REASON_NONE;
 }
 
-// The wait before the next attempt. A Retry-After that is honoured is exact: jitter could only come too early or
-// hold back what the server asked for.
-static enum rb_reason choose_delay(const struct rb_call *call, const struct rb_retry_after *after, uint32_t draw,
-                                   uint64_t *delay_ms)
-{
-    const struct rb_rules *rules = call->rules;
-    bool heard = after != NULL && after->present && rules->after_honour;
-    bool over = heard && after->ms > rules->after_max_ms;
-    if (over && rules->after_over == RB_AFTER_FAIL)
-        return RB_REASON_AFTER;
-    if (!heard || (over && rules->after_over == RB_AFTER_IGNORE))
-        *delay_ms = rb_backoff_delay_ms(&rules->backoff, call->attempt, call->delay_ms, draw);
-    else
-        *delay_ms = rb_arithmetic_min(after->ms, rules->after_max_ms);
-    return RB_REASON_NONE;
-}
-
 static bool fits(const struct rb_call *call, uint64_t now_ms, uint64_t delay_ms)
 {
     return call->deadline_ms == UINT64_MAX || rb_arithmetic_add(now_ms, delay_ms) < call->deadline_ms;
+}
+
+// Whether the rules follow this Retry-After at all.
+static bool is_followed(const struct rb_rules *rules, const struct rb_retry_after *after)
+{
+    return after != NULL && after->present && rules->after_honour &&
+           (after->ms <= rules->after_max_ms || rules->after_over == RB_AFTER_CAP);
+}
+
+// The host's wish is for all who call it, whatever becomes of this call.
+static void heed(const struct rb_call *call, const struct rb_outcome *outcome, const struct rb_retry_after *after,
+                 uint64_t now_ms)
+{
+    if (call->not_before != NULL && outcome->cause == RB_CAUSE_STATUS &&
+        rb_rules_status(call->rules, outcome->status) && is_followed(call->rules, after))
+        rb_not_before_set(call->not_before, rb_arithmetic_min(after->ms, call->rules->after_max_ms), now_ms);
+}
+
+// The wait that a host's wish leaves of a delay: its slot where that is longer and fits, else the delay as it is.
+static uint64_t in_slot(const struct rb_call *call, uint64_t delay_ms, uint64_t now_ms)
+{
+    if (call->not_before == NULL || !call->rules->after_honour ||
+        rb_not_before_left_ms(call->not_before, now_ms, NULL) < (delay_ms > 0 ? delay_ms : 1))
+        return delay_ms;
+    uint64_t slot_ms = rb_not_before_take(call->not_before, call->rules->after_max_ms, now_ms);
+    return slot_ms > delay_ms && fits(call, now_ms, slot_ms) ? slot_ms : delay_ms;
+}
+
+uint64_t rb_call_hold(struct rb_call *call, uint64_t now_ms)
+{
+    return in_slot(call, 0, now_ms);
+}
+
+// The wait before the next attempt. A Retry-After that is honoured is exact, but for the slots of those who wait for
+// the same: jitter could only come too early or hold back what the server asked for.
+static enum rb_reason choose_delay(const struct rb_call *call, const struct rb_retry_after *after, uint64_t now_ms,
+                                   uint32_t draw, uint64_t *delay_ms)
+{
+    const struct rb_rules *rules = call->rules;
+    bool heard = after != NULL && after->present && rules->after_honour;
+    if (heard && after->ms > rules->after_max_ms && rules->after_over == RB_AFTER_FAIL)
+        return RB_REASON_AFTER;
+    if (is_followed(rules, after))
+        *delay_ms = rb_arithmetic_min(after->ms, rules->after_max_ms);
+    else
+        *delay_ms = rb_backoff_delay_ms(&rules->backoff, call->attempt, call->delay_ms, draw);
+    *delay_ms = in_slot(call, *delay_ms, now_ms);
+    return RB_REASON_NONE;
 }
 
 // Half-open is left to rb_call_admit: whether a probe is free shows only then.
@@ -126,10 +183,12 @@ struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *
                                  uint32_t draw)
 {
     uint64_t delay_ms = 0;
+    look(call);
     tell_breaker(call, outcome->health, now_ms, draw);
+    heed(call, outcome, after, now_ms);
     enum rb_reason reason = judge_outcome(call, outcome, blocked, method_allowed);
     if (reason == RB_REASON_NONE)
-        reason = choose_delay(call, after, draw, &delay_ms);
+        reason = choose_delay(call, after, now_ms, draw, &delay_ms);
     if (reason == RB_REASON_NONE)
         reason = judge_means(call, now_ms, delay_ms);
     if (reason != RB_REASON_NONE)
@@ -140,6 +199,7 @@ struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *
 
 void rb_call_abandon(struct rb_call *call, uint64_t now_ms)
 {
+    look(call);
     if (call->permit.held)
         tell_breaker(call, RB_HEALTH_IGNORED, now_ms, 0);
 }

@@ -7,6 +7,7 @@
 #include "engine/breaker.h"
 #include "engine/budget.h"
 #include "engine/classify.h"
+#include "engine/not_before.h"
 #include "engine/retry_after.h"
 #include "engine/rules.h"
 
@@ -36,13 +37,23 @@ enum rb_reason {
 // The reason code as it stands in logs ("attempts", "budget", ...); never NULL.
 const char *rb_reason_name(enum rb_reason reason);
 
+// Who keeps the breaker, the budget and the rest for the call.
+struct rb_keeper {
+    uint64_t (*owner)(void); // who asks, as for rb_breaker_sign
+    void (*look)(void);      // called before they are touched: a wait may lie between
+};
+
 // State of one call, by value on the caller's stack.
 struct rb_call {
-    const struct rb_rules *rules; // borrowed for the call's life
-    struct rb_breaker *breaker;   // NULL: none
-    struct rb_budget *budget;     // NULL: no limit
-    uint64_t deadline_ms;         // UINT64_MAX: none
+    const struct rb_rules *rules;     // borrowed for the call's life
+    struct rb_breaker *breaker;       // NULL: none
+    struct rb_budget *budget;         // NULL: no limit
+    struct rb_not_before *not_before; // NULL: none. Set by the caller after rb_call_begin, likewise the keeper
+    const struct rb_keeper *keeper;   // NULL: none
+    uint64_t begun_ms;
+    uint64_t deadline_ms; // UINT64_MAX: none
     uint64_t attempt_started_ms;
+    uint64_t ended_ms; // of the latest attempt
     uint64_t delay_ms; // before the latest retry
     uint32_t attempt;  // attempts begun so far
     struct rb_permit permit;
@@ -58,6 +69,10 @@ struct rb_decision {
 //   total_ms: the limit of the whole call with its waits; 0: none
 void rb_call_begin(struct rb_call *call, const struct rb_rules *rules, struct rb_breaker *breaker,
                    struct rb_budget *budget, uint64_t total_ms, uint64_t now_ms);
+
+// How long to wait before the first attempt because the host asked for no call, on behalf of another one; 0: it may
+// begin. What the rules or the deadline do not allow is not waited for. Takes a place in the queue: ask once.
+uint64_t rb_call_hold(struct rb_call *call, uint64_t now_ms);
 
 // Begins the next attempt. Returns false when the breaker refuses it; retry_in_ms (may be NULL) then says for how long.
 bool rb_call_admit(struct rb_call *call, uint64_t now_ms, uint64_t *retry_in_ms);

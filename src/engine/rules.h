@@ -43,7 +43,12 @@ enum rb_nonblocking { RB_NONBLOCKING_PARK, RB_NONBLOCKING_SETTLE, RB_NONBLOCKING
 enum rb_breaker_scope { RB_SCOPE_HOST, RB_SCOPE_POLICY };
 
 // Largest breaker windows that a cell has room for.
-enum { RB_BREAKER_MAX_CALLS = 1024, RB_BREAKER_MAX_SECONDS = 60, RB_BREAKER_MAX_PROBES = 16 };
+enum {
+    RB_BREAKER_MAX_CALLS = 1024,
+    RB_BREAKER_MAX_SECONDS = 60,
+    RB_BREAKER_MAX_PROBES = 16,
+    RB_BREAKER_MAX_QUORUM = 16
+};
 
 // breaker.*: rates in hundredths of a percent (5000 = 50 %), times in milliseconds.
 struct rb_breaker_rules {
@@ -58,6 +63,7 @@ struct rb_breaker_rules {
     uint64_t open_max_ms;           // where the growth ends
     uint32_t probes;                // half-open permits, 1..RB_BREAKER_MAX_PROBES
     uint64_t probe_lease_ms;        // how long one permit may be held
+    uint32_t quorum;                // processes that must have failed before it opens, 1..RB_BREAKER_MAX_QUORUM
 };
 
 // budget.*: ratio in hundredths of a percent of the original calls (2000 = 20 %), floor in retries per second times

@@ -37,13 +37,19 @@ static bool is_first(const struct rb_transfer *transfer)
     return transfer->call.attempt <= 1;
 }
 
+// The program's own limit began earlier than this attempt.
+static bool is_late(const struct rb_transfer *transfer)
+{
+    return transfer->handle->timeout_ms && transfer->call.attempt_started_ms > transfer->begun_ms;
+}
+
 // The attempt gets what is left of the program's own limit, and the policy's limits for one attempt.
 static void set_limits(const struct rb_transfer *transfer)
 {
     const struct rb_handle *handle = transfer->handle;
     const struct rb_rules *rules = transfer->route->rules;
     long left = left_of(transfer->program_deadline_ms, transfer->call.attempt_started_ms);
-    if (rules->attempt_ms || (!is_first(transfer) && handle->timeout_ms))
+    if (rules->attempt_ms || is_late(transfer))
         set_number(transfer, CURLOPT_TIMEOUT_MS, shorter(left, (long) rules->attempt_ms));
     if (rules->connect_ms)
         set_number(transfer, CURLOPT_CONNECTTIMEOUT_MS, shorter(handle->connect_timeout_ms, (long) rules->connect_ms));
@@ -52,7 +58,7 @@ static void set_limits(const struct rb_transfer *transfer)
 static void restore_limits(const struct rb_transfer *transfer)
 {
     const struct rb_handle *handle = transfer->handle;
-    if (transfer->route->rules->attempt_ms || (!is_first(transfer) && handle->timeout_ms))
+    if (transfer->route->rules->attempt_ms || is_late(transfer))
         set_number(transfer, CURLOPT_TIMEOUT_MS, handle->timeout_ms);
     if (transfer->route->rules->connect_ms)
         set_number(transfer, CURLOPT_CONNECTTIMEOUT_MS, handle->connect_timeout_ms);

@@ -320,29 +320,29 @@ static void insert_parked(struct rb_multi *multi, struct rb_member *member)
     list_put_before(&member->link, place);
 }
 
-static void park(struct rb_member *member)
+// Takes a member out for its wait. Returns false when libcurl does not let go of it.
+static bool park(struct rb_member *member)
 {
     struct rb_multi *multi = member->multi;
     uint64_t now_ms = rb_system_now_ms();
-    CURLcode code = CURLE_OK;
-    if (multi->curl->multi_remove_handle(multi->real, member->easy->easy) != CURLM_OK) {
-        rb_transfer_give_up(member->transfer, RB_REASON_RESOURCE, &code);
-        finish(member, code);
-        return;
-    }
+    if (multi->curl->multi_remove_handle(multi->real, member->easy->easy) != CURLM_OK)
+        return false;
     member->outside = true;
     member->due_ms = now_ms + member->transfer->delay_ms;
     insert_parked(multi, member);
     multi->waiting++;
     watch(member);
+    return true;
 }
 
 static void ended(struct rb_member *member, CURLcode code)
 {
-    if (rb_transfer_ended(member->transfer, &code) == RB_TRANSFER_WAIT)
-        park(member);
-    else
-        finish(member, code);
+    if (rb_transfer_ended(member->transfer, &code) == RB_TRANSFER_WAIT) {
+        if (park(member))
+            return;
+        rb_transfer_give_up(member->transfer, RB_REASON_RESOURCE, &code);
+    }
+    finish(member, code);
 }
 
 static void come_back(struct rb_member *member)
@@ -351,7 +351,9 @@ static void come_back(struct rb_member *member)
     CURLcode code = CURLE_OK;
     move(member, &multi->running);
     multi->waiting--;
-    if (!rb_transfer_again(member->transfer, &code)) {
+    if (member->transfer->call.attempt == 0) {
+        rb_transfer_start(member->transfer);
+    } else if (!rb_transfer_again(member->transfer, &code)) {
         finish(member, code);
         return;
     }
@@ -369,7 +371,8 @@ static void begin(struct rb_member *member)
     if (!policy || !rb_transfer_begin(&member->room, member->easy, policy))
         return;
     member->transfer = &member->room;
-    rb_transfer_start(member->transfer);
+    if (!rb_transfer_hold(member->transfer) || !park(member))
+        rb_transfer_start(member->transfer);
 }
 
 // --- before and after each call that drives libcurl

@@ -60,6 +60,10 @@ static CURLcode deliver(struct rb_transfer *transfer, CURLcode code)
 static CURLcode run(struct rb_transfer *transfer)
 {
     CURLcode code;
+    if (rb_transfer_hold(transfer) && !wait_out(transfer->handle, transfer->delay_ms)) {
+        rb_transfer_abort(transfer, &code);
+        return deliver(transfer, code);
+    }
     rb_transfer_start(transfer);
     do {
         code = real_perform(transfer->handle);

@@ -8,6 +8,7 @@
 #include "engine/call.h"
 #include "http/destination.h"
 #include "state/cells.h"
+#include "state/shared.h"
 
 // One piece of memory: the route, the rules but for the long lists at their end, the name.
 static struct rb_route *make(const struct rb_section *section, const struct rb_target *target)
@@ -43,23 +44,31 @@ static bool find(const struct rb_handle *handle, const struct rb_policy *policy,
     return *route || !ours;
 }
 
+// A policy that was switched off acts on nobody.
+static struct rb_route *in_force(struct rb_route *route)
+{
+    if (!route || !rb_shared_policy_is_off(route->policy))
+        return route;
+    rb_route_leave(route);
+    return NULL;
+}
+
 // A CURLU may change under us: what it says is never kept.
 struct rb_route *rb_route_take(struct rb_handle *handle, const struct rb_policy *policy)
 {
     struct rb_route *route;
     if (handle->parsed_url) {
         find(handle, policy, &route);
-        return route;
+        return in_force(route);
     }
     if (handle->routed_by != rb_policy_serial(policy)) {
         rb_route_forget(handle);
         if (find(handle, policy, &handle->route))
             handle->routed_by = rb_policy_serial(policy);
     }
-    route = handle->route;
-    if (route)
-        route->shares++;
-    return route;
+    if (handle->route)
+        handle->route->shares++;
+    return in_force(handle->route);
 }
 
 void rb_route_leave(struct rb_route *route)

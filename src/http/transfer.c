@@ -13,6 +13,8 @@
 #include "real/system.h"
 #include "state/cells.h"
 #include "state/process.h"
+#include "state/record.h"
+#include "state/shared.h"
 
 // --- beginning
 
@@ -62,10 +64,9 @@ static uint64_t total_limit_ms(const struct rb_transfer *transfer)
 
 static void begin_call(struct rb_transfer *transfer)
 {
-    struct rb_cell *cell = rb_cell_get(transfer->route->key, transfer->begun_ms);
-    struct rb_breaker *breaker = cell && transfer->route->rules->breaker_on ? &cell->breaker : NULL;
-    rb_call_begin(&transfer->call, transfer->route->rules, breaker, cell ? &cell->budget : NULL,
-                  total_limit_ms(transfer), transfer->begun_ms);
+    const struct rb_route *route = transfer->route;
+    struct rb_cell *cell = rb_cell_get(route->key, route->policy, route->rules, &route->target, transfer->begun_ms);
+    rb_cell_begin(cell, &transfer->call, route->rules, total_limit_ms(transfer), transfer->begun_ms);
 }
 
 // Without a scheme ("//host/...") it is that of the request (RFC 3986, section 5.2.2).
@@ -107,13 +108,15 @@ static void on_redirect(void *context, const char *location, size_t length)
     if (!policy || !strstr(url, "://") || !rb_destination_read(url, &target)) // others stay on this host
         return;
     const struct rb_section *section = rb_policy_match(policy, &target, NULL);
-    if (!section || !section->rules.breaker_on || !(section->rules.intercept & RB_INTERCEPT_CURL))
+    if (!section || !section->rules.breaker_on || rb_shared_policy_is_off(section->name) ||
+        !(section->rules.intercept & RB_INTERCEPT_CURL))
         return;
     uint64_t key = rb_cell_key(section, &target);
-    struct rb_cell *cell = key != transfer->route->key ? rb_cell_get(key, now_ms) : NULL;
+    struct rb_cell *cell =
+        key != transfer->route->key ? rb_cell_get(key, section->name, &section->rules, &target, now_ms) : NULL;
     if (!cell || rb_breaker_peek(&cell->breaker, &until_ms) != RB_BREAKER_OPEN || until_ms <= now_ms)
         return;
-    refuse(transfer, &target, until_ms - now_ms);
+    refuse(transfer, &target, until_ms == RB_BREAKER_FOREVER ? until_ms : until_ms - now_ms);
 }
 
 static bool complete(const struct rb_libcurl *curl)
@@ -181,7 +184,7 @@ static void report(const struct rb_transfer *transfer, enum rb_verdict verdict, 
         .verdict = verdict,
         .policy = transfer->route->policy,
         .host = verdict == RB_VERDICT_REFUSED ? refused_host(transfer) : host,
-        .api = "curl",
+        .api = RB_API_CURL,
         .cause = verdict == RB_VERDICT_REFUSED ? RB_CAUSE_NONE : transfer->outcome.cause,
         .status = transfer->outcome.status,
         .attempt = transfer->call.attempt,
@@ -190,7 +193,7 @@ static void report(const struct rb_transfer *transfer, enum rb_verdict verdict, 
         .times = verdict == RB_VERDICT_REFUSED ? NULL : &times,
         .resends = rb_attempt_resends(transfer, transfer->code),
     };
-    rb_process_event(&event);
+    rb_process_event(&event, &transfer->call);
 }
 
 // --- an open breaker
@@ -202,11 +205,17 @@ static void prepare(struct rb_transfer *transfer, uint64_t now_ms)
     rb_attempt_prepare(transfer, may && rb_call_may_retry(&transfer->call, now_ms));
 }
 
+bool rb_transfer_hold(struct rb_transfer *transfer)
+{
+    transfer->delay_ms = rb_call_hold(&transfer->call, transfer->begun_ms);
+    return transfer->delay_ms > 0;
+}
+
 void rb_transfer_start(struct rb_transfer *transfer)
 {
-    uint64_t retry_in_ms = 0;
-    if (rb_call_admit(&transfer->call, transfer->begun_ms, &retry_in_ms))
-        prepare(transfer, transfer->begun_ms);
+    uint64_t retry_in_ms = 0, now_ms = transfer->delay_ms > 0 ? rb_system_now_ms() : transfer->begun_ms;
+    if (rb_call_admit(&transfer->call, now_ms, &retry_in_ms))
+        prepare(transfer, now_ms);
     else
         refuse(transfer, &transfer->route->target, retry_in_ms);
 }
@@ -217,9 +226,13 @@ static void refused(struct rb_transfer *transfer, CURLcode *code)
     report(transfer, RB_VERDICT_REFUSED, RB_REASON_BREAKER);
     if (*code != CURLE_UNSUPPORTED_PROTOCOL)
         return;
-    snprintf(sentence, sizeof sentence, "rebound: the circuit breaker of %.180s is open, next attempt in %u.%u s",
-             refused_host(transfer), (unsigned) (transfer->refused_ms / 1000),
-             (unsigned) (transfer->refused_ms % 1000 / 100));
+    int written =
+        snprintf(sentence, sizeof sentence, "rebound: the circuit breaker of %.180s is ", refused_host(transfer));
+    if (transfer->refused_ms == RB_BREAKER_FOREVER)
+        snprintf(sentence + written, sizeof sentence - (size_t) written, "held open by rebound breaker open");
+    else
+        snprintf(sentence + written, sizeof sentence - (size_t) written, "open, next attempt in %u.%u s",
+                 (unsigned) (transfer->refused_ms / 1000), (unsigned) (transfer->refused_ms % 1000 / 100));
     rb_handle_say(transfer->handle, sentence);
     *code = CURLE_COULDNT_CONNECT;
 }
@@ -296,6 +309,8 @@ static enum rb_step conclude(struct rb_transfer *transfer, enum rb_reason reason
         report(transfer, RB_VERDICT_RECOVERED, RB_REASON_NONE);
     else if (rb_attempt_resends(transfer, transfer->code) > 0)
         report(transfer, RB_VERDICT_RESENT, RB_REASON_NONE);
+    else
+        rb_record_success(&transfer->call, transfer->route->policy, RB_API_CURL);
     if (transfer->response.continuing && reason != RB_REASON_DONE) {
         fall_back(transfer, code);
         return RB_TRANSFER_DONE;

@@ -2,9 +2,9 @@
 // One transfer of the program's, made of as many attempts as its policy allows. The easy and the multi interface drive
 // it: they let libcurl carry an attempt out, and wait.
 //
-//   begin -> start -> (libcurl) -> ended -> DONE: deliver -> end
-//                        ^            |
-//                        '-- again <--'  WAIT: after delay_ms
+//   begin -> hold -> start -> (libcurl) -> ended -> DONE: deliver -> end
+//                               ^            |
+//                               '-- again <--'  WAIT: after delay_ms
 #ifndef RB_HTTP_TRANSFER_H
 #define RB_HTTP_TRANSFER_H
 
@@ -54,6 +54,10 @@ enum rb_step { RB_TRANSFER_DONE, RB_TRANSFER_WAIT };
 // not ours: no policy matches, it is not HTTP, or this libcurl lacks what is needed. Then nothing was changed.
 //   policy: the policy in force, not NULL
 bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_handle *handle, const struct rb_policy *policy);
+
+// Whether the first attempt has to wait, delay_ms, because the host asked for that (Retry-After) on behalf of another
+// call. Ask once.
+bool rb_transfer_hold(struct rb_transfer *transfer);
 
 // Prepares the handle for the first attempt, which libcurl is then to carry out. When the breaker refuses it, libcurl
 // will: it fails before it looks anything up, so that its CURLINFO is that of a fresh failure.

@@ -13,6 +13,7 @@
 #include "net/socket.h"
 #include "real/libc.h"
 #include "real/system.h"
+#include "state/record.h"
 
 // What to send with the handshake (TCP Fast Open). A result over 0 is how much of it the kernel took.
 struct first_data {
@@ -156,6 +157,8 @@ static void settle(struct request *r, int result)
 {
     struct rb_outcome outcome = rb_connection_outcome(&r->c, result);
     rb_call_judge(&r->c.call, &outcome, RB_REASON_NONE, true, NULL, rb_system_now_ms(), 0);
+    if (result == 0)
+        rb_record_success(&r->c.call, r->c.policy, RB_API_CONNECT);
 }
 
 // What a non-blocking connect says at once of this host, and not of an earlier one on the same socket: only what comes

@@ -9,6 +9,7 @@
 #include "real/system.h"
 #include "state/cells.h"
 #include "state/process.h"
+#include "state/shared.h"
 
 // What no program maps: the kernel answers EFAULT where reading it here would crash. Other bad pointers are not worth a
 // system call for each connect.
@@ -30,19 +31,20 @@ const struct rb_section *rb_peer_match(struct rb_peer *peer, const struct sockad
         peer->target.name_length = strlen(peer->name);
     }
     const struct rb_section *section = rb_policy_match(policy, &peer->target, NULL);
-    return section && (section->rules.intercept & RB_INTERCEPT_CONNECT) ? section : NULL;
+    bool ours = section && (section->rules.intercept & RB_INTERCEPT_CONNECT) && !rb_shared_policy_is_off(section->name);
+    return ours ? section : NULL;
 }
 
 void rb_connection_begin(struct rb_connection *c, const struct rb_peer *peer, const struct rb_section *section,
                          uint64_t now_ms)
 {
-    struct rb_cell *cell = rb_cell_get(rb_cell_key(section, &peer->target), now_ms);
     c->peer = peer;
     memcpy(&c->rules, &section->rules, offsetof(struct rb_rules, methods)); // no method here
     memcpy(c->policy, section->name, strnlen(section->name, sizeof c->policy - 1) + 1);
     c->policy[sizeof c->policy - 1] = '\0';
-    struct rb_breaker *breaker = cell && c->rules.breaker_on ? &cell->breaker : NULL;
-    rb_call_begin(&c->call, &c->rules, breaker, cell ? &cell->budget : NULL, c->rules.total_ms, now_ms);
+    struct rb_cell *cell =
+        rb_cell_get(rb_cell_key(section, &peer->target), c->policy, &c->rules, &peer->target, now_ms);
+    rb_cell_begin(cell, &c->call, &c->rules, c->rules.total_ms, now_ms);
     rb_process_count_call(c->policy);
 }
 
@@ -86,11 +88,11 @@ void rb_connection_report(const struct rb_connection *c, enum rb_verdict verdict
         .verdict = verdict,
         .policy = c->policy,
         .host = host,
-        .api = "connect",
+        .api = RB_API_CONNECT,
         .cause = outcome ? outcome->cause : RB_CAUSE_NONE,
         .attempt = c->call.attempt,
         .delay_ms = delay_ms,
         .reason = reason,
     };
-    rb_process_event(&event);
+    rb_process_event(&event, &c->call);
 }

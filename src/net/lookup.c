@@ -13,6 +13,8 @@
 #include "real/system.h"
 #include "state/cells.h"
 #include "state/process.h"
+#include "state/record.h"
+#include "state/shared.h"
 
 // The answer of one real call in the terms of getaddrinfo; error: its errno, for EAI_SYSTEM.
 struct verdict {
@@ -50,13 +52,13 @@ static void report(const struct lookup *l, enum rb_verdict verdict, const struct
         .verdict = verdict,
         .policy = l->policy,
         .host = host,
-        .api = "dns",
+        .api = RB_API_DNS,
         .cause = outcome->cause,
         .attempt = l->call.attempt,
         .delay_ms = delay_ms,
         .reason = reason,
     };
-    rb_process_event(&event);
+    rb_process_event(&event, &l->call);
 }
 
 // ---- whose it is
@@ -93,7 +95,8 @@ static struct rb_target target_of(const char *node, const char *service)
 static const struct rb_section *match(const struct rb_policy *policy, const struct question *question)
 {
     const struct rb_section *section = rb_policy_match(policy, &question->target, NULL);
-    return section && (section->rules.intercept & RB_INTERCEPT_DNS) ? section : NULL;
+    bool ours = section && (section->rules.intercept & RB_INTERCEPT_DNS) && !rb_shared_policy_is_off(section->name);
+    return ours ? section : NULL;
 }
 
 // ---- the loop
@@ -104,7 +107,7 @@ static struct rb_budget *budget_for(const struct rb_section *section, const stru
 {
     struct rb_target bare = *target;
     bare.port = 0;
-    struct rb_cell *cell = rb_cell_get(rb_cell_key(section, &bare), now_ms);
+    struct rb_cell *cell = rb_cell_get(rb_cell_key(section, &bare), section->name, &section->rules, &bare, now_ms);
     return cell ? &cell->budget : NULL;
 }
 
@@ -191,6 +194,8 @@ __attribute__((noinline)) static void perform(struct question *question, const s
         if (l.call.attempt > 1) {
             report(&l, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
             left = l.saved;
+        } else if (!l.once) {
+            rb_record_success(&l.call, l.policy, RB_API_DNS);
         }
     } else if (is_down(&outcome) && answer_stale(&l)) {
         report(&l, RB_VERDICT_STALE, &outcome, 0, RB_REASON_NONE);

@@ -14,6 +14,7 @@
 #include "net/watch.h"
 #include "real/libc.h"
 #include "real/system.h"
+#include "state/record.h"
 
 enum { LOCKED_OUT_MS = 10 }; // until the next try where the lock was not to be had
 
@@ -75,6 +76,8 @@ static void end_well(struct rb_flight *flight)
     rb_call_judge(call, &outcome, RB_REASON_NONE, true, NULL, rb_system_now_ms(), 0);
     if (call->attempt > 1)
         report(flight, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
+    else
+        rb_record_success(call, flight->connection.policy, RB_API_CONNECT);
     rb_flight_forget(flight);
 }
 

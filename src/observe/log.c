@@ -25,6 +25,13 @@ const char *rb_verdict_name(enum rb_verdict verdict)
     return verdicts[verdict];
 }
 
+const char *rb_api_name(enum rb_api api)
+{
+    static const char *const names[RB_API_COUNT] = {
+        [RB_API_CURL] = "curl", [RB_API_CONNECT] = "connect", [RB_API_DNS] = "dns"};
+    return names[api];
+}
+
 static void put_name(struct rb_text *line, const char *name)
 {
     rb_text_string(line, ",\"");
@@ -151,7 +158,7 @@ void rb_log_event(const char *destination, const char *program, const struct rb_
     begin(&line, program);
     put_string(&line, "policy", event->policy);
     put_string(&line, "host", event->host);
-    put_string(&line, "api", event->api);
+    put_string(&line, "api", rb_api_name(event->api));
     put_cause(&line, event);
     put_number(&line, "attempt", event->attempt);
     if (event->verdict == RB_VERDICT_RETRY)
@@ -163,6 +170,21 @@ void rb_log_event(const char *destination, const char *program, const struct rb_
         put_number(&line, "resends", event->resends);
     if (event->times)
         put_times(&line, event->times);
+    end(&line, destination);
+    errno = saved;
+}
+
+void rb_log_state(const char *destination, const char *program, const char *what, const char *path)
+{
+    char buffer[LINE_SIZE];
+    struct rb_text line = {.at = buffer, .size = sizeof buffer};
+    int saved = errno;
+    if (is_off(destination))
+        return;
+    begin(&line, program);
+    put_string(&line, "decision", "state");
+    put_string(&line, "reason", what);
+    put_string(&line, "file", path);
     end(&line, destination);
     errno = saved;
 }

@@ -16,6 +16,9 @@ enum rb_verdict {
     RB_VERDICT_STALE      // the program got the last good answer to a lookup that failed
 };
 
+// The kind of call.
+enum rb_api { RB_API_CURL, RB_API_CONNECT, RB_API_DNS, RB_API_COUNT };
+
 // How long an attempt took, in milliseconds from its beginning; 0: it did not come to that, or there was nothing to do.
 struct rb_times {
     uint64_t lookup_ms, connect_ms, tls_ms, first_byte_ms, total_ms;
@@ -26,7 +29,7 @@ struct rb_event {
     enum rb_verdict verdict;
     const char *policy;
     const char *host;
-    const char *api; // "curl", "connect" or "dns"
+    enum rb_api api;
     enum rb_cause cause;
     unsigned status;              // HTTP status, for RB_CAUSE_STATUS
     uint32_t attempt;             // the attempt just ended, counted from 1
@@ -46,6 +49,12 @@ void rb_log_event(const char *destination, const char *program, const struct rb_
 //   diagnostic: may be NULL; error: negative errno or 0
 void rb_log_policy(const char *destination, const char *program, const char *what, const char *path,
                    const struct rb_diagnostic *diagnostic, int error);
+
+// The same for what happened to the state: its file and why it is not used.
+void rb_log_state(const char *destination, const char *program, const char *what, const char *path);
+
+// "curl", "connect", "dns"; never NULL.
+const char *rb_api_name(enum rb_api api);
 
 // "retry", "stop", "recovered", "refused", "resent", "stale"; never NULL.
 const char *rb_verdict_name(enum rb_verdict verdict);

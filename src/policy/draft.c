@@ -5,12 +5,11 @@
 #include "policy/hash.h"
 #include "policy/reader.h"
 #include "policy/suggest.h"
+#include "policy/value.h"
 
-static const char *const process_keys[RB_PROCESS_KEYS] = {"log", "programs", "skip", "deepbind"};
-static const char *const process_reserved[] = {"state", "state.cells"};
+static const char *const process_keys[RB_PROCESS_KEYS] = {"log",      "programs", "skip",
+                                                          "deepbind", "state",    "state.cells"};
 static const char section_default[] = "default", section_process[] = "rebound", key_hosts[] = "hosts";
-
-enum { PROCESS_RESERVED = sizeof(process_reserved) / sizeof(process_reserved[0]) };
 
 // A section without hosts has no effect; when its name is this near to a special one, that one was meant.
 enum { SECTION_SLIP_MAX = 2 };
@@ -187,6 +186,36 @@ static const char *keep_deepbind(struct rb_draft *draft, const struct rb_line *l
     return rb_arena_copy(draft->arena, value.at, value.length);
 }
 
+// Only a whole path: programs change their directory.
+static const char *keep_state(struct rb_draft *draft, const struct rb_line *line, struct rb_slice value)
+{
+    static const char *const words[] = {"shared", "private"};
+    if (value.length >= RB_POLICY_PATH_SIZE) {
+        rb_report_add(draft->report, line, column_of(line, value), NULL, "state: the path is too long");
+    } else if (value.at[0] != '/' && find_word(value, words, 2) < 0) {
+        struct rb_suggestion search = rb_suggest_begin(value);
+        rb_suggest_offer(&search, words[0]);
+        rb_suggest_offer(&search, words[1]);
+        rb_report_add(draft->report, line, column_of(line, value), search.best,
+                      "state: '%.*s' is not a known word; expected shared, private, or a file such as /run/rebound",
+                      shown(value), value.at);
+    }
+    return rb_arena_copy(draft->arena, value.at, value.length);
+}
+
+static const char *keep_cells(struct rb_draft *draft, const struct rb_line *line, struct rb_slice value)
+{
+    char *text = rb_arena_copy(draft->arena, value.at, value.length);
+    unsigned offset = 0;
+    uint32_t cells;
+    const char *wrong = text ? rb_value_count(text, &offset, RB_CELLS_MIN, RB_CELLS_MAX, &cells) : NULL;
+    if (wrong) {
+        rb_report_add(draft->report, line, column_of(line, value) + offset, NULL,
+                      "state.cells: %s; expected a number from %d to %d", wrong, RB_CELLS_MIN, RB_CELLS_MAX);
+    }
+    return text;
+}
+
 static const char *keep_process(struct rb_draft *draft, const struct rb_line *line, struct rb_slice value, int which)
 {
     switch (which) {
@@ -194,6 +223,10 @@ static const char *keep_process(struct rb_draft *draft, const struct rb_line *li
         return keep_log(draft, line, value);
     case RB_PROCESS_DEEPBIND:
         return keep_deepbind(draft, line, value);
+    case RB_PROCESS_STATE:
+        return keep_state(draft, line, value);
+    case RB_PROCESS_CELLS:
+        return keep_cells(draft, line, value);
     default:
         return keep_globs(draft, line, value);
     }
@@ -212,12 +245,6 @@ static void add_process(struct rb_draft *draft, const struct rb_line *line, stru
 
 static void complain_of_process_key(const struct rb_draft *draft, const struct rb_line *line, struct rb_slice key)
 {
-    unsigned column = column_of(line, key);
-    if (find_word(key, process_reserved, PROCESS_RESERVED) >= 0) {
-        rb_report_add(draft->report, line, column, NULL, "%.*s is not known to this version of rebound yet", shown(key),
-                      key.at);
-        return;
-    }
     struct rb_suggestion search = rb_suggest_begin(key);
     bool elsewhere = rb_slice_is(key, key_hosts);
     for (unsigned i = 0; i < draft->key_count; i++) {
@@ -226,20 +253,16 @@ static void complain_of_process_key(const struct rb_draft *draft, const struct r
     for (unsigned i = 0; i < RB_PROCESS_KEYS && !elsewhere; i++) {
         rb_suggest_offer(&search, process_keys[i]);
     }
-    rb_report_add(draft->report, line, column, search.best,
+    rb_report_add(draft->report, line, column_of(line, key), search.best,
                   elsewhere ? "%.*s belongs in the section of a policy, not in [rebound]" : "unknown key %.*s",
                   shown(key), key.at);
 }
 
-static void complain_of_key(const struct rb_draft *draft, const struct rb_line *line, struct rb_slice key,
-                            const char *name)
+static void complain_of_key(const struct rb_draft *draft, const struct rb_line *line, struct rb_slice key)
 {
     const char *message = "unknown key %.*s";
     struct rb_suggestion search = rb_suggest_begin(key);
-    if (rb_key_reserved(name)) {
-        message = "%.*s is not known to this version of rebound yet";
-    } else if (find_word(key, process_keys, RB_PROCESS_KEYS) >= 0 ||
-               find_word(key, process_reserved, PROCESS_RESERVED) >= 0) {
+    if (find_word(key, process_keys, RB_PROCESS_KEYS) >= 0) {
         message = "%.*s belongs in [rebound]";
     } else {
         for (unsigned i = 0; i < draft->key_count; i++) {
@@ -256,7 +279,7 @@ static void add_value(struct rb_draft *draft, const struct rb_line *line, struct
     memcpy(name, key.at, key.length < sizeof(name) ? key.length : 0); // a longer one is no key
     int index = rb_key_find(name);
     if (index < 0) {
-        complain_of_key(draft, line, key, name);
+        complain_of_key(draft, line, key);
         return;
     }
     struct rb_draft_value **first = &draft->current->by_key[index];

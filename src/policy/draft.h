@@ -48,7 +48,15 @@ struct rb_draft_host {
 };
 
 // The keys of [rebound]; value NULL: not set.
-enum { RB_PROCESS_LOG, RB_PROCESS_PROGRAMS, RB_PROCESS_SKIP, RB_PROCESS_DEEPBIND, RB_PROCESS_KEYS };
+enum {
+    RB_PROCESS_LOG,
+    RB_PROCESS_PROGRAMS,
+    RB_PROCESS_SKIP,
+    RB_PROCESS_DEEPBIND,
+    RB_PROCESS_STATE,
+    RB_PROCESS_CELLS,
+    RB_PROCESS_KEYS
+};
 
 struct rb_draft {
     struct rb_arena *arena;   // for what the policy keeps

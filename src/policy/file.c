@@ -41,6 +41,8 @@ static void identify(const stat_t *status, struct rb_file_identity *out)
         .size = (uint64_t) status->st_size,
         .modified = nanoseconds(status->st_mtim),
         .changed = nanoseconds(status->st_ctim),
+        .owner = status->st_uid,
+        .mode = status->st_mode,
     };
 }
 
@@ -48,6 +50,16 @@ int rb_file_identify(const char *path, struct rb_file_identity *out)
 {
     stat_t status;
     int result = look(AT_FDCWD, path, 0, &status);
+    if (result == 0) {
+        identify(&status, out);
+    }
+    return result;
+}
+
+int rb_file_identify_open(int fd, struct rb_file_identity *out)
+{
+    stat_t status;
+    int result = look(fd, "", AT_EMPTY_PATH, &status);
     if (result == 0) {
         identify(&status, out);
     }

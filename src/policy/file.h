@@ -12,14 +12,16 @@
 // The path that stands for the policy that is part of the program.
 extern const char rb_file_builtin[];
 
-// What changes when a file is replaced or written. Times in nanoseconds.
+// What changes when a file is replaced or written, and whose it is. Times in nanoseconds; mode with the file's type.
 struct rb_file_identity {
     uint64_t device, inode, size;
     int64_t modified, changed;
+    uint32_t owner, mode;
 };
 
 // Returns 0 or a negative errno.
 int rb_file_identify(const char *path, struct rb_file_identity *out);
+int rb_file_identify_open(int fd, struct rb_file_identity *out);
 
 // True when both describe the same state of the same file.
 bool rb_file_same(const struct rb_file_identity *a, const struct rb_file_identity *b);

@@ -138,6 +138,7 @@ DURATION_KEY(open, breaker.open_ms, MS)
 SCALED_KEY(open_multiplier, breaker.open_multiplier_milli, rb_scale_factor, FACTOR_MIN, FACTOR_MAX)
 DURATION_KEY(open_max, breaker.open_max_ms, MS)
 COUNT_KEY(probes, breaker.probes, 1, RB_BREAKER_MAX_PROBES)
+COUNT_KEY(quorum, breaker.quorum, 1, RB_BREAKER_MAX_QUORUM)
 DURATION_KEY(probe_lease, breaker.probe_lease_ms, MS)
 SCALED_KEY(budget_ratio, budget.ratio, rb_scale_ratio, 0, BUDGET_RATIO_MAX)
 SCALED_KEY(budget_floor, budget.floor_milli, rb_scale_rate, 0, BUDGET_FLOOR_MAX)
@@ -261,13 +262,12 @@ static const struct rb_key keys[] = {
     KEY("breaker.open_max", "5m", EXPECTS_TIME, open_max, NULL),
     KEY("breaker.probes", "1", "a number from 1 to 16", probes, NULL),
     KEY("breaker.probe_lease", "10s", EXPECTS_TIME, probe_lease, NULL),
+    KEY("breaker.quorum", "1", "a number from 1 to 16", quorum, NULL),
     KEY("budget.ratio", "20%", "a percentage from 0% to 1000%", budget_ratio, NULL),
     KEY("budget.floor", "3/s", "a rate from 0/s to 1000/s", budget_floor, NULL),
 };
 
 enum { KEY_COUNT = sizeof(keys) / sizeof(keys[0]) };
-
-static const char *const reserved[] = {"breaker.quorum"};
 
 const struct rb_key *rb_key_table(unsigned *count)
 {
@@ -283,16 +283,6 @@ int rb_key_find(const char *name)
         }
     }
     return -1;
-}
-
-bool rb_key_reserved(const char *name)
-{
-    for (unsigned i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
-        if (strcmp(reserved[i], name) == 0) {
-            return true;
-        }
-    }
-    return false;
 }
 
 void rb_key_defaults(struct rb_rules *rules)

@@ -26,9 +26,6 @@ const struct rb_key *rb_key_table(unsigned *count);
 // Index of the key called `name`, or -1.
 int rb_key_find(const char *name);
 
-// Keys that the format document reserves for later versions: true when `name` is one of them.
-bool rb_key_reserved(const char *name);
-
 // The built-in defaults (the fallbacks of the table; timeout.total counts as not set).
 void rb_key_defaults(struct rb_rules *rules);
 

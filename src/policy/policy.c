@@ -9,6 +9,7 @@
 #include "policy/file.h"
 #include "policy/glob.h"
 #include "policy/index.h"
+#include "policy/value.h"
 
 // Lives in its own arena.
 struct rb_policy {
@@ -26,6 +27,17 @@ static _Atomic uint64_t serials;
 // How often a file that changes while it is read is read again.
 enum { LOAD_TRIES = 3 };
 
+// A text that was not refused: see rb_draft_read.
+static uint32_t cells_of(const char *text)
+{
+    unsigned offset;
+    uint32_t cells = RB_CELLS_DEFAULT;
+    if (text) {
+        rb_value_count(text, &offset, RB_CELLS_MIN, RB_CELLS_MAX, &cells);
+    }
+    return cells;
+}
+
 static void set_process(struct rb_policy *policy, const struct rb_draft *draft)
 {
     const char *const *set = draft->process;
@@ -34,6 +46,8 @@ static void set_process(struct rb_policy *policy, const struct rb_draft *draft)
         .programs = set[RB_PROCESS_PROGRAMS] ? set[RB_PROCESS_PROGRAMS] : "*",
         .skip = set[RB_PROCESS_SKIP] ? set[RB_PROCESS_SKIP] : "",
         .deepbind_keep = set[RB_PROCESS_DEEPBIND] && strcmp(set[RB_PROCESS_DEEPBIND], "keep") == 0,
+        .state = set[RB_PROCESS_STATE] ? set[RB_PROCESS_STATE] : "shared",
+        .state_cells = cells_of(set[RB_PROCESS_CELLS]),
     };
 }
 

@@ -14,6 +14,9 @@ struct rb_policy; // opaque, immutable after load, usable from any thread
 
 enum { RB_POLICY_PATH_SIZE = 4096, RB_SECTION_NAME_SIZE = 64 };
 
+// How many hosts a state can have (`state.cells`).
+enum { RB_CELLS_MIN = 16, RB_CELLS_DEFAULT = 1024, RB_CELLS_MAX = 65536 };
+
 // One section with its inherited values. name is unique in the policy; index counts from 0 in file order.
 struct rb_section {
     const char *name;
@@ -30,6 +33,8 @@ struct rb_process_rules {
     const char *programs; // globs separated by one space; "*" by default
     const char *skip;     // likewise; "" by default
     bool deepbind_keep;   // libraries opened with RTLD_DEEPBIND keep the flag
+    const char *state;    // "shared", "private" or a path
+    uint32_t state_cells; // RB_CELLS_MIN to RB_CELLS_MAX
 };
 
 // Reads a policy file. On success *out is the policy and 0 is returned. On failure *out is NULL and every error has

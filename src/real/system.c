@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: MIT
-// Clock, dice and sleep by Linux system calls.
+// Clock, dice and sleep by Linux system calls. The date alone is libc's: what a program is told of it, logs are, too.
 #include <errno.h>
+#include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "real/clock.h"
 #include "real/system.h"
 
 static uint64_t clock_ms(clockid_t clock)
 {
     struct timespec t;
-    if (clock_gettime(clock, &t) != 0)
+    if (rb_clock_read(clock, &t) != 0)
         return 0;
     return (uint64_t) t.tv_sec * 1000 + (uint64_t) t.tv_nsec / 1000000;
 }
@@ -20,7 +23,7 @@ static uint64_t clock_ms(clockid_t clock)
 static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec t;
-    if (clock_gettime(clock, &t) != 0)
+    if (rb_clock_read(clock, &t) != 0)
         return 0;
     return (uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec;
 }
@@ -44,6 +47,11 @@ int64_t rb_system_unix_s(void)
 {
     struct timespec t;
     return clock_gettime(CLOCK_REALTIME, &t) == 0 ? t.tv_sec : 0;
+}
+
+uint64_t rb_system_unix_ms(void)
+{
+    return clock_ms(CLOCK_REALTIME);
 }
 
 // splitmix64 (Steele, Lea, Flood 2014) over a per-thread counter. A forked child shares its parent's sequence from then
@@ -141,4 +149,43 @@ bool rb_system_can_read(const void *memory, size_t size)
 int rb_system_pid(void)
 {
     return (int) syscall(SYS_getpid);
+}
+
+// Reads the start of a small file; NUL-terminated, "" where it cannot be read. Keeps errno.
+static void read_small(const char *path, char *out, size_t size)
+{
+    int saved = errno;
+    int fd = (int) syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    long got = fd >= 0 ? syscall(SYS_read, fd, out, size - 1) : 0;
+    if (fd >= 0)
+        syscall(SYS_close, fd);
+    out[got > 0 ? got : 0] = '\0';
+    errno = saved;
+}
+
+uint64_t rb_system_boot(void)
+{
+    char id[64];
+    uint64_t hash = 0xcbf29ce484222325u; // FNV-1a
+    read_small("/proc/sys/kernel/random/boot_id", id, sizeof id);
+    for (const char *c = id; *c; c++)
+        hash = (hash ^ (unsigned char) *c) * 0x100000001b3u;
+    return id[0] ? hash : 0;
+}
+
+// The second field is the program's name in parentheses, which may hold anything; the third begins after the last one.
+uint64_t rb_system_start_ticks(void)
+{
+    enum { FIELD_AFTER_NAME = 3, FIELD_START = 22 };
+    char line[1024];
+    read_small("/proc/self/stat", line, sizeof line);
+    const char *at = strrchr(line, ')');
+    uint64_t ticks = 0;
+    for (int field = FIELD_AFTER_NAME - 1; at && field < FIELD_START; field++) {
+        at = strchr(at, ' ');
+        at = at ? at + 1 : NULL;
+    }
+    for (; at && *at >= '0' && *at <= '9'; at++)
+        ticks = ticks * 10 + (uint64_t) (*at - '0');
+    return ticks;
 }

@@ -17,8 +17,13 @@ uint64_t rb_system_now_ns(void);
 // The same to the nearest few milliseconds, at a quarter of the cost; only for "once a second" decisions.
 uint64_t rb_system_coarse_ms(void);
 
-// Seconds since 1970, for dates in headers.
+// A number for this start of the kernel, the same in all containers: clocks since boot begin anew with it. 0: not
+// known.
+uint64_t rb_system_boot(void);
+
+// Seconds since 1970, for dates in headers; and milliseconds, for events.
 int64_t rb_system_unix_s(void);
+uint64_t rb_system_unix_ms(void);
 
 // A uniform random number. Not for secrets. No lock, no system call after the thread's first use.
 uint32_t rb_system_random(void);
@@ -46,5 +51,8 @@ bool rb_system_can_read(const void *memory, size_t size);
 
 // The process's number, from the kernel: right in a vfork child, too.
 int rb_system_pid(void);
+
+// When this process began, in clock ticks since boot (/proc/self/stat, field 22); 0: not known.
+uint64_t rb_system_start_ticks(void);
 
 #endif

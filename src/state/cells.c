@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The table of cells: open addressing over a short neighbourhood.
+#include <stddef.h>
 #include <string.h>
 
 #include "state/cells.h"
+#include "state/names.h"
+#include "state/shared.h"
 
-enum { NEIGHBOURS = 8 };
-
-static struct rb_cell cells[RB_CELL_COUNT];
+// A cell is used when its second is another one: a line that all share is written once a second.
+enum { NEIGHBOURS = 8, USED_MS = 1000 };
 
 // FNV-1a, 64 bit (Fowler, Noll, Vo; parameters as in RFC 9923).
 static uint64_t mix(uint64_t hash, const void *bytes, size_t length)
@@ -49,63 +51,116 @@ uint64_t rb_cell_key(const struct rb_section *section, const struct rb_target *t
     return hash ? hash : 1;
 }
 
-static struct rb_cell *neighbour(uint64_t key, unsigned i)
+static struct rb_cell *neighbour(const struct rb_state *state, uint64_t key, unsigned i)
 {
-    return &cells[((key >> 32 ^ key) + i) % RB_CELL_COUNT];
+    return &state->cells[((key >> 32 ^ key) + i) % state->cell_count];
+}
+
+// What a cell held belongs to its old key: the first store takes it out of force, whatever comes of the rest. Who finds
+// the new key before that is done loses what it recorded meanwhile, no more.
+static void forget(struct rb_cell *cell)
+{
+    atomic_store(&cell->check, 0);
+    rb_breaker_renew(&cell->breaker);
+    _Atomic uint64_t *words = &cell->budget.floor;
+    for (size_t i = 0; i < (offsetof(struct rb_cell, policy) - offsetof(struct rb_cell, budget)) / sizeof *words; i++)
+        atomic_store_explicit(&words[i], 0, memory_order_relaxed);
 }
 
 static struct rb_cell *claim(struct rb_cell *cell, uint64_t from, uint64_t to)
 {
-    return atomic_compare_exchange_strong(&cell->key, &from, to) || from == to ? cell : NULL;
+    if (!atomic_compare_exchange_strong(&cell->key, &from, to))
+        return from == to ? cell : NULL;
+    forget(cell);
+    return cell;
 }
 
-static void forget(struct rb_cell *cell)
+static bool is_wanted(const struct rb_cell *cell)
 {
-    _Atomic uint64_t *words = (_Atomic uint64_t *) &cell->breaker;
-    size_t count = (sizeof cell->breaker + sizeof cell->budget) / sizeof *words;
-    for (size_t i = 0; i < count; i++)
-        atomic_store_explicit(&words[i], 0, memory_order_relaxed);
+    return rb_breaker_forced(&cell->breaker) != RB_FORCE_NONE ||
+           rb_breaker_peek(&cell->breaker, NULL) != RB_BREAKER_CLOSED;
 }
 
-// A user of the old cell may still write into it: that costs the new host a wrong figure in its window, no more.
-static struct rb_cell *evict(uint64_t key)
+static struct rb_cell *evict(const struct rb_state *state, uint64_t key)
 {
     struct rb_cell *oldest = NULL;
     uint64_t oldest_ms = UINT64_MAX;
     for (unsigned i = 0; i < NEIGHBOURS; i++) {
-        struct rb_cell *cell = neighbour(key, i);
+        struct rb_cell *cell = neighbour(state, key, i);
         uint64_t used = atomic_load_explicit(&cell->used_ms, memory_order_relaxed);
-        if (used >= oldest_ms || rb_breaker_peek(&cell->breaker, NULL) != RB_BREAKER_CLOSED)
+        if (used >= oldest_ms || is_wanted(cell))
             continue;
         oldest = cell;
         oldest_ms = used;
     }
-    if (!oldest)
-        return NULL;
-    uint64_t old_key = atomic_load_explicit(&oldest->key, memory_order_relaxed);
-    if (!claim(oldest, old_key, key))
-        return NULL;
-    forget(oldest);
+    if (oldest)
+        oldest = claim(oldest, atomic_load_explicit(&oldest->key, memory_order_relaxed), key);
+    atomic_fetch_add_explicit(oldest ? &state->header->evicted : &state->header->crowded, 1, memory_order_relaxed);
     return oldest;
 }
 
-static struct rb_cell *find(uint64_t key)
+static struct rb_cell *find(const struct rb_state *state, uint64_t key)
 {
     for (unsigned i = 0; i < NEIGHBOURS; i++) {
-        struct rb_cell *cell = neighbour(key, i);
+        struct rb_cell *cell = neighbour(state, key, i);
         uint64_t there = atomic_load_explicit(&cell->key, memory_order_acquire);
         if (there == key)
             return cell;
         if (there == 0 && claim(cell, 0, key))
             return cell;
     }
-    return evict(key);
+    return evict(state, key);
 }
 
-struct rb_cell *rb_cell_get(uint64_t key, uint64_t now_ms)
+static void store_if_other(_Atomic uint64_t *word, uint64_t value)
 {
-    struct rb_cell *cell = find(key);
-    if (cell)
+    if (atomic_load_explicit(word, memory_order_relaxed) != value)
+        atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+// Names and rules, for who looks. Whoever finds them missing writes them: who claimed the cell may have died.
+static void describe(struct rb_cell *cell, uint64_t key, const char *policy, const struct rb_rules *rules,
+                     const struct rb_target *target)
+{
+    char host[RB_LABEL_SIZE] = "";
+    if (rules->breaker_scope == RB_SCOPE_HOST)
+        rb_target_format(target, host, sizeof host);
+    rb_names_write_cell(cell, key, policy, host);
+    store_if_other(&cell->rules, rb_state_pack_rules(&rules->breaker));
+    store_if_other(&cell->budget_rules, (uint64_t) rules->budget.ratio << 32 | rules->budget.floor_milli);
+}
+
+struct rb_cell *rb_cell_in(const struct rb_state *state, uint64_t key, const char *policy, const struct rb_rules *rules,
+                           const struct rb_target *target, uint64_t now_ms)
+{
+    struct rb_cell *cell = find(state, key);
+    if (!cell)
+        return NULL;
+    if (now_ms / USED_MS != atomic_load_explicit(&cell->used_ms, memory_order_relaxed) / USED_MS) {
         atomic_store_explicit(&cell->used_ms, now_ms, memory_order_relaxed);
+        describe(cell, key, policy, rules, target); // as of now: rules change with the policy
+    } else if (atomic_load_explicit(&cell->check, memory_order_relaxed) == 0) {
+        describe(cell, key, policy, rules, target);
+    }
     return cell;
+}
+
+struct rb_cell *rb_cell_get(uint64_t key, const char *policy, const struct rb_rules *rules,
+                            const struct rb_target *target, uint64_t now_ms)
+{
+    const struct rb_state *state = rb_shared();
+    return state ? rb_cell_in(state, key, policy, rules, target, now_ms) : NULL;
+}
+
+static const struct rb_keeper keeper = {.owner = rb_shared_self, .look = rb_shared_look};
+
+void rb_cell_begin(struct rb_cell *cell, struct rb_call *call, const struct rb_rules *rules, uint64_t total_ms,
+                   uint64_t now_ms)
+{
+    rb_call_begin(call, rules, cell && rules->breaker_on ? &cell->breaker : NULL, cell ? &cell->budget : NULL, total_ms,
+                  now_ms);
+    if (!cell)
+        return;
+    call->not_before = &cell->not_before;
+    call->keeper = &keeper;
 }

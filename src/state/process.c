@@ -11,12 +11,15 @@
 #include "real/libc.h"
 #include "real/system.h"
 #include "state/process.h"
+#include "state/record.h"
+#include "state/shared.h"
 
 _Atomic int rb_process_state = RB_PROCESS_NEW;
 
 // Copied at initialisation: programs overwrite argv and environ.
 static char program[256] = "?";
-static char forced_log[RB_POLICY_PATH_SIZE]; // REBOUND_LOG, "" when not set
+static char forced_log[RB_POLICY_PATH_SIZE];   // REBOUND_LOG, "" when not set
+static char forced_state[RB_POLICY_PATH_SIZE]; // REBOUND_STATE, likewise
 static struct rb_summary_page *summary;
 
 // The policy last looked at, with the lowest bit set when it leaves this program out.
@@ -45,11 +48,11 @@ static void find_program(void)
     program[sizeof program - 1] = '\0';
 }
 
-static void find_log(void)
+static void find_text(const char *name, char out[RB_POLICY_PATH_SIZE])
 {
-    const char *log = environment("REBOUND_LOG");
-    if (log && strlen(log) < sizeof forced_log)
-        memcpy(forced_log, log, strlen(log) + 1);
+    const char *text = environment(name);
+    if (text && strlen(text) < RB_POLICY_PATH_SIZE)
+        memcpy(out, text, strlen(text) + 1);
 }
 
 static const char *log_destination(const struct rb_policy *policy)
@@ -68,8 +71,29 @@ static void on_reload(enum rb_reload_event event, const char *path, const struct
         [RB_RELOAD_UNREADABLE] = "unreadable",
     };
     const struct rb_policy *policy = (const struct rb_policy *) (atomic_load(&judged_policy) & ~(uintptr_t) 1);
+    rb_record_reload(event == RB_RELOAD_LOADED || event == RB_RELOAD_RELOADED);
     if (event != RB_RELOAD_LOADED) // the usual case is no news
         rb_log_policy(log_destination(policy), program, words[event], path, diagnostic, error);
+}
+
+// Asked once, in a matched call: the policy in force is the one that matched.
+static struct rb_shared_settings state_settings(void)
+{
+    const struct rb_policy *policy = (const struct rb_policy *) (atomic_load(&judged_policy) & ~(uintptr_t) 1);
+    struct rb_shared_settings settings = {.state = "private", .cells = RB_CELLS_DEFAULT};
+    if (policy) {
+        settings.state = rb_policy_process(policy)->state;
+        settings.cells = rb_policy_process(policy)->state_cells;
+    }
+    if (forced_state[0])
+        settings.state = forced_state;
+    return settings;
+}
+
+static void on_state_trouble(const char *path, enum rb_store_error error)
+{
+    const struct rb_policy *policy = (const struct rb_policy *) (atomic_load(&judged_policy) & ~(uintptr_t) 1);
+    rb_log_state(log_destination(policy), program, rb_store_error_name(error), path);
 }
 
 // Returns whether the library acts here at all.
@@ -83,7 +107,9 @@ static bool initialise(void)
         return false;
     rb_libc_resolve();
     find_program();
-    find_log();
+    find_text("REBOUND_LOG", forced_log);
+    find_text("REBOUND_STATE", forced_state);
+    rb_shared_start(state_settings, on_state_trouble);
     summary = rb_summary_attach(environment(RB_SUMMARY_ENV));
     rb_policy_start(path, on_reload);
     return true;
@@ -136,15 +162,19 @@ static void count(const struct rb_event *event)
         rb_summary_count(summary, event->policy, (enum rb_summary_counter) counters[event->verdict]);
 }
 
-void rb_process_event(const struct rb_event *event)
+void rb_process_event(const struct rb_event *event, const struct rb_call *call)
 {
     const struct rb_policy *policy = (const struct rb_policy *) (atomic_load(&judged_policy) & ~(uintptr_t) 1);
     count(event);
+    rb_record_event(call, event, program);
     rb_log_event(log_destination(policy), program, event);
 }
 
 void rb_process_end(void)
 {
-    if (summary && atomic_load(&rb_process_state) == RB_PROCESS_READY)
+    if (atomic_load(&rb_process_state) != RB_PROCESS_READY)
+        return;
+    rb_shared_end();
+    if (summary)
         rb_summary_end(summary);
 }

@@ -27,8 +27,10 @@ static inline bool rb_process_active(void)
 // The policy in force here, or NULL: none, or it leaves this program out. Looks at the file once a second at most.
 const struct rb_policy *rb_process_policy(void);
 
-// Counts an outcome for `rebound run --summary` and writes the event to the log that the policy names.
-void rb_process_event(const struct rb_event *event);
+// Counts an outcome for `rebound run --summary` and in the state, and writes the event to the log that the policy
+// names.
+//   call: whose it is
+void rb_process_event(const struct rb_event *event, const struct rb_call *call);
 
 // Counts a call of a matched host for the summary.
 void rb_process_count_call(const char *policy);

@@ -46,6 +46,7 @@ REASONS = set(
     "done attempts cause permanent method time retry-after budget breaker upload delivered next-candidate interrupted "
     "changed overflow resource unknown-options".split()
 )
+OTHERS = ("policy", "state")  # lines that are about no call
 DECISIONS = ("retry", "stop", "recovered", "refused", "resent", "stale")
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
@@ -85,13 +86,14 @@ def body(size, binary=False, seed=0):
 
 
 def clean_environment(home):
-    """An environment that says nothing about rebound, proxies or languages."""
+    """An environment that says nothing about policies, proxies or languages."""
     return {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": home,
         "TMPDIR": home,
         "LC_ALL": "C.UTF-8",
         "TERM": "dumb",
+        "REBOUND_STATE": "private",  # a test of what processes share names a file of its own
     }
 
 
@@ -331,14 +333,14 @@ class Test:
     # What was seen
 
     def events(self, decision=None):
-        """The log's decisions, each line checked against the format; those about the policy itself are left out."""
+        """The log's decisions, each line checked against the format; those about policy and state are left out."""
         try:
             with open(self.log_path, encoding="utf-8") as log:
                 lines = log.read().splitlines()
         except FileNotFoundError:
             return []
         events = [self.parse_event(line) for line in lines]
-        return [e for e in events if e["decision"] != "policy" and decision in (None, e["decision"])]
+        return [e for e in events if e["decision"] not in OTHERS and decision in (None, e["decision"])]
 
     def parse_event(self, line):
         try:
@@ -346,7 +348,7 @@ class Test:
         except ValueError:
             raise Failure(f"no JSON in the log: {line!r}") from None
         wanted = {"time": str, "pid": int, "program": str, "decision": str}
-        if event.get("decision") != "policy":
+        if event.get("decision") not in OTHERS:
             wanted.update(policy=str, host=str, api=str, attempt=int)
         if event.get("decision") == "retry":
             wanted.update(cause=str, delay_ms=int)
@@ -355,7 +357,7 @@ class Test:
         for key, kind in wanted.items():
             self.check(isinstance(event.get(key), kind), f"log: {key} is missing or of the wrong type in {line}")
         self.check(TIME.match(event["time"]), f"log: no RFC 3339 time in {line}")
-        if event["decision"] != "policy":
+        if event["decision"] not in OTHERS:
             self.check(event["decision"] in DECISIONS, f"log: decision in {line}")
             self.check(event["api"] in ("curl", "connect", "dns"), f"log: api in {line}")
             self.check(event.get("reason", "done") in REASONS, f"log: reason in {line}")

@@ -72,7 +72,7 @@ def run(command, directory, environment=None):
     """Runs a suite in a directory of its own; returns its results. NoResults where it writes none."""
     path = os.path.join(directory, "results.xml")
     command = [word.replace("RESULTS", path) for word in command]
-    own = {"PATH": "/usr/bin:/bin", "HOME": directory, "LANG": "C.UTF-8", **(environment or {})}
+    own = {"PATH": "/usr/bin:/bin", "HOME": directory, "LANG": "C.UTF-8", "REBOUND_STATE": "private", **(environment or {})}
     with open(os.path.join(directory, "output"), "w+b") as output:
         try:
             status = subprocess.run(command, cwd=directory, env=own, stdin=subprocess.DEVNULL, stdout=output,

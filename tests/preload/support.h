@@ -2,8 +2,9 @@
 // What the preload tests share: a process of its own for every test, a policy file for it, checks, and its log.
 //
 // A test program started by the runner only forks: each test of its table is the same program again, under the library
-// (RB_PRELOAD), with the test's policy and an empty log in a directory of its own. So no breaker, budget or policy is
-// left over from another test, and each may close descriptors, install handlers or drop privileges as it likes.
+// (RB_PRELOAD), with the test's policy, an empty log and a shared state in a directory of its own. So no breaker,
+// budget or policy is left over from another test, and each may close descriptors, install handlers or drop privileges
+// as it likes.
 #ifndef RB_PRELOAD_SUPPORT_H
 #define RB_PRELOAD_SUPPORT_H
 
@@ -295,6 +296,8 @@ static inline void test_become(const struct test *test, const char *program, con
     free(text);
     snprintf(path, sizeof path, "%s/log", directory);
     setenv("REBOUND_LOG", path, 1);
+    snprintf(path, sizeof path, "%s/state", directory);
+    setenv("REBOUND_STATE", path, 1);
     setenv("LD_PRELOAD", getenv("RB_PRELOAD"), 1);
     alarm(TEST_LIMIT_S);
     execl(program, program, (char *) NULL);

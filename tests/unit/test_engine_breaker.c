@@ -431,6 +431,200 @@ static void test_long_outage(void **state)
     assert_string_equal(state_word(&breaker), "OPEN");
 }
 
+static void fail_times(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, unsigned times,
+                       uint64_t now_ms)
+{
+    for (unsigned i = 0; i < times; i++)
+        attempt(breaker, rules, RB_HEALTH_FAILURE, 0, now_ms, 0);
+}
+
+// ---- at the controls ----
+
+static void test_forced_open(void **state)
+{
+    struct rb_breaker breaker = {0};
+    struct rb_breaker_rules rules = default_rules();
+    struct rb_permit permit;
+    uint64_t wait_ms, until_ms;
+    (void) state;
+    rb_breaker_force(&breaker, RB_FORCE_OPEN);
+    assert_false(rb_breaker_acquire(&breaker, &rules, 1000, &permit, &wait_ms));
+    assert_true(wait_ms == RB_BREAKER_FOREVER);
+    assert_int_equal(rb_breaker_peek(&breaker, &until_ms), RB_BREAKER_OPEN);
+    assert_true(until_ms == RB_BREAKER_FOREVER);
+    rb_breaker_force(&breaker, RB_FORCE_NONE);
+    assert_true(attempt(&breaker, &rules, RB_HEALTH_SUCCESS, 0, 1000, 0));
+    assert_string_equal(state_word(&breaker), "CLOSED");
+}
+
+static void test_forced_closed(void **state)
+{
+    struct rb_breaker breaker = {0};
+    struct rb_breaker_rules rules = default_rules();
+    (void) state;
+    fail_times(&breaker, &rules, 5, 0);
+    assert_string_equal(state_word(&breaker), "OPEN");
+    rb_breaker_force(&breaker, RB_FORCE_CLOSED);
+    for (unsigned i = 0; i < 100; i++)
+        assert_true(attempt(&breaker, &rules, RB_HEALTH_FAILURE, 0, 0, 0));
+    assert_string_equal(state_word(&breaker), "CLOSED");
+    rb_breaker_force(&breaker, RB_FORCE_NONE); // what failed meanwhile does not count
+    assert_string_equal(state_word(&breaker), "CLOSED");
+    fail_times(&breaker, &rules, 4, 0);
+    assert_string_equal(state_word(&breaker), "CLOSED");
+    fail_times(&breaker, &rules, 1, 0);
+    assert_string_equal(state_word(&breaker), "OPEN");
+}
+
+static void test_unknown_force(void **state)
+{
+    struct rb_breaker breaker = {.forced = 77};
+    struct rb_breaker_rules rules = default_rules();
+    (void) state;
+    assert_int_equal(rb_breaker_forced(&breaker), RB_FORCE_NONE);
+    fail_times(&breaker, &rules, 5, 0);
+    assert_string_equal(state_word(&breaker), "OPEN");
+}
+
+// A result of before does not reach the breaker that was renewed.
+static void test_renewed(void **state)
+{
+    struct rb_breaker breaker = {0};
+    struct rb_breaker_rules rules = default_rules();
+    struct rb_permit old;
+    (void) state;
+    fail_times(&breaker, &rules, 4, 0);
+    assert_true(rb_breaker_acquire(&breaker, &rules, 0, &old, NULL));
+    rb_breaker_renew(&breaker);
+    assert_int_equal(rb_breaker_record(&breaker, &rules, &old, RB_HEALTH_FAILURE, 0, 0, 0), RB_RECORD_STALE);
+    fail_times(&breaker, &rules, 4, 0);
+    assert_string_equal(state_word(&breaker), "CLOSED");
+}
+
+// ---- for who looks ----
+
+static void assert_moves(struct rb_breaker *breaker, unsigned count, enum rb_breaker_state to)
+{
+    struct rb_breaker_moves moves = rb_breaker_moves(breaker);
+    assert_int_equal(moves.count, count);
+    assert_int_equal(moves.state, to);
+}
+
+static void test_transitions_are_told_once(void **state)
+{
+    struct rb_breaker breaker = {0};
+    struct rb_breaker_rules rules = default_rules();
+    (void) state;
+    assert_moves(&breaker, 0, RB_BREAKER_CLOSED);
+    fail_times(&breaker, &rules, 5, 0);
+    assert_moves(&breaker, 1, RB_BREAKER_OPEN);
+    assert_moves(&breaker, 0, RB_BREAKER_OPEN);
+    recover(&breaker, &rules);
+    assert_moves(&breaker, 2, RB_BREAKER_CLOSED);
+    rb_breaker_renew(&breaker);
+    assert_moves(&breaker, 0, RB_BREAKER_CLOSED);
+}
+
+static void test_holders(void **state)
+{
+    struct rb_breaker breaker = {0};
+    struct rb_breaker_rules rules = default_rules();
+    struct rb_permit permit;
+    uint64_t until_ms, owner, me = UINT64_C(12345) << 22 | 4711;
+    (void) state;
+    fail_times(&breaker, &rules, 5, 0);
+    assert_false(rb_breaker_held(&breaker, 0, &until_ms, &owner));
+    assert_true(rb_breaker_acquire(&breaker, &rules, 5000, &permit, NULL));
+    assert_true(rb_breaker_held(&breaker, 0, &until_ms, &owner));
+    assert_int_equal(owner, 0); // it died before it signed
+    rb_breaker_sign(&breaker, &permit, me);
+    assert_true(rb_breaker_held(&breaker, 0, &until_ms, &owner));
+    assert_true(owner == me);
+    assert_int_equal(until_ms, 6000);
+    rb_breaker_record(&breaker, &rules, &permit, RB_HEALTH_IGNORED, 0, 5000, 0);
+    assert_false(rb_breaker_held(&breaker, 0, &until_ms, &owner));
+}
+
+// ---- what a damaged word says ----
+
+static void test_incredible_end(void **state)
+{
+    struct rb_breaker breaker = {0};
+    struct rb_breaker_rules rules = default_rules();
+    (void) state;
+    fail_times(&breaker, &rules, 5, 1000);
+    struct rb_breaker_word word = rb_breaker_unpack(atomic_load(&breaker.state));
+    word.until_ms = 1000 + rules.open_max_ms * 11 / 10 + 60000;
+    atomic_store(&breaker.state, rb_breaker_pack(word));
+    assert_false(attempt(&breaker, &rules, RB_HEALTH_SUCCESS, 0, 1000, 0));
+    word.until_ms++;
+    atomic_store(&breaker.state, rb_breaker_pack(word));
+    assert_true(attempt(&breaker, &rules, RB_HEALTH_SUCCESS, 0, 1000, 0));
+}
+
+// ---- quorum ----
+
+static void fail_as(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t who, uint64_t now_ms)
+{
+    struct rb_permit permit;
+    if (!rb_breaker_acquire(breaker, rules, now_ms, &permit, NULL))
+        return;
+    rb_breaker_blame(breaker, rules, &permit, who, now_ms);
+    rb_breaker_record(breaker, rules, &permit, RB_HEALTH_FAILURE, 0, now_ms, 0);
+}
+
+static void test_quorum(void **state)
+{
+    (void) state;
+    for (unsigned time_window = 0; time_window < 2; time_window++) {
+        struct rb_breaker breaker = {0};
+        struct rb_breaker_rules rules = default_rules();
+        rules.time_window = time_window != 0;
+        rules.quorum = 3;
+        for (unsigned i = 0; i < 50; i++)
+            fail_as(&breaker, &rules, 1 + i % 2, 0);
+        assert_string_equal(state_word(&breaker), "CLOSED");
+        fail_as(&breaker, &rules, 3, 0);
+        assert_string_equal(state_word(&breaker), "OPEN");
+        uint64_t now_ms = recover(&breaker, &rules); // and the quorum begins anew
+        for (unsigned i = 0; i < 50; i++)
+            fail_as(&breaker, &rules, 1, now_ms);
+        assert_string_equal(state_word(&breaker), "CLOSED");
+    }
+}
+
+// A failure that has left the window is nobody's any more.
+static void test_quorum_forgets(void **state)
+{
+    struct rb_breaker breaker = {0};
+    struct rb_breaker_rules rules = default_rules();
+    (void) state;
+    rules.quorum = 2;
+    fail_as(&breaker, &rules, 1, 0);
+    for (unsigned i = 0; i < 20; i++)
+        attempt(&breaker, &rules, RB_HEALTH_SUCCESS, 0, 0, 0);
+    for (unsigned i = 0; i < 30; i++)
+        fail_as(&breaker, &rules, 2, 0);
+    assert_string_equal(state_word(&breaker), "CLOSED");
+    fail_as(&breaker, &rules, 1, 0);
+    assert_string_equal(state_word(&breaker), "OPEN");
+}
+
+// More processes than there are places: the largest quorum is reached all the same.
+static void test_quorum_of_many(void **state)
+{
+    struct rb_breaker breaker = {0};
+    struct rb_breaker_rules rules = default_rules();
+    (void) state;
+    rules.window = 1000;
+    rules.quorum = RB_BREAKER_MAX_QUORUM;
+    for (unsigned i = 0; i + 1 < RB_BREAKER_MAX_QUORUM; i++)
+        fail_as(&breaker, &rules, i + 10, 0);
+    assert_string_equal(state_word(&breaker), "CLOSED");
+    fail_as(&breaker, &rules, 99, 0);
+    assert_string_equal(state_word(&breaker), "OPEN");
+}
+
 static void test_state_names(void **state)
 {
     (void) state;
@@ -455,6 +649,16 @@ int main(void)
         cmocka_unit_test(test_hostile_input),
         cmocka_unit_test(test_generations_wrap),
         cmocka_unit_test(test_long_outage),
+        cmocka_unit_test(test_forced_open),
+        cmocka_unit_test(test_forced_closed),
+        cmocka_unit_test(test_unknown_force),
+        cmocka_unit_test(test_renewed),
+        cmocka_unit_test(test_transitions_are_told_once),
+        cmocka_unit_test(test_holders),
+        cmocka_unit_test(test_incredible_end),
+        cmocka_unit_test(test_quorum),
+        cmocka_unit_test(test_quorum_forgets),
+        cmocka_unit_test(test_quorum_of_many),
         cmocka_unit_test(test_state_names),
     };
     return vector_run("engine breaker", tables, others, sizeof others / sizeof others[0]);

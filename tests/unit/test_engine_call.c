@@ -401,9 +401,85 @@ static void test_lists(void **state)
     assert_true(rb_list_holds("GET HEAD", "HEADER", 4, false));
 }
 
+// ---- what the host told another call ----
+
+static void hear(struct trial *trial, struct rb_not_before *not_before, uint64_t after_ms)
+{
+    begin(trial, 0);
+    trial->call.not_before = not_before;
+    trial->after = (struct rb_retry_after){.present = true, .ms = after_ms};
+}
+
+static void test_others_are_held_back(void **state)
+{
+    struct rb_not_before not_before = {0};
+    struct trial first = {.rules = plain_rules()}, second = {.rules = plain_rules()};
+    (void) state;
+    hear(&first, &not_before, 2000);
+    assert_waits(judge(&first, &unavailable, RB_REASON_NONE, true, NOW_MS), 2000);
+    rb_call_begin(&second.call, &second.rules, NULL, NULL, 0, NOW_MS + 500);
+    second.call.not_before = &not_before;
+    assert_int_equal(rb_call_hold(&second.call, NOW_MS + 500), 1500 + RB_NOT_BEFORE_SLOT_MS);
+    assert_int_equal(rb_call_hold(&second.call, NOW_MS + 2000), 0);
+}
+
+// A retry of another call waits for it where its own delay is shorter.
+static void test_retries_are_held_back(void **state)
+{
+    struct rb_not_before not_before = {0};
+    struct trial first = {.rules = plain_rules()}, second = {.rules = plain_rules()};
+    (void) state;
+    hear(&first, &not_before, 50);
+    judge(&first, &unavailable, RB_REASON_NONE, true, NOW_MS);
+    begin(&second, 0);
+    second.call.not_before = &not_before;
+    assert_waits(judge(&second, &refused, RB_REASON_NONE, true, NOW_MS), 100);
+    hear(&first, &not_before, 5000);
+    judge(&first, &unavailable, RB_REASON_NONE, true, NOW_MS);
+    assert_waits(judge(&second, &refused, RB_REASON_NONE, true, NOW_MS + 10), 5000 - 10 + 2 * RB_NOT_BEFORE_SLOT_MS);
+}
+
+// It is the host's wish, also where this call is not repeated; one that the rules do not follow is nobody's.
+static void test_what_is_heard(void **state)
+{
+    struct rb_not_before not_before = {0};
+    struct trial trial = {.rules = plain_rules()};
+    (void) state;
+    hear(&trial, &not_before, 3000);
+    judge(&trial, &fine, RB_REASON_NONE, true, NOW_MS);
+    assert_int_equal(rb_not_before_left_ms(&not_before, NOW_MS, NULL), 0);
+    hear(&trial, &not_before, 61000);
+    assert_stops(judge(&trial, &unavailable, RB_REASON_NONE, true, NOW_MS), "retry-after");
+    assert_int_equal(rb_not_before_left_ms(&not_before, NOW_MS, NULL), 0);
+    hear(&trial, &not_before, 3000);
+    assert_stops(judge(&trial, &unavailable, RB_REASON_NONE, false, NOW_MS), "method");
+    assert_int_equal(rb_not_before_left_ms(&not_before, NOW_MS, NULL), 3000);
+    trial.rules.after_honour = false;
+    assert_int_equal(rb_call_hold(&trial.call, NOW_MS), 0);
+}
+
+// What does not fit into the total time is not waited for: the call goes its way.
+static void test_holding_must_fit(void **state)
+{
+    struct rb_not_before not_before = {0};
+    struct trial trial = {.rules = plain_rules()};
+    (void) state;
+    rb_not_before_set(&not_before, 5000, NOW_MS);
+    rb_call_begin(&trial.call, &trial.rules, NULL, NULL, 5000, NOW_MS);
+    trial.call.not_before = &not_before;
+    assert_int_equal(rb_call_hold(&trial.call, NOW_MS), 0);
+    rb_call_begin(&trial.call, &trial.rules, NULL, NULL, 6000, NOW_MS);
+    trial.call.not_before = &not_before;
+    assert_in_range(rb_call_hold(&trial.call, NOW_MS), 5000, 5100);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_others_are_held_back),
+        cmocka_unit_test(test_retries_are_held_back),
+        cmocka_unit_test(test_what_is_heard),
+        cmocka_unit_test(test_holding_must_fit),
         cmocka_unit_test(test_order_of_reasons),
         cmocka_unit_test(test_done),
         cmocka_unit_test(test_other_is_never_repeated),

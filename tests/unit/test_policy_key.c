@@ -42,6 +42,7 @@ static const struct documented documented[] = {
     {"breaker.open_max", "5m"},
     {"breaker.probes", "1"},
     {"breaker.probe_lease", "10s"},
+    {"breaker.quorum", "1"},
     {"budget.ratio", "20%"},
     {"budget.floor", "3/s"},
 };
@@ -165,6 +166,9 @@ static const struct sample samples[] = {
     {"breaker.probes", "16", "16", 0},
     {"breaker.probes", "17", NULL, 0},
     {"breaker.probe_lease", "90s", "90s", 0},
+    {"breaker.quorum", "16", "16", 0},
+    {"breaker.quorum", "0", NULL, 0},
+    {"breaker.quorum", "17", NULL, 0},
     {"budget.ratio", "0%", "0%", 0},
     {"budget.ratio", "1000%", "1000%", 0},
     {"budget.ratio", "1000.01%", NULL, 0},
@@ -225,7 +229,6 @@ static void test_defaults_are_documented(void **state)
         assert_string_equal(out, documented[i].fallback);
         assert_true(keys[i].expects[0] != '\0');
         assert_int_equal(rb_key_find(documented[i].name), i);
-        assert_false(rb_key_reserved(documented[i].name));
     }
     assert_int_equal(rb_key_find("retry"), -1);
     assert_int_equal(rb_key_find("hosts"), -1);
@@ -276,17 +279,6 @@ static void test_total_time(void **state)
     assert_null(total->parse(&rules, "unset", &offset));
     assert_false(rules.total_set);
     assert_int_equal(rules.total_ms, 30000);
-}
-
-static void test_reserved(void **state)
-{
-    static const char *const names[] = {"breaker.quorum"};
-    (void) state;
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        assert_true(rb_key_reserved(names[i]));
-        assert_int_equal(rb_key_find(names[i]), -1);
-    }
-    assert_false(rb_key_reserved("retry.resum"));
 }
 
 // Lists that do not fit are refused whole.
@@ -363,7 +355,6 @@ int main(void)
         cmocka_unit_test(test_defaults_are_documented),
         cmocka_unit_test(test_defaults_in_the_engines_units),
         cmocka_unit_test(test_total_time),
-        cmocka_unit_test(test_reserved),
         cmocka_unit_test(test_long_lists),
         cmocka_unit_test(test_small_buffers),
         cmocka_unit_test(test_durations),

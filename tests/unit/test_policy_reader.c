@@ -77,16 +77,18 @@ static const struct mistake mistakes[] = {
      ""},
     {"[a]\ndns.stale = on\n", 0, 2, 13, "dns.stale = on",
      "dns.stale: a duration is a number with a unit: 2s, 250ms; expected off, or a duration from 1ms to 24h", ""},
-    {"[a]\nbreaker.quorum = 2\n", 0, 2, 1, "breaker.quorum = 2",
-     "breaker.quorum is not known to this version of rebound yet", ""},
+    {"[a]\nbreaker.quorum = 17\n", 0, 2, 18, "breaker.quorum = 17",
+     "breaker.quorum: out of range; expected a number from 1 to 16", ""},
     {"[a]\ndns.total = off\n", 0, 2, 13, "dns.total = off",
      "dns.total: a duration is a number with a unit: 2s, 250ms; expected a duration from 1ms to 24h", ""},
     {"[a]\nlog = off\n", 0, 2, 1, "log = off", "log belongs in [rebound]", ""},
     {"[a]\nstate = /x\n", 0, 2, 1, "state = /x", "state belongs in [rebound]", ""},
     // [rebound].
-    {"[rebound]\nstate.cells = 9\n", 0, 2, 1, "state.cells = 9",
-     "state.cells is not known to this version of rebound yet", ""},
-    {"[rebound]\nstate = /x\n", 0, 2, 1, "state = /x", "state is not known to this version of rebound yet", ""},
+    {"[rebound]\nstate.cells = 9\n", 0, 2, 15, "state.cells = 9",
+     "state.cells: out of range; expected a number from 16 to 65536", ""},
+    {"[rebound]\nstate = sharde\n", 0, 2, 9, "state = sharde",
+     "state: 'sharde' is not a known word; expected shared, private, or a file such as /run/rebound", "shared"},
+    {"[rebound]\nstate = shared\nstate = private\n", 0, 3, 1, "state = private", "state is set already in line 2", ""},
     {"[rebound]\ndeepbind = on\n", 0, 2, 12, "deepbind = on",
      "deepbind: 'on' is not a known word; expected clear or keep", ""},
     {"[rebound]\ndeepbind = kep\n", 0, 2, 12, "deepbind = kep",
@@ -362,6 +364,21 @@ static void test_inheritance(void **state)
     rb_policy_free(policy);
 }
 
+static void test_state(void **state)
+{
+    struct rb_policy *policy;
+    static const char text[] = "[rebound]\nstate = /run/state\nstate.cells = 4096\n";
+    (void) state;
+    assert_int_equal(rb_policy_parse(text, sizeof(text) - 1, "p", &policy, NULL, NULL), 0);
+    assert_string_equal(rb_policy_process(policy)->state, "/run/state");
+    assert_int_equal(rb_policy_process(policy)->state_cells, 4096);
+    rb_policy_free(policy);
+    assert_int_equal(rb_policy_parse("", 0, "p", &policy, NULL, NULL), 0);
+    assert_string_equal(rb_policy_process(policy)->state, "shared");
+    assert_int_equal(rb_policy_process(policy)->state_cells, RB_CELLS_DEFAULT);
+    rb_policy_free(policy);
+}
+
 static void test_deepbind(void **state)
 {
     static const struct {
@@ -466,12 +483,19 @@ int main(void)
 {
     enum { MISTAKES = sizeof(mistakes) / sizeof(mistakes[0]) };
     static const struct CMUnitTest others[] = {
-        cmocka_unit_test(test_all_in_order),      cmocka_unit_test(test_report_is_bounded),
-        cmocka_unit_test(test_tolerated_forms),   cmocka_unit_test(test_longest_line),
-        cmocka_unit_test(test_empty_texts),       cmocka_unit_test(test_inheritance),
-        cmocka_unit_test(test_names_of_sections), cmocka_unit_test(test_programs),
-        cmocka_unit_test(test_deepbind),          cmocka_unit_test(test_glob),
-        cmocka_unit_test(test_unreadable),        cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_all_in_order),
+        cmocka_unit_test(test_report_is_bounded),
+        cmocka_unit_test(test_tolerated_forms),
+        cmocka_unit_test(test_longest_line),
+        cmocka_unit_test(test_empty_texts),
+        cmocka_unit_test(test_inheritance),
+        cmocka_unit_test(test_names_of_sections),
+        cmocka_unit_test(test_programs),
+        cmocka_unit_test(test_deepbind),
+        cmocka_unit_test(test_state),
+        cmocka_unit_test(test_glob),
+        cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_too_large),
     };
     enum { OTHERS = sizeof(others) / sizeof(others[0]) };
     static struct CMUnitTest tests[MISTAKES + OTHERS];

@@ -9,6 +9,8 @@
 #include <cmocka.h>
 
 #include "state/cells.h"
+#include "state/names.h"
+#include "state/shared.h"
 
 static struct rb_target named(const char *name, uint16_t port)
 {
@@ -27,45 +29,84 @@ static void test_key_follows_the_scope(void **state)
     assert_int_equal(rb_cell_key(&section, &b), rb_cell_key(&section, &c));
 }
 
+enum { CELLS = 1024 };
+
+static struct rb_state state_of_test;
+static const struct rb_rules rules = {.breaker = {.window = 20, .min_calls = 10}, .budget = {2000, 3000}};
+
+static struct rb_cell *get(uint64_t key, uint64_t now_ms)
+{
+    struct rb_target target = named("api.example", 80);
+    return rb_cell_in(&state_of_test, key, "payments", &rules, &target, now_ms);
+}
+
 static void test_a_key_finds_its_cell_again(void **state)
 {
     (void) state;
-    struct rb_cell *cell = rb_cell_get(42, 1);
+    struct rb_cell *cell = get(42, 1);
     assert_non_null(cell);
-    assert_ptr_equal(rb_cell_get(42, 2), cell);
-    assert_ptr_not_equal(rb_cell_get(43, 2), cell);
+    assert_ptr_equal(get(42, 2), cell);
+    assert_ptr_not_equal(get(43, 2), cell);
+}
+
+static void test_names_are_written(void **state)
+{
+    char policy[RB_STATE_POLICY_SIZE], host[RB_STATE_HOST_SIZE];
+    (void) state;
+    struct rb_cell *cell = get(44, 1);
+    assert_true(rb_names_read_cell(cell, policy, host));
+    assert_string_equal(policy, "payments");
+    assert_string_equal(host, "api.example:80");
+    atomic_store(&cell->check, 0); // whoever claimed it died
+    assert_false(rb_names_read_cell(cell, policy, host));
+    get(44, 1);
+    assert_true(rb_names_read_cell(cell, policy, host));
+    atomic_fetch_xor(&cell->host[3], 1); // torn
+    assert_false(rb_names_read_cell(cell, policy, host));
+}
+
+// The library's own, without settings: in memory of this process.
+static void test_private_without_settings(void **state)
+{
+    struct rb_target target = named("api.example", 80);
+    (void) state;
+    struct rb_cell *cell = rb_cell_get(77, "payments", &rules, &target, 1);
+    assert_non_null(cell);
+    assert_ptr_equal(rb_cell_get(77, "payments", &rules, &target, 2), cell);
+    assert_int_equal(rb_shared()->cell_count, RB_CELLS_DEFAULT);
 }
 
 static void open_breaker(struct rb_cell *cell)
 {
-    struct rb_breaker_rules rules = {.window = 1,
-                                     .min_calls = 1,
-                                     .failure_rate = 1,
-                                     .open_ms = 1000,
-                                     .probes = 1,
-                                     .open_max_ms = 1000,
-                                     .open_multiplier_milli = 1000,
-                                     .probe_lease_ms = 1000,
-                                     .slow_rate = 10000};
+    struct rb_breaker_rules trip = {.window = 1,
+                                    .min_calls = 1,
+                                    .failure_rate = 1,
+                                    .open_ms = 1000,
+                                    .probes = 1,
+                                    .open_max_ms = 1000,
+                                    .open_multiplier_milli = 1000,
+                                    .probe_lease_ms = 1000,
+                                    .slow_rate = 10000};
     struct rb_permit permit;
-    assert_true(rb_breaker_acquire(&cell->breaker, &rules, 1, &permit, NULL));
-    rb_breaker_record(&cell->breaker, &rules, &permit, RB_HEALTH_FAILURE, 0, 1, 0);
+    assert_true(rb_breaker_acquire(&cell->breaker, &trip, 1, &permit, NULL));
+    rb_breaker_record(&cell->breaker, &trip, &permit, RB_HEALTH_FAILURE, 0, 1, 0);
     assert_int_equal(rb_breaker_peek(&cell->breaker, NULL), RB_BREAKER_OPEN);
 }
 
-// Keys that fall into one neighbourhood: the table has 1024 places, and equal low halves with high halves of 0 collide.
+// Keys that fall into one neighbourhood: the table has CELLS places, and equal low halves with high halves of 0
+// collide.
 static void test_open_cells_are_never_given_up(void **state)
 {
     struct rb_cell *cells[8];
     (void) state;
     for (uint64_t i = 0; i < 8; i++)
-        cells[i] = rb_cell_get(500 + (i + 1) * RB_CELL_COUNT, 100 + i);
+        cells[i] = get(500 + (i + 1) * CELLS, 100 + i);
     for (unsigned i = 1; i < 8; i++)
         open_breaker(cells[i]);
-    struct rb_cell *taken = rb_cell_get(500 + 100 * RB_CELL_COUNT, 200);
+    struct rb_cell *taken = get(500 + 100 * CELLS, 200);
     assert_ptr_equal(taken, cells[0]); // the only closed one
     open_breaker(taken);
-    assert_null(rb_cell_get(500 + 101 * RB_CELL_COUNT, 300));
+    assert_null(get(500 + 101 * CELLS, 300));
     assert_int_equal(rb_breaker_peek(&cells[3]->breaker, NULL), RB_BREAKER_OPEN);
 }
 
@@ -74,12 +115,25 @@ static void test_a_taken_cell_starts_empty(void **state)
     struct rb_cell *cells[8];
     (void) state;
     for (uint64_t i = 0; i < 8; i++) {
-        cells[i] = rb_cell_get(700 + (i + 1) * RB_CELL_COUNT, 100 + i);
+        cells[i] = get(700 + (i + 1) * CELLS, 100 + i);
         atomic_store(&cells[i]->budget.earned[0], 77);
     }
-    struct rb_cell *taken = rb_cell_get(700 + 100 * RB_CELL_COUNT, 200);
+    struct rb_cell *taken = get(700 + 100 * CELLS, 200);
     assert_ptr_equal(taken, cells[0]); // the least recently used
     assert_int_equal(atomic_load(&taken->budget.earned[0]), 0);
+}
+
+static void test_forced_cells_are_never_given_up(void **state)
+{
+    struct rb_cell *cells[8];
+    (void) state;
+    for (uint64_t i = 0; i < 8; i++) {
+        cells[i] = get(900 + (i + 1) * CELLS, 100 + i);
+        rb_breaker_force(&cells[i]->breaker, i % 2 ? RB_FORCE_OPEN : RB_FORCE_CLOSED);
+    }
+    uint64_t crowded = atomic_load(&state_of_test.header->crowded);
+    assert_null(get(900 + 100 * CELLS, 200));
+    assert_int_equal(atomic_load(&state_of_test.header->crowded), crowded + 1);
 }
 
 int main(void)
@@ -87,8 +141,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_key_follows_the_scope),
         cmocka_unit_test(test_a_key_finds_its_cell_again),
+        cmocka_unit_test(test_names_are_written),
+        cmocka_unit_test(test_private_without_settings),
+        cmocka_unit_test(test_forced_cells_are_never_given_up),
         cmocka_unit_test(test_open_cells_are_never_given_up),
         cmocka_unit_test(test_a_taken_cell_starts_empty),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return rb_store_private(&state_of_test, CELLS) ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
 }

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+// Places and sizes of the parts, the header, and text and rules in words.
+#include "state/layout.h"
+
+#include <assert.h>
+#include <string.h>
+
+static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared memory needs lock-free 64-bit atomics");
+
+static const uint64_t checksum_start = 0xcbf29ce484222325u, checksum_prime = 0x100000001b3u;
+
+uint64_t rb_duration_bound_ms(unsigned bucket)
+{
+    static const uint32_t bounds[RB_DURATION_BUCKETS - 1] = {1,   2,    5,    10,   25,    50,    100,  250,
+                                                             500, 1000, 2500, 5000, 10000, 30000, 60000};
+    return bucket < RB_DURATION_BUCKETS - 1 ? bounds[bucket] : UINT64_MAX;
+}
+
+// ---- parts ----
+
+static const uint64_t part_sizes[] = {
+    sizeof(struct rb_state_header),
+    sizeof(_Atomic uint64_t) * RB_STATE_PROCESSES,
+    sizeof(struct rb_state_policy) * RB_STATE_POLICIES,
+    sizeof(struct rb_counters) * RB_STATE_POLICIES *RB_STATE_STRIPES,
+    sizeof(struct rb_state_event) * RB_STATE_EVENTS,
+};
+
+enum { PARTS = sizeof part_sizes / sizeof part_sizes[0] }; // the cells follow
+
+static uint64_t offset_of(unsigned part)
+{
+    uint64_t offset = 0;
+    for (unsigned i = 0; i < part; i++)
+        offset += part_sizes[i];
+    return offset;
+}
+
+uint64_t rb_state_size(uint32_t cells)
+{
+    return offset_of(PARTS) + sizeof(struct rb_cell) * (uint64_t) cells;
+}
+
+void rb_state_parts(struct rb_state *state, void *memory, uint32_t cells)
+{
+    char *base = memory;
+    *state = (struct rb_state){
+        .header = memory,
+        .processes = (void *) (base + offset_of(1)),
+        .policies = (void *) (base + offset_of(2)),
+        .counters = (void *) (base + offset_of(3)),
+        .events = (void *) (base + offset_of(4)),
+        .cells = (void *) (base + offset_of(PARTS)),
+        .cell_count = cells,
+    };
+}
+
+// ---- header ----
+
+static uint64_t sized(uint64_t bytes, uint64_t count)
+{
+    return bytes | count << 32;
+}
+
+static uint64_t sum_of(const struct rb_state_header *header)
+{
+    return rb_state_checksum(0, header, offsetof(struct rb_state_header, checksum) / 8);
+}
+
+void rb_state_describe(struct rb_state_header *header, uint32_t cells)
+{
+    header->magic = RB_STATE_MAGIC;
+    header->version = RB_STATE_VERSION;
+    header->sizes[0] = sized(sizeof *header, 1);
+    header->sizes[1] = sized(sizeof(_Atomic uint64_t), RB_STATE_PROCESSES);
+    header->sizes[2] = sized(sizeof(struct rb_state_policy), RB_STATE_POLICIES);
+    header->sizes[3] = sized(sizeof(struct rb_counters), (uint64_t) RB_STATE_POLICIES * RB_STATE_STRIPES);
+    header->sizes[4] = sized(sizeof(struct rb_state_event), RB_STATE_EVENTS);
+    header->sizes[5] = sized(sizeof(struct rb_cell), cells);
+    header->size = rb_state_size(cells);
+    header->checksum = sum_of(header);
+}
+
+enum rb_state_fault rb_state_examine(const struct rb_state_header *header, uint64_t file_size, uint32_t *cells)
+{
+    struct rb_state_header here, right;
+    const size_t fixed = offsetof(struct rb_state_header, boot);
+    memcpy(&here, header, fixed);
+    if (here.magic == RB_STATE_MAGIC && here.version != RB_STATE_VERSION)
+        return RB_STATE_OTHER_VERSION;
+    uint64_t count = here.sizes[5] >> 32;
+    if (count < RB_CELLS_MIN || count > RB_CELLS_MAX)
+        return RB_STATE_DAMAGED;
+    rb_state_describe(&right, (uint32_t) count);
+    if (memcmp(&here, &right, fixed) != 0 || file_size != right.size)
+        return RB_STATE_DAMAGED;
+    *cells = (uint32_t) count;
+    return RB_STATE_SOUND;
+}
+
+static void clear(_Atomic uint64_t *words, size_t bytes)
+{
+    for (size_t i = 0; i < bytes / 8; i++)
+        atomic_store_explicit(&words[i], 0, memory_order_relaxed);
+}
+
+// A cell loses its key first: nobody finds it half cleared.
+static void forget_cell(struct rb_cell *cell)
+{
+    atomic_store(&cell->key, 0);
+    rb_breaker_renew(&cell->breaker);
+    clear(&cell->used_ms, offsetof(struct rb_cell, breaker) - offsetof(struct rb_cell, used_ms));
+    clear(&cell->budget.floor, sizeof *cell - offsetof(struct rb_cell, budget));
+}
+
+void rb_state_forget(const struct rb_state *state, uint64_t now_s)
+{
+    for (uint32_t i = 0; i < state->cell_count; i++)
+        forget_cell(&state->cells[i]);
+    clear(&state->policies->key, part_sizes[2]);
+    clear(state->counters->values, part_sizes[3]);
+    clear(&state->events->number, part_sizes[4]);
+    clear(&state->header->event_lost, sizeof *state->header - offsetof(struct rb_state_header, event_lost));
+    atomic_store(&state->header->born_s, now_s);
+}
+
+// ---- words ----
+
+void rb_state_store(_Atomic uint64_t *to, unsigned words, const void *from)
+{
+    const char *at = from;
+    for (unsigned i = 0; i < words; i++, at += 8) {
+        uint64_t word;
+        memcpy(&word, at, 8);
+        atomic_store_explicit(&to[i], word, memory_order_relaxed);
+    }
+}
+
+void rb_state_load(const _Atomic uint64_t *from, unsigned words, void *to)
+{
+    char *at = to;
+    for (unsigned i = 0; i < words; i++, at += 8) {
+        uint64_t word = atomic_load_explicit(&from[i], memory_order_relaxed);
+        memcpy(at, &word, 8);
+    }
+}
+
+uint64_t rb_state_checksum(uint64_t seed, const void *bytes, unsigned words)
+{
+    uint64_t sum = checksum_start ^ seed;
+    const char *at = bytes;
+    for (unsigned i = 0; i < words; i++, at += 8) {
+        uint64_t word;
+        memcpy(&word, at, 8);
+        sum = (sum ^ word) * checksum_prime;
+    }
+    return sum ? sum : 1;
+}
+
+void rb_state_pad(char *out, size_t size, const char *text)
+{
+    size_t length = strnlen(text, size - 1);
+    memset(out, 0, size);
+    memcpy(out, text, length);
+}
+
+bool rb_state_is_text(const char *bytes, size_t size)
+{
+    size_t length = strnlen(bytes, size);
+    for (size_t i = 0; i < length; i++) {
+        if ((unsigned char) bytes[i] < ' ' || bytes[i] == 0x7f)
+            return false;
+    }
+    return length < size;
+}
+
+// Window 11 bits, of time 1, min_calls 14, failure rate 14, probes 5, quorum 5; the slow rate 14.
+uint64_t rb_state_pack_rules(const struct rb_breaker_rules *rules)
+{
+    return (uint64_t) (rules->window & 0x7ff) | (uint64_t) rules->time_window << 11 |
+           (uint64_t) (rules->min_calls & 0x3fff) << 12 | (uint64_t) (rules->failure_rate & 0x3fff) << 26 |
+           (uint64_t) (rules->probes & 0x1f) << 40 | (uint64_t) (rules->quorum & 0x1f) << 45 |
+           (uint64_t) (rules->slow_rate & 0x3fff) << 50;
+}
+
+struct rb_breaker_rules rb_state_unpack_rules(uint64_t word)
+{
+    return (struct rb_breaker_rules){
+        .window = (uint32_t) word & 0x7ff,
+        .time_window = word >> 11 & 1,
+        .min_calls = (uint32_t) (word >> 12) & 0x3fff,
+        .failure_rate = (uint32_t) (word >> 26) & 0x3fff,
+        .probes = (uint32_t) (word >> 40) & 0x1f,
+        .quorum = (uint32_t) (word >> 45) & 0x1f,
+        .slow_rate = (uint32_t) (word >> 50) & 0x3fff,
+    };
+}

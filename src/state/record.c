@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+// From calls and events to counters.
+#include "state/record.h"
+
+#include "engine/arithmetic.h"
+#include "real/system.h"
+#include "state/names.h"
+#include "state/ring.h"
+#include "state/shared.h"
+
+static void add(struct rb_counters *counters, unsigned counter, uint64_t amount)
+{
+    if (amount > 0)
+        atomic_fetch_add_explicit(&counters->values[counter], amount, memory_order_relaxed);
+}
+
+// The counters of a policy in this thread's stripe. NULL: there is no place for its name.
+static struct rb_counters *counters_of(const struct rb_state *state, const char *policy)
+{
+    const struct rb_state_policy *place = rb_names_claim_policy(state, policy);
+    if (place)
+        return &state->counters[(place - state->policies) * RB_STATE_STRIPES + rb_shared_stripe()];
+    atomic_fetch_add_explicit(&state->header->uncounted, 1, memory_order_relaxed);
+    return NULL;
+}
+
+static unsigned bucket_of(uint64_t ms)
+{
+    unsigned bucket = 0;
+    while (ms > rb_duration_bound_ms(bucket))
+        bucket++;
+    return bucket;
+}
+
+// ---- transitions ----
+//
+// The breaker counts its generations; whoever sees first that there are new ones counts the states that they were. So a
+// transition is counted once, also when the process that made it died there and then.
+
+// More at once come of a damaged word.
+enum { MOVES_MAX = 64 };
+
+static struct rb_cell *cell_of(struct rb_breaker *breaker)
+{
+    return (void *) ((char *) breaker - offsetof(struct rb_cell, breaker));
+}
+
+// What a breaker was before it came to `state`: open and half-open take turns until it closes.
+static enum rb_breaker_state before(enum rb_breaker_state state)
+{
+    return state == RB_BREAKER_HALF_OPEN ? RB_BREAKER_OPEN : RB_BREAKER_HALF_OPEN;
+}
+
+static void count_transitions(struct rb_counters *counters, struct rb_breaker *breaker)
+{
+    struct rb_breaker_moves moves = rb_breaker_moves(breaker);
+    enum rb_breaker_state state = moves.state;
+    for (unsigned i = 0; i < moves.count && i < MOVES_MAX; i++, state = before(state))
+        add(counters, RB_COUNTER_TRANSITIONS + state, 1);
+}
+
+// ---- calls ----
+
+static void end_call(struct rb_counters *counters, const struct rb_call *call, enum rb_api api, enum rb_result result)
+{
+    uint64_t took_ms = call->attempt > 0 ? rb_arithmetic_sub(call->ended_ms, call->begun_ms) : 0;
+    add(counters, RB_COUNTER_CALLS + api * RB_RESULT_COUNT + result, 1);
+    add(counters, RB_COUNTER_ATTEMPTS, call->attempt);
+    add(counters, RB_COUNTER_DURATION + bucket_of(took_ms), 1);
+    add(counters, RB_COUNTER_DURATION_MS, took_ms);
+}
+
+void rb_record_success(const struct rb_call *call, const char *policy, enum rb_api api)
+{
+    const struct rb_state *state = rb_shared_attached();
+    struct rb_counters *counters = state ? counters_of(state, policy) : NULL;
+    if (!counters)
+        return;
+    end_call(counters, call, api, RB_RESULT_SUCCESS);
+    if (call->breaker)
+        count_transitions(counters, call->breaker);
+}
+
+static void count_event(struct rb_counters *counters, const struct rb_call *call, const struct rb_event *event)
+{
+    static const enum rb_result results[] = {
+        [RB_VERDICT_STOP] = RB_RESULT_FAILED,     [RB_VERDICT_RECOVERED] = RB_RESULT_RECOVERED,
+        [RB_VERDICT_REFUSED] = RB_RESULT_REFUSED, [RB_VERDICT_RESENT] = RB_RESULT_SUCCESS,
+        [RB_VERDICT_STALE] = RB_RESULT_STALE,
+    };
+    add(counters, RB_COUNTER_RESENDS, event->resends);
+    if (event->verdict == RB_VERDICT_RETRY) {
+        add(counters, RB_COUNTER_RETRIES + event->cause, 1);
+        add(counters, RB_COUNTER_BACKOFF_MS, event->delay_ms);
+        return;
+    }
+    if (event->verdict == RB_VERDICT_STOP)
+        add(counters, RB_COUNTER_SUPPRESSED + event->reason, 1);
+    if (event->verdict == RB_VERDICT_REFUSED)
+        add(counters, RB_COUNTER_REJECTED, 1);
+    if (event->verdict == RB_VERDICT_REFUSED && call->breaker)
+        atomic_fetch_add_explicit(&cell_of(call->breaker)->rejected, 1, memory_order_relaxed);
+    end_call(counters, call, event->api, results[event->verdict]);
+}
+
+static void put_event(const struct rb_state *state, const struct rb_event *event, const char *program)
+{
+    struct rb_ring_entry entry = {
+        .unix_ms = rb_system_unix_ms(),
+        .process = rb_shared_self(),
+        .delay_ms = event->verdict == RB_VERDICT_RETRY ? event->delay_ms : 0,
+        .verdict = (uint8_t) event->verdict,
+        .api = (uint8_t) event->api,
+        .cause = (uint8_t) event->cause,
+        .reason = (uint8_t) event->reason,
+        .status = (uint16_t) event->status,
+        .attempt = (uint16_t) event->attempt,
+    };
+    rb_state_pad(entry.policy, sizeof entry.policy, event->policy);
+    rb_state_pad(entry.host, sizeof entry.host, event->host);
+    rb_state_pad(entry.program, sizeof entry.program, program);
+    rb_ring_put(state, &entry);
+}
+
+void rb_record_event(const struct rb_call *call, const struct rb_event *event, const char *program)
+{
+    const struct rb_state *state = rb_shared_attached();
+    struct rb_counters *counters = state ? counters_of(state, event->policy) : NULL;
+    if (!state)
+        return;
+    put_event(state, event, program);
+    if (!counters)
+        return;
+    count_event(counters, call, event);
+    if (call->breaker)
+        count_transitions(counters, call->breaker);
+}
+
+void rb_record_reload(bool succeeded)
+{
+    const struct rb_state *state = rb_shared_attached();
+    if (state)
+        atomic_store(&state->header->reload, (uint64_t) rb_system_unix_s() << 1 | succeeded);
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// The ring of the last decisions of all processes, readable after a crash.
+//
+// A writer takes a number, which names its place, and writes without waiting for anybody: each entry carries a checksum
+// over its number and its words, so that one who died in the middle, or whom a faster writer met in the same place,
+// leaves an entry that readers leave out.
+#ifndef RB_STATE_RING_H
+#define RB_STATE_RING_H
+
+#include <stdbool.h>
+
+#include "state/layout.h"
+
+// One entry, RB_STATE_EVENT_WORDS words. Texts are padded with zeros.
+struct rb_ring_entry {
+    uint64_t unix_ms;
+    uint64_t process; // as in the table of processes
+    uint64_t delay_ms;
+    uint8_t verdict, api, cause, reason; // enum rb_verdict, rb_api, rb_cause, rb_reason
+    uint16_t status, attempt;
+    char policy[RB_STATE_POLICY_SIZE];
+    char host[RB_STATE_HOST_SIZE];
+    char program[RB_STATE_PROGRAM_SIZE];
+};
+
+// Adds an entry. Lock-free, async-signal-safe.
+void rb_ring_put(const struct rb_state *state, const struct rb_ring_entry *entry);
+
+// Copies the entry with this number. False: it is gone, or being written, or makes no sense; the texts of one that is
+// there are terminated and printable.
+bool rb_ring_get(const struct rb_state *state, uint64_t number, struct rb_ring_entry *entry);
+
+#endif

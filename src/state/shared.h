@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// The state that this process works on: shared with the user's other processes, or, where that cannot be, its own.
+//
+// Attached by the first call of a host that the policy covers, never before. A thread that comes while another one
+// attaches does without. The mapping stays for the process's life, is inherited by fork, and holds no descriptor.
+#ifndef RB_STATE_SHARED_H
+#define RB_STATE_SHARED_H
+
+#include "state/store.h"
+
+// What to attach to, asked once, when it is needed.
+struct rb_shared_settings {
+    const char *state; // as for rb_store_path
+    uint32_t cells;    // of a file that has to be made
+};
+typedef struct rb_shared_settings rb_shared_settings_fn(void);
+
+// Told when the state is not the one that was asked for, at most once for each reason.
+typedef void rb_shared_trouble_fn(const char *path, enum rb_store_error error);
+
+// Says where settings come from and trouble goes to. Without it the state is private.
+void rb_shared_start(rb_shared_settings_fn *settings, rb_shared_trouble_fn *trouble);
+
+// The state, attached when it was not, and looked at. NULL: there is no memory, or another thread is attaching.
+// Lock-free, async-signal-safe, keeps errno.
+const struct rb_state *rb_shared(void);
+
+// The state if it is attached already, else NULL; right after rb_shared or rb_shared_look.
+const struct rb_state *rb_shared_attached(void);
+
+// To be called before the state is touched again after a while. Every few milliseconds, whoever comes first looks
+// whether the mapping may still be touched: a file that was cut short is replaced by memory of our own, at the same
+// place. What is left is the file that is cut within these milliseconds: that is a SIGBUS. Once a second also whether
+// the file is still at its path, and whether this process stands in the table of processes.
+void rb_shared_look(void);
+
+// This process as one word: start time in clock ticks since boot << RB_PROCESS_PID_BITS | pid. Right after a fork, too.
+uint64_t rb_shared_self(void);
+
+// The stripe of counters for this thread, below RB_STATE_STRIPES.
+unsigned rb_shared_stripe(void);
+
+// Whether somebody switched this policy off.
+bool rb_shared_policy_is_off(const char *policy);
+
+// The end of the process: it leaves the table of processes.
+void rb_shared_end(void);
+
+#endif

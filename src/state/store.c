@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+// Opening, checking, making and mapping, by system calls: libc's own are cancellation points, and may be hooked.
+#include "state/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "observe/text.h"
+#include "policy/file.h"
+#include "policy/policy.h"
+#include "real/system.h"
+
+enum { FILE_MODE = 0600, TEMPORARY_SIZE = 32 };
+
+const char *rb_store_error_name(enum rb_store_error error)
+{
+    static const char *const names[RB_STORE_ERRORS] = {
+        [RB_STORE_SOUND] = "sound",     [RB_STORE_ABSENT] = "absent",   [RB_STORE_DENIED] = "denied",
+        [RB_STORE_FOREIGN] = "foreign", [RB_STORE_VERSION] = "version", [RB_STORE_DAMAGED] = "damaged",
+    };
+    return (unsigned) error < RB_STORE_ERRORS ? names[error] : "unknown";
+}
+
+const char *rb_store_error_text(enum rb_store_error error)
+{
+    static const char *const texts[RB_STORE_ERRORS] = {
+        [RB_STORE_SOUND] = "is in use",
+        [RB_STORE_ABSENT] = "is not there",
+        [RB_STORE_DENIED] = "cannot be opened, made or mapped here",
+        [RB_STORE_FOREIGN] = "is no regular file of this user with mode 0600",
+        [RB_STORE_VERSION] = "is of another version of rebound",
+        [RB_STORE_DAMAGED] = "is damaged",
+    };
+    return (unsigned) error < RB_STORE_ERRORS ? texts[error] : "is not usable";
+}
+
+bool rb_store_path(const char *setting, char *path, size_t size)
+{
+    struct rb_text text = {.at = path, .size = size};
+    bool shared = !setting || !*setting || strcmp(setting, "shared") == 0;
+    if (!shared && strcmp(setting, "private") == 0)
+        return false;
+    rb_text_string(&text, shared ? "/dev/shm/rebound." : setting);
+    if (shared)
+        rb_text_number(&text, (uint64_t) geteuid(), 1);
+    rb_text_bytes(&text, "", 1);
+    return text.cut == 0;
+}
+
+// ---- opening ----
+
+static int open_at(const char *path, int flags)
+{
+    int always = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+    int fd = (int) syscall(SYS_openat, AT_FDCWD, path, flags | always, FILE_MODE);
+    return fd < 0 ? -errno : fd;
+}
+
+static enum rb_store_error error_of(int error)
+{
+    switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+        return RB_STORE_ABSENT;
+    case ELOOP: // a link
+    case EISDIR:
+    case ENXIO: // a FIFO, a socket
+        return RB_STORE_FOREIGN;
+    default:
+        return RB_STORE_DENIED;
+    }
+}
+
+static bool is_own(const struct rb_file_identity *identity)
+{
+    return identity->owner == geteuid() && identity->mode == (S_IFREG | FILE_MODE);
+}
+
+static void *map(int fd, uint64_t size, bool writable)
+{
+    void *memory = mmap(NULL, (size_t) size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+// The header is read by read(2) before anything is mapped: a file that is cut short meanwhile does no harm.
+static enum rb_store_error examine(int fd, uint32_t *cells)
+{
+    struct rb_file_identity identity;
+    struct rb_state_header header;
+    if (rb_file_identify_open(fd, &identity) != 0)
+        return RB_STORE_DENIED;
+    if (!is_own(&identity))
+        return RB_STORE_FOREIGN;
+    if (syscall(SYS_read, fd, &header, sizeof header) != (long) sizeof header)
+        return RB_STORE_DAMAGED;
+    enum rb_state_fault fault = rb_state_examine(&header, identity.size, cells);
+    if (fault == RB_STATE_SOUND)
+        return RB_STORE_SOUND;
+    return fault == RB_STATE_OTHER_VERSION ? RB_STORE_VERSION : RB_STORE_DAMAGED;
+}
+
+static enum rb_store_error map_open(struct rb_state *state, int fd, bool writable)
+{
+    uint32_t cells = 0;
+    enum rb_store_error error = examine(fd, &cells);
+    if (error != RB_STORE_SOUND)
+        return error;
+    void *memory = map(fd, rb_state_size(cells), writable);
+    if (!memory)
+        return RB_STORE_DENIED;
+    rb_state_parts(state, memory, cells);
+    return RB_STORE_SOUND;
+}
+
+enum rb_store_error rb_store_map(struct rb_state *state, const char *path, bool writable)
+{
+    int saved = errno;
+    int fd = open_at(path, writable ? O_RDWR : O_RDONLY);
+    enum rb_store_error error = fd < 0 ? error_of(-fd) : map_open(state, fd, writable);
+    if (fd >= 0)
+        syscall(SYS_close, fd);
+    errno = saved;
+    return error;
+}
+
+// ---- making ----
+
+// Space is taken now: with a full file system a page that is touched later would be a SIGBUS. Over its limit of the
+// file size the process would get SIGXFSZ.
+static bool fill(int fd, uint32_t cells)
+{
+    struct rb_state_header header = {0};
+    struct rlimit limit;
+    uint64_t size = rb_state_size(cells);
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < size)
+        return false;
+    rb_state_describe(&header, cells);
+    header.boot = rb_system_boot();
+    header.born_s = (uint64_t) rb_system_unix_s();
+    return fchmod(fd, FILE_MODE) == 0 && posix_fallocate(fd, 0, (off_t) size) == 0 &&
+           syscall(SYS_write, fd, &header, sizeof header) == (long) sizeof header;
+}
+
+// Beside the file, with a random end: a pid is not unique among containers that share the directory.
+static bool temporary_name(const char *path, char *name, size_t size)
+{
+    struct rb_text text = {.at = name, .size = size};
+    rb_text_string(&text, path);
+    rb_text_string(&text, ".new.");
+    rb_text_number(&text, rb_system_random(), 1);
+    rb_text_number(&text, rb_system_random(), 1);
+    rb_text_bytes(&text, "", 1);
+    return text.cut == 0;
+}
+
+enum rb_store_error rb_store_make(const char *path, uint32_t cells)
+{
+    char temporary[RB_POLICY_PATH_SIZE + TEMPORARY_SIZE];
+    int saved = errno;
+    bool made = false;
+    if (temporary_name(path, temporary, sizeof temporary)) {
+        int fd = open_at(temporary, O_RDWR | O_CREAT | O_EXCL);
+        made = fd >= 0 && fill(fd, cells) && (linkat(AT_FDCWD, temporary, AT_FDCWD, path, 0) == 0 || errno == EEXIST);
+        if (fd >= 0) {
+            unlinkat(AT_FDCWD, temporary, 0);
+            syscall(SYS_close, fd);
+        }
+    }
+    errno = saved;
+    return made ? RB_STORE_SOUND : RB_STORE_DENIED;
+}
+
+// ---- memory ----
+
+bool rb_store_private(struct rb_state *state, uint32_t cells)
+{
+    void *memory = rb_system_memory((size_t) rb_state_size(cells));
+    if (!memory)
+        return false;
+    rb_state_parts(state, memory, cells);
+    rb_state_describe(state->header, cells);
+    return true;
+}
+
+// The end first: it is what a shorter file lacks. One that was cut and made again holds zeros, or another header.
+bool rb_store_is_whole(const struct rb_state *state)
+{
+    uint32_t cells;
+    uint64_t size = rb_state_size(state->cell_count);
+    const char *base = (const char *) state->header;
+    return rb_system_can_read(base + size - 8, 8) && rb_state_examine(state->header, size, &cells) == RB_STATE_SOUND &&
+           cells == state->cell_count;
+}
+
+bool rb_store_replace(const struct rb_state *state)
+{
+    int saved = errno;
+    void *memory = mmap(state->header, (size_t) rb_state_size(state->cell_count), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    errno = saved;
+    if (memory == MAP_FAILED)
+        return false;
+    rb_state_describe(state->header, state->cell_count);
+    return true;
+}
+
+void rb_store_unmap(struct rb_state *state)
+{
+    if (state->header)
+        munmap(state->header, (size_t) rb_state_size(state->cell_count));
+    *state = (struct rb_state){0};
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+// Reading a state file for people, and the controls in it.
+#include "state/view.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "engine/arithmetic.h"
+#include "engine/breaker_window.h"
+#include "engine/breaker_word.h"
+#include "real/system.h"
+#include "state/names.h"
+#include "state/ring.h"
+
+enum { RATE_ONE = 10000, PID_MASK = (1 << RB_PROCESS_PID_BITS) - 1 };
+
+static uint64_t read_word(const _Atomic uint64_t *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+enum rb_store_error rb_view_open(struct rb_view *view, const char *path, bool writable)
+{
+    *view = (struct rb_view){.writable = writable};
+    return rb_store_map(&view->state, path, writable);
+}
+
+void rb_view_close(struct rb_view *view)
+{
+    rb_store_unmap(&view->state);
+}
+
+// ---- cells ----
+
+static uint32_t rate(uint64_t part, uint64_t whole)
+{
+    return whole > 0 ? (uint32_t) (part * RATE_ONE / whole) : 0;
+}
+
+static void read_window(const struct rb_breaker *breaker, uint64_t now_ms, struct rb_view_cell *out)
+{
+    struct rb_window_counts counts = rb_window_count(breaker, &out->rules, now_ms, out->generation);
+    out->calls = counts.calls;
+    out->failed = counts.failed;
+    out->slow = counts.slow;
+    out->failure_rate = rate(counts.failed, counts.calls);
+    out->slow_rate = rate(counts.slow, counts.calls);
+}
+
+static void read_holders(const struct rb_breaker *breaker, uint64_t now_ms, struct rb_view_cell *out)
+{
+    uint64_t until_ms, owner;
+    for (uint32_t slot = 0; slot < RB_BREAKER_MAX_PROBES; slot++) {
+        if (!rb_breaker_held(breaker, slot, &until_ms, &owner))
+            continue;
+        out->holders[out->holder_count++] = (struct rb_view_holder){
+            .pid = (int) (owner & PID_MASK),
+            .start_ticks = owner >> RB_PROCESS_PID_BITS,
+            .lease_left_ms = rb_arithmetic_sub(until_ms, now_ms),
+        };
+    }
+}
+
+static void read_breaker(const struct rb_breaker *breaker, uint64_t now_ms, struct rb_view_cell *out)
+{
+    struct rb_breaker_word word = rb_breaker_unpack(atomic_load(&breaker->state));
+    out->state = word.name;
+    out->forced = rb_breaker_forced(breaker);
+    out->generation = word.generation;
+    out->reopened = word.reopened;
+    out->next_probe_in_ms = word.name == RB_BREAKER_OPEN ? rb_arithmetic_sub(word.until_ms, now_ms) : 0;
+    read_window(breaker, now_ms, out);
+    read_holders(breaker, now_ms, out);
+}
+
+static void read_rest(const struct rb_cell *cell, uint64_t now_ms, struct rb_view_cell *out)
+{
+    uint64_t rules = read_word(&cell->budget_rules);
+    struct rb_budget_rules budget = {.ratio = (uint32_t) (rules >> 32), .floor_milli = (uint32_t) rules};
+    out->budget_milli = rb_budget_balance_milli(&cell->budget, &budget, now_ms);
+    out->not_before_in_ms = rb_not_before_left_ms(&cell->not_before, now_ms, &out->not_before_queued);
+    out->rejected = read_word(&cell->rejected);
+    out->used_ago_ms = rb_arithmetic_sub(now_ms, read_word(&cell->used_ms));
+}
+
+bool rb_view_cell(const struct rb_view *view, uint32_t index, uint64_t now_ms, struct rb_view_cell *out)
+{
+    *out = (struct rb_view_cell){0};
+    if (index >= view->state.cell_count || !rb_names_read_cell(&view->state.cells[index], out->policy, out->host))
+        return false;
+    const struct rb_cell *cell = &view->state.cells[index];
+    out->rules = rb_state_unpack_rules(read_word(&cell->rules));
+    read_breaker(&cell->breaker, now_ms, out);
+    read_rest(cell, now_ms, out);
+    return true;
+}
+
+// ---- policies ----
+
+bool rb_view_policy(const struct rb_view *view, unsigned index, struct rb_view_policy *out)
+{
+    *out = (struct rb_view_policy){0};
+    if (index >= RB_STATE_POLICIES || !rb_names_read_policy(&view->state.policies[index], out->name))
+        return false;
+    const struct rb_counters *stripes = &view->state.counters[(size_t) index * RB_STATE_STRIPES];
+    out->off = read_word(&view->state.policies[index].off) == 1;
+    for (unsigned stripe = 0; stripe < RB_STATE_STRIPES; stripe++)
+        for (unsigned i = 0; i < RB_COUNTER_COUNT; i++)
+            out->values[i] += read_word(&stripes[stripe].values[i]);
+    return true;
+}
+
+// ---- events ----
+
+static bool make_sense(const struct rb_ring_entry *entry)
+{
+    return entry->verdict <= RB_VERDICT_STALE && entry->api < RB_API_COUNT && entry->cause < RB_CAUSE_COUNT &&
+           entry->reason < RB_REASON_COUNT;
+}
+
+static void read_event(const struct rb_ring_entry *entry, uint64_t number, struct rb_view_event *event)
+{
+    *event = (struct rb_view_event){
+        .number = number,
+        .unix_ms = entry->unix_ms,
+        .pid = (int) (entry->process & PID_MASK),
+        .verdict = (enum rb_verdict) entry->verdict,
+        .api = (enum rb_api) entry->api,
+        .cause = (enum rb_cause) entry->cause,
+        .reason = (enum rb_reason) entry->reason,
+        .status = entry->status,
+        .attempt = entry->attempt,
+        .delay_ms = entry->delay_ms,
+    };
+    memcpy(event->policy, entry->policy, sizeof event->policy);
+    memcpy(event->host, entry->host, sizeof event->host);
+    memcpy(event->program, entry->program, sizeof event->program);
+}
+
+bool rb_view_event(const struct rb_view *view, uint64_t *after, struct rb_view_event *event)
+{
+    struct rb_ring_entry entry;
+    uint64_t last = rb_view_event_last(view);
+    uint64_t oldest = last > RB_STATE_EVENTS ? last - RB_STATE_EVENTS + 1 : 1;
+    uint64_t first = *after >= oldest && *after <= last ? *after + 1 : oldest;
+    uint64_t count = last >= first ? last - first + 1 : 0;
+    for (uint64_t number = first; count > 0; count--, number++) {
+        if (!rb_ring_get(&view->state, number, &entry) || !make_sense(&entry))
+            continue;
+        read_event(&entry, number, event);
+        *after = number;
+        return true;
+    }
+    return false;
+}
+
+uint64_t rb_view_event_last(const struct rb_view *view)
+{
+    return atomic_load_explicit(&view->state.header->event_next, memory_order_acquire);
+}
+
+// ---- processes and totals ----
+
+bool rb_view_process(const struct rb_view *view, unsigned index, struct rb_view_process *process)
+{
+    uint64_t word = index < RB_STATE_PROCESSES ? read_word(&view->state.processes[index]) : 0;
+    process->pid = (int) (word & PID_MASK);
+    process->start_ticks = word >> RB_PROCESS_PID_BITS;
+    return process->pid != 0;
+}
+
+void rb_view_totals(const struct rb_view *view, struct rb_view_totals *totals)
+{
+    const struct rb_state_header *header = view->state.header;
+    uint64_t reload = read_word(&header->reload);
+    *totals = (struct rb_view_totals){
+        .born_s = read_word(&header->born_s),
+        .events = read_word(&header->event_next),
+        .events_lost = read_word(&header->event_lost),
+        .evicted = read_word(&header->evicted),
+        .crowded = read_word(&header->crowded),
+        .uncounted = read_word(&header->uncounted),
+        .reload_s = reload >> 1,
+        .reload_succeeded = reload == 0 || (reload & 1),
+    };
+}
+
+// ---- controls ----
+
+static bool names_host(const char *label, const char *host)
+{
+    size_t length = strlen(host);
+    if (strncasecmp(label, host, length) != 0)
+        return false;
+    const char *rest = label + length;
+    return *rest == '\0' || (*rest == ':' && !strchr(rest + 1, ':'));
+}
+
+unsigned rb_view_force(struct rb_view *view, const char *host, enum rb_breaker_force force)
+{
+    char policy[RB_STATE_POLICY_SIZE], label[RB_STATE_HOST_SIZE];
+    unsigned count = 0;
+    for (uint32_t i = 0; view->writable && i < view->state.cell_count; i++) {
+        struct rb_cell *cell = &view->state.cells[i];
+        if (!rb_names_read_cell(cell, policy, label) || !names_host(label, host))
+            continue;
+        rb_breaker_force(&cell->breaker, force);
+        count++;
+    }
+    return count;
+}
+
+bool rb_view_switch(struct rb_view *view, const char *policy, bool off)
+{
+    struct rb_state_policy *place = view->writable ? rb_names_claim_policy(&view->state, policy) : NULL;
+    if (!place)
+        return false;
+    if (off)
+        atomic_store(&view->state.header->policies_off, 1);
+    atomic_store(&place->off, off);
+    return true;
+}
+
+void rb_view_reset(struct rb_view *view)
+{
+    if (view->writable)
+        rb_state_forget(&view->state, (uint64_t) rb_system_unix_s());
+}

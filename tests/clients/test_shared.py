@@ -1,0 +1,393 @@
+# SPDX-License-Identifier: MIT
+"""One breaker, one budget, one Retry-After for all processes that share a state; and what may stand in its place."""
+
+import os
+import random
+import socket
+import subprocess
+import threading
+import time
+
+from harness import LIBRARY, QUICK, cases, clean_environment
+
+CURL = "/usr/bin/curl"
+WORKERS = 64
+CALLS = 100
+
+
+class Counter:
+    """An HTTP server that counts: requests, and how many were in its hands at once since it was told to look."""
+
+    def __init__(self, delay_s=0.0, status=503, header=""):
+        self.delay_s, self.status, self.header = delay_s, status, header
+        self.requests = self.inside = self.most = 0
+        self.times = []
+        self.lock = threading.Lock()
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
+
+    def _serve(self, peer):
+        with peer:
+            try:
+                while self._read(peer):
+                    self._answer(peer)
+            except OSError:
+                pass
+
+    @staticmethod
+    def _read(peer):
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            piece = peer.recv(4096)
+            if not piece:
+                return False
+            head += piece
+        return True
+
+    def _answer(self, peer):
+        with self.lock:
+            self.requests += 1
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            self.times.append(time.monotonic())
+        try:
+            if self.delay_s:
+                time.sleep(self.delay_s)
+            peer.sendall(f"HTTP/1.1 {self.status} x\r\n{self.header}Content-Length: 2\r\n\r\nhi".encode())
+        finally:
+            with self.lock:
+                self.inside -= 1
+
+    def url(self, path=""):
+        return f"http://127.0.0.1:{self.port}/{path}"
+
+    def stop(self):
+        self.listener.close()
+
+
+class Workers:
+    """Processes of one environment that share a state."""
+
+    def __init__(self, test, policy, state=None):
+        self.test, self.processes = test, []
+        self.env = dict(clean_environment(test.home), LD_PRELOAD=LIBRARY, REBOUND_POLICY=policy,
+                        REBOUND_STATE=state or state_path(test))
+        test.open.append(self)
+
+    def start(self, command, env=None):
+        process = subprocess.Popen(command, env={**self.env, **(env or {})}, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.test.work)
+        self.processes.append(process)
+        return process
+
+    def wait(self, limit_s=100):
+        end = time.monotonic() + limit_s
+        for process in self.processes:
+            process.wait(max(end - time.monotonic(), 0.1))
+        self.processes.clear()
+
+    def kill(self, process):
+        process.kill()
+        process.wait()
+        self.processes.remove(process)
+
+    def stop(self):
+        for process in list(self.processes):
+            self.kill(process)
+
+
+def state_path(test):
+    return os.path.join(test.dir, "state")
+
+
+def counter(test, **options):
+    server = Counter(**options)
+    test.open.append(server)
+    return server
+
+
+def policy(test, keys):
+    return test.policy({"breaker": "on", "budget.floor": "1000/s", **keys})
+
+
+# --- one breaker
+
+BREAKER = {"breaker.window": "20", "breaker.min_calls": "10", "breaker.open": "400ms", "breaker.open_max": "400ms",
+           "breaker.open_multiplier": "1"}
+
+
+def test_workers_share_a_breaker(test):
+    """The server sees min_calls, what was in flight when the breaker opened, and one probe for each open period."""
+    server = counter(test, delay_s=0.005)
+    workers = Workers(test, policy(test, BREAKER))
+    begun = time.monotonic()
+    for _ in range(WORKERS):
+        workers.start([CURL, "-s", server.url(f"?[1-{CALLS}]")])
+    workers.wait()
+    periods = int((time.monotonic() - begun) / 0.4) + 1
+    test.check(10 <= server.requests <= 10 + WORKERS + periods,
+               f"{server.requests} requests of {WORKERS * CALLS} calls in {periods} periods")
+
+
+def test_workers_share_a_budget(test):
+    """Retries: a fifth of the calls, and the floor. Each call of each process is counted once."""
+    calls = 20
+    server = counter(test)
+    keys = {"breaker": "off", "retry.attempts": "5", "retry.base": "10ms", "budget.ratio": "20%", "budget.floor": "3/s"}
+    workers = Workers(test, test.policy(keys))
+    begun = time.monotonic()
+    for _ in range(WORKERS):
+        workers.start([CURL, "-s", server.url(f"?[1-{calls}]")])
+    workers.wait()
+    retries = server.requests - WORKERS * calls
+    most = WORKERS * calls // 5 + 3 * (10 + time.monotonic() - begun)
+    test.check(WORKERS * calls // 5 - 3 <= retries <= most, f"{retries} retries, {most} at most")
+
+
+def test_one_at_a_time_when_half_open(test):
+    """16 workers, killed at random, against a server that stays sick: no two probes in its hands."""
+    server = counter(test, delay_s=0.02)
+    keys = {**BREAKER, "breaker.open": "20ms", "breaker.open_max": "20ms", "breaker.probe_lease": "2s",
+            "retry.attempts": "1"}
+    workers = Workers(test, policy(test, keys))
+    command = [CURL, "-s", server.url("?[1-1000000]")]
+    for _ in range(16):
+        workers.start(command)
+    while server.requests < 40 or server.inside:
+        time.sleep(0.005)
+    server.most = 0
+    chance = random.Random(1)
+    for _ in range(20):
+        time.sleep(chance.uniform(0, 0.03))
+        workers.kill(chance.choice(workers.processes))
+        workers.start(command)
+    before = server.requests
+    while server.requests < before + 5:
+        time.sleep(0.005)
+    test.equal(server.most, 1, "probes at once")
+
+
+def test_kills_leave_it_usable(test):
+    """Workers that succeed and fail in turns are killed at random: afterwards the breaker closes, and calls get through."""
+    kills = int(os.environ.get("REBOUND_KILLS", "100"))
+    server = counter(test, delay_s=0.002)
+    keys = {**BREAKER, "breaker.open": "100ms", "breaker.open_max": "100ms", "breaker.probe_lease": "500ms",
+            "retry.base": "5ms"}
+    workers = Workers(test, policy(test, keys))
+    command = [CURL, "-s", "-m", "20", server.url("?[1-1000000]")]
+    chance = random.Random(2)
+    for _ in range(16):
+        workers.start(command)
+    for number in range(kills):
+        server.status = 200 if number // 10 % 2 else 503
+        time.sleep(chance.uniform(0, 0.03))
+        workers.kill(chance.choice(workers.processes))
+        workers.start(command)
+    workers.stop()
+    server.status = 200
+    end = time.monotonic() + 10  # one lease and one open period, on a machine that does other things
+    while workers.start([CURL, "-sf", server.url()]).wait(20) != 0:
+        test.check(time.monotonic() < end, "the breaker did not close")
+        time.sleep(0.05)
+    for _ in range(10):
+        test.equal(workers.start([CURL, "-sf", server.url()]).wait(20), 0, "a call after the recovery")
+
+
+# --- all kinds of process
+
+CONNECT = r"""
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[1]))};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (int i = 0; i < atoi(argv[2]); i++) {
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        if (connect(fd, (struct sockaddr *) &address, sizeof address) == 0 || errno != ECONNREFUSED)
+            return 1;
+        close(fd);
+    }
+    return 0;
+}
+"""
+
+
+def connector(test, compiler):
+    binary = os.path.join(test.dir, compiler)
+    subprocess.run([compiler, "-O1", "-o", binary, test.file(compiler + ".c", CONNECT)], check=True)
+    return binary
+
+
+def closed_port(test):
+    holder = socket.socket()
+    holder.bind(("127.0.0.1", 0))
+    test.held = [*getattr(test, "held", []), holder]
+    return str(holder.getsockname()[1])
+
+
+@cases(musl_first=("musl-gcc", "gcc"), glibc_first=("gcc", "musl-gcc"))
+def test_c_libraries_share_a_breaker(test, compilers):
+    first, second = (connector(test, compiler) for compiler in compilers)
+    port = closed_port(test)
+    workers = Workers(test, policy(test, {"breaker.min_calls": "5", "retry.attempts": "1"}))
+    test.equal(workers.start([first, port, "5"]).wait(20), 0, compilers[0])
+    test.equal(len(test.events("refused")), 0, "refused calls of the first")
+    test.equal(workers.start([second, port, "3"]).wait(20), 0, compilers[1])
+    test.equal(len(test.events("refused")), 3, "refused calls of the second")
+
+
+def test_under_a_false_clock(test):
+    """libfaketime tells a process that it is tomorrow: the breaker is as open for it as for the others."""
+    fake = [f"/usr/lib/{machine}-linux-gnu/faketime/libfaketime.so.1" for machine in ("x86_64", "aarch64")]
+    fake = next(path for path in fake if os.path.exists(path))
+    binary, port = connector(test, "gcc"), closed_port(test)
+    workers = Workers(test, policy(test, {"breaker.min_calls": "5", "retry.attempts": "1"}))
+    env = {"LD_PRELOAD": f"{LIBRARY}:{fake}", "FAKETIME": "+1d"}
+    test.equal(workers.start([binary, port, "5"]).wait(20), 0, "the first")
+    test.equal(workers.start([binary, port, "3"], env).wait(20), 0, "tomorrow")
+    test.equal(len(test.events("refused")), 3, "refused calls")
+    other = closed_port(test)
+    test.equal(workers.start([binary, other, "5"], env).wait(20), 0, "tomorrow")
+    test.equal(workers.start([binary, other, "3"]).wait(20), 0, "today")
+    test.equal(len(test.events("refused")), 6, "refused calls")
+
+
+@cases(one=("1", 3), two=("2", 0))
+def test_quorum(test, case):
+    """With a quorum of 2 one process alone does not open the breaker for the others."""
+    quorum, refused = case
+    binary, port = connector(test, "gcc"), closed_port(test)
+    keys = {"breaker.min_calls": "5", "retry.attempts": "1", "breaker.quorum": quorum}
+    workers = Workers(test, policy(test, keys))
+    workers.start([binary, port, "5"]).wait(20)
+    workers.start([binary, port, "0"]).wait(20)
+    test.equal(len(test.events("refused")), 0, "refused calls of the first")
+    workers.start([binary, port, "3"]).wait(20)
+    test.equal(len(test.events("refused")), refused if quorum == "1" else 2, "refused calls of the second")
+
+
+# --- Retry-After
+
+@cases("curl", "multi")
+def test_retry_after_holds_the_others_back(test, kind):
+    """One process hears Retry-After; calls of others come no earlier, and not all at once."""
+    server = counter(test, status=429, header="Retry-After: 1\r\n")
+    workers = Workers(test, policy(test, {"retry.attempts": "1"}))
+    workers.start([CURL, "-s", server.url()]).wait(20)
+    heard = server.times[0]
+    server.status, server.header = 200, ""
+    for _ in range(10):
+        workers.start([CURL, "-s", *(["-Z"] if kind == "multi" else []), server.url()])
+    workers.wait(20)
+    times = sorted(moment - heard for moment in server.times[1:])
+    test.equal(len(times), 10, "calls")
+    test.check(times[0] >= 0.98, f"the first came after {times[0]:.3f} s")
+    test.check(times[-1] - times[0] >= 0.1, f"all came within {times[-1] - times[0]:.3f} s")
+
+
+# --- what may stand in its place
+
+def in_place(test, kind):
+    """Puts something where the state is to be. Returns the word that the log has for it."""
+    path = state_path(test)
+    if kind == "directory":
+        os.mkdir(path)
+    elif kind == "fifo":
+        os.mkfifo(path, 0o600)
+    elif kind == "link":
+        os.symlink("/etc/passwd", path)
+    elif kind in ("random", "mode", "short", "version"):
+        with open(path, "wb") as out:
+            out.write({"short": b"\nRBstate"}.get(kind, random.Random(3).randbytes(1 << 20)))
+            if kind == "version":
+                out.seek(0)
+                out.write(b"\nRBstate" + (99).to_bytes(8, "little"))
+        os.chmod(path, 0o644 if kind == "mode" else 0o600)
+    return {"random": "damaged", "short": "damaged", "version": "version"}.get(kind, "foreign")
+
+
+def state_lines(test):
+    with open(test.log_path, encoding="utf-8") as log:
+        return [test.parse_event(line) for line in log if '"decision":"state"' in line]
+
+
+def contents(path):
+    if os.path.isfile(path) and not os.path.islink(path):
+        with open(path, "rb") as file:
+            return file.read()
+    return os.lstat(path).st_mode
+
+
+@cases("directory", "fifo", "link", "random", "mode", "short", "version")
+def test_bad_files_are_left_alone(test, kind):
+    word = in_place(test, kind)
+    before = contents(state_path(test))
+    server = test.server()
+    workers = Workers(test, policy(test, {}))
+    done = subprocess.run([CURL, "-s", server.url("k/s503/ok"), server.url("l/s503/ok")], env=workers.env,
+                          capture_output=True, check=False, timeout=20)
+    test.equal((done.returncode, done.stdout), (0, b"good k\ngood l\n"), "curl")
+    lines = state_lines(test)
+    test.equal([(line["reason"], line["file"]) for line in lines], [(word, state_path(test))], "lines about the state")
+    test.check(contents(state_path(test)) == before, "the file was touched")
+
+
+@cases(no_directory="/nowhere/state", read_only="/proc/state", full="/dev/full")
+def test_no_place_for_it(test, path):
+    server = test.server()
+    workers = Workers(test, policy(test, {}), path)
+    done = subprocess.run([CURL, "-s", server.url("k/s503/ok")], env=workers.env, capture_output=True, check=False,
+                          timeout=20)
+    test.equal((done.returncode, done.stdout), (0, b"good k\n"), "curl")
+    test.equal(len(state_lines(test)), 1, "lines about the state")
+
+
+@cases(removed="absent", replaced="absent", cut="damaged", emptied="damaged")
+def test_lost_while_in_use(test, word):
+    """The file goes away under a program that makes a call every 0.2 s: it goes on, and says so once."""
+    server = test.server()
+    workers = Workers(test, policy(test, {}))
+    path, case = state_path(test), test.name
+    running = workers.start([CURL, "-s", "--rate", "5/s", server.url("k/s503/ok?[1-15]")])
+    server.arrived(lambda: server.count("k"), 3)
+    if "removed" in case:
+        os.unlink(path)
+    elif "replaced" in case:
+        os.unlink(path)
+        os.mkdir(path)
+    elif "cut" in case:
+        os.truncate(path, 5000)
+    else:
+        os.truncate(path, 0)
+    test.equal(running.wait(30), 0, "curl")
+    test.equal(server.count("k"), 16, "requests")
+    test.equal([line["reason"] for line in state_lines(test)], [word], "lines about the state")
+
+
+def test_nothing_is_written_before_a_matched_call(test):
+    workers = Workers(test, test.policy({}, hosts="host.invalid"))
+    server = test.server()
+    workers.start([CURL, "-s", server.url("k/ok")]).wait(20)
+    test.equal(server.count("k"), 1, "requests")
+    test.check(not os.path.exists(state_path(test)), "a state was made")
+
+
+def test_private_makes_no_file(test):
+    server = counter(test)
+    workers = Workers(test, policy(test, BREAKER), "private")
+    for _ in range(3):
+        workers.start([CURL, "-s", server.url("?[1-10]")]).wait(20)
+    test.equal(server.requests, 30, "requests: each process has a breaker of its own")

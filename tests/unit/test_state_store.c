@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: MIT
+// The state's file: made whole, found again, and everything that may stand in its place.
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "engine/breaker.h"
+#include "state/store.h"
+
+enum { CELLS = 64 };
+
+static char directory[64], path[128];
+
+static int set_up(void **state)
+{
+    (void) state;
+    snprintf(directory, sizeof directory, "/tmp/rebound-store-XXXXXX");
+    if (!mkdtemp(directory))
+        return 1;
+    snprintf(path, sizeof path, "%s/state", directory);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void) state;
+    unlink(path);
+    rmdir(path);
+    return rmdir(directory); // nothing else is left in it
+}
+
+static void make(void)
+{
+    assert_int_equal(rb_store_make(path, CELLS), RB_STORE_SOUND);
+}
+
+// Opens without keeping; the error that comes of it.
+static enum rb_store_error attempt(void)
+{
+    struct rb_state mapped = {0};
+    int before = dup(0);
+    close(before);
+    enum rb_store_error error = rb_store_map(&mapped, path, true);
+    int after = dup(0);
+    close(after);
+    assert_int_equal(before, after); // no descriptor stays open
+    assert_int_equal(mapped.header != NULL, error == RB_STORE_SOUND);
+    rb_store_unmap(&mapped);
+    return error;
+}
+
+static void write_at(off_t offset, const void *bytes, size_t length)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, bytes, length, offset), length);
+    close(fd);
+}
+
+static void test_made_once(void **state)
+{
+    struct stat status;
+    struct rb_state first, second;
+    (void) state;
+    assert_int_equal(attempt(), RB_STORE_ABSENT);
+    make();
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode, S_IFREG | 0600);
+    assert_int_equal(status.st_nlink, 1);
+    assert_int_equal(status.st_size, rb_state_size(CELLS));
+    assert_true(status.st_blocks * 512 >= status.st_size); // no hole that a full file system could not fill
+    assert_int_equal(rb_store_map(&first, path, true), RB_STORE_SOUND);
+    assert_int_equal(first.cell_count, CELLS);
+    atomic_store(&first.cells[CELLS - 1].key, 77);
+    make(); // somebody was faster: that file stays
+    assert_int_equal(rb_store_map(&second, path, false), RB_STORE_SOUND);
+    assert_int_equal(atomic_load(&second.cells[CELLS - 1].key), 77);
+    rb_store_unmap(&first);
+    rb_store_unmap(&second);
+}
+
+static void test_the_umask_does_not_matter(void **state)
+{
+    (void) state;
+    mode_t before = umask(0777);
+    make();
+    umask(before);
+    assert_int_equal(attempt(), RB_STORE_SOUND);
+}
+
+static void test_links_are_not_followed(void **state)
+{
+    char other[160];
+    (void) state;
+    make();
+    snprintf(other, sizeof other, "%s/other", directory);
+    assert_int_equal(rename(path, other), 0);
+    assert_int_equal(symlink(other, path), 0);
+    assert_int_equal(attempt(), RB_STORE_FOREIGN);
+    assert_int_equal(rb_store_make(path, CELLS), RB_STORE_SOUND); // somebody was faster
+    unlink(other);
+    assert_int_equal(attempt(), RB_STORE_FOREIGN); // one that leads nowhere
+}
+
+static void test_other_kinds_of_file(void **state)
+{
+    (void) state;
+    assert_int_equal(mkdir(path, 0600), 0);
+    assert_int_equal(attempt(), RB_STORE_FOREIGN);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(attempt(), RB_STORE_FOREIGN); // and does not wait for a writer
+}
+
+static void test_mode_and_owner(void **state)
+{
+    (void) state;
+    make();
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(attempt(), RB_STORE_FOREIGN);
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_int_equal(attempt(), RB_STORE_SOUND);
+    if (geteuid() != 0)
+        return;
+    assert_int_equal(chown(path, 65534, 65534), 0);
+    assert_int_equal(attempt(), RB_STORE_FOREIGN);
+}
+
+static void test_cut_short(void **state)
+{
+    (void) state;
+    make();
+    assert_int_equal(truncate(path, (off_t) rb_state_size(CELLS) - 1), 0);
+    assert_int_equal(attempt(), RB_STORE_DAMAGED);
+    assert_int_equal(truncate(path, 100), 0);
+    assert_int_equal(attempt(), RB_STORE_DAMAGED);
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(attempt(), RB_STORE_DAMAGED);
+    assert_int_equal(truncate(path, (off_t) rb_state_size(CELLS)), 0); // zeros
+    assert_int_equal(attempt(), RB_STORE_DAMAGED);
+}
+
+static void test_another_version(void **state)
+{
+    uint64_t version = RB_STATE_VERSION + 1;
+    (void) state;
+    make();
+    write_at(offsetof(struct rb_state_header, version), &version, sizeof version);
+    assert_int_equal(attempt(), RB_STORE_VERSION);
+}
+
+// Each bit of the words that do not change is looked at.
+static void test_damaged_headers(void **state)
+{
+    struct rb_state mapped;
+    uint32_t cells;
+    (void) state;
+    make();
+    assert_int_equal(rb_store_map(&mapped, path, true), RB_STORE_SOUND);
+    for (size_t bit = 0; bit < 8 * offsetof(struct rb_state_header, boot); bit++) {
+        struct rb_state_header header = *mapped.header;
+        ((unsigned char *) &header)[bit / 8] ^= (unsigned char) (1u << bit % 8);
+        assert_int_not_equal(rb_state_examine(&header, rb_state_size(CELLS), &cells), RB_STATE_SOUND);
+    }
+    assert_int_not_equal(rb_state_examine(mapped.header, rb_state_size(CELLS) + 1, &cells), RB_STATE_SOUND);
+    rb_store_unmap(&mapped);
+}
+
+static void test_random_bytes(void **state)
+{
+    unsigned char noise[4096];
+    (void) state;
+    make();
+    srandom(1);
+    for (unsigned round = 0; round < 50; round++) {
+        for (size_t i = 0; i < sizeof noise; i++)
+            noise[i] = (unsigned char) random();
+        write_at(0, noise, sizeof noise);
+        assert_int_equal(attempt(), RB_STORE_DAMAGED);
+    }
+}
+
+static void test_no_room(void **state)
+{
+    struct rlimit before, small;
+    (void) state;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = (struct rlimit){.rlim_cur = 4096, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    enum rb_store_error error = rb_store_make(path, CELLS); // SIGXFSZ would end this program
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(error, RB_STORE_DENIED);
+    assert_int_equal(attempt(), RB_STORE_ABSENT);
+}
+
+static void test_no_directory(void **state)
+{
+    char deep[192];
+    struct rb_state mapped;
+    (void) state;
+    snprintf(deep, sizeof deep, "%s/nowhere/state", directory);
+    assert_int_equal(rb_store_map(&mapped, deep, true), RB_STORE_ABSENT);
+    assert_int_equal(rb_store_make(deep, CELLS), RB_STORE_DENIED);
+    assert_int_equal(rb_store_make("/proc/rebound", CELLS), RB_STORE_DENIED); // nobody may write there
+}
+
+// Cut short while it is mapped: seen without touching it, and replaced at the same place.
+static void test_cut_while_mapped(void **state)
+{
+    struct rb_state mapped;
+    (void) state;
+    make();
+    assert_int_equal(rb_store_map(&mapped, path, true), RB_STORE_SOUND);
+    struct rb_cell *cell = &mapped.cells[CELLS - 1];
+    assert_true(rb_store_is_whole(&mapped));
+    assert_int_equal(truncate(path, (off_t) rb_state_size(CELLS)), 0); // the same
+    assert_true(rb_store_is_whole(&mapped));
+    assert_int_equal(truncate(path, 4096), 0);
+    assert_false(rb_store_is_whole(&mapped));
+    assert_true(rb_store_replace(&mapped));
+    assert_true(rb_store_is_whole(&mapped));
+    assert_int_equal(atomic_load(&cell->key), 0);
+    atomic_store(&cell->key, 5);
+    rb_store_unmap(&mapped);
+    unlink(path);
+    make();
+    assert_int_equal(rb_store_map(&mapped, path, true), RB_STORE_SOUND);
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(truncate(path, (off_t) rb_state_size(CELLS)), 0); // and made as long again
+    assert_false(rb_store_is_whole(&mapped));
+    rb_store_unmap(&mapped);
+}
+
+// Many make it at the same moment: all work on one file, and no other is left.
+static void test_many_makers(void **state)
+{
+    enum { MAKERS = 16 };
+    pid_t children[MAKERS];
+    struct rb_state mapped;
+    (void) state;
+    for (unsigned i = 0; i < MAKERS; i++) {
+        children[i] = fork();
+        assert_true(children[i] >= 0);
+        if (children[i] == 0) {
+            bool done =
+                rb_store_make(path, CELLS) == RB_STORE_SOUND && rb_store_map(&mapped, path, true) == RB_STORE_SOUND;
+            if (done)
+                atomic_fetch_add(&mapped.header->evicted, 1);
+            _exit(done ? 0 : 1);
+        }
+    }
+    for (unsigned i = 0; i < MAKERS; i++) {
+        int status;
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_int_equal(status, 0);
+    }
+    assert_int_equal(rb_store_map(&mapped, path, true), RB_STORE_SOUND);
+    assert_int_equal(atomic_load(&mapped.header->evicted), MAKERS);
+    rb_store_unmap(&mapped);
+}
+
+static void test_paths(void **state)
+{
+    char out[64], expected[64];
+    (void) state;
+    snprintf(expected, sizeof expected, "/dev/shm/rebound.%u", (unsigned) geteuid());
+    assert_true(rb_store_path(NULL, out, sizeof out));
+    assert_string_equal(out, expected);
+    assert_true(rb_store_path("", out, sizeof out));
+    assert_string_equal(out, expected);
+    assert_true(rb_store_path("shared", out, sizeof out));
+    assert_string_equal(out, expected);
+    assert_true(rb_store_path("/run/state", out, sizeof out));
+    assert_string_equal(out, "/run/state");
+    assert_false(rb_store_path("private", out, sizeof out));
+    assert_false(rb_store_path("/a/path/of/more/than/sixty/three/bytes/that/does/not/fit/in/here", out, sizeof out));
+    for (unsigned error = 0; error <= RB_STORE_ERRORS; error++) {
+        assert_true(rb_store_error_text((enum rb_store_error) error)[0] != '\0');
+        assert_true(rb_store_error_name((enum rb_store_error) error)[0] != '\0');
+    }
+}
+
+// The layout is the same for every build; a change of it is another version.
+static void test_sizes(void **state)
+{
+    struct rb_state parts;
+    (void) state;
+    assert_int_equal(rb_state_size(0), 256 + 512 * 8 + 64 * 128 + 64 * 8 * 576 + 512 * 320);
+    assert_int_equal(rb_state_size(1024) - rb_state_size(0), 1024 * 1280);
+    assert_true(rb_store_private(&parts, CELLS));
+    assert_ptr_equal(parts.processes, parts.header + 1);
+    assert_ptr_equal((char *) (parts.cells + CELLS), (char *) parts.header + rb_state_size(CELLS));
+    rb_store_unmap(&parts);
+}
+
+#define IN_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_DIRECTORY(test_made_once),
+        IN_DIRECTORY(test_the_umask_does_not_matter),
+        IN_DIRECTORY(test_links_are_not_followed),
+        IN_DIRECTORY(test_other_kinds_of_file),
+        IN_DIRECTORY(test_mode_and_owner),
+        IN_DIRECTORY(test_cut_short),
+        IN_DIRECTORY(test_another_version),
+        IN_DIRECTORY(test_damaged_headers),
+        IN_DIRECTORY(test_random_bytes),
+        IN_DIRECTORY(test_no_room),
+        IN_DIRECTORY(test_no_directory),
+        IN_DIRECTORY(test_cut_while_mapped),
+        IN_DIRECTORY(test_many_makers),
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_sizes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
