@@ -62,11 +62,11 @@ RB_HOOK int pselect(int count, fd_set *restrict reads, fd_set *restrict writes, 
 
 // A wait that began before anything was in flight may fetch what is to be held.
 #define FETCH(limit, mask, exact, call)                                                                                \
-    uint64_t began_ms = (limit) ? rb_system_coarse_ms() : 0;                                                           \
+    struct rb_wait_start start = rb_wait_begins(limit);                                                                \
     int ready = (call);                                                                                                \
-    if (ready <= 0 || !rb_flight_any())                                                                                \
+    if (ready <= 0 || !rb_wait_fetches(&start))                                                                        \
         return ready;                                                                                                  \
-    return rb_wait_fetched(epfd, events, size, ready, limit, began_ms, mask, exact)
+    return rb_wait_fetched(epfd, events, size, ready, limit, &start, mask, exact)
 
 RB_HOOK int epoll_wait(int epfd, struct epoll_event *events, int size, int timeout)
 {

@@ -29,7 +29,7 @@ struct rb_watch {
 struct rb_watch_node {
     uint32_t next; // 0: end of the chain
     bool linked;
-    bool baton; // the one event that is left to what is hidden was not seen yet
+    bool told; // the program has had the event of the connect's end
     int epfd;
     uint64_t data;
 };

@@ -405,23 +405,18 @@ struct epoll_call {
     int size;
     const sigset_t *mask;
     bool exact;
-    bool passes;   // an event that is left to what is parked was held
-    uint64_t data; // its data
+    bool passes; // an event that is left to what is parked was held
 };
 
 // What was fetched by a wait that began then. A connect may have ended meanwhile that this epoll watched.
-static bool may_hold(int epfd, uint64_t since)
-{
-    return rb_watch_has_flights(epfd) || atomic_load_explicit(&rb_watch_last_end_ns, memory_order_acquire) >= since;
-}
-
 static bool is_held(struct epoll_call *call, const struct epoll_event *event, uint64_t since)
 {
-    if (!may_hold(call->epfd, since) || !rb_park_holds_watched(call->epfd, event, since))
-        return false;
-    call->passes = true;
-    call->data = event->data.u64;
-    return true;
+    bool hidden = rb_watch_is_hidden_event(event->events), failed = event->events & (EPOLLERR | EPOLLHUP);
+    call->passes = call->passes || hidden;
+    if (hidden)
+        return true;
+    return (rb_watch_has_flights(call->epfd) || (failed && rb_flight_now() != since)) &&
+           rb_park_holds_watched(call->epfd, event, since);
 }
 
 static int hold_events(struct epoll_call *call, int ready, uint64_t since)
@@ -447,7 +442,7 @@ static int in_ms(const struct timespec *timeout)
 // *fetched: how many events there were, with those that are held
 static int epoll_once(struct epoll_call *call, const struct timespec *timeout, const sigset_t *mask, int *fetched)
 {
-    uint64_t since = rb_system_now_ns();
+    uint64_t since = rb_flight_now();
     *fetched = call->exact ? rb_libc_epoll_pwait2(call->epfd, call->events, call->size, timeout, mask)
                            : rb_libc_epoll_pwait(call->epfd, call->events, call->size, in_ms(timeout), mask);
     return *fetched > 0 ? hold_events(call, *fetched, since) : *fetched;
@@ -457,7 +452,7 @@ static int epoll_once(struct epoll_call *call, const struct timespec *timeout, c
 static void pass(const struct epoll_call *call)
 {
     if (call->passes && atomic_load_explicit(&rb_wait_several, memory_order_relaxed))
-        rb_park_pass(call->epfd, call->data);
+        rb_park_pass(call->epfd);
 }
 
 // As long as what is fetched is held there may be more behind it, even when the time is over.
@@ -486,15 +481,14 @@ int rb_wait_epoll(int epfd, struct epoll_event *events, int size, const struct t
 }
 
 int rb_wait_fetched(int epfd, struct epoll_event *events, int size, int ready, const struct timespec *timeout,
-                    uint64_t began_ms, const sigset_t *mask, bool exact)
+                    const struct rb_wait_start *start, const sigset_t *mask, bool exact)
 {
     struct epoll_call call = {.epfd = epfd, .events = events, .size = size, .mask = mask, .exact = exact};
-    if (!rb_watch_has_flights(epfd))
-        return ready;
-    int kept = hold_events(&call, ready, 0);
-    uint64_t now = rb_system_now_ns(), gone = rb_system_coarse_ms() - began_ms;
-    if (kept == 0)
-        return epoll_until(&call, deadline(now - gone * MS, timeout));
+    int kept = hold_events(&call, ready, start->change);
+    if (kept == 0) {
+        uint64_t gone = rb_system_coarse_ms() - start->ms;
+        return epoll_until(&call, deadline(rb_system_now_ns() - gone * MS, timeout));
+    }
     pass(&call);
     return kept;
 }

@@ -15,6 +15,7 @@
 
 #include "net/flight.h"
 #include "real/guard.h"
+#include "real/system.h"
 
 // True when an attempt is going to be due: no wait may last longer.
 static inline bool rb_wait_is_short(void)
@@ -36,6 +37,23 @@ static inline void rb_wait_enter(void)
     atomic_store_explicit(&rb_wait_last, self, memory_order_relaxed);
 }
 
+// When a bare wait begins.
+struct rb_wait_start {
+    uint64_t change; // by rb_flight_clock
+    uint64_t ms;     // by rb_system_coarse_ms; 0: it has no end
+};
+
+static inline struct rb_wait_start rb_wait_begins(const struct timespec *timeout)
+{
+    return (struct rb_wait_start){.change = rb_flight_now(), .ms = timeout ? rb_system_coarse_ms() : 0};
+}
+
+// True when what a bare wait has fetched may have to be held: something is in flight, or was since it began.
+static inline bool rb_wait_fetches(const struct rb_wait_start *start)
+{
+    return rb_flight_any() || rb_flight_now() != start->change;
+}
+
 // True when a select has to come here.
 bool rb_wait_selects(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts);
 
@@ -52,8 +70,8 @@ int rb_wait_epoll(int epfd, struct epoll_event *events, int size, const struct t
                   bool exact);
 
 // What a bare epoll_wait has fetched, which may have begun before anything was in flight. Returns what is left of it,
-// or of the wait that goes on. began_ms: by rb_system_coarse_ms
+// or of the wait that goes on.
 int rb_wait_fetched(int epfd, struct epoll_event *events, int size, int ready, const struct timespec *timeout,
-                    uint64_t began_ms, const sigset_t *mask, bool exact);
+                    const struct rb_wait_start *start, const sigset_t *mask, bool exact);
 
 #endif
