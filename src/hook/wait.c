@@ -64,7 +64,7 @@ RB_HOOK int pselect(int count, fd_set *restrict reads, fd_set *restrict writes, 
 #define FETCH(limit, mask, exact, call)                                                                                \
     struct rb_wait_start start = rb_wait_begins(limit);                                                                \
     int ready = (call);                                                                                                \
-    if (ready <= 0 || !rb_wait_fetches(&start))                                                                        \
+    if (ready <= 0 || !rb_wait_sifts())                                                                                \
         return ready;                                                                                                  \
     return rb_wait_fetched(epfd, events, size, ready, limit, &start, mask, exact)
 

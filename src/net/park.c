@@ -344,9 +344,9 @@ bool rb_park_holds(int fd, bool failed)
         return false;
     bool ours = rb_flight_find(fd) != NULL, was_told = is_told(fd);
     rb_flight_unlock(&saved);
-    if (!ours || was_told)
+    if (was_told)
         return false;
-    if (rb_park_look(fd) != RB_PARK_PLAIN)
+    if (ours && rb_park_look(fd) != RB_PARK_PLAIN)
         return true;
     return failed && !is_failing(fd);
 }
@@ -382,20 +382,21 @@ enum testimony {
     TRUE     // the program is to know
 };
 
-// Of what was given up the kernel reports the refusal. What was fetched before that is not the report; it comes again.
+// Of what was given up the kernel reports the refusal, which is a new edge: one from before comes again.
 static enum testimony of_told(int epfd, int fd, bool recent)
 {
     if (!rb_watch_may_tell(epfd, fd))
         return PAST;
-    if (recent)
+    if (recent && rb_watch_is_edge(epfd, fd)) {
         rb_watch_show_again(epfd, fd);
-    else
-        rb_watch_tell(epfd, fd);
-    return recent ? PAST : TRUE;
+        return PAST;
+    }
+    rb_watch_tell(epfd, fd, true);
+    return TRUE;
 }
 
 // An event with an error or a hang-up, seen after a look at the suspect.
-static enum testimony of_failure(int epfd, int fd, bool flew, uint64_t since)
+static enum testimony of_failure(int epfd, uint64_t data, int fd, bool flew, uint64_t since)
 {
     sigset_t saved;
     enum testimony says = NOT_ITS;
@@ -404,7 +405,7 @@ static enum testimony of_failure(int epfd, int fd, bool flew, uint64_t since)
     const struct rb_flight *flight = rb_flight_find(fd);
     bool recent = flight && flight->changed > since;
     if (!flight)
-        says = is_failing(fd) ? TRUE : PAST;
+        says = rb_watch_fails_there(epfd, data, fd) ? TRUE : PAST;
     else if (state_of(flight) == RB_FLIGHT_TOLD)
         says = of_told(epfd, fd, recent);
     else if (recent)
@@ -414,11 +415,12 @@ static enum testimony of_failure(int epfd, int fd, bool flew, uint64_t since)
 }
 
 // No failure: the program's, but not where a socket had connected to itself.
-static bool holds_success(const struct suspects *suspects, uint32_t events)
+static bool holds_success(const struct suspects *suspects, int epfd, uint32_t events)
 {
     bool turned = false;
     for (unsigned i = 0; i < suspects->count; i++) {
-        rb_park_look(suspects->fds[i]);
+        if (rb_park_look(suspects->fds[i]) == RB_PARK_PLAIN)
+            rb_watch_tell(epfd, suspects->fds[i], false);
         turned = turned || (suspects->flew[i] && rb_flight_parked(suspects->fds[i]));
     }
     return turned && !(events & (EPOLLIN | EPOLLPRI));
@@ -429,7 +431,7 @@ static bool holds_failure(const struct suspects *suspects, int epfd, uint64_t da
     enum testimony most = suspects->ended ? PAST : NOT_ITS;
     for (unsigned i = 0; i < suspects->count && most != TRUE; i++) {
         rb_park_look(suspects->fds[i]);
-        enum testimony says = of_failure(epfd, suspects->fds[i], suspects->flew[i], since);
+        enum testimony says = of_failure(epfd, data, suspects->fds[i], suspects->flew[i], since);
         most = says > most ? says : most;
     }
     return most == ITS_OWN || (most == PAST && !rb_watch_fails(epfd, data));
@@ -441,7 +443,7 @@ bool rb_park_holds_watched(int epfd, const struct epoll_event *event, uint64_t s
     if (!find_suspects(epfd, event->data.u64, since, &suspects))
         return false;
     return event->events & (EPOLLERR | EPOLLHUP) ? holds_failure(&suspects, epfd, event->data.u64, since)
-                                                 : holds_success(&suspects, event->events);
+                                                 : holds_success(&suspects, epfd, event->events);
 }
 
 static bool hide_again(int epfd, int fd)

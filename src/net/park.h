@@ -44,8 +44,8 @@ enum rb_park_view rb_park_look(int fd);
 // signal came, whose handler was not installed with SA_RESTART. errno is kept.
 enum rb_park_view rb_park_settle(int fd);
 
-// The descriptor reported an event. True: it is not for the program, or it is past (another thread has made an attempt
-// since); what is to be seen will be reported anew, so the wait goes on.
+// The descriptor reported an event to poll or select. True: it is not for the program, or it is past (another thread
+// has made an attempt since); what is to be seen will be reported anew, so the wait goes on.
 //   failed: the event has an error or hang-up in it
 bool rb_park_holds(int fd, bool failed);
 

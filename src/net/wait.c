@@ -125,11 +125,13 @@ static void hide_parked(struct pollfd *copy, const struct pollfd *fds, nfds_t co
     rb_flight_unlock(&saved);
 }
 
-static int hold_polled(struct pollfd *copy, nfds_t count, int ready)
+// What a failed one has reported may be past with the connect, too, if anything has changed since.
+static int hold_polled(struct pollfd *copy, nfds_t count, int ready, uint64_t since)
 {
     for (nfds_t i = 0; i < count && ready > 0; i++) {
         bool failed = copy[i].revents & (POLLERR | POLLHUP);
-        if (!copy[i].revents || !rb_flight_on(copy[i].fd) || !rb_park_holds(copy[i].fd, failed))
+        bool doubtful = copy[i].revents && (rb_flight_on(copy[i].fd) || (failed && rb_flight_now() != since));
+        if (!doubtful || !rb_park_holds(copy[i].fd, failed))
             continue;
         copy[i].revents = 0;
         ready--;
@@ -140,9 +142,10 @@ static int hold_polled(struct pollfd *copy, nfds_t count, int ready)
 static int poll_once(struct pollfd *copy, const struct pollfd *fds, nfds_t count, const struct timespec *timeout,
                      const sigset_t *mask)
 {
+    uint64_t since = rb_flight_now();
     hide_parked(copy, fds, count);
     int ready = rb_libc_ppoll(copy, count, timeout, mask);
-    return ready > 0 ? hold_polled(copy, count, ready) : ready;
+    return ready > 0 ? hold_polled(copy, count, ready, since) : ready;
 }
 
 static int poll_until(struct pollfd *fds, nfds_t count, uint64_t until, const sigset_t *mask)
@@ -178,7 +181,7 @@ static bool can_poll(const struct pollfd *fds, nfds_t count, const struct timesp
 // As long as nothing is due, what is in flight is looked at when it reports something.
 int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
-    uint64_t began = rb_system_now_ns(), until;
+    uint64_t since = rb_flight_now(), began = rb_system_now_ns(), until;
     if (rb_wait_is_short()) {
         until = can_poll(fds, count, timeout) ? deadline(began, timeout) : 0;
         return until ? poll_until(fds, count, until, mask) : rb_libc_ppoll(fds, count, timeout, mask);
@@ -187,7 +190,7 @@ int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeou
     if (ready <= 0)
         return ready;
     until = deadline(began, timeout);
-    ready = hold_polled(fds, count, ready);
+    ready = hold_polled(fds, count, ready, since);
     return ready > 0 || is_over(until) ? ready : poll_until(fds, count, until, mask);
 }
 

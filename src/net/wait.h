@@ -37,7 +37,7 @@ static inline void rb_wait_enter(void)
     atomic_store_explicit(&rb_wait_last, self, memory_order_relaxed);
 }
 
-// When a bare wait begins.
+// When a bare wait began.
 struct rb_wait_start {
     uint64_t change; // by rb_flight_clock
     uint64_t ms;     // by rb_system_coarse_ms; 0: it has no end
@@ -48,10 +48,10 @@ static inline struct rb_wait_start rb_wait_begins(const struct timespec *timeout
     return (struct rb_wait_start){.change = rb_flight_now(), .ms = timeout ? rb_system_coarse_ms() : 0};
 }
 
-// True when what a bare wait has fetched may have to be held: something is in flight, or was since it began.
-static inline bool rb_wait_fetches(const struct rb_wait_start *start)
+// True when what a bare wait has fetched may have to be held: something is in flight, or was.
+static inline bool rb_wait_sifts(void)
 {
-    return rb_flight_any() || rb_flight_now() != start->change;
+    return rb_flight_now() != 0;
 }
 
 // True when a select has to come here.

@@ -80,6 +80,7 @@ static bool write_watch(struct rb_watch *watch, int epfd, const struct epoll_eve
         set(&epoll->epoch, get(&epoll->epoch) + 1);
     set(&watch->epoch, get(&epoll->epoch));
     set(&watch->events, event->events);
+    set(&watch->told, 0);
     atomic_store_explicit(&watch->data, event->data.u64, memory_order_relaxed);
     set(&watch->epfd, (uint32_t) epfd + 1);
     return true;
@@ -152,7 +153,7 @@ static struct rb_watch_node *node_at(uint32_t number)
     return &rb_descriptor_of((int) ((number - 1) / WATCHES))->nodes[(number - 1) % WATCHES];
 }
 
-void rb_watch_join(int fd)
+static void join(int fd)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     rb_watch_leave(fd); // chained twice, it would close a ring
@@ -162,13 +163,19 @@ void rb_watch_join(int fd)
         if (!is_live(watch))
             continue;
         struct epoll_event event = event_of(watch);
-        bool told = node->told;
         uint32_t *chain = chain_of(epfd_of(watch), event.data.u64);
         *node = (struct rb_watch_node){.next = *chain, .linked = true, .epfd = epfd_of(watch), .data = event.data.u64};
-        node->told = told;
         *chain = 1 + (uint32_t) fd * WATCHES + i;
         atomic_fetch_add_explicit(&rb_descriptor_of(node->epfd)->flights, 1, memory_order_relaxed);
     }
+}
+
+void rb_watch_join(int fd)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    for (unsigned i = 0; descriptor && i < WATCHES; i++)
+        set(&descriptor->watches[i].told, 0);
+    join(fd);
 }
 
 static void unlink_node(uint32_t number)
@@ -202,11 +209,9 @@ static void remember_end(const struct rb_watch_node *node)
 void rb_watch_end(int fd)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
-    for (unsigned i = 0; descriptor && i < WATCHES; i++) {
+    for (unsigned i = 0; descriptor && i < WATCHES; i++)
         if (descriptor->nodes[i].linked)
             remember_end(&descriptor->nodes[i]);
-        descriptor->nodes[i].told = false;
-    }
     rb_watch_leave(fd);
 }
 
@@ -235,27 +240,6 @@ void rb_watch_each(int epfd, bool (*visit)(int epfd, int fd))
             done = reports(number, epfd, node_at(number)->data) && visit(epfd, (int) ((number - 1) / WATCHES));
 }
 
-static struct rb_watch_node *node_of(int epfd, int fd)
-{
-    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
-    const struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
-    return watch ? &descriptor->nodes[watch - descriptor->watches] : NULL;
-}
-
-bool rb_watch_may_tell(int epfd, int fd)
-{
-    const struct rb_watch_node *node = node_of(epfd, fd);
-    return !node || !node->told;
-}
-
-void rb_watch_tell(int epfd, int fd)
-{
-    const struct rb_descriptor *descriptor = rb_descriptor_of(fd);
-    struct rb_watch_node *node = node_of(epfd, fd);
-    if (node)
-        node->told = get(&descriptor->watches[node - descriptor->nodes].events) & (EPOLLET | EPOLLONESHOT);
-}
-
 // What was registered by others' means, or in another process, may be gone, and a number that was closed behind our
 // back may be no epoll any more (EINVAL). EPOLLEXCLUSIVE cannot be modified, which is EINVAL too.
 static bool modify(int fd, const struct rb_watch *watch, uint32_t events)
@@ -265,6 +249,31 @@ static bool modify(int fd, const struct rb_watch *watch, uint32_t events)
     event.events = events;
     return rb_libc_epoll_ctl(epfd_of(watch), EPOLL_CTL_MOD, fd, &event) == 0 || errno == ENOENT || errno == EBADF ||
            (errno == EINVAL && !exclusive);
+}
+
+bool rb_watch_may_tell(int epfd, int fd)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    const struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
+    return watch && !get(&watch->told);
+}
+
+void rb_watch_tell(int epfd, int fd, bool disarm)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
+    uint32_t events = watch ? get(&watch->events) : 0;
+    if (events & (EPOLLET | EPOLLONESHOT))
+        set(&watch->told, 1);
+    if (disarm && events & EPOLLONESHOT)
+        modify(fd, watch, HIDDEN);
+}
+
+bool rb_watch_is_edge(int epfd, int fd)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    const struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
+    return watch && (get(&watch->events) & (EPOLLET | EPOLLONESHOT)) == EPOLLET;
 }
 
 static void arm(int epfd, int fd, bool hidden)
@@ -295,26 +304,26 @@ bool rb_watch_ended(int epfd, uint64_t data, uint64_t since)
     return ended;
 }
 
-static bool fails(const struct rb_descriptor *descriptor, int fd, int epfd, uint64_t data)
+bool rb_watch_fails_there(int epfd, uint64_t data, int fd)
 {
-    for (unsigned i = 0; i < WATCHES; i++) {
-        const struct rb_watch *watch = &descriptor->watches[i];
-        if (epfd_of(watch) == epfd && event_of(watch).data.u64 == data && get(&descriptor->slot) == 0 && is_live(watch))
-            return rb_socket_events(fd) & (POLLERR | POLLHUP);
-    }
-    return false;
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    const struct rb_watch *watch = descriptor && get(&descriptor->slot) == 0 ? watch_of(descriptor, epfd) : NULL;
+    if (!watch || event_of(watch).data.u64 != data || get(&watch->told) ||
+        !(rb_socket_events(fd) & (POLLERR | POLLHUP)))
+        return false;
+    rb_watch_tell(epfd, fd, true);
+    return true;
 }
 
 bool rb_watch_fails(int epfd, uint64_t data)
 {
-    for (int fd = 0; fd < RB_DESCRIPTORS; fd++) {
-        const struct rb_descriptor *descriptor = rb_descriptor_of(fd);
-        if (!descriptor)
+    bool fails = false;
+    for (int fd = 0; !fails && fd < RB_DESCRIPTORS; fd++)
+        if (rb_descriptor_of(fd))
+            fails = rb_watch_fails_there(epfd, data, fd);
+        else
             fd += RB_DESCRIPTOR_PAGE - 1; // the whole page
-        else if (fails(descriptor, fd, epfd, data))
-            return true;
-    }
-    return false;
+    return fails;
 }
 
 bool rb_watch_hide(int fd)
@@ -360,14 +369,16 @@ bool rb_watch_can_hide(int epfd, int op, int fd, const struct epoll_event *event
     return descriptor && rb_descriptor_make(epfd) && (watch_of(descriptor, epfd) || free_watch(descriptor));
 }
 
+// What was fetched of the registration as it was is past.
 static void renote(int epfd, int op, int fd, const struct epoll_event *event)
 {
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    for (unsigned i = 0; descriptor && i < WATCHES; i++)
+        if (descriptor->nodes[i].linked && descriptor->nodes[i].epfd == epfd)
+            remember_end(&descriptor->nodes[i]);
     rb_watch_leave(fd);
     rb_watch_note(epfd, op, fd, event);
-    rb_watch_join(fd);
-    struct rb_watch_node *node = node_of(epfd, fd);
-    if (node)
-        node->told = false;
+    join(fd);
 }
 
 // Noted before the call: another thread that waits may have the event before it returns.

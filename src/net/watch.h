@@ -34,10 +34,6 @@ static inline bool rb_watch_is_hidden_event(uint32_t events)
     return (events & (EPOLLWRNORM | EPOLLOUT)) == EPOLLWRNORM;
 }
 
-// True when a descriptor that means no connect in flight, watched by this epoll with this data, has an error or a
-// hang-up to report now. Looks through all descriptors.
-bool rb_watch_fails(int epfd, uint64_t data);
-
 // --- with the lock of net/flight.h held
 
 // The descriptor begins or ceases to mean a connect in flight. Between the two its registrations change only so: leave,
@@ -54,8 +50,12 @@ unsigned rb_watch_find(int epfd, uint64_t data, int *fds, unsigned size);
 
 // True when the program may have the event of the end: of a level-triggered registration always, of another one once
 // for each time that the program arms it. rb_watch_tell: it has it.
+//   disarm: that of a one-shot registration may not have been the only one on its way: the others are hidden
 bool rb_watch_may_tell(int epfd, int fd);
-void rb_watch_tell(int epfd, int fd);
+void rb_watch_tell(int epfd, int fd, bool disarm);
+
+// True for an edge-triggered registration that is not one-shot.
+bool rb_watch_is_edge(int epfd, int fd);
 
 // The event that is left to a hidden descriptor comes once more, for another thread that waits on this epoll.
 void rb_watch_hide_again(int epfd, int fd);
@@ -65,6 +65,13 @@ void rb_watch_show_again(int epfd, int fd);
 
 // True when a connect that this epoll reported with this data has ended after `since`, by rb_flight_clock.
 bool rb_watch_ended(int epfd, uint64_t data, uint64_t since);
+
+// True when a descriptor that means no connect in flight, watched by this epoll with this data, has an error or a
+// hang-up to report now, and the program may have the event (rb_watch_may_tell). It counts as had from now on.
+bool rb_watch_fails_there(int epfd, uint64_t data, int fd);
+
+// The same of any descriptor. Looks through all.
+bool rb_watch_fails(int epfd, uint64_t data);
 
 // Calls `visit` with the descriptors of connects in flight that this epoll watches until one returns true.
 void rb_watch_each(int epfd, bool (*visit)(int epfd, int fd));
