@@ -51,7 +51,6 @@ static void show(struct rb_flight *flight)
 static void refuse(const struct rb_flight *flight)
 {
     int fd = flight->fds[0];
-    rb_socket_disconnect(fd);
     if (rb_socket_dial_refusal(fd, (const struct sockaddr *) &flight->address) == -EINPROGRESS)
         return;
     rb_socket_disconnect(fd);
