@@ -61,6 +61,15 @@ static uint64_t left_until(uint64_t end, uint64_t now)
     return end == NEVER ? NEVER : end > now ? end - now : 0;
 }
 
+bool rb_wait_reaches(uint64_t next_ms, const struct timespec *timeout)
+{
+    enum { COARSE_MS = 20, LONG_S = 1000000 };
+    if (!timeout || timeout->tv_sec < 0 || timeout->tv_sec > LONG_S || timeout->tv_nsec < 0 || timeout->tv_nsec >= SECOND)
+        return true;
+    uint64_t lasts_ms = (uint64_t) timeout->tv_sec * 1000 + (uint64_t) timeout->tv_nsec / MS;
+    return rb_system_coarse_ms() + lasts_ms + COARSE_MS >= next_ms;
+}
+
 // One bare wait: until the program's own end or the next attempt. Makes the attempts that are due first. Their clock is
 // another one, which goes on in suspend.
 static const struct timespec *slice(uint64_t until, struct timespec *out)
@@ -182,7 +191,7 @@ static bool can_poll(const struct pollfd *fds, nfds_t count, const struct timesp
 int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
     uint64_t since = rb_flight_now(), began = rb_system_now_ns(), until;
-    if (rb_wait_is_short()) {
+    if (rb_wait_is_short(timeout)) {
         until = can_poll(fds, count, timeout) ? deadline(began, timeout) : 0;
         return until ? poll_until(fds, count, until, mask) : rb_libc_ppoll(fds, count, timeout, mask);
     }
@@ -224,10 +233,11 @@ static bool is_wild(const void *set)
     return set && ((uintptr_t) set < PAGE || (uintptr_t) set > UINTPTR_MAX - PAGE);
 }
 
-bool rb_wait_selects(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts)
+bool rb_wait_selects(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts,
+                     const struct timespec *timeout)
 {
     const word *sets[] = {(const word *) reads, (const word *) writes, (const word *) excepts};
-    if (rb_wait_is_short() || count > FD_SETSIZE)
+    if (rb_wait_is_short(timeout) || count > FD_SETSIZE)
         return true;
     if (is_wild(reads) || is_wild(writes) || is_wild(excepts))
         return false;

@@ -17,10 +17,16 @@
 #include "real/guard.h"
 #include "real/system.h"
 
-// True when an attempt is going to be due: no wait may last longer.
-static inline bool rb_wait_is_short(void)
+// Whether a wait with this timeout lasts until the next attempt is due. To the nearest few milliseconds, rather too
+// often than not.
+bool rb_wait_reaches(uint64_t next_ms, const struct timespec *timeout);
+
+// True when an attempt is going to be due before the wait is over: it may last no longer. Else it stays as it is, and
+// only what it fetches is looked at.
+static inline bool rb_wait_is_short(const struct timespec *timeout)
 {
-    return atomic_load_explicit(&rb_flight_next_ms, memory_order_acquire) != UINT64_MAX;
+    uint64_t next_ms = atomic_load_explicit(&rb_flight_next_ms, memory_order_acquire);
+    return next_ms != UINT64_MAX && rb_wait_reaches(next_ms, timeout);
 }
 
 extern _Atomic(const void *) rb_wait_last;
@@ -54,8 +60,9 @@ static inline bool rb_wait_sifts(void)
     return rb_flight_now() != 0;
 }
 
-// True when a select has to come here.
-bool rb_wait_selects(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts);
+// True when a select has to come here. timeout: as the program means it, NULL without end
+bool rb_wait_selects(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts,
+                     const struct timespec *timeout);
 
 // poll and ppoll. timeout: NULL waits without end; mask: NULL leaves the signal mask alone.
 int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask);
