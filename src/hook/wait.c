@@ -13,6 +13,13 @@ static struct timespec from_ms(int ms)
     return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
 }
 
+static struct timespec *from_timeval(const struct timeval *timeout, struct timespec *out)
+{
+    *out = (struct timespec){.tv_sec = timeout->tv_sec + timeout->tv_usec / 1000000,
+                             .tv_nsec = timeout->tv_usec % 1000000 * 1000};
+    return out;
+}
+
 RB_HOOK int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
     struct timespec limit = from_ms(timeout);
@@ -47,7 +54,8 @@ RB_HOOK int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec 
 RB_HOOK int select(int count, fd_set *restrict reads, fd_set *restrict writes, fd_set *restrict excepts,
                    struct timeval *restrict timeout)
 {
-    if (!rb_flight_any() || !rb_wait_selects(count, reads, writes, excepts))
+    struct timespec limit, *until = timeout && rb_flight_any() ? from_timeval(timeout, &limit) : NULL;
+    if (!rb_flight_any() || !rb_wait_selects(count, reads, writes, excepts, until))
         return rb_libc_select(count, reads, writes, excepts, timeout);
     return rb_wait_select(count, reads, writes, excepts, timeout);
 }
@@ -55,24 +63,24 @@ RB_HOOK int select(int count, fd_set *restrict reads, fd_set *restrict writes, f
 RB_HOOK int pselect(int count, fd_set *restrict reads, fd_set *restrict writes, fd_set *restrict excepts,
                     const struct timespec *restrict timeout, const sigset_t *restrict mask)
 {
-    if (!rb_flight_any() || !rb_wait_selects(count, reads, writes, excepts))
+    if (!rb_flight_any() || !rb_wait_selects(count, reads, writes, excepts, timeout))
         return rb_libc_pselect(count, reads, writes, excepts, timeout, mask);
     return rb_wait_pselect(count, reads, writes, excepts, timeout, mask);
 }
 
 // A wait that began before anything was in flight may fetch what is to be held.
 #define FETCH(limit, mask, exact, call)                                                                                \
-    uint64_t began_ms = (limit) ? rb_system_coarse_ms() : 0;                                                           \
+    struct rb_wait_start start = rb_wait_begins(limit);                                                                \
     int ready = (call);                                                                                                \
-    if (ready <= 0 || !rb_flight_any())                                                                                \
+    if (ready <= 0 || !rb_wait_sifts())                                                                                \
         return ready;                                                                                                  \
-    return rb_wait_fetched(epfd, events, size, ready, limit, began_ms, mask, exact)
+    return rb_wait_fetched(epfd, events, size, ready, limit, &start, mask, exact)
 
 RB_HOOK int epoll_wait(int epfd, struct epoll_event *events, int size, int timeout)
 {
     struct timespec limit = from_ms(timeout), *until = timeout < 0 ? NULL : &limit;
     rb_wait_enter();
-    if (rb_wait_is_short())
+    if (rb_wait_is_short(until))
         return rb_wait_epoll(epfd, events, size, until, NULL, false);
     FETCH(until, NULL, false, rb_libc_epoll_wait(epfd, events, size, timeout));
 }
@@ -81,7 +89,7 @@ RB_HOOK int epoll_pwait(int epfd, struct epoll_event *events, int size, int time
 {
     struct timespec limit = from_ms(timeout), *until = timeout < 0 ? NULL : &limit;
     rb_wait_enter();
-    if (rb_wait_is_short())
+    if (rb_wait_is_short(until))
         return rb_wait_epoll(epfd, events, size, until, mask, false);
     FETCH(until, mask, false, rb_libc_epoll_pwait(epfd, events, size, timeout, mask));
 }
@@ -90,7 +98,7 @@ RB_HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int size, const s
                          const sigset_t *mask)
 {
     rb_wait_enter();
-    if (rb_wait_is_short())
+    if (rb_wait_is_short(NULL))
         return rb_wait_epoll(epfd, events, size, timeout, mask, true);
     FETCH(timeout, mask, true, rb_libc_epoll_pwait2(epfd, events, size, timeout, mask));
 }

@@ -23,13 +23,13 @@ struct rb_watch {
     _Atomic uint32_t epoch;  // of the epoll when this was written
     _Atomic uint32_t events; // as the program asked
     _Atomic uint64_t data;
+    _Atomic uint32_t told; // since it was last armed the program has had the event of a connect's end
 };
 
 // A registration of a connect in flight, found by what the epoll reports. Under the lock of net/flight.h.
 struct rb_watch_node {
     uint32_t next; // 0: end of the chain
     bool linked;
-    bool baton; // the one event that is left to what is hidden was not seen yet
     int epfd;
     uint64_t data;
 };

@@ -19,6 +19,7 @@ enum {
 
 _Atomic uint32_t rb_flight_count;
 _Atomic uint64_t rb_flight_next_ms = UINT64_MAX;
+_Atomic uint64_t rb_flight_clock;
 
 static _Atomic int held;
 static _Atomic int self;   // the process that the tables belong to; 0: not asked yet
@@ -146,7 +147,7 @@ bool rb_flight_is_shared(const struct rb_flight *flight)
 
 void rb_flight_enter(struct rb_flight *flight, enum rb_flight_state state)
 {
-    flight->changed_ns = rb_system_now_ns();
+    flight->changed = rb_flight_changes();
     atomic_store_explicit(&flight->state, state, memory_order_release);
 }
 

@@ -35,7 +35,7 @@ struct rb_flight {
     int owner;                // the process that makes the attempts
     unsigned forks;           // how many forks there had been when it began
     int error;                // TOLD: errno
-    uint64_t changed_ns;      // when `state` was last entered
+    uint64_t changed;         // when `state` was last entered, by rb_flight_clock
     struct sockaddr_storage address;
     socklen_t length;
     struct rb_peer peer;
@@ -44,6 +44,19 @@ struct rb_flight {
 
 extern _Atomic uint32_t rb_flight_count;   // connects in flight
 extern _Atomic uint64_t rb_flight_next_ms; // the earliest due time of all, UINT64_MAX: none
+extern _Atomic uint64_t rb_flight_clock;   // counts every change of a connect in flight, its end too
+
+// The time by that clock: what changes from now on has a later one.
+static inline uint64_t rb_flight_now(void)
+{
+    return atomic_load_explicit(&rb_flight_clock, memory_order_acquire);
+}
+
+// Moves the clock on. Returns the time of what has just changed. With the lock held.
+static inline uint64_t rb_flight_changes(void)
+{
+    return atomic_fetch_add_explicit(&rb_flight_clock, 1, memory_order_acq_rel) + 1;
+}
 
 // True when this process has connects in flight. One load: what every hook asks first.
 static inline bool rb_flight_any(void)

@@ -52,7 +52,6 @@ static void show(struct rb_flight *flight)
 static void refuse(const struct rb_flight *flight)
 {
     int fd = flight->fds[0];
-    rb_socket_disconnect(fd);
     if (rb_socket_dial_refusal(fd, (const struct sockaddr *) &flight->address) == -EINPROGRESS)
         return;
     rb_socket_disconnect(fd);
@@ -81,6 +80,18 @@ static void end_well(struct rb_flight *flight)
     rb_flight_forget(flight);
 }
 
+// Out of sight until then. Who gets the event that is left asks at once when that is; what was fetched until here was
+// fetched before the change.
+static bool conceal(struct rb_flight *flight, uint64_t delay_ms)
+{
+    rb_flight_due(flight, rb_system_now_ms() + delay_ms);
+    bool hidden = hide(flight);
+    rb_flight_enter(flight, RB_FLIGHT_PARKED);
+    if (!hidden)
+        rb_flight_due(flight, UINT64_MAX);
+    return hidden;
+}
+
 // Judges a failed attempt whose error has been read from the socket, and parks the connect where another one may
 // follow. False: it is to be given up.
 static bool park(struct rb_flight *flight, int error)
@@ -89,14 +100,12 @@ static bool park(struct rb_flight *flight, int error)
     enum rb_reason blocked = flight->peer.last_candidate ? RB_REASON_NONE : RB_REASON_CANDIDATE;
     struct rb_decision decision =
         rb_call_judge(&flight->connection.call, &outcome, blocked, true, NULL, rb_system_now_ms(), rb_system_random());
-    rb_flight_enter(flight, RB_FLIGHT_PARKED);
-    if (decision.retry && !hide(flight))
+    if (decision.retry && !conceal(flight, decision.delay_ms))
         decision = (struct rb_decision){.reason = RB_REASON_RESOURCE};
     report(flight, decision.retry ? RB_VERDICT_RETRY : RB_VERDICT_STOP, &outcome, decision.delay_ms, decision.reason);
     if (!decision.retry)
         return false;
     flight->error = error;
-    rb_flight_due(flight, rb_system_now_ms() + decision.delay_ms);
     return true;
 }
 
@@ -324,6 +333,12 @@ static bool is_told(int fd)
     return flight && state_of(flight) == RB_FLIGHT_TOLD;
 }
 
+// What the kernel says of the socket now.
+static bool is_failing(int fd)
+{
+    return rb_socket_events(fd) & (POLLERR | POLLHUP);
+}
+
 bool rb_park_holds(int fd, bool failed)
 {
     sigset_t saved;
@@ -331,80 +346,123 @@ bool rb_park_holds(int fd, bool failed)
         return false;
     bool ours = rb_flight_find(fd) != NULL, was_told = is_told(fd);
     rb_flight_unlock(&saved);
-    if (!ours || was_told)
+    if (was_told)
         return false;
-    if (rb_park_look(fd) != RB_PARK_PLAIN)
+    if (ours && rb_park_look(fd) != RB_PARK_PLAIN)
         return true;
-    return failed && rb_watch_show(fd);
+    return failed && !is_failing(fd);
 }
 
-// What a connect was when one of its events, or another descriptor's, was to be judged.
-struct sight {
-    enum rb_flight_state state;
-    bool recent; // it has changed since the wait began: the event may be of before
-    bool baton;  // the event that is left to what is hidden was still to come
-    bool asked;  // the program watches for writability, which no failure lacks
+// The connects in flight that can have given an event.
+struct suspects {
+    int fds[8];
+    bool flew[8]; // it was not known that it had failed
+    unsigned count;
+    bool ended; // there was another one, whose end the event may be older than
 };
 
-static bool see(int epfd, int fd, bool bare, uint64_t since_ns, struct sight *out)
+static bool find_suspects(int epfd, uint64_t data, uint64_t since, struct suspects *out)
 {
     sigset_t saved;
     if (!rb_flight_lock(&saved))
         return false;
-    struct rb_flight *flight = rb_flight_find(fd);
-    if (flight) {
-        out->state = state_of(flight);
-        out->recent = flight->changed_ns >= since_ns;
-        out->baton = bare && out->state == RB_FLIGHT_PARKED && rb_watch_take_baton(epfd, fd);
-        out->asked = rb_watch_asked(epfd, fd) & EPOLLOUT;
+    out->count = rb_watch_find(epfd, data, out->fds, sizeof out->fds / sizeof out->fds[0]);
+    for (unsigned i = 0; i < out->count; i++) {
+        const struct rb_flight *flight = rb_flight_find(out->fds[i]);
+        out->flew[i] = flight && state_of(flight) == RB_FLIGHT_FLYING;
     }
+    out->ended = rb_watch_ended(epfd, data, since);
     rb_flight_unlock(&saved);
-    return flight != NULL;
+    return true;
 }
 
-// What is hidden reports nothing but the error and the hang-up that are always reported.
-static bool explains(int epfd, int fd, uint32_t events, uint64_t since_ns)
+// What an event says of one suspect.
+enum testimony {
+    NOT_ITS, // it cannot have given the event
+    PAST,    // it gave the event before it changed, or another descriptor did
+    ITS_OWN, // it gave the event, and nobody is to see it
+    TRUE     // the program is to know
+};
+
+// Of what was given up the kernel reports the refusal, which is a new edge: one from before comes again.
+static enum testimony of_told(int epfd, int fd, bool recent)
 {
-    bool failed = events & (EPOLLERR | EPOLLHUP), bare = !(events & ~(uint32_t) (EPOLLERR | EPOLLHUP));
-    struct sight sight;
-    if (!see(epfd, fd, bare, since_ns, &sight))
-        return false;
-    if (sight.state == RB_FLIGHT_TOLD)
-        return bare && sight.asked && sight.recent;
-    enum rb_park_view view = rb_park_look(fd);
-    if (sight.state == RB_FLIGHT_PARKED)
-        return sight.baton || (failed && sight.recent);
-    if (view == RB_PARK_PENDING)
-        return failed && sight.recent;
-    return view != RB_PARK_PLAIN || (failed && rb_watch_show(fd));
+    if (!rb_watch_may_tell(epfd, fd))
+        return PAST;
+    if (recent && rb_watch_is_edge(epfd, fd)) {
+        rb_watch_show_again(epfd, fd);
+        return PAST;
+    }
+    rb_watch_tell(epfd, fd, true);
+    return TRUE;
 }
 
-bool rb_park_holds_watched(int epfd, const struct epoll_event *event, uint64_t since_ns)
+// An event with an error or a hang-up, seen after a look at the suspect.
+static enum testimony of_failure(int epfd, uint64_t data, int fd, bool flew, uint64_t since)
 {
-    enum { MOST = 8 };
-    int fds[MOST];
     sigset_t saved;
+    enum testimony says = NOT_ITS;
     if (!rb_flight_lock(&saved))
-        return false;
-    unsigned count = rb_watch_find(epfd, event->data.u64, fds, MOST);
-    bool past = count == 0 && event->events & (EPOLLERR | EPOLLHUP) && rb_watch_ended(epfd, event->data.u64, since_ns);
+        return TRUE;
+    const struct rb_flight *flight = rb_flight_find(fd);
+    bool recent = flight && flight->changed > since;
+    if (!flight)
+        says = rb_watch_fails_there(epfd, data, fd) ? TRUE : PAST;
+    else if (state_of(flight) == RB_FLIGHT_TOLD)
+        says = of_told(epfd, fd, recent);
+    else if (recent)
+        says = flew && state_of(flight) == RB_FLIGHT_PARKED ? ITS_OWN : PAST;
     rb_flight_unlock(&saved);
-    for (unsigned i = 0; i < count && !past; i++)
-        past = explains(epfd, fds[i], event->events, since_ns);
-    return past;
+    return says;
 }
 
-void rb_park_pass(int epfd, uint64_t data)
+// No failure: the program's, but not where a socket had connected to itself.
+static bool holds_success(const struct suspects *suspects, int epfd, uint32_t events)
 {
-    int fd;
+    bool turned = false;
+    for (unsigned i = 0; i < suspects->count; i++) {
+        if (rb_park_look(suspects->fds[i]) == RB_PARK_PLAIN)
+            rb_watch_tell(epfd, suspects->fds[i], false);
+        turned = turned || (suspects->flew[i] && rb_flight_parked(suspects->fds[i]));
+    }
+    return turned && !(events & (EPOLLIN | EPOLLPRI));
+}
+
+static bool holds_failure(const struct suspects *suspects, int epfd, uint64_t data, uint64_t since)
+{
+    enum testimony most = suspects->ended ? PAST : NOT_ITS;
+    for (unsigned i = 0; i < suspects->count && most != TRUE; i++) {
+        rb_park_look(suspects->fds[i]);
+        enum testimony says = of_failure(epfd, data, suspects->fds[i], suspects->flew[i], since);
+        most = says > most ? says : most;
+    }
+    return most == ITS_OWN || (most == PAST && !rb_watch_fails(epfd, data));
+}
+
+bool rb_park_holds_watched(int epfd, const struct epoll_event *event, uint64_t since)
+{
+    struct suspects suspects;
+    if (!find_suspects(epfd, event->data.u64, since, &suspects))
+        return false;
+    return event->events & (EPOLLERR | EPOLLHUP) ? holds_failure(&suspects, epfd, event->data.u64, since)
+                                                 : holds_success(&suspects, epfd, event->events);
+}
+
+static bool hide_again(int epfd, int fd)
+{
+    const struct rb_flight *flight = rb_flight_find(fd);
+    bool parked = flight && state_of(flight) == RB_FLIGHT_PARKED;
+    if (parked)
+        rb_watch_hide_again(epfd, fd);
+    return parked;
+}
+
+void rb_park_pass(int epfd)
+{
     sigset_t saved;
     if (!rb_flight_lock(&saved))
         return;
-    if (rb_watch_find(epfd, data, &fd, 1) == 1) {
-        const struct rb_flight *flight = rb_flight_find(fd);
-        if (flight && state_of(flight) == RB_FLIGHT_PARKED)
-            rb_watch_pass_baton(epfd, fd);
-    }
+    rb_watch_each(epfd, hide_again);
     rb_flight_unlock(&saved);
 }
 

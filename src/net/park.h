@@ -44,19 +44,19 @@ enum rb_park_view rb_park_look(int fd);
 // signal came, whose handler was not installed with SA_RESTART. errno is kept.
 enum rb_park_view rb_park_settle(int fd);
 
-// The descriptor reported an event. True: it is not for the program, or it is past (another thread has made an attempt
-// since); what is to be seen will be reported anew, so the wait goes on.
+// The descriptor reported an event to poll or select. True: it is not for the program, or it is past (another thread
+// has made an attempt since); what is to be seen will be reported anew, so the wait goes on.
 //   failed: the event has an error or hang-up in it
 bool rb_park_holds(int fd, bool failed);
 
 // The same for what an epoll has reported. An event that no connect explains is another descriptor's, with the same
 // data, and is not held.
-//   since_ns: when the wait began that fetched the event
-bool rb_park_holds_watched(int epfd, const struct epoll_event *event, uint64_t since_ns);
+//   since: when the wait began that fetched the event, by rb_flight_clock
+bool rb_park_holds_watched(int epfd, const struct epoll_event *event, uint64_t since);
 
 // A thread that may have seen the events left to what is hidden in this epoll waits no more: one comes again, for
 // another thread to know when the next attempt is due.
-void rb_park_pass(int epfd, uint64_t data);
+void rb_park_pass(int epfd);
 
 // Gives a parked connect up, as the program does something that cannot go on behind its back. With the lock held.
 void rb_park_give_up(struct rb_flight *flight);

@@ -2,6 +2,7 @@
 // Socket questions and limited connects.
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -155,23 +156,53 @@ int rb_socket_dial(int fd, const struct sockaddr *address, socklen_t length)
     return syscall(SYS_connect, fd, address, length) == 0 ? 0 : -errno;
 }
 
-// To an IPv4 address in IPv6's clothes where the peer was one: the socket has become one for IPv4, and waits for ever
-// for an answer from the other kind.
-static int dial_refusal_v6(int fd, const struct sockaddr_in6 *peer)
+// Packets of such a socket leave by that interface, also those to loopback: nobody answers there.
+static bool is_bound_to_interface(int fd)
 {
-    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    char name[IF_NAMESIZE];
+    socklen_t length = sizeof name;
+    return rb_libc_getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, &length) == 0 && length > 0;
+}
+
+union own_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+// The address that the socket's last connect was made from: the kernel delivers to it without leaving the machine.
+static bool find_own(int fd, union own_address *own)
+{
+    socklen_t length = sizeof *own;
+    if (!is_bound_to_interface(fd) || getsockname(fd, &own->any, &length) != 0)
+        return false;
+    own->v4.sin_port = 0; // sin6_port lies at the same place
+    if (own->any.sa_family == AF_INET6)
+        return !IN6_IS_ADDR_UNSPECIFIED(&own->v6.sin6_addr);
+    return own->any.sa_family == AF_INET && own->v4.sin_addr.s_addr != htonl(INADDR_ANY);
+}
+
+// An IPv4 address in IPv6's clothes where the peer was one: the socket has become one for IPv4, and waits for ever for
+// an answer from the other kind.
+static union own_address loopback_like(const struct sockaddr *peer)
+{
     static const uint8_t mapped[16] = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1};
-    if (IN6_IS_ADDR_V4MAPPED(&peer->sin6_addr))
-        memcpy(&address.sin6_addr, mapped, sizeof mapped);
-    return rb_socket_dial(fd, (const struct sockaddr *) &address, sizeof address);
+    union own_address own = {.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
+    if (peer->sa_family != AF_INET6)
+        return own;
+    own.v6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    if (IN6_IS_ADDR_V4MAPPED(&((const struct sockaddr_in6 *) (const void *) peer)->sin6_addr))
+        memcpy(&own.v6.sin6_addr, mapped, sizeof mapped);
+    return own;
 }
 
 int rb_socket_dial_refusal(int fd, const struct sockaddr *peer)
 {
-    struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    if (peer->sa_family == AF_INET6)
-        return dial_refusal_v6(fd, (const struct sockaddr_in6 *) (const void *) peer);
-    return rb_socket_dial(fd, (const struct sockaddr *) &own, sizeof own);
+    union own_address own;
+    if (!find_own(fd, &own))
+        own = loopback_like(peer);
+    rb_socket_disconnect(fd);
+    return rb_socket_dial(fd, &own.any, own.any.sa_family == AF_INET6 ? sizeof own.v6 : sizeof own.v4);
 }
 
 // ppoll: the one that every architecture has.

@@ -38,8 +38,9 @@ int rb_socket_connect_behind(int fd, const struct sockaddr *address, socklen_t l
 // One connect(2) that is no cancellation point. Returns 0 or a negative errno.
 int rb_socket_dial(int fd, const struct sockaddr *address, socklen_t length);
 
-// A connect that is certain to be refused, on an unconnected TCP socket whose last connect was to `peer` (AF_INET or
-// AF_INET6): to port 0 of the loopback address. -EINPROGRESS: the refusal is on its way; else it cannot be had.
+// A connect that is certain to be refused, on a TCP socket whose last connect was to `peer` (AF_INET or AF_INET6) and
+// has failed: to port 0 of the loopback address, or of its own one where it is bound to an interface. -EINPROGRESS: the
+// refusal is on its way; else it cannot be had.
 int rb_socket_dial_refusal(int fd, const struct sockaddr *peer);
 
 // The events of a socket now (POLLIN, POLLOUT, POLLERR, POLLHUP); 0: none.

@@ -61,6 +61,15 @@ static uint64_t left_until(uint64_t end, uint64_t now)
     return end == NEVER ? NEVER : end > now ? end - now : 0;
 }
 
+bool rb_wait_reaches(uint64_t next_ms, const struct timespec *timeout)
+{
+    enum { COARSE_MS = 20, LONG_S = 1000000 };
+    if (!timeout || timeout->tv_sec < 0 || timeout->tv_sec > LONG_S || timeout->tv_nsec < 0 || timeout->tv_nsec >= SECOND)
+        return true;
+    uint64_t lasts_ms = (uint64_t) timeout->tv_sec * 1000 + (uint64_t) timeout->tv_nsec / MS;
+    return rb_system_coarse_ms() + lasts_ms + COARSE_MS >= next_ms;
+}
+
 // One bare wait: until the program's own end or the next attempt. Makes the attempts that are due first. Their clock is
 // another one, which goes on in suspend.
 static const struct timespec *slice(uint64_t until, struct timespec *out)
@@ -125,11 +134,13 @@ static void hide_parked(struct pollfd *copy, const struct pollfd *fds, nfds_t co
     rb_flight_unlock(&saved);
 }
 
-static int hold_polled(struct pollfd *copy, nfds_t count, int ready)
+// What a failed one has reported may be past with the connect, too, if anything has changed since.
+static int hold_polled(struct pollfd *copy, nfds_t count, int ready, uint64_t since)
 {
     for (nfds_t i = 0; i < count && ready > 0; i++) {
         bool failed = copy[i].revents & (POLLERR | POLLHUP);
-        if (!copy[i].revents || !rb_flight_on(copy[i].fd) || !rb_park_holds(copy[i].fd, failed))
+        bool doubtful = copy[i].revents && (rb_flight_on(copy[i].fd) || (failed && rb_flight_now() != since));
+        if (!doubtful || !rb_park_holds(copy[i].fd, failed))
             continue;
         copy[i].revents = 0;
         ready--;
@@ -140,9 +151,10 @@ static int hold_polled(struct pollfd *copy, nfds_t count, int ready)
 static int poll_once(struct pollfd *copy, const struct pollfd *fds, nfds_t count, const struct timespec *timeout,
                      const sigset_t *mask)
 {
+    uint64_t since = rb_flight_now();
     hide_parked(copy, fds, count);
     int ready = rb_libc_ppoll(copy, count, timeout, mask);
-    return ready > 0 ? hold_polled(copy, count, ready) : ready;
+    return ready > 0 ? hold_polled(copy, count, ready, since) : ready;
 }
 
 static int poll_until(struct pollfd *fds, nfds_t count, uint64_t until, const sigset_t *mask)
@@ -178,8 +190,8 @@ static bool can_poll(const struct pollfd *fds, nfds_t count, const struct timesp
 // As long as nothing is due, what is in flight is looked at when it reports something.
 int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
-    uint64_t began = rb_system_now_ns(), until;
-    if (rb_wait_is_short()) {
+    uint64_t since = rb_flight_now(), began = rb_system_now_ns(), until;
+    if (rb_wait_is_short(timeout)) {
         until = can_poll(fds, count, timeout) ? deadline(began, timeout) : 0;
         return until ? poll_until(fds, count, until, mask) : rb_libc_ppoll(fds, count, timeout, mask);
     }
@@ -187,7 +199,7 @@ int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeou
     if (ready <= 0)
         return ready;
     until = deadline(began, timeout);
-    ready = hold_polled(fds, count, ready);
+    ready = hold_polled(fds, count, ready, since);
     return ready > 0 || is_over(until) ? ready : poll_until(fds, count, until, mask);
 }
 
@@ -221,10 +233,11 @@ static bool is_wild(const void *set)
     return set && ((uintptr_t) set < PAGE || (uintptr_t) set > UINTPTR_MAX - PAGE);
 }
 
-bool rb_wait_selects(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts)
+bool rb_wait_selects(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts,
+                     const struct timespec *timeout)
 {
     const word *sets[] = {(const word *) reads, (const word *) writes, (const word *) excepts};
-    if (rb_wait_is_short() || count > FD_SETSIZE)
+    if (rb_wait_is_short(timeout) || count > FD_SETSIZE)
         return true;
     if (is_wild(reads) || is_wild(writes) || is_wild(excepts))
         return false;
@@ -405,23 +418,18 @@ struct epoll_call {
     int size;
     const sigset_t *mask;
     bool exact;
-    bool passes;   // an event that is left to what is parked was held
-    uint64_t data; // its data
+    bool passes; // an event that is left to what is parked was held
 };
 
 // What was fetched by a wait that began then. A connect may have ended meanwhile that this epoll watched.
-static bool may_hold(int epfd, uint64_t since)
-{
-    return rb_watch_has_flights(epfd) || atomic_load_explicit(&rb_watch_last_end_ns, memory_order_acquire) >= since;
-}
-
 static bool is_held(struct epoll_call *call, const struct epoll_event *event, uint64_t since)
 {
-    if (!may_hold(call->epfd, since) || !rb_park_holds_watched(call->epfd, event, since))
-        return false;
-    call->passes = true;
-    call->data = event->data.u64;
-    return true;
+    bool hidden = rb_watch_is_hidden_event(event->events), failed = event->events & (EPOLLERR | EPOLLHUP);
+    call->passes = call->passes || hidden;
+    if (hidden)
+        return true;
+    return (rb_watch_has_flights(call->epfd) || (failed && rb_flight_now() != since)) &&
+           rb_park_holds_watched(call->epfd, event, since);
 }
 
 static int hold_events(struct epoll_call *call, int ready, uint64_t since)
@@ -447,7 +455,7 @@ static int in_ms(const struct timespec *timeout)
 // *fetched: how many events there were, with those that are held
 static int epoll_once(struct epoll_call *call, const struct timespec *timeout, const sigset_t *mask, int *fetched)
 {
-    uint64_t since = rb_system_now_ns();
+    uint64_t since = rb_flight_now();
     *fetched = call->exact ? rb_libc_epoll_pwait2(call->epfd, call->events, call->size, timeout, mask)
                            : rb_libc_epoll_pwait(call->epfd, call->events, call->size, in_ms(timeout), mask);
     return *fetched > 0 ? hold_events(call, *fetched, since) : *fetched;
@@ -457,7 +465,7 @@ static int epoll_once(struct epoll_call *call, const struct timespec *timeout, c
 static void pass(const struct epoll_call *call)
 {
     if (call->passes && atomic_load_explicit(&rb_wait_several, memory_order_relaxed))
-        rb_park_pass(call->epfd, call->data);
+        rb_park_pass(call->epfd);
 }
 
 // As long as what is fetched is held there may be more behind it, even when the time is over.
@@ -486,15 +494,14 @@ int rb_wait_epoll(int epfd, struct epoll_event *events, int size, const struct t
 }
 
 int rb_wait_fetched(int epfd, struct epoll_event *events, int size, int ready, const struct timespec *timeout,
-                    uint64_t began_ms, const sigset_t *mask, bool exact)
+                    const struct rb_wait_start *start, const sigset_t *mask, bool exact)
 {
     struct epoll_call call = {.epfd = epfd, .events = events, .size = size, .mask = mask, .exact = exact};
-    if (!rb_watch_has_flights(epfd))
-        return ready;
-    int kept = hold_events(&call, ready, 0);
-    uint64_t now = rb_system_now_ns(), gone = rb_system_coarse_ms() - began_ms;
-    if (kept == 0)
-        return epoll_until(&call, deadline(now - gone * MS, timeout));
+    int kept = hold_events(&call, ready, start->change);
+    if (kept == 0) {
+        uint64_t gone = rb_system_coarse_ms() - start->ms;
+        return epoll_until(&call, deadline(rb_system_now_ns() - gone * MS, timeout));
+    }
     pass(&call);
     return kept;
 }

@@ -15,11 +15,18 @@
 
 #include "net/flight.h"
 #include "real/guard.h"
+#include "real/system.h"
 
-// True when an attempt is going to be due: no wait may last longer.
-static inline bool rb_wait_is_short(void)
+// Whether a wait with this timeout lasts until the next attempt is due. To the nearest few milliseconds, rather too
+// often than not.
+bool rb_wait_reaches(uint64_t next_ms, const struct timespec *timeout);
+
+// True when an attempt is going to be due before the wait is over: it may last no longer. Else it stays as it is, and
+// only what it fetches is looked at.
+static inline bool rb_wait_is_short(const struct timespec *timeout)
 {
-    return atomic_load_explicit(&rb_flight_next_ms, memory_order_acquire) != UINT64_MAX;
+    uint64_t next_ms = atomic_load_explicit(&rb_flight_next_ms, memory_order_acquire);
+    return next_ms != UINT64_MAX && rb_wait_reaches(next_ms, timeout);
 }
 
 extern _Atomic(const void *) rb_wait_last;
@@ -36,8 +43,26 @@ static inline void rb_wait_enter(void)
     atomic_store_explicit(&rb_wait_last, self, memory_order_relaxed);
 }
 
-// True when a select has to come here.
-bool rb_wait_selects(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts);
+// When a bare wait began.
+struct rb_wait_start {
+    uint64_t change; // by rb_flight_clock
+    uint64_t ms;     // by rb_system_coarse_ms; 0: it has no end
+};
+
+static inline struct rb_wait_start rb_wait_begins(const struct timespec *timeout)
+{
+    return (struct rb_wait_start){.change = rb_flight_now(), .ms = timeout ? rb_system_coarse_ms() : 0};
+}
+
+// True when what a bare wait has fetched may have to be held: something is in flight, or was.
+static inline bool rb_wait_sifts(void)
+{
+    return rb_flight_now() != 0;
+}
+
+// True when a select has to come here. timeout: as the program means it, NULL without end
+bool rb_wait_selects(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts,
+                     const struct timespec *timeout);
 
 // poll and ppoll. timeout: NULL waits without end; mask: NULL leaves the signal mask alone.
 int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask);
@@ -52,8 +77,8 @@ int rb_wait_epoll(int epfd, struct epoll_event *events, int size, const struct t
                   bool exact);
 
 // What a bare epoll_wait has fetched, which may have begun before anything was in flight. Returns what is left of it,
-// or of the wait that goes on. began_ms: by rb_system_coarse_ms
+// or of the wait that goes on.
 int rb_wait_fetched(int epfd, struct epoll_event *events, int size, int ready, const struct timespec *timeout,
-                    uint64_t began_ms, const sigset_t *mask, bool exact);
+                    const struct rb_wait_start *start, const sigset_t *mask, bool exact);
 
 #endif

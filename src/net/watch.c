@@ -1,25 +1,28 @@
 // SPDX-License-Identifier: MIT
 // Registrations by descriptor, and those of connects in flight by what the kernel reports.
 #include <errno.h>
+#include <poll.h>
 
 #include "net/descriptor.h"
+#include "net/flight.h"
+#include "net/socket.h"
 #include "net/watch.h"
 #include "real/libc.h"
-#include "real/system.h"
 
 enum { BUCKETS = 4096, WATCHES = RB_DESCRIPTOR_WATCHES };
 
-// The last connects that ended while an epoll watched them.
-enum { ENDS = 64 };
+// How what is hidden is registered.
+static const uint32_t HIDDEN = EPOLLONESHOT | EPOLLWRNORM;
+
+// The last connects that ended while an epoll watched them: more than end while a thread is kept from what it fetched.
+enum { ENDS = 1024 };
 
 static struct {
-    int epfd, fd;
-    uint64_t data, when_ns;
+    int epfd;
+    uint64_t data, when; // by rb_flight_clock
 } ends[ENDS];
 
 static unsigned next_end;
-
-_Atomic uint64_t rb_watch_last_end_ns;
 
 // Chains of nodes by epoll and data. A node's number is 1 + descriptor * WATCHES + its place.
 static uint32_t heads[BUCKETS];
@@ -77,6 +80,7 @@ static bool write_watch(struct rb_watch *watch, int epfd, const struct epoll_eve
         set(&epoll->epoch, get(&epoll->epoch) + 1);
     set(&watch->epoch, get(&epoll->epoch));
     set(&watch->events, event->events);
+    set(&watch->told, 0);
     atomic_store_explicit(&watch->data, event->data.u64, memory_order_relaxed);
     set(&watch->epfd, (uint32_t) epfd + 1);
     return true;
@@ -149,7 +153,7 @@ static struct rb_watch_node *node_at(uint32_t number)
     return &rb_descriptor_of((int) ((number - 1) / WATCHES))->nodes[(number - 1) % WATCHES];
 }
 
-void rb_watch_join(int fd)
+static void join(int fd)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     rb_watch_leave(fd); // chained twice, it would close a ring
@@ -159,13 +163,19 @@ void rb_watch_join(int fd)
         if (!is_live(watch))
             continue;
         struct epoll_event event = event_of(watch);
-        bool baton = node->baton;
         uint32_t *chain = chain_of(epfd_of(watch), event.data.u64);
         *node = (struct rb_watch_node){.next = *chain, .linked = true, .epfd = epfd_of(watch), .data = event.data.u64};
-        node->baton = baton;
         *chain = 1 + (uint32_t) fd * WATCHES + i;
         atomic_fetch_add_explicit(&rb_descriptor_of(node->epfd)->flights, 1, memory_order_relaxed);
     }
+}
+
+void rb_watch_join(int fd)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    for (unsigned i = 0; descriptor && i < WATCHES; i++)
+        set(&descriptor->watches[i].told, 0);
+    join(fd);
 }
 
 static void unlink_node(uint32_t number)
@@ -188,25 +198,20 @@ void rb_watch_leave(int fd)
             unlink_node(1 + (uint32_t) fd * WATCHES + i);
 }
 
-static void remember_end(const struct rb_watch_node *node, int fd)
+static void remember_end(const struct rb_watch_node *node)
 {
-    uint64_t now_ns = rb_system_now_ns();
     ends[next_end].epfd = node->epfd;
-    ends[next_end].fd = fd;
     ends[next_end].data = node->data;
-    ends[next_end].when_ns = now_ns;
+    ends[next_end].when = rb_flight_changes();
     next_end = (next_end + 1) % ENDS;
-    atomic_store_explicit(&rb_watch_last_end_ns, now_ns, memory_order_release);
 }
 
 void rb_watch_end(int fd)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
-    for (unsigned i = 0; descriptor && i < WATCHES; i++) {
+    for (unsigned i = 0; descriptor && i < WATCHES; i++)
         if (descriptor->nodes[i].linked)
-            remember_end(&descriptor->nodes[i], fd);
-        descriptor->nodes[i].baton = false;
-    }
+            remember_end(&descriptor->nodes[i]);
     rb_watch_leave(fd);
 }
 
@@ -227,27 +232,12 @@ unsigned rb_watch_find(int epfd, uint64_t data, int *fds, unsigned size)
     return count;
 }
 
-uint32_t rb_watch_asked(int epfd, int fd)
+void rb_watch_each(int epfd, bool (*visit)(int epfd, int fd))
 {
-    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
-    const struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
-    return watch ? get(&watch->events) : 0;
-}
-
-static struct rb_watch_node *node_of(int epfd, int fd)
-{
-    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
-    const struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
-    return watch ? &descriptor->nodes[watch - descriptor->watches] : NULL;
-}
-
-bool rb_watch_take_baton(int epfd, int fd)
-{
-    struct rb_watch_node *node = node_of(epfd, fd);
-    bool was = node && node->baton;
-    if (was)
-        node->baton = false;
-    return was;
+    bool done = !rb_watch_has_flights(epfd);
+    for (unsigned i = 0; !done && i < BUCKETS; i++)
+        for (uint32_t number = heads[i]; number && !done; number = node_at(number)->next)
+            done = reports(number, epfd, node_at(number)->data) && visit(epfd, (int) ((number - 1) / WATCHES));
 }
 
 // What was registered by others' means, or in another process, may be gone, and a number that was closed behind our
@@ -261,28 +251,79 @@ static bool modify(int fd, const struct rb_watch *watch, uint32_t events)
            (errno == EINVAL && !exclusive);
 }
 
-static bool hide_in(struct rb_descriptor *descriptor, unsigned i, int fd)
+bool rb_watch_may_tell(int epfd, int fd)
 {
-    descriptor->nodes[i].baton = true;
-    return modify(fd, &descriptor->watches[i], EPOLLONESHOT);
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    const struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
+    return watch && !get(&watch->told);
 }
 
-void rb_watch_pass_baton(int epfd, int fd)
+void rb_watch_tell(int epfd, int fd, bool disarm)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
+    uint32_t events = watch ? get(&watch->events) : 0;
+    if (events & (EPOLLET | EPOLLONESHOT))
+        set(&watch->told, 1);
+    if (disarm && events & EPOLLONESHOT)
+        modify(fd, watch, HIDDEN);
+}
+
+bool rb_watch_is_edge(int epfd, int fd)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    const struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
+    return watch && (get(&watch->events) & (EPOLLET | EPOLLONESHOT)) == EPOLLET;
+}
+
+static void arm(int epfd, int fd, bool hidden)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     const struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
     if (watch)
-        hide_in(descriptor, (unsigned) (watch - descriptor->watches), fd);
+        modify(fd, watch, hidden ? HIDDEN : get(&watch->events));
 }
 
-bool rb_watch_ended(int epfd, uint64_t data, uint64_t since_ns)
+void rb_watch_hide_again(int epfd, int fd)
 {
-    for (unsigned i = 0; i < ENDS; i++)
-        if (ends[i].when_ns && ends[i].when_ns >= since_ns && ends[i].epfd == epfd && ends[i].data == data) {
-            const struct rb_descriptor *descriptor = rb_descriptor_of(ends[i].fd);
-            return get(&descriptor->slot) == 0 && rb_watch_show(ends[i].fd);
-        }
-    return false;
+    arm(epfd, fd, true);
+}
+
+void rb_watch_show_again(int epfd, int fd)
+{
+    arm(epfd, fd, false);
+}
+
+bool rb_watch_ended(int epfd, uint64_t data, uint64_t since)
+{
+    bool ended = false;
+    for (unsigned i = next_end, left = ENDS; !ended && left > 0 && ends[(i + ENDS - 1) % ENDS].when > since; left--) {
+        i = (i + ENDS - 1) % ENDS; // from the last one back
+        ended = ends[i].epfd == epfd && ends[i].data == data;
+    }
+    return ended;
+}
+
+bool rb_watch_fails_there(int epfd, uint64_t data, int fd)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    const struct rb_watch *watch = descriptor && get(&descriptor->slot) == 0 ? watch_of(descriptor, epfd) : NULL;
+    if (!watch || event_of(watch).data.u64 != data || get(&watch->told) ||
+        !(rb_socket_events(fd) & (POLLERR | POLLHUP)))
+        return false;
+    rb_watch_tell(epfd, fd, true);
+    return true;
+}
+
+bool rb_watch_fails(int epfd, uint64_t data)
+{
+    bool fails = false;
+    for (int fd = 0; !fails && fd < RB_DESCRIPTORS; fd++)
+        if (rb_descriptor_of(fd))
+            fails = rb_watch_fails_there(epfd, data, fd);
+        else
+            fd += RB_DESCRIPTOR_PAGE - 1; // the whole page
+    return fails;
 }
 
 bool rb_watch_hide(int fd)
@@ -292,7 +333,7 @@ bool rb_watch_hide(int fd)
     bool done = !descriptor || !get(&descriptor->crowded);
     for (unsigned i = 0; done && descriptor && i < WATCHES; i++)
         if (is_live(&descriptor->watches[i]))
-            done = hide_in(descriptor, i, fd);
+            done = modify(fd, &descriptor->watches[i], HIDDEN);
     errno = saved;
     return done;
 }
@@ -303,10 +344,8 @@ bool rb_watch_show(int fd)
     int saved = errno;
     bool done = true;
     for (unsigned i = 0; descriptor && i < WATCHES; i++)
-        if (is_live(&descriptor->watches[i])) {
-            descriptor->nodes[i].baton = false;
+        if (is_live(&descriptor->watches[i]))
             done = modify(fd, &descriptor->watches[i], get(&descriptor->watches[i].events)) && done;
-        }
     errno = saved;
     return done;
 }
@@ -330,14 +369,16 @@ bool rb_watch_can_hide(int epfd, int op, int fd, const struct epoll_event *event
     return descriptor && rb_descriptor_make(epfd) && (watch_of(descriptor, epfd) || free_watch(descriptor));
 }
 
-static void renote(int epfd, int op, int fd, const struct epoll_event *event, bool baton)
+// What was fetched of the registration as it was is past.
+static void renote(int epfd, int op, int fd, const struct epoll_event *event)
 {
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    for (unsigned i = 0; descriptor && i < WATCHES; i++)
+        if (descriptor->nodes[i].linked && descriptor->nodes[i].epfd == epfd)
+            remember_end(&descriptor->nodes[i]);
     rb_watch_leave(fd);
     rb_watch_note(epfd, op, fd, event);
-    rb_watch_join(fd);
-    struct rb_watch_node *node = node_of(epfd, fd);
-    if (node && baton)
-        node->baton = true;
+    join(fd);
 }
 
 // Noted before the call: another thread that waits may have the event before it returns.
@@ -346,11 +387,11 @@ static int control_noted(int epfd, int op, int fd, struct epoll_event *event, bo
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     const struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
     struct epoll_event before = watch ? event_of(watch) : (struct epoll_event){0};
-    struct epoll_event nothing = {.events = EPOLLONESHOT, .data = event->data};
-    renote(epfd, op, fd, event, hidden);
+    struct epoll_event nothing = {.events = HIDDEN, .data = event->data};
+    renote(epfd, op, fd, event);
     int result = rb_libc_epoll_ctl(epfd, op, fd, hidden ? &nothing : event);
     if (result != 0)
-        renote(epfd, watch ? EPOLL_CTL_MOD : EPOLL_CTL_DEL, fd, &before, false);
+        renote(epfd, watch ? EPOLL_CTL_MOD : EPOLL_CTL_DEL, fd, &before);
     return result;
 }
 
@@ -360,6 +401,6 @@ int rb_watch_control(int epfd, int op, int fd, struct epoll_event *event, bool h
         return control_noted(epfd, op, fd, event, hidden);
     int result = rb_libc_epoll_ctl(epfd, op, fd, event);
     if (result == 0)
-        renote(epfd, op, fd, NULL, false);
+        renote(epfd, op, fd, NULL);
     return result;
 }

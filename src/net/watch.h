@@ -2,9 +2,10 @@
 // Which epoll watches which descriptor, for which events and with which data: a registration may be older than the
 // connect whose event has to be held back, and the data that the kernel hands out is the program's own.
 //
-// What is hidden stays registered: as a one-shot watch for nothing, which fires once (a failed socket reports HUP
-// whatever is asked) and is silent then. That one event is wanted: whoever of the program's threads waits on this epoll
-// gets it, finds out when the next attempt is due, and waits no longer than that.
+// What is hidden stays registered: as a one-shot watch, which fires once and is silent then. That one event is wanted:
+// whoever of the program's threads waits on this epoll gets it, finds out when the next attempt is due, and waits no
+// longer than that. It asks for EPOLLWRNORM without EPOLLOUT, which no program does and every failed socket reports: so
+// the event is known by itself as ours, however late it is read, and is never taken for one of another descriptor.
 #ifndef RB_NET_WATCH_H
 #define RB_NET_WATCH_H
 
@@ -27,7 +28,11 @@ void rb_watch_close(int fd);
 // True when some connect in flight is watched by this epoll.
 bool rb_watch_has_flights(int epfd);
 
-extern _Atomic uint64_t rb_watch_last_end_ns; // when a watched connect ended last
+// True for the event that is left to a hidden descriptor.
+static inline bool rb_watch_is_hidden_event(uint32_t events)
+{
+    return (events & (EPOLLWRNORM | EPOLLOUT)) == EPOLLWRNORM;
+}
 
 // --- with the lock of net/flight.h held
 
@@ -43,18 +48,33 @@ void rb_watch_end(int fd);
 // Returns how many there are in fds, at most `size`.
 unsigned rb_watch_find(int epfd, uint64_t data, int *fds, unsigned size);
 
-// The events that the program has asked for; 0: not watched by this epoll.
-uint32_t rb_watch_asked(int epfd, int fd);
+// True when the program may have the event of the end: of a level-triggered registration always, of another one once
+// for each time that the program arms it. rb_watch_tell: it has it.
+//   disarm: that of a one-shot registration may not have been the only one on its way: the others are hidden
+bool rb_watch_may_tell(int epfd, int fd);
+void rb_watch_tell(int epfd, int fd, bool disarm);
 
-// True when the event that is left to a hidden descriptor was not seen yet in this epoll; it is from now on.
-bool rb_watch_take_baton(int epfd, int fd);
+// True for an edge-triggered registration that is not one-shot.
+bool rb_watch_is_edge(int epfd, int fd);
 
-// Lets that event come once more, for another thread that waits on this epoll.
-void rb_watch_pass_baton(int epfd, int fd);
+// The event that is left to a hidden descriptor comes once more, for another thread that waits on this epoll.
+void rb_watch_hide_again(int epfd, int fd);
 
-// True when a connect that this epoll reported with this data has ended since then: what was fetched before the end
-// says nothing. Its registration is armed anew, so that what is true is reported again.
-bool rb_watch_ended(int epfd, uint64_t data, uint64_t since_ns);
+// The registration in this epoll is armed anew: what is true now is reported.
+void rb_watch_show_again(int epfd, int fd);
+
+// True when a connect that this epoll reported with this data has ended after `since`, by rb_flight_clock.
+bool rb_watch_ended(int epfd, uint64_t data, uint64_t since);
+
+// True when a descriptor that means no connect in flight, watched by this epoll with this data, has an error or a
+// hang-up to report now, and the program may have the event (rb_watch_may_tell). It counts as had from now on.
+bool rb_watch_fails_there(int epfd, uint64_t data, int fd);
+
+// The same of any descriptor. Looks through all.
+bool rb_watch_fails(int epfd, uint64_t data);
+
+// Calls `visit` with the descriptors of connects in flight that this epoll watches until one returns true.
+void rb_watch_each(int epfd, bool (*visit)(int epfd, int fd));
 
 // Holds all events of a descriptor back, or lets them come again, with what it has to report now. False when it cannot
 // be done: in more epolls than we can note, watched exclusively, or refused by the kernel.

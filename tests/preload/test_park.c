@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Non-blocking connects that fail and are made again: every way to wait for them and to learn of the result.
+#include <net/if.h>
+#include <sched.h>
+
 #include "park.h"
 
 // --- ways to wait: each returns what is reported, as poll events
@@ -531,6 +534,51 @@ static void no_retry(void)
     CHECK_INT(test_log(STOP, ""), 1);
 }
 
+static bool write_text(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t) strlen(text);
+    close(fd);
+    return written;
+}
+
+// As root of it, also for programs that are started.
+static bool own_network(void)
+{
+    char map[64];
+    snprintf(map, sizeof map, "0 %u 1", (unsigned) geteuid());
+    return geteuid() == 0 ? unshare(CLONE_NEWNET) == 0
+                          : unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 && write_text("/proc/self/uid_map", map);
+}
+
+// What it sends to loopback leaves by its interface, and is never answered; nor are questions about who has it.
+static void bound_to_interface(void)
+{
+    static const char set_up[] =
+        "ip link set lo up && ip link add v0 type veth peer name v1 && ip link set v0 arp off up && "
+        "ip link set v1 up && ip addr add 10.9.9.1/24 dev v0 && "
+        "ip -6 addr add fe80::9/64 dev v0 nodad";
+    if (!own_network())
+        test_skip("no namespaces");
+    if (system(set_up) != 0) // NOLINT: words of our own
+        test_skip("no interfaces");
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(81)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(81), .sin6_scope_id = if_nametoindex("v0")};
+    CHECK_INT(inet_pton(AF_INET, "10.9.9.1", &v4.sin_addr), 1);
+    CHECK_INT(inet_pton(AF_INET6, "fe80::9", &v6.sin6_addr), 1);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), fd6 = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    CHECK_INT(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "v0", 3), 0);
+    CHECK_INT(connect(fd, (struct sockaddr *) &v4, sizeof v4), -1);
+    CHECK_INT(errno, EINPROGRESS);
+    CHECK_INT(connect(fd6, (struct sockaddr *) &v6, sizeof v6), -1);
+    CHECK_INT(errno, EINPROGRESS);
+    CHECK_INT(by_poll(fd) & (POLLERR | POLLHUP), POLLERR | POLLHUP);
+    CHECK_INT(pending_error(fd), ECONNREFUSED);
+    CHECK_INT(by_poll(fd6) & (POLLERR | POLLHUP), POLLERR | POLLHUP);
+    CHECK_INT(pending_error(fd6), ECONNREFUSED);
+    CHECK_INT(test_log(STOP, "\"reason\":\"attempts\""), 2);
+}
+
 // Settled: the call that learns of the failure waits; nothing of it is left to be parked.
 static void settles(void)
 {
@@ -546,6 +594,7 @@ static void settles(void)
     CHECK_INT(pending_error(fd), ECONNREFUSED);
 }
 
+#define ANY "[any]\nhosts=*\nretry.backoff=fixed\nretry.jitter=none\nbreaker=off\n"
 #define TIMED POLICY "retry.base=5ms\nretry.attempts=3\ntimeout.connect=50ms\nbudget.floor=1000/s\n"
 
 static const struct test tests[] = {
@@ -570,6 +619,7 @@ static const struct test tests[] = {
     {"slow", TIMED, slow},
     {"reset_after_accept", PATIENT, reset_after_accept},
     {"no_retry", POLICY "retry.attempts=1\n", no_retry},
+    {"bound_to_interface", ANY "retry.base=5ms\nretry.attempts=3\nbudget.floor=1000/s\n", bound_to_interface},
     {"settles", PATIENT "connect.nonblocking=settle\n", settles},
 };
 
