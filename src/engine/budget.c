@@ -151,5 +151,6 @@ uint64_t rb_budget_balance_milli(const struct rb_budget *budget, const struct rb
     if (rules->floor_milli == 0)
         return milli;
     uint64_t debt = rb_arithmetic_sub(atomic_load(&budget->floor), rb_arithmetic_mul(now_ms, MS_NS));
-    return milli + rb_arithmetic_sub(depth_ns(rules->floor_milli), debt) / (interval_ns(rules->floor_milli) / 1000);
+    uint64_t left = rb_arithmetic_sub(depth_ns(rules->floor_milli), debt);
+    return milli + rb_arithmetic_mul(left, rules->floor_milli) / (milli_interval_ns / 1000);
 }

@@ -62,9 +62,9 @@ static void forget(struct rb_cell *cell)
 {
     atomic_store(&cell->check, 0);
     rb_breaker_renew(&cell->breaker);
-    _Atomic uint64_t *words = &cell->budget.floor;
-    for (size_t i = 0; i < (offsetof(struct rb_cell, policy) - offsetof(struct rb_cell, budget)) / sizeof *words; i++)
-        atomic_store_explicit(&words[i], 0, memory_order_relaxed);
+    _Atomic uint64_t *words = (_Atomic uint64_t *) cell, *end = cell->policy;
+    for (words += offsetof(struct rb_cell, budget) / sizeof *words; words < end; words++)
+        atomic_store_explicit(words, 0, memory_order_relaxed);
 }
 
 static struct rb_cell *claim(struct rb_cell *cell, uint64_t from, uint64_t to)
