@@ -41,7 +41,7 @@ SO_LDFLAGS := -shared -static-libgcc -Wl,-soname,librebound.so -Wl,--version-scr
 	-Wl,--exclude-libs,ALL -Wl,-z,defs -Wl,-z,relro -Wl,-z,lazy -Wl,-z,noexecstack -Wl,-z,text -Wl,--as-needed \
 	-Wl,-Bsymbolic-functions
 INIH ?= -l:libinih.a
-CJSON ?= -lcjson
+CLI_LIBS ?= -lcjson -lmicrohttpd -lncursesw
 
 # What stands where.
 LIB_SRC := $(sort $(wildcard $(patsubst %,src/%/*.c,hook real http net engine state policy observe)))
@@ -57,7 +57,8 @@ PLUGINS := $(if $(wildcard tests/preload/plugin.c),$(patsubst %,$(BUILD)/preload
 TRANSFER_SRC := $(wildcard tests/clients/transfer/*.c) tests/server/crc.c tests/server/pattern.c
 BENCH := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c)) $(BUILD)/bench/nothing.so
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SRC := $(wildcard src/policy/*.c src/engine/*.c) $(patsubst %,src/real/%.c,clock elf system) \
+FUZZ_SRC := $(filter-out src/state/process.c,$(wildcard $(patsubst %,src/%/*.c,policy engine state observe))) \
+	$(patsubst %,src/real/%.c,clock elf fork system) \
 	$(patsubst %,src/http/%.c,callbacks digest response validator) $(patsubst %,src/cli/%.c,elf_file ld_cache mapping)
 MAN := $(patsubst config/man/%.scd,$(BUILD)/man/%,$(wildcard config/man/*.scd))
 
@@ -92,14 +93,14 @@ $(1)/libcore.a: $$(CORE_SRC:%.c=$(1)/obj/%.o)
 	$$(call say,AR)rm -f $$@ && $$(AR) rcs $$@ $$^
 
 $(1)/unit/%: $(1)/obj/tests/unit/%.o $(1)/libcore.a
-	$$(call say,LD)mkdir -p $$(@D) && $$(CC) $$(CFLAGS) $(2) -pthread $$(LDFLAGS) -o $$@ $$^ -lcmocka $$(CJSON) $$(INIH)
+	$$(call say,LD)mkdir -p $$(@D) && $$(CC) $$(CFLAGS) $(2) -pthread $$(LDFLAGS) -o $$@ $$^ -lcmocka -Wl,--as-needed $$(CLI_LIBS) $$(INIH)
 endef
 $(eval $(call variant,$(BUILD),))
 $(eval $(call variant,$(BUILD)/asan,$(ASAN)))
 $(eval $(call variant,$(BUILD)/tsan,$(TSAN)))
 
 $(BUILD)/rebound: $(BUILD)/obj/src/cli/main.o $(BUILD)/libcore.a
-	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CJSON) $(INIH)
+	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS) $(INIH)
 
 $(BUILD)/faultd: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/server/*.c))
 	$(call say,LD)$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^
@@ -182,6 +183,8 @@ install: all man
 	install -m 644 LICENSE config/default.ini $(DESTDIR)$(PREFIX)/share/doc/rebound/
 	install -m 644 config/inih-LICENSE $(DESTDIR)$(PREFIX)/share/doc/rebound/copyright-inih
 	install -m 644 config/examples/*.ini $(DESTDIR)$(PREFIX)/share/doc/rebound/examples/
+	install -d $(DESTDIR)$(PREFIX)/share/doc/rebound/prometheus
+	install -m 644 config/prometheus/* $(DESTDIR)$(PREFIX)/share/doc/rebound/prometheus/
 	install -D -m 644 config/completion/rebound.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/rebound
 	for page in $(MAN); do install -D -m 644 $$page \

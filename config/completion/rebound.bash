@@ -2,6 +2,8 @@
 # Completes the command line of rebound in bash; after `rebound run [OPTION...]` and `rebound doctor [OPTION...]` the
 # program's own completion takes over.
 
+rebound_commands="run check explain doctor status top events metrics breaker policy reset help"
+
 _rebound_options()
 {
     case $1 in
@@ -9,6 +11,11 @@ _rebound_options()
     check) echo "--json --help" ;;
     explain) echo "--policy --method --json --help" ;;
     doctor) echo "--policy --json --help" ;;
+    status) echo "--state --json --help" ;;
+    top) echo "--state --interval --once --help" ;;
+    events) echo "--state --follow --lines --json --help" ;;
+    metrics) echo "--state --textfile --listen --help" ;;
+    breaker | policy | reset) echo "--state --help" ;;
     esac
 }
 
@@ -41,9 +48,21 @@ _rebound_value()
     local word=$2
     case $1 in
     --policy) mapfile -t COMPREPLY < <(compgen -W "builtin:default" -f -- "$word") ;;
+    --state | --textfile) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     --log) mapfile -t COMPREPLY < <(compgen -W "off stderr" -f -- "$word") ;;
     --method) mapfile -t COMPREPLY < <(compgen -W "GET HEAD OPTIONS POST PUT PATCH DELETE" -- "$word") ;;
     *) return 1 ;;
+    esac
+}
+
+# What to do, then with which host: those that the state knows.
+_rebound_breaker()
+{
+    case ${COMP_WORDS[COMP_CWORD - 1]} in
+    open | close | reset)
+        mapfile -t COMPREPLY < <(compgen -W "$(rebound metrics 2>/dev/null |
+            sed -n 's/^rebound_breaker_state.*,host="\([^"*]*\)",state="open".*/\1/p')" -- "$1") ;;
+    *) mapfile -t COMPREPLY < <(compgen -W "open close reset" -- "$1") ;;
     esac
 }
 
@@ -58,7 +77,9 @@ _rebound_word()
     run | doctor) mapfile -t COMPREPLY < <(compgen -c -- "$word") ;;
     check) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     explain) mapfile -t COMPREPLY < <(compgen -A hostname -- "$word") ;;
-    help) mapfile -t COMPREPLY < <(compgen -W "run check explain doctor help" -- "$word") ;;
+    breaker) _rebound_breaker "$word" ;;
+    policy) mapfile -t COMPREPLY < <(compgen -W "off on" -- "$word") ;;
+    help) mapfile -t COMPREPLY < <(compgen -W "$rebound_commands" -- "$word") ;;
     esac
 }
 
@@ -67,7 +88,7 @@ _rebound()
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} program
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        mapfile -t COMPREPLY < <(compgen -W "run check explain doctor help --help --version" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "$rebound_commands --help --version" -- "$word")
         return
     fi
     if [[ ${COMP_WORDS[1]} == run || ${COMP_WORDS[1]} == doctor ]]; then

@@ -76,28 +76,16 @@ static int check_all(struct check *check, int count, char **files)
     return check->failed ? RB_EXIT_ERRORS : 0;
 }
 
-static const struct option options[] = {
-    {"json", no_argument, NULL, 'j'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
-
 static int run(int argc, char **argv)
 {
     struct check check = {.colour = rb_say_colour(stdout)};
     bool json = false;
-    opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, ":h", options, NULL)) != -1;) {
-        if (option == 'h') {
-            rb_command_help(&rb_cmd_check);
-            return 0;
-        }
-        if (option != 'j')
-            return rb_command_bad_option(&rb_cmd_check, option, argv, options);
-        json = true;
-    }
+    const struct rb_option options[] = {{"json", .flag = &json}, {NULL}};
+    int status, first = rb_command_options(&rb_cmd_check, argc, argv, options, &status);
+    if (first < 0)
+        return status;
     check.array = json ? cJSON_CreateArray() : NULL;
-    int status = check_all(&check, argc - optind, argv + optind);
+    status = check_all(&check, argc - first, argv + first);
     if (json && rb_json_print(check.array) != 0) {
         rb_say_error("out of memory");
         return RB_EXIT_MISUSE;

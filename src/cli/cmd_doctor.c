@@ -62,37 +62,16 @@ static int perform(const struct request *request)
     return status;
 }
 
-static const struct option options[] = {
-    {"policy", required_argument, NULL, 'p'},
-    {"json", no_argument, NULL, 'j'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
-
 static int run(int argc, char **argv)
 {
     struct request request = {0};
-    opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, "+:h", options, NULL)) != -1;) {
-        switch (option) {
-        case 'p':
-            request.policy = optarg;
-            break;
-        case 'j':
-            request.json = true;
-            break;
-        case 'h':
-            rb_command_help(&rb_cmd_doctor);
-            return 0;
-        default:
-            return rb_command_bad_option(&rb_cmd_doctor, option, argv, options);
-        }
-    }
-    if (optind >= argc)
+    const struct rb_option options[] = {{"policy", .value = &request.policy}, {"json", .flag = &request.json}, {NULL}};
+    int status, first = rb_command_options(&rb_cmd_doctor, argc, argv, options, &status);
+    if (first < 0)
+        return status;
+    if (first >= argc)
         return rb_command_misuse(&rb_cmd_doctor, "no command to look at");
-    if (request.policy && !*request.policy)
-        return rb_command_misuse(&rb_cmd_doctor, "the file name is empty");
-    request.name = argv[optind];
+    request.name = argv[first];
     return perform(&request);
 }
 
@@ -119,5 +98,6 @@ const struct rb_command rb_cmd_doctor = {
         "  rebound doctor --policy policy.ini -- git pull\n"
         "  rebound doctor --json ./my-script | jq .verdict\n",
     .misuse = RB_EXIT_MISUSE,
+    .takes_program = true,
     .run = run,
 };

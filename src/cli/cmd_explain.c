@@ -84,14 +84,6 @@ static int perform(const struct request *request)
     return status;
 }
 
-static const struct option options[] = {
-    {"policy", required_argument, NULL, 'p'},
-    {"method", required_argument, NULL, 'm'},
-    {"json", no_argument, NULL, 'j'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
-
 // A method is a token (RFC 9110, section 5.6.2).
 static bool is_token(const char *text)
 {
@@ -107,8 +99,6 @@ static int check_request(const struct request *request, int targets)
 {
     if (targets != 1)
         return rb_command_misuse(&rb_cmd_explain, targets == 0 ? "no target" : "one target at a time");
-    if (request->policy && !*request->policy)
-        return rb_command_misuse(&rb_cmd_explain, "the file name is empty");
     if (!is_token(request->method))
         return rb_command_misuse(&rb_cmd_explain, "'%s' is not an HTTP method", request->method);
     return 0;
@@ -117,28 +107,16 @@ static int check_request(const struct request *request, int targets)
 static int run(int argc, char **argv)
 {
     struct request request = {.method = "GET"};
-    opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, ":h", options, NULL)) != -1;) {
-        switch (option) {
-        case 'p':
-            request.policy = optarg;
-            break;
-        case 'm':
-            request.method = optarg;
-            break;
-        case 'j':
-            request.json = true;
-            break;
-        case 'h':
-            rb_command_help(&rb_cmd_explain);
-            return 0;
-        default:
-            return rb_command_bad_option(&rb_cmd_explain, option, argv, options);
-        }
-    }
-    int wrong = check_request(&request, argc - optind);
-    request.target = argv[optind];
-    return wrong ? wrong : perform(&request);
+    const struct rb_option options[] = {{"policy", .value = &request.policy},
+                                        {"method", .value = &request.method},
+                                        {"json", .flag = &request.json},
+                                        {NULL}};
+    int status, first = rb_command_options(&rb_cmd_explain, argc, argv, options, &status);
+    if (first < 0)
+        return status;
+    status = check_request(&request, argc - first);
+    request.target = argv[first];
+    return status ? status : perform(&request);
 }
 
 const struct rb_command rb_cmd_explain = {

@@ -211,41 +211,19 @@ static int perform(const struct request *request)
 
 // --- the command line
 
-static const struct option options[] = {
-    {"policy", required_argument, NULL, 'p'},
-    {"log", required_argument, NULL, 'l'},
-    {"summary", no_argument, NULL, 's'},
-    {"help", no_argument, NULL, 'h'},
-    {NULL, 0, NULL, 0},
-};
-
 static int run(int argc, char **argv)
 {
     struct request request = {0};
-    opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, "+:h", options, NULL)) != -1;) {
-        switch (option) {
-        case 'p':
-            request.policy = optarg;
-            break;
-        case 'l':
-            request.log = optarg;
-            break;
-        case 's':
-            request.summary = true;
-            break;
-        case 'h':
-            rb_command_help(&rb_cmd_run);
-            return 0;
-        default:
-            return rb_command_bad_option(&rb_cmd_run, option, argv, options);
-        }
-    }
-    if (optind >= argc)
+    const struct rb_option options[] = {{"policy", .value = &request.policy},
+                                        {"log", .value = &request.log},
+                                        {"summary", .flag = &request.summary},
+                                        {NULL}};
+    int status, first = rb_command_options(&rb_cmd_run, argc, argv, options, &status);
+    if (first < 0)
+        return status;
+    if (first >= argc)
         return rb_command_misuse(&rb_cmd_run, "no command to run");
-    if ((request.policy && !*request.policy) || (request.log && !*request.log))
-        return rb_command_misuse(&rb_cmd_run, "the file name is empty");
-    request.command = argv + optind;
+    request.command = argv + first;
     return perform(&request);
 }
 
@@ -272,5 +250,6 @@ const struct rb_command rb_cmd_run = {
         "  rebound run --log stderr -- wget http://127.0.0.1:8080/\n"
         "  REBOUND_DISABLE=1 rebound run -- curl -s https://api.example.com/v1   (as if without rebound)\n",
     .misuse = RB_EXIT_OWN,
+    .takes_program = true,
     .run = run,
 };

@@ -2,14 +2,16 @@
 // The table of subcommands, their help, and complaints about command lines.
 #include "cli/command.h"
 
+#include <getopt.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include "cli/say.h"
 #include "policy/suggest.h"
 
-const struct rb_command *const rb_commands[] = {&rb_cmd_run,    &rb_cmd_check, &rb_cmd_explain,
-                                                &rb_cmd_doctor, &rb_cmd_help,  NULL};
+const struct rb_command *const rb_commands[] = {
+    &rb_cmd_run,     &rb_cmd_check,   &rb_cmd_explain, &rb_cmd_doctor, &rb_cmd_status, &rb_cmd_top, &rb_cmd_events,
+    &rb_cmd_metrics, &rb_cmd_breaker, &rb_cmd_policy,  &rb_cmd_reset,  &rb_cmd_help,   NULL};
 
 static const char overview[] =
     "\n"
@@ -22,6 +24,8 @@ static const char overview[] =
     "  rebound check policy.ini                            find every mistake in a policy\n"
     "  rebound explain https://api.example.com/v1          show what the policy means for this host\n"
     "  rebound doctor curl                                 say what of curl will be intercepted, and what not\n"
+    "  rebound status                                      show how every host stands\n"
+    "  rebound events -f                                   watch what is decided\n"
     "\n"
     "The policy is the file of --policy, else REBOUND_POLICY, else $XDG_CONFIG_HOME/rebound/policy.ini\n"
     "(~/.config/rebound/policy.ini), else /etc/rebound/policy.ini, else a built-in one. A first policy:\n"
@@ -91,7 +95,8 @@ static const char *nearest(const char *word, const struct option *known)
     return search.best;
 }
 
-int rb_command_bad_option(const struct rb_command *command, int answer, char **argv, const struct option *known)
+// For what getopt_long answered '?' or ':'.
+static int bad_option(const struct rb_command *command, int answer, char **argv, const struct option *known)
 {
     const char *word = argv[optind - 1];
     if (answer == ':')
@@ -107,4 +112,61 @@ int rb_command_bad_option(const struct rb_command *command, int answer, char **a
     if (best)
         return rb_command_misuse(command, "unknown option '%s'; did you mean '--%s'?", word, best);
     return rb_command_misuse(command, "unknown option '%s'", word);
+}
+
+// What getopt_long answers for an option without a letter: beyond all letters.
+enum { FIRST_OPTION = 256 };
+
+static unsigned describe(const struct rb_option *options, struct option *known, char *letters)
+{
+    unsigned count = 0;
+    for (const struct rb_option *option = options; option->name && count < RB_OPTIONS_MAX; option++, count++) {
+        known[count] = (struct option){option->name, option->value ? required_argument : no_argument, NULL,
+                                       FIRST_OPTION + (int) count};
+        if (option->letter) {
+            *letters++ = option->letter;
+            if (option->value)
+                *letters++ = ':';
+        }
+    }
+    known[count] = (struct option){"help", no_argument, NULL, 'h'};
+    known[count + 1] = (struct option){0};
+    *letters = '\0';
+    return count;
+}
+
+static const struct rb_option *chosen(const struct rb_option *options, unsigned count, int answer)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (answer == FIRST_OPTION + (int) i || (options[i].letter && answer == options[i].letter))
+            return &options[i];
+    return NULL;
+}
+
+int rb_command_options(const struct rb_command *command, int argc, char **argv, const struct rb_option *options,
+                       int *status)
+{
+    struct option known[RB_OPTIONS_MAX + 2];
+    char letters[2 * RB_OPTIONS_MAX + 4];
+    snprintf(letters, sizeof letters, "%s:h", command->takes_program ? "+" : "");
+    unsigned count = describe(options, known, letters + strlen(letters));
+    opterr = 0;
+    for (int answer; (answer = getopt_long(argc, argv, letters, known, NULL)) != -1;) {
+        const struct rb_option *option = chosen(options, count, answer);
+        if (answer == 'h') {
+            rb_command_help(command);
+            *status = 0;
+            return -1;
+        }
+        if (option && option->value && *optarg)
+            *option->value = optarg;
+        else if (option && option->flag)
+            *option->flag = true;
+        else {
+            *status = option ? rb_command_misuse(command, "the value of '--%s' is empty", option->name)
+                             : bad_option(command, answer, argv, known);
+            return -1;
+        }
+    }
+    return optind;
 }

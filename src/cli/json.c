@@ -60,13 +60,23 @@ void rb_json_append_text(cJSON *array, const char *text)
     free(copy);
 }
 
-int rb_json_print(cJSON *value)
+static int print(cJSON *value, char *(*format)(const cJSON *) )
 {
-    char *text = value ? cJSON_Print(value) : NULL;
+    char *text = value ? format(value) : NULL;
     cJSON_Delete(value);
     if (!text)
         return -ENOMEM;
     puts(text);
     cJSON_free(text);
     return 0;
+}
+
+int rb_json_print(cJSON *value)
+{
+    return print(value, cJSON_Print);
+}
+
+int rb_json_print_line(cJSON *value)
+{
+    return print(value, cJSON_PrintUnformatted);
 }

@@ -174,11 +174,13 @@ uint64_t rb_system_boot(void)
 }
 
 // The second field is the program's name in parentheses, which may hold anything; the third begins after the last one.
-uint64_t rb_system_start_ticks(void)
+uint64_t rb_system_start_ticks(const char *process)
 {
-    enum { FIELD_AFTER_NAME = 3, FIELD_START = 22 };
-    char line[1024];
-    read_small("/proc/self/stat", line, sizeof line);
+    enum { FIELD_AFTER_NAME = 3, FIELD_START = 22, PATH_ROOM = 64 };
+    char path[PATH_ROOM] = "/proc/", line[1024];
+    strncat(path, process, PATH_ROOM / 2);
+    strncat(path, "/stat", PATH_ROOM / 4);
+    read_small(path, line, sizeof line);
     const char *at = strrchr(line, ')');
     uint64_t ticks = 0;
     for (int field = FIELD_AFTER_NAME - 1; at && field < FIELD_START; field++) {

@@ -52,7 +52,8 @@ bool rb_system_can_read(const void *memory, size_t size);
 // The process's number, from the kernel: right in a vfork child, too.
 int rb_system_pid(void);
 
-// When this process began, in clock ticks since boot (/proc/self/stat, field 22); 0: not known.
-uint64_t rb_system_start_ticks(void);
+// When a process began, in clock ticks since boot (proc(5), field 22 of its stat); 0: not known, or gone.
+//   process: its number, or "self"
+uint64_t rb_system_start_ticks(const char *process);
 
 #endif

@@ -43,7 +43,7 @@ uint64_t rb_shared_self(void)
     uint64_t known = atomic_load_explicit(&self, memory_order_relaxed), pid = (uint64_t) rb_system_pid() & PID_MASK;
     if ((known & PID_MASK) == pid)
         return known;
-    known = rb_system_start_ticks() << RB_PROCESS_PID_BITS | pid;
+    known = rb_system_start_ticks("self") << RB_PROCESS_PID_BITS | pid;
     atomic_store_explicit(&self, known, memory_order_relaxed);
     return known;
 }

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// rebound policy: switches a policy off and on in all running processes.
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/say.h"
+#include "cli/state_file.h"
+
+static int perform(struct rb_state_file *file, const char *name, bool off)
+{
+    if (!file->present) {
+        rb_say_error("nothing has run under rebound yet: there is no %s to note it in", file->path);
+        return RB_EXIT_ERRORS;
+    }
+    if (!rb_view_switch(&file->view, name, off)) {
+        rb_say_error("there is no place for the policy '%s': the state knows %d others", name, RB_STATE_POLICIES);
+        return RB_EXIT_ERRORS;
+    }
+    rb_say_note("policy %s is %s", name, off ? "off: its hosts are left alone" : "on");
+    return 0;
+}
+
+static int run(int argc, char **argv)
+{
+    const char *setting = NULL;
+    const struct rb_option options[] = {{"state", .value = &setting}, {NULL}};
+    int status, first = rb_command_options(&rb_cmd_policy, argc, argv, options, &status);
+    if (first < 0)
+        return status;
+    bool off = first < argc && strcmp(argv[first], "off") == 0;
+    if (first >= argc || (!off && strcmp(argv[first], "on") != 0))
+        return rb_command_misuse(&rb_cmd_policy, "say off or on, and a policy");
+    if (argc - first != 2)
+        return rb_command_misuse(&rb_cmd_policy, argc - first < 2 ? "no policy" : "one policy at a time");
+    if (strlen(argv[first + 1]) >= RB_STATE_POLICY_SIZE)
+        return rb_command_misuse(&rb_cmd_policy, "'%s' is too long for a policy's name", argv[first + 1]);
+    struct rb_state_file file;
+    if ((status = rb_state_file_open(&file, setting, true)) != 0)
+        return status;
+    status = perform(&file, argv[first + 1], off);
+    rb_state_file_close(&file);
+    return status;
+}
+
+const struct rb_command rb_cmd_policy = {
+    .name = "policy",
+    .usage = "[--state PATH] off|on NAME",
+    .purpose = "Switches a policy off or on in all running processes",
+    .help =
+        "NAME is the section of the policy file. While it is off, its hosts are left alone, as if 'intercept = off'\n"
+        "stood there; running and later processes obey, until it is switched on or the system starts anew.\n"
+        "\n"
+        "Options:\n"
+        "  --state PATH   the state file: by default that of REBOUND_STATE or the policy, else /dev/shm/rebound.UID\n"
+        "  --help         this text\n"
+        "\n"
+        "Exit status: 0, 1 the state cannot be changed, 2 wrong command line.\n"
+        "\n"
+        "Example:\n"
+        "  rebound policy off payments\n",
+    .misuse = RB_EXIT_MISUSE,
+    .run = run,
+};

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// rebound reset: forgets what the processes have learnt.
+#include "cli/command.h"
+#include "cli/say.h"
+#include "cli/state_file.h"
+
+static int run(int argc, char **argv)
+{
+    const char *setting = NULL;
+    const struct rb_option options[] = {{"state", .value = &setting}, {NULL}};
+    int status, first = rb_command_options(&rb_cmd_reset, argc, argv, options, &status);
+    if (first < 0)
+        return status;
+    if (first < argc)
+        return rb_command_misuse(&rb_cmd_reset, "'%s' is too much; 'rebound breaker reset' is for one host",
+                                 argv[first]);
+    struct rb_state_file file;
+    if ((status = rb_state_file_open(&file, setting, true)) != 0)
+        return status;
+    if (file.present) {
+        rb_view_reset(&file.view);
+        rb_say_note("%s is as new", file.path);
+    } else {
+        rb_say_note("nothing to reset: %s does not exist", file.path);
+    }
+    rb_state_file_close(&file);
+    return 0;
+}
+
+const struct rb_command rb_cmd_reset = {
+    .name = "reset",
+    .usage = "[--state PATH]",
+    .purpose = "Forgets what all processes have learnt and counted",
+    .help =
+        "Breakers close, budgets are full, counters are 0, events are gone, nothing is forced or switched off.\n"
+        "Running processes go on with that.\n"
+        "\n"
+        "Options:\n"
+        "  --state PATH   the state file: by default that of REBOUND_STATE or the policy, else /dev/shm/rebound.UID\n"
+        "  --help         this text\n"
+        "\n"
+        "Exit status: 0, 1 the state cannot be changed, 2 wrong command line.\n",
+    .misuse = RB_EXIT_MISUSE,
+    .run = run,
+};

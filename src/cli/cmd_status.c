@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+// rebound status: every host that programs have called, and how it stands with it.
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/host_table.h"
+#include "cli/say.h"
+#include "cli/status.h"
+
+static void print_clean(const char *text)
+{
+    rb_say_clean(stdout, text, strlen(text));
+}
+
+static void print_row(const struct rb_view_cell *host, unsigned width, bool colour)
+{
+    char line[RB_TABLE_LINE];
+    rb_table_row(host, width, line);
+    enum rb_breaker_state state = rb_snapshot_state(host);
+    if (state == RB_BREAKER_CLOSED)
+        print_clean(line);
+    else
+        rb_say_styled(stdout, colour, state == RB_BREAKER_OPEN ? RB_STYLE_ERROR : RB_STYLE_WARNING, line);
+    putchar('\n');
+}
+
+// Whoever holds the host's probes: the row has room for one.
+static void print_holders(const struct rb_view_cell *host)
+{
+    char name[RB_PROGRAM_NAME_SIZE], span[24];
+    for (unsigned i = 0; i < host->holder_count; i++) {
+        const struct rb_view_holder *holder = &host->holders[i];
+        fputs("  probe held by ", stdout);
+        print_clean(rb_snapshot_program(holder->pid, name));
+        printf(" (pid %d), %s of its lease left\n", holder->pid, rb_table_span(holder->lease_left_ms, span));
+    }
+}
+
+static void print_hosts(const struct rb_snapshot *snapshot, bool colour)
+{
+    unsigned width = rb_table_width();
+    char head[RB_TABLE_LINE];
+    if (snapshot->host_count == 0) {
+        puts("no host has been called yet");
+        return;
+    }
+    rb_table_head(width, head);
+    rb_say_styled(stdout, colour, RB_STYLE_BOLD, head);
+    putchar('\n');
+    for (unsigned i = 0; i < snapshot->host_count; i++) {
+        print_row(&snapshot->hosts[i], width, colour);
+        print_holders(&snapshot->hosts[i]);
+    }
+}
+
+static void print_policies(const struct rb_snapshot *snapshot)
+{
+    for (unsigned i = 0; i < snapshot->policy_count; i++) {
+        const struct rb_view_policy *policy = &snapshot->policies[i];
+        print_clean(policy->name);
+        printf(": %s%" PRIu64 " calls, %" PRIu64 " retries, %" PRIu64 " recovered, %" PRIu64 " refused, %" PRIu64
+               " failed\n",
+               policy->off ? "off; " : "", rb_snapshot_sum(policy, RB_COUNTER_CALLS, RB_API_COUNT * RB_RESULT_COUNT),
+               rb_snapshot_sum(policy, RB_COUNTER_RETRIES, RB_CAUSE_COUNT),
+               rb_snapshot_ended(policy, RB_RESULT_RECOVERED), rb_snapshot_ended(policy, RB_RESULT_REFUSED),
+               rb_snapshot_ended(policy, RB_RESULT_FAILED));
+    }
+}
+
+static void print_end(const struct rb_state_file *file, const struct rb_snapshot *snapshot)
+{
+    if (!snapshot->totals.reload_succeeded)
+        puts("the last reload of a policy failed: see 'rebound check'");
+    print_clean(file->path);
+    if (file->present)
+        printf(": %u %s, %u %s\n", snapshot->host_count, snapshot->host_count == 1 ? "host" : "hosts",
+               snapshot->process_count, snapshot->process_count == 1 ? "process" : "processes");
+    else
+        puts(": nothing has run under rebound yet");
+}
+
+static int print(const struct rb_state_file *file, const struct rb_snapshot *snapshot, bool json)
+{
+    if (json && rb_status_json(file, snapshot) != 0) {
+        rb_say_error("out of memory");
+        return RB_EXIT_ERRORS;
+    }
+    if (json)
+        return 0;
+    print_hosts(snapshot, rb_say_colour(stdout));
+    print_policies(snapshot);
+    print_end(file, snapshot);
+    return 0;
+}
+
+static int run(int argc, char **argv)
+{
+    const char *setting = NULL;
+    bool json = false;
+    const struct rb_option options[] = {{"state", .value = &setting}, {"json", .flag = &json}, {NULL}};
+    int status, first = rb_command_options(&rb_cmd_status, argc, argv, options, &status);
+    if (first < 0)
+        return status;
+    if (first < argc)
+        return rb_command_misuse(&rb_cmd_status, "'%s' is too much", argv[first]);
+    struct rb_state_file file;
+    if ((status = rb_state_file_open(&file, setting, false)) != 0)
+        return status;
+    struct rb_snapshot *snapshot = rb_snapshot_take(&file, RB_ORDER_STATE);
+    if (snapshot) {
+        status = print(&file, snapshot, json);
+    } else {
+        rb_say_error("out of memory");
+        status = RB_EXIT_ERRORS;
+    }
+    rb_snapshot_free(snapshot);
+    rb_state_file_close(&file);
+    return status;
+}
+
+const struct rb_command rb_cmd_status = {
+    .name = "status",
+    .usage = "[--state PATH] [--json]",
+    .purpose = "Shows every host's breaker, and what was done for each policy",
+    .help =
+        "Each line is a host that programs of this user have called: the state of its breaker, the calls in the\n"
+        "breaker's window and how many percent of them failed or were slow, and what comes next: when the next\n"
+        "probe is let through, who holds it, or how long the server asked to be left alone. A wide terminal also\n"
+        "shows how many retries the budget allows now, calls that were refused, and the time since the last use.\n"
+        "\n"
+        "Options:\n"
+        "  --state PATH   the state file: by default that of REBOUND_STATE or the policy, else /dev/shm/rebound.UID\n"
+        "  --json         the same for programs, with every number; rebound(1) describes the fields\n"
+        "  --help         this text\n"
+        "\n"
+        "Exit status: 0, 1 the state cannot be read, 2 wrong command line.\n"
+        "\n"
+        "Examples:\n"
+        "  rebound status\n"
+        "  rebound status --json | jq '.hosts[] | select(.state != \"closed\")'\n",
+    .misuse = RB_EXIT_MISUSE,
+    .run = run,
+};

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// Printing events.
+#include "cli/event_line.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/json.h"
+#include "cli/moment.h"
+#include "cli/say.h"
+#include "policy/key.h"
+
+enum { CAUSE_SIZE = 24, LINE_SIZE = 512 };
+
+// The status, or the word for what went wrong; "" for a success.
+static const char *cause_of(const struct rb_view_event *event, char out[CAUSE_SIZE])
+{
+    if (event->cause == RB_CAUSE_STATUS)
+        snprintf(out, CAUSE_SIZE, "%u", event->status);
+    else
+        snprintf(out, CAUSE_SIZE, "%s", event->cause == RB_CAUSE_NONE ? "" : rb_cause_name(event->cause));
+    return out;
+}
+
+static void print_text(const struct rb_view_event *event)
+{
+    char time[RB_MOMENT_SIZE], cause[CAUSE_SIZE], delay[32], line[LINE_SIZE];
+    cause_of(event, cause);
+    int length = snprintf(line, sizeof line, "%s %s[%d] %s %s attempt %u%s%s: %s",
+                          rb_moment_format(event->unix_ms, time), event->program, event->pid, event->policy,
+                          event->host, event->attempt, *cause ? ", " : "", cause, rb_verdict_name(event->verdict));
+    size_t used = (size_t) length < sizeof line ? (size_t) length : sizeof line - 1;
+    if (event->verdict == RB_VERDICT_RETRY) {
+        rb_duration_format(event->delay_ms, delay, sizeof delay);
+        snprintf(line + used, sizeof line - used, " in %s", delay);
+    } else if (event->reason != RB_REASON_NONE) {
+        snprintf(line + used, sizeof line - used, " (%s)", rb_reason_name(event->reason));
+    }
+    rb_say_clean(stdout, line, strlen(line));
+    putchar('\n');
+}
+
+static void print_json(const struct rb_view_event *event)
+{
+    char time[RB_MOMENT_SIZE], cause[CAUSE_SIZE];
+    cJSON *object = cJSON_CreateObject();
+    rb_json_add_text(object, "time", rb_moment_format(event->unix_ms, time));
+    cJSON_AddNumberToObject(object, "pid", event->pid);
+    rb_json_add_text(object, "program", event->program);
+    rb_json_add_text(object, "policy", event->policy);
+    rb_json_add_text(object, "host", event->host);
+    rb_json_add_text(object, "api", rb_api_name(event->api));
+    if (event->cause != RB_CAUSE_NONE)
+        rb_json_add_text(object, "cause", cause_of(event, cause));
+    cJSON_AddNumberToObject(object, "attempt", event->attempt);
+    if (event->verdict == RB_VERDICT_RETRY)
+        cJSON_AddNumberToObject(object, "delay_ms", (double) event->delay_ms);
+    rb_json_add_text(object, "decision", rb_verdict_name(event->verdict));
+    if (event->reason != RB_REASON_NONE)
+        rb_json_add_text(object, "reason", rb_reason_name(event->reason));
+    rb_json_print_line(object);
+}
+
+void rb_event_print(const struct rb_view_event *event, bool json)
+{
+    if (json)
+        print_json(event);
+    else
+        print_text(event);
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// Writing points in time.
+#include "cli/moment.h"
+
+#include "observe/text.h"
+
+// What lies beyond the years that four digits hold comes from a damaged file.
+const char *rb_moment_format(uint64_t unix_ms, char out[RB_MOMENT_SIZE])
+{
+    static const uint64_t last_ms = UINT64_C(253402300799999); // 9999-12-31
+    struct rb_text text = {.at = out, .size = RB_MOMENT_SIZE - 1};
+    if (unix_ms > last_ms)
+        unix_ms = last_ms;
+    rb_text_time(&text, (int64_t) (unix_ms / 1000), (unsigned) (unix_ms % 1000));
+    out[text.length] = '\0';
+    return out;
+}

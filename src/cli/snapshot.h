@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// All that a state file says at one moment, in memory of our own: what status, top and metrics show.
+#ifndef RB_CLI_SNAPSHOT_H
+#define RB_CLI_SNAPSHOT_H
+
+#include "cli/state_file.h"
+
+enum { RB_PROGRAM_NAME_SIZE = 20 }; // of /proc/PID/comm, with its terminator
+
+enum rb_order { RB_ORDER_STATE, RB_ORDER_FAILURES, RB_ORDER_HOST, RB_ORDERS };
+
+struct rb_snapshot {
+    struct rb_view_cell *hosts; // in the order asked for
+    unsigned host_count;
+    unsigned in_state[RB_BREAKER_STATES]; // how many hosts are in each
+    struct rb_view_policy policies[RB_STATE_POLICIES];
+    unsigned policy_count;
+    struct rb_view_process processes[RB_STATE_PROCESSES]; // those that live
+    unsigned process_count;
+    struct rb_view_totals totals;
+};
+
+// Reads the file; one that is not present is empty. Returns NULL when there is no memory. Free it with
+// rb_snapshot_free.
+struct rb_snapshot *rb_snapshot_take(const struct rb_state_file *file, enum rb_order order);
+void rb_snapshot_free(struct rb_snapshot *snapshot);
+
+// The state that counts: the forced one where somebody has forced it.
+enum rb_breaker_state rb_snapshot_state(const struct rb_view_cell *host);
+
+// The sum of `count` counters of a policy from `first` on.
+uint64_t rb_snapshot_sum(const struct rb_view_policy *policy, unsigned first, unsigned count);
+
+// The calls of a policy that ended so, by whatever way they were made.
+uint64_t rb_snapshot_ended(const struct rb_view_policy *policy, enum rb_result result);
+
+// The same of all policies together.
+uint64_t rb_snapshot_ended_all(const struct rb_snapshot *snapshot, enum rb_result result);
+
+// The name of the program that a process runs, "?" where it cannot be known.
+const char *rb_snapshot_program(int pid, char out[RB_PROGRAM_NAME_SIZE]);
+
+#endif

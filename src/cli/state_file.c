@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// Finding and opening the state file.
+#include "cli/state_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/command.h"
+#include "cli/say.h"
+#include "cli/source.h"
+
+// The program's own words have been said by `rebound check`; here a policy that cannot be used just says nothing.
+static bool path_by_policy(char *path, size_t size)
+{
+    struct rb_source source;
+    struct rb_policy *policy = NULL;
+    bool named = rb_source_find(&source, NULL) == 0 && rb_policy_load(source.path, &policy, NULL, NULL) == 0;
+    bool found = rb_store_path(named ? rb_policy_process(policy)->state : NULL, path, size);
+    rb_policy_free(policy);
+    return found;
+}
+
+static bool find_path(const char *setting, char *path, size_t size)
+{
+    const char *environment = getenv("REBOUND_STATE");
+    if (!setting && environment && *environment)
+        setting = environment;
+    return setting ? rb_store_path(setting, path, size) : path_by_policy(path, size);
+}
+
+// Which file it is that was opened. Should it have been exchanged meanwhile, the next look notices.
+static void note_identity(struct rb_state_file *file)
+{
+    struct stat status;
+    bool known = stat(file->path, &status) == 0;
+    file->device = known ? status.st_dev : 0;
+    file->inode = known ? status.st_ino : 0;
+}
+
+static enum rb_store_error reopen(struct rb_state_file *file)
+{
+    rb_state_file_close(file);
+    note_identity(file);
+    enum rb_store_error error = rb_view_open(&file->view, file->path, file->writable);
+    file->present = error == RB_STORE_SOUND;
+    return error;
+}
+
+int rb_state_file_open(struct rb_state_file *file, const char *setting, bool writable)
+{
+    *file = (struct rb_state_file){.writable = writable};
+    if (!find_path(setting, file->path, sizeof file->path)) {
+        rb_say_error("the state is private: each process keeps its own, and there is nothing to look into");
+        rb_say_note("say 'state = shared' in [rebound] of the policy, or leave REBOUND_STATE unset");
+        return RB_EXIT_ERRORS;
+    }
+    enum rb_store_error error = reopen(file);
+    if (error == RB_STORE_SOUND || error == RB_STORE_ABSENT)
+        return 0;
+    rb_say_error("%s %s", file->path, rb_store_error_text(error));
+    return RB_EXIT_ERRORS;
+}
+
+void rb_state_file_close(struct rb_state_file *file)
+{
+    if (file->present)
+        rb_view_close(&file->view);
+    file->present = false;
+}
+
+enum rb_store_error rb_state_file_refresh(struct rb_state_file *file)
+{
+    struct stat status;
+    bool known = stat(file->path, &status) == 0;
+    bool same = known && status.st_dev == file->device && status.st_ino == file->inode;
+    return file->present && same && rb_store_is_whole(&file->view.state) ? RB_STORE_SOUND : reopen(file);
+}

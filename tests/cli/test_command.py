@@ -1,0 +1,768 @@
+# SPDX-License-Identifier: MIT
+"""What help, run, check and explain print, set and exit with."""
+
+import glob
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+from harness import (
+    ANOTHER_USER, BUILD, build_static, closed_port, CONNECT, content, EXAMPLES, expect, holds, LIBRARY,
+    on_terminal, PATIENCE, QUICK, REBOUND, ROOT, same, test
+)
+
+
+# --- the command as such
+
+
+@test
+def version_and_help(place):
+    same(place.text("--version"), (0, "rebound 0.1.0\n", ""))
+    status, out, err = place.text("--help")
+    same((status, err), (0, ""))
+    for word in ("run", "check", "explain", "doctor", "help", "Examples:", "rebound run -- curl"):
+        holds(out, word)
+
+
+@test
+def help_of_each_command(place):
+    for name in ("run", "check", "explain", "doctor"):
+        status, out, err = place.text(name, "--help")
+        same((status, err), (0, ""))
+        holds(out, f"Usage: rebound {name} ")
+        holds(out, "Examples:")
+        holds(out, "Exit status:")
+        same(place.text("help", name), (0, out, ""))
+
+
+@test
+def misuse(place):
+    rows = [
+        ([], 2, "Usage: rebound"),
+        (["rnu"], 2, "unknown command 'rnu'; did you mean 'run'?"),
+        (["help", "chekc"], 2, "did you mean 'check'?"),
+        (["run"], 125, "no command to run"),
+        (["run", "--"], 125, "no command to run"),
+        (["run", "--polcy", "x", "true"], 125, "did you mean '--policy'?"),
+        (["run", "--policy"], 125, "option '--policy' needs a value"),
+        (["run", "--policy=", "true"], 125, "the value of '--policy' is empty"),
+        (["run", "--summary=yes", "true"], 125, "option '--summary' takes no value"),
+        (["run", "-x", "true"], 125, "unknown option '-x'"),
+        (["check", "--jsno"], 2, "did you mean '--json'?"),
+        (["explain"], 2, "no target"),
+        (["doctor"], 2, "no command to look at"),
+        (["doctor", "--"], 2, "no command to look at"),
+        (["doctor", "--polcy", "x", "true"], 2, "did you mean '--policy'?"),
+        (["doctor", "--policy=", "true"], 2, "the value of '--policy' is empty"),
+        (["explain", "a.example", "b.example"], 2, "one target at a time"),
+        (["explain", "http://"], 2, "no host in 'http://'"),
+        (["explain", "--method", "G T", "a.example"], 2, "'G T' is not an HTTP method"),
+        (["explain", "--method", "", "a.example"], 2, "the value of '--method' is empty"),
+    ]
+    for words, wanted, piece in rows:
+        status, out, err = place.text(*words)
+        same((words, status, out), (words, wanted, ""))
+        holds(err, piece)
+
+
+@test
+def write_error_is_reported(place):
+    good = place.file("good.ini", "[default]\n")
+    rows = [["--help"], ["--version"], ["check", good], ["check", "--json", good], ["explain", "a.example"],
+            ["explain", "--json", "a.example"], ["doctor", "true"], ["doctor", "--json", "true"]]
+    for words in rows:
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = place.rebound(*words, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+        same((words, done.returncode), (words, 2))
+        holds(done.stderr.decode(), "rebound: error: cannot write to standard output")
+
+
+@test
+def closed_descriptors(place):
+    """Nothing the command opens may take the place of a closed stdout or stderr."""
+    done = subprocess.run(["sh", "-c", f"exec {REBOUND} check >&-"], env=place.env, capture_output=True, check=False,
+                          timeout=PATIENCE)
+    same(done.returncode, 2)
+    holds(done.stderr.decode(), "cannot write to standard output")
+    script = f"exec {REBOUND} run --summary --log {place.path}/log -- sh -c 'ls -l /proc/self/fd >&2' <&- >&- 2>err"
+    subprocess.run(["sh", "-c", script], env=place.env, cwd=place.path, check=True, timeout=PATIENCE)
+    err = os.path.join(place.path, "err")
+    wait_until(lambda: "rebound: no call matched the policy" in content(err), "no summary")  # dash ends by _exit
+    expect("/dev/null" not in content(err) and "/dev/shm" not in content(err), content(err))
+
+
+@test
+def colour_only_on_a_terminal(place):
+    bad = place.file("bad.ini", "[default]\nretry.atempts = 3\n")
+    expect("\x1b" not in place.text("check", bad)[1])
+    expect("\x1b[" in on_terminal(place, {"TERM": "xterm"}, "check", bad))
+    expect("\x1b" not in on_terminal(place, {"TERM": "xterm", "NO_COLOR": "1"}, "check", bad))
+    expect("\x1b" not in on_terminal(place, {"TERM": "dumb"}, "check", bad))
+    expect("\x1b[" in on_terminal(place, {"TERM": "xterm"}, "explain", "a.example"))
+
+
+# --- run: environment and exit status
+
+
+@test
+def run_becomes_the_program(place):
+    """Same process, exit status, arguments; options end at the first word that is none."""
+    child = subprocess.Popen([REBOUND, "run", "--", "sh", "-c", "echo $$; exit 7"], stdout=subprocess.PIPE, env=place.env)
+    out, _ = child.communicate(timeout=PATIENCE)
+    same((int(out), child.returncode), (child.pid, 7))
+    same(place.text("run", "echo", "--summary", "-x", "--", "a b")[:2], (0, "--summary -x -- a b\n"))
+    same(place.rebound("run", "sh", "-c", "kill -TERM $$").returncode, -signal.SIGTERM)
+
+
+@test
+def run_exit_statuses(place):
+    data = place.file("data", "no program\n")
+    rows = [("nowhere-to-be-found", 127, "No such file or directory"), ("./nowhere", 127, "No such file or directory"),
+            (data, 126, "Permission denied"), (place.path, 126, "Permission denied")]
+    for name, wanted, why in rows:
+        status, out, err = place.text("run", "--summary", "--", name)
+        same((status, out, err), (wanted, "", f"rebound: error: cannot run {name}: {why}\n"))
+
+
+@test
+def run_sets_the_environment(place):
+    policy = place.file("p.ini", "[default]\n")
+    env, err = place.environment("--policy", "p.ini", "--log", "some.log")
+    same(err, "")
+    same(env["LD_PRELOAD"], LIBRARY)
+    same(env["REBOUND_POLICY"], policy)
+    same(env["REBOUND_LOG"], os.path.join(place.path, "some.log"))
+    expect("REBOUND_SUMMARY" not in env)
+    for word in ("off", "stderr"):
+        same(place.environment("--log", word)[0]["REBOUND_LOG"], word)
+    expect("REBOUND_LOG" not in place.environment()[0])
+
+
+@test
+def run_finds_the_policy(place):
+    same(place.environment()[0]["REBOUND_POLICY"], "builtin:default")
+    home = place.file(".config/rebound/policy.ini", "[default]\n")
+    same(place.environment()[0]["REBOUND_POLICY"], home)
+    xdg = place.file("xdg/rebound/policy.ini", "[default]\n")
+    env = {"XDG_CONFIG_HOME": os.path.join(place.path, "xdg")}
+    same(place.environment(env=env)[0]["REBOUND_POLICY"], xdg)
+    named = place.file("named.ini", "[default]\n")
+    env["REBOUND_POLICY"] = named
+    same(place.environment(env=env)[0]["REBOUND_POLICY"], named)
+    same(place.environment("--policy", "builtin:default", env=env)[0]["REBOUND_POLICY"], "builtin:default")
+
+
+@test
+def run_keeps_links_in_the_policy_path(place):
+    """A ConfigMap is updated by renaming a link: the name must be followed anew each time."""
+    place.file("v1/policy.ini", "[default]\n")
+    os.symlink("v1", os.path.join(place.path, "data"))
+    env, _ = place.environment("--policy", "data/policy.ini")
+    same(env["REBOUND_POLICY"], os.path.join(place.path, "data", "policy.ini"))
+
+
+@test
+def run_adds_to_ld_preload_once(place):
+    libc = "libc.so.6"
+    for before, after in ((libc, f"{libc}:{LIBRARY}"), (LIBRARY, LIBRARY), (f"{LIBRARY} {libc}", f"{LIBRARY}:{libc}")):
+        same(place.environment(env={"LD_PRELOAD": before})[0]["LD_PRELOAD"], after)
+    status, out, _ = place.text("run", "--", REBOUND, "run", "--", "sh", "-c", "echo $LD_PRELOAD")
+    same((status, out), (0, LIBRARY + "\n"))
+
+
+@test
+def run_finds_the_library_when_installed(place):
+    """bin/rebound with ../lib/rebound, and no library at all."""
+    os.makedirs(os.path.join(place.path, "bin"))
+    os.makedirs(os.path.join(place.path, "lib", "rebound"))
+    copy = shutil.copy(REBOUND, os.path.join(place.path, "bin"))
+    library = shutil.copy(LIBRARY, os.path.join(place.path, "lib", "rebound"))
+    done = subprocess.run([copy, "run", "printenv", "LD_PRELOAD"], env=place.env, capture_output=True, check=True)
+    same((done.stdout.decode(), done.stderr), (library + "\n", b""))
+    os.mkdir(os.path.join(place.path, "with space"))
+    alone = shutil.copy(REBOUND, os.path.join(place.path, "with space"))
+    shutil.copy(LIBRARY, os.path.join(place.path, "with space"))
+    done = subprocess.run([alone, "run", "sh", "-c", "echo ${LD_PRELOAD-none}"], env=place.env, capture_output=True,
+                          check=True)
+    same(done.stdout, b"none\n")
+    holds(done.stderr.decode(), "LD_PRELOAD cannot hold a path with a space or colon")
+
+
+@test
+def run_with_a_bad_policy_runs_untouched(place):
+    """All mistakes as `check` prints them, one clear line, the program without the library and with its own status."""
+    bad = place.file("bad.ini", "[default]\nretry.atempts = 3\nretry.base = 2\n")
+    listed = place.text("check", bad)[1]
+    rows = [(bad, listed), ("missing.ini", "missing.ini: error: "), (place.path, "error: ")]
+    show = "echo ${LD_PRELOAD-none} ${REBOUND_LOG-none} ${REBOUND_SUMMARY-none}; exit 5"
+    for name, piece in rows:
+        status, out, err = place.text("run", "--policy", name, "--log", "x.log", "--summary", "--", "sh", "-c", show)
+        same((status, out), (5, "none none none\n"))
+        holds(err, piece)
+        expect(err.endswith("rebound: warning: the policy cannot be used; the program runs untouched\n"), err)
+    expect(listed.count("error:") == 2, listed)
+
+
+@test
+def run_with_a_bad_policy_disarms_an_inherited_library(place):
+    bad = place.file("bad.ini", "nonsense\n")
+    env = {"LD_PRELOAD": LIBRARY, "REBOUND_POLICY": "builtin:default"}
+    status, out, _ = place.text("run", "--policy", bad, "sh", "-c", "echo $REBOUND_DISABLE", env=env)
+    same((status, out), (0, "1\n"))
+
+
+@test
+def run_disabled(place):
+    bad = place.file("bad.ini", "nonsense\n")
+    status, out, err = place.text("run", "--policy", bad, "--summary", "sh", "-c", "echo ${LD_PRELOAD-none}",
+                                  env={"REBOUND_DISABLE": "1"})
+    same((status, out, err), (0, "none\n", "rebound: REBOUND_DISABLE is set: nothing is repeated\n"))
+    same(place.environment(env={"REBOUND_DISABLE": "0"})[0]["LD_PRELOAD"], LIBRARY)
+
+
+@test
+def run_warns_of_the_log(place):
+    os.mkfifo(os.path.join(place.path, "fifo"))
+    rows = [("/dev/full", "No space left on device"), (place.path, "Is a directory"), ("fifo", "nobody reads it"),
+            ("missing/x.log", "No such file or directory")]
+    for name, why in rows:
+        full = os.path.join(place.path, name)
+        same(place.text("run", "--log", name, "echo", "hi"),
+             (0, "hi\n", f"rebound: warning: the log {full} cannot be written: {why}; the program runs without it\n"))
+    same(place.text("run", "--log", "new.log", "echo", "hi"), (0, "hi\n", ""))
+    expect(not os.path.exists(os.path.join(place.path, "new.log")), "the command made the log itself")
+    policy = place.file("p.ini", "[rebound]\nlog = /dev/full\n[default]\n")
+    holds(place.text("run", "--policy", policy, "true")[2], "the log /dev/full cannot be written")
+
+
+# --- run: what cannot be intercepted
+
+
+@test
+def run_warns_of_static_programs(place):
+    program = build_static(place)
+    line = f"rebound: warning: {program} is statically linked: no library can be preloaded into it, it runs untouched\n"
+    place.file("direct", f"#! {program}\n", 0o755)
+    place.file("env", "#!/usr/bin/env static\n", 0o755)
+    place.file("env-s", "#!/usr/bin/env -S A=b static -x\n", 0o755)
+    place.file("indirect", f"#!{place.path}/direct\n", 0o755)
+    env = {"PATH": f"{place.path}:{place.env['PATH']}"}
+    for name in (program, "static", "./direct", "env-s", "./env", "indirect"):
+        same((name, *place.text("run", name, env=env)), (name, 7, "", line))
+
+
+@test
+def run_does_not_warn_without_reason(place):
+    place.file("script", "#!/bin/sh\nexit 0\n", 0o755)
+    place.file("plain", "exit 0\n", 0o755)
+    for words in (["true"], ["./script"], ["./plain"], [ld_so(), shutil.which("true")]):
+        same((words, *place.text("run", *words)), (words, 0, "", ""))
+
+
+def ld_so():
+    done = subprocess.run(["readelf", "-lW", sys.executable], capture_output=True, check=True)
+    return re.search(r"interpreter: ([^]]+)\]", done.stdout.decode()).group(1)
+
+
+@test
+def run_warns_of_alien_programs(place):
+    with open("/bin/true", "rb") as true:
+        image = bytearray(true.read())
+    image[18:20] = struct.pack("<H", 0xfeed)  # e_machine
+    alien = place.file("alien", bytes(image), 0o755)
+    holds(place.text("run", alien)[2], f"{alien} is built for another kind of machine than librebound.so")
+
+
+@test
+def run_warns_of_privileged_programs(place):
+    if os.getuid() != 0:
+        return  # only root can make such files; `make test` runs as root in a container
+    rows = [("suid", 0o4755, "is set-uid"), ("sgid", 0o2755, "is set-gid")]
+    os.chmod(place.path, 0o755)
+    for name, mode, piece in rows:
+        program = shutil.copy("/bin/true", os.path.join(place.path, name))
+        os.chown(program, ANOTHER_USER, ANOTHER_USER)
+        os.chmod(program, mode)
+        holds(place.text("run", program)[2], f"{program} {piece}")
+        os.chown(program, 0, 0)
+        os.chmod(program, mode)
+        same(place.text("run", program), (0, "", ""))
+    capable = shutil.copy("/bin/true", os.path.join(place.path, "capable"))
+    os.setxattr(capable, "security.capability", struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0))
+    same(place.text("run", capable), (0, "", ""))
+    reachable = shutil.copytree(BUILD, os.path.join(place.path, "b"), ignore=lambda at, names: [
+        name for name in names if at != BUILD or name not in ("rebound", "librebound.so")])
+    done = subprocess.run([os.path.join(reachable, "rebound"), "run", capable], user=ANOTHER_USER, group=ANOTHER_USER,
+                          extra_groups=[], env=place.env, capture_output=True, check=False)
+    holds(done.stderr.decode(), f"{capable} has file capabilities")
+
+
+# --- run --summary
+
+
+def pages():
+    return set(glob.glob("/dev/shm/rebound-*") + glob.glob("/tmp/rebound-*"))
+
+
+def summary(place, words, *command, **options):
+    policy = place.file("quick.ini", QUICK)
+    return place.text("run", "--policy", policy, "--summary", *words, "--", *command, **options)
+
+
+@test
+def summary_counts(place):
+    holder, port = closed_port()
+    status, out, err = summary(place, [], sys.executable, "-c", CONNECT, "127.0.0.1", str(port))
+    holder.close()
+    same((status, out), (3, ""))
+    same(err, "rebound: quick: 1 call, 2 retries, 0 recovered, 0 refused by the breaker, 1 failed\n")
+
+
+@test
+def summary_of_nothing(place):
+    same(summary(place, [], "echo", "hi"), (0, "hi\n", "rebound: no call matched the policy\n"))
+
+
+@test
+def summary_includes_children(place):
+    holder, port = closed_port()
+    twice = f'"{sys.executable}" -c "$1" 127.0.0.1 {port}; "{sys.executable}" -c "$1" 127.0.0.1 {port}; exit 4'
+    status, _, err = summary(place, [], "sh", "-c", twice, "sh", CONNECT)
+    holder.close()
+    same(status, 4)
+    same(err, "rebound: quick: 2 calls, 4 retries, 0 recovered, 0 refused by the breaker, 2 failed\n")
+
+
+@test
+def summary_stands_before_the_prompt(place):
+    """At an ordinary end the lines are there when the parent's wait returns, not a moment later."""
+    policy = place.file("quick.ini", QUICK)
+    for _ in range(20):
+        reader, writer = os.pipe()
+        child = subprocess.Popen([REBOUND, "run", "--policy", policy, "--summary", "true"], stderr=writer, env=place.env)
+        child.wait(timeout=PATIENCE)
+        os.set_blocking(reader, False)
+        same(os.read(reader, 4096), b"rebound: no call matched the policy\n")
+        os.close(writer)
+        os.close(reader)
+
+
+@test
+def summary_after_a_kill(place):
+    """A program that was killed runs no destructor; the whole process group may have been killed with it."""
+    for target in ("$$", "0"):
+        child = subprocess.Popen([REBOUND, "run", "--summary", "sh", "-c", f"kill -KILL {target}"], env=place.env,
+                                 stderr=subprocess.PIPE, start_new_session=True)
+        _, err = child.communicate(timeout=PATIENCE)  # ends when the last holder of stderr has gone
+        same((child.returncode, err), (-signal.SIGKILL, b"rebound: no call matched the policy\n"))
+
+
+@test
+def summary_ignores_the_programs_signals(place):
+    policy = place.file("quick.ini", QUICK)
+    child = subprocess.Popen([REBOUND, "run", "--policy", policy, "--summary", "sh", "-c",
+                              "trap 'exit 9' INT; echo ready; while :; do sleep 0.1; done"], env=place.env,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    same(child.stdout.readline(), b"ready\n")
+    os.killpg(child.pid, signal.SIGINT)
+    _, err = child.communicate(timeout=PATIENCE)
+    same((child.returncode, err), (9, b"rebound: no call matched the policy\n"))
+
+
+# Prints what the program can see of the watcher: children, pending signals, descriptors over 2.
+VISIBLE = """
+import os, signal
+try:
+    print(os.waitpid(-1, os.WNOHANG))
+except ChildProcessError:
+    print("no child")
+print(sorted(signal.sigpending()))
+print([fd for fd in os.listdir("/proc/self/fd") if int(fd) > 3])
+with open("/proc/self/task/%d/children" % os.getpid()) as children:
+    print(children.read().strip() or "none")
+"""
+
+
+@test
+def summary_is_no_child(place):
+    """The program sees no child, no SIGCHLD even where that is blocked, and no descriptor."""
+    status, out, _ = summary(place, [], sys.executable, "-c", VISIBLE,
+                             preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD}))
+    same((status, out), (0, "no child\n[]\n[]\nnone\n"))
+
+
+@test
+def summary_as_process_one(place):
+    """In a container the program is init and would adopt the watcher; wait() must not see it all the same."""
+    words = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*words, "true"], capture_output=True, check=False).returncode != 0:
+        return  # no right to make a namespace here
+    policy = place.file("quick.ini", QUICK)
+    code = "import os\nprint(os.getpid())\ntry: os.waitpid(-1, os.WNOHANG)\nexcept ChildProcessError: print('no child')"
+    done = subprocess.run([*words, REBOUND, "run", "--policy", policy, "--summary", sys.executable, "-c", code],
+                          env=place.env, capture_output=True, check=False, timeout=PATIENCE)
+    same((done.returncode, done.stdout, done.stderr), (0, b"1\nno child\n", b"rebound: no call matched the policy\n"))
+
+
+@test
+def summary_lets_stdout_end(place):
+    """A reader of the program's stdout sees its end although the program itself goes on."""
+    child = subprocess.Popen([REBOUND, "run", "--summary", "sh", "-c", "exec >&-; read line"], env=place.env,
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    ended = select.select([child.stdout], [], [], PATIENCE)[0]
+    still_there = child.poll() is None
+    child.communicate(b"\n", timeout=PATIENCE)
+    expect(ended and still_there, "somebody holds the program's stdout open")
+
+
+@test
+def summary_tells_the_program_that_it_is_printed(place):
+    """Otherwise every program would linger at its end."""
+    child = subprocess.Popen([REBOUND, "run", "--summary", sys.executable, "-c",
+                              "import os; print(os.environ['REBOUND_SUMMARY'], flush=True); input()"], env=place.env,
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with open(child.stdout.readline().decode().strip(), "rb") as page:
+        before = struct.unpack_from("=8I", page.read())
+        child.communicate(b"\n", timeout=PATIENCE)
+        page.seek(0)
+        after = struct.unpack_from("=8I", page.read())
+    magic, version, exiting, printed, main_pid = 0, 1, 3, 4, 5
+    same((before[magic], before[version], before[main_pid]), (int.from_bytes(b"RBSM", "little"), 1, child.pid))
+    same((before[exiting], before[printed], after[exiting], after[printed]), (0, 0, 1, 1))
+
+
+@test
+def summary_leaves_no_file(place):
+    status, out, _ = summary(place, [], "printenv", "REBOUND_SUMMARY")
+    same(status, 0)
+    name = out.strip()
+    expect(re.fullmatch(r"/(dev/shm|tmp)/rebound-\w{6}", name), name)
+    expect(not os.path.exists(name), name)
+    before = pages()
+    same(summary(place, [], "./nowhere")[0], 127)
+    wait_until(lambda: pages() <= before | others_pages(), "the page of a program that did not start stays")
+
+
+def others_pages():
+    """Pages of tests that run at the same time: those that a living process names in its environment."""
+    named = set()
+    for environ in glob.glob("/proc/[0-9]*/environ"):
+        try:
+            with open(environ, "rb") as file:
+                named |= {word[16:].decode() for word in file.read().split(b"\0") if word.startswith(b"REBOUND_SUMMARY=")}
+        except OSError:
+            pass
+    return named
+
+
+def wait_until(condition, complaint):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        expect(time.monotonic() < end, complaint)
+        time.sleep(0.01)
+
+
+# --- check
+
+
+@test
+def check_good_files(place):
+    path = place.file("p.ini", "[default]\n[a]\nhosts = a.example, b.example\nhosts = c.example\n[b]\nhosts = *:80\n")
+    one = place.file("one.ini", "[a]\nhosts = a.example\n")
+    same(place.text("check", path, one), (0, f"{path}: ok (3 sections, 4 patterns)\n{one}: ok (1 section, 1 pattern)\n", ""))
+    same(place.text("check", "--json", path), (0, "[]\n", ""))
+
+
+@test
+def check_without_a_file(place):
+    same(place.text("check"), (0, "builtin:default: ok (1 section, 0 patterns)\n", ""))
+    home = place.file(".config/rebound/policy.ini", "[default]\n")
+    same(place.text("check"), (0, f"{home}: ok (1 section, 0 patterns)\n", ""))
+
+
+@test
+def check_shows_every_mistake(place):
+    """Compiler style: place, source line, caret (also behind tabs), suggestion; all of them in the order of lines."""
+    path = place.file("bad.ini", "[default]\n\tretry.atempts\t= 3\nretry.attempts = 0\n[a\n")
+    good = place.file("good.ini", "[default]\n")
+    status, out, err = place.text("check", good, path)
+    same((status, err), (1, ""))
+    lines = out.splitlines()
+    same(lines[0], f"{good}: ok (1 section, 0 patterns)")
+    expect(re.fullmatch(rf"{path}:2:2: error: .*retry\.atempts.*; did you mean 'retry\.attempts'\?", lines[1]), lines[1])
+    same(lines[2:4], ["  \tretry.atempts\t= 3", "  \t^"])
+    expect(lines[4].startswith(f"{path}:3:18: error: "), lines[4])
+    same(lines[5:7], ["  retry.attempts = 0", "  " + " " * 17 + "^"])
+    expect(lines[7].startswith(f"{path}:4:1: error: "), lines[7])
+    same(lines[8:], ["  [a", "  ^"])
+
+
+@test
+def check_json(place):
+    path = place.file("bad.ini", "[default]\nretry.atempts = 3\n")
+    status, out, err = place.text("check", "--json", path, "missing.ini")
+    same((status, err), (1, ""))
+    first, second = json.loads(out)
+    message = first.pop("message")
+    holds(message, "retry.atempts")
+    same(first, {"file": path, "line": 2, "column": 1, "suggestion": "retry.attempts"})
+    same({key: second[key] for key in ("file", "line", "column", "suggestion")},
+         {"file": "missing.ini", "line": 0, "column": 0, "suggestion": None})
+
+
+@test
+def check_json_is_always_utf8(place):
+    name = os.path.join(place.path.encode(), b"caf\xe9\x80\xf0\x9f\x98\x80\xed\xa0\x80.ini")
+    with open(name, "wb") as file:
+        file.write(b"[default]\nretry.\xff = 3\n")
+    done = place.rebound("check", "--json", name)
+    same(done.returncode, 1)
+    found = json.loads(done.stdout.decode("utf-8"))
+    holds(found[0]["file"], "caf\ufffd\ufffd\U0001f600\ufffd\ufffd\ufffd.ini")
+
+
+@test
+def check_cannot_drive_a_terminal(place):
+    """Neither a file's name nor its text reaches the terminal with its control characters."""
+    path = place.file("a\x1b[2J.ini", "[default]\nretry.\x1b[2Jx = 3\n")
+    status, out, _ = place.text("check", path)
+    same(status, 1)
+    expect("\x1b" not in out, out)
+
+
+# --- explain
+
+
+POLICY = """[default]
+retry.attempts = 2
+retry.base = 1s
+retry.jitter = none
+
+[exact]
+hosts = api.example:8443
+retry.attempts = 4
+retry.methods = safe
+
+[wide]
+hosts = *.example, 10.0.0.0/8
+intercept = off
+
+[slow]
+hosts = slow.test
+retry.attempts = 4
+timeout.attempt = 2s
+timeout.total = 5s
+"""
+
+
+def explain(place, *words, policy=POLICY):
+    path = place.file("policy.ini", policy)
+    status, out, err = place.text("explain", "--policy", path, "--json", *words)
+    same((status, err), (0, ""))
+    return json.loads(out), path
+
+
+def value_of(found, key):
+    return next(value for value in found["values"] if value["key"] == key)
+
+
+@test
+def explain_matches(place):
+    rows = [("https://api.example:8443/v1", "exact", "api.example:8443", 7, "api.example:8443"),
+            ("API.example.:8443", "exact", "api.example:8443", 7, "api.example:8443"),
+            ("https://api.example/v1", "wide", "*.example", 12, "api.example:443"),
+            ("10.1.2.3", "wide", "10.0.0.0/8", 12, "10.1.2.3"),
+            ("other.test", "default", None, None, "other.test"),
+            ("http://user@other.test/x", "default", None, None, "other.test:80")]
+    for target, name, pattern, line, label in rows:
+        found, path = explain(place, target)
+        same(found["section"], {"name": name, "pattern": pattern, "line": line})
+        same(found["target"], label)
+        same((found["policy"]["file"], found["policy"]["source"]), (path, "--policy"))
+
+
+@test
+def explain_says_where_values_come_from(place):
+    found, path = explain(place, "api.example:8443")
+    same(value_of(found, "retry.attempts"),
+         {"key": "retry.attempts", "value": "4", "file": path, "line": 8, "inherited": False})
+    same(value_of(found, "retry.base"), {"key": "retry.base", "value": "1s", "file": path, "line": 3, "inherited": True})
+    same(value_of(found, "retry.cap"), {"key": "retry.cap", "value": "10s", "file": None, "line": None, "inherited": False})
+    text = place.text("explain", "--policy", path, "api.example:8443")[1]
+    holds(text, "[exact], by the pattern 'api.example:8443' in line 7")
+    expect(re.search(rf"retry\.attempts +4 +{re.escape(path)}:8\n", text), text)
+    expect(re.search(rf"retry\.base +1s +{re.escape(path)}:3 \(\[default\]\)\n", text), text)
+    expect(re.search(r"retry\.cap +10s +default\n", text), text)
+
+
+@test
+def explain_deepbind(place):
+    for policy, word in ((POLICY, "clear"), ("[rebound]\ndeepbind = keep\n" + POLICY, "keep")):
+        found, path = explain(place, "api.example", policy=policy)
+        same(found["policy"]["deepbind"], word)
+        text = place.text("explain", "--policy", path, "api.example")[1]
+        same(bool(re.search(r"^deepbind +keep$", text, re.MULTILINE)), word == "keep")
+
+
+@test
+def explain_method(place):
+    for method, wanted in (("GET", True), ("PUT", False), ("POST", False), ("get", False)):
+        found, path = explain(place, "--method", method, "api.example:8443")
+        same(found["method"], {"name": method, "repeatable": wanted})
+    text = place.text("explain", "--policy", path, "--method", "POST", "api.example:8443")[1]
+    holds(text, "POST is repeated only if it provably never left, or carries Idempotency-Key")
+    holds(place.text("explain", "--policy", path, "api.example:8443")[1], "GET may be repeated (retry.methods)")
+
+
+@test
+def explain_hosts_left_alone(place):
+    found, path = explain(place, "other.test", policy="[a]\nhosts = a.test\n")
+    same(found["section"], None)
+    holds(place.text("explain", "--policy", path, "other.test")[1], "calls to this host are left alone")
+    path = place.file("policy.ini", POLICY)
+    holds(place.text("explain", "--policy", path, "x.example")[1], "intercept is off")
+    holds(place.text("explain", "--policy", path, "unix:/run/x.sock")[1], "no unix: pattern matches")
+
+
+@test
+def explain_time(place):
+    found, path = explain(place, "slow.test")
+    same(found["worst_case"], {"waits_ms": 7000, "attempts_ms": 8000, "total_ms": 5000, "ms": 5000})
+    same([step["fits"] for step in found["schedule"]], [True, True, False])
+    text = place.text("explain", "--policy", path, "slow.test")[1]
+    holds(text, "worst case  5s: timeout.total ends 7s of waits and 8s of attempts")
+    holds(text, "(never: over timeout.total)")
+    found, _ = explain(place, "api.example:8443")
+    same(found["worst_case"], {"waits_ms": 7000, "attempts_ms": None, "total_ms": 30000, "ms": 7000})
+
+
+@test
+def explain_lookups(place):
+    policy = "[default]\ndns.total = 3s\n[a]\nhosts = a.test\ntimeout.total = 1s\ndns.stale = 5m\n[b]\nhosts = b.test\nintercept = curl\n"
+    path = place.file("policy.ini", policy)
+    rows = {"other.test": "later than 3s (dns.total)\n", "10.1.2.3": None, "b.test": None, "unix:/x": None,
+            "a.test": "later than 1s (dns.total); then an answer up to 5m old is given (dns.stale)\n"}
+    for target, wanted in rows.items():
+        text = place.text("explain", "--policy", path, target)[1]
+        same(bool(re.search("no name lookup is repeated", text)), wanted is not None)
+        holds(text, wanted or "")
+
+
+@test
+def explain_tells_the_source(place):
+    path = place.file(".config/rebound/policy.ini", "[default]\n")
+    xdg = place.file("xdg/rebound/policy.ini", "[default]\n")
+    rows = [({}, path, "HOME"), ({"XDG_CONFIG_HOME": os.path.join(place.path, "xdg")}, xdg, "XDG_CONFIG_HOME"),
+            ({"REBOUND_POLICY": xdg}, xdg, "REBOUND_POLICY")]
+    for env, file, source in rows:
+        found = json.loads(place.text("explain", "--json", "a.test", env=env)[1])
+        same((found["policy"]["file"], found["policy"]["source"]), (file, source))
+    os.remove(path)
+    found = json.loads(place.text("explain", "--json", "a.test")[1])
+    same((found["policy"]["file"], found["policy"]["source"]), ("builtin:default", "builtin"))
+
+
+@test
+def explain_with_a_bad_policy(place):
+    bad = place.file("bad.ini", "[default]\nretry.atempts = 3\n")
+    status, out, err = place.text("explain", "--policy", bad, "a.test")
+    same((status, out), (1, ""))
+    holds(err, place.text("check", bad)[1])
+
+
+# --- the examples: the schedule that explain prints against the formula
+
+MS = {"ms": 1, "s": 1000, "m": 60000, "h": 3600000}
+
+
+def milliseconds(text):
+    number, unit = re.fullmatch(r"(\d+)(ms|s|m|h)", text).groups()
+    return int(number) * MS[unit]
+
+
+def pairs_of(path):
+    """The keys of [default] as the file has them, by a reader of our own; the documented defaults for the rest."""
+    found = {"retry.attempts": "3", "retry.backoff": "exponential", "retry.base": "200ms", "retry.multiplier": "2",
+             "retry.cap": "10s", "retry.jitter": "full"}
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            pair = re.fullmatch(r"\s*([a-z][\w.]*)\s*=\s*(.*?)(\s+;.*)?\s*", line.rstrip("\n"))
+            if pair:
+                found[pair.group(1)] = pair.group(2)
+    return found
+
+
+def formula(pairs):
+    """Least and longest wait before each retry, in milliseconds."""
+    base, cap, jitter = milliseconds(pairs["retry.base"]), milliseconds(pairs["retry.cap"]), pairs["retry.jitter"]
+    waits = []
+    for retry in range(1, int(pairs["retry.attempts"])):
+        wait = {"fixed": base, "linear": base * retry,
+                "exponential": base * float(pairs["retry.multiplier"]) ** (retry - 1)}[pairs["retry.backoff"]]
+        wait = min(cap, wait)
+        added = milliseconds(jitter) if jitter[0].isdigit() else 0
+        low = {"full": 0, "equal": wait / 2}.get(jitter, wait)
+        waits.append((low, wait + added))
+    return waits
+
+
+@test
+def examples_follow_their_formula(place):
+    files = sorted(glob.glob(os.path.join(EXAMPLES, "*.ini")))
+    expect(len(files) >= 6, files)
+    for path in files:
+        found = json.loads(place.text("explain", "--policy", path, "--json", "http://host.test/")[1])
+        same((path, [(step["min_ms"], step["max_ms"]) for step in found["schedule"]]), (path, formula(pairs_of(path))))
+
+
+@test
+def examples_are_what_they_promise(place):
+    """The figures that people asked for, not only what the files happen to say."""
+    wanted = {"fixed": [(2000, 2000)] * 2, "exponential": [(ms, ms) for ms in (1000, 2000, 4000, 8000)],
+              "full-jitter": [(0, ms) for ms in (1000, 2000, 4000, 8000)],
+              "smart": [(1000, 2000), (2000, 3000), (4000, 5000)]}
+    for name, waits in wanted.items():
+        path = os.path.join(EXAMPLES, name + ".ini")
+        found = json.loads(place.text("explain", "--policy", path, "--json", "http://host.test/")[1])
+        same((name, [(step["min_ms"], step["max_ms"]) for step in found["schedule"]]), (name, waits))
+
+
+# --- the rest
+
+
+@test
+def manual_pages_are_clean(place):
+    for page in ("rebound.1", "rebound-policy.5"):
+        with open(os.path.join(ROOT, "config", "man", page + ".scd"), "rb") as source:
+            done = subprocess.run(["scdoc"], stdin=source, capture_output=True, check=False)
+        same((page, done.returncode, done.stderr), (page, 0, b""))
+        expect(done.stdout.count(b"\n") > 100, page)
+
+
+COMPLETE = """
+source "$1"; shift
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+_rebound; printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+@test
+def completion(place):
+    place.file("some.ini", "")
+    script = os.path.join(ROOT, "config", "completion", "rebound.bash")
+    rows = [(["e"], "explain"), (["run", "--s"], "--summary"), (["run", "--policy", "so"], "some.ini"),
+            (["run", "--log", "st"], "stderr"), (["explain", "--method", "PO"], "POST"), (["check", "so"], "some.ini"),
+            (["help", "ch"], "check"), (["run", "--", "printen"], "printenv"), (["run", "--", "cat", "so"], "some.ini"),
+            (["d"], "doctor"), (["doctor", "--j"], "--json"), (["doctor", "printen"], "printenv"),
+            (["doctor", "cat", "so"], "some.ini")]
+    for words, wanted in rows:
+        done = subprocess.run(["bash", "-c", COMPLETE, "bash", script, "rebound", *words], env=place.env, cwd=place.path,
+                              capture_output=True, check=True)
+        expect(wanted in done.stdout.decode().split(), words, done.stdout, done.stderr)
