@@ -64,7 +64,8 @@ static uint64_t left_until(uint64_t end, uint64_t now)
 bool rb_wait_reaches(uint64_t next_ms, const struct timespec *timeout)
 {
     enum { COARSE_MS = 20, LONG_S = 1000000 };
-    if (!timeout || timeout->tv_sec < 0 || timeout->tv_sec > LONG_S || timeout->tv_nsec < 0 || timeout->tv_nsec >= SECOND)
+    if (!timeout || timeout->tv_sec < 0 || timeout->tv_sec > LONG_S || timeout->tv_nsec < 0 ||
+        timeout->tv_nsec >= SECOND)
         return true;
     uint64_t lasts_ms = (uint64_t) timeout->tv_sec * 1000 + (uint64_t) timeout->tv_nsec / MS;
     return rb_system_coarse_ms() + lasts_ms + COARSE_MS >= next_ms;

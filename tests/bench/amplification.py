@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""How many requests a host gets for each call of 64 workers while it answers 503: for scripts/bench.
+
+Under rebound with the shared state, under rebound with a breaker in each process, with curl's own --retry.
+"""
+
+import os
+import socket
+import subprocess
+import threading
+
+WORKERS, CALLS = 64, 20
+ANSWER = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+POLICY = ("[here]\nhosts = 127.0.0.0/8\nretry.attempts = 3\nretry.base = 20ms\nbreaker.open = 60s\n")
+
+
+class Sick:
+    """Counts requests and answers each with 503, until the end of the `with` block."""
+
+    def __enter__(self):
+        self.requests = 0
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+        return self
+
+    def serve(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            with peer:
+                peer.settimeout(5)
+                try:
+                    if peer.recv(4096):
+                        self.requests += 1
+                        peer.sendall(ANSWER)
+                except OSError:
+                    pass
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+def requests_of(environment, *options):
+    with Sick() as sick:
+        url = f"http://127.0.0.1:{sick.port}/[1-{CALLS}]"
+        workers = [subprocess.Popen(["curl", "-s", "-o", "/dev/null", *options, url],
+                                    env={"PATH": os.environ["PATH"], **environment}) for _ in range(WORKERS)]
+        for worker in workers:
+            worker.wait()
+        return sick.requests
+
+
+def measure(ours):
+    """ours: a function that makes the environment for a policy. Returns {who: requests for each call}."""
+    shared = ours(POLICY)
+    figures = {
+        "a shared breaker": requests_of(shared),
+        "a breaker each": requests_of({**shared, "REBOUND_STATE": "private"}),
+        "curl --retry 2": requests_of({}, "--retry", "2", "--retry-delay", "1"),
+        "curl": requests_of({}),
+    }
+    return {who: count / (WORKERS * CALLS) for who, count in figures.items()}
