@@ -81,6 +81,7 @@ static void test_policy(void **state)
 
 int main(void)
 {
+    setenv("REBOUND_STATE", "private", 1);
     static const struct CMUnitTest tests[] = {cmocka_unit_test(test_policy), cmocka_unit_test(test_shared_epolls)};
     char path[] = "/tmp/rebound-park-XXXXXX";
     int fd = mkstemp(path);
