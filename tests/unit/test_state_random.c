@@ -14,7 +14,7 @@
 
 #include "../fuzz/state_play.h"
 
-enum { TURNS = 200000, MUTATIONS_A_TURN = 40, LIMIT_S = 100 };
+enum { TURNS = 600000, MUTATIONS_A_TURN = 40, LIMIT_S = 250 };
 
 static uint64_t next_random(uint64_t *seed)
 {
