@@ -108,13 +108,22 @@ static bool put(struct rb_registry *registry, unsigned n, void *key, void *recor
     return false;
 }
 
+static bool put_near(struct rb_registry *registry, unsigned last, void *key, void *record)
+{
+    return put(registry, last, key, record) || (last + 1 < RB_REGISTRY_LEVELS && put(registry, last + 1, key, record));
+}
+
 // The last level, where a look-up begins, and a larger one as soon as neighbours are many there: that keeps the way to
-// each key short. The smaller ones only where memory has run out.
+// each key short. Others may have put many larger ones there meanwhile. The smaller ones only where memory has run out.
 bool rb_registry_put(struct rb_registry *registry, void *key, void *record)
 {
-    unsigned last = atomic_load_explicit(&registry->last, memory_order_acquire);
-    if (put(registry, last, key, record) || (last + 1 < RB_REGISTRY_LEVELS && put(registry, last + 1, key, record)))
-        return true;
+    unsigned seen, last = atomic_load_explicit(&registry->last, memory_order_acquire);
+    do {
+        if (put_near(registry, last, key, record))
+            return true;
+        seen = last;
+        last = atomic_load_explicit(&registry->last, memory_order_acquire);
+    } while (last != seen);
     for (unsigned n = last; n-- > 0;)
         if (put(registry, n, key, record))
             return true;
