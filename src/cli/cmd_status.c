@@ -61,8 +61,7 @@ static void print_policies(const struct rb_snapshot *snapshot)
         print_clean(policy->name);
         printf(": %s%" PRIu64 " calls, %" PRIu64 " retries, %" PRIu64 " recovered, %" PRIu64 " refused, %" PRIu64
                " failed\n",
-               policy->off ? "off; " : "", rb_snapshot_sum(policy, RB_COUNTER_CALLS, RB_API_COUNT * RB_RESULT_COUNT),
-               rb_snapshot_sum(policy, RB_COUNTER_RETRIES, RB_CAUSE_COUNT),
+               policy->off ? "off; " : "", rb_snapshot_calls(policy), rb_snapshot_retries(policy),
                rb_snapshot_ended(policy, RB_RESULT_RECOVERED), rb_snapshot_ended(policy, RB_RESULT_REFUSED),
                rb_snapshot_ended(policy, RB_RESULT_FAILED));
     }

@@ -52,15 +52,22 @@ static void begin_policy(FILE *out, const char *name, const struct rb_view_polic
     put_label(out, '{', "policy", policy->name);
 }
 
+// The line of a policy that has no other label.
+static void put_line(FILE *out, const char *name, const char *suffix, const struct rb_view_policy *policy,
+                     void (*put)(FILE *, uint64_t), uint64_t value)
+{
+    fprintf(out, "%s%s", name, suffix);
+    put_label(out, '{', "policy", policy->name);
+    fputc('}', out);
+    put(out, value);
+}
+
 // One counter of each policy.
 static void write_counter(FILE *out, const char *name, const struct rb_snapshot *snapshot, enum rb_counter counter,
                           void (*put)(FILE *, uint64_t))
 {
-    for (unsigned i = 0; i < snapshot->policy_count; i++) {
-        begin_policy(out, name, &snapshot->policies[i]);
-        fputc('}', out);
-        put(out, snapshot->policies[i].values[counter]);
-    }
+    for (unsigned i = 0; i < snapshot->policy_count; i++)
+        put_line(out, name, "", &snapshot->policies[i], put, snapshot->policies[i].values[counter]);
 }
 
 // A group of counters of each policy, one for each value of a label. Those that are 0 are left out: most reasons never
@@ -177,14 +184,8 @@ static void write_duration(FILE *out, const char *name, const struct rb_snapshot
             sum += policy->values[RB_COUNTER_DURATION + bucket];
             write_bucket(out, name, policy, bucket, sum);
         }
-        fprintf(out, "%s_sum", name);
-        put_label(out, '{', "policy", policy->name);
-        fputc('}', out);
-        put_seconds(out, policy->values[RB_COUNTER_DURATION_MS]);
-        fprintf(out, "%s_count", name);
-        put_label(out, '{', "policy", policy->name);
-        fputc('}', out);
-        put_count(out, sum);
+        put_line(out, name, "_sum", policy, put_seconds, policy->values[RB_COUNTER_DURATION_MS]);
+        put_line(out, name, "_count", policy, put_count, sum);
     }
 }
 

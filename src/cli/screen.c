@@ -29,8 +29,8 @@ static struct totals add_up(const struct rb_snapshot *snapshot)
                             .failed = rb_snapshot_ended_all(snapshot, RB_RESULT_FAILED)};
     for (unsigned i = 0; i < snapshot->policy_count; i++) {
         const struct rb_view_policy *policy = &snapshot->policies[i];
-        totals.calls += rb_snapshot_sum(policy, RB_COUNTER_CALLS, RB_API_COUNT * RB_RESULT_COUNT);
-        totals.retries += rb_snapshot_sum(policy, RB_COUNTER_RETRIES, RB_CAUSE_COUNT);
+        totals.calls += rb_snapshot_calls(policy);
+        totals.retries += rb_snapshot_retries(policy);
     }
     return totals;
 }

@@ -119,12 +119,22 @@ void rb_snapshot_free(struct rb_snapshot *snapshot)
     free(snapshot);
 }
 
-uint64_t rb_snapshot_sum(const struct rb_view_policy *policy, unsigned first, unsigned count)
+static uint64_t sum_of(const struct rb_view_policy *policy, unsigned first, unsigned count)
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < count; i++)
         sum += policy->values[first + i];
     return sum;
+}
+
+uint64_t rb_snapshot_calls(const struct rb_view_policy *policy)
+{
+    return sum_of(policy, RB_COUNTER_CALLS, RB_API_COUNT * RB_RESULT_COUNT);
+}
+
+uint64_t rb_snapshot_retries(const struct rb_view_policy *policy)
+{
+    return sum_of(policy, RB_COUNTER_RETRIES, RB_CAUSE_COUNT);
 }
 
 uint64_t rb_snapshot_ended(const struct rb_view_policy *policy, enum rb_result result)

@@ -28,8 +28,9 @@ void rb_snapshot_free(struct rb_snapshot *snapshot);
 // The state that counts: the forced one where somebody has forced it.
 enum rb_breaker_state rb_snapshot_state(const struct rb_view_cell *host);
 
-// The sum of `count` counters of a policy from `first` on.
-uint64_t rb_snapshot_sum(const struct rb_view_policy *policy, unsigned first, unsigned count);
+// The calls of a policy, however made and ended, and the attempts after the first of each.
+uint64_t rb_snapshot_calls(const struct rb_view_policy *policy);
+uint64_t rb_snapshot_retries(const struct rb_view_policy *policy);
 
 // The calls of a policy that ended so, by whatever way they were made.
 uint64_t rb_snapshot_ended(const struct rb_view_policy *policy, enum rb_result result);

@@ -73,9 +73,9 @@ static cJSON *make_policy(const struct rb_view_policy *policy)
     cJSON *object = cJSON_CreateObject();
     rb_json_add_text(object, "policy", policy->name);
     cJSON_AddBoolToObject(object, "off", policy->off);
-    add_number(object, "calls", rb_snapshot_sum(policy, RB_COUNTER_CALLS, RB_API_COUNT * RB_RESULT_COUNT));
+    add_number(object, "calls", rb_snapshot_calls(policy));
     add_number(object, "attempts", policy->values[RB_COUNTER_ATTEMPTS]);
-    add_number(object, "retries", rb_snapshot_sum(policy, RB_COUNTER_RETRIES, RB_CAUSE_COUNT));
+    add_number(object, "retries", rb_snapshot_retries(policy));
     add_number(object, "recovered", rb_snapshot_ended(policy, RB_RESULT_RECOVERED));
     add_number(object, "refused", rb_snapshot_ended(policy, RB_RESULT_REFUSED));
     add_number(object, "failed", rb_snapshot_ended(policy, RB_RESULT_FAILED));

@@ -13,13 +13,6 @@ static struct timespec from_ms(int ms)
     return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
 }
 
-static struct timespec *from_timeval(const struct timeval *timeout, struct timespec *out)
-{
-    *out = (struct timespec){.tv_sec = timeout->tv_sec + timeout->tv_usec / 1000000,
-                             .tv_nsec = timeout->tv_usec % 1000000 * 1000};
-    return out;
-}
-
 RB_HOOK int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
     struct timespec limit = from_ms(timeout);
@@ -54,8 +47,8 @@ RB_HOOK int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec 
 RB_HOOK int select(int count, fd_set *restrict reads, fd_set *restrict writes, fd_set *restrict excepts,
                    struct timeval *restrict timeout)
 {
-    struct timespec limit, *until = timeout && rb_flight_any() ? from_timeval(timeout, &limit) : NULL;
-    if (!rb_flight_any() || !rb_wait_selects(count, reads, writes, excepts, until))
+    struct timespec limit;
+    if (!rb_flight_any() || !rb_wait_selects(count, reads, writes, excepts, rb_wait_of_select(timeout, &limit)))
         return rb_libc_select(count, reads, writes, excepts, timeout);
     return rb_wait_select(count, reads, writes, excepts, timeout);
 }

@@ -384,14 +384,6 @@ static void tell_left(struct timeval *left, uint64_t until)
     *left = (struct timeval){.tv_sec = (time_t) (rest / SECOND), .tv_usec = (suseconds_t) (rest % SECOND / 1000)};
 }
 
-// Microseconds over a million are carried.
-static uint64_t select_deadline(const struct timeval *timeout)
-{
-    struct timespec limit = {.tv_sec = timeout ? timeout->tv_sec + timeout->tv_usec / 1000000 : 0,
-                             .tv_nsec = timeout ? timeout->tv_usec % 1000000 * 1000 : 0};
-    return deadline(rb_system_now_ns(), timeout ? &limit : NULL);
-}
-
 static bool can_select_for(const struct timeval *timeout)
 {
     return !timeout || (rb_system_can_read(timeout, sizeof *timeout) && timeout->tv_sec >= 0 && timeout->tv_usec >= 0);
@@ -402,7 +394,8 @@ int rb_wait_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts, st
     int looked = count > FD_SETSIZE ? looked_at(count) : count;
     if (!can_select_for(timeout) || !can_select(looked, reads, writes, excepts))
         return rb_libc_select(count, reads, writes, excepts, timeout);
-    uint64_t until = select_deadline(timeout);
+    struct timespec limit;
+    uint64_t until = deadline(rb_system_now_ns(), rb_wait_of_select(timeout, &limit));
     int ready = select_until(looked, reads, writes, excepts, until, NULL);
     int error = errno;
     if (timeout && until != NEVER)

@@ -60,6 +60,16 @@ static inline bool rb_wait_sifts(void)
     return rb_flight_now() != 0;
 }
 
+// The timeout of a select in the terms of the others; microseconds over a million are carried. NULL stays NULL.
+static inline struct timespec *rb_wait_of_select(const struct timeval *timeout, struct timespec *out)
+{
+    if (!timeout)
+        return NULL;
+    *out = (struct timespec){.tv_sec = timeout->tv_sec + timeout->tv_usec / 1000000,
+                             .tv_nsec = timeout->tv_usec % 1000000 * 1000};
+    return out;
+}
+
 // True when a select has to come here. timeout: as the program means it, NULL without end
 bool rb_wait_selects(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts,
                      const struct timespec *timeout);

@@ -174,7 +174,9 @@ void rb_log_event(const char *destination, const char *program, const struct rb_
     errno = saved;
 }
 
-void rb_log_state(const char *destination, const char *program, const char *what, const char *path)
+// What happened to a file that the library reads.
+static void log_file(const char *destination, const char *program, const char *decision, const char *what,
+                     const char *path, const struct rb_diagnostic *diagnostic, int error)
 {
     char buffer[LINE_SIZE];
     struct rb_text line = {.at = buffer, .size = sizeof buffer};
@@ -182,23 +184,7 @@ void rb_log_state(const char *destination, const char *program, const char *what
     if (is_off(destination))
         return;
     begin(&line, program);
-    put_string(&line, "decision", "state");
-    put_string(&line, "reason", what);
-    put_string(&line, "file", path);
-    end(&line, destination);
-    errno = saved;
-}
-
-void rb_log_policy(const char *destination, const char *program, const char *what, const char *path,
-                   const struct rb_diagnostic *diagnostic, int error)
-{
-    char buffer[LINE_SIZE];
-    struct rb_text line = {.at = buffer, .size = sizeof buffer};
-    int saved = errno;
-    if (is_off(destination))
-        return;
-    begin(&line, program);
-    put_string(&line, "decision", "policy");
+    put_string(&line, "decision", decision);
     put_string(&line, "reason", what);
     put_string(&line, "file", path);
     if (diagnostic) {
@@ -210,4 +196,15 @@ void rb_log_policy(const char *destination, const char *program, const char *wha
         put_number(&line, "errno", (uint64_t) -error);
     end(&line, destination);
     errno = saved;
+}
+
+void rb_log_state(const char *destination, const char *program, const char *what, const char *path)
+{
+    log_file(destination, program, "state", what, path, NULL, 0);
+}
+
+void rb_log_policy(const char *destination, const char *program, const char *what, const char *path,
+                   const struct rb_diagnostic *diagnostic, int error)
+{
+    log_file(destination, program, "policy", what, path, diagnostic, error);
 }

@@ -25,6 +25,11 @@ static struct rb_summary_page *summary;
 // The policy last looked at, with the lowest bit set when it leaves this program out.
 static _Atomic uintptr_t judged_policy;
 
+static const struct rb_policy *last_policy(void)
+{
+    return (const struct rb_policy *) (atomic_load(&judged_policy) & ~(uintptr_t) 1);
+}
+
 static const char *environment(const char *name)
 {
     const char *value = getauxval(AT_SECURE) ? NULL : getenv(name);
@@ -70,7 +75,7 @@ static void on_reload(enum rb_reload_event event, const char *path, const struct
         [RB_RELOAD_INVALID] = "invalid",
         [RB_RELOAD_UNREADABLE] = "unreadable",
     };
-    const struct rb_policy *policy = (const struct rb_policy *) (atomic_load(&judged_policy) & ~(uintptr_t) 1);
+    const struct rb_policy *policy = last_policy();
     rb_record_reload(event == RB_RELOAD_LOADED || event == RB_RELOAD_RELOADED);
     if (event != RB_RELOAD_LOADED) // the usual case is no news
         rb_log_policy(log_destination(policy), program, words[event], path, diagnostic, error);
@@ -79,7 +84,7 @@ static void on_reload(enum rb_reload_event event, const char *path, const struct
 // Asked once, in a matched call: the policy in force is the one that matched.
 static struct rb_shared_settings state_settings(void)
 {
-    const struct rb_policy *policy = (const struct rb_policy *) (atomic_load(&judged_policy) & ~(uintptr_t) 1);
+    const struct rb_policy *policy = last_policy();
     struct rb_shared_settings settings = {.state = "private", .cells = RB_CELLS_DEFAULT};
     if (policy) {
         settings.state = rb_policy_process(policy)->state;
@@ -92,7 +97,7 @@ static struct rb_shared_settings state_settings(void)
 
 static void on_state_trouble(const char *path, enum rb_store_error error)
 {
-    const struct rb_policy *policy = (const struct rb_policy *) (atomic_load(&judged_policy) & ~(uintptr_t) 1);
+    const struct rb_policy *policy = last_policy();
     rb_log_state(log_destination(policy), program, rb_store_error_name(error), path);
 }
 
@@ -164,7 +169,7 @@ static void count(const struct rb_event *event)
 
 void rb_process_event(const struct rb_event *event, const struct rb_call *call)
 {
-    const struct rb_policy *policy = (const struct rb_policy *) (atomic_load(&judged_policy) & ~(uintptr_t) 1);
+    const struct rb_policy *policy = last_policy();
     count(event);
     rb_record_event(call, event, program);
     rb_log_event(log_destination(policy), program, event);
