@@ -5,12 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/json.h"
 #include "cli/moment.h"
 #include "cli/say.h"
 #include "policy/key.h"
 
-enum { CAUSE_SIZE = 24, LINE_SIZE = 512 };
+enum { CAUSE_SIZE = 24, LINE_SIZE = 512, JSON_SIZE = 4096 };
 
 // The status, or the word for what went wrong; "" for a success.
 static const char *cause_of(const struct rb_view_event *event, char out[CAUSE_SIZE])
@@ -40,25 +39,22 @@ static void print_text(const struct rb_view_event *event)
     putchar('\n');
 }
 
+// As the log has it.
 static void print_json(const struct rb_view_event *event)
 {
-    char time[RB_MOMENT_SIZE], cause[CAUSE_SIZE];
-    cJSON *object = cJSON_CreateObject();
-    rb_json_add_text(object, "time", rb_moment_format(event->unix_ms, time));
-    cJSON_AddNumberToObject(object, "pid", event->pid);
-    rb_json_add_text(object, "program", event->program);
-    rb_json_add_text(object, "policy", event->policy);
-    rb_json_add_text(object, "host", event->host);
-    rb_json_add_text(object, "api", rb_api_name(event->api));
-    if (event->cause != RB_CAUSE_NONE)
-        rb_json_add_text(object, "cause", cause_of(event, cause));
-    cJSON_AddNumberToObject(object, "attempt", event->attempt);
-    if (event->verdict == RB_VERDICT_RETRY)
-        cJSON_AddNumberToObject(object, "delay_ms", (double) event->delay_ms);
-    rb_json_add_text(object, "decision", rb_verdict_name(event->verdict));
-    if (event->reason != RB_REASON_NONE)
-        rb_json_add_text(object, "reason", rb_reason_name(event->reason));
-    rb_json_print_line(object);
+    char buffer[JSON_SIZE];
+    struct rb_text line = {.at = buffer, .size = sizeof buffer};
+    struct rb_event logged = {.verdict = event->verdict,
+                              .policy = event->policy,
+                              .host = event->host,
+                              .api = event->api,
+                              .cause = event->cause,
+                              .status = event->status,
+                              .attempt = event->attempt,
+                              .delay_ms = event->delay_ms,
+                              .reason = event->reason};
+    rb_log_format(&line, rb_moment_clamp(event->unix_ms), event->pid, event->program, &logged);
+    printf("%.*s\n", (int) line.length, line.at);
 }
 
 void rb_event_print(const struct rb_view_event *event, bool json)

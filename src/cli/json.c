@@ -60,23 +60,13 @@ void rb_json_append_text(cJSON *array, const char *text)
     free(copy);
 }
 
-static int print(cJSON *value, char *(*format)(const cJSON *) )
+int rb_json_print(cJSON *value)
 {
-    char *text = value ? format(value) : NULL;
+    char *text = value ? cJSON_Print(value) : NULL;
     cJSON_Delete(value);
     if (!text)
         return -ENOMEM;
     puts(text);
     cJSON_free(text);
     return 0;
-}
-
-int rb_json_print(cJSON *value)
-{
-    return print(value, cJSON_Print);
-}
-
-int rb_json_print_line(cJSON *value)
-{
-    return print(value, cJSON_PrintUnformatted);
 }

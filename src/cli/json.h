@@ -14,7 +14,4 @@ void rb_json_append_text(cJSON *array, const char *text);
 // Prints a value with a newline and frees it. Returns 0, or -ENOMEM when the value could not be made or printed.
 int rb_json_print(cJSON *value);
 
-// The same on one line, for a stream of values.
-int rb_json_print_line(cJSON *value);
-
 #endif

@@ -5,12 +5,16 @@
 #include "observe/text.h"
 
 // What lies beyond the years that four digits hold comes from a damaged file.
-const char *rb_moment_format(uint64_t unix_ms, char out[RB_MOMENT_SIZE])
+uint64_t rb_moment_clamp(uint64_t unix_ms)
 {
     static const uint64_t last_ms = UINT64_C(253402300799999); // 9999-12-31
+    return unix_ms < last_ms ? unix_ms : last_ms;
+}
+
+const char *rb_moment_format(uint64_t unix_ms, char out[RB_MOMENT_SIZE])
+{
     struct rb_text text = {.at = out, .size = RB_MOMENT_SIZE - 1};
-    if (unix_ms > last_ms)
-        unix_ms = last_ms;
+    unix_ms = rb_moment_clamp(unix_ms);
     rb_text_time(&text, (int64_t) (unix_ms / 1000), (unsigned) (unix_ms % 1000));
     out[text.length] = '\0';
     return out;

@@ -51,15 +51,20 @@ static void put_number(struct rb_text *line, const char *name, uint64_t value)
     rb_text_number(line, value, 1);
 }
 
+static void begin_at(struct rb_text *line, int64_t unix_s, unsigned ms, int pid, const char *program)
+{
+    rb_text_string(line, "{\"time\":\"");
+    rb_text_time(line, unix_s, ms);
+    rb_text_string(line, "\"");
+    put_number(line, "pid", (uint64_t) pid);
+    put_string(line, "program", program);
+}
+
 static void begin(struct rb_text *line, const char *program)
 {
     struct timespec now = {0};
     clock_gettime(CLOCK_REALTIME, &now);
-    rb_text_string(line, "{\"time\":\"");
-    rb_text_time(line, now.tv_sec, (unsigned) (now.tv_nsec / 1000000));
-    rb_text_string(line, "\"");
-    put_number(line, "pid", (uint64_t) getpid());
-    put_string(line, "program", program);
+    begin_at(line, now.tv_sec, (unsigned) (now.tv_nsec / 1000000), (int) getpid(), program);
 }
 
 static int open_log(const char *path)
@@ -148,6 +153,24 @@ static void put_times(struct rb_text *line, const struct rb_times *times)
     rb_text_string(line, "}");
 }
 
+static void put_event(struct rb_text *line, const struct rb_event *event)
+{
+    put_string(line, "policy", event->policy);
+    put_string(line, "host", event->host);
+    put_string(line, "api", rb_api_name(event->api));
+    put_cause(line, event);
+    put_number(line, "attempt", event->attempt);
+    if (event->verdict == RB_VERDICT_RETRY)
+        put_number(line, "delay_ms", event->delay_ms);
+    put_string(line, "decision", rb_verdict_name(event->verdict));
+    if (event->reason != RB_REASON_NONE)
+        put_string(line, "reason", rb_reason_name(event->reason));
+    if (event->resends > 0)
+        put_number(line, "resends", event->resends);
+    if (event->times)
+        put_times(line, event->times);
+}
+
 void rb_log_event(const char *destination, const char *program, const struct rb_event *event)
 {
     char buffer[LINE_SIZE];
@@ -156,22 +179,16 @@ void rb_log_event(const char *destination, const char *program, const struct rb_
     if (is_off(destination))
         return;
     begin(&line, program);
-    put_string(&line, "policy", event->policy);
-    put_string(&line, "host", event->host);
-    put_string(&line, "api", rb_api_name(event->api));
-    put_cause(&line, event);
-    put_number(&line, "attempt", event->attempt);
-    if (event->verdict == RB_VERDICT_RETRY)
-        put_number(&line, "delay_ms", event->delay_ms);
-    put_string(&line, "decision", rb_verdict_name(event->verdict));
-    if (event->reason != RB_REASON_NONE)
-        put_string(&line, "reason", rb_reason_name(event->reason));
-    if (event->resends > 0)
-        put_number(&line, "resends", event->resends);
-    if (event->times)
-        put_times(&line, event->times);
+    put_event(&line, event);
     end(&line, destination);
     errno = saved;
+}
+
+void rb_log_format(struct rb_text *line, uint64_t unix_ms, int pid, const char *program, const struct rb_event *event)
+{
+    begin_at(line, (int64_t) (unix_ms / 1000), (unsigned) (unix_ms % 1000), pid, program);
+    put_event(line, event);
+    rb_text_string(line, "}");
 }
 
 // What happened to a file that the library reads.

@@ -4,6 +4,7 @@
 #define RB_OBSERVE_LOG_H
 
 #include "engine/call.h"
+#include "observe/text.h"
 #include "policy/diagnostic.h"
 
 // What was decided, as it stands in the log's `decision`.
@@ -44,6 +45,9 @@ struct rb_event {
 // and keeps errno; a line that cannot be written is lost.
 //   program: the executable's name
 void rb_log_event(const char *destination, const char *program, const struct rb_event *event);
+
+// Appends the same line, without its newline, for an event of another process at another time.
+void rb_log_format(struct rb_text *line, uint64_t unix_ms, int pid, const char *program, const struct rb_event *event);
 
 // Writes what happened to the policy: "loaded", "reloaded", "invalid" or "unreadable" as `what`, with the first error.
 //   diagnostic: may be NULL; error: negative errno or 0
