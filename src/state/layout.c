@@ -7,8 +7,6 @@
 
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared memory needs lock-free 64-bit atomics");
 
-static const uint64_t checksum_start = 0xcbf29ce484222325u, checksum_prime = 0x100000001b3u;
-
 uint64_t rb_duration_bound_ms(unsigned bucket)
 {
     static const uint32_t bounds[RB_DURATION_BUCKETS - 1] = {1,   2,    5,    10,   25,    50,    100,  250,
@@ -145,14 +143,20 @@ void rb_state_load(const _Atomic uint64_t *from, unsigned words, void *to)
     }
 }
 
+static uint64_t mixed(uint64_t sum, uint64_t word)
+{
+    sum = (sum ^ word) * 0xc6a4a7935bd1e995u;
+    return sum ^ sum >> 47;
+}
+
 uint64_t rb_state_checksum(uint64_t seed, const void *bytes, unsigned words)
 {
-    uint64_t sum = checksum_start ^ seed;
+    uint64_t sum = mixed(0xcbf29ce484222325u, seed);
     const char *at = bytes;
     for (unsigned i = 0; i < words; i++, at += 8) {
         uint64_t word;
         memcpy(&word, at, 8);
-        sum = (sum ^ word) * checksum_prime;
+        sum = mixed(sum, word);
     }
     return sum ? sum : 1;
 }

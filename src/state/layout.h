@@ -20,7 +20,7 @@
 #include "policy/policy.h"
 
 enum {
-    RB_STATE_VERSION = 1,
+    RB_STATE_VERSION = 2,
     RB_STATE_PROCESSES = 512,
     RB_STATE_POLICIES = 64,
     RB_STATE_STRIPES = 8, // copies of the counters: processes count on different lines
@@ -168,7 +168,9 @@ void rb_state_forget(const struct rb_state *state, uint64_t now_s);
 void rb_state_store(_Atomic uint64_t *to, unsigned words, const void *from);
 void rb_state_load(const _Atomic uint64_t *from, unsigned words, void *to);
 
-// A checksum (FNV-1a by words) over plain memory, begun with `seed`; never 0.
+// A checksum over plain memory, begun with `seed`; never 0. Each word, the seed first, is spread over the whole sum
+// (the multiplier and shift of MurmurHash64A) before the next one comes: parts of two entries never make up for each
+// other.
 uint64_t rb_state_checksum(uint64_t seed, const void *bytes, unsigned words);
 
 // Copies text as the file has it: cut to size - 1 bytes, the rest zeroed.

@@ -297,6 +297,25 @@ static void test_broken_events_are_left_out(void **state)
     assert_false(rb_view_event(&view, &after, &event)); // and ends
 }
 
+// One who reads while a place changes hands finds words of both entries, here with times as far apart as the numbers.
+static void test_half_overwritten_events_are_left_out(void **state)
+{
+    enum { NUMBER = 4 };
+    struct rb_state_event *place = &view.state.events[NUMBER];
+    struct rb_ring_entry entry;
+    (void) state;
+    for (unsigned i = 0; i < NUMBER; i++)
+        put_event("a");
+    atomic_fetch_add(&place->number, RB_STATE_EVENTS);
+    atomic_fetch_xor(&place->words[0], RB_STATE_EVENTS);
+    assert_false(rb_ring_get(&view.state, NUMBER + RB_STATE_EVENTS, &entry));
+    atomic_fetch_xor(&place->words[0], RB_STATE_EVENTS);
+    atomic_fetch_sub(&place->number, RB_STATE_EVENTS);
+    atomic_fetch_xor(&place->words[4], UINT64_C(1) << 63);
+    atomic_fetch_xor(&place->words[5], UINT64_C(1) << 63); // the last bytes of neighbours
+    assert_false(rb_ring_get(&view.state, NUMBER, &entry));
+}
+
 // ---- counters ----
 
 static uint64_t value(const struct rb_view *of, unsigned counter)
@@ -384,6 +403,7 @@ int main(void)
         ON_FILE(test_events_in_order),
         ON_FILE(test_the_ring_comes_round),
         ON_FILE(test_broken_events_are_left_out),
+        ON_FILE(test_half_overwritten_events_are_left_out),
         cmocka_unit_test(test_counters),
         cmocka_unit_test(test_too_many_policies),
     };
