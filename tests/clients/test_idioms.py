@@ -101,7 +101,7 @@ PROGRAMS = {
     "amqp": dict(idiom=ASKS, args=["amqp-get", "-u", "amqp://{host}:{port}", "-q", "x"], accept=LAST,
                  out=b"logging in"),
     "memcping": dict(idiom=ASKS, args=["memcping", "--servers={host}:{port}"],
-                     accept="raw;text=VERSION%201.0%0D%0A", out=b""),
+                     accept="raw;text=VERSION%201.6.18%0D%0A", out=b""),
     # waits, then SO_ERROR and the bits of a second poll
     "java_nio": java("nio", idiom=ASKS_TWICE, accept=OPEN, out=HELLO),
     "java_timeout": java("timeout", idiom=ASKS_TWICE, accept=OPEN, out=HELLO),
