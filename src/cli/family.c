@@ -72,6 +72,11 @@ static const struct rb_family_name names[] = {
     {"gethostbyname_r", RB_FAMILY_DNS, false},
     {"dlopen", RB_FAMILY_LOADER, false},
     {"dlsym", RB_FAMILY_LOADER, false},
+    {"__sysv_signal", RB_FAMILY_SIGNAL, false},
+    {"bsd_signal", RB_FAMILY_SIGNAL, false},
+    {"sigaction", RB_FAMILY_SIGNAL, false},
+    {"signal", RB_FAMILY_SIGNAL, false},
+    {"ssignal", RB_FAMILY_SIGNAL, false},
 
     {"__res_nquery", RB_FAMILY_RESOLVER, false},
     {"__res_nsearch", RB_FAMILY_RESOLVER, false},

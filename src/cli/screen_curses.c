@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/say.h"
 #include "cli/screen.h"
+#include "real/fault.h"
 #include "real/system.h"
 
 enum { RED = 1, YELLOW = 2, SPACE = ' ' };
@@ -41,7 +42,8 @@ static void catch_signals(void)
     for (unsigned i = 0; i < sizeof ends / sizeof *ends; i++)
         sigaction(ends[i], &(struct sigaction){.sa_handler = on_end}, NULL);
     for (unsigned i = 0; i < sizeof crashes / sizeof *crashes; i++)
-        sigaction(crashes[i], &(struct sigaction){.sa_handler = on_crash, .sa_flags = SA_RESETHAND | SA_NODEFER}, NULL);
+        rb_fault_sigaction(crashes[i],
+                           &(struct sigaction){.sa_handler = on_crash, .sa_flags = SA_RESETHAND | SA_NODEFER}, NULL);
 }
 
 // A name in the file may hold bytes that mean something to the terminal.

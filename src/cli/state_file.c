@@ -59,6 +59,8 @@ int rb_state_file_open(struct rb_state_file *file, const char *setting, bool wri
     if (error == RB_STORE_SOUND || error == RB_STORE_ABSENT)
         return 0;
     rb_say_error("%s %s", file->path, rb_store_error_text(error));
+    if (error == RB_STORE_VERSION || error == RB_STORE_DAMAGED)
+        rb_say_note("remove it when no program uses it any more; the next one under rebound makes a new one");
     return RB_EXIT_ERRORS;
 }
 

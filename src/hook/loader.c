@@ -6,12 +6,13 @@
 // to them. Only a look-up in a handle of a name of ours does not: nobody's return address matters there.
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 
-#include "hook/checked.h"
 #include "hook/curl.h"
 #include "hook/hook.h"
+#include "hook/undeclared.h"
 #include "real/elf.h"
 #include "real/libc.h"
 
@@ -83,6 +84,8 @@ static const struct answer answers[] = {
     LIBC(__read_chk),
     LIBC(__recv_chk),
     LIBC(__recvfrom_chk),
+    LIBC(__sysv_signal),
+    LIBC(bsd_signal),
     LIBC(close),
     LIBC(connect),
     LIBC(dlopen),
@@ -115,6 +118,9 @@ static const struct answer answers[] = {
     LIBC(sendmsg),
     LIBC(sendto),
     LIBC(shutdown),
+    LIBC(sigaction),
+    LIBC(signal),
+    LIBC(ssignal),
     LIBC(write),
     LIBC(writev),
     HANDLE(curl_easy_cleanup),

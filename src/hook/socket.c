@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Calls on a socket that may be connecting: how programs learn of the result, or use it.
-#include "hook/checked.h"
 #include "hook/hook.h"
+#include "hook/undeclared.h"
 #include "net/connect.h"
 #include "net/flight.h"
 #include "net/learn.h"

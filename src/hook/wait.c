@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // poll, select and epoll: waits for sockets, some of which may be connecting.
 #include "net/wait.h"
-#include "hook/checked.h"
 #include "hook/hook.h"
+#include "hook/undeclared.h"
 #include "net/flight.h"
 #include "net/learn.h"
 #include "real/libc.h"

@@ -47,6 +47,11 @@ enum {
     DUP3,
     FCNTL,
     FCNTL64,
+    SIGACTION,
+    SIGNAL,
+    BSD_SIGNAL,
+    SSIGNAL,
+    SYSV_SIGNAL,
     RESOLVED, // these at initialisation, the loader's when they are wanted
     DLOPEN = RESOLVED,
     DLSYM,
@@ -91,6 +96,11 @@ static const char *const names[FUNCTIONS] = {
     [DUP3] = "dup3",
     [FCNTL] = "fcntl",
     [FCNTL64] = "fcntl64",
+    [SIGACTION] = "sigaction",
+    [SIGNAL] = "signal",
+    [BSD_SIGNAL] = "bsd_signal",
+    [SSIGNAL] = "ssignal",
+    [SYSV_SIGNAL] = "__sysv_signal",
     [DLOPEN] = "dlopen",
     [DLSYM] = "dlsym",
 };
@@ -271,6 +281,18 @@ FORWARD(int, dup, DUP, (int fd), (fd), syscall(SYS_dup, fd))
 FORWARD(int, dup3, DUP3, (int fd, int copy, int flags), (fd, copy, flags), syscall(SYS_dup3, fd, copy, flags))
 FORWARD(int, dup2, DUP2, (int fd, int copy), (fd, copy),
         fd == copy ? syscall(SYS_fcntl, fd, F_GETFD) < 0 ? -1 : copy : syscall(SYS_dup3, fd, copy, 0))
+
+#define NOT_THERE(result) (errno = ENOSYS, (result))
+
+FORWARD(int, sigaction, SIGACTION, (int number, const struct sigaction *action, struct sigaction *old),
+        (number, action, old), NOT_THERE(-1))
+FORWARD(sighandler_t, signal, SIGNAL, (int number, sighandler_t handler), (number, handler), NOT_THERE(SIG_ERR))
+FORWARD(sighandler_t, bsd_signal, BSD_SIGNAL, (int number, sighandler_t handler), (number, handler),
+        rb_libc_signal(number, handler))
+FORWARD(sighandler_t, ssignal, SSIGNAL, (int number, sighandler_t handler), (number, handler),
+        rb_libc_signal(number, handler))
+FORWARD(sighandler_t, sysv_signal, SYSV_SIGNAL, (int number, sighandler_t handler), (number, handler),
+        NOT_THERE(SIG_ERR))
 
 // NOLINTEND(bugprone-macro-parentheses)
 

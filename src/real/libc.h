@@ -68,6 +68,13 @@ int rb_libc_dup3(int fd, int copy, int flags);
 int rb_libc_fcntl(int fd, int command, void *argument);
 int rb_libc_fcntl64(int fd, int command, void *argument);
 
+// Actions of signals. One that is not there fails with ENOSYS.
+int rb_libc_sigaction(int number, const struct sigaction *action, struct sigaction *old);
+sighandler_t rb_libc_signal(int number, sighandler_t handler);
+sighandler_t rb_libc_bsd_signal(int number, sighandler_t handler);
+sighandler_t rb_libc_ssignal(int number, sighandler_t handler);
+sighandler_t rb_libc_sysv_signal(int number, sighandler_t handler);
+
 // The loader's own functions. Both judge the caller by the return address, so a hook has to jump to them; NULL: there
 // is none, as where nothing has loaded libdl.so.2 of a glibc before 2.34. May be called before anything else works.
 typedef void *rb_dlopen_fn(const char *file, int flags);

@@ -224,8 +224,9 @@ bool rb_shared_policy_is_off(const char *policy)
 void rb_shared_end(void)
 {
     const struct rb_state *state = rb_shared_attached();
-    if (!state || (atomic_load(&shared) && !rb_store_is_whole(state)))
+    if (!state)
         return;
+    look_at_mapping();
     uint64_t me = rb_shared_self();
     atomic_compare_exchange_strong(&state->processes[atomic_load(&place) % RB_STATE_PROCESSES], &me, 0);
 }

@@ -30,8 +30,8 @@ const struct rb_state *rb_shared_attached(void);
 
 // To be called before the state is touched again after a while. Every few milliseconds, whoever comes first looks
 // whether the mapping may still be touched: a file that was cut short is replaced by memory of our own, at the same
-// place. What is left is the file that is cut within these milliseconds: that is a SIGBUS. Once a second also whether
-// the file is still at its path, and whether this process stands in the table of processes.
+// place. One that is cut within these milliseconds is mended when it is touched (real/fault.h). Once a second also
+// whether the file is still at its path, and whether this process stands in the table of processes.
 void rb_shared_look(void);
 
 // This process as one word: start time in clock ticks since boot << RB_PROCESS_PID_BITS | pid. Right after a fork, too.

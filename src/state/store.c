@@ -14,6 +14,7 @@
 #include "observe/text.h"
 #include "policy/file.h"
 #include "policy/policy.h"
+#include "real/fault.h"
 #include "real/system.h"
 
 enum { FILE_MODE = 0600, TEMPORARY_SIZE = 32 };
@@ -114,6 +115,7 @@ static enum rb_store_error map_open(struct rb_state *state, int fd, bool writabl
     void *memory = map(fd, rb_state_size(cells), writable);
     if (!memory)
         return RB_STORE_DENIED;
+    rb_fault_watch(memory, (size_t) rb_state_size(cells));
     rb_state_parts(state, memory, cells);
     return RB_STORE_SOUND;
 }
@@ -212,7 +214,9 @@ bool rb_store_replace(const struct rb_state *state)
 
 void rb_store_unmap(struct rb_state *state)
 {
-    if (state->header)
+    if (state->header) {
+        rb_fault_unwatch(state->header);
         munmap(state->header, (size_t) rb_state_size(state->cell_count));
+    }
     *state = (struct rb_state){0};
 }

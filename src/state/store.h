@@ -31,7 +31,8 @@ const char *rb_store_error_text(enum rb_store_error error);
 // that is too long.
 bool rb_store_path(const char *setting, char *path, size_t size);
 
-// Maps the file at `path`; never waits, whatever stands there. On any error nothing is mapped.
+// Maps the file at `path`; never waits, whatever stands there. On any error nothing is mapped. Should the file be cut
+// short, the mapping turns into zeroed memory when it is touched (real/fault.h).
 enum rb_store_error rb_store_map(struct rb_state *state, const char *path, bool writable);
 
 // Makes the file for so many cells and leaves it to rb_store_map; one that another process made meanwhile is as good.
@@ -41,8 +42,8 @@ enum rb_store_error rb_store_make(const char *path, uint32_t cells);
 // The same layout in memory of this process alone, at first use of each page. Returns false without memory.
 bool rb_store_private(struct rb_state *state, uint32_t cells);
 
-// Whether a mapping may still be touched and is what it was. A look, no promise: who cuts the file short in the next
-// moment raises SIGBUS all the same. Costs one system call.
+// Whether a mapping may still be touched and is what it was. A look, no promise for the next moment. Costs one system
+// call.
 bool rb_store_is_whole(const struct rb_state *state);
 
 // Puts memory of this process alone in the place of a mapping that may not be touched any more; pointers into it stay

@@ -3,8 +3,7 @@
 //
 // A view is opened by path and never creates the file. Whatever the file holds, reading it ends and stays inside the
 // mapping; what was being written, or makes no sense, is left out. Numbers are those of one moment each, not of the
-// same moment for all. The mapping dies with its file: a file that is cut short while it is open raises SIGBUS (tmpfs
-// has no seals), which a command may survive or not; it does not happen by anything that rebound does.
+// same moment for all. A file that is cut short while it is open reads as zeros from then on.
 #ifndef RB_STATE_VIEW_H
 #define RB_STATE_VIEW_H
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// glibc's checked twins of some functions, which no header declares: programs built with _FORTIFY_SOURCE call them.
-#ifndef RB_HOOK_CHECKED_H
-#define RB_HOOK_CHECKED_H
+// Functions that no header declares: glibc's checked twins of some, which programs built with _FORTIFY_SOURCE call, and
+// names of signal(3) by older standards.
+#ifndef RB_HOOK_UNDECLARED_H
+#define RB_HOOK_UNDECLARED_H
 
 #include <poll.h>
 #include <signal.h>
@@ -14,5 +15,8 @@ ssize_t __read_chk(int fd, void *buffer, size_t length, size_t size);
 ssize_t __recv_chk(int fd, void *buffer, size_t length, size_t size, int flags);
 ssize_t __recvfrom_chk(int fd, void *restrict buffer, size_t length, size_t size, int flags,
                        struct sockaddr *restrict address, socklen_t *restrict address_length);
+
+// As signal(3).
+void (*bsd_signal(int number, void (*handler)(int)))(int);
 
 #endif

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+// The state file is cut short under the program that has it mapped, at the worst time: right before the next touch.
+#include <setjmp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+
+#include "network.h"
+
+#define POLICY "[local]\nhosts=127.0.0.1\nretry.attempts=2\nretry.backoff=fixed\nretry.base=1ms\nretry.jitter=none\n"
+#define LOST "\"decision\":\"state\""
+
+enum { THREADS = 4, PAGE = 4096 };
+
+static void cut(off_t size)
+{
+    CHECK_INT(truncate(getenv("REBOUND_STATE"), size), 0);
+}
+
+static void await_lost(const struct port *port)
+{
+    for (; test_log(LOST, "\"damaged\"") == 0; test_pause())
+        CHECK_INT(dial_once(port), ECONNREFUSED);
+}
+
+static void check_cut(off_t size)
+{
+    struct port port = port_new();
+    CHECK_INT(dial_once(&port), ECONNREFUSED);
+    cut(size);
+    CHECK_INT(dial_once(&port), ECONNREFUSED);
+    await_lost(&port);
+    for (int i = 0; i < 20; i++)
+        CHECK_INT(dial_once(&port), ECONNREFUSED);
+    CHECK_INT(test_log(LOST, ""), 1);
+}
+
+static void emptied(void)
+{
+    check_cut(0);
+}
+
+static void halved(void)
+{
+    check_cut(20 * PAGE);
+}
+
+// Nothing touches it any more but the end of the process.
+static void cut_and_end(void)
+{
+    struct port port = port_new();
+    CHECK_INT(dial_once(&port), ECONNREFUSED);
+    cut(0);
+    exit(0);
+}
+
+static void at_the_end(void)
+{
+    CHECK_INT(test_under("cut_and_end"), 0);
+    CHECK_INT(test_log(LOST, "\"damaged\""), 1);
+}
+
+static _Atomic bool ended;
+
+static void *dial_on(void *argument)
+{
+    for (; !atomic_load(&ended); test_pause())
+        CHECK_INT(dial_once(argument), ECONNREFUSED);
+    return NULL;
+}
+
+static void under_threads(void)
+{
+    struct port port = port_new();
+    pthread_t threads[THREADS];
+    CHECK_INT(dial_once(&port), ECONNREFUSED);
+    for (int i = 0; i < THREADS; i++)
+        CHECK_INT(pthread_create(&threads[i], NULL, dial_on, &port), 0);
+    while (test_log_lines() < 4 * THREADS)
+        test_pause();
+    cut(0);
+    await_lost(&port);
+    atomic_store(&ended, true);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    CHECK_INT(test_log(LOST, ""), 1);
+}
+
+// ---- a program with a handler of its own ----
+
+static sigjmp_buf back;
+static volatile sig_atomic_t calls;
+
+static void on_info(int number, siginfo_t *info, void *context)
+{
+    (void) number, (void) info, (void) context;
+    calls++;
+    siglongjmp(back, 1);
+}
+
+static void on_signal(int number)
+{
+    (void) number;
+    calls++;
+}
+
+static void fault_itself(void)
+{
+    int fd = memfd_create("cut", MFD_CLOEXEC);
+    volatile char *memory = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
+    CHECK(fd >= 0 && memory != MAP_FAILED);
+    if (sigsetjmp(back, 1) == 0)
+        CHECK_INT(memory[0], 1); // not reached
+}
+
+static void own_handler(void)
+{
+    struct port port = port_new();
+    struct sigaction action = {.sa_sigaction = on_info, .sa_flags = SA_SIGINFO}, before, seen;
+    CHECK_INT(sigaction(SIGBUS, NULL, &before), 0);
+    CHECK_INT(dial_once(&port), ECONNREFUSED);
+    CHECK_INT(sigaction(SIGBUS, NULL, &seen), 0);
+    CHECK(seen.sa_handler == before.sa_handler && seen.sa_flags == before.sa_flags);
+    CHECK_INT(sigaction(SIGBUS, &action, NULL), 0);
+    cut(0);
+    CHECK_INT(dial_once(&port), ECONNREFUSED);
+    CHECK_INT(calls, 0);
+    fault_itself();
+    CHECK_INT(calls, 1);
+    CHECK_INT(sigaction(SIGBUS, NULL, &seen), 0);
+    CHECK(seen.sa_sigaction == on_info);
+}
+
+static void own_handler_by_signal(void)
+{
+    struct port port = port_new();
+    CHECK(signal(SIGBUS, on_signal) != on_signal);
+    CHECK_INT(dial_once(&port), ECONNREFUSED);
+    CHECK(signal(SIGBUS, SIG_DFL) == on_signal);
+    CHECK(signal(SIGBUS, on_signal) == SIG_DFL);
+    cut(0);
+    CHECK_INT(dial_once(&port), ECONNREFUSED);
+    CHECK_INT(calls, 0);
+    CHECK_INT(raise(SIGBUS), 0);
+    CHECK_INT(calls, 1);
+}
+
+// Without a handler its own SIGBUS ends it.
+static void fault_after_dial(void)
+{
+    struct port port = port_new();
+    CHECK_INT(dial_once(&port), ECONNREFUSED);
+    cut(0);
+    CHECK_INT(dial_once(&port), ECONNREFUSED);
+    fault_itself();
+}
+
+static void raise_after_dial(void)
+{
+    struct port port = port_new();
+    CHECK_INT(dial_once(&port), ECONNREFUSED);
+    raise(SIGBUS);
+}
+
+static void no_handler(void)
+{
+    int status = test_is_sanitized() ? 1 : 128 + SIGBUS; // the sanitizer's own handler reports
+    CHECK_INT(test_under("fault_after_dial"), status);
+    CHECK_INT(test_under("raise_after_dial"), status);
+}
+
+static const struct test tests[] = {
+    {"emptied", POLICY, emptied},
+    {"halved", POLICY, halved},
+    {"at_the_end", POLICY, at_the_end},
+    {"cut_and_end", NULL, cut_and_end},
+    {"under_threads", POLICY, under_threads},
+    {"own_handler", POLICY, own_handler},
+    {"own_handler_by_signal", POLICY, own_handler_by_signal},
+    {"no_handler", POLICY, no_handler},
+    {"fault_after_dial", NULL, fault_after_dial},
+    {"raise_after_dial", NULL, raise_after_dial},
+};
+
+TEST_MAIN(tests)
