@@ -145,13 +145,19 @@ static void own_handler_by_signal(void)
     CHECK_INT(calls, 1);
 }
 
-// Without a handler its own SIGBUS ends it.
+// Without a handler its own SIGBUS ends it; what a sanitizer says of that is not looked at.
+static void say_nothing(void)
+{
+    CHECK(dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO) == STDERR_FILENO);
+}
+
 static void fault_after_dial(void)
 {
     struct port port = port_new();
     CHECK_INT(dial_once(&port), ECONNREFUSED);
     cut(0);
     CHECK_INT(dial_once(&port), ECONNREFUSED);
+    say_nothing();
     fault_itself();
 }
 
@@ -159,6 +165,7 @@ static void raise_after_dial(void)
 {
     struct port port = port_new();
     CHECK_INT(dial_once(&port), ECONNREFUSED);
+    say_nothing();
     raise(SIGBUS);
 }
 
