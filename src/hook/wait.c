@@ -8,24 +8,17 @@
 #include "real/libc.h"
 #include "real/system.h"
 
-static struct timespec from_ms(int ms)
-{
-    return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
-}
+// With nothing in flight each ends in a jump: after a wait a return to here would be one that the processor does not
+// foresee, and costs more than all the rest.
 
 RB_HOOK int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
-    struct timespec limit = from_ms(timeout);
-    if (!rb_flight_any())
-        return rb_libc_poll(fds, count, timeout);
-    return rb_wait_poll(fds, count, timeout < 0 ? NULL : &limit, NULL);
+    return rb_flight_any() ? rb_wait_poll_ms(fds, count, timeout) : rb_libc_poll(fds, count, timeout);
 }
 
 RB_HOOK int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
-    if (!rb_flight_any())
-        return rb_libc_ppoll(fds, count, timeout, mask);
-    return rb_wait_poll(fds, count, timeout, mask);
+    return rb_flight_any() ? rb_wait_poll(fds, count, timeout, mask) : rb_libc_ppoll(fds, count, timeout, mask);
 }
 
 // A buffer too small for its count ends the program, and not with our help.
@@ -47,18 +40,15 @@ RB_HOOK int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec 
 RB_HOOK int select(int count, fd_set *restrict reads, fd_set *restrict writes, fd_set *restrict excepts,
                    struct timeval *restrict timeout)
 {
-    struct timespec limit;
-    if (!rb_flight_any() || !rb_wait_selects(count, reads, writes, excepts, rb_wait_of_select(timeout, &limit)))
-        return rb_libc_select(count, reads, writes, excepts, timeout);
-    return rb_wait_select(count, reads, writes, excepts, timeout);
+    return rb_flight_any() ? rb_wait_select(count, reads, writes, excepts, timeout)
+                           : rb_libc_select(count, reads, writes, excepts, timeout);
 }
 
 RB_HOOK int pselect(int count, fd_set *restrict reads, fd_set *restrict writes, fd_set *restrict excepts,
                     const struct timespec *restrict timeout, const sigset_t *restrict mask)
 {
-    if (!rb_flight_any() || !rb_wait_selects(count, reads, writes, excepts, timeout))
-        return rb_libc_pselect(count, reads, writes, excepts, timeout, mask);
-    return rb_wait_pselect(count, reads, writes, excepts, timeout, mask);
+    return rb_flight_any() ? rb_wait_pselect(count, reads, writes, excepts, timeout, mask)
+                           : rb_libc_pselect(count, reads, writes, excepts, timeout, mask);
 }
 
 // A wait that began before anything was in flight may fetch what is to be held.
@@ -71,7 +61,7 @@ RB_HOOK int pselect(int count, fd_set *restrict reads, fd_set *restrict writes, 
 
 RB_HOOK int epoll_wait(int epfd, struct epoll_event *events, int size, int timeout)
 {
-    struct timespec limit = from_ms(timeout), *until = timeout < 0 ? NULL : &limit;
+    struct timespec limit, *until = rb_wait_of_ms(timeout, &limit);
     rb_wait_enter();
     if (rb_wait_is_short(until))
         return rb_wait_epoll(epfd, events, size, until, NULL, false);
@@ -80,7 +70,7 @@ RB_HOOK int epoll_wait(int epfd, struct epoll_event *events, int size, int timeo
 
 RB_HOOK int epoll_pwait(int epfd, struct epoll_event *events, int size, int timeout, const sigset_t *mask)
 {
-    struct timespec limit = from_ms(timeout), *until = timeout < 0 ? NULL : &limit;
+    struct timespec limit, *until = rb_wait_of_ms(timeout, &limit);
     rb_wait_enter();
     if (rb_wait_is_short(until))
         return rb_wait_epoll(epfd, events, size, until, mask, false);

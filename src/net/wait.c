@@ -204,6 +204,12 @@ int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeou
     return ready > 0 || is_over(until) ? ready : poll_until(fds, count, until, mask);
 }
 
+int rb_wait_poll_ms(struct pollfd *fds, nfds_t count, int timeout)
+{
+    struct timespec limit;
+    return rb_wait_poll(fds, count, rb_wait_of_ms(timeout, &limit), NULL);
+}
+
 // --- select
 
 // Sets are as long as their count says, in words: programs pass short ones.
@@ -234,8 +240,8 @@ static bool is_wild(const void *set)
     return set && ((uintptr_t) set < PAGE || (uintptr_t) set > UINTPTR_MAX - PAGE);
 }
 
-bool rb_wait_selects(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts,
-                     const struct timespec *timeout)
+static bool concerns_us(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts,
+                        const struct timespec *timeout)
 {
     const word *sets[] = {(const word *) reads, (const word *) writes, (const word *) excepts};
     if (rb_wait_is_short(timeout) || count > FD_SETSIZE)
@@ -373,7 +379,8 @@ int rb_wait_pselect(int count, fd_set *reads, fd_set *writes, fd_set *excepts, c
                     const sigset_t *mask)
 {
     int looked = count > FD_SETSIZE ? looked_at(count) : count;
-    if (!is_time(timeout) || !can_select(looked, reads, writes, excepts))
+    if (!concerns_us(count, reads, writes, excepts, timeout) || !is_time(timeout) ||
+        !can_select(looked, reads, writes, excepts))
         return rb_libc_pselect(count, reads, writes, excepts, timeout, mask);
     return select_until(looked, reads, writes, excepts, deadline(rb_system_now_ns(), timeout), mask);
 }
@@ -392,10 +399,11 @@ static bool can_select_for(const struct timeval *timeout)
 int rb_wait_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts, struct timeval *timeout)
 {
     int looked = count > FD_SETSIZE ? looked_at(count) : count;
-    if (!can_select_for(timeout) || !can_select(looked, reads, writes, excepts))
+    struct timespec limit, *end = rb_wait_of_select(timeout, &limit);
+    if (!concerns_us(count, reads, writes, excepts, end) || !can_select_for(timeout) ||
+        !can_select(looked, reads, writes, excepts))
         return rb_libc_select(count, reads, writes, excepts, timeout);
-    struct timespec limit;
-    uint64_t until = deadline(rb_system_now_ns(), rb_wait_of_select(timeout, &limit));
+    uint64_t until = deadline(rb_system_now_ns(), end);
     int ready = select_until(looked, reads, writes, excepts, until, NULL);
     int error = errno;
     if (timeout && until != NEVER)

@@ -60,6 +60,13 @@ static inline bool rb_wait_sifts(void)
     return rb_flight_now() != 0;
 }
 
+// A timeout in milliseconds in the terms of the others; a negative one, without end, is NULL.
+static inline struct timespec *rb_wait_of_ms(int ms, struct timespec *out)
+{
+    *out = (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+    return ms < 0 ? NULL : out;
+}
+
 // The timeout of a select in the terms of the others; microseconds over a million are carried. NULL stays NULL.
 static inline struct timespec *rb_wait_of_select(const struct timeval *timeout, struct timespec *out)
 {
@@ -70,12 +77,9 @@ static inline struct timespec *rb_wait_of_select(const struct timeval *timeout, 
     return out;
 }
 
-// True when a select has to come here. timeout: as the program means it, NULL without end
-bool rb_wait_selects(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts,
-                     const struct timespec *timeout);
-
 // poll and ppoll. timeout: NULL waits without end; mask: NULL leaves the signal mask alone.
 int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask);
+int rb_wait_poll_ms(struct pollfd *fds, nfds_t count, int timeout);
 
 // select, which leaves in the timeout what is left of it; and pselect, which does not.
 int rb_wait_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts, struct timeval *timeout);

@@ -191,21 +191,25 @@ void rb_fault_unwatch(const void *memory)
     }
 }
 
-int rb_fault_sigaction(int number, const struct sigaction *action, struct sigaction *old)
+static __attribute__((noinline)) int act(const struct sigaction *action, struct sigaction *old)
 {
-    if (number != SIGBUS)
-        return rb_libc_sigaction(number, action, old);
-    struct sigaction ours;
+    struct sigaction dressed;
     struct action before = recall();
     if (action && action->sa_handler != SIG_IGN && is_owner()) {
-        ours = *action;
-        put_on(&ours);
-        action = &ours;
+        dressed = *action;
+        put_on(&dressed);
+        action = &dressed;
     }
-    int result = rb_libc_sigaction(number, action, old);
+    int result = rb_libc_sigaction(SIGBUS, action, old);
     if (result == 0 && old && is_ours(old))
         take_off(old, before);
     return result;
+}
+
+// libcurl calls it a dozen times in a transfer, for SIGPIPE.
+int rb_fault_sigaction(int number, const struct sigaction *action, struct sigaction *old)
+{
+    return number == SIGBUS ? act(action, old) : rb_libc_sigaction(number, action, old);
 }
 
 sighandler_t rb_fault_signalled(int number, sighandler_t previous)

@@ -108,16 +108,19 @@ static const char *const names[FUNCTIONS] = {
 static _Atomic(void *) found[FUNCTIONS];
 
 // Two threads may both look; they find the same.
-static void *function(unsigned which)
+static __attribute__((noinline)) void *look_up(unsigned which)
 {
-    void *address = atomic_load_explicit(&found[which], memory_order_acquire);
-    if (address)
-        return address;
     int saved = errno;
-    address = rb_elf_next(names[which]);
+    void *address = rb_elf_next(names[which]);
     atomic_store_explicit(&found[which], address, memory_order_release);
     errno = saved;
     return address;
+}
+
+static inline void *function(unsigned which)
+{
+    void *address = atomic_load_explicit(&found[which], memory_order_acquire);
+    return address ? address : look_up(which);
 }
 
 void rb_libc_resolve(void)
