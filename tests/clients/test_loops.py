@@ -78,18 +78,18 @@ def best_of(measure, good, what):
         seen.append(measure())
         if good(*seen[-1]):
             return
-    raise Failure(f"{what} in ms under rebound and alone: {seen}")
+    raise Failure(f"{what} in ms: {seen}")
 
 
 # On a machine so busy that the loop alone has longer gaps, rebound may add no more than one period.
 def timers_are_punctual(test, command):
     best_of(lambda: [each[2] for each in run_both(test.part(), command, PERIOD_MS)],
-            lambda under, alone: under < max(GAP_MS, alone + PERIOD_MS), "largest gap")
+            lambda under, alone: under < max(GAP_MS, alone + PERIOD_MS), "largest gap, under rebound and alone,")
 
 
 def nothing_spins(test, command):
     best_of(lambda: [each[3] for each in run_both(test.part(), command, 0)],
-            lambda under, alone: under <= alone + CPU_MS, "CPU time")
+            lambda under, alone: under <= alone + CPU_MS, "CPU time, under rebound and alone,")
 
 
 @cases(*LOOPS)
@@ -99,6 +99,7 @@ def test_loops_stay_live(test, command):
             each.result()
 
 
+# The other port is in no policy: both begin alike, which on a busy machine costs more than all else.
 @cases(*WHOLE)
 def test_programs_do_not_spin(test, program):
     def command(port, wait):
@@ -108,9 +109,9 @@ def test_programs_do_not_spin(test, program):
         server, quiet = test.server("--listen-after", "never"), silent(test)
         policy = test.policy(hosts=f"127.0.0.1:{server.port}", base=PARKED)
         with concurrent.futures.ThreadPoolExecutor(1) as beside:
-            alone = beside.submit(test.alone, command(quiet, PARKED_MS // 1000))
-            under = test.rebound(command(server.port, 10), policy)
-        test.check(under.seconds >= PARKED_MS * 0.9e-3, f"not parked: {under}")
-        return under.cpu_ms, alone.result().cpu_ms
+            asleep = beside.submit(test.rebound, command(quiet, PARKED_MS // 1000), policy)
+            parked = test.rebound(command(server.port, 10), policy)
+        test.check(parked.seconds >= PARKED_MS * 0.9e-3, f"not parked: {parked}")
+        return parked.cpu_ms, asleep.result().cpu_ms
 
-    best_of(measure, lambda under, alone: under <= alone + CPU_MS, "CPU time")
+    best_of(measure, lambda parked, asleep: parked <= asleep + CPU_MS, "CPU time, parked and asleep,")
