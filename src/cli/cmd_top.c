@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // rebound top: the hosts, live.
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "cli/command.h"
@@ -26,7 +25,7 @@ static int print_once(const struct rb_state_file *file)
             rb_screen_line(&screen, i, width, line);
         else
             rb_table_row(&snapshot->hosts[i - RB_SCREEN_HEAD], width, line);
-        rb_say_clean(stdout, line, strlen(line));
+        rb_say_clean(stdout, line);
         putchar('\n');
     }
     rb_snapshot_free(snapshot);
