@@ -87,6 +87,19 @@ static int print(const struct rb_state_file *file, const struct rb_snapshot *sna
     return 0;
 }
 
+static int perform(struct rb_state_file *file, const void *asked)
+{
+    const bool *json = asked;
+    struct rb_snapshot *snapshot = rb_snapshot_take(file, RB_ORDER_STATE);
+    if (!snapshot) {
+        rb_say_error("out of memory");
+        return RB_EXIT_ERRORS;
+    }
+    int status = print(file, snapshot, *json);
+    rb_snapshot_free(snapshot);
+    return status;
+}
+
 static int run(int argc, char **argv)
 {
     const char *setting = NULL;
@@ -97,19 +110,7 @@ static int run(int argc, char **argv)
         return status;
     if (first < argc)
         return rb_command_misuse(&rb_cmd_status, "'%s' is too much", argv[first]);
-    struct rb_state_file file;
-    if ((status = rb_state_file_open(&file, setting, false)) != 0)
-        return status;
-    struct rb_snapshot *snapshot = rb_snapshot_take(&file, RB_ORDER_STATE);
-    if (snapshot) {
-        status = print(&file, snapshot, json);
-    } else {
-        rb_say_error("out of memory");
-        status = RB_EXIT_ERRORS;
-    }
-    rb_snapshot_free(snapshot);
-    rb_state_file_close(&file);
-    return status;
+    return rb_state_file_use(setting, false, perform, &json);
 }
 
 const struct rb_command rb_cmd_status = {
