@@ -11,18 +11,10 @@
 #include "state/process.h"
 #include "state/shared.h"
 
-// What no program maps: the kernel answers EFAULT where reading it here would crash. Other bad pointers are not worth a
-// system call for each connect.
-bool rb_connection_is_wild(const struct sockaddr *address)
-{
-    enum { PAGE = 4096 };
-    return (uintptr_t) address < PAGE || (uintptr_t) address > UINTPTR_MAX - PAGE;
-}
-
 const struct rb_section *rb_peer_match(struct rb_peer *peer, const struct sockaddr *address, socklen_t length,
                                        const struct rb_policy *policy)
 {
-    if (rb_connection_is_wild(address) || rb_target_from_sockaddr(&peer->target, address, length) != 0)
+    if (rb_system_is_wild(address) || rb_target_from_sockaddr(&peer->target, address, length) != 0)
         return NULL;
     peer->last_candidate = true;
     if (peer->target.family != AF_UNIX && rb_names_find(&peer->target, peer->name, &peer->last_candidate) &&
