@@ -9,7 +9,6 @@
 #include "real/system.h"
 #include "state/cells.h"
 #include "state/process.h"
-#include "state/shared.h"
 
 const struct rb_section *rb_peer_match(struct rb_peer *peer, const struct sockaddr *address, socklen_t length,
                                        const struct rb_policy *policy)
@@ -22,9 +21,7 @@ const struct rb_section *rb_peer_match(struct rb_peer *peer, const struct sockad
         peer->target.name = peer->name;
         peer->target.name_length = strlen(peer->name);
     }
-    const struct rb_section *section = rb_policy_match(policy, &peer->target, NULL);
-    bool ours = section && (section->rules.intercept & RB_INTERCEPT_CONNECT) && !rb_shared_policy_is_off(section->name);
-    return ours ? section : NULL;
+    return rb_process_match(policy, &peer->target, RB_INTERCEPT_CONNECT);
 }
 
 void rb_connection_begin(struct rb_connection *c, const struct rb_peer *peer, const struct rb_section *section,
