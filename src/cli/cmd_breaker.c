@@ -24,8 +24,15 @@ static const struct action *find(const char *name)
     return NULL;
 }
 
-static int perform(struct rb_state_file *file, const struct action *action, const char *host)
+struct request {
+    const struct action *action;
+    const char *host;
+};
+
+static int perform(struct rb_state_file *file, const void *asked)
 {
+    const struct action *action = ((const struct request *) asked)->action;
+    const char *host = ((const struct request *) asked)->host;
     unsigned count = file->present ? rb_view_force(&file->view, host, action->force) : 0;
     if (count == 0) {
         rb_say_error("no breaker of '%s': no program has called it yet", host);
@@ -48,12 +55,7 @@ static int run(int argc, char **argv)
         return rb_command_misuse(&rb_cmd_breaker, "say open, close or reset, and a host");
     if (argc - first != 2)
         return rb_command_misuse(&rb_cmd_breaker, argc - first < 2 ? "no host" : "one host at a time");
-    struct rb_state_file file;
-    if ((status = rb_state_file_open(&file, setting, true)) != 0)
-        return status;
-    status = perform(&file, action, argv[first + 1]);
-    rb_state_file_close(&file);
-    return status;
+    return rb_state_file_use(setting, true, perform, &(struct request){action, argv[first + 1]});
 }
 
 const struct rb_command rb_cmd_breaker = {

@@ -46,7 +46,7 @@ static void print_ok(const char *file, const struct rb_policy *policy)
     unsigned sections = 0, patterns = rb_policy_pattern_count(policy);
     while (rb_policy_section(policy, sections))
         sections++;
-    rb_say_clean(stdout, file, strlen(file));
+    rb_say_clean(stdout, file);
     printf(": ok (%u section%s, %u pattern%s)\n", sections, plural(sections), patterns, plural(patterns));
 }
 

@@ -14,7 +14,8 @@
 enum { LOOK_MS = 200, FOLLOWED = 10 }; // how often for new ones; how many old ones come before them
 
 struct request {
-    const char *state, *count;
+    const char *state, *lines;
+    uint64_t count; // how many old ones
     bool follow, json;
 };
 
@@ -53,17 +54,12 @@ static int follow(struct rb_state_file *file, uint64_t after, bool json)
     }
 }
 
-static int perform(const struct request *request, uint64_t count)
+static int perform(struct rb_state_file *file, const void *asked)
 {
-    struct rb_state_file file;
-    int status = rb_state_file_open(&file, request->state, false);
-    if (status != 0)
-        return status;
-    uint64_t after = file.present ? start_at(&file.view, count) : 0;
-    print_new(&file, &after, request->json);
-    status = request->follow ? follow(&file, after, request->json) : 0;
-    rb_state_file_close(&file);
-    return status;
+    const struct request *request = asked;
+    uint64_t after = file->present ? start_at(&file->view, request->count) : 0;
+    print_new(file, &after, request->json);
+    return request->follow ? follow(file, after, request->json) : 0;
 }
 
 // Digits only: strtoull would take a sign, too.
@@ -80,7 +76,7 @@ static int run(int argc, char **argv)
     struct request request = {0};
     const struct rb_option options[] = {{"state", .value = &request.state},
                                         {"follow", 'f', .flag = &request.follow},
-                                        {"lines", 'n', .value = &request.count},
+                                        {"lines", 'n', .value = &request.lines},
                                         {"json", .flag = &request.json},
                                         {NULL}};
     int status, first = rb_command_options(&rb_cmd_events, argc, argv, options, &status);
@@ -88,10 +84,10 @@ static int run(int argc, char **argv)
         return status;
     if (first < argc)
         return rb_command_misuse(&rb_cmd_events, "'%s' is too much", argv[first]);
-    uint64_t count = request.follow ? FOLLOWED : RB_STATE_EVENTS;
-    if (request.count && !read_count(request.count, &count))
-        return rb_command_misuse(&rb_cmd_events, "'%s' is not a number of events", request.count);
-    return perform(&request, count);
+    request.count = request.follow ? FOLLOWED : RB_STATE_EVENTS;
+    if (request.lines && !read_count(request.lines, &request.count))
+        return rb_command_misuse(&rb_cmd_events, "'%s' is not a number of events", request.lines);
+    return rb_state_file_use(request.state, false, perform, &request);
 }
 
 const struct rb_command rb_cmd_events = {

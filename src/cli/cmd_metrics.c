@@ -63,6 +63,12 @@ static int print(const struct request *request, const struct rb_state_file *file
     return status;
 }
 
+static int perform(struct rb_state_file *file, const void *asked)
+{
+    const struct request *request = asked;
+    return request->listen ? rb_serve_metrics(file, request->listen) : print(request, file);
+}
+
 static int run(int argc, char **argv)
 {
     struct request request = {0};
@@ -77,12 +83,7 @@ static int run(int argc, char **argv)
         return rb_command_misuse(&rb_cmd_metrics, "'%s' is too much", argv[first]);
     if (request.textfile && request.listen)
         return rb_command_misuse(&rb_cmd_metrics, "either --textfile or --listen");
-    struct rb_state_file file;
-    if ((status = rb_state_file_open(&file, request.state, false)) != 0)
-        return status;
-    status = request.listen ? rb_serve_metrics(&file, request.listen) : print(&request, &file);
-    rb_state_file_close(&file);
-    return status;
+    return rb_state_file_use(request.state, false, perform, &request);
 }
 
 const struct rb_command rb_cmd_metrics = {

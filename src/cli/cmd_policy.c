@@ -6,8 +6,15 @@
 #include "cli/say.h"
 #include "cli/state_file.h"
 
-static int perform(struct rb_state_file *file, const char *name, bool off)
+struct request {
+    const char *name;
+    bool off;
+};
+
+static int perform(struct rb_state_file *file, const void *asked)
 {
+    const char *name = ((const struct request *) asked)->name;
+    bool off = ((const struct request *) asked)->off;
     if (!file->present) {
         rb_say_error("nothing has run under rebound yet: there is no %s to note it in", file->path);
         return RB_EXIT_ERRORS;
@@ -34,12 +41,7 @@ static int run(int argc, char **argv)
         return rb_command_misuse(&rb_cmd_policy, argc - first < 2 ? "no policy" : "one policy at a time");
     if (strlen(argv[first + 1]) >= RB_STATE_POLICY_SIZE)
         return rb_command_misuse(&rb_cmd_policy, "'%s' is too long for a policy's name", argv[first + 1]);
-    struct rb_state_file file;
-    if ((status = rb_state_file_open(&file, setting, true)) != 0)
-        return status;
-    status = perform(&file, argv[first + 1], off);
-    rb_state_file_close(&file);
-    return status;
+    return rb_state_file_use(setting, true, perform, &(struct request){argv[first + 1], off});
 }
 
 const struct rb_command rb_cmd_policy = {

@@ -4,6 +4,18 @@
 #include "cli/say.h"
 #include "cli/state_file.h"
 
+static int perform(struct rb_state_file *file, const void *nothing)
+{
+    (void) nothing;
+    if (file->present) {
+        rb_view_reset(&file->view);
+        rb_say_note("%s is as new", file->path);
+    } else {
+        rb_say_note("nothing to reset: %s does not exist", file->path);
+    }
+    return 0;
+}
+
 static int run(int argc, char **argv)
 {
     const char *setting = NULL;
@@ -14,17 +26,7 @@ static int run(int argc, char **argv)
     if (first < argc)
         return rb_command_misuse(&rb_cmd_reset, "'%s' is too much; 'rebound breaker reset' is for one host",
                                  argv[first]);
-    struct rb_state_file file;
-    if ((status = rb_state_file_open(&file, setting, true)) != 0)
-        return status;
-    if (file.present) {
-        rb_view_reset(&file.view);
-        rb_say_note("%s is as new", file.path);
-    } else {
-        rb_say_note("nothing to reset: %s does not exist", file.path);
-    }
-    rb_state_file_close(&file);
-    return 0;
+    return rb_state_file_use(setting, true, perform, NULL);
 }
 
 const struct rb_command rb_cmd_reset = {

@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: MIT
 // rebound status: every host that programs have called, and how it stands with it.
 #include <inttypes.h>
-#include <string.h>
 
 #include "cli/command.h"
 #include "cli/host_table.h"
 #include "cli/say.h"
 #include "cli/status.h"
-
-static void print_clean(const char *text)
-{
-    rb_say_clean(stdout, text, strlen(text));
-}
 
 static void print_row(const struct rb_view_cell *host, unsigned width, bool colour)
 {
@@ -19,7 +13,7 @@ static void print_row(const struct rb_view_cell *host, unsigned width, bool colo
     rb_table_row(host, width, line);
     enum rb_breaker_state state = rb_snapshot_state(host);
     if (state == RB_BREAKER_CLOSED)
-        print_clean(line);
+        rb_say_clean(stdout, line);
     else
         rb_say_styled(stdout, colour, state == RB_BREAKER_OPEN ? RB_STYLE_ERROR : RB_STYLE_WARNING, line);
     putchar('\n');
@@ -32,7 +26,7 @@ static void print_holders(const struct rb_view_cell *host)
     for (unsigned i = 0; i < host->holder_count; i++) {
         const struct rb_view_holder *holder = &host->holders[i];
         fputs("  probe held by ", stdout);
-        print_clean(rb_snapshot_program(holder->pid, name));
+        rb_say_clean(stdout, rb_snapshot_program(holder->pid, name));
         printf(" (pid %d), %s of its lease left\n", holder->pid, rb_table_span(holder->lease_left_ms, span));
     }
 }
@@ -58,7 +52,7 @@ static void print_policies(const struct rb_snapshot *snapshot)
 {
     for (unsigned i = 0; i < snapshot->policy_count; i++) {
         const struct rb_view_policy *policy = &snapshot->policies[i];
-        print_clean(policy->name);
+        rb_say_clean(stdout, policy->name);
         printf(": %s%" PRIu64 " calls, %" PRIu64 " retries, %" PRIu64 " recovered, %" PRIu64 " refused, %" PRIu64
                " failed\n",
                policy->off ? "off; " : "", rb_snapshot_calls(policy), rb_snapshot_retries(policy),
@@ -71,7 +65,7 @@ static void print_end(const struct rb_state_file *file, const struct rb_snapshot
 {
     if (!snapshot->totals.reload_succeeded)
         puts("the last reload of a policy failed: see 'rebound check'");
-    print_clean(file->path);
+    rb_say_clean(stdout, file->path);
     if (file->present)
         printf(": %u %s, %u %s\n", snapshot->host_count, snapshot->host_count == 1 ? "host" : "hosts",
                snapshot->process_count, snapshot->process_count == 1 ? "process" : "processes");
@@ -93,6 +87,19 @@ static int print(const struct rb_state_file *file, const struct rb_snapshot *sna
     return 0;
 }
 
+static int perform(struct rb_state_file *file, const void *asked)
+{
+    const bool *json = asked;
+    struct rb_snapshot *snapshot = rb_snapshot_take(file, RB_ORDER_STATE);
+    if (!snapshot) {
+        rb_say_error("out of memory");
+        return RB_EXIT_ERRORS;
+    }
+    int status = print(file, snapshot, *json);
+    rb_snapshot_free(snapshot);
+    return status;
+}
+
 static int run(int argc, char **argv)
 {
     const char *setting = NULL;
@@ -103,19 +110,7 @@ static int run(int argc, char **argv)
         return status;
     if (first < argc)
         return rb_command_misuse(&rb_cmd_status, "'%s' is too much", argv[first]);
-    struct rb_state_file file;
-    if ((status = rb_state_file_open(&file, setting, false)) != 0)
-        return status;
-    struct rb_snapshot *snapshot = rb_snapshot_take(&file, RB_ORDER_STATE);
-    if (snapshot) {
-        status = print(&file, snapshot, json);
-    } else {
-        rb_say_error("out of memory");
-        status = RB_EXIT_ERRORS;
-    }
-    rb_snapshot_free(snapshot);
-    rb_state_file_close(&file);
-    return status;
+    return rb_state_file_use(setting, false, perform, &json);
 }
 
 const struct rb_command rb_cmd_status = {

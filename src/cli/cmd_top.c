@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // rebound top: the hosts, live.
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "cli/command.h"
@@ -26,41 +25,40 @@ static int print_once(const struct rb_state_file *file)
             rb_screen_line(&screen, i, width, line);
         else
             rb_table_row(&snapshot->hosts[i - RB_SCREEN_HEAD], width, line);
-        rb_say_clean(stdout, line, strlen(line));
+        rb_say_clean(stdout, line);
         putchar('\n');
     }
     rb_snapshot_free(snapshot);
     return 0;
 }
 
-static int perform(const char *setting, bool once, uint64_t interval_ms)
+struct request {
+    bool once;
+    uint64_t interval_ms;
+};
+
+static int perform(struct rb_state_file *file, const void *asked)
 {
-    struct rb_state_file file;
-    int status = rb_state_file_open(&file, setting, false);
-    if (status != 0)
-        return status;
-    status = once ? print_once(&file) : rb_screen_run(&file, interval_ms);
-    rb_state_file_close(&file);
-    return status;
+    const struct request *request = asked;
+    return request->once ? print_once(file) : rb_screen_run(file, request->interval_ms);
 }
 
 static int run(int argc, char **argv)
 {
     const char *setting = NULL, *interval = NULL;
-    bool once = false;
-    uint64_t interval_ms = INTERVAL_MS;
+    struct request request = {.interval_ms = INTERVAL_MS};
     const struct rb_option options[] = {
-        {"state", .value = &setting}, {"interval", 'd', .value = &interval}, {"once", .flag = &once}, {NULL}};
+        {"state", .value = &setting}, {"interval", 'd', .value = &interval}, {"once", .flag = &request.once}, {NULL}};
     int status, first = rb_command_options(&rb_cmd_top, argc, argv, options, &status);
     if (first < 0)
         return status;
     if (first < argc)
         return rb_command_misuse(&rb_cmd_top, "'%s' is too much", argv[first]);
-    if (interval && (rb_duration_parse(interval, &interval_ms) || interval_ms < INTERVAL_MIN_MS))
+    if (interval && (rb_duration_parse(interval, &request.interval_ms) || request.interval_ms < INTERVAL_MIN_MS))
         return rb_command_misuse(&rb_cmd_top, "'%s' is no time from 100ms on, such as 2s", interval);
-    if (!once && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
+    if (!request.once && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
         return rb_command_misuse(&rb_cmd_top, "stdin or stdout is no terminal; --once prints the screen once");
-    return perform(setting, once, interval_ms);
+    return rb_state_file_use(setting, false, perform, &request);
 }
 
 const struct rb_command rb_cmd_top = {

@@ -52,7 +52,7 @@ static void print_source(FILE *stream, bool colour, const char *text, size_t col
     while (end > start && is_continuation(text[end]))
         end--;
     fprintf(stream, "  %s", start > 0 ? ellipsis : "");
-    rb_say_clean(stream, text + start, end - start);
+    rb_say_clean_part(stream, text + start, end - start);
     fprintf(stream, "%s\n", end < length ? ellipsis : "");
     print_caret(stream, colour, text, start, column);
 }
@@ -61,10 +61,10 @@ void rb_diagnose_print(FILE *stream, bool colour, const struct rb_diagnostic *di
 {
     print_place(stream, colour, diagnostic);
     rb_say_styled(stream, colour, RB_STYLE_ERROR, "error: ");
-    rb_say_clean(stream, diagnostic->message, strlen(diagnostic->message));
+    rb_say_clean(stream, diagnostic->message);
     if (diagnostic->suggestion) {
         fputs("; did you mean '", stream);
-        rb_say_clean(stream, diagnostic->suggestion, strlen(diagnostic->suggestion));
+        rb_say_clean(stream, diagnostic->suggestion);
         fputs("'?", stream);
     }
     putc('\n', stream);

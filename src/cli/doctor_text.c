@@ -26,11 +26,6 @@ static const enum rb_style styles[RB_REACH_COUNT] = {
     [RB_REACH_NONE] = RB_STYLE_ERROR,  [RB_REACH_UNKNOWN] = RB_STYLE_WARNING,
 };
 
-static void clean(const char *text)
-{
-    rb_say_clean(stdout, text, strlen(text));
-}
-
 static void padded(bool colour, enum rb_style style, const char *text, int width)
 {
     rb_say_styled(stdout, colour, style, text);
@@ -55,7 +50,7 @@ static void wrapped(const char *text, size_t indent)
             putchar(' ');
             column++;
         }
-        rb_say_clean(stdout, text, length);
+        rb_say_clean_part(stdout, text, length);
         column += length;
         text += length + strspn(text + length, " ");
     }
@@ -64,7 +59,7 @@ static void wrapped(const char *text, size_t indent)
 
 static void print_verdict(const struct rb_findings *f, bool colour)
 {
-    clean(f->chain.files[0]);
+    rb_say_clean(stdout, f->chain.files[0]);
     fputs(": ", stdout);
     rb_say_styled(stdout, colour, styles[f->reach], headlines[f->reach]);
     putchar('\n');
@@ -122,10 +117,10 @@ static void print_program(const struct rb_findings *f, bool colour)
 static void print_ours(const struct rb_findings *f, bool colour)
 {
     label(colour, "library");
-    clean(f->library[0] ? f->library : "not found");
+    rb_say_clean(stdout, f->library[0] ? f->library : "not found");
     puts(f->preloaded ? " (preloaded already)" : "");
     label(colour, "policy");
-    clean(f->source.path);
+    rb_say_clean(stdout, f->source.path);
     printf(" (%s%s)\n", f->policy ? "" : "cannot be used; ", rb_source_reason(&f->source));
 }
 
@@ -154,7 +149,7 @@ static void print_callers(const struct rb_findings *f, bool colour)
         if (f->members[i].role != RB_ROLE_PROGRAM || telling(&f->members[i], functions, sizeof functions) == 0)
             continue;
         label(colour, first ? "callers" : "");
-        clean(f->list.items[i].path);
+        rb_say_clean(stdout, f->list.items[i].path);
         printf("\n%*s", LABEL_WIDTH + 4, "");
         wrapped(functions, LABEL_WIDTH + 4);
         first = false;

@@ -3,7 +3,6 @@
 #include "cli/event_line.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "cli/moment.h"
 #include "cli/say.h"
@@ -35,7 +34,7 @@ static void print_text(const struct rb_view_event *event)
     } else if (event->reason != RB_REASON_NONE) {
         snprintf(line + used, sizeof line - used, " (%s)", rb_reason_name(event->reason));
     }
-    rb_say_clean(stdout, line, strlen(line));
+    rb_say_clean(stdout, line);
     putchar('\n');
 }
 

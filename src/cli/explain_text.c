@@ -24,15 +24,10 @@ static void label(bool colour, const char *text)
     rb_say_styled(stdout, colour, RB_STYLE_BOLD, padded);
 }
 
-static void clean(const char *text)
-{
-    rb_say_clean(stdout, text, strlen(text));
-}
-
 static void print_policy(const struct rb_explanation *e, bool colour)
 {
     label(colour, "policy");
-    clean(e->source.path);
+    rb_say_clean(stdout, e->source.path);
     printf(" (%s)\n", rb_source_reason(&e->source));
 }
 
@@ -41,14 +36,14 @@ static void print_process(const struct rb_explanation *e, bool colour)
     const struct rb_process_rules *process = rb_policy_process(e->policy);
     if (strcmp(process->programs, "*") != 0 || *process->skip) {
         label(colour, "programs");
-        clean(process->programs);
+        rb_say_clean(stdout, process->programs);
         fputs(*process->skip ? ", but not " : "", stdout);
-        clean(process->skip);
+        rb_say_clean(stdout, process->skip);
         putchar('\n');
     }
     if (strcmp(process->log, "off") != 0) {
         label(colour, "log");
-        clean(process->log);
+        rb_say_clean(stdout, process->log);
         putchar('\n');
     }
     if (process->deepbind_keep) {
@@ -57,7 +52,7 @@ static void print_process(const struct rb_explanation *e, bool colour)
     }
     if (strcmp(process->state, "shared") != 0) {
         label(colour, "state");
-        clean(process->state);
+        rb_say_clean(stdout, process->state);
         putchar('\n');
     }
 }
@@ -111,7 +106,7 @@ static void print_values(const struct rb_explanation *e, bool colour)
         keys[i].format(&e->section->rules, value, sizeof value);
         rb_explain_origin(e, i, origin, sizeof origin);
         printf("  %-*s  %-*s  ", KEY_WIDTH, keys[i].name, VALUE_WIDTH, value);
-        clean(origin);
+        rb_say_clean(stdout, origin);
         putchar('\n');
     }
 }
@@ -204,7 +199,7 @@ void rb_explain_text(const struct rb_explanation *e)
     print_policy(e, colour);
     print_process(e, colour);
     label(colour, "target");
-    clean(e->label);
+    rb_say_clean(stdout, e->label);
     putchar('\n');
     print_section(e, colour);
     if (!e->section || e->section->rules.intercept == 0)

@@ -69,10 +69,15 @@ bool rb_say_colour(FILE *stream)
     return !(no_colour && *no_colour) && terminal && strcmp(terminal, "dumb") != 0 && isatty(fileno(stream));
 }
 
-void rb_say_clean(FILE *stream, const char *text, size_t length)
+void rb_say_clean_part(FILE *stream, const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++)
         putc(is_control(text[i]) && text[i] != '\t' ? '?' : text[i], stream);
+}
+
+void rb_say_clean(FILE *stream, const char *text)
+{
+    rb_say_clean_part(stream, text, strlen(text));
 }
 
 void rb_say_styled(FILE *stream, bool colour, enum rb_style style, const char *text)
@@ -84,7 +89,7 @@ void rb_say_styled(FILE *stream, bool colour, enum rb_style style, const char *t
         [RB_STYLE_MARK] = "\x1b[1;32m",
     };
     fputs(colour ? codes[style] : "", stream);
-    rb_say_clean(stream, text, strlen(text));
+    rb_say_clean(stream, text);
     fputs(colour ? "\x1b[0m" : "", stream);
 }
 

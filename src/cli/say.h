@@ -23,8 +23,9 @@ void rb_say_guard(void);
 // True when `stream` is a terminal that shows colours and NO_COLOR is not set.
 bool rb_say_colour(FILE *stream);
 
-// Writes `length` bytes of text with control characters but tabs replaced by '?'.
-void rb_say_clean(FILE *stream, const char *text, size_t length);
+// Writes text with control characters but tabs replaced by '?'; the other one the first `length` bytes of it.
+void rb_say_clean(FILE *stream, const char *text);
+void rb_say_clean_part(FILE *stream, const char *text, size_t length);
 
 // Prints text in a style, plain without colour.
 void rb_say_styled(FILE *stream, bool colour, enum rb_style style, const char *text);

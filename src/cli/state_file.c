@@ -38,16 +38,24 @@ static void note_identity(struct rb_state_file *file)
     file->inode = known ? status.st_ino : 0;
 }
 
+static void close_view(struct rb_state_file *file)
+{
+    if (file->present)
+        rb_view_close(&file->view);
+    file->present = false;
+}
+
 static enum rb_store_error reopen(struct rb_state_file *file)
 {
-    rb_state_file_close(file);
+    close_view(file);
     note_identity(file);
     enum rb_store_error error = rb_view_open(&file->view, file->path, file->writable);
     file->present = error == RB_STORE_SOUND;
     return error;
 }
 
-int rb_state_file_open(struct rb_state_file *file, const char *setting, bool writable)
+// Returns 0, or an exit status. To be closed in either case.
+static int find_and_open(struct rb_state_file *file, const char *setting, bool writable)
 {
     *file = (struct rb_state_file){.writable = writable};
     if (!find_path(setting, file->path, sizeof file->path)) {
@@ -64,11 +72,14 @@ int rb_state_file_open(struct rb_state_file *file, const char *setting, bool wri
     return RB_EXIT_ERRORS;
 }
 
-void rb_state_file_close(struct rb_state_file *file)
+int rb_state_file_use(const char *setting, bool writable, rb_state_file_action *act, const void *request)
 {
-    if (file->present)
-        rb_view_close(&file->view);
-    file->present = false;
+    struct rb_state_file file;
+    int status = find_and_open(&file, setting, writable);
+    if (status == 0)
+        status = act(&file, request);
+    close_view(&file);
+    return status;
 }
 
 enum rb_store_error rb_state_file_refresh(struct rb_state_file *file)

@@ -17,11 +17,13 @@ struct rb_state_file {
     ino_t inode;
 };
 
+// What a command does with the file. request: what it was asked for. Returns the exit status.
+typedef int rb_state_file_action(struct rb_state_file *file, const void *request);
+
 // Finds the file by what --state says (NULL when it was not given), else REBOUND_STATE, else `state` of the policy that
-// would be used here, and opens it. A file that does not exist is no error. Returns 0, or RB_EXIT_ERRORS after saying
-// what is wrong. Close it in either case.
-int rb_state_file_open(struct rb_state_file *file, const char *setting, bool writable);
-void rb_state_file_close(struct rb_state_file *file);
+// would be used here, opens it, acts and closes it. A file that does not exist is no error. Returns what `act` returns,
+// or RB_EXIT_ERRORS after saying why the file cannot be opened.
+int rb_state_file_use(const char *setting, bool writable, rb_state_file_action *act, const void *request);
 
 // Opens the file again where another one stands at the path now, or where there was none. Returns RB_STORE_SOUND or
 // RB_STORE_ABSENT, or what is wrong with the new one; then `present` is false.

@@ -14,7 +14,6 @@
 #include "state/cells.h"
 #include "state/process.h"
 #include "state/record.h"
-#include "state/shared.h"
 
 // --- beginning
 
@@ -107,9 +106,8 @@ static void on_redirect(void *context, const char *location, size_t length)
     read_location(transfer->handle, location, length, url, sizeof url);
     if (!policy || !strstr(url, "://") || !rb_destination_read(url, &target)) // others stay on this host
         return;
-    const struct rb_section *section = rb_policy_match(policy, &target, NULL);
-    if (!section || !section->rules.breaker_on || rb_shared_policy_is_off(section->name) ||
-        !(section->rules.intercept & RB_INTERCEPT_CURL))
+    const struct rb_section *section = rb_process_match(policy, &target, RB_INTERCEPT_CURL);
+    if (!section || !section->rules.breaker_on)
         return;
     uint64_t key = rb_cell_key(section, &target);
     struct rb_cell *cell =

@@ -9,20 +9,11 @@
 #include "real/system.h"
 #include "state/cells.h"
 #include "state/process.h"
-#include "state/shared.h"
-
-// What no program maps: the kernel answers EFAULT where reading it here would crash. Other bad pointers are not worth a
-// system call for each connect.
-bool rb_connection_is_wild(const struct sockaddr *address)
-{
-    enum { PAGE = 4096 };
-    return (uintptr_t) address < PAGE || (uintptr_t) address > UINTPTR_MAX - PAGE;
-}
 
 const struct rb_section *rb_peer_match(struct rb_peer *peer, const struct sockaddr *address, socklen_t length,
                                        const struct rb_policy *policy)
 {
-    if (rb_connection_is_wild(address) || rb_target_from_sockaddr(&peer->target, address, length) != 0)
+    if (rb_system_is_wild(address) || rb_target_from_sockaddr(&peer->target, address, length) != 0)
         return NULL;
     peer->last_candidate = true;
     if (peer->target.family != AF_UNIX && rb_names_find(&peer->target, peer->name, &peer->last_candidate) &&
@@ -30,9 +21,7 @@ const struct rb_section *rb_peer_match(struct rb_peer *peer, const struct sockad
         peer->target.name = peer->name;
         peer->target.name_length = strlen(peer->name);
     }
-    const struct rb_section *section = rb_policy_match(policy, &peer->target, NULL);
-    bool ours = section && (section->rules.intercept & RB_INTERCEPT_CONNECT) && !rb_shared_policy_is_off(section->name);
-    return ours ? section : NULL;
+    return rb_process_match(policy, &peer->target, RB_INTERCEPT_CONNECT);
 }
 
 void rb_connection_begin(struct rb_connection *c, const struct rb_peer *peer, const struct rb_section *section,

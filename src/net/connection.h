@@ -22,9 +22,6 @@ struct rb_connection {
     struct rb_call call;
 };
 
-// True for an address that is certain not to be readable.
-bool rb_connection_is_wild(const struct sockaddr *address);
-
 // Finds the section of an address, by the name of the program's own lookup first, and fills *peer. NULL: no connect of
 // ours. address: as the program gave it, may be wild
 const struct rb_section *rb_peer_match(struct rb_peer *peer, const struct sockaddr *address, socklen_t length,

@@ -14,7 +14,6 @@
 #include "state/cells.h"
 #include "state/process.h"
 #include "state/record.h"
-#include "state/shared.h"
 
 // The answer of one real call in the terms of getaddrinfo; error: its errno, for EAI_SYSTEM.
 struct verdict {
@@ -90,13 +89,6 @@ static uint16_t port_of(const char *service)
 static struct rb_target target_of(const char *node, const char *service)
 {
     return (struct rb_target){.name = node, .name_length = strlen(node), .port = port_of(service)};
-}
-
-static const struct rb_section *match(const struct rb_policy *policy, const struct question *question)
-{
-    const struct rb_section *section = rb_policy_match(policy, &question->target, NULL);
-    bool ours = section && (section->rules.intercept & RB_INTERCEPT_DNS) && !rb_shared_policy_is_off(section->name);
-    return ours ? section : NULL;
 }
 
 // ---- the loop
@@ -215,7 +207,8 @@ static __thread uintptr_t inside;
 static bool ask(const struct rb_policy *policy, struct question *question)
 {
     uintptr_t here = (uintptr_t) __builtin_frame_address(0);
-    const struct rb_section *section = inside > here ? NULL : match(policy, question);
+    const struct rb_section *section =
+        inside > here ? NULL : rb_process_match(policy, &question->target, RB_INTERCEPT_DNS);
     if (!section)
         return false;
     inside = here;

@@ -233,11 +233,10 @@ static void drop(word *set, int fd)
         set[fd / WORD_BITS] &= ~((word) 1 << (fd % WORD_BITS));
 }
 
-// Not NULL, and certain not to be readable. The rest of the bad pointers is found where asking costs nothing any more.
+// The rest of the bad pointers is found where asking costs nothing any more.
 static bool is_wild(const void *set)
 {
-    enum { PAGE = 4096 };
-    return set && ((uintptr_t) set < PAGE || (uintptr_t) set > UINTPTR_MAX - PAGE);
+    return set && rb_system_is_wild(set);
 }
 
 static bool concerns_us(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts,

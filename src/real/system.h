@@ -46,6 +46,14 @@ void rb_system_memory_free(void *memory, size_t size);
 // sandbox that answers system calls by SIGSYS would do so, too. False: refused, nothing is blocked. Keeps errno.
 bool rb_system_block_signals(sigset_t *saved);
 
+// True for what no program maps, NULL too: the kernel answers EFAULT where reading it here would crash. For where a
+// system call for each pointer is too much: other bad ones are not found.
+static inline bool rb_system_is_wild(const void *memory)
+{
+    enum { PAGE = 4096 };
+    return (uintptr_t) memory < PAGE || (uintptr_t) memory > UINTPTR_MAX - PAGE;
+}
+
 // True when the kernel can read all of this memory of the program's, so that a copy does not crash. Keeps errno.
 bool rb_system_can_read(const void *memory, size_t size);
 

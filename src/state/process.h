@@ -9,6 +9,7 @@
 #include "observe/log.h"
 #include "observe/summary.h"
 #include "policy/policy.h"
+#include "state/shared.h"
 
 enum rb_process_state { RB_PROCESS_NEW, RB_PROCESS_BUSY, RB_PROCESS_READY, RB_PROCESS_OFF };
 
@@ -26,6 +27,16 @@ static inline bool rb_process_active(void)
 
 // The policy in force here, or NULL: none, or it leaves this program out. Looks at the file once a second at most.
 const struct rb_policy *rb_process_policy(void);
+
+// The section of the policy for a target, when it acts on this kind of call and nobody has switched it off; else NULL.
+//   kind: one of RB_INTERCEPT_*
+static inline const struct rb_section *rb_process_match(const struct rb_policy *policy, const struct rb_target *target,
+                                                        uint32_t kind)
+{
+    const struct rb_section *section = rb_policy_match(policy, target, NULL);
+    bool ours = section && (section->rules.intercept & kind) && !rb_shared_policy_is_off(section->name);
+    return ours ? section : NULL;
+}
 
 // Counts an outcome for `rebound run --summary` and in the state, and writes the event to the log that the policy
 // names.

@@ -90,10 +90,6 @@ static void forked(void)
     atomic_store_explicit(&signed_ms, 0, memory_order_relaxed);
 }
 
-static void forking(void)
-{
-}
-
 // ---- attaching ----
 
 static void complain(enum rb_store_error error)
@@ -152,7 +148,7 @@ static const struct rb_state *attach_once(void)
     bool done = attach();
     if (done)
         sign_in(&current);
-    rb_fork_notify(forking, forked);
+    rb_fork_notify(NULL, forked);
     atomic_store_explicit(&phase, done ? PHASE_READY : PHASE_NOT, memory_order_release);
     errno = saved;
     return done ? &current : NULL;

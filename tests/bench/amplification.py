@@ -5,53 +5,43 @@ Under rebound with the shared state, under rebound with a breaker in each proces
 """
 
 import os
-import socket
 import subprocess
 import threading
+
+from listener import Listener
 
 WORKERS, CALLS = 64, 20
 ANSWER = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 POLICY = ("[here]\nhosts = 127.0.0.0/8\nretry.attempts = 3\nretry.base = 20ms\nbreaker.open = 60s\n")
 
 
-class Sick:
-    """Counts requests and answers each with 503, until the end of the `with` block."""
+class Sick(Listener):
+    """Counts requests and answers each with 503."""
 
-    def __enter__(self):
+    def __init__(self):
         self.requests = 0
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.serve, daemon=True).start()
-        return self
+        self.lock = threading.Lock()
+        super().__init__(backlog=512)
 
-    def serve(self):
-        while True:
-            try:
-                peer, _ = self.listener.accept()
-            except OSError:
-                return
-            with peer:
-                peer.settimeout(5)
-                try:
-                    if peer.recv(4096):
-                        self.requests += 1
-                        peer.sendall(ANSWER)
-                except OSError:
-                    pass
-
-    def __exit__(self, *_):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+    def _serve(self, peer, _):
+        peer.settimeout(5)
+        if peer.recv(4096):
+            with self.lock:
+                self.requests += 1
+            peer.sendall(ANSWER)
 
 
 def requests_of(environment, *options):
-    with Sick() as sick:
+    sick = Sick()
+    try:
         url = f"http://127.0.0.1:{sick.port}/[1-{CALLS}]"
         workers = [subprocess.Popen(["curl", "-s", "-o", "/dev/null", *options, url],
                                     env={"PATH": os.environ["PATH"], **environment}) for _ in range(WORKERS)]
         for worker in workers:
             worker.wait()
         return sick.requests
+    finally:
+        sick.stop()
 
 
 def measure(ours):

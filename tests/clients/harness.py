@@ -18,6 +18,8 @@ import threading
 import time
 import traceback
 
+from listener import Listener
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.environ.get("REBOUND_BUILD") or os.path.join(ROOT, "build")
@@ -158,11 +160,11 @@ class Server:
         self.process.stderr.close()
 
 
-class TlsFront:
+class TlsFront(Listener):
     """A TLS endpoint before a server. The first `cut` connections are closed before the handshake."""
 
     def __init__(self, directory, server, cut=0):
-        self.server, self.cut, self.accepted = server, cut, 0
+        self.server, self.cut = server, cut
         certificate = os.path.join(directory, "tls.pem")
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
@@ -170,32 +172,17 @@ class TlsFront:
             check=True, stderr=subprocess.DEVNULL)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate + ".crt", certificate)
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def _accept(self):
-        while True:
-            try:
-                peer, _ = self.listener.accept()
-            except OSError:
-                return
-            self.accepted += 1
-            if self.accepted <= self.cut:
-                peer.close()
-            else:
-                threading.Thread(target=self._relay, args=(peer,), daemon=True).start()
-
-    def _relay(self, peer):
-        try:
-            with self.context.wrap_socket(peer, server_side=True) as outer:
-                with socket.create_connection(("127.0.0.1", self.server.port)) as inner:
-                    back = threading.Thread(target=self._copy, args=(inner, outer), daemon=True)
-                    back.start()
-                    self._copy(outer, inner)
-                    back.join()
-        except OSError:
-            pass
+    def _serve(self, peer, number):
+        if number <= self.cut:
+            return
+        with self.context.wrap_socket(peer, server_side=True) as outer:
+            with socket.create_connection(("127.0.0.1", self.server.port)) as inner:
+                back = threading.Thread(target=self._copy, args=(inner, outer), daemon=True)
+                back.start()
+                self._copy(outer, inner)
+                back.join()
 
     @staticmethod
     def _copy(source, sink):
@@ -208,9 +195,6 @@ class TlsFront:
 
     def url(self, path):
         return f"https://127.0.0.1:{self.port}/{path}"
-
-    def stop(self):
-        self.listener.close()
 
 
 class Result:

@@ -9,6 +9,8 @@ import struct
 import threading
 import zlib
 
+from listener import Listener
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 END_STREAM, ACK, END_HEADERS, PADDED = 1, 1, 4, 8
@@ -28,7 +30,7 @@ class Request:
         self.fault, self.size, self.crc, self.whole = fault, 0, 0, False
 
 
-class Http2Server:
+class Http2Server(Listener):
     """The first requests, whatever their connection, get the faults of the list in turn, the others a good answer.
 
     refused    RST_STREAM with REFUSED_STREAM as soon as the header block is there: nothing was processed
@@ -43,40 +45,23 @@ class Http2Server:
 
     def __init__(self, *faults, head=False):
         self.faults, self.head = list(faults), head
-        self.requests, self.connections = [], 0
+        self.requests = []
         self.lock = threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
     def url(self, path):
         return f"http://127.0.0.1:{self.port}/{path}"
 
-    def stop(self):
-        self.listener.close()
+    def _serve(self, peer, _):
+        with peer.makefile("rb", 1 << 20) as source:
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if source.read(len(PREFACE)) == PREFACE:
+                self._read_frames(peer, source)
+                peer.shutdown(socket.SHUT_WR)
+            while source.read(1 << 16):  # closing with unread data would send RST
+                pass
 
-    def _accept(self):
-        while True:
-            try:
-                peer, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
-
-    def _serve(self, peer):
-        try:
-            with peer, peer.makefile("rb", 1 << 20) as source:
-                peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if source.read(len(PREFACE)) == PREFACE:
-                    self._converse(peer, source)
-                    peer.shutdown(socket.SHUT_WR)
-                while source.read(1 << 16):  # closing with unread data would send RST
-                    pass
-        except OSError:
-            pass
-
-    def _converse(self, peer, source):
+    def _read_frames(self, peer, source):
         """Reads frames until the peer, or a fault, ends the connection."""
         settings = struct.pack(">HIHI", INITIAL_WINDOW_SIZE, WIDE, MAX_FRAME_SIZE, LARGE)
         peer.sendall(frame(SETTINGS, 0, 0, settings) + frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", WIDE - 65535)))

@@ -9,13 +9,14 @@ import threading
 import time
 
 from harness import LIBRARY, QUICK, cases, clean_environment
+from listener import Listener
 
 CURL = "/usr/bin/curl"
 WORKERS = 64
 CALLS = 100
 
 
-class Counter:
+class Counter(Listener):
     """An HTTP server that counts: requests, and how many were in its hands at once since it was told to look."""
 
     def __init__(self, delay_s=0.0, status=503, header=""):
@@ -23,25 +24,11 @@ class Counter:
         self.requests = self.inside = self.most = 0
         self.times = []
         self.lock = threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(backlog=256)
 
-    def _accept(self):
-        while True:
-            try:
-                peer, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
-
-    def _serve(self, peer):
-        with peer:
-            try:
-                while self._read(peer):
-                    self._answer(peer)
-            except OSError:
-                pass
+    def _serve(self, peer, _):
+        while self._read(peer):
+            self._answer(peer)
 
     @staticmethod
     def _read(peer):
@@ -69,9 +56,6 @@ class Counter:
 
     def url(self, path=""):
         return f"http://127.0.0.1:{self.port}/{path}"
-
-    def stop(self):
-        self.listener.close()
 
 
 class Workers:
