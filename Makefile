@@ -138,7 +138,8 @@ $(BUILD)/gen/default_ini.h: config/default.ini scripts/embed
 $(BUILD)/man/%: config/man/%.scd
 	$(call say,MAN)mkdir -p $(@D) && scdoc <$< >$@.new && mv $@.new $@
 
-# Change when the flags do, so that what they touch is built again.
+# Change when the flags do, so that what they touch is built again. The room is that of whichever object asked first.
+$(BUILD)/flags: room :=
 $(BUILD)/flags: FORCE
 	$(call stamp,$(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) $(IN_LIBRARY) $(IN_TESTS))
 $(BUILD)/libdir: FORCE
