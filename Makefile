@@ -31,8 +31,10 @@ RB_CPPFLAGS = $(CPPFLAGS) -U_FORTIFY_SOURCE -Isrc -I$(BUILD) $(DEFINES) $(room) 
 RB_CFLAGS = -std=gnu11 $(CFLAGS) -pthread $(WARN)
 IN_LIBRARY := -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-stack-protector
 IN_TESTS := -DRB_SOURCE_DIR='"$(CURDIR)"' -DRB_BUILD_DIR='"$(REBOUND_BUILD)"'
-ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-TSAN := -fsanitize=thread
+# -O1 takes a third less time to build, and takes less of what is wrong away before the sanitizer sees it. The widths that it
+# guesses for snprintf are wrong.
+ASAN := -O1 -Wno-format-truncation -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+TSAN := -O1 -fsanitize=thread
 
 # Lazy binding: a function that some libc lacks may not stop a program that never gets there. -static-libgcc and
 # --exclude-libs: nothing of the compiler's or of inih's is needed at run time or seen by the program. -Bsymbolic-functions:
@@ -138,9 +140,10 @@ $(BUILD)/gen/default_ini.h: config/default.ini scripts/embed
 $(BUILD)/man/%: config/man/%.scd
 	$(call say,MAN)mkdir -p $(@D) && scdoc <$< >$@.new && mv $@.new $@
 
-# Change when the flags do, so that what they touch is built again.
+# Change when the flags do, so that what they touch is built again. The room is that of whichever object asked first.
+$(BUILD)/flags: room :=
 $(BUILD)/flags: FORCE
-	$(call stamp,$(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) $(IN_LIBRARY) $(IN_TESTS))
+	$(call stamp,$(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) $(IN_LIBRARY) $(IN_TESTS) $(ASAN) $(TSAN))
 $(BUILD)/libdir: FORCE
 	$(call stamp,$(LIBDIR))
 stamp = @mkdir -p $(@D); echo '$(subst ','\'',$(1))' | cmp -s - $@ || echo '$(subst ','\'',$(1))' >$@
