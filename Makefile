@@ -43,7 +43,7 @@ SO_LDFLAGS := -shared -static-libgcc -Wl,-soname,librebound.so -Wl,--version-scr
 	-Wl,--exclude-libs,ALL -Wl,-z,defs -Wl,-z,relro -Wl,-z,lazy -Wl,-z,noexecstack -Wl,-z,text -Wl,--as-needed \
 	-Wl,-Bsymbolic-functions
 INIH ?= -l:libinih.a
-CLI_LIBS ?= -lcjson -lmicrohttpd -lncursesw
+CLI_LIBS ?= -lcjson -lncursesw
 
 # What stands where.
 LIB_SRC := $(sort $(wildcard $(patsubst %,src/%/*.c,hook real http net engine state policy observe)))

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Serving the metrics over HTTP, by libmicrohttpd.
+// Serving the metrics over HTTP, by libmicrohttpd. It is loaded when it is wanted: with what it needs itself (GnuTLS
+// and nine more) it would cost each `rebound run` more than all the rest of its start.
 #include "cli/serve.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
@@ -15,6 +17,39 @@
 #include "cli/say.h"
 
 enum { IDLE_S = 15, CONNECTIONS = 64, PORT_MAX = 65535 };
+
+// Its interface by the header that we are built with.
+#define LIBRARY "libmicrohttpd.so.12"
+
+static struct {
+    __typeof__(MHD_start_daemon) *start_daemon;
+    __typeof__(MHD_stop_daemon) *stop_daemon;
+    __typeof__(MHD_get_daemon_info) *get_daemon_info;
+    __typeof__(MHD_create_response_from_buffer) *create_response_from_buffer;
+    __typeof__(MHD_add_response_header) *add_response_header;
+    __typeof__(MHD_queue_response) *queue_response;
+    __typeof__(MHD_destroy_response) *destroy_response;
+} mhd;
+
+static bool find(void *library, const char *name, void *function)
+{
+    void *address = dlsym(library, name);
+    memcpy(function, &address, sizeof address);
+    return address != NULL;
+}
+
+// It stays loaded.
+static bool load(void)
+{
+    void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    return library && find(library, "MHD_start_daemon", &mhd.start_daemon) &&
+           find(library, "MHD_stop_daemon", &mhd.stop_daemon) &&
+           find(library, "MHD_get_daemon_info", &mhd.get_daemon_info) &&
+           find(library, "MHD_create_response_from_buffer", &mhd.create_response_from_buffer) &&
+           find(library, "MHD_add_response_header", &mhd.add_response_header) &&
+           find(library, "MHD_queue_response", &mhd.queue_response) &&
+           find(library, "MHD_destroy_response", &mhd.destroy_response);
+}
 
 union place {
     struct sockaddr any;
@@ -69,14 +104,14 @@ static bool is_loopback(const union place *place)
 static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const char *type, char *text,
                               size_t length, enum MHD_ResponseMemoryMode mode)
 {
-    struct MHD_Response *response = MHD_create_response_from_buffer(length, text, mode);
+    struct MHD_Response *response = mhd.create_response_from_buffer(length, text, mode);
     if (!response)
         return MHD_NO;
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    mhd.add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
-    enum MHD_Result result = MHD_queue_response(connection, status, response);
-    MHD_destroy_response(response);
+        mhd.add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+    enum MHD_Result result = mhd.queue_response(connection, status, response);
+    mhd.destroy_response(response);
     return result;
 }
 
@@ -113,7 +148,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 static struct MHD_Daemon *start(struct rb_state_file *file, const union place *place)
 {
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | (place->any.sa_family == AF_INET6 ? MHD_USE_IPv6 : 0);
-    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, file, MHD_OPTION_SOCK_ADDR, &place->any,
+    return mhd.start_daemon(flags, 0, NULL, NULL, on_request, file, MHD_OPTION_SOCK_ADDR, &place->any,
                             MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) IDLE_S, MHD_OPTION_CONNECTION_LIMIT,
                             (unsigned) CONNECTIONS, MHD_OPTION_END);
 }
@@ -122,7 +157,7 @@ static struct MHD_Daemon *start(struct rb_state_file *file, const union place *p
 static void announce(struct MHD_Daemon *daemon, const union place *place)
 {
     char address[INET6_ADDRSTRLEN] = "";
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT);
+    const union MHD_DaemonInfo *info = mhd.get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT);
     bool v6 = place->any.sa_family == AF_INET6;
     inet_ntop(place->any.sa_family, v6 ? (const void *) &place->v6.sin6_addr : &place->v4.sin_addr, address,
               sizeof address);
@@ -140,6 +175,11 @@ int rb_serve_metrics(struct rb_state_file *file, const char *place_text)
     if (!read_place(place_text, &place))
         return rb_command_misuse(&rb_cmd_metrics,
                                  "'%s' is no place to listen at: say PORT, ADDRESS:PORT or [ADDRESS]:PORT", place_text);
+    if (!load()) {
+        rb_say_error("%s cannot be loaded, which --listen needs: %s", LIBRARY, dlerror());
+        rb_say_note("install it (on Debian the package libmicrohttpd12), or use --textfile");
+        return RB_EXIT_ERRORS;
+    }
     sigemptyset(&ends);
     sigaddset(&ends, SIGINT);
     sigaddset(&ends, SIGTERM);
@@ -152,6 +192,6 @@ int rb_serve_metrics(struct rb_state_file *file, const char *place_text)
     }
     announce(daemon, &place);
     sigwait(&ends, &raised);
-    MHD_stop_daemon(daemon);
+    mhd.stop_daemon(daemon);
     return 0;
 }
