@@ -8,10 +8,17 @@
 #include "real/libc.h"
 #include "real/libcurl.h"
 
-RB_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
+// The policy for a connect; NULL: it passes through. What libcurl connects is repeated as a transfer.
+static inline const struct rb_policy *policy_for(const void *caller)
 {
     const struct rb_policy *policy = rb_hook_passes() ? NULL : rb_process_policy();
-    if (!policy || rb_libcurl_contains(RB_CALLER))
+    return policy && !rb_libcurl_contains(caller) ? policy : NULL;
+}
+
+RB_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    const struct rb_policy *policy = policy_for(RB_CALLER);
+    if (!policy)
         return rb_libc_connect(fd, address, length);
     return rb_net_connect(fd, address, length, policy);
 }
@@ -99,8 +106,8 @@ RB_HOOK ssize_t sendto(int fd, const void *buffer, size_t length, int flags, con
 {
     if (!(flags & MSG_FASTOPEN) || !address || rb_flight_on(fd))
         return IO(fd, flags, rb_libc_sendto(fd, buffer, length, flags, address, address_length));
-    const struct rb_policy *policy = rb_hook_passes() ? NULL : rb_process_policy();
-    if (!policy || rb_libcurl_contains(RB_CALLER))
+    const struct rb_policy *policy = policy_for(RB_CALLER);
+    if (!policy)
         return rb_libc_sendto(fd, buffer, length, flags, address, address_length);
     return rb_net_send_first(fd, buffer, length, flags, address, address_length, policy);
 }

@@ -71,17 +71,13 @@ uint64_t rb_connection_limit_ms(const struct rb_connection *c, uint64_t now_ms)
 void rb_connection_report(const struct rb_connection *c, enum rb_verdict verdict, const struct rb_outcome *outcome,
                           uint64_t delay_ms, enum rb_reason reason)
 {
-    char host[RB_LABEL_SIZE];
-    rb_target_format(&c->peer->target, host, sizeof host);
     struct rb_event event = {
         .verdict = verdict,
         .policy = c->policy,
-        .host = host,
         .api = RB_API_CONNECT,
         .cause = outcome ? outcome->cause : RB_CAUSE_NONE,
-        .attempt = c->call.attempt,
         .delay_ms = delay_ms,
         .reason = reason,
     };
-    rb_process_event(&event, &c->call);
+    rb_process_report(event, &c->peer->target, &c->call);
 }

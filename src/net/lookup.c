@@ -45,19 +45,15 @@ struct lookup {
 static void report(const struct lookup *l, enum rb_verdict verdict, const struct rb_outcome *outcome, uint64_t delay_ms,
                    enum rb_reason reason)
 {
-    char host[RB_LABEL_SIZE];
-    rb_target_format(&l->question->target, host, sizeof host);
     struct rb_event event = {
         .verdict = verdict,
         .policy = l->policy,
-        .host = host,
         .api = RB_API_DNS,
         .cause = outcome->cause,
-        .attempt = l->call.attempt,
         .delay_ms = delay_ms,
         .reason = reason,
     };
-    rb_process_event(&event, &l->call);
+    rb_process_report(event, &l->question->target, &l->call);
 }
 
 // ---- whose it is

@@ -261,20 +261,29 @@ static int wait_ms(const struct rb_flight *flight)
     return due_ms > now_ms ? (int) (due_ms - now_ms) : 0;
 }
 
+// The flight of a descriptor, with the lock, to be given back by rb_flight_unlock. NULL: there is none, or no lock to
+// be had; then it is not held.
+static struct rb_flight *claim(int fd, sigset_t *saved)
+{
+    if (!rb_flight_lock(saved))
+        return NULL;
+    struct rb_flight *flight = rb_flight_find(fd);
+    if (!flight)
+        rb_flight_unlock(saved);
+    return flight;
+}
+
 // One look. *wait receives how long the next one can wait.
 static enum rb_park_view look(int fd, bool *settles, int *wait)
 {
     sigset_t saved;
-    enum rb_park_view view = RB_PARK_PLAIN;
-    if (!rb_flight_lock(&saved))
-        return view;
-    struct rb_flight *flight = rb_flight_find(fd);
-    if (flight) {
-        advance(flight, rb_flight_take_due(flight, rb_system_now_ms()));
-        view = view_of(flight);
-        *wait = wait_ms(flight);
-        *settles = flight->connection.rules.nonblocking == RB_NONBLOCKING_SETTLE;
-    }
+    struct rb_flight *flight = claim(fd, &saved);
+    if (!flight)
+        return RB_PARK_PLAIN;
+    advance(flight, rb_flight_take_due(flight, rb_system_now_ms()));
+    enum rb_park_view view = view_of(flight);
+    *wait = wait_ms(flight);
+    *settles = flight->connection.rules.nonblocking == RB_NONBLOCKING_SETTLE;
     rb_flight_unlock(&saved);
     return view;
 }
@@ -320,17 +329,10 @@ enum rb_park_view rb_park_settle(int fd)
 bool rb_park_knows(int fd)
 {
     sigset_t saved;
-    if (!rb_flight_lock(&saved))
+    if (!claim(fd, &saved))
         return false;
-    bool known = rb_flight_find(fd) != NULL;
     rb_flight_unlock(&saved);
-    return known;
-}
-
-static bool is_told(int fd)
-{
-    const struct rb_flight *flight = rb_flight_find(fd);
-    return flight && state_of(flight) == RB_FLIGHT_TOLD;
+    return true;
 }
 
 // What the kernel says of the socket now.
@@ -344,7 +346,8 @@ bool rb_park_holds(int fd, bool failed)
     sigset_t saved;
     if (!rb_flight_lock(&saved))
         return false;
-    bool ours = rb_flight_find(fd) != NULL, was_told = is_told(fd);
+    const struct rb_flight *flight = rb_flight_find(fd);
+    bool ours = flight != NULL, was_told = ours && state_of(flight) == RB_FLIGHT_TOLD;
     rb_flight_unlock(&saved);
     if (was_told)
         return false;
@@ -490,10 +493,10 @@ int rb_park_told(int fd)
 {
     sigset_t saved;
     int error = 0;
-    if (!rb_flight_lock(&saved))
+    struct rb_flight *flight = claim(fd, &saved);
+    if (!flight)
         return 0;
-    struct rb_flight *flight = rb_flight_find(fd);
-    if (flight && state_of(flight) == RB_FLIGHT_TOLD) {
+    if (state_of(flight) == RB_FLIGHT_TOLD) {
         error = flight->error;
         rb_flight_forget(flight);
     }
@@ -515,10 +518,10 @@ static int fail_elsewhere(struct rb_flight *flight, int error)
 int rb_park_failed(int fd, int error)
 {
     sigset_t saved;
-    if (!rb_flight_lock(&saved))
+    struct rb_flight *flight = claim(fd, &saved);
+    if (!flight)
         return error;
-    struct rb_flight *flight = rb_flight_find(fd);
-    int seen = flight ? fail_elsewhere(flight, error) : error;
+    int seen = fail_elsewhere(flight, error);
     rb_flight_unlock(&saved);
     return seen;
 }
@@ -526,16 +529,13 @@ int rb_park_failed(int fd, int error)
 enum rb_park_view rb_park_drop(int fd)
 {
     sigset_t saved;
-    enum rb_park_view view = RB_PARK_PLAIN;
-    if (!rb_flight_lock(&saved))
-        return view;
-    struct rb_flight *flight = rb_flight_find(fd);
-    if (flight) {
-        view = view_of(flight);
-        if (view == RB_PARK_PARKED)
-            show(flight);
-        rb_flight_forget(flight);
-    }
+    struct rb_flight *flight = claim(fd, &saved);
+    if (!flight)
+        return RB_PARK_PLAIN;
+    enum rb_park_view view = view_of(flight);
+    if (view == RB_PARK_PARKED)
+        show(flight);
+    rb_flight_forget(flight);
     rb_flight_unlock(&saved);
     return view;
 }
@@ -568,10 +568,9 @@ void rb_park_closing(int fd)
 void rb_park_copied(int fd, int copy)
 {
     sigset_t saved;
-    if (!rb_flight_lock(&saved))
+    struct rb_flight *flight = claim(fd, &saved);
+    if (!flight)
         return;
-    struct rb_flight *flight = rb_flight_find(fd);
-    if (flight)
-        rb_flight_name(flight, copy);
+    rb_flight_name(flight, copy);
     rb_flight_unlock(&saved);
 }

@@ -175,6 +175,15 @@ void rb_process_event(const struct rb_event *event, const struct rb_call *call)
     rb_log_event(log_destination(policy), program, event);
 }
 
+void rb_process_report(struct rb_event event, const struct rb_target *target, const struct rb_call *call)
+{
+    char host[RB_LABEL_SIZE];
+    rb_target_format(target, host, sizeof host);
+    event.host = host;
+    event.attempt = call->attempt;
+    rb_process_event(&event, call);
+}
+
 void rb_process_end(void)
 {
     if (atomic_load(&rb_process_state) != RB_PROCESS_READY)

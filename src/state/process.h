@@ -43,6 +43,9 @@ static inline const struct rb_section *rb_process_match(const struct rb_policy *
 //   call: whose it is
 void rb_process_event(const struct rb_event *event, const struct rb_call *call);
 
+// The same for what is decided after an attempt of the call: fills in its host and attempt.
+void rb_process_report(struct rb_event event, const struct rb_target *target, const struct rb_call *call);
+
 // Counts a call of a matched host for the summary.
 void rb_process_count_call(const char *policy);
 
