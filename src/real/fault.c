@@ -195,7 +195,8 @@ static __attribute__((noinline)) int act(const struct sigaction *action, struct 
 {
     struct sigaction dressed;
     struct action before = recall();
-    if (action && action->sa_handler != SIG_IGN && is_owner()) {
+    bool is_programs = action && action->sa_handler != SIG_IGN && !is_ours(action); // who asked the kernel saw ours
+    if (is_programs && is_owner()) {
         dressed = *action;
         put_on(&dressed);
         action = &dressed;

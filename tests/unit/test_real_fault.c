@@ -18,7 +18,7 @@
 
 #include "real/fault.h"
 
-enum { SIZE = 3 * 4096, PASSED = 0, FAILED = 1, HANDLED = 42 };
+enum { SIZE = 3 * 4096, LIMIT_S = 20, PASSED = 0, FAILED = 1, HANDLED = 42 };
 
 #define CHECK(condition)                                                                                               \
     if (!(condition))                                                                                                  \
@@ -35,6 +35,7 @@ static int ending_of(void (*body)(void))
     int status = 0;
     pid_t child = fork();
     if (child == 0) {
+        alarm(LIMIT_S);
         signal(SIGBUS, SIG_DFL); // cmocka has one, too
         body();
         _exit(PASSED);
@@ -214,6 +215,17 @@ static void see_ignored(void)
     CHECK(watched_mapping()[6000] == 0);
 }
 
+// One who asks the kernel itself sees our handler, and may put it back.
+static void put_ours_back(void)
+{
+    struct sigaction own = {.sa_handler = on_signal}, ours;
+    volatile char *memory = watched_mapping();
+    CHECK(act(&own, NULL) == 0 && sigaction(SIGBUS, NULL, &ours) == 0);
+    CHECK(act(&ours, NULL) == 0);
+    kill(getpid(), SIGBUS);
+    CHECK(calls == 1 && memory[6000] == 0);
+}
+
 static void see_by_signal(void)
 {
     volatile char *memory = watched_mapping();
@@ -233,6 +245,7 @@ static void test_program_sees_its_own(void **state)
     passes(see_handlers);
     passes(see_ignored);
     passes(see_by_signal);
+    passes(put_ours_back);
 }
 
 // A handler for one time is used up by the program's signals, not by ours.
