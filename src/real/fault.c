@@ -6,7 +6,6 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -31,8 +30,7 @@ static bool mend(uintptr_t address)
         uintptr_t start = atomic_load(&mappings[i].start);
         size_t size = atomic_load(&mappings[i].size);
         if (start > TAKEN && address - start < size)
-            return mmap((void *) start, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
-                   MAP_FAILED;
+            return rb_system_memory_over((void *) start, size);
     }
     return false;
 }

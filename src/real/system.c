@@ -91,22 +91,27 @@ void rb_system_sleep(uint64_t ms)
         continue;
 }
 
-static void *map(size_t size, int sharing)
+static void *map(void *place, size_t size, int flags)
 {
     int saved = errno;
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS, -1, 0);
+    void *memory = mmap(place, size, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
     errno = saved;
     return memory == MAP_FAILED ? NULL : memory;
 }
 
 void *rb_system_memory(size_t size)
 {
-    return map(size, MAP_PRIVATE);
+    return map(NULL, size, MAP_PRIVATE);
 }
 
 void *rb_system_memory_shared(size_t size)
 {
-    return map(size, MAP_SHARED);
+    return map(NULL, size, MAP_SHARED);
+}
+
+bool rb_system_memory_over(void *mapping, size_t size)
+{
+    return map(mapping, size, MAP_PRIVATE | MAP_FIXED) != NULL;
 }
 
 void rb_system_memory_free(void *memory, size_t size)

@@ -40,6 +40,8 @@ void rb_system_sleep(uint64_t ms);
 void *rb_system_memory(size_t size);
 // The same, shared with the children that fork makes.
 void *rb_system_memory_shared(size_t size);
+// The same for this process alone, in the place of what is mapped there. False: there is none, nothing is changed.
+bool rb_system_memory_over(void *mapping, size_t size);
 void rb_system_memory_free(void *memory, size_t size);
 
 // Blocks the thread's signals, but not those that a fault of its own raises: blocked, they would end the program, and a

@@ -202,11 +202,7 @@ bool rb_store_is_whole(const struct rb_state *state)
 
 bool rb_store_replace(const struct rb_state *state)
 {
-    int saved = errno;
-    void *memory = mmap(state->header, (size_t) rb_state_size(state->cell_count), PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-    errno = saved;
-    if (memory == MAP_FAILED)
+    if (!rb_system_memory_over(state->header, (size_t) rb_state_size(state->cell_count)))
         return false;
     rb_state_describe(state->header, state->cell_count);
     return true;
