@@ -246,7 +246,8 @@ class Sum(threading.Thread):
 
 def check_mended(test, server, wanted, got, size):
     """Compares the reports of a program that ran alone and of one whose download was cut."""
-    under = got["transfers"][0]
+    under, alone = got["transfers"][0], wanted["transfers"][0]
+    test.equal((alone["result"], alone["size_download"]), (0, size), f"alone {alone['error']}")
     test.equal((under["result"], under["status"]), (0, 200), f"result, status {under['error']}")
     test.equal((under["size_download"], under["length"]), (size, size), "SIZE_DOWNLOAD, CONTENT_LENGTH_DOWNLOAD")
     places = [int(asked[6:-1]) for asked, _ in server.ranges("k")[1:]]
