@@ -31,8 +31,9 @@ struct request {
 
 static int perform(struct rb_state_file *file, const void *asked)
 {
-    const struct action *action = ((const struct request *) asked)->action;
-    const char *host = ((const struct request *) asked)->host;
+    const struct request *request = asked;
+    const struct action *action = request->action;
+    const char *host = request->host;
     unsigned count = file->present ? rb_view_force(&file->view, host, action->force) : 0;
     if (count == 0) {
         rb_say_error("no breaker of '%s': no program has called it yet", host);

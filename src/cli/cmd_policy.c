@@ -13,8 +13,9 @@ struct request {
 
 static int perform(struct rb_state_file *file, const void *asked)
 {
-    const char *name = ((const struct request *) asked)->name;
-    bool off = ((const struct request *) asked)->off;
+    const struct request *request = asked;
+    const char *name = request->name;
+    bool off = request->off;
     if (!file->present) {
         rb_say_error("nothing has run under rebound yet: there is no %s to note it in", file->path);
         return RB_EXIT_ERRORS;
