@@ -394,7 +394,7 @@ class Terminal:
         Terminal.count += 1  # the server of the one before may still be about to go
         self.command = ["tmux", "-S", os.path.join(place.path, f"tmux{Terminal.count}"), "-f", "/dev/null"]
         self.env = {**place.env, "TERM": "xterm"}
-        shell = f"stty -a > before; {REBOUND} top {' '.join(words)}; echo status $?; stty -a > after; cat"
+        shell = f"stty -a > before; {REBOUND} top {' '.join(words)}; status=$?; stty -a > after; echo status $status; cat"
         self.tmux("new-session", "-d", "-x", str(width), "-y", str(height), "-c", place.path, "sh", "-c", shell)
 
     def tmux(self, *words):
