@@ -48,16 +48,18 @@ static void put_bit(_Atomic uint64_t *ring, uint32_t index, bool value)
         atomic_fetch_and(&ring[index / WORD_BITS], ~bit);
 }
 
+// Most often none: counting is a call where the processor need not have an instruction for it.
+static uint64_t ones(uint64_t word)
+{
+    return word ? (uint64_t) __builtin_popcountll(word) : 0;
+}
+
 static uint64_t count_bits(const _Atomic uint64_t *ring, uint32_t bits)
 {
     uint64_t total = 0;
-    for (uint32_t i = 0; i * WORD_BITS < bits; i++) {
-        uint32_t rest = bits - i * WORD_BITS;
-        uint64_t mask = rest >= WORD_BITS ? UINT64_MAX : (UINT64_C(1) << rest) - 1;
-        uint64_t set = atomic_load(&ring[i]) & mask;
-        total += set ? (uint64_t) __builtin_popcountll(set) : 0; // a call where the processor need not have it
-    }
-    return total;
+    for (; bits >= WORD_BITS; bits -= WORD_BITS)
+        total += ones(atomic_load(ring++));
+    return bits == 0 ? total : total + ones(atomic_load(ring) & ((UINT64_C(1) << bits) - 1));
 }
 
 static bool is_closed(const struct rb_breaker *breaker, uint32_t generation)

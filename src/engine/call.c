@@ -32,7 +32,8 @@ static void look(const struct rb_call *call)
 
 bool rb_call_admit(struct rb_call *call, uint64_t now_ms, uint64_t *retry_in_ms)
 {
-    look(call);
+    if (now_ms != call->begun_ms)
+        look(call);
     if (retry_in_ms != NULL)
         *retry_in_ms = 0;
     if (call->breaker != NULL &&

@@ -40,7 +40,7 @@ const char *rb_reason_name(enum rb_reason reason);
 // Who keeps the breaker, the budget and the rest for the call.
 struct rb_keeper {
     uint64_t (*owner)(void); // who asks, as for rb_breaker_sign
-    void (*look)(void);      // called before they are touched: a wait may lie between
+    void (*look)(void);      // called before they are touched when time has passed: a wait may lie between
 };
 
 // State of one call, by value on the caller's stack.

@@ -89,29 +89,26 @@ static bool leaves_body(const struct rb_handle *handle)
 // A connection that just broke may be kept by libcurl; HTTP/2 over cleartext fails on its second use (7.88.1).
 static void set_connection(const struct rb_transfer *transfer)
 {
-    if (is_first(transfer))
-        return;
     if (transfer->outcome.cause != RB_CAUSE_STATUS || is_clear_http2(transfer) || leaves_body(transfer->handle))
         set_number(transfer, CURLOPT_FRESH_CONNECT, 1);
 }
 
 static void restore_connection(const struct rb_transfer *transfer)
 {
-    if (!is_first(transfer))
-        set_number(transfer, CURLOPT_FRESH_CONNECT, transfer->handle->fresh_connect);
+    set_number(transfer, CURLOPT_FRESH_CONNECT, transfer->handle->fresh_connect);
 }
 
 // libcurl reads all of the program's HSTS hosts at the beginning of each attempt, and keeps them. A program that hands
 // them out once, for its one call, may not stand to be asked again.
 static void set_hosts(const struct rb_transfer *transfer)
 {
-    if (!is_first(transfer) && transfer->handle->hosts)
+    if (transfer->handle->hosts)
         transfer->handle->curl->easy_setopt(transfer->handle->easy, CURLOPT_HSTSREADFUNCTION, NULL);
 }
 
 static void restore_hosts(const struct rb_transfer *transfer)
 {
-    if (!is_first(transfer) && transfer->handle->hosts)
+    if (transfer->handle->hosts)
         transfer->handle->curl->easy_setopt(transfer->handle->easy, CURLOPT_HSTSREADFUNCTION, transfer->handle->hosts);
 }
 
@@ -201,18 +198,31 @@ static void restore_range(struct rb_transfer *transfer)
 
 // --- the whole
 
+static void prepare_another(struct rb_transfer *transfer)
+{
+    set_range(transfer);
+    set_connection(transfer);
+    set_hosts(transfer);
+}
+
+static void restore_another(struct rb_transfer *transfer)
+{
+    restore_range(transfer);
+    restore_connection(transfer);
+    restore_hosts(transfer);
+}
+
 void rb_attempt_prepare(struct rb_transfer *transfer, bool may_hold)
 {
     struct rb_handle *handle = transfer->handle;
     handle->response = &transfer->response;
     handle->requests = 0;
-    set_range(transfer);
+    if (!is_first(transfer))
+        prepare_another(transfer);
     replace_progress(transfer, may_hold);
     rb_response_attempt(&transfer->response, may_hold);
     rb_replay_attempt(&transfer->replay);
     set_limits(transfer);
-    set_connection(transfer);
-    set_hosts(transfer);
 }
 
 void rb_attempt_poison(struct rb_transfer *transfer)
@@ -242,10 +252,9 @@ void rb_attempt_restore(struct rb_transfer *transfer)
     handle->response = NULL;
     rb_replay_ended(&transfer->replay);
     restore_progress(transfer);
-    restore_range(transfer);
     restore_limits(transfer);
-    restore_connection(transfer);
-    restore_hosts(transfer);
+    if (!is_first(transfer))
+        restore_another(transfer);
 }
 
 // Of a transfer that ended well libcurl is asked nothing: its last status line was seen.

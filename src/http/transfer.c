@@ -29,14 +29,15 @@ static bool sets_header(const struct rb_handle *handle, const char *names)
     return false;
 }
 
-static bool is_plain_get(const struct rb_handle *handle)
+static bool is_get(const struct rb_handle *handle)
 {
-    return handle->method == RB_METHOD_GET && !handle->custom_request && !handle->no_body;
+    const char *word = handle->custom_request;
+    return !handle->no_body && (word ? strcmp(word, "GET") == 0 : handle->method == RB_METHOD_GET);
 }
 
 static bool may_repeat_request(const struct rb_transfer *transfer)
 {
-    if (transfer->route->repeats_get && is_plain_get(transfer->handle))
+    if (transfer->route->repeats_get && is_get(transfer->handle))
         return true;
     const char *method = rb_handle_method(transfer->handle);
     return rb_list_holds(transfer->route->section->rules.methods, method, strlen(method), false) ||
@@ -46,8 +47,8 @@ static bool may_repeat_request(const struct rb_transfer *transfer)
 static bool may_resume(const struct rb_transfer *transfer)
 {
     const struct rb_handle *handle = transfer->handle;
-    return transfer->route->rules->resume && transfer->repeatable && rb_handle_upload(handle) == RB_UPLOAD_NONE &&
-           strcmp(rb_handle_method(handle), "GET") == 0 && !handle->no_body && !handle->has_range && !handle->resumes &&
+    return transfer->route->rules->resume && transfer->repeatable && is_get(handle) &&
+           rb_handle_upload(handle) == RB_UPLOAD_NONE && !handle->has_range && !handle->resumes &&
            !handle->raw_transfer && !sets_header(handle, "Range If-Range");
 }
 
@@ -248,8 +249,9 @@ static void save_result(struct rb_transfer *transfer)
 
 static void forget_fallback(struct rb_transfer *transfer)
 {
-    if (transfer->fallback)
-        rb_saved_free(transfer->fallback->saved);
+    if (!transfer->fallback)
+        return;
+    rb_saved_free(transfer->fallback->saved);
     free(transfer->fallback);
     transfer->fallback = NULL;
 }
@@ -481,7 +483,8 @@ void rb_transfer_end(struct rb_transfer *transfer)
     handle->late = handle->paused = handle->pause_wanted = false;
     handle->transfer = NULL;
     forget_fallback(transfer);
-    free(transfer->refused_host);
+    if (transfer->refused_host)
+        free(transfer->refused_host);
     rb_response_end(&transfer->response);
     rb_route_leave(transfer->route);
 }

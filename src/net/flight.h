@@ -58,10 +58,10 @@ static inline uint64_t rb_flight_changes(void)
     return atomic_fetch_add_explicit(&rb_flight_clock, 1, memory_order_acq_rel) + 1;
 }
 
-// True when this process has connects in flight. One load: what every hook asks first.
+// True when this process has connects in flight. One load: what every hook asks first, most often in vain.
 static inline bool rb_flight_any(void)
 {
-    return atomic_load_explicit(&rb_flight_count, memory_order_acquire) > 0;
+    return __builtin_expect(atomic_load_explicit(&rb_flight_count, memory_order_acquire) > 0, false);
 }
 
 // True when a descriptor may mean a connect in flight.

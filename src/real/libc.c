@@ -108,7 +108,7 @@ static const char *const names[FUNCTIONS] = {
 static _Atomic(void *) found[FUNCTIONS];
 
 // Two threads may both look; they find the same.
-static __attribute__((noinline)) void *look_up(unsigned which)
+static void *look_up(unsigned which)
 {
     int saved = errno;
     void *address = rb_elf_next(names[which]);
@@ -117,75 +117,46 @@ static __attribute__((noinline)) void *look_up(unsigned which)
     return address;
 }
 
-static inline void *function(unsigned which)
-{
-    void *address = atomic_load_explicit(&found[which], memory_order_acquire);
-    return address ? address : look_up(which);
-}
-
 void rb_libc_resolve(void)
 {
     for (unsigned i = 0; i < RESOLVED; i++)
-        function(i);
-}
-
-int rb_libc_connect(int fd, const struct sockaddr *address, socklen_t length)
-{
-    int (*real)(int, const struct sockaddr *, socklen_t) = function(CONNECT);
-    return real ? real(fd, address, length) : (int) syscall(SYS_connect, fd, address, length);
-}
-
-int rb_libc_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)
-{
-    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) = function(GETADDRINFO);
-    if (real)
-        return real(node, service, hints, result);
-    errno = ENOSYS;
-    return EAI_SYSTEM;
-}
-
-struct hostent *rb_libc_gethostbyname(const char *name)
-{
-    struct hostent *(*real)(const char *) = function(GETHOSTBYNAME);
-    return real ? real(name) : NULL;
-}
-
-struct hostent *rb_libc_gethostbyname2(const char *name, int family)
-{
-    struct hostent *(*real)(const char *, int) = function(GETHOSTBYNAME2);
-    return real ? real(name, family) : NULL;
-}
-
-static int not_there(struct hostent **result, int *error)
-{
-    *result = NULL;
-    *error = NO_RECOVERY;
-    return ENOSYS;
-}
-
-int rb_libc_gethostbyname_r(const char *name, struct hostent *entry, char *buffer, size_t size, struct hostent **result,
-                            int *error)
-{
-    int (*real)(const char *, struct hostent *, char *, size_t, struct hostent **, int *) = function(GETHOSTBYNAME_R);
-    return real ? real(name, entry, buffer, size, result, error) : not_there(result, error);
-}
-
-int rb_libc_gethostbyname2_r(const char *name, int family, struct hostent *entry, char *buffer, size_t size,
-                             struct hostent **result, int *error)
-{
-    int (*real)(const char *, int, struct hostent *, char *, size_t, struct hostent **, int *) =
-        function(GETHOSTBYNAME2_R);
-    return real ? real(name, family, entry, buffer, size, result, error) : not_there(result, error);
+        if (!atomic_load_explicit(&found[i], memory_order_acquire))
+            look_up(i);
 }
 
 // NOLINTBEGIN(bugprone-macro-parentheses): they are types and parameter lists
-// What stands behind a hook, or the system call that it would make.
-#define FORWARD(result, name, which, parameters, arguments, otherwise)                                                 \
+// What stands behind a hook: the function found, to which it is only a jump, or `otherwise` where there is none.
+// Looking for it stands apart, or it would cost each call a frame.
+#define FORWARD_AS(result, name, type, which, parameters, arguments, otherwise)                                        \
+    static __attribute__((cold, noinline)) result first_##name parameters                                              \
+    {                                                                                                                  \
+        type *real = (type *) look_up(which);                                                                          \
+        return real ? real arguments : (result) (otherwise);                                                           \
+    }                                                                                                                  \
     result rb_libc_##name parameters                                                                                   \
     {                                                                                                                  \
-        result(*real) parameters = function(which);                                                                    \
-        return real ? real arguments : (result) (otherwise);                                                           \
+        type *real = (type *) atomic_load_explicit(&found[which], memory_order_acquire);                               \
+        return real ? real arguments : first_##name arguments;                                                         \
     }
+
+#define FORWARD(result, name, which, parameters, arguments, otherwise)                                                 \
+    typedef result name##_fn parameters;                                                                               \
+    FORWARD_AS(result, name, name##_fn, which, parameters, arguments, otherwise)
+
+FORWARD(int, connect, CONNECT, (int fd, const struct sockaddr *address, socklen_t length), (fd, address, length),
+        syscall(SYS_connect, fd, address, length))
+FORWARD(int, getaddrinfo, GETADDRINFO,
+        (const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result),
+        (node, service, hints, result), (errno = ENOSYS, EAI_SYSTEM))
+FORWARD(struct hostent *, gethostbyname, GETHOSTBYNAME, (const char *name), (name), NULL)
+FORWARD(struct hostent *, gethostbyname2, GETHOSTBYNAME2, (const char *name, int family), (name, family), NULL)
+FORWARD(int, gethostbyname_r, GETHOSTBYNAME_R,
+        (const char *name, struct hostent *entry, char *buffer, size_t size, struct hostent **result, int *error),
+        (name, entry, buffer, size, result, error), (*result = NULL, *error = NO_RECOVERY, ENOSYS))
+FORWARD(int, gethostbyname2_r, GETHOSTBYNAME2_R,
+        (const char *name, int family, struct hostent *entry, char *buffer, size_t size, struct hostent **result,
+         int *error),
+        (name, family, entry, buffer, size, result, error), (*result = NULL, *error = NO_RECOVERY, ENOSYS))
 
 // The kernel's own signal sets are this long, whatever the C library's are.
 enum { SIGNAL_SET = 8 };
@@ -297,22 +268,15 @@ FORWARD(sighandler_t, ssignal, SSIGNAL, (int number, sighandler_t handler), (num
 FORWARD(sighandler_t, sysv_signal, SYSV_SIGNAL, (int number, sighandler_t handler), (number, handler),
         NOT_THERE(SIG_ERR))
 
-// NOLINTEND(bugprone-macro-parentheses)
-
 // Variadic in C, and so called with another convention on some architectures.
 typedef int fcntl_fn(int fd, int command, ...);
 
-int rb_libc_fcntl(int fd, int command, void *argument)
-{
-    fcntl_fn *real = (fcntl_fn *) function(FCNTL);
-    return real ? real(fd, command, argument) : (int) syscall(SYS_fcntl, fd, command, argument);
-}
+FORWARD_AS(int, fcntl, fcntl_fn, FCNTL, (int fd, int command, void *argument), (fd, command, argument),
+           syscall(SYS_fcntl, fd, command, argument))
+FORWARD_AS(int, fcntl64, fcntl_fn, FCNTL64, (int fd, int command, void *argument), (fd, command, argument),
+           rb_libc_fcntl(fd, command, argument))
 
-int rb_libc_fcntl64(int fd, int command, void *argument)
-{
-    fcntl_fn *real = (fcntl_fn *) function(FCNTL64);
-    return real ? real(fd, command, argument) : rb_libc_fcntl(fd, command, argument);
-}
+// NOLINTEND(bugprone-macro-parentheses)
 
 // Both at once: a program that unloads something has called dlopen before.
 static RB_EARLY void *find_loader(unsigned which)

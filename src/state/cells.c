@@ -148,7 +148,9 @@ struct rb_cell *rb_cell_in(const struct rb_state *state, uint64_t key, const cha
 struct rb_cell *rb_cell_get(uint64_t key, const char *policy, const struct rb_rules *rules,
                             const struct rb_target *target, uint64_t now_ms)
 {
-    const struct rb_state *state = rb_shared();
+    const struct rb_state *state = rb_shared_attached(); // looked at when it was asked whether the policy is off
+    if (!state)
+        state = rb_shared();
     return state ? rb_cell_in(state, key, policy, rules, target, now_ms) : NULL;
 }
 

@@ -57,8 +57,6 @@ static uint64_t key_of(const char *name)
 // The name is written by whoever finds it missing: who claimed the place may have died.
 static void write_policy(struct rb_state_policy *place, uint64_t key, const char *name)
 {
-    if (atomic_load_explicit(&place->check, memory_order_relaxed) != 0)
-        return;
     char padded[RB_STATE_POLICY_SIZE];
     rb_state_pad(padded, sizeof padded, name);
     rb_state_store(place->name, POLICY_WORDS, padded);
@@ -81,7 +79,7 @@ struct rb_state_policy *rb_names_claim_policy(const struct rb_state *state, cons
 {
     uint64_t key = key_of(name);
     struct rb_state_policy *place = find(state, key, true);
-    if (place)
+    if (place && atomic_load_explicit(&place->check, memory_order_relaxed) == 0)
         write_policy(place, key, name);
     return place;
 }
