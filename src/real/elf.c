@@ -185,9 +185,10 @@ bool rb_elf_holding(const void *address, struct rb_object *object)
 }
 
 struct next_search {
-    const char *name;
+    const char *const *names;
+    void **found;
+    unsigned count, missing;
     bool passed; // this library has been seen
-    void *found;
 };
 
 static int visit_next(struct dl_phdr_info *info, size_t size, void *context)
@@ -197,18 +198,26 @@ static int visit_next(struct dl_phdr_info *info, size_t size, void *context)
     struct rb_object object;
     if (!rb_elf_object(info, &object))
         return 0;
-    if (rb_elf_is_self(&object))
-        search->passed = true;
-    else if (search->passed)
-        search->found = rb_elf_symbol(&object, search->name);
-    return search->found != NULL;
+    bool self = rb_elf_is_self(&object);
+    for (unsigned i = 0; search->passed && !self && i < search->count; i++)
+        if (!search->found[i] && (search->found[i] = rb_elf_symbol(&object, search->names[i])))
+            search->missing--;
+    search->passed |= self;
+    return search->missing == 0;
+}
+
+void rb_elf_next_all(const char *const *names, void **found, unsigned count)
+{
+    struct next_search search = {.names = names, .found = found, .count = count, .missing = count};
+    memset(found, 0, count * sizeof *found);
+    dl_iterate_phdr(visit_next, &search);
 }
 
 void *rb_elf_next(const char *name)
 {
-    struct next_search search = {.name = name};
-    dl_iterate_phdr(visit_next, &search);
-    return search.found;
+    void *found;
+    rb_elf_next_all(&name, &found, 1);
+    return found;
 }
 
 // The executable's dynamic section, which holds a pointer to the loader's list.

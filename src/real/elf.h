@@ -49,9 +49,12 @@ bool rb_elf_is_self(const struct rb_object *object);
 // The function called `name` in the next object after this library, in load order (as RTLD_NEXT means it); NULL: none.
 void *rb_elf_next(const char *name);
 
-// The same without a lock and without a call of anything that a program may have replaced: through the list of objects
-// that debuggers read. NULL also where that list cannot be found, as with musl's loader run as a command. Only for
-// functions of objects that are never unloaded.
+// The same for each of `count` names, in one pass: found[i] is that of names[i].
+void rb_elf_next_all(const char *const *names, void **found, unsigned count);
+
+// That of one name without a lock and without a call of anything that a program may have replaced: through the list of
+// objects that debuggers read. NULL also where that list cannot be found, as with musl's loader run as a command. Only
+// for functions of objects that are never unloaded.
 void *rb_elf_next_early(const char *name);
 
 #endif

@@ -119,9 +119,10 @@ static void *look_up(unsigned which)
 
 void rb_libc_resolve(void)
 {
+    void *addresses[RESOLVED];
+    rb_elf_next_all(names, addresses, RESOLVED);
     for (unsigned i = 0; i < RESOLVED; i++)
-        if (!atomic_load_explicit(&found[i], memory_order_acquire))
-            look_up(i);
+        atomic_store_explicit(&found[i], addresses[i], memory_order_release);
 }
 
 // NOLINTBEGIN(bugprone-macro-parentheses): they are types and parameter lists
