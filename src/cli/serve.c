@@ -21,14 +21,14 @@ enum { IDLE_S = 15, CONNECTIONS = 64, PORT_MAX = 65535 };
 // Its interface by the header that we are built with.
 #define LIBRARY "libmicrohttpd.so.12"
 
+// What we call of it.
+#define FUNCTIONS(each)                                                                                                \
+    each(start_daemon) each(stop_daemon) each(get_daemon_info) each(create_response_from_buffer)                       \
+        each(add_response_header) each(queue_response) each(destroy_response)
+
+#define DECLARE(name) __typeof__(MHD_##name) *name; // NOLINT(bugprone-macro-parentheses): a declaration
 static struct {
-    __typeof__(MHD_start_daemon) *start_daemon;
-    __typeof__(MHD_stop_daemon) *stop_daemon;
-    __typeof__(MHD_get_daemon_info) *get_daemon_info;
-    __typeof__(MHD_create_response_from_buffer) *create_response_from_buffer;
-    __typeof__(MHD_add_response_header) *add_response_header;
-    __typeof__(MHD_queue_response) *queue_response;
-    __typeof__(MHD_destroy_response) *destroy_response;
+    FUNCTIONS(DECLARE)
 } mhd;
 
 static bool find(void *library, const char *name, void *function)
@@ -39,16 +39,11 @@ static bool find(void *library, const char *name, void *function)
 }
 
 // It stays loaded.
+#define FIND_AND(name) find(library, "MHD_" #name, &mhd.name) &&
 static bool load(void)
 {
     void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    return library && find(library, "MHD_start_daemon", &mhd.start_daemon) &&
-           find(library, "MHD_stop_daemon", &mhd.stop_daemon) &&
-           find(library, "MHD_get_daemon_info", &mhd.get_daemon_info) &&
-           find(library, "MHD_create_response_from_buffer", &mhd.create_response_from_buffer) &&
-           find(library, "MHD_add_response_header", &mhd.add_response_header) &&
-           find(library, "MHD_queue_response", &mhd.queue_response) &&
-           find(library, "MHD_destroy_response", &mhd.destroy_response);
+    return library && FUNCTIONS(FIND_AND) true;
 }
 
 union place {
