@@ -60,13 +60,6 @@ static void begin_at(struct rb_text *line, int64_t unix_s, unsigned ms, int pid,
     put_string(line, "program", program);
 }
 
-static void begin(struct rb_text *line, const char *program)
-{
-    struct timespec now = {0};
-    clock_gettime(CLOCK_REALTIME, &now);
-    begin_at(line, now.tv_sec, (unsigned) (now.tv_nsec / 1000000), (int) getpid(), program);
-}
-
 static int open_log(const char *path)
 {
     int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
@@ -104,7 +97,7 @@ static void write_quietly(int fd, const char *bytes, size_t length)
     sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
-static void end(struct rb_text *line, const char *destination)
+static void write_line(struct rb_text *line, const char *destination)
 {
     bool to_stderr = strcmp(destination, "stderr") == 0;
     if (line->cut > 0) // half a line is no JSON
@@ -121,9 +114,30 @@ static void end(struct rb_text *line, const char *destination)
         syscall(SYS_close, fd);
 }
 
-static bool is_off(const char *destination)
+// A line on its way to the log; the program's errno stays what it was.
+struct entry {
+    char buffer[LINE_SIZE];
+    struct rb_text line;
+    int saved_errno;
+};
+
+// Returns false when there is no log.
+static bool begin(struct entry *entry, const char *destination, const char *program)
 {
-    return strcmp(destination, "off") == 0;
+    struct timespec now = {0};
+    if (strcmp(destination, "off") == 0)
+        return false;
+    entry->saved_errno = errno;
+    entry->line = (struct rb_text){.at = entry->buffer, .size = sizeof entry->buffer};
+    clock_gettime(CLOCK_REALTIME, &now);
+    begin_at(&entry->line, now.tv_sec, (unsigned) (now.tv_nsec / 1000000), (int) getpid(), program);
+    return true;
+}
+
+static void end(struct entry *entry, const char *destination)
+{
+    write_line(&entry->line, destination);
+    errno = entry->saved_errno;
 }
 
 static void put_cause(struct rb_text *line, const struct rb_event *event)
@@ -173,15 +187,11 @@ static void put_event(struct rb_text *line, const struct rb_event *event)
 
 void rb_log_event(const char *destination, const char *program, const struct rb_event *event)
 {
-    char buffer[LINE_SIZE];
-    struct rb_text line = {.at = buffer, .size = sizeof buffer};
-    int saved = errno;
-    if (is_off(destination))
+    struct entry entry;
+    if (!begin(&entry, destination, program))
         return;
-    begin(&line, program);
-    put_event(&line, event);
-    end(&line, destination);
-    errno = saved;
+    put_event(&entry.line, event);
+    end(&entry, destination);
 }
 
 void rb_log_format(struct rb_text *line, uint64_t unix_ms, int pid, const char *program, const struct rb_event *event)
@@ -195,24 +205,21 @@ void rb_log_format(struct rb_text *line, uint64_t unix_ms, int pid, const char *
 static void log_file(const char *destination, const char *program, const char *decision, const char *what,
                      const char *path, const struct rb_diagnostic *diagnostic, int error)
 {
-    char buffer[LINE_SIZE];
-    struct rb_text line = {.at = buffer, .size = sizeof buffer};
-    int saved = errno;
-    if (is_off(destination))
+    struct entry entry;
+    struct rb_text *line = &entry.line;
+    if (!begin(&entry, destination, program))
         return;
-    begin(&line, program);
-    put_string(&line, "decision", decision);
-    put_string(&line, "reason", what);
-    put_string(&line, "file", path);
+    put_string(line, "decision", decision);
+    put_string(line, "reason", what);
+    put_string(line, "file", path);
     if (diagnostic) {
-        put_number(&line, "line", diagnostic->line);
-        put_number(&line, "column", diagnostic->column);
-        put_string(&line, "message", diagnostic->message);
+        put_number(line, "line", diagnostic->line);
+        put_number(line, "column", diagnostic->column);
+        put_string(line, "message", diagnostic->message);
     }
     if (error)
-        put_number(&line, "errno", (uint64_t) -error);
-    end(&line, destination);
-    errno = saved;
+        put_number(line, "errno", (uint64_t) -error);
+    end(&entry, destination);
 }
 
 void rb_log_state(const char *destination, const char *program, const char *what, const char *path)
