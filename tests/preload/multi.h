@@ -94,6 +94,14 @@ static inline void loop_close(struct loop *loop)
     CHECK_INT(curl_multi_cleanup(loop->multi), CURLM_OK);
 }
 
+// Takes the only transfer out, and frees it and the multi handle.
+static inline void loop_end(struct loop *loop, CURL *easy)
+{
+    loop_remove(loop, easy);
+    curl_easy_cleanup(easy);
+    loop_close(loop);
+}
+
 // Reads all messages: what is running and what has ended add up.
 static inline void loop_read(struct loop *loop)
 {

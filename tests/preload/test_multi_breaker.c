@@ -226,9 +226,7 @@ static void foreign(void)
     CHECK_TEXT(body.at, "x");
     CHECK_INT(test_log(RECOVERED, ""), 2);
     plugin_end(other);
-    loop_remove(&loop, easy);
-    curl_easy_cleanup(easy);
-    loop_close(&loop);
+    loop_end(&loop, easy);
 }
 
 static const struct test tests[] = {

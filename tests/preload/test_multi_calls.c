@@ -52,9 +52,7 @@ static void added_again(void)
     loop_add(&second, easy);
     loop_run(&second);
     CHECK_TEXT(body.at, "x");
-    loop_remove(&second, easy);
-    curl_easy_cleanup(easy);
-    loop_close(&second);
+    loop_end(&second, easy);
 }
 
 // The answer for a handle that runs in another multi handle.
@@ -290,9 +288,7 @@ static void timed_out(void)
         loop_run(&loop);
         CHECK_INT(loop.code, CURLE_OPERATION_TIMEDOUT);
         CHECK_BETWEEN((long long) (test_now_ms() - began_ms), 390, 3000);
-        loop_remove(&loop, easy);
-        curl_easy_cleanup(easy);
-        loop_close(&loop);
+        loop_end(&loop, easy);
     }
 }
 
@@ -313,14 +309,27 @@ static size_t pausing_write(char *data, size_t size, size_t count, void *context
     return bytes_take(data, size, count, context);
 }
 
-// A delivery after the transfer that is paused, until the program resumes it from its loop.
-static CURL *linger(struct loop *loop, enum loop_kind kind, const char *path)
+// The next pause is to come.
+static void pause_once(void)
 {
     pauser.pauses = 1;
     pauser.paused = false;
+}
+
+// A loop and a transfer for it that will be paused once.
+static CURL *open_pausing(struct loop *loop, enum loop_kind kind, const char *path)
+{
+    pause_once();
     loop_open(loop, kind);
     CURL *easy = easy_new(web_url(path), &body);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, pausing_write);
+    return easy;
+}
+
+// A delivery after the transfer that is paused, until the program resumes it from its loop.
+static CURL *linger(struct loop *loop, enum loop_kind kind, const char *path)
+{
+    CURL *easy = open_pausing(loop, kind, path);
     loop_add(loop, easy);
     loop_drive(loop);
     loop_read(loop);
@@ -343,8 +352,7 @@ static void lingering(void)
             loop_turn_within(&loop, 20);
         CHECK_INT(loop.messages, 0);
         CHECK_INT((long long) body.length, 0);
-        pauser.pauses = 1;
-        pauser.paused = false;
+        pause_once();
         CHECK_INT(curl_easy_pause(easy, CURLPAUSE_CONT), CURLE_OK);
         while (!pauser.paused)
             loop_turn(&loop);
@@ -357,9 +365,7 @@ static void lingering(void)
         CHECK_INT(loop.code, CURLE_OK);
         CHECK_INT((long long) body.length, 3000);
         CHECK_INT(web_count(strtok(path, "/")), 1);
-        loop_remove(&loop, easy);
-        curl_easy_cleanup(easy);
-        loop_close(&loop);
+        loop_end(&loop, easy);
     }
 }
 
@@ -400,11 +406,7 @@ static void lingering_timed_out(void)
         struct loop loop;
         char path[64];
         snprintf(path, sizeof path, "k%d/s503;size=3000", kind);
-        pauser.pauses = 1;
-        pauser.paused = false;
-        loop_open(&loop, kind);
-        CURL *easy = easy_new(web_url(path), &body);
-        curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, pausing_write);
+        CURL *easy = open_pausing(&loop, kind, path);
         curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, 300L);
         loop_add(&loop, easy);
         uint64_t began_ms = test_now_ms();
@@ -413,9 +415,7 @@ static void lingering_timed_out(void)
         CHECK_INT(loop.code, CURLE_OPERATION_TIMEDOUT);
         CHECK_BETWEEN((long long) (test_now_ms() - began_ms), 290, 5000);
         CHECK_BETWEEN(loop.turns, 1, 60);
-        loop_remove(&loop, easy);
-        curl_easy_cleanup(easy);
-        loop_close(&loop);
+        loop_end(&loop, easy);
     }
 }
 
@@ -433,20 +433,14 @@ static void lingering_cancelled(void)
         struct loop loop;
         char path[64];
         snprintf(path, sizeof path, "k%d/s503;size=3000", kind);
-        pauser.pauses = 1;
-        pauser.paused = false;
-        loop_open(&loop, kind);
-        CURL *easy = easy_new(web_url(path), &body);
-        curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, pausing_write);
+        CURL *easy = open_pausing(&loop, kind, path);
         curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, cancel_paused);
         curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
         loop_add(&loop, easy);
         loop_run(&loop);
         CHECK_INT(loop.code, CURLE_ABORTED_BY_CALLBACK);
         CHECK_INT((long long) body.length, 0);
-        loop_remove(&loop, easy);
-        curl_easy_cleanup(easy);
-        loop_close(&loop);
+        loop_end(&loop, easy);
     }
 }
 
@@ -469,9 +463,7 @@ static void paused_while_waiting(void)
     CHECK_INT(curl_easy_pause(easy, CURLPAUSE_CONT), CURLE_OK);
     loop_run(&loop);
     CHECK_TEXT(body.at, "x");
-    loop_remove(&loop, easy);
-    curl_easy_cleanup(easy);
-    loop_close(&loop);
+    loop_end(&loop, easy);
 }
 
 static void pause_forgotten(void)
@@ -487,9 +479,7 @@ static void pause_forgotten(void)
     loop_run(&loop);
     CHECK_INT(loop.code, CURLE_OK);
     CHECK_TEXT(body.at, "x");
-    loop_remove(&loop, easy);
-    curl_easy_cleanup(easy);
-    loop_close(&loop);
+    loop_end(&loop, easy);
 }
 
 // --- copies

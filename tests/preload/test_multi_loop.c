@@ -22,9 +22,7 @@ static void each_kind(const char *steps, CURLcode code, const char *text, int re
         CHECK(loop.last == easy);
         CHECK_TEXT(body.at, text);
         CHECK_INT(web_count(key), requests);
-        loop_remove(&loop, easy);
-        curl_easy_cleanup(easy);
-        loop_close(&loop);
+        loop_end(&loop, easy);
     }
 }
 
@@ -61,9 +59,7 @@ static void after_refusals(void)
         CHECK_INT(test_log(RETRY, "\"cause\":\"refused\""), 2 * (kind + 1));
         CHECK_INT(test_log(STOP, "\"reason\":\"attempts\""), kind + 1);
         CHECK_INT(STATUS(easy), 0);
-        loop_remove(&loop, easy);
-        curl_easy_cleanup(easy);
-        loop_close(&loop);
+        loop_end(&loop, easy);
         close(port.fd);
     }
 }
@@ -85,9 +81,7 @@ static void no_spin_no_stall(void)
         CHECK_INT(loop.code, CURLE_OK);
         CHECK_BETWEEN(loop.turns, 3, 60);
         CHECK_BETWEEN(loop.timers, 0, 60);
-        loop_remove(&loop, easy);
-        curl_easy_cleanup(easy);
-        loop_close(&loop);
+        loop_end(&loop, easy);
     }
 }
 
@@ -191,9 +185,7 @@ static void resumed(void)
         CHECK_INT(size, 200000);
         CHECK_INT(curl_easy_getinfo(easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size), CURLE_OK);
         CHECK_INT(size, 200000);
-        loop_remove(&loop, easy);
-        curl_easy_cleanup(easy);
-        loop_close(&loop);
+        loop_end(&loop, easy);
     }
 }
 
@@ -243,9 +235,7 @@ static void uploaded(void)
         char *bytes = web_ask(path);
         CHECK_INT(atoi(bytes), 150000);
         free(bytes);
-        loop_remove(&loop, easy);
-        curl_easy_cleanup(easy);
-        loop_close(&loop);
+        loop_end(&loop, easy);
     }
 }
 
@@ -276,9 +266,7 @@ static void figures(void)
         loop_run(&loop); // a single one again: nothing of the last stays
         CHECK_INT(curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME_T, &total), CURLE_OK);
         CHECK_BETWEEN(total, 0, 250000);
-        loop_remove(&loop, easy);
-        curl_easy_cleanup(easy);
-        loop_close(&loop);
+        loop_end(&loop, easy);
     }
 }
 
@@ -296,9 +284,7 @@ static void options_after_adding(void)
         curl_easy_setopt(easy, CURLOPT_URL, web_url(path));
         loop_run(&loop);
         CHECK_TEXT(body.at, "x");
-        loop_remove(&loop, easy);
-        curl_easy_cleanup(easy);
-        loop_close(&loop);
+        loop_end(&loop, easy);
     }
 }
 
@@ -322,9 +308,7 @@ static void *run_some(void *context)
         loop_add(&loop, easy);
         loop_run(&loop);
         CHECK_TEXT(bodies[number].at, "x");
-        loop_remove(&loop, easy);
-        curl_easy_cleanup(easy);
-        loop_close(&loop);
+        loop_end(&loop, easy);
     }
     return NULL;
 }
@@ -414,9 +398,7 @@ static void forked(void)
     CHECK_INT(test_status(child), 0);
     loop_run(&loop);
     CHECK_TEXT(body.at, "x");
-    loop_remove(&loop, easy);
-    curl_easy_cleanup(easy);
-    loop_close(&loop);
+    loop_end(&loop, easy);
 }
 
 static const struct test tests[] = {
