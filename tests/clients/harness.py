@@ -253,6 +253,16 @@ class Test:
         os.chmod(path, mode)
         return path
 
+    def left(self):
+        """The files in the program's directory, by name, which are then removed."""
+        found = {}
+        for name in sorted(os.listdir(self.work)):
+            path = os.path.join(self.work, name)
+            with open(path, "rb") as file:
+                found[name] = file.read()
+            os.unlink(path)
+        return found
+
     def policy(self, keys=None, hosts=None, log=None, base=None):
         """A policy file: one section for `hosts`, or [default] for all; `keys` beside the quick ones."""
         lines = ["[rebound]", f"log = {log or self.log_path}", "[tested]" if hosts else "[default]"]

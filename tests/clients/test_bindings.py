@@ -64,17 +64,6 @@ FAULTS = {
 }
 
 
-def files(test):
-    """The files that the program left, which are then removed."""
-    found = {}
-    for name in sorted(os.listdir(test.work)):
-        path = os.path.join(test.work, name)
-        with open(path, "rb") as file:
-            found[name] = file.read()
-        os.unlink(path)
-    return found
-
-
 # What the program sees stays as it is alone when nothing helps.
 LASTING = {
     "lasting_status": ("s503;size=3000;header=X-Poison:1", 3),
@@ -109,11 +98,11 @@ def test_downloads(test, program):
     sick = [late.url("late")] + [server.url(f"{key}/{bad}/{good}") for key, (bad, good, _) in FAULTS.items()]
     sound = [late.url("late")] + [server.url(f"{key}/{good}") for key, (_, good, _) in FAULTS.items()]
     under = test.rebound(program.call("get", "-", sick + lasting), policy_for(test, late), on_retry=late.listen)
-    got, sent = files(test), counts(server)
+    got, sent = test.left(), counts(server)
     server.reset()
     alone = test.alone(program.call("get", "-", sound + lasting))
     test.same(under, alone)
-    test.equal(got, files(test), "files")
+    test.equal(got, test.left(), "files")
     once = counts(server)
     test.check(alone.out or alone.err, "nothing was shown")
     test.check(any(e["host"].endswith(f":{late.port}") for e in test.events("retry")), "the late one was not waited for")

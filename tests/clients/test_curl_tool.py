@@ -19,17 +19,6 @@ RANGE = "range;etag=%22v%22;size=5000;header=X-Kind:%20good"
 POISON = "size=3000;header=X-Poison:1"
 
 
-def left(test):
-    """The files that a program left, which are then removed."""
-    found = {}
-    for name in sorted(os.listdir(test.work)):
-        path = os.path.join(test.work, name)
-        with open(path, "rb") as file:
-            found[name] = file.read()
-        os.unlink(path)
-    return found
-
-
 class Repeated:
     """A command run under rebound while the server is sick, then alone: results, files, requests."""
 
@@ -47,7 +36,7 @@ class Repeated:
                     out.write(content)
             already = server.count("k")
             self.results.append(run())
-            self.files.append(left(test))
+            self.files.append(test.left())
             self.counts.append(server.count("k") - already)
         self.under, self.alone = self.results
 
@@ -299,7 +288,7 @@ def test_parallel(test, how):
         result = test.alone(command) if run == "alone" else test.rebound(command, test.policy(base=QUICK))
         for name in ("out", "err"):  # the order is that of the ends
             setattr(result, name, b"\n".join(sorted(getattr(result, name).splitlines())))
-        found.append((result, left(test)))
+        found.append((result, test.left()))
     (under, under_files), (alone, alone_files) = found
     test.check((under.code == 0) == (alone.code == 0), f"exit status {under.code}, alone {alone.code}")
     under.code = alone.code  # that of whichever failed last

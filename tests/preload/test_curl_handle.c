@@ -162,24 +162,14 @@ static void changed_in_the_middle(void)
 }
 
 // The same while a response is held: an interim answer, which is passed on at once, makes the program choose a
-// function.
-static size_t choose_in_header(char *data, size_t size, size_t count, void *context)
-{
-    struct changer *changer = context;
-    (void) data;
-    changer->calls++;
-    CHECK_INT(curl_easy_setopt(changer->easy, CURLOPT_WRITEFUNCTION, bytes_take), CURLE_OK);
-    CHECK_INT(curl_easy_setopt(changer->easy, CURLOPT_WRITEDATA, &body), CURLE_OK);
-    return size * count;
-}
-
+// function, by its header callback.
 static void changed_while_held(void)
 {
     web_start();
     CURL *easy = easy_new(web_url("a/s503;interim=103/ok"), NULL);
     struct changer changer = {.easy = easy};
     body.length = 0;
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, choose_in_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, change_in_callback);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, &changer);
     CHECK_INT(curl_easy_perform(easy), CURLE_OK);
     CHECK(changer.calls > 0);
