@@ -333,6 +333,18 @@ static void note_line(struct rb_response *response, const char *line, size_t len
     }
 }
 
+// libcurl hands what came while the program paused over in one go (before 8.7): several lines, or all of a block.
+static void note_lines(struct rb_response *response, const char *lines, size_t length)
+{
+    while (length > 0 && response->in_header) {
+        const char *end = memchr(lines, '\n', length);
+        size_t line = end ? (size_t) (end - lines) + 1 : length;
+        note_line(response, lines, line);
+        lines += line;
+        length -= line;
+    }
+}
+
 // --- continuing
 
 // The first byte of a body tells which response it is: libcurl keeps the bodies of interim ones to itself. One whose
@@ -471,7 +483,7 @@ size_t rb_response_on_header(char *bytes, size_t size, size_t count, void *conte
     if (taken != length)
         return taken;
     if (response->in_header)
-        note_line(response, bytes, length);
+        note_lines(response, bytes, length);
     else
         response->trailers = true;
     return taken;

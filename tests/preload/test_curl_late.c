@@ -91,6 +91,33 @@ static void paused_and_resumed(void)
     curl_easy_cleanup(easy);
 }
 
+static unsigned seen(const char *text)
+{
+    unsigned count = 0;
+    for (const char *at = body.at; (at = strstr(at, text)); at += strlen(text))
+        count++;
+    return count;
+}
+
+// In the header of a redirect: what comes after it in one go are several lines. Still neither redirect is shown twice.
+static void paused_in_header(void)
+{
+    struct pauser pauser = {.pauses = 1, .resume_after = 1};
+    web_start();
+    CURL *easy = pausing_new(&pauser, web_url("a/s302;header=Location:%20%2Fb%2Fs302%3Bheader=Location:%2520%252Fc"
+                                              "%252Fs503%252Fok"));
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, &pauser);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK_INT(pauser.pauses, 0);
+    CHECK_INT(web_count("a"), 2);
+    CHECK_INT(web_count("c"), 2);
+    CHECK_INT(seen("HTTP/1.1 302"), 2);
+    CHECK_INT(seen("HTTP/1.1 503"), 0);
+    CHECK_INT(seen("good c"), 1);
+    curl_easy_cleanup(easy);
+}
+
 // A pause that never ends is ended by the progress function ...
 static void paused_and_aborted(void)
 {
@@ -208,6 +235,7 @@ static void fail_on_error(void)
 static const struct test tests[] = {
     {"in_full", NO_BUDGET, in_full},
     {"paused_and_resumed", NO_BUDGET, paused_and_resumed},
+    {"paused_in_header", LOCAL, paused_in_header},
     {"paused_and_aborted", NO_BUDGET, paused_and_aborted},
     {"paused_and_timed_out", NO_BUDGET, paused_and_timed_out},
     {"failing_write", NO_BUDGET, failing_write},
