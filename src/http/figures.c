@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "http/response.h"
 #include "http/saved.h"
 
 // How a figure of the last (or the saved) attempt becomes one of the call.
@@ -84,7 +85,8 @@ static curl_off_t rate(const struct rb_handle *handle, curl_off_t bytes)
 
 static curl_off_t received(const struct rb_handle *handle)
 {
-    curl_off_t own = handle->figures->received;
+    const struct rb_response *response = handle->response; // of an attempt that continues it
+    curl_off_t own = response ? (curl_off_t) response->taken : handle->figures->received;
     return own >= 0 ? own : offset_of(handle, CURLINFO_SIZE_DOWNLOAD_T);
 }
 
