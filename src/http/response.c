@@ -43,7 +43,6 @@ void rb_response_attempt(struct rb_response *response, bool may_hold)
     response->status = response->blocks = response->finals = response->redirects = response->matched = 0;
     drop(response);
     response->after = (struct rb_retry_after){0};
-    response->shown_before = response->shown;
     if (response->continuing) {
         response->continuing = RB_CONTINUING_WAIT;
         return;
@@ -210,14 +209,23 @@ static unsigned status_of_line(const char *line, size_t length)
     return alike ? parse_status(line, length) : 0;
 }
 
+// Keeps the order in which attempts bring their interim blocks, also when an earlier one lacked some of them.
+static void insert_shown(struct rb_response *response)
+{
+    unsigned short *place = &response->shown_status[response->matched];
+    if (response->shown < RB_SHOWN_MAX) {
+        memmove(place + 1, place, (response->shown - response->matched) * sizeof *place);
+        *place = (unsigned short) response->status;
+        response->matched++;
+    }
+    response->shown++;
+}
+
 // The block just ended turned out to be interim: it will come again with the next attempt.
 static void remember_shown(struct rb_response *response)
 {
-    if (response->delivered) {
-        if (response->shown < RB_SHOWN_MAX)
-            response->shown_status[response->shown] = (unsigned short) response->status;
-        response->shown++;
-    }
+    if (response->delivered)
+        insert_shown(response);
     response->delivered = false;
 }
 
@@ -225,7 +233,7 @@ static void remember_shown(struct rb_response *response)
 // kept has no CONNECT).
 static bool was_shown(struct rb_response *response, unsigned status)
 {
-    unsigned end = response->shown_before < RB_SHOWN_MAX ? response->shown_before : RB_SHOWN_MAX;
+    unsigned end = response->shown < RB_SHOWN_MAX ? response->shown : RB_SHOWN_MAX;
     for (unsigned i = response->matched; i < end; i++)
         if (response->shown_status[i] == status) {
             response->matched = i + 1;

@@ -62,9 +62,8 @@ struct rb_response {
     unsigned finals;    // of them those that answer a request: neither 1xx nor a proxy's answer to CONNECT
     unsigned redirects; // of them 3xx
 
-    unsigned shown;        // interim blocks that the program has seen
-    unsigned shown_before; // and those of earlier attempts
-    unsigned matched;      // of which this attempt has come so far
+    unsigned shown;   // interim blocks that the program has seen
+    unsigned matched; // of which this attempt has come so far
     unsigned short shown_status[RB_SHOWN_MAX];
 
     struct rb_queue queue;

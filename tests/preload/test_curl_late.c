@@ -118,6 +118,24 @@ static void paused_in_header(void)
     curl_easy_cleanup(easy);
 }
 
+// An interim answer that only some attempts bring comes before one that all of them do: each is shown once.
+static void interim_in_between(void)
+{
+    web_start();
+    CURL *easy = easy_new(web_url("a/s302;header=Location:%20%2Fb%2Fs503x2%2Fok/"
+                                  "s302x2;interim=103;header=Location:%20%2Fb%2Fs503x2%2Fok"),
+                          &body);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, &body);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK_INT(web_count("a"), 3);
+    CHECK_INT(seen("HTTP/1.1 302"), 1);
+    CHECK_INT(seen("HTTP/1.1 103"), 1);
+    CHECK_INT(seen("HTTP/1.1 503"), 0);
+    CHECK_INT(seen("good b"), 1);
+    curl_easy_cleanup(easy);
+}
+
 // A pause that never ends is ended by the progress function ...
 static void paused_and_aborted(void)
 {
@@ -236,6 +254,7 @@ static const struct test tests[] = {
     {"in_full", NO_BUDGET, in_full},
     {"paused_and_resumed", NO_BUDGET, paused_and_resumed},
     {"paused_in_header", LOCAL, paused_in_header},
+    {"interim_in_between", LOCAL, interim_in_between},
     {"paused_and_aborted", NO_BUDGET, paused_and_aborted},
     {"paused_and_timed_out", NO_BUDGET, paused_and_timed_out},
     {"failing_write", NO_BUDGET, failing_write},
