@@ -110,6 +110,7 @@ enum rb_delivery rb_response_deliver(struct rb_response *response)
             return RB_DELIVERY_PAUSED;
         response->queue.flushed += sizeof piece + piece.length;
         if (taken != piece.length) {
+            response->refused_line = piece.kind == LINE;
             drop(response); // libcurl delivers nothing after a write error
             return RB_DELIVERY_FAILED;
         }

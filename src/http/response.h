@@ -57,6 +57,7 @@ struct rb_response {
     bool delivered;  // bytes of the current block, or a body, reached the program
     bool body_delivered;
     bool trailers;      // header lines after the body were seen
+    bool refused_line;  // what the program did not take, late, was a header line
     unsigned status;    // of the current block
     unsigned blocks;    // status lines in this attempt
     unsigned finals;    // of them those that answer a request: neither 1xx nor a proxy's answer to CONNECT

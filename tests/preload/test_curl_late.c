@@ -187,11 +187,14 @@ static void failing_write(void)
 
 static void failing_header(void)
 {
+    char sentence[CURL_ERROR_SIZE] = "";
     web_start();
     CURL *easy = easy_new(web_url("a/s503"), &body);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, sentence);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, refuse_bytes);
     CHECK_INT(curl_easy_perform(easy), CURLE_WRITE_ERROR);
     CHECK_INT((long long) body.length, 0);
+    CHECK_TEXT(sentence, "Failed writing header"); // libcurl's own, up to 8.6
     check_held("a");
     curl_easy_cleanup(easy);
 }
