@@ -476,8 +476,8 @@ enum rb_delivery rb_transfer_deliver(struct rb_transfer *transfer, CURLcode *cod
     handle->late = handle->paused = delivery == RB_DELIVERY_PAUSED;
     if (delivery != RB_DELIVERY_FAILED)
         return delivery;
-    rb_handle_say(handle, transfer->response.refused_line ? "Failed writing header"
-                                                          : "Failure writing output to destination");
+    rb_handle_say(handle,
+                  transfer->response.refused_line ? "Failed writing header" : "Failure writing output to destination");
     *code = CURLE_WRITE_ERROR;
     return delivery;
 }
