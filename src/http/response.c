@@ -449,6 +449,11 @@ bool rb_response_continued(const struct rb_response *response, bool complete)
     return complete && all && response->continuing == RB_CONTINUING_PASS;
 }
 
+int64_t rb_response_received(const struct rb_response *response)
+{
+    return is_decoded(response) ? -1 : response->taken;
+}
+
 // --- what libcurl calls
 
 // With CURLOPT_HEADER a status line comes here first; the header callback then finds its block begun.

@@ -125,6 +125,10 @@ int64_t rb_response_continue(struct rb_response *response);
 //   complete: libcurl reports success
 bool rb_response_continued(const struct rb_response *response, bool complete);
 
+// Bytes of the body over all attempts at the end of a continuing one, as libcurl counts them; -1: what it counted in
+// this attempt, which read a decoded body again from its beginning.
+int64_t rb_response_received(const struct rb_response *response);
+
 // Frees the queues.
 void rb_response_end(struct rb_response *response);
 

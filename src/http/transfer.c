@@ -208,7 +208,7 @@ static void leave_figures(struct rb_transfer *transfer, bool failed)
     *figures = (struct rb_figures){
         .begun_us = (curl_off_t) (call->attempt_started_ms - transfer->begun_ms) * 1000,
         .moments_us = (curl_off_t) (counted_ms - transfer->begun_ms) * 1000,
-        .received = transfer->response.continuing ? (curl_off_t) transfer->response.taken : -1,
+        .received = transfer->response.continuing ? rb_response_received(&transfer->response) : -1,
         .connects = transfer->connects,
         .failed = failed,
         .saved = fallback ? fallback->saved : NULL,

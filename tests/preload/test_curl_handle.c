@@ -48,6 +48,23 @@ static void asked_while_continued(void)
     curl_easy_cleanup(easy);
 }
 
+// A body that is decoded on its way is read again from its beginning; its size is what libcurl counts, before decoding.
+static void decoded_size(void)
+{
+    curl_off_t length = 0, received = 0;
+    web_start();
+    CURL *easy =
+        easy_new(web_url("a/cut;gzip;etag=%22a%22;size=20000;sent=7000/ok;gzip;etag=%22a%22;size=20000"), &body);
+    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK_INT((long long) body.length, 20000);
+    CHECK_INT(web_count("a"), 2);
+    CHECK_INT(curl_easy_getinfo(easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length), CURLE_OK);
+    CHECK_INT(curl_easy_getinfo(easy, CURLINFO_SIZE_DOWNLOAD_T, &received), CURLE_OK);
+    CHECK_INT(received, length);
+    curl_easy_cleanup(easy);
+}
+
 static long status_of(CURL *easy, const char *url)
 {
     if (url)
@@ -368,6 +385,7 @@ static void multi(void)
 
 static const struct test tests[] = {
     {"used_again", LOCAL, used_again},
+    {"decoded_size", LOCAL, decoded_size},
     {"asked_while_continued", LOCAL, asked_while_continued},
     {"follows_url_and_policy", LOCAL, follows_url_and_policy},
     {"reset", LOCAL, reset},
