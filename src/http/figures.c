@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "http/response.h"
 #include "http/saved.h"
 
 // How a figure of the last (or the saved) attempt becomes one of the call.
@@ -84,8 +85,13 @@ static curl_off_t rate(const struct rb_handle *handle, curl_off_t bytes)
 
 static curl_off_t received(const struct rb_handle *handle)
 {
-    curl_off_t own = handle->figures->received;
-    return own >= 0 ? own : offset_of(handle, CURLINFO_SIZE_DOWNLOAD_T);
+    const struct rb_figures *figures = handle->figures;
+    const struct rb_response *response = handle->response; // of an attempt that continues it
+    curl_off_t own = response ? (curl_off_t) rb_response_received(response) : figures->received;
+    if (own >= 0)
+        return own;
+    return figures->failed ? offset_of(handle, CURLINFO_SIZE_DOWNLOAD_T)
+                           : last_offset(handle, CURLINFO_SIZE_DOWNLOAD_T);
 }
 
 // A moment is asked for in seconds or in microseconds; both are made of the latter.

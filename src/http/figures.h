@@ -11,7 +11,7 @@
 
 struct rb_saved;
 
-// Owned by the handle from the end of the call until its next one.
+// Owned by the handle from the end of the call until its next one; also while an attempt continues a download.
 struct rb_figures {
     curl_off_t begun_us;    // from the beginning of the call to that of its last attempt
     curl_off_t moments_us;  // and to that of the attempt whose moments count

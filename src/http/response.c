@@ -43,7 +43,6 @@ void rb_response_attempt(struct rb_response *response, bool may_hold)
     response->status = response->blocks = response->finals = response->redirects = response->matched = 0;
     drop(response);
     response->after = (struct rb_retry_after){0};
-    response->shown_before = response->shown;
     if (response->continuing) {
         response->continuing = RB_CONTINUING_WAIT;
         return;
@@ -111,6 +110,7 @@ enum rb_delivery rb_response_deliver(struct rb_response *response)
             return RB_DELIVERY_PAUSED;
         response->queue.flushed += sizeof piece + piece.length;
         if (taken != piece.length) {
+            response->refused_line = piece.kind == LINE;
             drop(response); // libcurl delivers nothing after a write error
             return RB_DELIVERY_FAILED;
         }
@@ -210,14 +210,23 @@ static unsigned status_of_line(const char *line, size_t length)
     return alike ? parse_status(line, length) : 0;
 }
 
+// Keeps the order in which attempts bring their interim blocks, also when an earlier one lacked some of them.
+static void insert_shown(struct rb_response *response)
+{
+    unsigned short *place = &response->shown_status[response->matched];
+    if (response->shown < RB_SHOWN_MAX) {
+        memmove(place + 1, place, (response->shown - response->matched) * sizeof *place);
+        *place = (unsigned short) response->status;
+        response->matched++;
+    }
+    response->shown++;
+}
+
 // The block just ended turned out to be interim: it will come again with the next attempt.
 static void remember_shown(struct rb_response *response)
 {
-    if (response->delivered) {
-        if (response->shown < RB_SHOWN_MAX)
-            response->shown_status[response->shown] = (unsigned short) response->status;
-        response->shown++;
-    }
+    if (response->delivered)
+        insert_shown(response);
     response->delivered = false;
 }
 
@@ -225,7 +234,7 @@ static void remember_shown(struct rb_response *response)
 // kept has no CONNECT).
 static bool was_shown(struct rb_response *response, unsigned status)
 {
-    unsigned end = response->shown_before < RB_SHOWN_MAX ? response->shown_before : RB_SHOWN_MAX;
+    unsigned end = response->shown < RB_SHOWN_MAX ? response->shown : RB_SHOWN_MAX;
     for (unsigned i = response->matched; i < end; i++)
         if (response->shown_status[i] == status) {
             response->matched = i + 1;
@@ -333,6 +342,18 @@ static void note_line(struct rb_response *response, const char *line, size_t len
     }
 }
 
+// libcurl hands what came while the program paused over in one go (before 8.7): several lines, or all of a block.
+static void note_lines(struct rb_response *response, const char *lines, size_t length)
+{
+    while (length > 0 && response->in_header) {
+        const char *end = memchr(lines, '\n', length);
+        size_t line = end ? (size_t) (end - lines) + 1 : length;
+        note_line(response, lines, line);
+        lines += line;
+        length -= line;
+    }
+}
+
 // --- continuing
 
 // The first byte of a body tells which response it is: libcurl keeps the bodies of interim ones to itself. One whose
@@ -428,6 +449,11 @@ bool rb_response_continued(const struct rb_response *response, bool complete)
     return complete && all && response->continuing == RB_CONTINUING_PASS;
 }
 
+int64_t rb_response_received(const struct rb_response *response)
+{
+    return is_decoded(response) ? -1 : response->taken;
+}
+
 // --- what libcurl calls
 
 // With CURLOPT_HEADER a status line comes here first; the header callback then finds its block begun.
@@ -471,7 +497,7 @@ size_t rb_response_on_header(char *bytes, size_t size, size_t count, void *conte
     if (taken != length)
         return taken;
     if (response->in_header)
-        note_line(response, bytes, length);
+        note_lines(response, bytes, length);
     else
         response->trailers = true;
     return taken;

@@ -57,14 +57,14 @@ struct rb_response {
     bool delivered;  // bytes of the current block, or a body, reached the program
     bool body_delivered;
     bool trailers;      // header lines after the body were seen
+    bool refused_line;  // what the program did not take, late, was a header line
     unsigned status;    // of the current block
     unsigned blocks;    // status lines in this attempt
     unsigned finals;    // of them those that answer a request: neither 1xx nor a proxy's answer to CONNECT
     unsigned redirects; // of them 3xx
 
-    unsigned shown;        // interim blocks that the program has seen
-    unsigned shown_before; // and those of earlier attempts
-    unsigned matched;      // of which this attempt has come so far
+    unsigned shown;   // interim blocks that the program has seen
+    unsigned matched; // of which this attempt has come so far
     unsigned short shown_status[RB_SHOWN_MAX];
 
     struct rb_queue queue;
@@ -124,6 +124,10 @@ int64_t rb_response_continue(struct rb_response *response);
 // True at the end of a continuing attempt when the program has received the whole response by it.
 //   complete: libcurl reports success
 bool rb_response_continued(const struct rb_response *response, bool complete);
+
+// Bytes of the body over all attempts at the end of a continuing one, as libcurl counts them; -1: what it counted in
+// this attempt, which read a decoded body again from its beginning.
+int64_t rb_response_received(const struct rb_response *response);
 
 // Frees the queues.
 void rb_response_end(struct rb_response *response);

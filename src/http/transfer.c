@@ -195,6 +195,47 @@ static void report(const struct rb_transfer *transfer, enum rb_verdict verdict, 
     rb_process_event(&event, &transfer->call);
 }
 
+// --- figures
+
+static void leave_figures(struct rb_transfer *transfer, bool failed)
+{
+    struct rb_figures *figures = transfer->call.attempt > 1 ? malloc(sizeof *figures) : NULL;
+    const struct rb_call *call = &transfer->call;
+    if (!figures)
+        return;
+    struct rb_fallback *fallback = transfer->fallback;
+    uint64_t counted_ms = fallback ? fallback->begun_ms : call->attempt_started_ms;
+    *figures = (struct rb_figures){
+        .begun_us = (curl_off_t) (call->attempt_started_ms - transfer->begun_ms) * 1000,
+        .moments_us = (curl_off_t) (counted_ms - transfer->begun_ms) * 1000,
+        .received = transfer->response.continuing ? rb_response_received(&transfer->response) : -1,
+        .connects = transfer->connects,
+        .failed = failed,
+        .saved = fallback ? fallback->saved : NULL,
+    };
+    if (fallback)
+        fallback->saved = NULL;
+    transfer->handle->figures = figures;
+}
+
+// An attempt that continues a response is not the program's affair: what it asks for from its callbacks meanwhile is
+// about that response.
+static void show_continued(struct rb_transfer *transfer)
+{
+    if (transfer->response.continuing)
+        leave_figures(transfer, false);
+}
+
+static void take_back_continued(const struct rb_transfer *transfer)
+{
+    struct rb_figures *figures = transfer->handle->figures;
+    if (!transfer->response.continuing || !figures)
+        return;
+    transfer->fallback->saved = figures->saved;
+    figures->saved = NULL;
+    rb_figures_forget(transfer->handle);
+}
+
 // --- an open breaker
 
 // The attempt's response is held back only where another attempt could follow.
@@ -202,6 +243,7 @@ static void prepare(struct rb_transfer *transfer, uint64_t now_ms)
 {
     bool may = transfer->repeatable && !transfer->handle->unknown && rb_replay_rewinds(&transfer->replay);
     rb_attempt_prepare(transfer, may && rb_call_may_retry(&transfer->call, now_ms));
+    show_continued(transfer);
 }
 
 bool rb_transfer_hold(struct rb_transfer *transfer)
@@ -270,27 +312,6 @@ static bool save_fallback(struct rb_transfer *transfer)
     if (!fallback->saved)
         forget_fallback(transfer);
     return transfer->fallback != NULL;
-}
-
-static void leave_figures(struct rb_transfer *transfer, bool failed)
-{
-    struct rb_figures *figures = transfer->call.attempt > 1 ? malloc(sizeof *figures) : NULL;
-    const struct rb_call *call = &transfer->call;
-    if (!figures)
-        return;
-    struct rb_fallback *fallback = transfer->fallback;
-    uint64_t counted_ms = fallback ? fallback->begun_ms : call->attempt_started_ms;
-    *figures = (struct rb_figures){
-        .begun_us = (curl_off_t) (call->attempt_started_ms - transfer->begun_ms) * 1000,
-        .moments_us = (curl_off_t) (counted_ms - transfer->begun_ms) * 1000,
-        .received = transfer->response.continuing ? (curl_off_t) transfer->response.taken : -1,
-        .connects = transfer->connects,
-        .failed = failed,
-        .saved = fallback ? fallback->saved : NULL,
-    };
-    if (fallback)
-        fallback->saved = NULL;
-    transfer->handle->figures = figures;
 }
 
 static void fall_back(struct rb_transfer *transfer, CURLcode *code)
@@ -384,6 +405,7 @@ enum rb_step rb_transfer_ended(struct rb_transfer *transfer, CURLcode *code)
 {
     bool admitted = transfer->call.attempt > 0, poisoned = transfer->poisoned;
     transfer->code = *code;
+    take_back_continued(transfer);
     if (admitted)
         transfer->outcome = rb_attempt_classify(transfer, *code);
     bool brought = transfer->response.continuing == RB_CONTINUING_PASS && *code != CURLE_OK;
@@ -454,7 +476,8 @@ enum rb_delivery rb_transfer_deliver(struct rb_transfer *transfer, CURLcode *cod
     handle->late = handle->paused = delivery == RB_DELIVERY_PAUSED;
     if (delivery != RB_DELIVERY_FAILED)
         return delivery;
-    rb_handle_say(handle, "Failure writing output to destination");
+    rb_handle_say(handle,
+                  transfer->response.refused_line ? "Failed writing header" : "Failure writing output to destination");
     *code = CURLE_WRITE_ERROR;
     return delivery;
 }

@@ -281,18 +281,25 @@ static inline bool play_other(struct play *play, unsigned status)
 
 // --- the reference for attempts that stand for themselves
 
-// In their order, as some need not come again.
-static inline bool play_was_shown(const struct play *play, unsigned block)
+// How much of what was shown before has come with the attempt, up to this block: in their order, as some need not come
+// again.
+static inline unsigned play_place(const struct play *play, unsigned block, bool *found)
 {
     unsigned at = 0, end = play->shown_count < RB_SHOWN_MAX ? play->shown_count : RB_SHOWN_MAX;
-    bool found = false;
     for (unsigned b = 0; b <= block; b++) {
         unsigned i = at;
         while (i < end && play->shown[i] != play->blocks[b].status)
             i++;
-        found = i < end;
-        at = found ? i + 1 : at;
+        *found = i < end;
+        at = *found ? i + 1 : at;
     }
+    return at;
+}
+
+static inline bool play_was_shown(const struct play *play, unsigned block)
+{
+    bool found = false;
+    play_place(play, block, &found);
     return found;
 }
 
@@ -315,20 +322,30 @@ static inline bool play_is_held(const struct play *play, bool may_hold)
            rb_rules_status(&play->rules, play->blocks[last].status);
 }
 
+// Where there is room, a block goes between those that came before it and those that did not come yet.
+static inline void play_insert(struct play *play, unsigned place, unsigned status)
+{
+    unsigned at = play->shown_count < RB_SHOWN_MAX ? place : play->shown_count;
+    memmove(&play->shown[at + 1], &play->shown[at], (play->shown_count - at) * sizeof play->shown[0]);
+    play->shown[at] = status;
+    play->shown_count++;
+}
+
 // What the program must have heard after the attempt, when it was the last one or not.
 static inline void play_expect(struct play *play, bool is_last)
 {
-    unsigned shown_count = play->shown_count;
+    struct play before = *play;
+    unsigned inserted = 0;
     for (unsigned i = 0; i < play->block_count; i++) {
         size_t end = i + 1 < play->block_count ? play->blocks[i + 1].start : play_said.length;
-        bool interim = play_is_interim(play, i);
-        if (interim ? play_was_shown(play, i) : !is_last)
+        bool found, interim = play_is_interim(&before, i);
+        unsigned place = play_place(&before, i, &found);
+        if (interim ? found : !is_last)
             continue;
         play_copy(&play_expected, &play_said, play->blocks[i].start, end);
         if (interim)
-            play->shown[shown_count++] = play->blocks[i].status;
+            play_insert(play, place + inserted++, play->blocks[i].status);
     }
-    play->shown_count = shown_count;
 }
 
 // A refusal may have come anywhere.

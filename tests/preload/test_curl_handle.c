@@ -22,6 +22,49 @@ static void used_again(void)
     curl_easy_cleanup(easy);
 }
 
+static size_t asking_write(char *data, size_t size, size_t count, void *easy)
+{
+    struct curl_header *range;
+    curl_off_t length = 0, received = 0;
+    CHECK_INT(STATUS(easy), 200);
+    CHECK_INT(curl_easy_getinfo(easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length), CURLE_OK);
+    CHECK_INT(length, 200000);
+    CHECK_INT(curl_easy_getinfo(easy, CURLINFO_SIZE_DOWNLOAD_T, &received), CURLE_OK);
+    CHECK_BETWEEN(received, (long long) body.length, 200000);
+    CHECK_INT(curl_easy_header(easy, "Content-Range", 0, CURLH_HEADER, -1, &range), CURLHE_MISSING);
+    return bytes_take(data, size, count, &body);
+}
+
+// What a callback asks for while a download is continued is about the one response that the program sees.
+static void asked_while_continued(void)
+{
+    web_start();
+    CURL *easy = easy_new(web_url("a/cut;range;etag=%22a%22;size=200000;sent=70000"), &body);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, asking_write);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, easy);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK_INT((long long) body.length, 200000);
+    CHECK_INT(web_count("a"), 3);
+    curl_easy_cleanup(easy);
+}
+
+// A body that is decoded on its way is read again from its beginning; its size is what libcurl counts, before decoding.
+static void decoded_size(void)
+{
+    curl_off_t length = 0, received = 0;
+    web_start();
+    CURL *easy =
+        easy_new(web_url("a/cut;gzip;etag=%22a%22;size=20000;sent=7000/ok;gzip;etag=%22a%22;size=20000"), &body);
+    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK_INT((long long) body.length, 20000);
+    CHECK_INT(web_count("a"), 2);
+    CHECK_INT(curl_easy_getinfo(easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length), CURLE_OK);
+    CHECK_INT(curl_easy_getinfo(easy, CURLINFO_SIZE_DOWNLOAD_T, &received), CURLE_OK);
+    CHECK_INT(received, length);
+    curl_easy_cleanup(easy);
+}
+
 static long status_of(CURL *easy, const char *url)
 {
     if (url)
@@ -332,6 +375,8 @@ static void multi(void)
 
 static const struct test tests[] = {
     {"used_again", LOCAL, used_again},
+    {"decoded_size", LOCAL, decoded_size},
+    {"asked_while_continued", LOCAL, asked_while_continued},
     {"follows_url_and_policy", LOCAL, follows_url_and_policy},
     {"reset", LOCAL, reset},
     {"clone_lives_on", LOCAL, clone_lives_on},

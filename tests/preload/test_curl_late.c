@@ -91,6 +91,51 @@ static void paused_and_resumed(void)
     curl_easy_cleanup(easy);
 }
 
+static unsigned seen(const char *text)
+{
+    unsigned count = 0;
+    for (const char *at = body.at; (at = strstr(at, text)); at += strlen(text))
+        count++;
+    return count;
+}
+
+// In the header of a redirect: what comes after it in one go are several lines. Still neither redirect is shown twice.
+static void paused_in_header(void)
+{
+    struct pauser pauser = {.pauses = 1, .resume_after = 1};
+    web_start();
+    CURL *easy = pausing_new(&pauser, web_url("a/s302;header=Location:%20%2Fb%2Fs302%3Bheader=Location:%2520%252Fc"
+                                              "%252Fs503%252Fok"));
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, &pauser);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK_INT(pauser.pauses, 0);
+    CHECK_INT(web_count("a"), 2);
+    CHECK_INT(web_count("c"), 2);
+    CHECK_INT(seen("HTTP/1.1 302"), 2);
+    CHECK_INT(seen("HTTP/1.1 503"), 0);
+    CHECK_INT(seen("good c"), 1);
+    curl_easy_cleanup(easy);
+}
+
+// An interim answer that only some attempts bring comes before one that all of them do: each is shown once.
+static void interim_in_between(void)
+{
+    web_start();
+    CURL *easy = easy_new(web_url("a/s302;header=Location:%20%2Fb%2Fs503x2%2Fok/"
+                                  "s302x2;interim=103;header=Location:%20%2Fb%2Fs503x2%2Fok"),
+                          &body);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, &body);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK_INT(web_count("a"), 3);
+    CHECK_INT(seen("HTTP/1.1 302"), 1);
+    CHECK_INT(seen("HTTP/1.1 103"), 1);
+    CHECK_INT(seen("HTTP/1.1 503"), 0);
+    CHECK_INT(seen("good b"), 1);
+    curl_easy_cleanup(easy);
+}
+
 // A pause that never ends is ended by the progress function ...
 static void paused_and_aborted(void)
 {
@@ -142,11 +187,14 @@ static void failing_write(void)
 
 static void failing_header(void)
 {
+    char sentence[CURL_ERROR_SIZE] = "";
     web_start();
     CURL *easy = easy_new(web_url("a/s503"), &body);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, sentence);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, refuse_bytes);
     CHECK_INT(curl_easy_perform(easy), CURLE_WRITE_ERROR);
     CHECK_INT((long long) body.length, 0);
+    CHECK_TEXT(sentence, "Failed writing header"); // libcurl's own, up to 8.6
     check_held("a");
     curl_easy_cleanup(easy);
 }
@@ -208,6 +256,8 @@ static void fail_on_error(void)
 static const struct test tests[] = {
     {"in_full", NO_BUDGET, in_full},
     {"paused_and_resumed", NO_BUDGET, paused_and_resumed},
+    {"paused_in_header", LOCAL, paused_in_header},
+    {"interim_in_between", LOCAL, interim_in_between},
     {"paused_and_aborted", NO_BUDGET, paused_and_aborted},
     {"paused_and_timed_out", NO_BUDGET, paused_and_timed_out},
     {"failing_write", NO_BUDGET, failing_write},
