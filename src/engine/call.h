@@ -26,7 +26,7 @@ enum rb_reason {
     RB_REASON_UPLOAD,      // an upload that cannot be rewound
     RB_REASON_DELIVERED,   // bytes of the response reached the program already
     RB_REASON_CANDIDATE,   // the program has further addresses to try
-    RB_REASON_INTERRUPTED, // a signal or the program itself ended the waiting
+    RB_REASON_INTERRUPTED, // a signal or the program itself ended the waiting, or it has gone on to another URL
     RB_REASON_CHANGED,     // what the server sent did not continue the download
     RB_REASON_OVERFLOW,    // the held response is over the cap
     RB_REASON_RESOURCE,    // no timer, memory or other means to wait or repeat

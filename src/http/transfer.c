@@ -344,6 +344,13 @@ static enum rb_step conclude(struct rb_transfer *transfer, enum rb_reason reason
 
 // --- deciding
 
+// The program has set another URL meanwhile, from a callback: for its next transfer, and an attempt now would go there.
+static bool is_led_away(const struct rb_transfer *transfer)
+{
+    const struct rb_handle *handle = transfer->handle;
+    return !handle->parsed_url && handle->route != transfer->route;
+}
+
 // Why this attempt cannot be repeated by us, whatever the policy says.
 static enum rb_reason blocked(const struct rb_transfer *transfer)
 {
@@ -351,6 +358,8 @@ static enum rb_reason blocked(const struct rb_transfer *transfer)
     bool never_sent = transfer->outcome.sent == RB_SENT_NEVER;
     if (transfer->handle->unknown)
         return RB_REASON_UNKNOWN;
+    if (is_led_away(transfer))
+        return RB_REASON_INTERRUPTED;
     if (response->continuing)
         return rb_response_can_continue(response) ? RB_REASON_NONE : RB_REASON_CHANGED;
     if (!rb_replay_possible(&transfer->replay, never_sent))
@@ -441,8 +450,9 @@ void rb_transfer_give_up(struct rb_transfer *transfer, enum rb_reason reason, CU
 bool rb_transfer_again(struct rb_transfer *transfer, CURLcode *code)
 {
     uint64_t now_ms = rb_system_now_ms();
-    if (!rb_call_admit(&transfer->call, now_ms, NULL)) {
-        rb_transfer_give_up(transfer, RB_REASON_BREAKER, code);
+    bool away = is_led_away(transfer);
+    if (away || !rb_call_admit(&transfer->call, now_ms, NULL)) {
+        rb_transfer_give_up(transfer, away ? RB_REASON_INTERRUPTED : RB_REASON_BREAKER, code);
         return false;
     }
     prepare(transfer, now_ms);

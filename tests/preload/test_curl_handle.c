@@ -373,6 +373,61 @@ static void multi(void)
     curl_multi_cleanup(multi_handle);
 }
 
+// In its callbacks: the next transfer goes elsewhere.
+static struct {
+    CURL *easy;
+    const char *url;
+    bool waits; // does so only while we wait
+} leading;
+
+static int lead_away(void)
+{
+    if (leading.url && (!leading.waits || test_log(RETRY, "") == 1))
+        curl_easy_setopt(leading.easy, CURLOPT_URL, leading.url);
+    return 0;
+}
+
+static int leading_request(void *context, char *peer, char *local, int peer_port, int local_port)
+{
+    (void) context, (void) peer, (void) local, (void) peer_port, (void) local_port;
+    return leading.waits ? 0 : lead_away();
+}
+
+static int leading_progress(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    (void) context, (void) a, (void) b, (void) c, (void) d;
+    return leading.waits ? lead_away() : 0;
+}
+
+// No attempt of this transfer goes to the URL that the program has set for its next one.
+static void led_away(void)
+{
+    char first[64], next[64];
+    web_start();
+    for (int waits = 0; waits <= 1; waits++) {
+        test_write(test_path("log"), "");
+        snprintf(first, sizeof first, "%s%d/s503;text=sick", web_url("first"), waits);
+        snprintf(next, sizeof next, "%s%d/ok;text=well", web_url("next"), waits);
+        CURL *easy = easy_new(first, &body);
+        leading.easy = easy, leading.url = next, leading.waits = waits;
+        curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, leading_request);
+        curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, leading_progress);
+        curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+        CHECK_INT(status_of(easy, NULL), 503);
+        CHECK_TEXT(body.at, "sick");
+        CHECK_INT(test_log("\"decision\":\"stop\"", "\"reason\":\"interrupted\""), 1);
+        leading.url = NULL;
+        body.length = 0;
+        CHECK_INT(status_of(easy, NULL), 200);
+        CHECK_TEXT(body.at, "well");
+        curl_easy_cleanup(easy);
+    }
+    CHECK_INT(web_count("first0"), 1);
+    CHECK_INT(web_count("next0"), 1);
+    CHECK_INT(web_count("first1"), 1);
+    CHECK_INT(web_count("next1"), 1);
+}
+
 static const struct test tests[] = {
     {"used_again", LOCAL, used_again},
     {"decoded_size", LOCAL, decoded_size},
@@ -383,6 +438,7 @@ static const struct test tests[] = {
     {"clone_in_the_middle", LOCAL "timeout.attempt=400ms\ntimeout.connect=300ms\n", clone_in_the_middle},
     {"changed_in_the_middle", LOCAL, changed_in_the_middle},
     {"changed_while_held", LOCAL, changed_while_held},
+    {"led_away", LOCAL, led_away},
     {"nested", LOCAL, nested},
     {"recursive", LOCAL, recursive},
     {"on_many_threads", LOCAL, on_many_threads},
