@@ -222,7 +222,13 @@ static short from_poll(short events)
                     (events & POLLOUT ? CURL_WAIT_POLLOUT : 0));
 }
 
-// With nothing in its hands libcurl's own wait would return at once, and the program's loop would spin.
+// Transfers wait, and libcurl has nothing in its hands: its own wait would return at once, and the program's loop would
+// spin.
+static bool is_alone(const struct rb_multi *multi)
+{
+    return multi->waiting > 0 && !multi->busy;
+}
+
 static CURLMcode wait_alone(struct curl_waitfd *extra, unsigned count, int timeout_ms, int *ready)
 {
     struct pollfd few[16], *all = count <= 16 ? few : malloc(count * sizeof *all);
@@ -245,7 +251,7 @@ CURLMcode rb_multi_wait(struct rb_multi *multi, struct curl_waitfd *extra, unsig
     if (rb_multi_refuses(multi))
         return CURLM_RECURSIVE_API_CALL;
     int own_ms = timeout_ms < 0 ? timeout_ms : shorten(multi, timeout_ms); // libcurl refuses a negative time
-    if (multi->waiting > 0 && !multi->busy && timeout_ms >= 0)
+    if (is_alone(multi) && timeout_ms >= 0)
         return wait_alone(extra, count, own_ms, ready);
     return multi->curl->multi_wait(multi->real, extra, count, own_ms, ready);
 }
@@ -255,6 +261,8 @@ CURLMcode rb_multi_poll(struct rb_multi *multi, struct curl_waitfd *extra, unsig
     if (rb_multi_refuses(multi))
         return CURLM_RECURSIVE_API_CALL;
     int own_ms = timeout_ms < 0 ? timeout_ms : shorten(multi, timeout_ms);
+    if (is_alone(multi) && timeout_ms >= 0 && !multi->curl->multi_wakeup) // whose descriptor is all that it has then
+        return wait_alone(extra, count, own_ms, ready);
     return multi->curl->multi_poll(multi->real, extra, count, own_ms, ready);
 }
 

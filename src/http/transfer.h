@@ -68,8 +68,8 @@ void rb_transfer_start(struct rb_transfer *transfer);
 //   code: in: libcurl's result
 enum rb_step rb_transfer_ended(struct rb_transfer *transfer, CURLcode *code);
 
-// After the wait: prepares the next attempt. Returns false when the breaker has opened meanwhile, or the program has set
-// another URL: that is as DONE.
+// After the wait: prepares the next attempt. Returns false when the breaker has opened meanwhile, or the program has
+// set another URL: that is as DONE.
 bool rb_transfer_again(struct rb_transfer *transfer, CURLcode *code);
 
 // A wait that cannot be ended by another attempt: that is as DONE.

@@ -142,6 +142,7 @@ static void fill(struct rb_libcurl *library, const struct rb_object *object)
     library->multi_socket_all = rb_elf_symbol(object, "curl_multi_socket_all");
     library->multi_wait = rb_elf_symbol(object, "curl_multi_wait");
     library->multi_poll = rb_elf_symbol(object, "curl_multi_poll");
+    library->multi_wakeup = rb_elf_symbol(object, "curl_multi_wakeup");
     library->multi_timeout = rb_elf_symbol(object, "curl_multi_timeout");
     library->multi_setopt = rb_elf_symbol(object, "curl_multi_setopt");
     library->multi_info_read = rb_elf_symbol(object, "curl_multi_info_read");

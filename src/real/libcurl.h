@@ -53,6 +53,7 @@ struct rb_libcurl {
     CURLMcode (*multi_socket_all)(CURLM *, int *);
     CURLMcode (*multi_wait)(CURLM *, struct curl_waitfd *, unsigned int, int, int *);
     CURLMcode (*multi_poll)(CURLM *, struct curl_waitfd *, unsigned int, int, int *); // from 7.66
+    CURLMcode (*multi_wakeup)(CURLM *);                                               // from 7.68; only asked for
     CURLMcode (*multi_timeout)(CURLM *, long *);
     CURLMcode (*multi_setopt)(CURLM *, CURLMoption, ...);
     CURLMsg *(*multi_info_read)(CURLM *, int *);

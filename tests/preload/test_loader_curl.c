@@ -229,18 +229,54 @@ static void many(void)
 
 // --- a libcurl in front of a libcurl
 
+static struct looked_up look_up_shim(void)
+{
+    char path[600];
+    snprintf(path, sizeof path, "%s/object_shim.so",
+             getenv("RB_PLUGINS") ? getenv("RB_PLUGINS") : RB_BUILD_DIR "/preload");
+    return look_up(path);
+}
+
 // The shim's own look-ups must find what is behind it: with our functions it would call itself for ever.
 static void shim(void)
 {
-    char path[600];
     web_start();
-    snprintf(path, sizeof path, "%s/object_shim.so",
-             getenv("RB_PLUGINS") ? getenv("RB_PLUGINS") : RB_BUILD_DIR "/preload");
-    struct looked_up curl = look_up(path);
+    struct looked_up curl = look_up_shim();
     CURL *easy = begin(&curl);
     check_transfer(&curl, easy, "a", 200);
     check_refusal(&curl, easy);
     curl.cleanup(easy);
+}
+
+// While the only transfer waits, libcurl's poll returns at once: the loop must not spin.
+static void poll_without_wakeup(void)
+{
+    web_start();
+    struct looked_up curl = look_up_shim();
+    CURLM *(*init)(void) = dlsym(curl.object, "curl_multi_init");
+    CURLMcode (*add)(CURLM *, CURL *) = dlsym(curl.object, "curl_multi_add_handle");
+    CURLMcode (*drop)(CURLM *, CURL *) = dlsym(curl.object, "curl_multi_remove_handle");
+    CURLMcode (*perform)(CURLM *, int *) = dlsym(curl.object, "curl_multi_perform");
+    CURLMcode (*wait)(CURLM *, void *, unsigned, int, int *) = dlsym(curl.object, "curl_multi_poll");
+    CURLMcode (*finish)(CURLM *) = dlsym(curl.object, "curl_multi_cleanup");
+    CHECK(init && add && drop && perform && wait && finish && !dlsym(curl.object, "curl_multi_wakeup"));
+    CURL *easy = begin(&curl);
+    CURLM *multi_handle = init();
+    int running = 1, turns = 0;
+    body = (struct bytes){.length = 0};
+    CHECK_INT(curl.setopt(easy, CURLOPT_URL, web_url("a/s503/ok")), CURLE_OK);
+    CHECK_INT(curl.setopt(easy, CURLOPT_WRITEFUNCTION, bytes_take), CURLE_OK);
+    CHECK_INT(curl.setopt(easy, CURLOPT_WRITEDATA, &body), CURLE_OK);
+    CHECK_INT(add(multi_handle, easy), CURLM_OK);
+    for (; running > 0; turns++) {
+        CHECK_INT(perform(multi_handle, &running), CURLM_OK);
+        CHECK_INT(wait(multi_handle, NULL, 0, running > 0 ? 1000 : 0, NULL), CURLM_OK);
+    }
+    CHECK_TEXT(body.at, "good a\n");
+    CHECK_BETWEEN(turns, 3, 60);
+    drop(multi_handle, easy);
+    curl.cleanup(easy);
+    finish(multi_handle);
 }
 
 // --- RTLD_DEEPBIND
@@ -302,6 +338,8 @@ static const struct test tests[] = {
     {"multi", LOOKUPS, multi},
     {"many", LOOKUPS, many},
     {"shim", LOOKUPS, shim},
+    {"poll_without_wakeup", "[local]\nhosts=127.0.0.1\nretry.backoff=fixed\nretry.base=300ms\nretry.jitter=none\n",
+     poll_without_wakeup},
     {"deepbind", LOOKUPS, deepbind},
     {"deepbind_kept", "[rebound]\ndeepbind=keep\n" LOOKUPS, deepbind_kept},
 };
