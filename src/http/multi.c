@@ -147,16 +147,19 @@ static bool is_idle(const struct rb_multi *multi)
     return multi->members == 0;
 }
 
+// Around a call of libcurl's that may carry transfers on: what we do before and after it.
 static unsigned enter(struct rb_multi *multi)
 {
+    before(multi);
     multi->inside++;
     return rb_guard_enter();
 }
 
-static void leave(struct rb_multi *multi, unsigned depth)
+static CURLMcode leave(struct rb_multi *multi, unsigned depth, CURLMcode code, int *running)
 {
     rb_guard_leave(depth);
     multi->inside--;
+    return after(multi, code, running);
 }
 
 // `call`: libcurl's, which looks after all of its transfers
@@ -166,11 +169,9 @@ static CURLMcode drive(struct rb_multi *multi, CURLMcode (*call)(CURLM *, int *)
         return call(multi->real, running);
     if (rb_multi_refuses(multi))
         return CURLM_RECURSIVE_API_CALL;
-    before(multi);
     unsigned depth = enter(multi);
     CURLMcode code = call(multi->real, running);
-    leave(multi, depth);
-    return after(multi, code, running);
+    return leave(multi, depth, code, running);
 }
 
 CURLMcode rb_multi_perform(struct rb_multi *multi, int *running)
@@ -192,11 +193,9 @@ CURLMcode rb_multi_socket_action(struct rb_multi *multi, curl_socket_t socket, i
         multi->libcurl_ms = multi->armed_ms = RB_NEVER;
     if (is_idle(multi))
         return multi->curl->multi_socket_action(multi->real, socket, events, running);
-    before(multi);
     unsigned depth = enter(multi);
     CURLMcode code = multi->curl->multi_socket_action(multi->real, socket, events, running);
-    leave(multi, depth);
-    return after(multi, code, running);
+    return leave(multi, depth, code, running);
 }
 
 // --- waiting and asking

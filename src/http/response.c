@@ -53,15 +53,13 @@ void rb_response_attempt(struct rb_response *response, bool may_hold)
 
 void rb_response_end(struct rb_response *response)
 {
-    response->summing = false;
-    response->continuing = RB_CONTINUING_NO;
-    if (!response->queue.at && !response->kept.at && !response->sums) // most often
-        return;
     free(response->queue.at);
     free(response->kept.at);
     free(response->sums);
     response->queue = response->kept = (struct rb_queue){0};
     response->sums = NULL;
+    response->summing = false;
+    response->continuing = RB_CONTINUING_NO;
 }
 
 void rb_response_keep(struct rb_response *response)

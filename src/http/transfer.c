@@ -516,8 +516,7 @@ void rb_transfer_end(struct rb_transfer *transfer)
     handle->late = handle->paused = handle->pause_wanted = false;
     handle->transfer = NULL;
     forget_fallback(transfer);
-    if (transfer->refused_host)
-        free(transfer->refused_host);
+    free(transfer->refused_host);
     rb_response_end(&transfer->response);
     rb_route_leave(transfer->route);
 }

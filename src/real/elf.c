@@ -198,11 +198,13 @@ static int visit_next(struct dl_phdr_info *info, size_t size, void *context)
     struct rb_object object;
     if (!rb_elf_object(info, &object))
         return 0;
-    bool self = rb_elf_is_self(&object);
-    for (unsigned i = 0; search->passed && !self && i < search->count; i++)
+    if (rb_elf_is_self(&object)) {
+        search->passed = true;
+        return 0;
+    }
+    for (unsigned i = 0; search->passed && i < search->count; i++)
         if (!search->found[i] && (search->found[i] = rb_elf_symbol(&object, search->names[i])))
             search->missing--;
-    search->passed |= self;
     return search->missing == 0;
 }
 

@@ -380,9 +380,9 @@ static struct {
     bool waits; // does so only while we wait
 } leading;
 
-static int lead_away(void)
+static int lead_away(bool now)
 {
-    if (leading.url && (!leading.waits || test_log(RETRY, "") == 1))
+    if (leading.url && now)
         curl_easy_setopt(leading.easy, CURLOPT_URL, leading.url);
     return 0;
 }
@@ -390,13 +390,13 @@ static int lead_away(void)
 static int leading_request(void *context, char *peer, char *local, int peer_port, int local_port)
 {
     (void) context, (void) peer, (void) local, (void) peer_port, (void) local_port;
-    return leading.waits ? 0 : lead_away();
+    return lead_away(!leading.waits);
 }
 
 static int leading_progress(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
     (void) context, (void) a, (void) b, (void) c, (void) d;
-    return leading.waits ? lead_away() : 0;
+    return lead_away(leading.waits && test_log(RETRY, "") == 1);
 }
 
 // No attempt of this transfer goes to the URL that the program has set for its next one.

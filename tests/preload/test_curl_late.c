@@ -99,6 +99,14 @@ static unsigned seen(const char *text)
     return count;
 }
 
+// The header goes where the body goes.
+static void follow(CURL *easy, void *taker)
+{
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, taker);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+}
+
 // In the header of a redirect: what comes after it in one go are several lines. Still neither redirect is shown twice.
 static void paused_in_header(void)
 {
@@ -106,9 +114,7 @@ static void paused_in_header(void)
     web_start();
     CURL *easy = pausing_new(&pauser, web_url("a/s302;header=Location:%20%2Fb%2Fs302%3Bheader=Location:%2520%252Fc"
                                               "%252Fs503%252Fok"));
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, &pauser);
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
-    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    follow(easy, &pauser);
     CHECK_INT(pauser.pauses, 0);
     CHECK_INT(web_count("a"), 2);
     CHECK_INT(web_count("c"), 2);
@@ -125,9 +131,7 @@ static void interim_in_between(void)
     CURL *easy = easy_new(web_url("a/s302;header=Location:%20%2Fb%2Fs503x2%2Fok/"
                                   "s302x2;interim=103;header=Location:%20%2Fb%2Fs503x2%2Fok"),
                           &body);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, &body);
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
-    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    follow(easy, &body);
     CHECK_INT(web_count("a"), 3);
     CHECK_INT(seen("HTTP/1.1 302"), 1);
     CHECK_INT(seen("HTTP/1.1 103"), 1);

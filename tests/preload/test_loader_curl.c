@@ -42,12 +42,17 @@ static CURL *begin(const struct looked_up *curl)
     return easy;
 }
 
-static CURLcode get(const struct looked_up *curl, CURL *easy, const char *url, struct bytes *body, long *status)
+static void aim(const struct looked_up *curl, CURL *easy, const char *url, struct bytes *body)
 {
     *body = (struct bytes){.length = 0};
     CHECK_INT(curl->setopt(easy, CURLOPT_URL, url), CURLE_OK);
     CHECK_INT(curl->setopt(easy, CURLOPT_WRITEFUNCTION, bytes_take), CURLE_OK);
     CHECK_INT(curl->setopt(easy, CURLOPT_WRITEDATA, body), CURLE_OK);
+}
+
+static CURLcode get(const struct looked_up *curl, CURL *easy, const char *url, struct bytes *body, long *status)
+{
+    aim(curl, easy, url, body);
     CURLcode code = curl->perform(easy);
     CHECK_INT(curl->getinfo(easy, CURLINFO_RESPONSE_CODE, status), CURLE_OK);
     return code;
@@ -263,10 +268,7 @@ static void poll_without_wakeup(void)
     CURL *easy = begin(&curl);
     CURLM *multi_handle = init();
     int running = 1, turns = 0;
-    body = (struct bytes){.length = 0};
-    CHECK_INT(curl.setopt(easy, CURLOPT_URL, web_url("a/s503/ok")), CURLE_OK);
-    CHECK_INT(curl.setopt(easy, CURLOPT_WRITEFUNCTION, bytes_take), CURLE_OK);
-    CHECK_INT(curl.setopt(easy, CURLOPT_WRITEDATA, &body), CURLE_OK);
+    aim(&curl, easy, web_url("a/s503/ok"), &body);
     CHECK_INT(add(multi_handle, easy), CURLM_OK);
     for (; running > 0; turns++) {
         CHECK_INT(perform(multi_handle, &running), CURLM_OK);
