@@ -118,7 +118,8 @@ void rb_state_forget(const struct rb_state *state, uint64_t now_s)
     clear(&state->policies->key, part_sizes[2]);
     clear(state->counters->values, part_sizes[3]);
     clear(&state->events->number, part_sizes[4]);
-    clear(&state->header->event_lost, sizeof *state->header - offsetof(struct rb_state_header, event_lost));
+    clear(&state->header->event_lost,
+          offsetof(struct rb_state_header, secret) - offsetof(struct rb_state_header, event_lost));
     atomic_store(&state->header->born_s, now_s);
 }
 

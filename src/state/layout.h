@@ -16,11 +16,12 @@
 #include "engine/budget.h"
 #include "engine/call.h"
 #include "engine/not_before.h"
+#include "engine/tenants.h"
 #include "observe/log.h"
 #include "policy/policy.h"
 
 enum {
-    RB_STATE_VERSION = 2,
+    RB_STATE_VERSION = 3,
     RB_STATE_PROCESSES = 512,
     RB_STATE_POLICIES = 64,
     RB_STATE_STRIPES = 8, // copies of the counters: processes count on different lines
@@ -92,7 +93,8 @@ struct rb_state_header {
     _Atomic uint64_t uncounted;    // policies for which there was no place
     _Atomic uint64_t policies_off; // 0: no policy was ever switched off
     _Atomic uint64_t reload;       // the last reload: seconds since 1970 << 1 | 1 where it succeeded; 0: none yet
-    _Atomic uint64_t reserved[13];
+    _Atomic uint64_t secret[2];    // random, written when the file is made: the key of hashes of credentials
+    _Atomic uint64_t reserved[11];
 };
 
 // A process, in one word: start time in clock ticks since boot, modulo 2^42, << 22 | pid. 0: free.
@@ -123,8 +125,12 @@ struct rb_cell {
     _Atomic uint64_t budget_rules;     // ratio << 32 | floor_milli
     struct rb_breaker breaker;
     struct rb_budget budget;
-    struct rb_not_before not_before;
-    _Atomic uint64_t rejected; // attempts that the breaker refused
+    struct rb_not_before not_before; // what the host asked for, whoever calls (503)
+    struct rb_tenants tenants;       // what the host asked of single credentials (429)
+    _Atomic uint64_t rejected;       // attempts that the breaker refused
+    _Atomic uint64_t calls;          // calls that ended
+    _Atomic uint64_t attempts;       // attempts of these calls
+    _Atomic uint64_t failures;       // calls whose failure was handed to the program
     _Atomic uint64_t policy[RB_STATE_WORDS(RB_STATE_POLICY_SIZE)];
     _Atomic uint64_t host[RB_STATE_WORDS(RB_STATE_HOST_SIZE)]; // "host:port"; "" where breaker.scope is policy
 };
@@ -133,7 +139,7 @@ _Static_assert(sizeof(struct rb_state_header) == 32 * 8, "the layout is fixed");
 _Static_assert(sizeof(struct rb_state_policy) == 128, "the layout is fixed");
 _Static_assert(sizeof(struct rb_state_event) == 320, "the layout is fixed");
 _Static_assert(sizeof(struct rb_counters) == 576, "the layout is fixed");
-_Static_assert(sizeof(struct rb_cell) == 1280, "the layout is fixed");
+_Static_assert(sizeof(struct rb_cell) == 1408, "the layout is fixed");
 
 // A mapping of this layout, and its parts. The number of cells is kept outside the mapping.
 struct rb_state {

@@ -133,6 +133,13 @@ enum rb_store_error rb_store_map(struct rb_state *state, const char *path, bool 
 
 // ---- making ----
 
+// 128 random bits. Atomic stores: the processes that share private memory after a fork read the same words.
+static void choose_secret(struct rb_state_header *header)
+{
+    for (unsigned i = 0; i < 2; i++)
+        atomic_store(&header->secret[i], (uint64_t) rb_system_random() << 32 | rb_system_random());
+}
+
 // Space is taken now: with a full file system a page that is touched later would be a SIGBUS. Over its limit of the
 // file size the process would get SIGXFSZ.
 static bool fill(int fd, uint32_t cells)
@@ -143,6 +150,7 @@ static bool fill(int fd, uint32_t cells)
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < size)
         return false;
     rb_state_describe(&header, cells);
+    choose_secret(&header);
     header.boot = rb_system_boot();
     header.born_s = (uint64_t) rb_system_unix_s();
     return fchmod(fd, FILE_MODE) == 0 && posix_fallocate(fd, 0, (off_t) size) == 0 &&
@@ -187,6 +195,7 @@ bool rb_store_private(struct rb_state *state, uint32_t cells)
         return false;
     rb_state_parts(state, memory, cells);
     rb_state_describe(state->header, cells);
+    choose_secret(state->header);
     return true;
 }
 
@@ -205,6 +214,7 @@ bool rb_store_replace(const struct rb_state *state)
     if (!rb_system_memory_over(state->header, (size_t) rb_state_size(state->cell_count)))
         return false;
     rb_state_describe(state->header, state->cell_count);
+    choose_secret(state->header);
     return true;
 }
 
