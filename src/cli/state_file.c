@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/say.h"
@@ -49,7 +50,7 @@ static enum rb_store_error reopen(struct rb_state_file *file)
 {
     close_view(file);
     note_identity(file);
-    enum rb_store_error error = rb_view_open(&file->view, file->path, file->writable);
+    enum rb_store_error error = rb_view_open(&file->view, file->path, geteuid(), file->writable);
     file->present = error == RB_STORE_SOUND;
     return error;
 }

@@ -78,9 +78,9 @@ static enum rb_store_error error_of(int error)
     }
 }
 
-static bool is_own(const struct rb_file_identity *identity)
+static bool is_file_of(const struct rb_file_identity *identity, uid_t owner)
 {
-    return identity->owner == geteuid() && identity->mode == (S_IFREG | FILE_MODE);
+    return identity->owner == owner && identity->mode == (S_IFREG | FILE_MODE);
 }
 
 static void *map(int fd, uint64_t size, bool writable)
@@ -90,13 +90,13 @@ static void *map(int fd, uint64_t size, bool writable)
 }
 
 // The header is read by read(2) before anything is mapped: a file that is cut short meanwhile does no harm.
-static enum rb_store_error examine(int fd, uint32_t *cells)
+static enum rb_store_error examine(int fd, uid_t owner, uint32_t *cells)
 {
     struct rb_file_identity identity;
     struct rb_state_header header;
     if (rb_file_identify_open(fd, &identity) != 0)
         return RB_STORE_DENIED;
-    if (!is_own(&identity))
+    if (!is_file_of(&identity, owner))
         return RB_STORE_FOREIGN;
     if (syscall(SYS_read, fd, &header, sizeof header) != (long) sizeof header)
         return RB_STORE_DAMAGED;
@@ -106,10 +106,10 @@ static enum rb_store_error examine(int fd, uint32_t *cells)
     return fault == RB_STATE_OTHER_VERSION ? RB_STORE_VERSION : RB_STORE_DAMAGED;
 }
 
-static enum rb_store_error map_open(struct rb_state *state, int fd, bool writable)
+static enum rb_store_error map_open(struct rb_state *state, int fd, uid_t owner, bool writable)
 {
     uint32_t cells = 0;
-    enum rb_store_error error = examine(fd, &cells);
+    enum rb_store_error error = examine(fd, owner, &cells);
     if (error != RB_STORE_SOUND)
         return error;
     void *memory = map(fd, rb_state_size(cells), writable);
@@ -120,15 +120,20 @@ static enum rb_store_error map_open(struct rb_state *state, int fd, bool writabl
     return RB_STORE_SOUND;
 }
 
-enum rb_store_error rb_store_map(struct rb_state *state, const char *path, bool writable)
+enum rb_store_error rb_store_map_of(struct rb_state *state, const char *path, uid_t owner, bool writable)
 {
     int saved = errno;
     int fd = open_at(path, writable ? O_RDWR : O_RDONLY);
-    enum rb_store_error error = fd < 0 ? error_of(-fd) : map_open(state, fd, writable);
+    enum rb_store_error error = fd < 0 ? error_of(-fd) : map_open(state, fd, owner, writable);
     if (fd >= 0)
         syscall(SYS_close, fd);
     errno = saved;
     return error;
+}
+
+enum rb_store_error rb_store_map(struct rb_state *state, const char *path, bool writable)
+{
+    return rb_store_map_of(state, path, geteuid(), writable);
 }
 
 // ---- making ----

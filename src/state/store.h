@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "state/layout.h"
 
@@ -34,6 +35,9 @@ bool rb_store_path(const char *setting, char *path, size_t size);
 // Maps the file at `path`; never waits, whatever stands there. On any error nothing is mapped. Should the file be cut
 // short, the mapping turns into zeroed memory when it is touched (real/fault.h).
 enum rb_store_error rb_store_map(struct rb_state *state, const char *path, bool writable);
+
+// The same for a file that has to belong to `owner` instead of the effective user. Only root can open such a file.
+enum rb_store_error rb_store_map_of(struct rb_state *state, const char *path, uid_t owner, bool writable);
 
 // Makes the file for so many cells and leaves it to rb_store_map; one that another process made meanwhile is as good.
 // Returns RB_STORE_SOUND or RB_STORE_DENIED.

@@ -19,10 +19,10 @@ static uint64_t read_word(const _Atomic uint64_t *word)
     return atomic_load_explicit(word, memory_order_relaxed);
 }
 
-enum rb_store_error rb_view_open(struct rb_view *view, const char *path, bool writable)
+enum rb_store_error rb_view_open(struct rb_view *view, const char *path, uid_t owner, bool writable)
 {
     *view = (struct rb_view){.writable = writable};
-    return rb_store_map(&view->state, path, writable);
+    return rb_store_map_of(&view->state, path, owner, writable);
 }
 
 void rb_view_close(struct rb_view *view)

@@ -17,7 +17,8 @@ struct rb_view {
 
 // Maps the file at `path`, read-only unless `writable`. On any error nothing is mapped.
 //   path: by rb_store_path
-enum rb_store_error rb_view_open(struct rb_view *view, const char *path, bool writable);
+//   owner: the user whose file it has to be
+enum rb_store_error rb_view_open(struct rb_view *view, const char *path, uid_t owner, bool writable);
 void rb_view_close(struct rb_view *view);
 
 // ---- cells ----

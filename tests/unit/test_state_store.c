@@ -137,6 +137,26 @@ static void test_mode_and_owner(void **state)
     assert_int_equal(attempt(), RB_STORE_FOREIGN);
 }
 
+// What root may ask for: a file that belongs to the named user, and to nobody else.
+static void test_the_file_of_another_user(void **state)
+{
+    enum { ANOTHER = 65534 };
+    struct rb_state mapped;
+    (void) state;
+    if (geteuid() != 0)
+        skip();
+    make();
+    assert_int_equal(rb_store_map_of(&mapped, path, ANOTHER, true), RB_STORE_FOREIGN); // it is root's
+    assert_int_equal(chown(path, ANOTHER, ANOTHER), 0);
+    assert_int_equal(rb_store_map_of(&mapped, path, ANOTHER + 1, true), RB_STORE_FOREIGN);
+    assert_int_equal(rb_store_map_of(&mapped, path, ANOTHER, true), RB_STORE_SOUND);
+    atomic_store(&mapped.cells[0].key, 1);
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(atomic_load(&mapped.cells[0].key), 0); // and root lives
+    rb_store_unmap(&mapped);
+    assert_int_equal(rb_store_map_of(&mapped, path, ANOTHER, true), RB_STORE_DAMAGED);
+}
+
 static void test_cut_short(void **state)
 {
     (void) state;
@@ -321,6 +341,7 @@ int main(void)
         IN_DIRECTORY(test_links_are_not_followed),
         IN_DIRECTORY(test_other_kinds_of_file),
         IN_DIRECTORY(test_mode_and_owner),
+        IN_DIRECTORY(test_the_file_of_another_user),
         IN_DIRECTORY(test_cut_short),
         IN_DIRECTORY(test_another_version),
         IN_DIRECTORY(test_damaged_headers),

@@ -355,7 +355,7 @@ static void test_sudden_death(void **state)
     snprintf(path, sizeof path, "%s/state", directory);
     assert_int_equal(rb_store_make(path, CELLS), RB_STORE_SOUND);
     rb_view_close(&view);
-    assert_int_equal(rb_view_open(&view, path, true), RB_STORE_SOUND);
+    assert_int_equal(rb_view_open(&view, path, geteuid(), true), RB_STORE_SOUND);
     host = mmap(NULL, sizeof *host, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(host != MAP_FAILED);
     srandom(5);

@@ -45,7 +45,7 @@ static int set_up(void **state)
     if (!mkdtemp(directory))
         return 1;
     snprintf(path, sizeof path, "%s/state", directory);
-    return rb_store_make(path, CELLS) != RB_STORE_SOUND || rb_view_open(&view, path, true) != RB_STORE_SOUND;
+    return rb_store_make(path, CELLS) != RB_STORE_SOUND || rb_view_open(&view, path, geteuid(), true) != RB_STORE_SOUND;
 }
 
 static int tear_down(void **state)
@@ -194,7 +194,7 @@ static void test_read_only(void **state)
     struct rb_view reader;
     (void) state;
     cell_of(1, "api.example");
-    assert_int_equal(rb_view_open(&reader, path, false), RB_STORE_SOUND);
+    assert_int_equal(rb_view_open(&reader, path, geteuid(), false), RB_STORE_SOUND);
     assert_int_equal(rb_view_force(&reader, "api.example", RB_FORCE_OPEN), 0);
     assert_false(rb_view_switch(&reader, "payments", true));
     rb_view_reset(&reader); // would crash if it tried
