@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Slots, descriptors and the lock of connects in flight.
 #include <errno.h>
-#include <sched.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "net/flight.h"
 #include "net/socket.h"
 #include "net/watch.h"
 #include "real/fork.h"
+#include "real/kernel.h"
 #include "real/system.h"
 
 enum {
@@ -38,7 +36,7 @@ static void forking(void)
 
 static void forked(void)
 {
-    atomic_store(&parent, atomic_load(&self)); // getppid may have another answer already
+    atomic_store(&parent, atomic_load(&self)); // the kernel may have another answer already
     atomic_store(&self, rb_system_pid());
     atomic_store(&held, 0);
 }
@@ -57,26 +55,22 @@ bool rb_flight_is_ours(void)
 
 bool rb_flight_lock(sigset_t *saved)
 {
-    int error = errno;
     if (!rb_flight_is_ours() || !rb_system_block_signals(saved))
         return false;
     for (unsigned i = 0; i < PATIENCE; i++) {
         int nobody = 0;
         if (atomic_compare_exchange_strong_explicit(&held, &nobody, 1, memory_order_acquire, memory_order_relaxed))
             return true;
-        sched_yield();
+        rb_kernel(SYS_sched_yield);
     }
-    sigprocmask(SIG_SETMASK, saved, NULL);
-    errno = error;
+    rb_system_restore_signals(saved);
     return false;
 }
 
 void rb_flight_unlock(const sigset_t *saved)
 {
-    int error = errno;
     atomic_store_explicit(&held, 0, memory_order_release);
-    sigprocmask(SIG_SETMASK, saved, NULL);
-    errno = error;
+    rb_system_restore_signals(saved);
 }
 
 static struct rb_flight *at(unsigned slot)
@@ -172,9 +166,9 @@ void rb_flight_forget(struct rb_flight *flight)
 // A parent that ended has its children given away at once; it may be there as a zombie for long.
 static bool owner_lives(int owner)
 {
-    if (owner == atomic_load_explicit(&parent, memory_order_relaxed) && getppid() != owner)
+    if (owner == atomic_load_explicit(&parent, memory_order_relaxed) && rb_kernel(SYS_getppid) != owner)
         return false;
-    return syscall(SYS_kill, owner, 0) == 0 || errno != ESRCH;
+    return rb_kernel(SYS_kill, owner, 0) != -ESRCH;
 }
 
 // Whether the flight is for this process to act on.

@@ -7,7 +7,7 @@
 #include "net/flight.h"
 #include "net/park.h"
 #include "net/watch.h"
-#include "real/libc.h"
+#include "real/kernel.h"
 
 void rb_name_closing(int fd)
 {
@@ -28,7 +28,7 @@ static bool mean_the_same(int fd, int copy)
 void rb_name_replacing(int fd, int copy)
 {
     bool replaces = copy != fd && rb_flight_on(copy) && !mean_the_same(fd, copy);
-    if (replaces && rb_libc_fcntl(fd, F_GETFD, NULL) >= 0) // else nothing is closed
+    if (replaces && rb_kernel(SYS_fcntl, fd, F_GETFD, 0) >= 0) // else nothing is closed
         rb_name_closing(copy);
 }
 

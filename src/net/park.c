@@ -5,8 +5,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "net/flight.h"
 #include "net/park.h"

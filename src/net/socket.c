@@ -8,11 +8,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
-#include <unistd.h>
 
 #include "net/socket.h"
+#include "real/kernel.h"
 #include "real/libc.h"
 #include "real/system.h"
 
@@ -20,12 +18,12 @@ bool rb_socket_is_stream(int fd)
 {
     int type = 0;
     socklen_t length = sizeof type;
-    return rb_libc_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
+    return rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
 }
 
 bool rb_socket_is_blocking(int fd)
 {
-    int flags = rb_libc_fcntl(fd, F_GETFL, NULL);
+    long flags = rb_kernel(SYS_fcntl, fd, F_GETFL, 0);
     return flags >= 0 && !(flags & O_NONBLOCK);
 }
 
@@ -37,16 +35,15 @@ uint64_t rb_socket_identity(int fd)
 {
     uint64_t cookie = 0;
     socklen_t length = sizeof cookie;
-    return rb_libc_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0 ? cookie : 0;
+    return rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0 ? cookie : 0;
 }
 
 bool rb_socket_is(int fd, uint64_t identity)
 {
     uint64_t cookie = 0;
     socklen_t length = sizeof cookie;
-    if (rb_libc_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0)
-        return cookie == identity;
-    return errno != EBADF && errno != ENOTSOCK;
+    long result = rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, &cookie, &length);
+    return result == 0 ? cookie == identity : result != -EBADF && result != -ENOTSOCK;
 }
 
 void rb_socket_disconnect(int fd)
@@ -54,8 +51,9 @@ void rb_socket_disconnect(int fd)
     struct sockaddr nobody = {.sa_family = AF_UNSPEC};
     int error;
     socklen_t length = sizeof error;
-    rb_libc_connect(fd, &nobody, sizeof nobody);
-    rb_libc_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length); // an aborted handshake leaves ECONNRESET there
+    rb_kernel(SYS_connect, fd, &nobody, sizeof nobody);
+    rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &error,
+              &length); // an aborted handshake leaves ECONNRESET there
 }
 
 bool rb_socket_is_self_connected(int fd)
@@ -64,8 +62,8 @@ bool rb_socket_is_self_connected(int fd)
     socklen_t own_length = sizeof own, peer_length = sizeof peer;
     memset(&own, 0, sizeof own);
     memset(&peer, 0, sizeof peer);
-    if (getsockname(fd, (struct sockaddr *) &own, &own_length) != 0 ||
-        getpeername(fd, (struct sockaddr *) &peer, &peer_length) != 0)
+    if (rb_kernel(SYS_getsockname, fd, &own, &own_length) != 0 ||
+        rb_kernel(SYS_getpeername, fd, &peer, &peer_length) != 0)
         return false;
     bool internet = own.ss_family == AF_INET || own.ss_family == AF_INET6;
     return internet && own_length == peer_length && memcmp(&own, &peer, own_length) == 0;
@@ -84,29 +82,48 @@ static bool is_fault(int signal)
            signal == SIGSYS || signal == SIGABRT;
 }
 
+// The kernel's struct sigaction.
+struct kernel_action {
+    sighandler_t handler;
+    unsigned long flags;
+    void (*restorer)(void);
+    uint64_t mask;
+};
+
 // With SO_SNDTIMEO a connect gives EINTR even where SA_RESTART is set. Whether the bare call would have gone on cannot
 // be seen from here; it would have for certain when no handler without SA_RESTART is installed.
 static bool bare_call_would_restart(void)
 {
     for (int signal = 1; signal < NSIG; signal++) {
-        struct sigaction action;
-        if (is_fault(signal) || sigaction(signal, NULL, &action) != 0)
+        struct kernel_action action;
+        if (is_fault(signal) || rb_kernel(SYS_rt_sigaction, signal, NULL, &action, RB_KERNEL_SIGNALS) != 0)
             continue;
-        bool handled = action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN;
-        if (handled && !(action.sa_flags & SA_RESTART))
+        bool handled = action.handler != SIG_DFL && action.handler != SIG_IGN;
+        if (handled && !(action.flags & SA_RESTART))
             return false;
     }
     return true;
 }
 
-static struct timeval as_timeval(uint64_t ms)
+// The value of SO_SNDTIMEO. By this number the option has two longs, also where libc's struct timeval has 64 bits.
+struct send_limit {
+    long seconds, microseconds;
+};
+
+#ifdef SO_SNDTIMEO_OLD
+enum { SEND_LIMIT = SO_SNDTIMEO_OLD };
+#else
+enum { SEND_LIMIT = SO_SNDTIMEO };
+#endif
+
+static struct send_limit as_limit(uint64_t ms)
 {
-    return (struct timeval){.tv_sec = (time_t) (ms / 1000), .tv_usec = (suseconds_t) (ms % 1000 * 1000)};
+    return (struct send_limit){(long) (ms / 1000), (long) (ms % 1000 * 1000)};
 }
 
-static bool is_shorter(const struct timeval *a, uint64_t ms)
+static bool is_shorter(const struct send_limit *a, uint64_t ms)
 {
-    return (a->tv_sec || a->tv_usec) && (uint64_t) a->tv_sec * 1000 + (uint64_t) a->tv_usec / 1000 <= ms;
+    return (a->seconds || a->microseconds) && (uint64_t) a->seconds * 1000 + (uint64_t) a->microseconds / 1000 <= ms;
 }
 
 // A second connect on a socket in handshake waits on for its end.
@@ -115,8 +132,8 @@ static int wait_within(int fd, const struct sockaddr *address, socklen_t length,
     uint64_t now_ms = rb_system_now_ms(), until_ms = now_ms + limit_ms;
     int result;
     do {
-        struct timeval left = as_timeval(until_ms > now_ms ? until_ms - now_ms : 1);
-        if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &left, sizeof left) != 0)
+        struct send_limit left = as_limit(until_ms > now_ms ? until_ms - now_ms : 1);
+        if (rb_kernel(SYS_setsockopt, fd, SOL_SOCKET, SEND_LIMIT, &left, sizeof left) != 0)
             return plain(fd, address, length);
         result = plain(fd, address, length);
         now_ms = rb_system_now_ms();
@@ -131,29 +148,29 @@ static int wait_within(int fd, const struct sockaddr *address, socklen_t length,
 
 int rb_socket_connect(int fd, const struct sockaddr *address, socklen_t length, uint64_t limit_ms)
 {
-    struct timeval own;
+    struct send_limit own;
     socklen_t size = sizeof own;
-    if (limit_ms == 0 || rb_libc_getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &own, &size) != 0 ||
+    if (limit_ms == 0 || rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SEND_LIMIT, &own, &size) != 0 ||
         is_shorter(&own, limit_ms))
         return plain(fd, address, length);
     int result = wait_within(fd, address, length, limit_ms);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &own, sizeof own);
+    rb_kernel(SYS_setsockopt, fd, SOL_SOCKET, SEND_LIMIT, &own, sizeof own);
     return result;
 }
 
 int rb_socket_connect_behind(int fd, const struct sockaddr *address, socklen_t length)
 {
-    int flags = rb_libc_fcntl(fd, F_GETFL, NULL);
-    if (flags < 0 || rb_libc_fcntl(fd, F_SETFL, (void *) (intptr_t) (flags | O_NONBLOCK)) != 0)
+    long flags = rb_kernel(SYS_fcntl, fd, F_GETFL, 0);
+    if (flags < 0 || rb_kernel(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK) != 0)
         return plain(fd, address, length);
     int result = plain(fd, address, length);
-    rb_libc_fcntl(fd, F_SETFL, (void *) (intptr_t) flags);
+    rb_kernel(SYS_fcntl, fd, F_SETFL, flags);
     return result == -EINPROGRESS ? -EINTR : result;
 }
 
 int rb_socket_dial(int fd, const struct sockaddr *address, socklen_t length)
 {
-    return syscall(SYS_connect, fd, address, length) == 0 ? 0 : -errno;
+    return (int) rb_kernel(SYS_connect, fd, address, length);
 }
 
 // Packets of such a socket leave by that interface, also those to loopback: nobody answers there.
@@ -161,7 +178,7 @@ static bool is_bound_to_interface(int fd)
 {
     char name[IF_NAMESIZE];
     socklen_t length = sizeof name;
-    return rb_libc_getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, &length) == 0 && length > 0;
+    return rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_BINDTODEVICE, name, &length) == 0 && length > 0;
 }
 
 union own_address {
@@ -174,7 +191,7 @@ union own_address {
 static bool find_own(int fd, union own_address *own)
 {
     socklen_t length = sizeof *own;
-    if (!is_bound_to_interface(fd) || getsockname(fd, &own->any, &length) != 0)
+    if (!is_bound_to_interface(fd) || rb_kernel(SYS_getsockname, fd, &own->any, &length) != 0)
         return false;
     own->v4.sin_port = 0; // sin6_port lies at the same place
     if (own->any.sa_family == AF_INET6)
@@ -206,23 +223,23 @@ int rb_socket_dial_refusal(int fd, const struct sockaddr *peer)
 }
 
 // ppoll: the one that every architecture has.
-static int wait_for_events(int fd, const struct timespec *limit)
+//   limit: the kernel writes what is left of it; NULL: none
+static int wait_for_events(int fd, struct rb_kernel_time *limit)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN | POLLOUT};
-    struct timespec left = limit ? *limit : (struct timespec){0}; // the kernel writes it
-    long result = syscall(SYS_ppoll, &p, 1, limit ? &left : NULL, NULL, 0);
-    return result < 0 ? -errno : p.revents;
+    long result = rb_kernel(SYS_ppoll, &p, 1, limit, NULL, 0);
+    return result < 0 ? (int) result : p.revents;
 }
 
 int rb_socket_events(int fd)
 {
-    int events = wait_for_events(fd, &(struct timespec){0});
+    int events = wait_for_events(fd, &(struct rb_kernel_time){0});
     return events > 0 ? events : 0;
 }
 
 int rb_socket_wait(int fd, int ms)
 {
-    struct timespec limit = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+    struct rb_kernel_time limit = {.seconds = ms / 1000, .nanoseconds = ms % 1000 * 1000000L};
     return wait_for_events(fd, ms < 0 ? NULL : &limit) == -EINTR ? -EINTR : 0;
 }
 
@@ -230,7 +247,7 @@ int rb_socket_take_error(int fd)
 {
     int error = 0;
     socklen_t length = sizeof error;
-    return rb_libc_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : 0;
+    return rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : 0;
 }
 
 // tcpi_bytes_acked of include/uapi/linux/tcp.h (RFC 4898, tcpEStatsAppHCThruOctetsAcked), from Linux 4.2 on; glibc's
@@ -241,7 +258,7 @@ bool rb_socket_was_connected(int fd)
     unsigned char info[BYTES_ACKED + 8];
     uint64_t acked = 0;
     socklen_t length = sizeof info;
-    if (rb_libc_getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &length) != 0 || length < sizeof info)
+    if (rb_kernel(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, info, &length) != 0 || length < sizeof info)
         return false;
     memcpy(&acked, info + BYTES_ACKED, sizeof acked);
     return acked > 0;

@@ -8,6 +8,7 @@
 #include "net/park.h"
 #include "net/wait.h"
 #include "net/watch.h"
+#include "real/kernel.h"
 #include "real/libc.h"
 #include "real/system.h"
 
@@ -110,10 +111,8 @@ static void block_signals(struct signals *signals, const sigset_t *mask)
 
 static void restore_signals(const struct signals *signals)
 {
-    int error = errno;
     if (signals->blocked)
-        sigprocmask(SIG_SETMASK, &signals->own, NULL);
-    errno = error;
+        rb_system_restore_signals(&signals->own);
 }
 
 // --- poll
@@ -182,8 +181,7 @@ static int poll_until(struct pollfd *fds, nfds_t count, uint64_t until, const si
 // False: the kernel says what it thinks of such arguments.
 static bool can_poll(const struct pollfd *fds, nfds_t count, const struct timespec *timeout)
 {
-    struct rlimit most = {.rlim_cur = 0};
-    if (count > COPIED && (getrlimit(RLIMIT_NOFILE, &most) != 0 || count > most.rlim_cur))
+    if (count > COPIED && count > rb_kernel_limit(RLIMIT_NOFILE))
         return false;
     return is_time(timeout) && rb_system_can_read(fds, count * sizeof *fds);
 }

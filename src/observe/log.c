@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 // JSON lines, written by raw system calls: libc's open and write are cancellation points and may themselves be hooked.
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "observe/log.h"
 #include "observe/text.h"
+#include "real/kernel.h"
+#include "real/system.h"
 
 // A line stays under PIPE_BUF, so that one write is atomic on a pipe.
 enum { LINE_SIZE = 2048, LOG_MODE = 0640 };
@@ -63,38 +63,32 @@ static void begin_at(struct rb_text *line, int64_t unix_s, unsigned ms, int pid,
 static int open_log(const char *path)
 {
     int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-    return (int) syscall(SYS_openat, AT_FDCWD, path, flags, LOG_MODE);
+    return (int) rb_kernel(SYS_openat, AT_FDCWD, path, flags, LOG_MODE);
 }
 
 static bool writable_now(int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLOUT};
-    struct timespec no_wait = {0};
-    return syscall(SYS_ppoll, &p, 1, &no_wait, NULL, 0) == 1 && (p.revents & POLLOUT);
+    struct rb_kernel_time no_wait = {0};
+    return rb_kernel(SYS_ppoll, &p, 1, &no_wait, NULL, 0) == 1 && (p.revents & POLLOUT);
 }
 
 // A write that raises SIGPIPE or SIGXFSZ must not end the program: both are held back, and one raised here is taken
 // back.
 static void write_quietly(int fd, const char *bytes, size_t length)
 {
-    sigset_t quiet, before, pending;
-    struct timespec no_wait = {0};
-    sigemptyset(&quiet);
-    sigaddset(&quiet, SIGPIPE);
-    sigaddset(&quiet, SIGXFSZ);
-    sigemptyset(&pending);
-    sigpending(&pending);
-    if (sigprocmask(SIG_BLOCK, &quiet, &before) != 0)
+    uint64_t quiet = rb_kernel_signal(SIGPIPE) | rb_kernel_signal(SIGXFSZ), before, pending = 0;
+    struct rb_kernel_time no_wait = {0};
+    rb_kernel(SYS_rt_sigpending, &pending, RB_KERNEL_SIGNALS);
+    if (rb_kernel(SYS_rt_sigprocmask, SIG_BLOCK, &quiet, &before, RB_KERNEL_SIGNALS) != 0)
         return;
-    if (syscall(SYS_write, fd, bytes, length) < 0 && (errno == EPIPE || errno == EFBIG)) {
-        int raised = errno == EPIPE ? SIGPIPE : SIGXFSZ;
-        sigset_t one;
-        sigemptyset(&one);
-        sigaddset(&one, raised);
-        if (!sigismember(&pending, raised))
-            sigtimedwait(&one, NULL, &no_wait);
+    long written = rb_kernel(SYS_write, fd, bytes, length);
+    if (written == -EPIPE || written == -EFBIG) {
+        uint64_t raised = rb_kernel_signal(written == -EPIPE ? SIGPIPE : SIGXFSZ);
+        if (!(pending & raised))
+            rb_kernel(SYS_rt_sigtimedwait, &raised, NULL, &no_wait, RB_KERNEL_SIGNALS);
     }
-    sigprocmask(SIG_SETMASK, &before, NULL);
+    rb_kernel(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, RB_KERNEL_SIGNALS);
 }
 
 static void write_line(struct rb_text *line, const char *destination)
@@ -111,7 +105,7 @@ static void write_line(struct rb_text *line, const char *destination)
     if (writable_now(fd))
         write_quietly(fd, line->at, line->length);
     if (!to_stderr)
-        syscall(SYS_close, fd);
+        rb_kernel(SYS_close, fd);
 }
 
 // A line on its way to the log; the program's errno stays what it was.
@@ -130,7 +124,7 @@ static bool begin(struct entry *entry, const char *destination, const char *prog
     entry->saved_errno = errno;
     entry->line = (struct rb_text){.at = entry->buffer, .size = sizeof entry->buffer};
     clock_gettime(CLOCK_REALTIME, &now);
-    begin_at(&entry->line, now.tv_sec, (unsigned) (now.tv_nsec / 1000000), (int) getpid(), program);
+    begin_at(&entry->line, now.tv_sec, (unsigned) (now.tv_nsec / 1000000), rb_system_pid(), program);
     return true;
 }
 

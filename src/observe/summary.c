@@ -2,15 +2,13 @@
 // The library's side of the summary page: mapping it, counting on it, saying that the program ends.
 #include "observe/summary.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "real/kernel.h"
+#include "real/system.h"
 
 // linux/futex.h; not the private forms: the watcher is another process.
 enum { FUTEX_WAIT_SHARED = 0, FUTEX_WAKE_SHARED = 1 };
@@ -23,27 +21,23 @@ static bool is_usable(const struct rb_summary_page *page)
 // A file that is shorter than the page would raise SIGBUS at the first count.
 static struct rb_summary_page *map(int fd)
 {
-    if (lseek(fd, 0, SEEK_END) != (off_t) RB_SUMMARY_SIZE)
+    if (rb_kernel(SYS_lseek, fd, 0, SEEK_END) != RB_SUMMARY_SIZE)
         return NULL;
-    struct rb_summary_page *page = mmap(NULL, RB_SUMMARY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (page == MAP_FAILED)
-        return NULL;
-    if (is_usable(page))
+    struct rb_summary_page *page = rb_kernel_map(NULL, RB_SUMMARY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+    if (!page || is_usable(page))
         return page;
-    munmap(page, RB_SUMMARY_SIZE);
+    rb_kernel_unmap(page, RB_SUMMARY_SIZE);
     return NULL;
 }
 
 struct rb_summary_page *rb_summary_attach(const char *path)
 {
     struct rb_summary_page *page = NULL;
-    int saved = errno;
-    int fd = path ? (int) syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0) : -1;
+    int fd = path ? (int) rb_kernel(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0) : -1;
     if (fd >= 0) {
         page = map(fd);
-        syscall(SYS_close, fd);
+        rb_kernel(SYS_close, fd);
     }
-    errno = saved;
     return page;
 }
 
@@ -77,29 +71,20 @@ void rb_summary_count(struct rb_summary_page *page, const char *policy, enum rb_
         atomic_store_explicit(&page->crowded, 1, memory_order_relaxed);
 }
 
-static uint64_t now_ms(void)
-{
-    struct timespec t = {0};
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t) t.tv_sec * 1000 + (uint64_t) t.tv_nsec / 1000000;
-}
-
 static void wait_for(_Atomic uint32_t *word, uint64_t limit_ms)
 {
-    uint64_t until = now_ms() + limit_ms;
-    for (uint64_t now = now_ms(); now < until && atomic_load(word) == 0; now = now_ms()) {
-        struct timespec left = {0, (long) (until - now) * 1000000};
-        syscall(SYS_futex, word, FUTEX_WAIT_SHARED, 0, &left, NULL, 0);
+    uint64_t until = rb_system_now_ms() + limit_ms;
+    for (uint64_t now = rb_system_now_ms(); now < until && atomic_load(word) == 0; now = rb_system_now_ms()) {
+        struct rb_kernel_time left = {0, (long) (until - now) * 1000000};
+        rb_kernel(SYS_futex, word, FUTEX_WAIT_SHARED, 0, &left, NULL, 0);
     }
 }
 
 void rb_summary_end(struct rb_summary_page *page)
 {
-    int saved = errno;
-    if (atomic_load(&page->main_pid) == getpid()) {
+    if (atomic_load(&page->main_pid) == rb_system_pid()) {
         atomic_store(&page->exiting, 1);
-        syscall(SYS_futex, &page->exiting, FUTEX_WAKE_SHARED, INT_MAX, NULL, NULL, 0);
+        rb_kernel(SYS_futex, &page->exiting, FUTEX_WAKE_SHARED, INT_MAX, NULL, NULL, 0);
         wait_for(&page->printed, RB_SUMMARY_LINGER_MS);
     }
-    errno = saved;
 }

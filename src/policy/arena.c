@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "real/system.h"
 
 // Bytes of the smallest and the largest ordinary chunk: small policies stay small, large ones need few system calls.
 enum { ARENA_CHUNK_MIN = 16 * 1024, ARENA_CHUNK_MAX = 1024 * 1024, ARENA_ALIGNMENT = 16 };
@@ -30,8 +31,8 @@ static struct rb_arena_chunk *add_chunk(struct rb_arena *arena, size_t need)
     need = round_up(need + sizeof(struct rb_arena_chunk) + ARENA_ALIGNMENT, ARENA_CHUNK_MIN);
     arena->next_size = size < ARENA_CHUNK_MAX ? 2 * size : size;
     size = need > size ? need : size;
-    struct rb_arena_chunk *chunk = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (chunk == MAP_FAILED) {
+    struct rb_arena_chunk *chunk = rb_system_memory(size);
+    if (!chunk) {
         arena->failed = true;
         return NULL;
     }
@@ -78,7 +79,7 @@ void rb_arena_release(struct rb_arena *arena)
     struct rb_arena_chunk *chunk = arena->chunks;
     while (chunk) {
         struct rb_arena_chunk *next = chunk->next;
-        munmap(chunk, chunk->size);
+        rb_system_memory_free(chunk, chunk->size);
         chunk = next;
     }
 }

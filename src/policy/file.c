@@ -4,10 +4,9 @@
 #include "policy/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+
+#include "real/kernel.h"
 
 const char rb_file_builtin[] = "builtin:default";
 
@@ -30,7 +29,7 @@ static int64_t nanoseconds(struct timespec time)
 
 static int look(int directory, const char *path, int flags, stat_t *out)
 {
-    return syscall(CALL_STAT, directory, path, out, flags) == 0 ? 0 : -errno;
+    return (int) rb_kernel(CALL_STAT, directory, path, out, flags);
 }
 
 static void identify(const stat_t *status, struct rb_file_identity *out)
@@ -87,9 +86,9 @@ static int read_all(int fd, char *buffer, size_t size, size_t *length)
 {
     *length = 0;
     while (*length < size) {
-        long got = syscall(SYS_read, fd, buffer + *length, size - *length);
-        if (got < 0 && errno != EINTR) {
-            return -errno;
+        long got = rb_kernel(SYS_read, fd, buffer + *length, size - *length);
+        if (got < 0 && got != -EINTR) {
+            return (int) got;
         }
         if (got == 0) {
             break;
@@ -126,12 +125,12 @@ int rb_file_read(const char *path, struct rb_arena *scratch, struct rb_slice *co
                  struct rb_file_identity *identity)
 {
     // O_NONBLOCK: a FIFO must not stop the program; it is refused as soon as its kind is known.
-    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = (int) rb_kernel(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
-        return -errno;
+        return fd;
     }
     struct rb_file_identity ignored;
-    int result = read_open((int) fd, scratch, content, identity ? identity : &ignored);
-    syscall(SYS_close, (int) fd);
+    int result = read_open(fd, scratch, content, identity ? identity : &ignored);
+    rb_kernel(SYS_close, fd);
     return result;
 }

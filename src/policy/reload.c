@@ -9,10 +9,9 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "policy/file.h"
+#include "real/kernel.h"
 
 // Times in milliseconds.
 static const uint64_t LOOK_EVERY = 1000;     // between two looks at the file
@@ -218,7 +217,7 @@ static int keep_path(const char *path)
 {
     char directory[RB_POLICY_PATH_SIZE];
     bool relative = path[0] != '/' && !in_force.fixed;
-    long length = relative ? syscall(SYS_getcwd, directory, sizeof(directory) - 1) : 0; // with its NUL
+    long length = relative ? rb_kernel(SYS_getcwd, directory, sizeof(directory) - 1) : 0; // with its NUL
     if (length > 1 && directory[0] == '/') {
         memcpy(directory + length - 1, "/", 2);
         return join(in_force.path, directory, path) ? 0 : -ENAMETOOLONG;

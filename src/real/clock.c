@@ -6,16 +6,14 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <sys/auxv.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "real/elf.h"
 
-typedef int read_fn(clockid_t clock, struct timespec *out);
+typedef int read_fn(clockid_t clock, struct rb_kernel_time *out);
 
-static int by_system_call(clockid_t clock, struct timespec *out)
+static int by_system_call(clockid_t clock, struct rb_kernel_time *out)
 {
-    return (int) syscall(SYS_clock_gettime, clock, out);
+    return (int) rb_kernel(SYS_clock_gettime, clock, out);
 }
 
 // vdso(7): the name depends on the architecture. 32-bit machines have another function for libc's struct of 64 bits.
@@ -42,7 +40,7 @@ static read_fn *find(void)
     return function ? (read_fn *) function : by_system_call;
 }
 
-int rb_clock_read(clockid_t clock, struct timespec *out)
+int rb_clock_read(clockid_t clock, struct rb_kernel_time *out)
 {
     static read_fn *_Atomic known;
     read_fn *function = atomic_load_explicit(&known, memory_order_relaxed);

@@ -6,7 +6,10 @@
 
 #include <time.h>
 
-// As clock_gettime(2). Async-signal-safe; no system call where the kernel offers the vDSO. Returns 0 or -1.
-int rb_clock_read(clockid_t clock, struct timespec *out);
+#include "real/kernel.h"
+
+// As clock_gettime(2). Async-signal-safe; no system call where the kernel offers the vDSO. Returns 0, or another number
+// where there is no such clock. Leaves errno alone.
+int rb_clock_read(clockid_t clock, struct rb_kernel_time *out);
 
 #endif

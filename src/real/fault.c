@@ -6,10 +6,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "real/fork.h"
+#include "real/kernel.h"
 #include "real/system.h"
 
 static void on_fault(int number, siginfo_t *info, void *context);
@@ -107,7 +106,7 @@ static void die(siginfo_t *info)
 {
     struct sigaction action = {.sa_handler = SIG_DFL};
     rb_libc_sigaction(SIGBUS, &action, NULL);
-    syscall(SYS_rt_tgsigqueueinfo, rb_system_pid(), syscall(SYS_gettid), SIGBUS, info);
+    rb_kernel(SYS_rt_tgsigqueueinfo, rb_system_pid(), rb_kernel(SYS_gettid), SIGBUS, info);
 }
 
 // With SA_RESETHAND the kernel has taken the handler away, and nothing else: a program's is used up by a signal of its

@@ -3,10 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "real/elf.h"
+#include "real/kernel.h"
 #include "real/libc.h"
 
 enum {
@@ -125,6 +124,17 @@ void rb_libc_resolve(void)
         atomic_store_explicit(&found[i], addresses[i], memory_order_release);
 }
 
+// The answer of a system call in libc's form: -1 and errno.
+static long as_libc(long result)
+{
+    if (result >= 0)
+        return result;
+    errno = (int) -result;
+    return -1;
+}
+
+#define SYSTEM(...) as_libc(rb_kernel(__VA_ARGS__))
+
 // NOLINTBEGIN(bugprone-macro-parentheses): they are types and parameter lists
 // What stands behind a hook: the function found, to which it is only a jump, or `otherwise` where there is none.
 // Looking for it stands apart, or it would cost each call a frame.
@@ -145,7 +155,7 @@ void rb_libc_resolve(void)
     FORWARD_AS(result, name, name##_fn, which, parameters, arguments, otherwise)
 
 FORWARD(int, connect, CONNECT, (int fd, const struct sockaddr *address, socklen_t length), (fd, address, length),
-        syscall(SYS_connect, fd, address, length))
+        SYSTEM(SYS_connect, fd, address, length))
 FORWARD(int, getaddrinfo, GETADDRINFO,
         (const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result),
         (node, service, hints, result), (errno = ENOSYS, EAI_SYSTEM))
@@ -159,13 +169,15 @@ FORWARD(int, gethostbyname2_r, GETHOSTBYNAME2_R,
          int *error),
         (name, family, entry, buffer, size, result, error), (*result = NULL, *error = NO_RECOVERY, ENOSYS))
 
-// The kernel's own signal sets are this long, whatever the C library's are.
-enum { SIGNAL_SET = 8 };
+static struct rb_kernel_time as_kernel_time(const struct timespec *time)
+{
+    return time ? (struct rb_kernel_time){(long) time->tv_sec, (long) time->tv_nsec} : (struct rb_kernel_time){0};
+}
 
 static long sys_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
-    struct timespec left = timeout ? *timeout : (struct timespec){0}; // the kernel writes it
-    return syscall(SYS_ppoll, fds, count, timeout ? &left : NULL, mask, SIGNAL_SET);
+    struct rb_kernel_time left = as_kernel_time(timeout); // the kernel writes it
+    return SYSTEM(SYS_ppoll, fds, count, timeout ? &left : NULL, mask, RB_KERNEL_SIGNALS);
 }
 
 static long sys_poll(struct pollfd *fds, nfds_t count, int ms)
@@ -177,9 +189,9 @@ static long sys_poll(struct pollfd *fds, nfds_t count, int ms)
 static long sys_pselect(int count, fd_set *reads, fd_set *writes, fd_set *excepts, const struct timespec *timeout,
                         const sigset_t *mask)
 {
-    struct timespec left = timeout ? *timeout : (struct timespec){0};
-    uintptr_t packed[2] = {(uintptr_t) mask, SIGNAL_SET};
-    return syscall(SYS_pselect6, count, reads, writes, excepts, timeout ? &left : NULL, packed);
+    struct rb_kernel_time left = as_kernel_time(timeout);
+    uintptr_t packed[2] = {(uintptr_t) mask, RB_KERNEL_SIGNALS};
+    return SYSTEM(SYS_pselect6, count, reads, writes, excepts, timeout ? &left : NULL, packed);
 }
 
 static long sys_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts, const struct timeval *timeout)
@@ -201,31 +213,33 @@ FORWARD(int, pselect, PSELECT,
         (count, reads, writes, excepts, timeout, mask), sys_pselect(count, reads, writes, excepts, timeout, mask))
 FORWARD(int, epoll_pwait, EPOLL_PWAIT,
         (int epfd, struct epoll_event *events, int size, int timeout, const sigset_t *mask),
-        (epfd, events, size, timeout, mask), syscall(SYS_epoll_pwait, epfd, events, size, timeout, mask, SIGNAL_SET))
+        (epfd, events, size, timeout, mask),
+        SYSTEM(SYS_epoll_pwait, epfd, events, size, timeout, mask, RB_KERNEL_SIGNALS))
 FORWARD(int, epoll_wait, EPOLL_WAIT, (int epfd, struct epoll_event *events, int size, int timeout),
         (epfd, events, size, timeout), rb_libc_epoll_pwait(epfd, events, size, timeout, NULL))
 FORWARD(int, epoll_pwait2, EPOLL_PWAIT2,
         (int epfd, struct epoll_event *events, int size, const struct timespec *timeout, const sigset_t *mask),
-        (epfd, events, size, timeout, mask), syscall(SYS_epoll_pwait2, epfd, events, size, timeout, mask, SIGNAL_SET))
+        (epfd, events, size, timeout, mask),
+        SYSTEM(SYS_epoll_pwait2, epfd, events, size, timeout, mask, RB_KERNEL_SIGNALS))
 FORWARD(int, epoll_ctl, EPOLL_CTL, (int epfd, int op, int fd, struct epoll_event *event), (epfd, op, fd, event),
-        syscall(SYS_epoll_ctl, epfd, op, fd, event))
+        SYSTEM(SYS_epoll_ctl, epfd, op, fd, event))
 FORWARD(int, poll_chk, POLL_CHK, (struct pollfd * fds, nfds_t count, int timeout, size_t size),
         (fds, count, timeout, size), rb_libc_poll(fds, count, timeout))
 FORWARD(int, ppoll_chk, PPOLL_CHK,
         (struct pollfd * fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask, size_t size),
         (fds, count, timeout, mask, size), rb_libc_ppoll(fds, count, timeout, mask))
 FORWARD(ssize_t, read, READ, (int fd, void *buffer, size_t length), (fd, buffer, length),
-        syscall(SYS_read, fd, buffer, length))
+        SYSTEM(SYS_read, fd, buffer, length))
 FORWARD(ssize_t, readv, READV, (int fd, const struct iovec *parts, int count), (fd, parts, count),
-        syscall(SYS_readv, fd, parts, count))
+        SYSTEM(SYS_readv, fd, parts, count))
 FORWARD(ssize_t, recvfrom, RECVFROM,
         (int fd, void *buffer, size_t length, int flags, struct sockaddr *address, socklen_t *address_length),
         (fd, buffer, length, flags, address, address_length),
-        syscall(SYS_recvfrom, fd, buffer, length, flags, address, address_length))
+        SYSTEM(SYS_recvfrom, fd, buffer, length, flags, address, address_length))
 FORWARD(ssize_t, recv, RECV, (int fd, void *buffer, size_t length, int flags), (fd, buffer, length, flags),
         rb_libc_recvfrom(fd, buffer, length, flags, NULL, NULL))
 FORWARD(ssize_t, recvmsg, RECVMSG, (int fd, struct msghdr *message, int flags), (fd, message, flags),
-        syscall(SYS_recvmsg, fd, message, flags))
+        SYSTEM(SYS_recvmsg, fd, message, flags))
 FORWARD(ssize_t, read_chk, READ_CHK, (int fd, void *buffer, size_t length, size_t size), (fd, buffer, length, size),
         rb_libc_read(fd, buffer, length))
 FORWARD(ssize_t, recv_chk, RECV_CHK, (int fd, void *buffer, size_t length, size_t size, int flags),
@@ -236,26 +250,26 @@ FORWARD(ssize_t, recvfrom_chk, RECVFROM_CHK,
         (fd, buffer, length, size, flags, address, address_length),
         rb_libc_recvfrom(fd, buffer, length, flags, address, address_length))
 FORWARD(ssize_t, write, WRITE, (int fd, const void *buffer, size_t length), (fd, buffer, length),
-        syscall(SYS_write, fd, buffer, length))
+        SYSTEM(SYS_write, fd, buffer, length))
 FORWARD(ssize_t, writev, WRITEV, (int fd, const struct iovec *parts, int count), (fd, parts, count),
-        syscall(SYS_writev, fd, parts, count))
+        SYSTEM(SYS_writev, fd, parts, count))
 FORWARD(ssize_t, sendto, SENDTO,
         (int fd, const void *buffer, size_t length, int flags, const struct sockaddr *address,
          socklen_t address_length),
         (fd, buffer, length, flags, address, address_length),
-        syscall(SYS_sendto, fd, buffer, length, flags, address, address_length))
+        SYSTEM(SYS_sendto, fd, buffer, length, flags, address, address_length))
 FORWARD(ssize_t, send, SEND, (int fd, const void *buffer, size_t length, int flags), (fd, buffer, length, flags),
         rb_libc_sendto(fd, buffer, length, flags, NULL, 0))
 FORWARD(ssize_t, sendmsg, SENDMSG, (int fd, const struct msghdr *message, int flags), (fd, message, flags),
-        syscall(SYS_sendmsg, fd, message, flags))
+        SYSTEM(SYS_sendmsg, fd, message, flags))
 FORWARD(int, getsockopt, GETSOCKOPT, (int fd, int level, int option, void *value, socklen_t *length),
-        (fd, level, option, value, length), syscall(SYS_getsockopt, fd, level, option, value, length))
-FORWARD(int, shutdown, SHUTDOWN, (int fd, int how), (fd, how), syscall(SYS_shutdown, fd, how))
-FORWARD(int, close, CLOSE, (int fd), (fd), syscall(SYS_close, fd))
-FORWARD(int, dup, DUP, (int fd), (fd), syscall(SYS_dup, fd))
-FORWARD(int, dup3, DUP3, (int fd, int copy, int flags), (fd, copy, flags), syscall(SYS_dup3, fd, copy, flags))
+        (fd, level, option, value, length), SYSTEM(SYS_getsockopt, fd, level, option, value, length))
+FORWARD(int, shutdown, SHUTDOWN, (int fd, int how), (fd, how), SYSTEM(SYS_shutdown, fd, how))
+FORWARD(int, close, CLOSE, (int fd), (fd), SYSTEM(SYS_close, fd))
+FORWARD(int, dup, DUP, (int fd), (fd), SYSTEM(SYS_dup, fd))
+FORWARD(int, dup3, DUP3, (int fd, int copy, int flags), (fd, copy, flags), SYSTEM(SYS_dup3, fd, copy, flags))
 FORWARD(int, dup2, DUP2, (int fd, int copy), (fd, copy),
-        fd == copy ? syscall(SYS_fcntl, fd, F_GETFD) < 0 ? -1 : copy : syscall(SYS_dup3, fd, copy, 0))
+        fd == copy ? SYSTEM(SYS_fcntl, fd, F_GETFD) < 0 ? -1 : copy : SYSTEM(SYS_dup3, fd, copy, 0))
 
 #define NOT_THERE(result) (errno = ENOSYS, (result))
 
@@ -273,7 +287,7 @@ FORWARD(sighandler_t, sysv_signal, SYSV_SIGNAL, (int number, sighandler_t handle
 typedef int fcntl_fn(int fd, int command, ...);
 
 FORWARD_AS(int, fcntl, fcntl_fn, FCNTL, (int fd, int command, void *argument), (fd, command, argument),
-           syscall(SYS_fcntl, fd, command, argument))
+           SYSTEM(SYS_fcntl, fd, command, argument))
 FORWARD_AS(int, fcntl64, fcntl_fn, FCNTL64, (int fd, int command, void *argument), (fd, command, argument),
            rb_libc_fcntl(fd, command, argument))
 

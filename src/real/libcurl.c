@@ -3,10 +3,10 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "real/elf.h"
 #include "real/libcurl.h"
+#include "real/system.h"
 
 // More objects than a large desktop program has; those past the end are not considered.
 enum { OBJECTS = 1024, CACHED = 16 };
@@ -272,11 +272,11 @@ const struct rb_libcurl *rb_libcurl_of_caller(const void *caller)
     if (library)
         return library;
     size_t size = OBJECTS * sizeof(struct rb_object);
-    void *objects = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (objects == MAP_FAILED)
+    void *objects = rb_system_memory(size);
+    if (!objects)
         return NULL;
     library = search(objects, caller);
-    munmap(objects, size);
+    rb_system_memory_free(objects, size);
     return library;
 }
 

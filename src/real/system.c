@@ -1,31 +1,29 @@
 // SPDX-License-Identifier: MIT
 // Clock, dice and sleep by Linux system calls. The date alone is libc's: what a program is told of it, logs are, too.
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "real/clock.h"
+#include "real/kernel.h"
 #include "real/system.h"
 
 static uint64_t clock_ms(clockid_t clock)
 {
-    struct timespec t;
+    struct rb_kernel_time t;
     if (rb_clock_read(clock, &t) != 0)
         return 0;
-    return (uint64_t) t.tv_sec * 1000 + (uint64_t) t.tv_nsec / 1000000;
+    return (uint64_t) t.seconds * 1000 + (uint64_t) t.nanoseconds / 1000000;
 }
 
 static uint64_t clock_ns(clockid_t clock)
 {
-    struct timespec t;
+    struct rb_kernel_time t;
     if (rb_clock_read(clock, &t) != 0)
         return 0;
-    return (uint64_t) t.tv_sec * 1000000000 + (uint64_t) t.tv_nsec;
+    return (uint64_t) t.seconds * 1000000000 + (uint64_t) t.nanoseconds;
 }
 
 uint64_t rb_system_now_ms(void)
@@ -59,113 +57,147 @@ uint64_t rb_system_unix_ms(void)
 uint32_t rb_system_random(void)
 {
     static __thread uint64_t state;
-    if (state == 0 && syscall(SYS_getrandom, &state, sizeof state, 1 /* GRND_NONBLOCK */) != sizeof state)
+    if (state == 0 && rb_kernel(SYS_getrandom, &state, sizeof state, 1 /* GRND_NONBLOCK */) != (long) sizeof state)
         state = clock_ms(CLOCK_MONOTONIC) ^ (uint64_t) (uintptr_t) &state;
-    uint64_t z = (state += 0x9e3779b97f4a7c15u) ^ (uint64_t) (uint32_t) getpid() << 32;
+    uint64_t z = (state += 0x9e3779b97f4a7c15u) ^ (uint64_t) (uint32_t) rb_system_pid() << 32;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return (uint32_t) ((z ^ (z >> 31)) >> 32);
+}
+
+static struct rb_kernel_time as_time(uint64_t ms)
+{
+    return (struct rb_kernel_time){(long) (ms / 1000), (long) (ms % 1000) * 1000000};
 }
 
 int rb_system_wait_restartable(uint64_t ms)
 {
     if (ms == 0)
         return 0;
-    int fd = (int) syscall(SYS_timerfd_create, CLOCK_BOOTTIME, TFD_CLOEXEC);
+    int fd = (int) rb_kernel(SYS_timerfd_create, CLOCK_BOOTTIME, TFD_CLOEXEC);
     if (fd < 0)
-        return -errno;
-    struct itimerspec due = {.it_value = {(time_t) (ms / 1000), (long) (ms % 1000) * 1000000}};
+        return fd;
+    struct {
+        struct rb_kernel_time interval, first;
+    } due = {.first = as_time(ms)};
     uint64_t fired;
-    long got = -1;
-    if (timerfd_settime(fd, 0, &due, NULL) == 0)
-        got = syscall(SYS_read, fd, &fired, sizeof fired);
-    int error = got < 0 ? -errno : 0;
-    syscall(SYS_close, fd);
-    return error;
+    long result = rb_kernel(SYS_timerfd_settime, fd, 0, &due, NULL);
+    if (result == 0)
+        result = rb_kernel(SYS_read, fd, &fired, sizeof fired);
+    rb_kernel(SYS_close, fd);
+    return result < 0 ? (int) result : 0;
 }
 
 void rb_system_sleep(uint64_t ms)
 {
-    struct timespec left = {(time_t) (ms / 1000), (long) (ms % 1000) * 1000000};
-    while (nanosleep(&left, &left) != 0 && errno == EINTR)
+    struct rb_kernel_time left = as_time(ms);
+    while (rb_kernel(SYS_nanosleep, &left, &left) == -EINTR)
         continue;
-}
-
-static void *map(void *place, size_t size, int flags)
-{
-    int saved = errno;
-    void *memory = mmap(place, size, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
-    errno = saved;
-    return memory == MAP_FAILED ? NULL : memory;
 }
 
 void *rb_system_memory(size_t size)
 {
-    return map(NULL, size, MAP_PRIVATE);
+    return rb_kernel_map(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 }
 
 void *rb_system_memory_shared(size_t size)
 {
-    return map(NULL, size, MAP_SHARED);
+    return rb_kernel_map(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
 }
 
 bool rb_system_memory_over(void *mapping, size_t size)
 {
-    return map(mapping, size, MAP_PRIVATE | MAP_FIXED) != NULL;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    return rb_kernel_map(mapping, size, PROT_READ | PROT_WRITE, flags, -1) != NULL;
 }
 
 void rb_system_memory_free(void *memory, size_t size)
 {
-    munmap(memory, size);
+    rb_kernel_unmap(memory, size);
 }
+
+// The arguments of fallocate(2) that have 64 bits.
+#if __SIZEOF_LONG__ == 8
+#define FROM_START 0
+#define LENGTH(size) (size)
+#elif __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define FROM_START 0, 0
+#define LENGTH(size) (uint32_t)(size), (size) >> 32
+#else
+#define FROM_START 0, 0
+#define LENGTH(size) (size) >> 32, (uint32_t) (size)
+#endif
+
+static long write_zeros(int fd, uint64_t size)
+{
+    static const char zeros[4096];
+    long result = 0;
+    while (size > 0 && result >= 0) {
+        result = rb_kernel(SYS_write, fd, zeros, size < sizeof zeros ? size : sizeof zeros);
+        size -= result > 0 ? (uint64_t) result : 0;
+        result = result == -EINTR ? 0 : result;
+    }
+    long back = rb_kernel(SYS_lseek, fd, 0, SEEK_SET);
+    return result < 0 ? result : back;
+}
+
+int rb_system_allocate(int fd, uint64_t size)
+{
+    long result = rb_kernel(SYS_fallocate, fd, 0, FROM_START, LENGTH(size));
+    return (int) (result == -EOPNOTSUPP || result == -ENOSYS ? write_zeros(fd, size) : result);
+}
+
+// The C libraries use the first real-time signals themselves (glibc two, musl three): for the cancellation of threads,
+// and to change the user of all threads. Who blocks them lets setuid(2) in another thread wait for ever.
+enum { FIRST_OF_LIBC = 32, LAST_OF_LIBC = 34 };
 
 bool rb_system_block_signals(sigset_t *saved)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
-    int error = errno;
-    sigset_t all;
-    sigfillset(&all);
+    uint64_t all = ~UINT64_C(0);
     for (unsigned i = 0; i < sizeof faults / sizeof faults[0]; i++)
-        sigdelset(&all, faults[i]);
-    bool done = sigprocmask(SIG_BLOCK, &all, saved) == 0;
-    errno = error;
-    return done;
+        all &= ~rb_kernel_signal(faults[i]);
+    for (int number = FIRST_OF_LIBC; number <= LAST_OF_LIBC; number++)
+        all &= ~rb_kernel_signal(number);
+    *saved = (sigset_t){0};
+    return rb_kernel(SYS_rt_sigprocmask, SIG_BLOCK, &all, saved, RB_KERNEL_SIGNALS) == 0;
+}
+
+void rb_system_restore_signals(const sigset_t *saved)
+{
+    rb_kernel(SYS_rt_sigprocmask, SIG_SETMASK, saved, NULL, RB_KERNEL_SIGNALS);
 }
 
 // The kernel reads a set of signals before it looks at what is to be done with it, which here is nothing.
 static bool can_read_word(uintptr_t address)
 {
-    enum { NOTHING = -1, SET_SIZE = 8 };
-    return address && (syscall(SYS_rt_sigprocmask, NOTHING, address, NULL, SET_SIZE) == 0 || errno != EFAULT);
+    enum { NOTHING = -1 };
+    return address && rb_kernel(SYS_rt_sigprocmask, NOTHING, address, NULL, RB_KERNEL_SIGNALS) != -EFAULT;
 }
 
 bool rb_system_can_read(const void *memory, size_t size)
 {
     enum { PAGE = 4096, WORD = 8 };
     uintptr_t from = (uintptr_t) memory & ~(uintptr_t) (WORD - 1), last = (uintptr_t) memory + size - 1;
-    int error = errno;
     bool can = size == 0 || (from && last >= from); // no set at all is readable to the kernel
     for (uintptr_t at = from; can && size && at <= last && at >= from; at = (at | (PAGE - 1)) + 1)
         can = can_read_word(at);
-    errno = error;
     return can;
 }
 
 int rb_system_pid(void)
 {
-    return (int) syscall(SYS_getpid);
+    return (int) rb_kernel(SYS_getpid);
 }
 
-// Reads the start of a small file; NUL-terminated, "" where it cannot be read. Keeps errno.
+// Reads the start of a small file; NUL-terminated, "" where it cannot be read.
 static void read_small(const char *path, char *out, size_t size)
 {
-    int saved = errno;
-    int fd = (int) syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-    long got = fd >= 0 ? syscall(SYS_read, fd, out, size - 1) : 0;
+    int fd = (int) rb_kernel(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    long got = fd >= 0 ? rb_kernel(SYS_read, fd, out, size - 1) : 0;
     if (fd >= 0)
-        syscall(SYS_close, fd);
+        rb_kernel(SYS_close, fd);
     out[got > 0 ? got : 0] = '\0';
-    errno = saved;
 }
 
 uint64_t rb_system_boot(void)

@@ -44,9 +44,17 @@ void *rb_system_memory_shared(size_t size);
 bool rb_system_memory_over(void *mapping, size_t size);
 void rb_system_memory_free(void *memory, size_t size);
 
+// Takes the space of a new file, so that a write to its mapping cannot meet a full file system. Writes zeros where the
+// file system has no call for that; leaves the file's position at the start.
+//   size: in bytes
+// Returns 0 or a negative errno.
+int rb_system_allocate(int fd, uint64_t size);
+
 // Blocks the thread's signals, but not those that a fault of its own raises: blocked, they would end the program, and a
 // sandbox that answers system calls by SIGSYS would do so, too. False: refused, nothing is blocked. Keeps errno.
 bool rb_system_block_signals(sigset_t *saved);
+// Sets the thread's blocked signals again, to what the function above saved. Keeps errno.
+void rb_system_restore_signals(const sigset_t *saved);
 
 // True for what no program maps, NULL too: the kernel answers EFAULT where reading it here would crash. For where a
 // system call for each pointer is too much: other bad ones are not found.

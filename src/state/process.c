@@ -4,10 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "policy/reload.h"
+#include "real/kernel.h"
 #include "real/libc.h"
 #include "real/system.h"
 #include "state/process.h"
@@ -39,7 +38,7 @@ static const char *environment(const char *name)
 static void find_program(void)
 {
     char path[RB_POLICY_PATH_SIZE];
-    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    long length = rb_kernel(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, sizeof path - 1);
     const char *name = (const char *) getauxval(AT_EXECFN);
     if (length > 0) {
         path[length] = '\0';

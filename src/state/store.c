@@ -3,18 +3,15 @@
 #include "state/store.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "observe/text.h"
 #include "policy/file.h"
 #include "policy/policy.h"
 #include "real/fault.h"
+#include "real/kernel.h"
 #include "real/system.h"
 
 enum { FILE_MODE = 0600, TEMPORARY_SIZE = 32 };
@@ -49,7 +46,7 @@ bool rb_store_path(const char *setting, char *path, size_t size)
         return false;
     rb_text_string(&text, shared ? "/dev/shm/rebound." : setting);
     if (shared)
-        rb_text_number(&text, (uint64_t) geteuid(), 1);
+        rb_text_number(&text, rb_kernel_euid(), 1);
     rb_text_bytes(&text, "", 1);
     return text.cut == 0;
 }
@@ -59,8 +56,7 @@ bool rb_store_path(const char *setting, char *path, size_t size)
 static int open_at(const char *path, int flags)
 {
     int always = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-    int fd = (int) syscall(SYS_openat, AT_FDCWD, path, flags | always, FILE_MODE);
-    return fd < 0 ? -errno : fd;
+    return (int) rb_kernel(SYS_openat, AT_FDCWD, path, flags | always, FILE_MODE);
 }
 
 static enum rb_store_error error_of(int error)
@@ -85,8 +81,7 @@ static bool is_file_of(const struct rb_file_identity *identity, uid_t owner)
 
 static void *map(int fd, uint64_t size, bool writable)
 {
-    void *memory = mmap(NULL, (size_t) size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
-    return memory == MAP_FAILED ? NULL : memory;
+    return rb_kernel_map(NULL, (size_t) size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd);
 }
 
 // The header is read by read(2) before anything is mapped: a file that is cut short meanwhile does no harm.
@@ -98,7 +93,7 @@ static enum rb_store_error examine(int fd, uid_t owner, uint32_t *cells)
         return RB_STORE_DENIED;
     if (!is_file_of(&identity, owner))
         return RB_STORE_FOREIGN;
-    if (syscall(SYS_read, fd, &header, sizeof header) != (long) sizeof header)
+    if (rb_kernel(SYS_read, fd, &header, sizeof header) != (long) sizeof header)
         return RB_STORE_DAMAGED;
     enum rb_state_fault fault = rb_state_examine(&header, identity.size, cells);
     if (fault == RB_STATE_SOUND)
@@ -122,18 +117,16 @@ static enum rb_store_error map_open(struct rb_state *state, int fd, uid_t owner,
 
 enum rb_store_error rb_store_map_of(struct rb_state *state, const char *path, uid_t owner, bool writable)
 {
-    int saved = errno;
     int fd = open_at(path, writable ? O_RDWR : O_RDONLY);
     enum rb_store_error error = fd < 0 ? error_of(-fd) : map_open(state, fd, owner, writable);
     if (fd >= 0)
-        syscall(SYS_close, fd);
-    errno = saved;
+        rb_kernel(SYS_close, fd);
     return error;
 }
 
 enum rb_store_error rb_store_map(struct rb_state *state, const char *path, bool writable)
 {
-    return rb_store_map_of(state, path, geteuid(), writable);
+    return rb_store_map_of(state, path, rb_kernel_euid(), writable);
 }
 
 // ---- making ----
@@ -150,16 +143,15 @@ static void choose_secret(struct rb_state_header *header)
 static bool fill(int fd, uint32_t cells)
 {
     struct rb_state_header header = {0};
-    struct rlimit limit;
     uint64_t size = rb_state_size(cells);
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < size)
+    if (rb_kernel_limit(RLIMIT_FSIZE) < size)
         return false;
     rb_state_describe(&header, cells);
     choose_secret(&header);
     header.boot = rb_system_boot();
     header.born_s = (uint64_t) rb_system_unix_s();
-    return fchmod(fd, FILE_MODE) == 0 && posix_fallocate(fd, 0, (off_t) size) == 0 &&
-           syscall(SYS_write, fd, &header, sizeof header) == (long) sizeof header;
+    return rb_kernel(SYS_fchmod, fd, FILE_MODE) == 0 && rb_system_allocate(fd, size) == 0 &&
+           rb_kernel(SYS_write, fd, &header, sizeof header) == (long) sizeof header;
 }
 
 // Beside the file, with a random end: a pid is not unique among containers that share the directory.
@@ -177,17 +169,18 @@ static bool temporary_name(const char *path, char *name, size_t size)
 enum rb_store_error rb_store_make(const char *path, uint32_t cells)
 {
     char temporary[RB_POLICY_PATH_SIZE + TEMPORARY_SIZE];
-    int saved = errno;
     bool made = false;
     if (temporary_name(path, temporary, sizeof temporary)) {
         int fd = open_at(temporary, O_RDWR | O_CREAT | O_EXCL);
-        made = fd >= 0 && fill(fd, cells) && (linkat(AT_FDCWD, temporary, AT_FDCWD, path, 0) == 0 || errno == EEXIST);
+        if (fd >= 0 && fill(fd, cells)) {
+            long linked = rb_kernel(SYS_linkat, AT_FDCWD, temporary, AT_FDCWD, path, 0);
+            made = linked == 0 || linked == -EEXIST;
+        }
         if (fd >= 0) {
-            unlinkat(AT_FDCWD, temporary, 0);
-            syscall(SYS_close, fd);
+            rb_kernel(SYS_unlinkat, AT_FDCWD, temporary, 0);
+            rb_kernel(SYS_close, fd);
         }
     }
-    errno = saved;
     return made ? RB_STORE_SOUND : RB_STORE_DENIED;
 }
 
@@ -227,7 +220,7 @@ void rb_store_unmap(struct rb_state *state)
 {
     if (state->header) {
         rb_fault_unwatch(state->header);
-        munmap(state->header, (size_t) rb_state_size(state->cell_count));
+        rb_kernel_unmap(state->header, (size_t) rb_state_size(state->cell_count));
     }
     *state = (struct rb_state){0};
 }

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+// Our own system calls, made in place.
+//
+// libc's functions for them (syscall, mmap, sigprocmask, getrlimit, ...) are symbols that another preloaded library may
+// define. That definition may wait for a lock which the calling thread already holds, or it may call us back. So the
+// library calls none of them for itself. Calls that are made for the program are another matter: other preloaded
+// libraries must see them, so they go to the next definition (real/libc.h).
+#ifndef RB_REAL_KERNEL_H
+#define RB_REAL_KERNEL_H
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+// Makes a system call: rb_kernel(SYS_read, fd, buffer, size). It takes up to six arguments, each an integer that fits
+// into a long or a pointer. Returns what the kernel returns: a negative errno on failure. Leaves errno alone, is no
+// cancellation point, and is async-signal-safe.
+//
+// The caller must know the kernel's structures: sets of signals have RB_KERNEL_SIGNALS bytes, and times are struct
+// rb_kernel_time. On 32-bit machines an argument of 64 bits takes two of the six.
+#define rb_kernel(...) RB_KERNEL_PAD(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
+#define RB_KERNEL_PAD(number, a, b, c, d, e, f, ...)                                                                   \
+    rb_kernel_call((long) (number), (long) (a), (long) (b), (long) (c), (long) (d), (long) (e), (long) (f))
+
+// The size of a set of signals. In libc's larger sigset_t the kernel's set comes first.
+enum { RB_KERNEL_SIGNALS = 8 };
+
+// The time of the system calls that every architecture has. Where libc was told to use times of 64 bits on a 32-bit
+// machine, its struct timespec is another one.
+struct rb_kernel_time {
+    long seconds, nanoseconds;
+};
+
+#if defined(__x86_64__) && defined(__LP64__)
+
+static inline long rb_kernel_call(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long fourth __asm__("r10") = d;
+    register long fifth __asm__("r8") = e;
+    register long sixth __asm__("r9") = f;
+    long result;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth), "r"(fifth), "r"(sixth)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+#elif defined(__aarch64__) && defined(__LP64__)
+
+static inline long rb_kernel_call(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long which __asm__("x8") = number;
+    register long first __asm__("x0") = a;
+    register long second __asm__("x1") = b;
+    register long third __asm__("x2") = c;
+    register long fourth __asm__("x3") = d;
+    register long fifth __asm__("x4") = e;
+    register long sixth __asm__("x5") = f;
+    __asm__ volatile("svc 0"
+                     : "+r"(first)
+                     : "r"(which), "r"(second), "r"(third), "r"(fourth), "r"(fifth), "r"(sixth)
+                     : "memory", "cc");
+    return first;
+}
+
+#elif defined(__i386__)
+
+// The arguments come from memory: without optimisation the compiler needs ebp for itself, and ebx in code that is
+// independent of its position.
+static inline long rb_kernel_call(long number, long a, long b, long c, long d, long e, long f)
+{
+    long arguments[] = {number, a, b, c, d, e, f};
+    long result = (long) arguments;
+    __asm__ volatile("pushl %%ebx\n\t"
+                     "pushl %%ebp\n\t"
+                     "movl 4(%%eax), %%ebx\n\t"
+                     "movl 8(%%eax), %%ecx\n\t"
+                     "movl 12(%%eax), %%edx\n\t"
+                     "movl 16(%%eax), %%esi\n\t"
+                     "movl 20(%%eax), %%edi\n\t"
+                     "movl 24(%%eax), %%ebp\n\t"
+                     "movl (%%eax), %%eax\n\t"
+                     "int $0x80\n\t"
+                     "popl %%ebp\n\t"
+                     "popl %%ebx"
+                     : "+a"(result)
+                     :
+                     : "ecx", "edx", "esi", "edi", "memory", "cc");
+    return result;
+}
+
+#elif defined(__arm__) && defined(__ARM_EABI__)
+
+// r7 takes the number. The compiler may need r7 as its frame pointer, so the assembler code saves it.
+static inline long rb_kernel_call(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long which __asm__("ip") = number;
+    register long first __asm__("r0") = a;
+    register long second __asm__("r1") = b;
+    register long third __asm__("r2") = c;
+    register long fourth __asm__("r3") = d;
+    register long fifth __asm__("r4") = e;
+    register long sixth __asm__("r5") = f;
+    __asm__ volatile("push {r7}\n\t"
+                     "mov r7, %1\n\t"
+                     "svc 0\n\t"
+                     "pop {r7}"
+                     : "+r"(first)
+                     : "r"(which), "r"(second), "r"(third), "r"(fourth), "r"(fifth), "r"(sixth)
+                     : "memory", "cc");
+    return first;
+}
+
+#else
+
+// By the function `syscall` from libc's own symbol table.
+long rb_kernel_call(long number, long a, long b, long c, long d, long e, long f);
+
+#endif
+
+// Names of calls that differ: 32-bit machines have mmap in units of pages, and users beyond 16 bits.
+#ifdef SYS_mmap2
+enum { RB_KERNEL_MMAP = SYS_mmap2 };
+#else
+enum { RB_KERNEL_MMAP = SYS_mmap };
+#endif
+#ifdef SYS_geteuid32
+enum { RB_KERNEL_GETEUID = SYS_geteuid32 };
+#else
+enum { RB_KERNEL_GETEUID = SYS_geteuid };
+#endif
+
+// Maps memory; `fd` is -1 for MAP_ANONYMOUS, and a file is mapped from its beginning. NULL: refused.
+static inline void *rb_kernel_map(void *place, size_t size, int protection, int flags, int fd)
+{
+    long result = rb_kernel(RB_KERNEL_MMAP, place, size, protection, flags, fd, 0);
+    return (unsigned long) result > -4096UL ? NULL : (void *) result;
+}
+
+static inline void rb_kernel_unmap(void *memory, size_t size)
+{
+    rb_kernel(SYS_munmap, memory, size);
+}
+
+// The effective user. Some preloaded libraries (fakeroot) tell programs another one.
+static inline uint32_t rb_kernel_euid(void)
+{
+    return (uint32_t) rb_kernel(RB_KERNEL_GETEUID);
+}
+
+// The soft limit of a resource (RLIMIT_*), UINT64_MAX for none; 0 where the kernel does not say.
+static inline uint64_t rb_kernel_limit(int resource)
+{
+    struct {
+        uint64_t soft, hard;
+    } limit = {0, 0};
+    return rb_kernel(SYS_prlimit64, 0, resource, NULL, &limit) == 0 ? limit.soft : 0;
+}
+
+// One signal as a member of the kernel's set.
+static inline uint64_t rb_kernel_signal(int number)
+{
+    return UINT64_C(1) << (number - 1);
+}
+
+#endif
