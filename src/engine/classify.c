@@ -31,7 +31,7 @@ struct errno_row {
 static const struct errno_row errno_table[] = {
     {ECONNREFUSED, RB_CAUSE_REFUSED, RB_HEALTH_FAILURE, RB_CAUSE_OTHER},
     {ETIMEDOUT, RB_CAUSE_TIMEOUT, RB_HEALTH_FAILURE, RB_CAUSE_OTHER},
-    {ENETUNREACH, RB_CAUSE_UNREACHABLE, RB_HEALTH_FAILURE, RB_CAUSE_OTHER},
+    {ENETUNREACH, RB_CAUSE_UNREACHABLE, RB_HEALTH_IGNORED, RB_CAUSE_OTHER},
     {EHOSTUNREACH, RB_CAUSE_UNREACHABLE, RB_HEALTH_FAILURE, RB_CAUSE_OTHER},
     {EHOSTDOWN, RB_CAUSE_UNREACHABLE, RB_HEALTH_FAILURE, RB_CAUSE_OTHER},
     {ECONNRESET, RB_CAUSE_RESET, RB_HEALTH_FAILURE, RB_CAUSE_OTHER},
@@ -80,14 +80,13 @@ static struct rb_outcome eai_system(int err)
     struct rb_outcome outcome = err != 0 ? rb_classify_errno(err, false) : permanent;
     if (outcome.permanent || outcome.cause == RB_CAUSE_NONE)
         return permanent;
-    outcome.cause = RB_CAUSE_DNS;
-    return outcome;
+    return passing(RB_CAUSE_DNS, RB_HEALTH_IGNORED);
 }
 
-// The outcomes with cause DNS. A name that does not exist says nothing about a peer's health.
+// The outcomes with cause DNS. A failed lookup says nothing about a peer's health: the peer was not asked.
 struct rb_outcome rb_classify_eai(int eai, int err)
 {
-    struct rb_outcome outcome = passing(RB_CAUSE_DNS, RB_HEALTH_FAILURE);
+    struct rb_outcome outcome = passing(RB_CAUSE_DNS, RB_HEALTH_IGNORED);
     switch (eai) {
     case 0:
         return success;
@@ -102,7 +101,6 @@ struct rb_outcome rb_classify_eai(int eai, int err)
     case EAI_NODATA:
     case EAI_ADDRFAMILY:
         outcome.permanent = true;
-        outcome.health = RB_HEALTH_IGNORED;
         return outcome;
     default:
         return permanent;
@@ -116,15 +114,18 @@ enum curl_kind {
     CURL_PLAIN,     // as the row says
     CURL_STATUS,    // by the HTTP status
     CURL_CONNECT,   // by errno where it is one of connect
+    CURL_TIMEOUT,   // by what was reached when the time was over
     CURL_HANDSHAKE, // by errno; without one that explains it, trust or configuration is likely: worth one retry
     CURL_SEND,      // likewise when not one byte went out: a TLS peer that wants a certificate looks like this
+    CURL_RECEIVE,   // without errno and over TLS: an alert
     CURL_MALFORMED  // a bad URL, or a reply that is not HTTP
 };
 
 enum {
     CURL_UNSENT = 1 << 0, // the code itself says so, also where request_size proves nothing
     CURL_BEGUN = 1 << 1,  // the code itself says that a response began
-    CURL_ONCE = 1 << 2
+    CURL_ONCE = 1 << 2,
+    CURL_LOCAL = 1 << 3 // the resolver or the proxy failed: says nothing about the host
 };
 
 struct curl_row {
@@ -136,26 +137,26 @@ struct curl_row {
 // By CURLcode. libcurl-errors(3) has the names.
 static const struct curl_row curl_table[] = {
     [0] = {CURL_STATUS, RB_CAUSE_NONE, 0},
-    [1] = {CURL_MALFORMED, RB_CAUSE_RESET, 0},           // UNSUPPORTED_PROTOCOL
-    [5] = {CURL_PLAIN, RB_CAUSE_DNS, CURL_UNSENT},       // COULDNT_RESOLVE_PROXY
-    [6] = {CURL_PLAIN, RB_CAUSE_DNS, CURL_UNSENT},       // COULDNT_RESOLVE_HOST
-    [7] = {CURL_CONNECT, RB_CAUSE_REFUSED, CURL_UNSENT}, // COULDNT_CONNECT
-    [8] = {CURL_PLAIN, RB_CAUSE_RESET, CURL_BEGUN},      // WEIRD_SERVER_REPLY
-    [12] = {CURL_PLAIN, RB_CAUSE_TIMEOUT, 0},            // FTP_ACCEPT_TIMEOUT
-    [16] = {CURL_PLAIN, RB_CAUSE_RESET, 0},              // HTTP2
-    [18] = {CURL_PLAIN, RB_CAUSE_RESET, CURL_BEGUN},     // PARTIAL_FILE
-    [22] = {CURL_STATUS, RB_CAUSE_OTHER, 0},             // HTTP_RETURNED_ERROR
-    [28] = {CURL_PLAIN, RB_CAUSE_TIMEOUT, 0},            // OPERATION_TIMEDOUT
-    [33] = {CURL_STATUS, RB_CAUSE_OTHER, 0},             // RANGE_ERROR: also where an error's body meets a resume
-    [35] = {CURL_HANDSHAKE, RB_CAUSE_RESET, 0},          // SSL_CONNECT_ERROR
-    [52] = {CURL_PLAIN, RB_CAUSE_RESET, 0},              // GOT_NOTHING
-    [55] = {CURL_SEND, RB_CAUSE_RESET, 0},               // SEND_ERROR
-    [56] = {CURL_PLAIN, RB_CAUSE_RESET, 0},              // RECV_ERROR
-    [61] = {CURL_PLAIN, RB_CAUSE_OTHER, CURL_BEGUN},     // BAD_CONTENT_ENCODING
-    [92] = {CURL_PLAIN, RB_CAUSE_RESET, 0},              // HTTP2_STREAM
-    [95] = {CURL_PLAIN, RB_CAUSE_RESET, 0},              // HTTP3
-    [96] = {CURL_CONNECT, RB_CAUSE_REFUSED, 0},          // QUIC_CONNECT_ERROR
-    [97] = {CURL_PLAIN, RB_CAUSE_REFUSED, CURL_ONCE},    // PROXY
+    [1] = {CURL_MALFORMED, RB_CAUSE_RESET, 0},                  // UNSUPPORTED_PROTOCOL
+    [5] = {CURL_PLAIN, RB_CAUSE_DNS, CURL_UNSENT | CURL_LOCAL}, // COULDNT_RESOLVE_PROXY
+    [6] = {CURL_PLAIN, RB_CAUSE_DNS, CURL_UNSENT | CURL_LOCAL}, // COULDNT_RESOLVE_HOST
+    [7] = {CURL_CONNECT, RB_CAUSE_REFUSED, CURL_UNSENT},        // COULDNT_CONNECT
+    [8] = {CURL_PLAIN, RB_CAUSE_RESET, CURL_BEGUN},             // WEIRD_SERVER_REPLY
+    [12] = {CURL_PLAIN, RB_CAUSE_TIMEOUT, 0},                   // FTP_ACCEPT_TIMEOUT
+    [16] = {CURL_PLAIN, RB_CAUSE_RESET, 0},                     // HTTP2
+    [18] = {CURL_PLAIN, RB_CAUSE_RESET, CURL_BEGUN},            // PARTIAL_FILE
+    [22] = {CURL_STATUS, RB_CAUSE_OTHER, 0},                    // HTTP_RETURNED_ERROR
+    [28] = {CURL_TIMEOUT, RB_CAUSE_TIMEOUT, 0},                 // OPERATION_TIMEDOUT
+    [33] = {CURL_STATUS, RB_CAUSE_OTHER, 0},         // RANGE_ERROR: also where an error's body meets a resume
+    [35] = {CURL_HANDSHAKE, RB_CAUSE_RESET, 0},      // SSL_CONNECT_ERROR
+    [52] = {CURL_PLAIN, RB_CAUSE_RESET, 0},          // GOT_NOTHING
+    [55] = {CURL_SEND, RB_CAUSE_RESET, 0},           // SEND_ERROR
+    [56] = {CURL_RECEIVE, RB_CAUSE_RESET, 0},        // RECV_ERROR
+    [61] = {CURL_PLAIN, RB_CAUSE_OTHER, CURL_BEGUN}, // BAD_CONTENT_ENCODING
+    [92] = {CURL_PLAIN, RB_CAUSE_RESET, 0},          // HTTP2_STREAM
+    [95] = {CURL_PLAIN, RB_CAUSE_RESET, 0},          // HTTP3
+    [96] = {CURL_CONNECT, RB_CAUSE_REFUSED, 0},      // QUIC_CONNECT_ERROR
+    [97] = {CURL_PLAIN, RB_CAUSE_REFUSED, CURL_ONCE | CURL_LOCAL}, // PROXY
 };
 
 static enum rb_sent curl_sent(const struct rb_curl_result *result, unsigned flags)
@@ -194,9 +195,13 @@ static void judge_status(struct rb_outcome *outcome, const struct rb_curl_result
 }
 
 // ENOENT and EAGAIN come from CURLOPT_UNIX_SOCKET_PATH. A pending errno is left over from the non-blocking start.
+// Without an errno libcurl did not get as far as connect: it had no descriptor for a socket (EMFILE), or a callback of
+// the program refused the address.
 static void judge_connect(struct rb_outcome *outcome, int err)
 {
     struct rb_outcome detail = rb_classify_errno(err, true);
+    if (detail.cause == RB_CAUSE_NONE)
+        outcome->health = RB_HEALTH_IGNORED;
     if (detail.cause == RB_CAUSE_NONE || is_pending(err))
         return;
     outcome->cause = detail.cause;
@@ -204,22 +209,51 @@ static void judge_connect(struct rb_outcome *outcome, int err)
     outcome->permanent = detail.permanent;
 }
 
+// A host that answers nothing while a name is looked up was not asked. One that accepts a connection and does not
+// answer the handshake may be a plain-text server that waits for the rest of a line.
+static void judge_timeout(struct rb_outcome *outcome, enum rb_reached reached)
+{
+    if (reached == RB_REACHED_NOTHING || reached == RB_REACHED_PEER)
+        outcome->health = RB_HEALTH_IGNORED;
+}
+
+// A plain-text server resets or closes the connection when it reads a TLS handshake. A failing TLS server does the
+// same, so only a peer that has vanished counts against the host.
 static void judge_handshake(struct rb_outcome *outcome, int err)
 {
-    if (err == ETIMEDOUT)
+    if (err == ETIMEDOUT) {
         outcome->cause = RB_CAUSE_TIMEOUT;
-    else if (err != ECONNRESET && err != EPIPE && err != ECONNABORTED)
+        return;
+    }
+    outcome->health = RB_HEALTH_IGNORED;
+    if (err != ECONNRESET && err != EPIPE && err != ECONNABORTED)
         outcome->once = true;
 }
 
-// Sent bytes prove that the URL was fine and the reply was not HTTP, which no repetition makes better. With a redirect
-// as the last status it was the new location's scheme that is not supported, and the peer is well.
+// A TLS 1.3 server refuses a client without the right certificate only after the client has sent its request.
+static void judge_receive(struct rb_outcome *outcome, const struct rb_curl_result *result)
+{
+    if (result->tls && result->os_errno == 0 && !result->answered)
+        outcome->health = RB_HEALTH_IGNORED;
+}
+
+// Sent bytes prove that the URL was fine and the reply was not HTTP, which no repetition makes better. A client that
+// speaks to the wrong port gets such a reply from a server that is well. With a redirect as the last status it was the
+// new location's scheme that is not supported.
 static void judge_malformed(struct rb_outcome *outcome, const struct rb_curl_result *result)
 {
     bool redirect = result->status >= HTTP_REDIRECT && result->status < HTTP_ERROR;
     if (!result->http || result->request_size <= 0 || redirect)
-        make_permanent(outcome);
+        outcome->cause = RB_CAUSE_OTHER;
+    outcome->health = RB_HEALTH_IGNORED;
     outcome->permanent = true;
+}
+
+// The proxy failed before it had reached the host.
+static bool failed_at_proxy(const struct rb_curl_result *result)
+{
+    return result->proxied && result->code != 0 && result->reached != RB_REACHED_UNKNOWN &&
+           result->reached != RB_REACHED_SERVER;
 }
 
 static struct curl_row find_row(int code)
@@ -245,6 +279,9 @@ struct rb_outcome rb_classify_curl(const struct rb_curl_result *result)
     case CURL_CONNECT:
         judge_connect(&outcome, result->os_errno);
         break;
+    case CURL_TIMEOUT:
+        judge_timeout(&outcome, result->reached);
+        break;
     case CURL_HANDSHAKE:
         judge_handshake(&outcome, result->os_errno);
         break;
@@ -252,12 +289,17 @@ struct rb_outcome rb_classify_curl(const struct rb_curl_result *result)
         if (outcome.sent == RB_SENT_NEVER)
             judge_handshake(&outcome, result->os_errno);
         break;
+    case CURL_RECEIVE:
+        judge_receive(&outcome, result);
+        break;
     case CURL_MALFORMED:
         judge_malformed(&outcome, result);
         break;
     case CURL_PLAIN:
         break;
     }
+    if ((row.flags & CURL_LOCAL) || failed_at_proxy(result))
+        outcome.health = RB_HEALTH_IGNORED;
     return outcome;
 }
 

@@ -30,6 +30,15 @@ struct rb_outcome {
     bool once;       // worth one retry at most
 };
 
+// How far an attempt of libcurl's came.
+enum rb_reached {
+    RB_REACHED_UNKNOWN, // not asked
+    RB_REACHED_NOTHING, // the name was not resolved
+    RB_REACHED_ADDRESS, // resolved, but no connection was made
+    RB_REACHED_PEER,    // a connection stood, but the TLS handshake or the proxy's tunnel did not
+    RB_REACHED_SERVER   // the request could be sent
+};
+
 // What libcurl reports after a transfer. All from the attempt just made.
 struct rb_curl_result {
     int code;             // CURLcode, numeric: the engine needs no libcurl header
@@ -38,6 +47,9 @@ struct rb_curl_result {
     bool answered;        // any header or body byte of an origin response was seen
     int os_errno;         // CURLINFO_OS_ERRNO
     bool http;            // scheme http or https: only there does request_size prove anything
+    bool tls;             // a TLS handshake was completed
+    bool proxied;         // by way of a proxy: what failed before RB_REACHED_SERVER was the proxy
+    enum rb_reached reached;
 };
 
 // Classifies a libcurl result (every CURLcode up to 8.x; unknown ones are permanent). Pure.

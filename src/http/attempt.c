@@ -257,6 +257,24 @@ void rb_attempt_restore(struct rb_transfer *transfer)
         restore_another(transfer);
 }
 
+static bool has_time(const struct rb_transfer *transfer, CURLINFO info)
+{
+    double seconds = 0;
+    transfer->handle->curl->easy_getinfo(transfer->handle->easy, info, &seconds);
+    return seconds > 0;
+}
+
+// How far a failed attempt came. From 7.87 on the connect time comes with the end of the TLS handshake only, but the
+// local port is known as soon as the connection stands.
+static enum rb_reached reached_by(const struct rb_transfer *transfer)
+{
+    if (has_time(transfer, CURLINFO_PRETRANSFER_TIME))
+        return RB_REACHED_SERVER;
+    if (has_time(transfer, CURLINFO_CONNECT_TIME) || number_of(transfer, CURLINFO_LOCAL_PORT) > 0)
+        return RB_REACHED_PEER;
+    return has_time(transfer, CURLINFO_NAMELOOKUP_TIME) ? RB_REACHED_ADDRESS : RB_REACHED_NOTHING;
+}
+
 // Of a transfer that ended well libcurl is asked nothing: its last status line was seen.
 static struct rb_outcome judge_result(const struct rb_transfer *transfer, CURLcode code)
 {
@@ -269,6 +287,8 @@ static struct rb_outcome judge_result(const struct rb_transfer *transfer, CURLco
     result.request_size = number_of(transfer, CURLINFO_REQUEST_SIZE);
     result.status = (unsigned) number_of(transfer, CURLINFO_RESPONSE_CODE);
     result.os_errno = (int) number_of(transfer, CURLINFO_OS_ERRNO);
+    result.tls = has_time(transfer, CURLINFO_APPCONNECT_TIME);
+    result.reached = reached_by(transfer);
     return rb_classify_curl(&result);
 }
 

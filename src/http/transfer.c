@@ -96,7 +96,8 @@ static const char *refused_host(const struct rb_transfer *transfer)
     return transfer->refused_host ? transfer->refused_host : "?";
 }
 
-// libcurl is about to follow a redirect. Where the breaker of that host is open it is made to refuse it.
+// libcurl is about to follow a redirect. From here on the attempt says nothing about the first host when it leads to
+// another one. Where the breaker of that host is open libcurl is made to refuse it.
 static void on_redirect(void *context, const char *location, size_t length)
 {
     struct rb_transfer *transfer = context;
@@ -105,14 +106,15 @@ static void on_redirect(void *context, const char *location, size_t length)
     uint64_t until_ms = 0, now_ms = rb_system_now_ms();
     const struct rb_policy *policy = rb_process_policy();
     read_location(transfer->handle, location, length, url, sizeof url);
-    if (!policy || !strstr(url, "://") || !rb_destination_read(url, &target)) // others stay on this host
+    if (!strstr(url, "://")) // stays on the host that answered
         return;
-    const struct rb_section *section = rb_process_match(policy, &target, RB_INTERCEPT_CURL);
-    if (!section || !section->rules.breaker_on)
+    const struct rb_section *section =
+        policy && rb_destination_read(url, &target) ? rb_process_match(policy, &target, RB_INTERCEPT_CURL) : NULL;
+    uint64_t key = section ? rb_cell_key(section, &target) : 0;
+    transfer->elsewhere = key != transfer->route->key;
+    if (!section || !section->rules.breaker_on || !transfer->elsewhere)
         return;
-    uint64_t key = rb_cell_key(section, &target);
-    struct rb_cell *cell =
-        key != transfer->route->key ? rb_cell_get(key, section->name, &section->rules, &target, now_ms) : NULL;
+    struct rb_cell *cell = rb_cell_get(key, section->name, &section->rules, &target, now_ms);
     if (!cell || rb_breaker_peek(&cell->breaker, &until_ms) != RB_BREAKER_OPEN || until_ms <= now_ms)
         return;
     refuse(transfer, &target, until_ms == RB_BREAKER_FOREVER ? until_ms : until_ms - now_ms);
@@ -135,7 +137,7 @@ bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_handle *handle, c
     long own = handle->timeout_ms;
     transfer->begun_ms = rb_system_now_ms();
     transfer->program_deadline_ms = own > 0 ? transfer->begun_ms + (uint64_t) own : UINT64_MAX;
-    transfer->poisoned = transfer->ranging = false;
+    transfer->poisoned = transfer->ranging = transfer->elsewhere = false;
     transfer->fallback = NULL;
     transfer->refused_host = NULL;
     transfer->outcome = (struct rb_outcome){0};
@@ -242,6 +244,7 @@ static void take_back_continued(const struct rb_transfer *transfer)
 static void prepare(struct rb_transfer *transfer, uint64_t now_ms)
 {
     bool may = transfer->repeatable && !transfer->handle->unknown && rb_replay_rewinds(&transfer->replay);
+    transfer->elsewhere = false;
     rb_attempt_prepare(transfer, may && rb_call_may_retry(&transfer->call, now_ms));
     show_continued(transfer);
 }
@@ -396,14 +399,30 @@ static bool is_unwound(const struct rb_transfer *transfer)
     return transfer->fallback && transfer->replay.upload == RB_UPLOAD_FORM && transfer->code == CURLE_SEND_FAIL_REWIND;
 }
 
+// The end of an attempt that a redirect led to another host: the first host's breaker learns nothing from it, and its
+// callers need not heed what the other host asked for.
+static struct rb_decision judge_elsewhere(struct rb_transfer *transfer, uint32_t draw)
+{
+    struct rb_call *call = &transfer->call;
+    struct rb_not_before *not_before = call->not_before;
+    transfer->outcome.health = RB_HEALTH_IGNORED;
+    call->not_before = NULL;
+    struct rb_decision decision = rb_call_judge(call, &transfer->outcome, blocked(transfer), transfer->repeatable,
+                                                &transfer->response.after, rb_system_now_ms(), draw);
+    call->not_before = not_before;
+    return decision;
+}
+
 // A continuing attempt that ended well and yet did not bring the rest brought something else.
 static enum rb_reason judge(struct rb_transfer *transfer)
 {
     const struct rb_response *response = &transfer->response;
     bool mended = !response->continuing || rb_response_continued(response, transfer->code == CURLE_OK);
     uint32_t draw = transfer->outcome.cause == RB_CAUSE_NONE ? 0 : rb_system_random();
-    struct rb_decision decision = rb_call_judge(&transfer->call, &transfer->outcome, blocked(transfer),
-                                                transfer->repeatable, &response->after, rb_system_now_ms(), draw);
+    struct rb_decision decision = transfer->elsewhere
+                                      ? judge_elsewhere(transfer, draw)
+                                      : rb_call_judge(&transfer->call, &transfer->outcome, blocked(transfer),
+                                                      transfer->repeatable, &response->after, rb_system_now_ms(), draw);
     transfer->delay_ms = decision.delay_ms;
     if (decision.retry)
         return ready_next(transfer);

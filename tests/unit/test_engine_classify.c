@@ -10,6 +10,18 @@
 static const char *const sent_words[] = {"never", "maybe", "answered", NULL};
 static const char *const health_words[] = {"ignored", "success", "failure", "throttled", NULL};
 
+// How far the attempt came: the last column, "" where libcurl was not asked. proxy: by way of a proxy.
+static void set_way(struct rb_curl_result *result, const char *word)
+{
+    static const char *const words[] = {"", "nothing", "address", "peer", "server", NULL};
+    const char *rest = word;
+    result->proxied = strncmp(rest, "proxy-", 6) == 0;
+    rest += result->proxied ? 6 : 0;
+    result->tls = strncmp(rest, "tls-", 4) == 0;
+    rest += result->tls ? 4 : 0;
+    result->reached = (enum rb_reached) vector_word(rest, words);
+}
+
 static int signed_number(const char *text)
 {
     char *end;
@@ -42,6 +54,7 @@ static void test_curl_row(void **state)
         .status = (unsigned) vector_number(row->field[5]),
         .os_errno = signed_number(row->field[6]),
     };
+    set_way(&result, row->field[15]);
     struct rb_outcome outcome = rb_classify_curl(&result);
     check(&outcome, &row->field[7]);
     bool error = (result.code == 22 || result.code == 33) && result.status >= 400;
@@ -65,6 +78,16 @@ static void test_eai_row(void **state)
     assert_int_equal(outcome.status, 0);
 }
 
+// A failed connect whose errno speaks of the own machine.
+static bool is_local(int err, int code)
+{
+    static const int local[] = {EADDRNOTAVAIL, EMFILE, ENFILE, ENOMEM, ENOBUFS, ENETUNREACH, ENETDOWN, EACCES, EPERM};
+    for (size_t i = 0; i < sizeof local / sizeof local[0]; i++)
+        if (err == local[i])
+            return code == 7 || code == 96;
+    return false;
+}
+
 // The caller relies on these for every combination of inputs, likely or not.
 static void check_curl_laws(const struct rb_curl_result *result)
 {
@@ -79,6 +102,10 @@ static void check_curl_laws(const struct rb_curl_result *result)
         assert_true(outcome.permanent);
     if (outcome.cause == RB_CAUSE_NONE)
         assert_int_equal(result->code, 0);
+    if (outcome.health == RB_HEALTH_FAILURE)
+        assert_true(outcome.cause != RB_CAUSE_DNS && !is_local(result->os_errno, result->code));
+    if (result->proxied && result->code != 0 && result->reached > 0 && result->reached < RB_REACHED_SERVER)
+        assert_int_equal(outcome.health, RB_HEALTH_IGNORED);
     if (result->code != 0)
         assert_int_not_equal(outcome.health == RB_HEALTH_SUCCESS && result->code != 22 && result->code != 33, 1);
 }
@@ -86,17 +113,25 @@ static void check_curl_laws(const struct rb_curl_result *result)
 static void test_curl_laws(void **state)
 {
     (void) state;
-    static const int errnos[] = {0,           ECONNREFUSED, ETIMEDOUT, ECONNRESET, EPIPE,
-                                 EINPROGRESS, EISCONN,      EINTR,     ENOENT,     INT_MAX};
+    static const int errnos[] = {0,       ECONNREFUSED,  ETIMEDOUT, ECONNRESET, EPIPE,  EINPROGRESS,
+                                 EISCONN, EINTR,         ENOENT,    INT_MAX,    EMFILE, ENFILE,
+                                 ENOMEM,  EADDRNOTAVAIL, ENOBUFS,   ENETUNREACH};
     static const unsigned statuses[] = {0, 100, 200, 302, 404, 429, 503, 599, 600, UINT_MAX};
     static const int64_t sizes[] = {INT64_MIN, -1, 0, 1, INT64_MAX};
     for (int code = -2; code < 130; code++)
         for (size_t e = 0; e < sizeof errnos / sizeof errnos[0]; e++)
             for (size_t s = 0; s < sizeof statuses / sizeof statuses[0]; s++)
                 for (size_t z = 0; z < sizeof sizes / sizeof sizes[0]; z++)
-                    for (unsigned bits = 0; bits < 4; bits++)
-                        check_curl_laws(&(struct rb_curl_result){code, sizes[z], statuses[s], (bits & 1) != 0,
-                                                                 errnos[e], (bits & 2) != 0});
+                    for (unsigned bits = 0; bits < 5 << 4; bits++)
+                        check_curl_laws(&(struct rb_curl_result){.code = code,
+                                                                 .request_size = sizes[z],
+                                                                 .status = statuses[s],
+                                                                 .answered = (bits & 1) != 0,
+                                                                 .os_errno = errnos[e],
+                                                                 .http = (bits & 2) != 0,
+                                                                 .tls = (bits & 4) != 0,
+                                                                 .proxied = (bits & 8) != 0,
+                                                                 .reached = (enum rb_reached)(bits >> 4)});
 }
 
 // No result of connect sends a request, and what may be repeated has a word in retry.on.
