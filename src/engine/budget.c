@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "engine/arithmetic.h"
+#include "engine/reading.h"
 
 // Earnings are counted in ten-thousandths of a retry, the unit of the ratio.
 enum { RETRY_PARTS = 10000 };
@@ -31,10 +32,18 @@ static uint32_t parts_of(uint64_t slot)
     return (uint32_t) slot;
 }
 
-// Seconds are compared modulo 2^32. A slot of a later second is not ours to judge (another process's clock reading).
+// Seconds are compared modulo 2^32.
 static bool is_fresh(uint64_t slot, uint32_t second)
 {
     return second - second_of(slot) < RB_BUDGET_SECONDS;
+}
+
+// Whether a slot holds earnings of a later second, by the clock reading of another process. A second further ahead than
+// readings lie apart comes from another clock: such a slot is free. Otherwise nothing would be earned in it until then.
+static bool is_later(uint64_t slot, uint32_t second)
+{
+    uint32_t ahead = second_of(slot) - second;
+    return parts_of(slot) > 0 && ahead > 0 && ahead <= RB_READINGS_APART_MS / SECOND_MS;
 }
 
 void rb_budget_deposit(struct rb_budget *budget, const struct rb_budget_rules *rules, uint64_t now_ms)
@@ -47,7 +56,7 @@ void rb_budget_deposit(struct rb_budget *budget, const struct rb_budget_rules *r
         return;
     do {
         uint64_t saved = second_of(old) == second ? parts_of(old) : 0;
-        if (parts_of(old) > 0 && (int32_t) (second_of(old) - second) > 0)
+        if (is_later(old, second))
             return; // a deposit that comes ten seconds late
         new = pack(second, saved + rules->ratio);
     } while (!atomic_compare_exchange_weak(slot, &old, new));
@@ -65,26 +74,37 @@ static uint64_t depth_ns(uint32_t floor_milli)
     return interval_ns(floor_milli) * (capacity > 0 ? capacity : 1);
 }
 
+// The time at which the floor is full again, or that of an empty floor where the time in the word lies further ahead.
+// Such a time was left by another clock, or by rules with a slower floor; it would stop the floor until it has come. A
+// caller whose own reading is old by more than readings lie apart pulls a good time back by mistake. That gives the
+// others one floor more than they should have (ten seconds of it), once for each such caller.
+static uint64_t credible_full(uint64_t full, uint64_t now, uint64_t depth)
+{
+    uint64_t empty = rb_arithmetic_add(now, depth);
+    return full > rb_arithmetic_add(empty, (uint64_t) RB_READINGS_APART_MS * MS_NS) ? empty : full;
+}
+
 // The floor as a generic cell rate: the word is the virtual time in ns at which the floor is full again, each retry
 // moves it on by one interval. One word, so that no process can die between two halves of an update. Intervals round
 // up: the floor never gives more than it should. A floor of less than one retry in ten seconds saves up for one.
-//
-// A time far ahead, left by rules with a much slower floor, is waited for: to pull it in would let a caller with an old
-// clock reading (stopped, or preempted) refill the floor.
 static bool withdraw_floor(struct rb_budget *budget, uint32_t floor_milli, uint64_t now_ms)
 {
     if (floor_milli == 0)
         return false;
     uint64_t interval = interval_ns(floor_milli), depth = depth_ns(floor_milli);
     uint64_t now = rb_arithmetic_mul(now_ms, MS_NS);
-    uint64_t full = atomic_load(&budget->floor);
+    uint64_t word = atomic_load(&budget->floor);
     uint64_t next;
+    bool given;
     do {
+        uint64_t full = credible_full(word, now, depth);
         next = rb_arithmetic_add(full > now ? full : now, interval);
-        if (next - now > depth || next == UINT64_MAX)
+        given = next - now <= depth && next != UINT64_MAX;
+        if (!given && full == word)
             return false;
-    } while (!atomic_compare_exchange_weak(&budget->floor, &full, next));
-    return true;
+        next = given ? next : full;
+    } while (!atomic_compare_exchange_weak(&budget->floor, &word, next));
+    return given;
 }
 
 static uint64_t earned_total(const struct rb_budget *budget, uint32_t second)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "engine/budget.h"
+#include "engine/reading.h"
 
 enum { THREADS = 4, DRAIN_CALLS = 60000 };
 
@@ -104,6 +105,9 @@ static void play_step(struct play *play, const char *step, char *out, size_t siz
         snprintf(out, size, "d%u", a);
     } else if (sscanf(step, "w%u", &a) == 1) {
         snprintf(out, size, "w%u=%u", a, withdraw(&play->budget, &play->rules, play->now_ms, a));
+    } else if (step[0] == '-' && sscanf(step, "-%u", &a) == 1) {
+        play->now_ms -= a;
+        snprintf(out, size, "-%u", a);
     } else if (sscanf(step, "+%u", &a) == 1) {
         play->now_ms += a;
         snprintf(out, size, "+%u", a);
@@ -165,15 +169,44 @@ static void test_nothing_is_withheld(void **state)
     assert_int_equal(withdraw(&budget, &rules, 9999, 1000), 250);
 }
 
-// A caller with an old clock reading gets nothing that was not there, and gives nothing back.
+// A caller whose clock reading is old by no more than readings lie apart gets nothing that was not there, and gives
+// nothing back.
 static void test_old_clock_refills_nothing(void **state)
 {
     (void) state;
     struct rb_budget budget = {0};
     struct rb_budget_rules rules = {0, 3000};
     assert_int_equal(withdraw(&budget, &rules, 1000000, 100), 30);
-    assert_int_equal(withdraw(&budget, &rules, 900000, 100), 0);
+    assert_int_equal(withdraw(&budget, &rules, 1000000 - RB_READINGS_APART_MS, 100), 0);
     assert_int_equal(withdraw(&budget, &rules, 1000000, 100), 0);
+}
+
+// One with an older reading gets nothing either. It gives the others one floor, however often it asks.
+static void test_very_old_clock_refills_once(void **state)
+{
+    (void) state;
+    struct rb_budget budget = {0};
+    struct rb_budget_rules rules = {0, 3000};
+    assert_int_equal(withdraw(&budget, &rules, 1000000, 100), 30);
+    assert_int_equal(withdraw(&budget, &rules, 900000, 100), 0);
+    assert_int_equal(withdraw(&budget, &rules, 1000000, 100), 30);
+}
+
+// Two clocks, one far behind the other: neither stops the other's retries for longer than an interval.
+static void test_two_clocks(void **state)
+{
+    (void) state;
+    const uint64_t ahead = UINT64_C(8640000000);
+    struct rb_budget budget = {0};
+    struct rb_budget_rules rules = {0, 10000};
+    unsigned near = 0, far = 0;
+    for (uint64_t now_ms = 0; now_ms < 60000; now_ms += 100) {
+        far += withdraw(&budget, &rules, ahead + now_ms, 1);
+        near += withdraw(&budget, &rules, now_ms, 1);
+        near += withdraw(&budget, &rules, now_ms + 100, 1);
+    }
+    assert_in_range(near, 590, 610); // the floor of one minute
+    assert_int_equal(far, 600);
 }
 
 // Clock readings of several processes differ a little: an earlier one takes nothing away.
@@ -283,6 +316,8 @@ int main(void)
         cmocka_unit_test(test_never_overspends),
         cmocka_unit_test(test_nothing_is_withheld),
         cmocka_unit_test(test_old_clock_refills_nothing),
+        cmocka_unit_test(test_very_old_clock_refills_once),
+        cmocka_unit_test(test_two_clocks),
         cmocka_unit_test(test_clock_steps_back),
         cmocka_unit_test(test_hostile_input),
         cmocka_unit_test(test_threads_never_overspend),
