@@ -5,18 +5,28 @@
 #include <stddef.h>
 
 #include "engine/arithmetic.h"
+#include "engine/reading.h"
 
 enum { NUMBER_BITS = 24, NUMBER_MAX = (1 << NUMBER_BITS) - 1 };
 
 static const uint64_t time_max_ms = (UINT64_C(1) << 40) - 1;
 
+// What is left of a wish. None of one that lies further ahead than any host can have made it: that word is damaged, or
+// another clock's. It gives way to the next wish.
+static uint64_t left_of(uint64_t word, uint64_t now_ms)
+{
+    uint64_t left = rb_arithmetic_sub(word >> NUMBER_BITS, now_ms);
+    return left <= RB_NOT_BEFORE_MAX_MS + RB_READINGS_APART_MS ? left : 0;
+}
+
 void rb_not_before_set(struct rb_not_before *not_before, uint64_t wait_ms, uint64_t now_ms)
 {
-    uint64_t until_ms = rb_arithmetic_min(rb_arithmetic_add(now_ms, wait_ms), time_max_ms);
+    uint64_t wanted_ms = rb_arithmetic_min(wait_ms, RB_NOT_BEFORE_MAX_MS);
+    uint64_t until_ms = rb_arithmetic_min(rb_arithmetic_add(now_ms, wanted_ms), time_max_ms);
     uint64_t old = atomic_load(&not_before->word);
-    while (old >> NUMBER_BITS < until_ms) {
+    while (left_of(old, now_ms) < rb_arithmetic_sub(until_ms, now_ms)) {
         // Numbers of a wish that is still good stay given out: those who wait for it come before this one's.
-        uint64_t numbers = old >> NUMBER_BITS > now_ms ? old & NUMBER_MAX : 0;
+        uint64_t numbers = left_of(old, now_ms) > 0 ? old & NUMBER_MAX : 0;
         if (atomic_compare_exchange_weak(&not_before->word, &old, until_ms << NUMBER_BITS | numbers))
             return;
     }
@@ -26,7 +36,7 @@ uint64_t rb_not_before_take(struct rb_not_before *not_before, uint64_t max_ms, u
 {
     uint64_t old = atomic_load(&not_before->word), left, next;
     do {
-        left = rb_arithmetic_sub(old >> NUMBER_BITS, now_ms);
+        left = left_of(old, now_ms);
         if (left == 0 || left > max_ms)
             return 0;
         next = (old & NUMBER_MAX) < NUMBER_MAX ? old + 1 : old;
@@ -37,7 +47,7 @@ uint64_t rb_not_before_take(struct rb_not_before *not_before, uint64_t max_ms, u
 uint64_t rb_not_before_left_ms(const struct rb_not_before *not_before, uint64_t now_ms, uint32_t *numbers)
 {
     uint64_t word = atomic_load(&not_before->word);
-    uint64_t left = rb_arithmetic_sub(word >> NUMBER_BITS, now_ms);
+    uint64_t left = left_of(word, now_ms);
     if (numbers != NULL)
         *numbers = left > 0 ? (uint32_t) (word & NUMBER_MAX) : 0;
     return left;

@@ -12,12 +12,16 @@
 // Slots are so far apart. They come round again after as long as the host asked for.
 enum { RB_NOT_BEFORE_SLOT_MS = 20 };
 
+// The longest wish that is kept: a day, as no policy allows a longer retry.after_max. A time in the word that lies
+// further ahead counts as no wish.
+enum { RB_NOT_BEFORE_MAX_MS = 24 * 60 * 60 * 1000 };
+
 // Valid when zeroed: no wait.
 struct rb_not_before {
     _Atomic uint64_t word; // packed: time (ms) 40 bits, numbers given out 24
 };
 
-// A host asked for no call within wait_ms. An earlier and longer wish stays.
+// A host asked for no call within wait_ms, at most RB_NOT_BEFORE_MAX_MS of it. An earlier wish that ends later stays.
 void rb_not_before_set(struct rb_not_before *not_before, uint64_t wait_ms, uint64_t now_ms);
 
 // Takes a number: how long the caller is to wait from now, in its slot. 0: it may go. The first number's slot is the

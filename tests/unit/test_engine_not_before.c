@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "engine/not_before.h"
+#include "engine/reading.h"
 
 enum { MAX_MS = 60000 };
 
@@ -71,6 +72,34 @@ static void test_what_is_not_believed(void **state)
     rb_not_before_set(&(struct rb_not_before){0}, MAX_MS + 1, 1000);
 }
 
+// A time that no host can have asked for (by another clock, or a damaged word) counts as none, and gives way.
+static void test_a_time_of_another_clock(void **state)
+{
+    const uint64_t ahead = UINT64_C(100) * 24 * 3600 * 1000, now_ms = 50000;
+    struct rb_not_before not_before = {0};
+    uint32_t numbers = 9;
+    (void) state;
+    rb_not_before_set(&not_before, 2000, ahead);
+    rb_not_before_take(&not_before, MAX_MS, ahead);
+    assert_int_equal(rb_not_before_left_ms(&not_before, now_ms, &numbers), 0);
+    assert_int_equal(numbers, 0);
+    assert_int_equal(rb_not_before_take(&not_before, UINT64_MAX, now_ms), 0);
+    rb_not_before_set(&not_before, 3000, now_ms);
+    assert_int_equal(rb_not_before_left_ms(&not_before, now_ms, NULL), 3000);
+    assert_int_equal(rb_not_before_take(&not_before, MAX_MS, now_ms), 3000); // the first number
+}
+
+// The longest wish is a day, and a clock reading that is a little old takes nothing of it.
+static void test_the_longest_wish(void **state)
+{
+    struct rb_not_before not_before = {0};
+    (void) state;
+    rb_not_before_set(&not_before, UINT64_MAX, 1000000);
+    assert_int_equal(rb_not_before_left_ms(&not_before, 1000000, NULL), RB_NOT_BEFORE_MAX_MS);
+    rb_not_before_set(&not_before, 5000, 1000000 - RB_READINGS_APART_MS);
+    assert_int_equal(rb_not_before_left_ms(&not_before, 1000000, NULL), RB_NOT_BEFORE_MAX_MS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -79,6 +108,8 @@ int main(void)
         cmocka_unit_test(test_slots_come_round),
         cmocka_unit_test(test_the_later_wish_counts),
         cmocka_unit_test(test_what_is_not_believed),
+        cmocka_unit_test(test_a_time_of_another_clock),
+        cmocka_unit_test(test_the_longest_wish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
