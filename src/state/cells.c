@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "engine/arithmetic.h"
+#include "engine/reading.h"
 #include "state/cells.h"
 #include "state/names.h"
 #include "state/shared.h"
@@ -81,13 +83,21 @@ static bool is_wanted(const struct rb_cell *cell)
            rb_breaker_peek(&cell->breaker, NULL) != RB_BREAKER_CLOSED;
 }
 
-static struct rb_cell *evict(const struct rb_state *state, uint64_t key)
+// When a cell was used last. A time that lies ahead by more than clock readings do is another clock's: such a cell
+// counts as never used, or it would stay until that time comes.
+static uint64_t last_use_ms(const struct rb_cell *cell, uint64_t now_ms)
+{
+    uint64_t used_ms = atomic_load_explicit(&cell->used_ms, memory_order_relaxed);
+    return used_ms <= rb_arithmetic_add(now_ms, RB_READINGS_APART_MS) ? used_ms : 0;
+}
+
+static struct rb_cell *evict(const struct rb_state *state, uint64_t key, uint64_t now_ms)
 {
     struct rb_cell *oldest = NULL;
     uint64_t oldest_ms = UINT64_MAX;
     for (unsigned i = 0; i < NEIGHBOURS; i++) {
         struct rb_cell *cell = neighbour(state, key, i);
-        uint64_t used = atomic_load_explicit(&cell->used_ms, memory_order_relaxed);
+        uint64_t used = last_use_ms(cell, now_ms);
         if (used >= oldest_ms || is_wanted(cell))
             continue;
         oldest = cell;
@@ -99,7 +109,7 @@ static struct rb_cell *evict(const struct rb_state *state, uint64_t key)
     return oldest;
 }
 
-static struct rb_cell *find(const struct rb_state *state, uint64_t key)
+static struct rb_cell *find(const struct rb_state *state, uint64_t key, uint64_t now_ms)
 {
     for (unsigned i = 0; i < NEIGHBOURS; i++) {
         struct rb_cell *cell = neighbour(state, key, i);
@@ -109,7 +119,7 @@ static struct rb_cell *find(const struct rb_state *state, uint64_t key)
         if (there == 0 && claim(cell, 0, key))
             return cell;
     }
-    return evict(state, key);
+    return evict(state, key, now_ms);
 }
 
 static void store_if_other(_Atomic uint64_t *word, uint64_t value)
@@ -133,7 +143,7 @@ static void describe(struct rb_cell *cell, uint64_t key, const char *policy, con
 struct rb_cell *rb_cell_in(const struct rb_state *state, uint64_t key, const char *policy, const struct rb_rules *rules,
                            const struct rb_target *target, uint64_t now_ms)
 {
-    struct rb_cell *cell = find(state, key);
+    struct rb_cell *cell = find(state, key, now_ms);
     if (!cell)
         return NULL;
     if (now_ms / USED_MS != atomic_load_explicit(&cell->used_ms, memory_order_relaxed) / USED_MS) {

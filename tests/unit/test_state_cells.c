@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "engine/reading.h"
 #include "state/cells.h"
 #include "state/names.h"
 #include "state/shared.h"
@@ -123,6 +124,19 @@ static void test_a_taken_cell_starts_empty(void **state)
     assert_int_equal(atomic_load(&taken->budget.earned[0]), 0);
 }
 
+// A cell whose last use lies ahead of every reading (by another clock) is the first one to be given up.
+static void test_a_use_by_another_clock(void **state)
+{
+    const uint64_t ahead = UINT64_C(8640000000);
+    struct rb_cell *cells[8];
+    (void) state;
+    for (uint64_t i = 0; i < 8; i++)
+        cells[i] = get(1100 + (i + 1) * CELLS, i == 5 ? ahead : 100000 + i);
+    assert_ptr_equal(get(1100 + 100 * CELLS, 100200), cells[5]);
+    atomic_store(&cells[5]->used_ms, 100200 + RB_READINGS_APART_MS); // a little ahead: used just now
+    assert_ptr_equal(get(1100 + 101 * CELLS, 100200), cells[0]);
+}
+
 static void test_forced_cells_are_never_given_up(void **state)
 {
     struct rb_cell *cells[8];
@@ -146,6 +160,7 @@ int main(void)
         cmocka_unit_test(test_forced_cells_are_never_given_up),
         cmocka_unit_test(test_open_cells_are_never_given_up),
         cmocka_unit_test(test_a_taken_cell_starts_empty),
+        cmocka_unit_test(test_a_use_by_another_clock),
     };
     return rb_store_private(&state_of_test, CELLS) ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
 }
