@@ -87,7 +87,7 @@ static void write_retries(const struct rb_view_cell *host, char *out, size_t siz
 
 static void write_refused(const struct rb_view_cell *host, char *out, size_t size)
 {
-    snprintf(out, size, "%" PRIu64, host->rejected);
+    snprintf(out, size, "%" PRIu64, host->ended.rejected);
 }
 
 static void write_used(const struct rb_view_cell *host, char *out, size_t size)

@@ -69,10 +69,11 @@ static void forget(struct rb_cell *cell)
         atomic_store_explicit(words, 0, memory_order_relaxed);
 }
 
-static struct rb_cell *claim(struct rb_cell *cell, uint64_t from, uint64_t to)
+static struct rb_cell *claim(struct rb_cell *cell, uint64_t key)
 {
-    if (!atomic_compare_exchange_strong(&cell->key, &from, to))
-        return from == to ? cell : NULL;
+    uint64_t nobody = 0;
+    if (!atomic_compare_exchange_strong(&cell->key, &nobody, key))
+        return nobody == key ? cell : NULL;
     forget(cell);
     return cell;
 }
@@ -91,6 +92,37 @@ static uint64_t last_use_ms(const struct rb_cell *cell, uint64_t now_ms)
     return used_ms <= rb_arithmetic_add(now_ms, RB_READINGS_APART_MS) ? used_ms : 0;
 }
 
+static void move_word(_Atomic uint64_t *from, _Atomic uint64_t *to)
+{
+    uint64_t value = atomic_exchange_explicit(from, 0, memory_order_relaxed);
+    if (value > 0)
+        atomic_fetch_add_explicit(to, value, memory_order_relaxed);
+}
+
+// The calls of a host that loses its cell stay in the sum of its policy.
+static void move_counters(struct rb_host_counters *from, struct rb_host_counters *to)
+{
+    move_word(&from->calls, &to->calls);
+    move_word(&from->retries, &to->retries);
+    move_word(&from->failures, &to->failures);
+    move_word(&from->unattempted, &to->unattempted);
+    move_word(&from->rejected, &to->rejected);
+}
+
+// Gives the cell to the host of `key`. Returns NULL when another process was faster with another host.
+static struct rb_cell *give_up(const struct rb_state *state, struct rb_cell *cell, uint64_t key)
+{
+    char policy[RB_STATE_POLICY_SIZE], host[RB_STATE_HOST_SIZE];
+    uint64_t before = atomic_load_explicit(&cell->key, memory_order_relaxed);
+    struct rb_state_policy *place = rb_names_read_cell(cell, policy, host) ? rb_names_find_policy(state, policy) : NULL;
+    if (!atomic_compare_exchange_strong(&cell->key, &before, key))
+        return before == key ? cell : NULL;
+    if (place)
+        move_counters(&cell->counters, &place->rest);
+    forget(cell);
+    return cell;
+}
+
 static struct rb_cell *evict(const struct rb_state *state, uint64_t key, uint64_t now_ms)
 {
     struct rb_cell *oldest = NULL;
@@ -104,7 +136,7 @@ static struct rb_cell *evict(const struct rb_state *state, uint64_t key, uint64_
         oldest_ms = used;
     }
     if (oldest)
-        oldest = claim(oldest, atomic_load_explicit(&oldest->key, memory_order_relaxed), key);
+        oldest = give_up(state, oldest, key);
     atomic_fetch_add_explicit(oldest ? &state->header->evicted : &state->header->crowded, 1, memory_order_relaxed);
     return oldest;
 }
@@ -116,7 +148,7 @@ static struct rb_cell *find(const struct rb_state *state, uint64_t key, uint64_t
         uint64_t there = atomic_load_explicit(&cell->key, memory_order_acquire);
         if (there == key)
             return cell;
-        if (there == 0 && claim(cell, 0, key))
+        if (there == 0 && claim(cell, key))
             return cell;
     }
     return evict(state, key, now_ms);

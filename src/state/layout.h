@@ -100,12 +100,22 @@ struct rb_state_header {
 // A process, in one word: start time in clock ticks since boot, modulo 2^42, << 22 | pid. 0: free.
 enum { RB_PROCESS_PID_BITS = 22 };
 
+// The calls of a host that ended. A call that succeeds at once changes one word: all callers of the host share it.
+// Readers add words and never subtract them. So the sums only grow, whatever is counted while they are read.
+struct rb_host_counters {
+    _Atomic uint64_t calls;       // calls with one attempt or more
+    _Atomic uint64_t retries;     // attempts after the first of these calls
+    _Atomic uint64_t failures;    // calls whose failure was handed to the program
+    _Atomic uint64_t unattempted; // calls that ended before their first attempt
+    _Atomic uint64_t rejected;    // those of them that the breaker refused
+};
+
 // A name is claimed by its hash and believed when the checksum is right.
 struct rb_state_policy {
     _Alignas(64) _Atomic uint64_t key; // 0: free
     _Atomic uint64_t off;              // 1: calls pass through
     _Atomic uint64_t check;
-    _Atomic uint64_t reserved[5];
+    struct rb_host_counters rest; // of calls whose hosts have no cell, or have lost it
     _Atomic uint64_t name[RB_STATE_WORDS(RB_STATE_POLICY_SIZE)];
 };
 
@@ -125,12 +135,9 @@ struct rb_cell {
     _Atomic uint64_t budget_rules;     // ratio << 32 | floor_milli
     struct rb_breaker breaker;
     struct rb_budget budget;
-    struct rb_not_before not_before; // what the host asked for, whoever calls (503)
-    struct rb_tenants tenants;       // what the host asked of single credentials (429)
-    _Atomic uint64_t rejected;       // attempts that the breaker refused
-    _Atomic uint64_t calls;          // calls that ended
-    _Atomic uint64_t attempts;       // attempts of these calls
-    _Atomic uint64_t failures;       // calls whose failure was handed to the program
+    struct rb_not_before not_before;               // what the host asked for, whoever calls (503)
+    struct rb_tenants tenants;                     // what the host asked of single credentials (429)
+    _Alignas(64) struct rb_host_counters counters; // apart from what each call reads
     _Atomic uint64_t policy[RB_STATE_WORDS(RB_STATE_POLICY_SIZE)];
     _Atomic uint64_t host[RB_STATE_WORDS(RB_STATE_HOST_SIZE)]; // "host:port"; "" where breaker.scope is policy
 };

@@ -8,20 +8,31 @@
 #include "state/ring.h"
 #include "state/shared.h"
 
-static void add(struct rb_counters *counters, unsigned counter, uint64_t amount)
+static void record_add(_Atomic uint64_t *counter, uint64_t amount)
 {
     if (amount > 0)
-        atomic_fetch_add_explicit(&counters->values[counter], amount, memory_order_relaxed);
+        atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
 }
 
-// The counters of a policy in this thread's stripe. NULL: there is no place for its name.
-static struct rb_counters *counters_of(const struct rb_state *state, const char *policy)
+static void add(struct rb_counters *counters, unsigned counter, uint64_t amount)
 {
-    const struct rb_state_policy *place = rb_names_claim_policy(state, policy);
-    if (place)
-        return &state->counters[(place - state->policies) * RB_STATE_STRIPES + rb_shared_stripe()];
+    record_add(&counters->values[counter], amount);
+}
+
+// Where the calls of a policy are counted. `counters` NULL: there is no place for its name.
+struct policy_place {
+    struct rb_counters *counters; // in this thread's stripe
+    struct rb_host_counters *rest;
+};
+
+static struct policy_place place_of(const struct rb_state *state, const char *policy)
+{
+    struct rb_state_policy *found = rb_names_claim_policy(state, policy);
+    if (found)
+        return (struct policy_place){
+            &state->counters[(found - state->policies) * RB_STATE_STRIPES + rb_shared_stripe()], &found->rest};
     atomic_fetch_add_explicit(&state->header->uncounted, 1, memory_order_relaxed);
-    return NULL;
+    return (struct policy_place){0};
 }
 
 static unsigned bucket_of(uint64_t ms)
@@ -40,11 +51,6 @@ static unsigned bucket_of(uint64_t ms)
 // More at once come of a damaged word.
 enum { MOVES_MAX = 64 };
 
-static struct rb_cell *cell_of(struct rb_breaker *breaker)
-{
-    return (void *) ((char *) breaker - offsetof(struct rb_cell, breaker));
-}
-
 // What a breaker was before it came to `state`: open and half-open take turns until it closes.
 static enum rb_breaker_state before(enum rb_breaker_state state)
 {
@@ -61,33 +67,55 @@ static void count_transitions(struct rb_counters *counters, struct rb_breaker *b
 
 // ---- calls ----
 
-static void end_call(struct rb_counters *counters, const struct rb_call *call, enum rb_api api, enum rb_result result)
+// The budget of a call lies in the cell of its host, also where the policy has no breaker. A lookup that libcurl makes
+// has no budget. A call that found no free cell has none either.
+static struct rb_host_counters *host_of(const struct rb_call *call)
 {
+    if (!call->budget)
+        return NULL;
+    struct rb_cell *cell = (void *) ((char *) call->budget - offsetof(struct rb_cell, budget));
+    return &cell->counters;
+}
+
+static void count_for_host(struct rb_host_counters *host, const struct rb_call *call, enum rb_result result)
+{
+    record_add(call->attempt > 0 ? &host->calls : &host->unattempted, 1);
+    record_add(&host->retries, call->attempt > 0 ? call->attempt - 1 : 0);
+    record_add(&host->failures, result == RB_RESULT_FAILED);
+    record_add(&host->rejected, result == RB_RESULT_REFUSED);
+}
+
+static void end_call(struct policy_place place, const struct rb_call *call, enum rb_api api, enum rb_result result)
+{
+    struct rb_counters *counters = place.counters;
+    struct rb_host_counters *host = host_of(call);
     uint64_t took_ms = call->attempt > 0 ? rb_arithmetic_sub(call->ended_ms, call->begun_ms) : 0;
     add(counters, RB_COUNTER_CALLS + api * RB_RESULT_COUNT + result, 1);
     add(counters, RB_COUNTER_ATTEMPTS, call->attempt);
     add(counters, RB_COUNTER_DURATION + bucket_of(took_ms), 1);
     add(counters, RB_COUNTER_DURATION_MS, took_ms);
+    count_for_host(host ? host : place.rest, call, result);
 }
 
 void rb_record_success(const struct rb_call *call, const char *policy, enum rb_api api)
 {
     const struct rb_state *state = rb_shared_attached();
-    struct rb_counters *counters = state ? counters_of(state, policy) : NULL;
-    if (!counters)
+    struct policy_place place = state ? place_of(state, policy) : (struct policy_place){0};
+    if (!place.counters)
         return;
-    end_call(counters, call, api, RB_RESULT_SUCCESS);
+    end_call(place, call, api, RB_RESULT_SUCCESS);
     if (call->breaker)
-        count_transitions(counters, call->breaker);
+        count_transitions(place.counters, call->breaker);
 }
 
-static void count_event(struct rb_counters *counters, const struct rb_call *call, const struct rb_event *event)
+static void count_event(struct policy_place place, const struct rb_call *call, const struct rb_event *event)
 {
     static const enum rb_result results[] = {
         [RB_VERDICT_STOP] = RB_RESULT_FAILED,     [RB_VERDICT_RECOVERED] = RB_RESULT_RECOVERED,
         [RB_VERDICT_REFUSED] = RB_RESULT_REFUSED, [RB_VERDICT_RESENT] = RB_RESULT_SUCCESS,
         [RB_VERDICT_STALE] = RB_RESULT_STALE,
     };
+    struct rb_counters *counters = place.counters;
     add(counters, RB_COUNTER_RESENDS, event->resends);
     if (event->verdict == RB_VERDICT_RETRY) {
         add(counters, RB_COUNTER_RETRIES + event->cause, 1);
@@ -98,9 +126,7 @@ static void count_event(struct rb_counters *counters, const struct rb_call *call
         add(counters, RB_COUNTER_SUPPRESSED + event->reason, 1);
     if (event->verdict == RB_VERDICT_REFUSED)
         add(counters, RB_COUNTER_REJECTED, 1);
-    if (event->verdict == RB_VERDICT_REFUSED && call->breaker)
-        atomic_fetch_add_explicit(&cell_of(call->breaker)->rejected, 1, memory_order_relaxed);
-    end_call(counters, call, event->api, results[event->verdict]);
+    end_call(place, call, event->api, results[event->verdict]);
 }
 
 static void put_event(const struct rb_state *state, const struct rb_event *event, const char *program)
@@ -125,15 +151,15 @@ static void put_event(const struct rb_state *state, const struct rb_event *event
 void rb_record_event(const struct rb_call *call, const struct rb_event *event, const char *program)
 {
     const struct rb_state *state = rb_shared_attached();
-    struct rb_counters *counters = state ? counters_of(state, event->policy) : NULL;
     if (!state)
         return;
+    struct policy_place place = place_of(state, event->policy);
     put_event(state, event, program);
-    if (!counters)
+    if (!place.counters)
         return;
-    count_event(counters, call, event);
+    count_event(place, call, event);
     if (call->breaker)
-        count_transitions(counters, call->breaker);
+        count_transitions(place.counters, call->breaker);
 }
 
 void rb_record_reload(bool succeeded)

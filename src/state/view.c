@@ -73,13 +73,24 @@ static void read_breaker(const struct rb_breaker *breaker, uint64_t now_ms, stru
     read_holders(breaker, now_ms, out);
 }
 
+static struct rb_view_calls read_calls(const struct rb_host_counters *counters)
+{
+    uint64_t attempted = read_word(&counters->calls);
+    return (struct rb_view_calls){
+        .calls = attempted + read_word(&counters->unattempted),
+        .attempts = attempted + read_word(&counters->retries),
+        .failures = read_word(&counters->failures),
+        .rejected = read_word(&counters->rejected),
+    };
+}
+
 static void read_rest(const struct rb_cell *cell, uint64_t now_ms, struct rb_view_cell *out)
 {
     uint64_t rules = read_word(&cell->budget_rules);
     struct rb_budget_rules budget = {.ratio = (uint32_t) (rules >> 32), .floor_milli = (uint32_t) rules};
     out->budget_milli = rb_budget_balance_milli(&cell->budget, &budget, now_ms);
     out->not_before_in_ms = rb_not_before_left_ms(&cell->not_before, now_ms, &out->not_before_queued);
-    out->rejected = read_word(&cell->rejected);
+    out->ended = read_calls(&cell->counters);
     out->used_ago_ms = rb_arithmetic_sub(now_ms, read_word(&cell->used_ms));
 }
 
@@ -104,6 +115,7 @@ bool rb_view_policy(const struct rb_view *view, unsigned index, struct rb_view_p
         return false;
     const struct rb_counters *stripes = &view->state.counters[(size_t) index * RB_STATE_STRIPES];
     out->off = read_word(&view->state.policies[index].off) == 1;
+    out->rest = read_calls(&view->state.policies[index].rest);
     for (unsigned stripe = 0; stripe < RB_STATE_STRIPES; stripe++)
         for (unsigned i = 0; i < RB_COUNTER_COUNT; i++)
             out->values[i] += read_word(&stripes[stripe].values[i]);

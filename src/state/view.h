@@ -29,6 +29,13 @@ struct rb_view_holder {
     uint64_t lease_left_ms; // 0: over
 };
 
+// Calls that ended, since the state was made or reset. Each number only grows, but for a host that lost its cell.
+struct rb_view_calls {
+    uint64_t calls, attempts;
+    uint64_t failures; // calls whose failure was handed to the program
+    uint64_t rejected; // calls that the breaker refused
+};
+
 // One host. Rates are in hundredths of a percent (5000 = 50 %).
 struct rb_view_cell {
     char policy[RB_STATE_POLICY_SIZE];
@@ -46,7 +53,7 @@ struct rb_view_cell {
     uint64_t budget_milli;      // retries that may be made at once, in thousandths
     uint64_t not_before_in_ms;  // Retry-After: no call before that; 0: none
     uint32_t not_before_queued; // calls that were given a place behind it
-    uint64_t rejected;
+    struct rb_view_calls ended;
     uint64_t used_ago_ms;
 };
 
@@ -60,6 +67,7 @@ struct rb_view_policy {
     char name[RB_STATE_POLICY_SIZE];
     bool off;
     uint64_t values[RB_COUNTER_COUNT]; // by enum rb_counter, all processes together
+    struct rb_view_calls rest;         // of these, the calls of hosts that have no cell, or have lost it
 };
 
 // Reads the policy `index`, 0 to RB_STATE_POLICIES - 1. Returns false for a free place.

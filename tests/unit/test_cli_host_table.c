@@ -19,7 +19,7 @@ static struct rb_view_cell make(void)
     host.failure_rate = 5049;
     host.slow_rate = 50;
     host.budget_milli = 2999;
-    host.rejected = 7;
+    host.ended.rejected = 7;
     host.used_ago_ms = 61000;
     return host;
 }

@@ -118,10 +118,18 @@ static void test_a_taken_cell_starts_empty(void **state)
     for (uint64_t i = 0; i < 8; i++) {
         cells[i] = get(700 + (i + 1) * CELLS, 100 + i);
         atomic_store(&cells[i]->budget.earned[0], 77);
+        atomic_store(&cells[i]->counters.calls, 70 + i);
+        atomic_store(&cells[i]->counters.rejected, 7);
     }
+    struct rb_state_policy *policy = rb_names_claim_policy(&state_of_test, "payments");
+    atomic_store(&policy->rest.calls, 5);
     struct rb_cell *taken = get(700 + 100 * CELLS, 200);
     assert_ptr_equal(taken, cells[0]); // the least recently used
     assert_int_equal(atomic_load(&taken->budget.earned[0]), 0);
+    assert_int_equal(atomic_load(&taken->counters.calls), 0);
+    assert_int_equal(atomic_load(&taken->counters.rejected), 0);
+    assert_int_equal(atomic_load(&policy->rest.calls), 75); // what the host had stays in the sum
+    assert_int_equal(atomic_load(&policy->rest.rejected), 7);
 }
 
 // A cell whose last use lies ahead of every reading (by another clock) is the first one to be given up.

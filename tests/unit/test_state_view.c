@@ -372,7 +372,42 @@ static void test_counters(void **state)
     assert_int_equal(value(&own, RB_COUNTER_DURATION + 5), 2); // 25 ms to 50 ms
     assert_int_equal(value(&own, RB_COUNTER_DURATION + 0), 2);
     assert_int_equal(value(&own, RB_COUNTER_DURATION_MS), 84);
-    assert_int_equal(atomic_load(&cell->rejected), 1);
+    struct rb_view_cell host;
+    assert_true(rb_view_cell(&own, (uint32_t) (cell - own.state.cells), NOW_MS, &host));
+    assert_int_equal(host.ended.calls, 4);
+    assert_int_equal(host.ended.attempts, 4); // 1 + 3 + 0 + 0
+    assert_int_equal(host.ended.failures, 1);
+    assert_int_equal(host.ended.rejected, 1);
+}
+
+// A host is counted whether or not its policy has a breaker; a lookup that is part of another call has no host.
+static void test_counters_of_a_host_without_breaker(void **state)
+{
+    struct rb_view own = {.state = *rb_shared()};
+    struct rb_target target = {.name = "plain.example", .name_length = 13, .port = 80};
+    struct rb_view_cell host;
+    struct rb_event event = {.policy = "plain", .host = "plain.example:80", .verdict = RB_VERDICT_RECOVERED};
+    struct rb_call call;
+    (void) state;
+    struct rb_cell *cell = rb_cell_get(77, "plain", &rules, &target, NOW_MS);
+    rb_cell_begin(cell, &call, &rules, 0, NOW_MS);
+    assert_null(call.breaker);
+    call.attempt = 1;
+    rb_record_success(&call, "plain", RB_API_CONNECT);
+    call.attempt = 5;
+    rb_record_event(&call, &event, "curl");
+    call.budget = NULL;
+    rb_record_success(&call, "plain", RB_API_DNS);
+    struct rb_view_policy policy = {0};
+    for (unsigned i = 0; i < RB_STATE_POLICIES && strcmp(policy.name, "plain") != 0; i++)
+        rb_view_policy(&own, i, &policy);
+    assert_int_equal(policy.rest.calls, 1);
+    assert_int_equal(policy.rest.attempts, 5);
+    assert_true(rb_view_cell(&own, (uint32_t) (cell - own.state.cells), NOW_MS, &host));
+    assert_int_equal(host.ended.calls, 2);
+    assert_int_equal(host.ended.attempts, 6);
+    assert_int_equal(host.ended.failures, 0);
+    assert_int_equal(host.ended.rejected, 0);
 }
 
 // More policies than there is room for are not counted, and that is.
@@ -405,6 +440,7 @@ int main(void)
         ON_FILE(test_broken_events_are_left_out),
         ON_FILE(test_half_overwritten_events_are_left_out),
         cmocka_unit_test(test_counters),
+        cmocka_unit_test(test_counters_of_a_host_without_breaker),
         cmocka_unit_test(test_too_many_policies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
