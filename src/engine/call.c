@@ -10,6 +10,8 @@
 // Attempts for a result that is worth one retry at most.
 enum { ONCE_ATTEMPTS = 2 };
 
+enum { HTTP_THROTTLED = 429 };
+
 void rb_call_begin(struct rb_call *call, const struct rb_rules *rules, struct rb_breaker *breaker,
                    struct rb_budget *budget, uint64_t total_ms, uint64_t now_ms)
 {
@@ -122,22 +124,39 @@ static bool is_followed(const struct rb_rules *rules, const struct rb_retry_afte
            (after->ms <= rules->after_max_ms || rules->after_over == RB_AFTER_CAP);
 }
 
-// The host's wish is for all who call it, whatever becomes of this call.
+// The host's wish is for all who call it, whatever becomes of this call. That of a 429 is for this caller: for the
+// calls with the same credential.
 static void heed(const struct rb_call *call, const struct rb_outcome *outcome, const struct rb_retry_after *after,
                  uint64_t now_ms)
 {
-    if (call->not_before != NULL && outcome->cause == RB_CAUSE_STATUS &&
-        rb_rules_status(call->rules, outcome->status) && is_followed(call->rules, after))
-        rb_not_before_set(call->not_before, rb_arithmetic_min(after->ms, call->rules->after_max_ms), now_ms);
+    if (outcome->cause != RB_CAUSE_STATUS || !rb_rules_status(call->rules, outcome->status) ||
+        !is_followed(call->rules, after))
+        return;
+    struct rb_not_before *not_before = call->not_before;
+    if (outcome->status == HTTP_THROTTLED)
+        not_before = call->tenants != NULL ? rb_tenants_claim(call->tenants, call->credential, now_ms) : NULL;
+    if (not_before != NULL)
+        rb_not_before_set(not_before, rb_arithmetic_min(after->ms, call->rules->after_max_ms), now_ms);
 }
 
-// The wait that a host's wish leaves of a delay: its slot where that is longer and fits, else the delay as it is.
+// The time left of a wish, 0: there is none, or it is not believed.
+static uint64_t left_of(const struct rb_call *call, const struct rb_not_before *not_before, uint64_t now_ms)
+{
+    uint64_t left_ms = not_before != NULL ? rb_not_before_left_ms(not_before, now_ms, NULL) : 0;
+    return left_ms <= call->rules->after_max_ms ? left_ms : 0;
+}
+
+// The wait that a host's wish leaves of a delay: its slot where that is longer and fits, else the delay as it is. Of
+// the wish for all and the wish for this credential the longer one counts.
 static uint64_t in_slot(const struct rb_call *call, uint64_t delay_ms, uint64_t now_ms)
 {
-    if (call->not_before == NULL || !call->rules->after_honour ||
-        rb_not_before_left_ms(call->not_before, now_ms, NULL) < (delay_ms > 0 ? delay_ms : 1))
+    struct rb_not_before *wish = call->not_before;
+    struct rb_not_before *own = call->tenants != NULL ? rb_tenants_find(call->tenants, call->credential, now_ms) : NULL;
+    if (left_of(call, own, now_ms) > left_of(call, wish, now_ms))
+        wish = own;
+    if (wish == NULL || !call->rules->after_honour || left_of(call, wish, now_ms) < (delay_ms > 0 ? delay_ms : 1))
         return delay_ms;
-    uint64_t slot_ms = rb_not_before_take(call->not_before, call->rules->after_max_ms, now_ms);
+    uint64_t slot_ms = rb_not_before_take(wish, call->rules->after_max_ms, now_ms);
     return slot_ms > delay_ms && fits(call, now_ms, slot_ms) ? slot_ms : delay_ms;
 }
 

@@ -10,6 +10,7 @@
 #include "engine/not_before.h"
 #include "engine/retry_after.h"
 #include "engine/rules.h"
+#include "engine/tenants.h"
 
 // Why nothing is repeated (any more). The names are the reason codes of the log.
 enum rb_reason {
@@ -49,6 +50,8 @@ struct rb_call {
     struct rb_breaker *breaker;       // NULL: none
     struct rb_budget *budget;         // NULL: no limit
     struct rb_not_before *not_before; // NULL: none. Set by the caller after rb_call_begin, likewise the keeper
+    struct rb_tenants *tenants;       // NULL: a 429 is not shared. Set by the caller, likewise
+    uint64_t credential;              // keyed hash of the caller's credential; 0: not known, and a 429 is not shared
     const struct rb_keeper *keeper;   // NULL: none
     uint64_t begun_ms;
     uint64_t deadline_ms; // UINT64_MAX: none
@@ -70,8 +73,9 @@ struct rb_decision {
 void rb_call_begin(struct rb_call *call, const struct rb_rules *rules, struct rb_breaker *breaker,
                    struct rb_budget *budget, uint64_t total_ms, uint64_t now_ms);
 
-// How long to wait before the first attempt because the host asked for no call, on behalf of another one; 0: it may
-// begin. What the rules or the deadline do not allow is not waited for. Takes a place in the queue: ask once.
+// How long to wait before the first attempt because the host asked for no call, on behalf of another one, or of another
+// one with the same credential; 0: it may begin. What the rules or the deadline do not allow is not waited for. Takes a
+// place in the queue: ask once.
 uint64_t rb_call_hold(struct rb_call *call, uint64_t now_ms);
 
 // Begins the next attempt. Returns false when the breaker refuses it; retry_in_ms (may be NULL) then says for how long.

@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: MIT
 // When a host wants the next call of one credential: a 429 limits the caller, not the host (RFC 6585, section 4).
+//
+// A slot belongs to a credential until its time is over; then another credential may claim it. Where all slots are
+// taken, a further 429 is not shared: the call that heard it waits alone.
 #ifndef RB_ENGINE_TENANTS_H
 #define RB_ENGINE_TENANTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
 
 #include "engine/not_before.h"
 
 // Credentials of one host that can be limited at the same time.
 enum { RB_TENANTS = 4 };
+
+// The hash that stands for calls without a credential: they share one slot.
+#define RB_TENANT_ANONYMOUS UINT64_C(1)
 
 // Valid when zeroed.
 struct rb_tenant {
@@ -17,5 +26,22 @@ struct rb_tenant {
 struct rb_tenants {
     struct rb_tenant slots[RB_TENANTS];
 };
+
+// The slot of a credential, or NULL. Two processes may have claimed one each at the same time: then the slot with the
+// longer time is found.
+//   credential: 0 is not known and has no slot
+struct rb_not_before *rb_tenants_find(struct rb_tenants *tenants, uint64_t credential, uint64_t now_ms);
+
+// The same, and claims one whose time is over where the credential has none. NULL: no slot is free. Async-signal-safe.
+struct rb_not_before *rb_tenants_claim(struct rb_tenants *tenants, uint64_t credential, uint64_t now_ms);
+
+// Whether any credential has to wait: only then a caller has to know its own before its first attempt.
+static inline bool rb_tenants_wait(const struct rb_tenants *tenants, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < RB_TENANTS; i++)
+        if (rb_not_before_left_ms(&tenants->slots[i].not_before, now_ms, NULL) > 0)
+            return true;
+    return false;
+}
 
 #endif

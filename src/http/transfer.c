@@ -405,11 +405,14 @@ static struct rb_decision judge_elsewhere(struct rb_transfer *transfer, uint32_t
 {
     struct rb_call *call = &transfer->call;
     struct rb_not_before *not_before = call->not_before;
+    struct rb_tenants *tenants = call->tenants;
     transfer->outcome.health = RB_HEALTH_IGNORED;
     call->not_before = NULL;
+    call->tenants = NULL;
     struct rb_decision decision = rb_call_judge(call, &transfer->outcome, blocked(transfer), transfer->repeatable,
                                                 &transfer->response.after, rb_system_now_ms(), draw);
     call->not_before = not_before;
+    call->tenants = tenants;
     return decision;
 }
 

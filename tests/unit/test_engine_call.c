@@ -4,7 +4,7 @@
 
 #include "engine/call.h"
 
-enum { NOW_MS = 1000000, UNAVAILABLE = 503 };
+enum { NOW_MS = 1000000, THROTTLED = 429, UNAVAILABLE = 503 };
 
 // Three attempts, 100 ms doubling without jitter, 503 and every transport cause, a budget without limit.
 static struct rb_rules plain_rules(void)
@@ -27,6 +27,7 @@ static struct rb_rules plain_rules(void)
         .budget = {.ratio = 2000, .floor_milli = 3000},
     };
     rules.statuses[UNAVAILABLE / 64] |= UINT64_C(1) << UNAVAILABLE % 64;
+    rules.statuses[THROTTLED / 64] |= UINT64_C(1) << THROTTLED % 64;
     return rules;
 }
 
@@ -35,6 +36,8 @@ static const struct rb_outcome refused = {
 static const struct rb_outcome reset = {.cause = RB_CAUSE_RESET, .sent = RB_SENT_MAYBE, .health = RB_HEALTH_FAILURE};
 static const struct rb_outcome unavailable = {
     .cause = RB_CAUSE_STATUS, .sent = RB_SENT_ANSWERED, .health = RB_HEALTH_FAILURE, .status = UNAVAILABLE};
+static const struct rb_outcome throttled = {
+    .cause = RB_CAUSE_STATUS, .sent = RB_SENT_ANSWERED, .health = RB_HEALTH_THROTTLED, .status = THROTTLED};
 static const struct rb_outcome fine = {.cause = RB_CAUSE_NONE, .sent = RB_SENT_ANSWERED, .health = RB_HEALTH_SUCCESS};
 
 struct trial {
@@ -473,9 +476,61 @@ static void test_holding_must_fit(void **state)
     assert_in_range(rb_call_hold(&trial.call, NOW_MS), 5000, 5100);
 }
 
+static void call_as(struct trial *trial, struct rb_not_before *not_before, struct rb_tenants *tenants,
+                    uint64_t credential, uint64_t now_ms)
+{
+    rb_call_begin(&trial->call, &trial->rules, NULL, NULL, 0, now_ms);
+    trial->call.not_before = not_before;
+    trial->call.tenants = tenants;
+    trial->call.credential = credential;
+}
+
+// A 429 holds back the calls with the same credential only.
+static void test_throttling_is_for_one_credential(void **state)
+{
+    struct rb_not_before not_before = {0};
+    struct rb_tenants tenants = {0};
+    struct trial first = {.rules = plain_rules()}, second = {.rules = plain_rules()};
+    (void) state;
+    hear(&first, &not_before, 2000);
+    first.call.tenants = &tenants;
+    first.call.credential = 1;
+    assert_waits(judge(&first, &throttled, RB_REASON_NONE, true, NOW_MS), 2000);
+    assert_int_equal(rb_not_before_left_ms(&not_before, NOW_MS, NULL), 0);
+    call_as(&second, &not_before, &tenants, 2, NOW_MS + 500);
+    assert_int_equal(rb_call_hold(&second.call, NOW_MS + 500), 0);
+    call_as(&second, &not_before, &tenants, 0, NOW_MS + 500); // it is not known
+    assert_int_equal(rb_call_hold(&second.call, NOW_MS + 500), 0);
+    call_as(&second, &not_before, &tenants, 1, NOW_MS + 500);
+    assert_int_equal(rb_call_hold(&second.call, NOW_MS + 500), 1500 + RB_NOT_BEFORE_SLOT_MS);
+}
+
+// Of the host's wish and that of a credential the longer one counts.
+static void test_the_longer_wish_counts(void **state)
+{
+    struct rb_not_before not_before = {0};
+    struct rb_tenants tenants = {0};
+    struct trial trial = {.rules = plain_rules()};
+    (void) state;
+    rb_not_before_set(rb_tenants_claim(&tenants, 1, NOW_MS), 3000, NOW_MS);
+    rb_not_before_set(&not_before, 1000, NOW_MS);
+    call_as(&trial, &not_before, &tenants, 1, NOW_MS);
+    assert_int_equal(rb_call_hold(&trial.call, NOW_MS), 3000);
+    call_as(&trial, &not_before, &tenants, 2, NOW_MS);
+    assert_int_equal(rb_call_hold(&trial.call, NOW_MS), 1000);
+    rb_not_before_set(&not_before, 5000, NOW_MS);
+    call_as(&trial, &not_before, &tenants, 1, NOW_MS);
+    assert_int_equal(rb_call_hold(&trial.call, NOW_MS), 5000 + RB_NOT_BEFORE_SLOT_MS);
+    rb_not_before_set(&not_before, 100000, NOW_MS); // is not believed
+    call_as(&trial, &not_before, &tenants, 1, NOW_MS);
+    assert_int_equal(rb_call_hold(&trial.call, NOW_MS), 3000 + RB_NOT_BEFORE_SLOT_MS);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_throttling_is_for_one_credential),
+        cmocka_unit_test(test_the_longer_wish_counts),
         cmocka_unit_test(test_others_are_held_back),
         cmocka_unit_test(test_retries_are_held_back),
         cmocka_unit_test(test_what_is_heard),
