@@ -53,6 +53,9 @@ static void print_ok(const char *file, const struct rb_policy *policy)
 static void check_file(struct check *check, const char *file)
 {
     struct rb_policy *policy = NULL;
+    char message[RB_SOURCE_MESSAGE_SIZE];
+    if (!rb_source_trusted(file, message))
+        rb_say_warning("programs of this user ignore %s: %s", file, message);
     if (rb_policy_load(file, &policy, receive, check) != 0)
         check->failed = true;
     else if (!check->array)

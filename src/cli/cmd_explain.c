@@ -57,7 +57,7 @@ static int print(const struct rb_explanation *e, bool json)
 
 static int perform(const struct request *request)
 {
-    char label[RB_LABEL_SIZE];
+    char label[RB_LABEL_SIZE], message[RB_SOURCE_MESSAGE_SIZE];
     struct rb_explanation e = {.label = label, .method = request->method};
     struct rb_target target = {0};
     struct rb_policy *policy = NULL;
@@ -73,6 +73,8 @@ static int perform(const struct request *request)
         rb_say_note("programs run untouched as long as the policy has mistakes");
         return RB_EXIT_ERRORS;
     }
+    if (!rb_source_trusted(e.source.path, message))
+        rb_say_warning("programs of this user ignore the policy %s: %s", e.source.path, message);
     rb_target_format(&target, label, sizeof label);
     e.policy = policy;
     e.unix_socket = target.family == AF_UNIX;

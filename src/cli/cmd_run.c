@@ -137,12 +137,17 @@ static int set_environment(const struct request *request, const struct rb_policy
 
 static bool load_policy(const struct request *request, struct rb_source *source, struct rb_policy **policy)
 {
+    char message[RB_SOURCE_MESSAGE_SIZE];
     int error = rb_source_find(source, request->policy);
-    if (error != 0)
+    if (error != 0) {
         rb_say_error("cannot find the policy: %s", strerror(-error));
-    else
-        error = rb_policy_load(source->path, policy, rb_diagnose_to_stderr, NULL);
-    return error == 0;
+        return false;
+    }
+    if (!rb_source_trusted(source->path, message)) {
+        rb_say_error("the policy %s is ignored: %s", source->path, message);
+        return false;
+    }
+    return rb_policy_load(source->path, policy, rb_diagnose_to_stderr, NULL) == 0;
 }
 
 static bool find_library(char *library, size_t size)

@@ -10,6 +10,7 @@
 #include "cli/diagnose.h"
 #include "cli/doctor.h"
 #include "cli/preload.h"
+#include "cli/say.h"
 
 const char *rb_findings_executable(const struct rb_findings *findings)
 {
@@ -212,10 +213,14 @@ static void look_at_environment(struct rb_findings *findings)
 
 static void look_at_policy(struct rb_findings *findings, const char *explicit_path)
 {
-    char real[PATH_MAX];
+    char real[PATH_MAX], message[RB_SOURCE_MESSAGE_SIZE];
     const char *executable = rb_findings_executable(findings);
     if (rb_source_find(&findings->source, explicit_path) != 0) {
         findings->source = (struct rb_source){.why = "--policy"};
+        return;
+    }
+    if (!rb_source_trusted(findings->source.path, message)) {
+        rb_say_error("the policy %s is ignored: %s", findings->source.path, message);
         return;
     }
     if (rb_policy_load(findings->source.path, &findings->policy, rb_diagnose_to_stderr, NULL) != 0)

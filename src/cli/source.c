@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "policy/reload.h"
+#include "policy/trust.h"
 
 static const char builtin[] = "builtin:default";
 
@@ -58,6 +59,20 @@ int rb_source_find(struct rb_source *source, const char *explicit_path)
         return 0;
     }
     return rb_source_absolute(path, source->path);
+}
+
+bool rb_source_trusted(const char *path, char message[RB_SOURCE_MESSAGE_SIZE])
+{
+    struct rb_file_identity identity;
+    char why[RB_TRUST_SIZE];
+    if (strcmp(path, builtin) == 0 || rb_file_identify(path, &identity) != 0)
+        return true;
+    uint32_t user = rb_trust_user();
+    enum rb_trust trust = rb_trust_judge(&identity, user);
+    rb_trust_explain(trust, &identity, user, why, sizeof why);
+    if (trust != RB_TRUST_OK && message)
+        snprintf(message, RB_SOURCE_MESSAGE_SIZE, "%s (%s %s)", why, rb_trust_remedy(trust), path);
+    return trust == RB_TRUST_OK;
 }
 
 const char *rb_source_reason(const struct rb_source *source)

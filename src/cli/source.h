@@ -17,6 +17,13 @@ const char *rb_source_reason(const struct rb_source *source);
 // absolute but links are kept: a file is followed where its link leads at the time. Returns 0 or a negative errno.
 int rb_source_find(struct rb_source *source, const char *explicit_path);
 
+enum { RB_SOURCE_MESSAGE_SIZE = RB_POLICY_PATH_SIZE + 256 };
+
+// Whether programs of this user obey the policy file at `path`: see policy/trust.h. False: `message` (may be NULL)
+// receives why not, and the command that helps. True also for a file that cannot be looked at and for the built-in
+// policy.
+bool rb_source_trusted(const char *path, char message[RB_SOURCE_MESSAGE_SIZE]);
+
 // Makes `path` absolute. Returns 0 or -ENAMETOOLONG, or the error of getcwd.
 int rb_source_absolute(const char *path, char out[RB_POLICY_PATH_SIZE]);
 

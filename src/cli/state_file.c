@@ -16,7 +16,8 @@ static bool path_by_policy(char *path, size_t size)
 {
     struct rb_source source;
     struct rb_policy *policy = NULL;
-    bool named = rb_source_find(&source, NULL) == 0 && rb_policy_load(source.path, &policy, NULL, NULL) == 0;
+    bool named = rb_source_find(&source, NULL) == 0 && rb_source_trusted(source.path, NULL) &&
+                 rb_policy_load(source.path, &policy, NULL, NULL) == 0;
     bool found = rb_store_path(named ? rb_policy_process(policy)->state : NULL, path, size);
     rb_policy_free(policy);
     return found;

@@ -206,11 +206,12 @@ static void log_file(const char *destination, const char *program, const char *d
     put_string(line, "decision", decision);
     put_string(line, "reason", what);
     put_string(line, "file", path);
-    if (diagnostic) {
+    if (diagnostic && diagnostic->line > 0) {
         put_number(line, "line", diagnostic->line);
         put_number(line, "column", diagnostic->column);
-        put_string(line, "message", diagnostic->message);
     }
+    if (diagnostic)
+        put_string(line, "message", diagnostic->message);
     if (error)
         put_number(line, "errno", (uint64_t) -error);
     end(&entry, destination);

@@ -49,7 +49,8 @@ void rb_log_event(const char *destination, const char *program, const struct rb_
 // Appends the same line, without its newline, for an event of another process at another time.
 void rb_log_format(struct rb_text *line, uint64_t unix_ms, int pid, const char *program, const struct rb_event *event);
 
-// Writes what happened to the policy: "loaded", "reloaded", "invalid" or "unreadable" as `what`, with the first error.
+// Writes what happened to the policy: "loaded", "reloaded", "invalid", "unreadable" or "untrusted" as `what`, with the
+// first error. Its place is left out for line 0.
 //   diagnostic: may be NULL; error: negative errno or 0
 void rb_log_policy(const char *destination, const char *program, const char *what, const char *path,
                    const struct rb_diagnostic *diagnostic, int error);

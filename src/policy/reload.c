@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "policy/file.h"
+#include "policy/trust.h"
 #include "real/kernel.h"
 
 // Times in milliseconds.
@@ -129,13 +130,32 @@ static void put_in_force(struct rb_policy *fresh, uint64_t now_ms)
     tell(replaced ? RB_RELOAD_RELOADED : RB_RELOAD_LOADED, NULL, 0);
 }
 
-static int note_error(struct look *look, int error)
+static int note_error(struct look *look, int error, enum rb_reload_event event, const struct rb_diagnostic *diagnostic)
 {
     if (renew(look) && in_force.error != error) {
         in_force.error = error;
-        tell(RB_RELOAD_UNREADABLE, NULL, error);
+        tell(event, diagnostic, diagnostic ? 0 : error);
     }
     return error;
+}
+
+static int note_unreadable(struct look *look, int error)
+{
+    return note_error(look, error, RB_RELOAD_UNREADABLE, NULL);
+}
+
+// Returns 0, or -EPERM after saying why the file is not obeyed.
+static int check_trust(struct look *look, const struct rb_file_identity *identity)
+{
+    uint32_t user = rb_trust_user();
+    enum rb_trust trust = rb_trust_judge(identity, user);
+    if (trust == RB_TRUST_OK) {
+        return 0;
+    }
+    char message[RB_TRUST_SIZE];
+    rb_trust_explain(trust, identity, user, message, sizeof(message));
+    struct rb_diagnostic diagnostic = {.file = in_force.path, .message = message};
+    return note_error(look, -EPERM, RB_RELOAD_UNTRUSTED, &diagnostic);
 }
 
 // Receives the errors of a parse; the first one is worth telling.
@@ -158,7 +178,7 @@ static int load_text(struct look *look, struct rb_slice text, const struct rb_fi
     struct first_error first = {false};
     int result = rb_policy_parse(text.at, text.length, in_force.path, &fresh, tell_first, &first);
     if (result != 0 && result != -EINVAL) {
-        return note_error(look, result);
+        return note_unreadable(look, result);
     }
     if (!renew(look)) {
         rb_policy_free(fresh);
@@ -177,18 +197,26 @@ static int load_file(struct look *look)
     struct rb_file_identity identity;
     int result = rb_file_identify(in_force.path, &identity);
     if (result != 0) {
-        return note_error(look, result);
+        return note_unreadable(look, result);
     }
     if (in_force.error == 0 && rb_file_same(&identity, &in_force.seen)) {
         return 0;
     }
+    // Before the file is read: it may be a large one. Another file may come to the path meanwhile, so the file that was
+    // read is judged as well.
+    result = check_trust(look, &identity);
+    if (result != 0) {
+        return result;
+    }
     struct rb_arena scratch = {0};
     struct rb_slice text;
     result = rb_file_read(in_force.path, &scratch, &text, &identity);
+    if (result != 0 && result != -EAGAIN) { // somebody is writing: the next look will see the whole
+        note_unreadable(look, result);
+    }
+    result = result ? result : check_trust(look, &identity);
     if (result == 0) {
         result = load_text(look, text, &identity);
-    } else if (result != -EAGAIN) { // somebody is writing: the next look will see the whole
-        result = note_error(look, result);
     }
     rb_arena_release(&scratch);
     return result;

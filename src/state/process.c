@@ -69,10 +69,8 @@ static const char *log_destination(const struct rb_policy *policy)
 static void on_reload(enum rb_reload_event event, const char *path, const struct rb_diagnostic *diagnostic, int error)
 {
     static const char *const words[] = {
-        [RB_RELOAD_LOADED] = "loaded",
-        [RB_RELOAD_RELOADED] = "reloaded",
-        [RB_RELOAD_INVALID] = "invalid",
-        [RB_RELOAD_UNREADABLE] = "unreadable",
+        [RB_RELOAD_LOADED] = "loaded",         [RB_RELOAD_RELOADED] = "reloaded",   [RB_RELOAD_INVALID] = "invalid",
+        [RB_RELOAD_UNREADABLE] = "unreadable", [RB_RELOAD_UNTRUSTED] = "untrusted",
     };
     const struct rb_policy *policy = last_policy();
     rb_record_reload(event == RB_RELOAD_LOADED || event == RB_RELOAD_RELOADED);

@@ -526,6 +526,35 @@ def check_cannot_drive_a_terminal(place):
     expect("\x1b" not in out, out)
 
 
+@test
+def untrusted_file(place):
+    """A file that everybody may write is ignored by programs, but its mistakes are found all the same."""
+    policy = place.file("open.ini", QUICK, mode=0o666)
+    why = f"{policy}: everybody may write the file; programs of "
+    status, out, err = place.text("check", policy)
+    same((status, out), (0, f"{policy}: ok (1 section, 1 pattern)\n"))
+    holds(err, f"rebound: warning: programs of this user ignore {why}")
+    holds(err, f"(chmod go-w {policy})\n")
+    status, out, err = place.text("explain", "--policy", policy, "--json", "127.0.0.1")
+    same((status, json.loads(out)["section"]["name"]), (0, "quick"))
+    holds(err, f"rebound: warning: programs of this user ignore the policy {why}")
+    status, out, err = place.text("doctor", "--policy", policy, sys.executable)
+    same(status, 1)
+    holds(out, f"the policy cannot be used: {policy}")
+    holds(err, f"rebound: error: the policy {policy} is ignored: everybody may write the file; ")
+    same(place.environment("--policy", policy)[0].get("LD_PRELOAD"), None)
+    wrong = place.file("wrong.ini", "[default]\nnope = 1\n", mode=0o666)
+    status, out, err = place.text("check", wrong)
+    same(status, 1)
+    holds(out, "wrong.ini:2:1: error: ")
+    # The state file that such a policy names is not looked at either.
+    place.file("rebound/policy.ini", f"[rebound]\nstate = {place.path}/chosen\n[default]\n", mode=0o666)
+    env = {"XDG_CONFIG_HOME": place.path, "REBOUND_STATE": ""}
+    expect("chosen" not in "".join(place.text("status", env=env)[1:]))
+    os.chmod(os.path.join(place.path, "rebound/policy.ini"), 0o644)
+    holds("".join(place.text("status", env=env)[1:]), "chosen")
+
+
 # --- explain
 
 

@@ -15,7 +15,7 @@ static char directory[64];
 static uint64_t now = 1;
 
 static struct {
-    unsigned count, loaded, reloaded, invalid, unreadable;
+    unsigned count, loaded, reloaded, invalid, unreadable, untrusted;
     int error;
     unsigned line;
     char message[256], path[RB_POLICY_PATH_SIZE];
@@ -28,6 +28,7 @@ static void notify(enum rb_reload_event event, const char *path, const struct rb
     told.reloaded += event == RB_RELOAD_RELOADED;
     told.invalid += event == RB_RELOAD_INVALID;
     told.unreadable += event == RB_RELOAD_UNREADABLE;
+    told.untrusted += event == RB_RELOAD_UNTRUSTED;
     told.error = error;
     told.line = diagnostic ? diagnostic->line : 0;
     snprintf(told.message, sizeof(told.message), "%s", diagnostic ? diagnostic->message : "");
@@ -206,6 +207,85 @@ static void test_vanished_file_keeps_the_last_good_policy(void **state)
     assert_int_equal(attempts_after(1000), 9);
 }
 
+static void set_mode(const char *name, mode_t mode)
+{
+    assert_int_equal(chmod(file_called(name), mode), 0);
+}
+
+static void test_untrusted_from_the_start(void **state)
+{
+    (void) state;
+    unlink(file_called("p"));
+    write_attempts("p", 3);
+    set_mode("p", 0666);
+    assert_int_equal(start("p"), -EPERM);
+    assert_int_equal(told.untrusted, 1);
+    assert_int_equal(told.error, 0);
+    assert_int_equal(told.line, 0);
+    assert_memory_equal(told.message, "everybody may write the file; ", 30);
+    unsigned before = attempts_after(LONG); // of an earlier test: this process keeps it
+    assert_int_not_equal(before, 3);
+    assert_int_equal(attempts_after(1000), before);
+    assert_int_equal(told.count, 1);
+    set_mode("p", 0644);
+    assert_int_equal(attempts_after(1000), 3);
+    assert_int_equal(told.count, 2);
+}
+
+static void test_untrusted_file_keeps_the_last_good_policy(void **state)
+{
+    (void) state;
+    replace("p", 2);
+    set_mode("p", 0644);
+    assert_int_equal(start("p"), 0);
+    assert_int_equal(attempts_after(LONG), 2);
+    write_attempts("fresh", 3);
+    set_mode("fresh", 0606);
+    char fresh[256];
+    strcpy(fresh, file_called("fresh"));
+    assert_int_equal(rename(fresh, file_called("p")), 0);
+    assert_int_equal(attempts_after(1000), 2);
+    assert_int_equal(attempts_after(1000), 2);
+    assert_int_equal(told.untrusted, 1);
+    assert_int_equal(told.count, 2);
+    set_mode("p", 0600);
+    assert_int_equal(attempts_after(1000), 3);
+    set_mode("p", 0622); // whoever could write it has not done so yet
+    assert_int_equal(attempts_after(1000), 3);
+    assert_int_equal(told.untrusted, 2);
+}
+
+// A mistake in a file that is not obeyed is not told: the text is not read.
+static void test_untrusted_file_is_not_read(void **state)
+{
+    (void) state;
+    write_file("p", "[default]\nbogus = 1\n");
+    set_mode("p", 0666);
+    assert_int_equal(start("p"), -EPERM);
+    assert_int_equal(told.untrusted, 1);
+    assert_int_equal(told.count, 1);
+}
+
+static void test_group_and_owner(void **state)
+{
+    bool root = geteuid() == 0;
+    (void) state;
+    replace("p", 31);
+    set_mode("p", 0664);
+    assert_int_equal(start("p"), root ? -EPERM : 0);
+    assert_int_equal(told.untrusted, root);
+    if (!root) {
+        skip();
+    }
+    replace("p", 32);
+    set_mode("p", 0644);
+    assert_int_equal(chown(file_called("p"), 1000, 0), 0);
+    assert_int_equal(start("p"), -EPERM);
+    assert_memory_equal(told.message, "the file belongs to user 1000; ", 31);
+    assert_int_equal(chown(file_called("p"), 0, 1000), 0);
+    assert_int_equal(attempts_after(1000), 32);
+}
+
 // As Kubernetes updates a mounted ConfigMap: the file is a link through ..data, which is swapped by rename.
 static void test_swapped_symlink(void **state)
 {
@@ -367,6 +447,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_written_in_place, setup, teardown),
         cmocka_unit_test_setup_teardown(test_broken_file_keeps_the_last_good_policy, setup, teardown),
         cmocka_unit_test_setup_teardown(test_vanished_file_keeps_the_last_good_policy, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_untrusted_from_the_start, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_untrusted_file_keeps_the_last_good_policy, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_untrusted_file_is_not_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_group_and_owner, setup, teardown),
         cmocka_unit_test_setup_teardown(test_swapped_symlink, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replaced_policies_stay_for_a_minute, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replaced_policies_are_freed, setup, teardown),
