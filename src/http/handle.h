@@ -54,6 +54,7 @@ struct rb_handle {
     long connect_timeout_ms;
     long fresh_connect;
     long connect_only;
+    long time_condition;          // CURLOPT_TIMECONDITION
     long port;                    // CURLOPT_PORT, 0: that of the URL
     struct rb_response *response; // of the attempt under way; NULL: everything passes
     struct rb_transfer *transfer; // the call under way

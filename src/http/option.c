@@ -129,6 +129,9 @@ static void note_number(struct rb_handle *handle, CURLoption option, long number
     case CURLOPT_FRESH_CONNECT:
         handle->fresh_connect = number;
         break;
+    case CURLOPT_TIMECONDITION:
+        handle->time_condition = number;
+        break;
     case CURLOPT_PORT:
         handle->port = number;
         rb_route_forget(handle);

@@ -10,6 +10,7 @@
 #include "http/attempt.h"
 #include "http/callbacks.h"
 #include "http/destination.h"
+#include "http/fields.h"
 #include "real/system.h"
 #include "state/cells.h"
 #include "state/process.h"
@@ -17,31 +18,31 @@
 
 // --- beginning
 
-// Whether the program itself sets one of these request headers. "Name:" alone removes a header.
-//   names: separated by one space, as in the rules
-static bool sets_header(const struct rb_handle *handle, const char *names)
-{
-    for (const struct curl_slist *line = handle->headers; line; line = line->next) {
-        const char *colon = line->data ? strchr(line->data, ':') : NULL;
-        if (colon && colon[1] != '\0' && rb_list_holds(names, line->data, (unsigned long) (colon - line->data), true))
-            return true;
-    }
-    return false;
-}
-
 static bool is_get(const struct rb_handle *handle)
 {
     const char *word = handle->custom_request;
     return !handle->no_body && (word ? strcmp(word, "GET") == 0 : handle->method == RB_METHOD_GET);
 }
 
+// Whether the server checks a condition before it changes something (RFC 9110, section 13.1). Once it has, the same
+// condition fails: the program would be told 412 although its request was carried out.
+static bool is_conditional(const struct rb_handle *handle, const char *method)
+{
+    return !rb_list_holds("GET HEAD OPTIONS TRACE PROPFIND REPORT SEARCH", method, strlen(method), false) &&
+           (handle->time_condition == CURL_TIMECOND_IFUNMODSINCE ||
+            rb_fields_have(handle->headers, "If-Match If-None-Match If-Unmodified-Since"));
+}
+
 static bool may_repeat_request(const struct rb_transfer *transfer)
 {
-    if (transfer->route->repeats_get && is_get(transfer->handle))
+    const struct rb_handle *handle = transfer->handle;
+    if (transfer->route->repeats_get && is_get(handle))
         return true;
-    const char *method = rb_handle_method(transfer->handle);
-    return rb_list_holds(transfer->route->section->rules.methods, method, strlen(method), false) ||
-           sets_header(transfer->handle, transfer->route->section->rules.idempotency_headers);
+    const struct rb_rules *rules = &transfer->route->section->rules;
+    const char *method = rb_handle_method(handle);
+    bool allowed = rb_list_holds(rules->methods, method, strlen(method), false) ||
+                   rb_fields_have(handle->headers, rules->idempotency_headers);
+    return allowed && !is_conditional(handle, method);
 }
 
 static bool may_resume(const struct rb_transfer *transfer)
@@ -49,7 +50,7 @@ static bool may_resume(const struct rb_transfer *transfer)
     const struct rb_handle *handle = transfer->handle;
     return transfer->route->rules->resume && transfer->repeatable && is_get(handle) &&
            rb_handle_upload(handle) == RB_UPLOAD_NONE && !handle->has_range && !handle->resumes &&
-           !handle->raw_transfer && !sets_header(handle, "Range If-Range");
+           !handle->raw_transfer && !rb_fields_have(handle->headers, "Range If-Range");
 }
 
 static uint64_t total_limit_ms(const struct rb_transfer *transfer)

@@ -113,6 +113,92 @@ static void idempotency_key(void)
     curl_easy_cleanup(easy);
 }
 
+// A request with one header line, whose first answer is lost. Returns how often it reached the server.
+static int lost_with(const char *key, const char *method, const char *line)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/reset/ok", key);
+    CURL *easy = easy_new(web_url(path), &body);
+    struct curl_slist *lines = curl_slist_append(NULL, line);
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, lines);
+    CURLcode code = curl_easy_perform(easy);
+    int count = web_count(key);
+    CHECK_INT(code == CURLE_OK, count == 2);
+    curl_slist_free_all(lines);
+    curl_easy_cleanup(easy);
+    return count;
+}
+
+// A change under a condition is not repeated: it may have been made, and then the condition fails.
+static void conditions(void)
+{
+    web_start();
+    CHECK_INT(lost_with("a", "PUT", "If-Match: \"v1\""), 1);
+    CHECK_INT(lost_with("b", "DELETE", "if-none-match: *"), 1);
+    CHECK_INT(lost_with("c", "POST", "IF-UNMODIFIED-SINCE: Sat, 29 Oct 1994 19:43:31 GMT"), 1);
+    CHECK_INT(lost_with("d", "get", "If-Match:*"), 1); // methods differ by case
+    CHECK_INT(lost_with("e", "PUT", "If-Match;"), 1);  // sent empty
+    CHECK_INT(test_log(STOP, "\"reason\":\"method\""), 5);
+    CHECK_INT(lost_with("f", "PUT", "If-Match:"), 2); // not sent
+    CHECK_INT(lost_with("g", "PUT", "If-Match: "), 2);
+    CHECK_INT(lost_with("h", "PUT", "If-Matches: x"), 2);
+    CHECK_INT(lost_with("i", "PUT", "If-Modified-Since: Sat, 29 Oct 1994 19:43:31 GMT"), 2);
+    CHECK_INT(lost_with("j", "GET", "If-None-Match: \"v1\""), 2);
+    CHECK_INT(lost_with("k", "PROPFIND", "If-Match: \"v1\""), 2);
+}
+
+// A condition wins over a key that marks the request as idempotent, and over an answer that asks to come again.
+static void condition_and_key(void)
+{
+    web_start();
+    CURL *easy = easy_new(web_url("a/s503/ok"), &body);
+    struct curl_slist *lines = curl_slist_append(NULL, "Idempotency-Key: 17");
+    lines = curl_slist_append(lines, "If-Match: \"v1\"");
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "x=1");
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, lines);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    check_sent("a", 1, "\"reason\":\"method\"");
+    curl_slist_free_all(lines);
+    curl_easy_cleanup(easy);
+}
+
+// libcurl makes the condition by itself.
+static void time_condition(void)
+{
+    web_start();
+    CURL *easy = easy_new(web_url("a/reset/ok"), &body);
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "DELETE");
+    curl_easy_setopt(easy, CURLOPT_TIMEVALUE, 1000000000L);
+    curl_easy_setopt(easy, CURLOPT_TIMECONDITION, (long) CURL_TIMECOND_IFUNMODSINCE);
+    CURL *copy = curl_easy_duphandle(easy);
+    CHECK(curl_easy_perform(easy) != CURLE_OK);
+    check_sent("a", 1, "\"reason\":\"method\"");
+    curl_easy_setopt(copy, CURLOPT_URL, web_url("b/reset/ok"));
+    CHECK(curl_easy_perform(copy) != CURLE_OK);
+    check_sent("b", 1, NULL);
+    curl_easy_setopt(easy, CURLOPT_TIMECONDITION, (long) CURL_TIMECOND_IFMODSINCE);
+    curl_easy_setopt(easy, CURLOPT_URL, web_url("c/reset/ok"));
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    check_sent("c", 2, NULL);
+    curl_easy_cleanup(easy);
+    curl_easy_cleanup(copy);
+}
+
+// One that provably never left is repeated.
+static void condition_refused(void)
+{
+    struct port port = port_new();
+    CURL *easy = easy_new(port_url(&port, ""), &body);
+    struct curl_slist *lines = curl_slist_append(NULL, "If-Match: \"v1\"");
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "PUT");
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, lines);
+    CHECK_INT(curl_easy_perform(easy), CURLE_COULDNT_CONNECT);
+    CHECK_INT(test_log(RETRY, "\"cause\":\"refused\""), 2);
+    curl_slist_free_all(lines);
+    curl_easy_cleanup(easy);
+}
+
 // Where the policy allows it a POST from memory is sent again, each time with the same body.
 static void all_methods(void)
 {
@@ -328,6 +414,10 @@ static const struct test tests[] = {
     {"post_refused", LOCAL "retry.attempts=100\n", post_refused},
     {"repeated_by_one_layer", LOCAL, repeated_by_one_layer},
     {"idempotency_key", LOCAL, idempotency_key},
+    {"conditions", LOCAL "retry.methods=all\n", conditions},
+    {"condition_and_key", LOCAL, condition_and_key},
+    {"time_condition", LOCAL, time_condition},
+    {"condition_refused", LOCAL, condition_refused},
     {"all_methods", LOCAL "retry.methods=all\n", all_methods},
     {"custom_methods", LOCAL, custom_methods},
     {"method_options", LOCAL, method_options},
