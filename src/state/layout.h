@@ -61,7 +61,7 @@ enum rb_counter {
     RB_COUNTER_TRANSITIONS, // [enum rb_breaker_state], into it
     RB_COUNTER_REJECTED = RB_COUNTER_TRANSITIONS + RB_BREAKER_STATES,
     RB_COUNTER_RESENDS,
-    RB_COUNTER_DURATION,                                                // [bucket], each call in one of them
+    RB_COUNTER_DURATION, // [bucket], each call with an attempt in one of them
     RB_COUNTER_DURATION_MS = RB_COUNTER_DURATION + RB_DURATION_BUCKETS, // sum
     RB_COUNTER_COUNT
 };

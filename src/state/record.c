@@ -85,15 +85,18 @@ static void count_for_host(struct rb_host_counters *host, const struct rb_call *
     record_add(&host->rejected, result == RB_RESULT_REFUSED);
 }
 
+// A call without an attempt has no duration: with an open breaker the latency of a host that is down would fall to 0.
 static void end_call(struct policy_place place, const struct rb_call *call, enum rb_api api, enum rb_result result)
 {
     struct rb_counters *counters = place.counters;
     struct rb_host_counters *host = host_of(call);
-    uint64_t took_ms = call->attempt > 0 ? rb_arithmetic_sub(call->ended_ms, call->begun_ms) : 0;
     add(counters, RB_COUNTER_CALLS + api * RB_RESULT_COUNT + result, 1);
     add(counters, RB_COUNTER_ATTEMPTS, call->attempt);
-    add(counters, RB_COUNTER_DURATION + bucket_of(took_ms), 1);
-    add(counters, RB_COUNTER_DURATION_MS, took_ms);
+    if (call->attempt > 0) {
+        uint64_t took_ms = rb_arithmetic_sub(call->ended_ms, call->begun_ms);
+        add(counters, RB_COUNTER_DURATION + bucket_of(took_ms), 1);
+        add(counters, RB_COUNTER_DURATION_MS, took_ms);
+    }
     count_for_host(host ? host : place.rest, call, result);
 }
 
