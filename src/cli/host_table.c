@@ -105,20 +105,14 @@ static void write_holder(const struct rb_view_cell *host, char *out, size_t size
         snprintf(out + length, size - (size_t) length, " +%u", host->holder_count - 1);
 }
 
-static bool probe_is_due(const struct rb_view_cell *host)
-{
-    return host->state == RB_BREAKER_OPEN ? host->next_probe_in_ms == 0
-                                          : host->state == RB_BREAKER_HALF_OPEN && host->holder_count == 0;
-}
-
 // What follows for the host's callers.
 static void write_note(const struct rb_view_cell *host, char *out, size_t size)
 {
     char span[24];
     if (host->forced != RB_FORCE_NONE)
         snprintf(out, size, "forced");
-    else if (probe_is_due(host))
-        snprintf(out, size, "probe is due");
+    else if (rb_snapshot_probe_is_due(host))
+        snprintf(out, size, "probe due");
     else if (host->state == RB_BREAKER_OPEN)
         snprintf(out, size, "probe in %s", rb_table_span(host->next_probe_in_ms, span));
     else if (host->holder_count > 0)

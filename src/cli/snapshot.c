@@ -8,11 +8,19 @@
 
 #include "real/system.h"
 
+bool rb_snapshot_probe_is_due(const struct rb_view_cell *host)
+{
+    if (host->forced != RB_FORCE_NONE)
+        return false;
+    return host->state == RB_BREAKER_OPEN ? host->next_probe_in_ms == 0
+                                          : host->state == RB_BREAKER_HALF_OPEN && host->holder_count == 0;
+}
+
 enum rb_breaker_state rb_snapshot_state(const struct rb_view_cell *host)
 {
-    if (host->forced == RB_FORCE_NONE)
-        return host->state;
-    return host->forced == RB_FORCE_OPEN ? RB_BREAKER_OPEN : RB_BREAKER_CLOSED;
+    if (host->forced != RB_FORCE_NONE)
+        return host->forced == RB_FORCE_OPEN ? RB_BREAKER_OPEN : RB_BREAKER_CLOSED;
+    return rb_snapshot_probe_is_due(host) ? RB_BREAKER_HALF_OPEN : host->state;
 }
 
 // Open ones first, those half-open next.

@@ -25,7 +25,12 @@ struct rb_snapshot {
 struct rb_snapshot *rb_snapshot_take(const struct rb_state_file *file, enum rb_order order);
 void rb_snapshot_free(struct rb_snapshot *snapshot);
 
-// The state that counts: the forced one where somebody has forced it.
+// Whether the next call is let through as a probe: the open time is over, or the breaker is half-open and no process
+// holds a probe. Nobody has to call for that.
+bool rb_snapshot_probe_is_due(const struct rb_view_cell *host);
+
+// The state to show: the forced one where somebody has forced it. An open breaker whose open time is over is half-open:
+// the breaker itself changes its state only with the next call, which may never come.
 enum rb_breaker_state rb_snapshot_state(const struct rb_view_cell *host);
 
 // The calls of a policy, however made and ended, and the attempts after the first of each.

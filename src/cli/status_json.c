@@ -45,7 +45,7 @@ static void add_probes(cJSON *object, const struct rb_view_cell *host)
 
 static cJSON *make_host(const struct rb_view_cell *host)
 {
-    bool counts_down = host->forced == RB_FORCE_NONE && host->state == RB_BREAKER_OPEN;
+    bool counts_down = rb_snapshot_state(host) == RB_BREAKER_OPEN && host->forced == RB_FORCE_NONE;
     cJSON *object = cJSON_CreateObject();
     rb_json_add_text(object, "policy", host->policy);
     rb_json_add_text(object, "host", *host->host ? host->host : NULL);
@@ -58,7 +58,8 @@ static cJSON *make_host(const struct rb_view_cell *host)
     add_number(object, "slow", host->slow);
     cJSON_AddNumberToObject(object, "failure_rate", (double) host->failure_rate / HUNDREDTHS);
     cJSON_AddNumberToObject(object, "slow_rate", (double) host->slow_rate / HUNDREDTHS);
-    add_wait(object, "next_probe_ms", counts_down, host->next_probe_in_ms);
+    add_wait(object, "next_probe_ms", counts_down || rb_snapshot_probe_is_due(host),
+             counts_down ? host->next_probe_in_ms : 0);
     add_probes(object, host);
     cJSON_AddNumberToObject(object, "retries_left", (double) host->budget_milli / THOUSANDTHS);
     add_wait(object, "not_before_ms", host->not_before_in_ms > 0, host->not_before_in_ms);

@@ -174,6 +174,25 @@ def status_shows_processes(place):
 
 
 @test
+def breaker_whose_probe_is_due(place):
+    """Nobody calls the host any more: its breaker does not stay open for those who look."""
+    holder, port = closed_port()
+    host = f"127.0.0.1:{port}"
+    connect(place, host, host, policy=POLICY.replace("breaker.open = 60s", "breaker.open = 100ms"))
+    until(lambda: hosts_of(place)[host]["state"] != "open", "the breaker stays open")
+    found = hosts_of(place)[host]
+    same((found["state"], found["forced"], found["next_probe_ms"], found["probes"]), ("half-open", None, 0, []))
+    expect(re.search(rf"{host} +local +half-open .* probe due\n", place.text("status")[1]), place.text("status"))
+    holds(place.text("top", "--once")[1], "1 host: 0 open, 1 half-open, 0 closed")
+    metrics = place.text("metrics")[1]
+    for state, value in (("closed", 0), ("open", 0), ("half-open", 1)):
+        holds(metrics, f'rebound_breaker_state{{policy="local",host="{host}",state="{state}"}} {value}\n')
+    place.text("breaker", "open", host)
+    same((hosts_of(place)[host]["state"], hosts_of(place)[host]["next_probe_ms"]), ("open", None))
+    holder.close()
+
+
+@test
 def events_of_programs_that_are_gone(place):
     holder, port = closed_port()
     connect(place, f"127.0.0.1:{port}")

@@ -106,13 +106,21 @@ static void test_durations_add_up(void **state)
 static void test_breakers(void **state)
 {
     (void) state;
-    snapshot.host_count = 2;
+    snapshot.host_count = 4;
     strcpy(hosts[0].policy, "pay");
     strcpy(hosts[0].host, "x:1");
     hosts[0].forced = RB_FORCE_OPEN;
     strcpy(hosts[1].policy, "all");
     hosts[1].state = RB_BREAKER_HALF_OPEN;
+    strcpy(hosts[2].host, "waits:1");
+    hosts[2].state = RB_BREAKER_OPEN;
+    hosts[2].next_probe_in_ms = 1;
+    strcpy(hosts[3].host, "due:1");
+    hosts[3].state = RB_BREAKER_OPEN;
     write_all();
+    assert_line("rebound_breaker_state{policy=\"\",host=\"waits:1\",state=\"open\"} 1");
+    assert_line("rebound_breaker_state{policy=\"\",host=\"due:1\",state=\"open\"} 0");
+    assert_line("rebound_breaker_state{policy=\"\",host=\"due:1\",state=\"half-open\"} 1");
     assert_line("rebound_breaker_state{policy=\"pay\",host=\"x:1\",state=\"open\"} 1");
     assert_line("rebound_breaker_state{policy=\"pay\",host=\"x:1\",state=\"closed\"} 0");
     assert_line("rebound_breaker_state{policy=\"all\",host=\"*\",state=\"half-open\"} 1");
