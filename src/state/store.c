@@ -154,6 +154,45 @@ static bool fill(int fd, uint32_t cells)
            rb_kernel(SYS_write, fd, &header, sizeof header) == (long) sizeof header;
 }
 
+// Where the file system makes files without a name, a maker that is killed leaves nothing behind. Returns the
+// descriptor, or a negative errno.
+static int open_nameless(const char *path)
+{
+    char directory[RB_POLICY_PATH_SIZE] = ".";
+    const char *slash = strrchr(path, '/');
+    size_t length = slash == path ? 1 : slash ? (size_t) (slash - path) : 0;
+    if (length >= sizeof directory)
+        return -ENAMETOOLONG;
+    if (slash)
+        memcpy(directory, path, length), directory[length] = '\0';
+    return (int) rb_kernel(SYS_openat, AT_FDCWD, directory, O_TMPFILE | O_RDWR | O_CLOEXEC, FILE_MODE);
+}
+
+// linkat(2) describes both ways. The second one asks for a privilege before Linux 6.10.
+static long give_name(int fd, const char *path)
+{
+    char link[32];
+    struct rb_text text = {.at = link, .size = sizeof link};
+    rb_text_string(&text, "/proc/self/fd/");
+    rb_text_number(&text, (uint64_t) fd, 1);
+    rb_text_bytes(&text, "", 1);
+    long result = rb_kernel(SYS_linkat, AT_FDCWD, link, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+    if (result < 0 && result != -EEXIST)
+        result = rb_kernel(SYS_linkat, fd, "", AT_FDCWD, path, AT_EMPTY_PATH);
+    return result;
+}
+
+// Returns 0, -EEXIST where another process was faster, or another negative errno.
+static long make_nameless(const char *path, uint32_t cells)
+{
+    int fd = open_nameless(path);
+    if (fd < 0)
+        return fd;
+    long result = fill(fd, cells) ? give_name(fd, path) : -EIO;
+    rb_kernel(SYS_close, fd);
+    return result;
+}
+
 // Beside the file, with a random end: a pid is not unique among containers that share the directory.
 static bool temporary_name(const char *path, char *name, size_t size)
 {
@@ -166,22 +205,27 @@ static bool temporary_name(const char *path, char *name, size_t size)
     return text.cut == 0;
 }
 
-enum rb_store_error rb_store_make(const char *path, uint32_t cells)
+// For file systems without nameless files. A maker that is killed leaves the temporary file. Results as above.
+static long make_by_name(const char *path, uint32_t cells)
 {
     char temporary[RB_POLICY_PATH_SIZE + TEMPORARY_SIZE];
-    bool made = false;
-    if (temporary_name(path, temporary, sizeof temporary)) {
-        int fd = open_at(temporary, O_RDWR | O_CREAT | O_EXCL);
-        if (fd >= 0 && fill(fd, cells)) {
-            long linked = rb_kernel(SYS_linkat, AT_FDCWD, temporary, AT_FDCWD, path, 0);
-            made = linked == 0 || linked == -EEXIST;
-        }
-        if (fd >= 0) {
-            rb_kernel(SYS_unlinkat, AT_FDCWD, temporary, 0);
-            rb_kernel(SYS_close, fd);
-        }
-    }
-    return made ? RB_STORE_SOUND : RB_STORE_DENIED;
+    if (!temporary_name(path, temporary, sizeof temporary))
+        return -ENAMETOOLONG;
+    int fd = open_at(temporary, O_RDWR | O_CREAT | O_EXCL);
+    if (fd < 0)
+        return fd;
+    long result = fill(fd, cells) ? rb_kernel(SYS_linkat, AT_FDCWD, temporary, AT_FDCWD, path, 0) : -EIO;
+    rb_kernel(SYS_unlinkat, AT_FDCWD, temporary, 0);
+    rb_kernel(SYS_close, fd);
+    return result;
+}
+
+enum rb_store_error rb_store_make(const char *path, uint32_t cells)
+{
+    long result = make_nameless(path, cells);
+    if (result < 0 && result != -EEXIST && result != -EIO) // -EIO: there is no room for the file
+        result = make_by_name(path, cells);
+    return result == 0 || result == -EEXIST ? RB_STORE_SOUND : RB_STORE_DENIED;
 }
 
 // ---- memory ----

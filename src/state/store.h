@@ -40,7 +40,8 @@ enum rb_store_error rb_store_map(struct rb_state *state, const char *path, bool 
 enum rb_store_error rb_store_map_of(struct rb_state *state, const char *path, uid_t owner, bool writable);
 
 // Makes the file for so many cells and leaves it to rb_store_map; one that another process made meanwhile is as good.
-// Returns RB_STORE_SOUND or RB_STORE_DENIED.
+// A maker that is killed leaves no file behind where the file system has O_TMPFILE. Returns RB_STORE_SOUND or
+// RB_STORE_DENIED.
 enum rb_store_error rb_store_make(const char *path, uint32_t cells);
 
 // The same layout in memory of this process alone, at first use of each page. Returns false without memory.

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 // The state's file: made whole, found again, and everything that may stand in its place.
+#include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -297,6 +300,83 @@ static void test_many_makers(void **state)
     rb_store_unmap(&mapped);
 }
 
+// ---- makers that are killed ----
+
+// The number of entries in the directory beside the file; `unknown` receives one that is not the file.
+static unsigned count_entries(char unknown[256])
+{
+    DIR *entries = opendir(directory);
+    struct dirent *entry;
+    unsigned count = 0;
+    assert_non_null(entries);
+    while ((entry = readdir(entries))) {
+        if (entry->d_name[0] == '.')
+            continue;
+        count++;
+        if (strcmp(entry->d_name, "state") != 0)
+            snprintf(unknown, 256, "%s", entry->d_name);
+    }
+    closedir(entries);
+    return count;
+}
+
+// A child that waits to be traced and then makes the file. Returns its pid, 0 where nobody may trace.
+static pid_t start_maker(void)
+{
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+            _exit(77);
+        raise(SIGSTOP);
+        _exit(rb_store_make(path, CELLS) == RB_STORE_SOUND ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFSTOPPED(status) ? child : 0;
+}
+
+// Kills a maker before or after one of its system calls. Returns false when it ended by itself.
+static bool kill_at(pid_t child, unsigned stop)
+{
+    int status = 0;
+    for (unsigned i = 0; i < stop; i++) {
+        assert_int_equal(ptrace(PTRACE_SYSCALL, child, NULL, NULL), 0);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        if (WIFEXITED(status)) {
+            assert_int_equal(WEXITSTATUS(status), 0);
+            return false;
+        }
+    }
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return true;
+}
+
+static void test_a_killed_maker_leaves_nothing(void **state)
+{
+    char unknown[256] = "";
+    bool ended = false;
+    unsigned stop, empty = 0;
+    (void) state;
+    int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0)
+        skip();
+    close(fd);
+    for (stop = 1; !ended; stop++) {
+        pid_t child = start_maker();
+        if (child == 0)
+            skip();
+        ended = !kill_at(child, stop);
+        unsigned entries = count_entries(unknown);
+        assert_string_equal(unknown, "");
+        assert_int_equal(attempt(), entries == 0 ? RB_STORE_ABSENT : RB_STORE_SOUND); // none, or a whole one
+        empty += entries == 0;
+        unlink(path);
+    }
+    assert_in_range(empty, 10, stop - 1);
+}
+
 static void test_paths(void **state)
 {
     char out[64], expected[64];
@@ -350,6 +430,7 @@ int main(void)
         IN_DIRECTORY(test_no_directory),
         IN_DIRECTORY(test_cut_while_mapped),
         IN_DIRECTORY(test_many_makers),
+        IN_DIRECTORY(test_a_killed_maker_leaves_nothing),
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_sizes),
     };
