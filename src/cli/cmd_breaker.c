@@ -72,7 +72,7 @@ const struct rb_command rb_cmd_breaker = {
         "holds for running and later processes, until a reset or the next start of the system.\n"
         "\n"
         "Options:\n"
-        "  --state PATH   the state file: by default that of REBOUND_STATE or the policy, else /dev/shm/rebound.UID\n"
+        "  --state PATH   the state file: by default that of REBOUND_STATE or the policy, else /dev/shm/rebound.UID.vN\n"
         "  --help         this text\n"
         "\n"
         "Exit status: 0, 1 no such host or the state cannot be changed, 2 wrong command line.\n"

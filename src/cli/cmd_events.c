@@ -100,7 +100,7 @@ const struct rb_command rb_cmd_events = {
         "\n"
         "Options:\n"
         "  --state PATH       the state file: by default that of REBOUND_STATE or the policy, else\n"
-        "                     /dev/shm/rebound.UID\n"
+        "                     /dev/shm/rebound.UID.vN\n"
         "  -f, --follow       go on with new ones until interrupted; 10 old ones come first\n"
         "  -n N, --lines N    how many old ones at most\n"
         "  --json             one JSON object a line, with the names of the log\n"

@@ -97,7 +97,7 @@ const struct rb_command rb_cmd_metrics = {
         "\n"
         "Options:\n"
         "  --state PATH      the state file: by default that of REBOUND_STATE or the policy, else "
-        "/dev/shm/rebound.UID\n"
+        "/dev/shm/rebound.UID.vN\n"
         "  --textfile PATH   write to a file, replaced as a whole, for node_exporter's textfile collector\n"
         "  --listen PLACE    serve http://PLACE/metrics until interrupted: PORT (of 127.0.0.1), ADDRESS:PORT or\n"
         "                    [ADDRESS]:PORT\n"

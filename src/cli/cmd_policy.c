@@ -54,7 +54,7 @@ const struct rb_command rb_cmd_policy = {
         "stood there; running and later processes obey, until it is switched on or the system starts anew.\n"
         "\n"
         "Options:\n"
-        "  --state PATH   the state file: by default that of REBOUND_STATE or the policy, else /dev/shm/rebound.UID\n"
+        "  --state PATH   the state file: by default that of REBOUND_STATE or the policy, else /dev/shm/rebound.UID.vN\n"
         "  --help         this text\n"
         "\n"
         "Exit status: 0, 1 the state cannot be changed, 2 wrong command line.\n"

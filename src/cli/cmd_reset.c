@@ -38,7 +38,7 @@ const struct rb_command rb_cmd_reset = {
         "Running processes go on with that.\n"
         "\n"
         "Options:\n"
-        "  --state PATH   the state file: by default that of REBOUND_STATE or the policy, else /dev/shm/rebound.UID\n"
+        "  --state PATH   the state file: by default that of REBOUND_STATE or the policy, else /dev/shm/rebound.UID.vN\n"
         "  --help         this text\n"
         "\n"
         "Exit status: 0, 1 the state cannot be changed, 2 wrong command line.\n",

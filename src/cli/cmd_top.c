@@ -70,7 +70,7 @@ const struct rb_command rb_cmd_top = {
             "\n"
             "Options:\n"
             "  --state PATH            the state file: by default that of REBOUND_STATE or the policy, else\n"
-            "                          /dev/shm/rebound.UID\n"
+            "                          /dev/shm/rebound.UID.vN\n"
             "  -d TIME, --interval TIME   between two looks (1s)\n"
             "  --once                  print the screen once, with sums in place of rates; needs no terminal\n"
             "  --help                  this text\n"

@@ -12,23 +12,36 @@
 #include "cli/source.h"
 
 // The program's own words have been said by `rebound check`; here a policy that cannot be used just says nothing.
-static bool path_by_policy(char *path, size_t size)
+static bool path_by_setting(struct rb_state_file *file, const char *setting)
+{
+    file->is_default = rb_store_is_default(setting);
+    return rb_store_path(setting, geteuid(), file->path, sizeof file->path);
+}
+
+static bool path_by_policy(struct rb_state_file *file)
 {
     struct rb_source source;
     struct rb_policy *policy = NULL;
     bool named = rb_source_find(&source, NULL) == 0 && rb_source_trusted(source.path, NULL) &&
                  rb_policy_load(source.path, &policy, NULL, NULL) == 0;
-    bool found = rb_store_path(named ? rb_policy_process(policy)->state : NULL, path, size);
+    bool found = path_by_setting(file, named ? rb_policy_process(policy)->state : NULL);
     rb_policy_free(policy);
     return found;
 }
 
-static bool find_path(const char *setting, char *path, size_t size)
+static bool find_path(struct rb_state_file *file, const char *setting)
 {
     const char *environment = getenv("REBOUND_STATE");
     if (!setting && environment && *environment)
         setting = environment;
-    return setting ? rb_store_path(setting, path, size) : path_by_policy(path, size);
+    return setting ? path_by_setting(file, setting) : path_by_policy(file);
+}
+
+// Programs may have moved on to another name: the file that stood before it in the order is gone, or there is one now.
+static void follow(struct rb_state_file *file)
+{
+    if (file->is_default)
+        path_by_setting(file, NULL);
 }
 
 // Which file it is that was opened. Should it have been exchanged meanwhile, the next look notices.
@@ -60,7 +73,7 @@ static enum rb_store_error reopen(struct rb_state_file *file)
 static int find_and_open(struct rb_state_file *file, const char *setting, bool writable)
 {
     *file = (struct rb_state_file){.writable = writable};
-    if (!find_path(setting, file->path, sizeof file->path)) {
+    if (!find_path(file, setting)) {
         rb_say_error("the state is private: each process keeps its own, and there is nothing to look into");
         rb_say_note("say 'state = shared' in [rebound] of the policy, or leave REBOUND_STATE unset");
         return RB_EXIT_ERRORS;
@@ -87,6 +100,7 @@ int rb_state_file_use(const char *setting, bool writable, rb_state_file_action *
 enum rb_store_error rb_state_file_refresh(struct rb_state_file *file)
 {
     struct stat status;
+    follow(file);
     bool known = stat(file->path, &status) == 0;
     bool same = known && status.st_dev == file->device && status.st_ino == file->inode;
     return file->present && same && rb_store_is_whole(&file->view.state) ? RB_STORE_SOUND : reopen(file);

@@ -11,7 +11,8 @@
 struct rb_state_file {
     char path[RB_POLICY_PATH_SIZE];
     struct rb_view view;
-    bool present; // false: nobody has used it yet; the view is not open
+    bool is_default; // the path is one of the default names
+    bool present;    // false: nobody has used it yet; the view is not open
     bool writable;
     dev_t device;
     ino_t inode;

@@ -7,10 +7,11 @@
 #include "policy/file.h"
 #include "policy/policy.h"
 #include "real/fork.h"
+#include "real/kernel.h"
 #include "real/system.h"
 #include "state/names.h"
 
-enum { LOOK_EVERY_MS = 10, SIGN_EVERY_MS = 1000, TABLE_NEIGHBOURS = 16 };
+enum { LOOK_EVERY_MS = 10, SIGN_EVERY_MS = 1000, TABLE_NEIGHBOURS = 16, MAKE_TURNS = 4 };
 
 // Nothing, being attached by the process whose pid is in the upper half, or there.
 enum { PHASE_NONE, PHASE_BUSY, PHASE_READY, PHASE_NOT };
@@ -109,11 +110,27 @@ static void mind_the_boot(const struct rb_state *state)
     rb_state_forget(state, (uint64_t) rb_system_unix_s());
 }
 
-static enum rb_store_error attach_file(uint32_t cells)
+// After the file is made, all names are looked at again from the first one on: another process may have made the file
+// at an earlier name. A file that is removed before it is opened is made again, a few times.
+static enum rb_store_error open_or_make(struct rb_store_file *file, const struct rb_shared_settings *settings)
 {
-    enum rb_store_error error = rb_store_map(&current, path, true);
-    if (error == RB_STORE_ABSENT)
-        error = rb_store_make(path, cells) == RB_STORE_SOUND ? rb_store_map(&current, path, true) : RB_STORE_DENIED;
+    enum rb_store_error error = RB_STORE_ABSENT;
+    for (unsigned turn = 0; turn < MAKE_TURNS && error == RB_STORE_ABSENT; turn++) {
+        error = rb_store_open(file, settings->state, rb_kernel_euid(), true, path, sizeof path);
+        if (error == RB_STORE_ABSENT && rb_store_make(path, settings->cells) != RB_STORE_SOUND)
+            return RB_STORE_DENIED;
+    }
+    return error;
+}
+
+static enum rb_store_error attach_file(const struct rb_shared_settings *settings)
+{
+    struct rb_store_file file;
+    enum rb_store_error error = open_or_make(&file, settings);
+    if (error != RB_STORE_SOUND)
+        return error;
+    error = rb_store_map_file(&current, &file, true);
+    rb_store_close(&file);
     return error;
 }
 
@@ -122,8 +139,8 @@ static bool attach(void)
     struct rb_shared_settings settings = {.state = "private", .cells = RB_CELLS_DEFAULT};
     if (find_settings)
         settings = find_settings();
-    bool wanted = rb_store_path(settings.state, path, sizeof path);
-    enum rb_store_error error = wanted ? attach_file(settings.cells) : RB_STORE_SOUND;
+    bool wanted = rb_store_path(settings.state, rb_kernel_euid(), path, sizeof path);
+    enum rb_store_error error = wanted ? attach_file(&settings) : RB_STORE_SOUND;
     bool there = wanted && error == RB_STORE_SOUND;
     atomic_store(&shared, there);
     if (error != RB_STORE_SOUND)

@@ -38,17 +38,32 @@ const char *rb_store_error_text(enum rb_store_error error)
     return (unsigned) error < RB_STORE_ERRORS ? texts[error] : "is not usable";
 }
 
-bool rb_store_path(const char *setting, char *path, size_t size)
+// ---- names ----
+
+bool rb_store_is_default(const char *setting)
+{
+    return !setting || !*setting || strcmp(setting, "shared") == 0;
+}
+
+// The name with this index, in order. False: there is none.
+static bool write_name(const char *setting, uid_t owner, unsigned index, char *path, size_t size)
 {
     struct rb_text text = {.at = path, .size = size};
-    bool shared = !setting || !*setting || strcmp(setting, "shared") == 0;
-    if (!shared && strcmp(setting, "private") == 0)
+    bool is_default = rb_store_is_default(setting);
+    if (!is_default && (index > 0 || strcmp(setting, "private") == 0))
         return false;
-    rb_text_string(&text, shared ? "/dev/shm/rebound." : setting);
-    if (shared)
-        rb_text_number(&text, rb_kernel_euid(), 1);
+    rb_text_string(&text, is_default ? RB_STORE_DEFAULT : setting);
+    if (is_default) {
+        rb_text_number(&text, owner, 1);
+        rb_text_string(&text, ".v");
+        rb_text_number(&text, RB_STATE_VERSION, 1);
+    }
+    if (index > 0) {
+        rb_text_string(&text, ".");
+        rb_text_number(&text, index, 1);
+    }
     rb_text_bytes(&text, "", 1);
-    return text.cut == 0;
+    return text.cut == 0 && index < RB_STORE_NAMES;
 }
 
 // ---- opening ----
@@ -79,48 +94,106 @@ static bool is_file_of(const struct rb_file_identity *identity, uid_t owner)
     return identity->owner == owner && identity->mode == (S_IFREG | FILE_MODE);
 }
 
-static void *map(int fd, uint64_t size, bool writable)
-{
-    return rb_kernel_map(NULL, (size_t) size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd);
-}
-
 // The header is read by read(2) before anything is mapped: a file that is cut short meanwhile does no harm.
-static enum rb_store_error examine(int fd, uid_t owner, uint32_t *cells)
+static enum rb_store_error examine(struct rb_store_file *file, uid_t owner)
 {
     struct rb_file_identity identity;
     struct rb_state_header header;
-    if (rb_file_identify_open(fd, &identity) != 0)
+    if (rb_file_identify_open(file->fd, &identity) != 0)
         return RB_STORE_DENIED;
     if (!is_file_of(&identity, owner))
         return RB_STORE_FOREIGN;
-    if (rb_kernel(SYS_read, fd, &header, sizeof header) != (long) sizeof header)
+    if (rb_kernel(SYS_read, file->fd, &header, sizeof header) != (long) sizeof header)
         return RB_STORE_DAMAGED;
-    enum rb_state_fault fault = rb_state_examine(&header, identity.size, cells);
+    file->device = identity.device;
+    file->inode = identity.inode;
+    enum rb_state_fault fault = rb_state_examine(&header, identity.size, &file->cells);
     if (fault == RB_STATE_SOUND)
         return RB_STORE_SOUND;
     return fault == RB_STATE_OTHER_VERSION ? RB_STORE_VERSION : RB_STORE_DAMAGED;
 }
 
-static enum rb_store_error map_open(struct rb_state *state, int fd, uid_t owner, bool writable)
+void rb_store_close(struct rb_store_file *file)
 {
-    uint32_t cells = 0;
-    enum rb_store_error error = examine(fd, owner, &cells);
+    if (file->fd >= 0)
+        rb_kernel(SYS_close, file->fd);
+    file->fd = -1;
+}
+
+static enum rb_store_error open_file(struct rb_store_file *file, const char *path, uid_t owner, bool writable)
+{
+    *file = (struct rb_store_file){.fd = open_at(path, writable ? O_RDWR : O_RDONLY)};
+    enum rb_store_error error = file->fd < 0 ? error_of(-file->fd) : examine(file, owner);
     if (error != RB_STORE_SOUND)
-        return error;
-    void *memory = map(fd, rb_state_size(cells), writable);
+        rb_store_close(file);
+    return error;
+}
+
+// Whether what stands at the path keeps us from using the name. Where the system has no descriptor or memory for us at
+// this moment, nothing is known of the name.
+static bool is_taken(enum rb_store_error error, const char *path, uid_t owner)
+{
+    struct rb_file_identity there;
+    if (error != RB_STORE_DENIED)
+        return error != RB_STORE_SOUND && error != RB_STORE_ABSENT;
+    return rb_file_identify(path, &there) == 0 && there.owner != owner;
+}
+
+enum rb_store_error rb_store_open(struct rb_store_file *file, const char *setting, uid_t owner, bool writable,
+                                  char *path, size_t size)
+{
+    enum rb_store_error first = RB_STORE_ABSENT;
+    unsigned free_name = RB_STORE_NAMES;
+    for (unsigned index = 0; write_name(setting, owner, index, path, size); index++) {
+        enum rb_store_error error = open_file(file, path, owner, writable);
+        if (error == RB_STORE_ABSENT && free_name == RB_STORE_NAMES)
+            free_name = index;
+        else if (error != RB_STORE_ABSENT && !is_taken(error, path, owner))
+            return error;
+        first = index == 0 ? error : first;
+    }
+    bool has_free = free_name < RB_STORE_NAMES;
+    write_name(setting, owner, has_free ? free_name : 0, path, size);
+    return has_free ? RB_STORE_ABSENT : first;
+}
+
+bool rb_store_path(const char *setting, uid_t owner, char *path, size_t size)
+{
+    struct rb_store_file file;
+    if (!write_name(setting, owner, 0, path, size))
+        return false;
+    if (rb_store_open(&file, setting, owner, false, path, size) == RB_STORE_SOUND)
+        rb_store_close(&file);
+    return true;
+}
+
+// ---- mapping ----
+
+enum rb_store_error rb_store_map_file(struct rb_state *state, const struct rb_store_file *file, bool writable)
+{
+    size_t size = (size_t) rb_state_size(file->cells);
+    int flags = MAP_SHARED | (state->header ? MAP_FIXED : 0);
+    void *memory = rb_kernel_map(state->header, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, flags, file->fd);
+    if (!memory && state->header)
+        rb_store_replace(state); // the system may have taken away what was there
     if (!memory)
         return RB_STORE_DENIED;
-    rb_fault_watch(memory, (size_t) rb_state_size(cells));
-    rb_state_parts(state, memory, cells);
+    rb_fault_unwatch(memory);
+    rb_fault_watch(memory, size);
+    if (!state->header)
+        rb_state_parts(state, memory, file->cells);
     return RB_STORE_SOUND;
 }
 
 enum rb_store_error rb_store_map_of(struct rb_state *state, const char *path, uid_t owner, bool writable)
 {
-    int fd = open_at(path, writable ? O_RDWR : O_RDONLY);
-    enum rb_store_error error = fd < 0 ? error_of(-fd) : map_open(state, fd, owner, writable);
-    if (fd >= 0)
-        rb_kernel(SYS_close, fd);
+    struct rb_store_file file;
+    enum rb_store_error error = open_file(&file, path, owner, writable);
+    if (error != RB_STORE_SOUND)
+        return error;
+    *state = (struct rb_state){0};
+    error = rb_store_map_file(state, &file, writable);
+    rb_store_close(&file);
     return error;
 }
 

@@ -8,10 +8,11 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 
 from harness import (
-    closed_port, expect, holds, on_terminal, PATIENCE, REBOUND, ROOT, same, test
+    ANOTHER_USER, closed_port, CONNECT, expect, holds, on_terminal, PATIENCE, QUICK, REBOUND, ROOT, same, test
 )
 
 PROMETHEUS = os.path.join(ROOT, "config", "prometheus")
@@ -126,6 +127,61 @@ def state_by_the_policy(place):
     holds(place.text("status", "--state", named, env={"REBOUND_STATE": place.state})[1], f"{named}: nothing")
     _, out, err = place.text("status", env={"REBOUND_STATE": "shared"})  # whatever stands there
     holds(out + err, f"/dev/shm/rebound.{os.getuid()}")
+
+
+def with_own_shm(place, script):
+    """Runs a script in a mount namespace with an empty /dev/shm; None where that is not allowed."""
+    words = ["unshare", "-m", "sh", "-ec"]
+    mount = "mount -t tmpfs -o mode=1777 tmpfs /dev/shm\n"
+    if subprocess.run([*words, mount], capture_output=True, check=False).returncode != 0:
+        return None
+    env = {**place.env, "REBOUND_STATE": "shared", "REBOUND": REBOUND}
+    return subprocess.run([*words, mount + script], env=env, cwd=place.path, capture_output=True, text=True, check=False,
+                          timeout=60)
+
+
+@test
+def status_names_files_of_other_versions(place):
+    me = os.getuid()
+    names = [f"rebound.{me}", f"rebound.{me}.v2", f"rebound.{me}.v2.1", f"rebound.{me}.v31"]
+    others = [f"rebound.{me}1", f"rebound.{me}.v2x", f"rebound.{me}.v", f"rebound.{me}.v2.1.new.5", "rebound-abcdef"]
+    script = "".join(f"install -m 600 /dev/null /dev/shm/{name}\n" for name in names + others)
+    script += f"ln -s /etc/passwd /dev/shm/rebound.{me}.v1\n$REBOUND status\n$REBOUND status --state /dev/shm/x\n"
+    done = with_own_shm(place, script)
+    if done is None:
+        return
+    same((done.returncode, done.stderr), (0, ""))
+    lines = done.stdout.splitlines()
+    found = sorted(line.split()[0] for line in lines if "is of another version" in line)
+    same(found, sorted(f"/dev/shm/{name}" for name in names))
+
+
+@test
+def commands_agree_with_programs_on_the_name(place):
+    """Where another user has taken the name, programs and commands use the same next one."""
+    holder, port = closed_port()
+    policy = place.file("quick.ini", QUICK)
+    place.file("connect.py", CONNECT)
+    script = f"""
+        name=$($REBOUND status | sed -n 's/: nothing.*//p')
+        install -m 600 -o {ANOTHER_USER} /dev/null $name
+        $REBOUND run --policy {policy} -- {sys.executable} connect.py 127.0.0.1 {port} || test $? = 3
+        for command in status top\\ --once; do $REBOUND $command; done
+        $REBOUND events -n 1
+        $REBOUND metrics | grep ^rebound_attempts_total
+        $REBOUND breaker open 127.0.0.1:{port}
+        $REBOUND policy off quick
+        $REBOUND status | grep off
+        $REBOUND reset
+        ls /dev/shm"""
+    done = with_own_shm(place, script)
+    if done is None:
+        return
+    holder.close()
+    same(done.returncode, 0)
+    for piece in (".1: 1 host,", f"127.0.0.1:{port}", "rebound_attempts_total", "quick: off"):
+        holds(done.stdout, piece)
+    same(len(done.stdout.split("\nrebound.")), 3)
 
 
 # --- after programs ran

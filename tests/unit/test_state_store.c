@@ -2,6 +2,7 @@
 // The state's file: made whole, found again, and everything that may stand in its place.
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -377,25 +379,144 @@ static void test_a_killed_maker_leaves_nothing(void **state)
     assert_in_range(empty, 10, stop - 1);
 }
 
+// ---- names ----
+
 static void test_paths(void **state)
 {
-    char out[64], expected[64];
+    char out[64];
+    const uid_t me = geteuid();
     (void) state;
-    snprintf(expected, sizeof expected, "/dev/shm/rebound.%u", (unsigned) geteuid());
-    assert_true(rb_store_path(NULL, out, sizeof out));
-    assert_string_equal(out, expected);
-    assert_true(rb_store_path("", out, sizeof out));
-    assert_string_equal(out, expected);
-    assert_true(rb_store_path("shared", out, sizeof out));
-    assert_string_equal(out, expected);
-    assert_true(rb_store_path("/run/state", out, sizeof out));
+    assert_true(rb_store_is_default(NULL) && rb_store_is_default("") && rb_store_is_default("shared"));
+    assert_false(rb_store_is_default("private") || rb_store_is_default("/dev/shm/rebound.0"));
+    assert_true(rb_store_path("/run/state", me, out, sizeof out));
     assert_string_equal(out, "/run/state");
-    assert_false(rb_store_path("private", out, sizeof out));
-    assert_false(rb_store_path("/a/path/of/more/than/sixty/three/bytes/that/does/not/fit/in/here", out, sizeof out));
+    assert_false(rb_store_path("private", me, out, sizeof out));
+    assert_false(
+        rb_store_path("/a/path/of/more/than/sixty/three/bytes/that/does/not/fit/in/here", me, out, sizeof out));
     for (unsigned error = 0; error <= RB_STORE_ERRORS; error++) {
         assert_true(rb_store_error_text((enum rb_store_error) error)[0] != '\0');
         assert_true(rb_store_error_name((enum rb_store_error) error)[0] != '\0');
     }
+}
+
+// A /dev/shm of this test's own. Only root can have one.
+static bool own_names;
+
+static int set_up_names(void **state)
+{
+    static bool apart;
+    (void) state;
+    apart = apart || (unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+    own_names = apart && mount("none", "/dev/shm", "tmpfs", 0, "mode=1777") == 0;
+    return 0;
+}
+
+static int tear_down_names(void **state)
+{
+    (void) state;
+    return own_names && umount("/dev/shm") != 0;
+}
+
+static void need_names(void)
+{
+    if (!own_names)
+        skip();
+}
+
+// The name with this index.
+static const char *name_of(unsigned index)
+{
+    static char names[4][64];
+    static unsigned next;
+    char *name = names[next++ % 4];
+    int length = snprintf(name, sizeof names[0], "/dev/shm/rebound.0.v%d", RB_STATE_VERSION);
+    if (index > 0)
+        snprintf(name + length, sizeof names[0] - (size_t) length, ".%u", index);
+    return name;
+}
+
+static const char *found(void)
+{
+    static char out[64];
+    assert_true(rb_store_path("shared", 0, out, sizeof out));
+    return out;
+}
+
+static void take(unsigned index, uid_t owner, mode_t mode)
+{
+    int fd = open(name_of(index), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(fchown(fd, owner, owner), 0);
+    assert_int_equal(fchmod(fd, mode), 0);
+    close(fd);
+}
+
+static void test_the_name_has_the_version(void **state)
+{
+    char out[64], others[64];
+    (void) state;
+    need_names();
+    assert_string_equal(found(), name_of(0));
+    assert_true(rb_store_path("", 0, out, sizeof out));
+    assert_string_equal(out, name_of(0));
+    assert_true(rb_store_path(NULL, 65534, out, sizeof out));
+    snprintf(others, sizeof others, "/dev/shm/rebound.65534.v%d", RB_STATE_VERSION);
+    assert_string_equal(out, others);
+    assert_false(rb_store_path("shared", 0, out, strlen(name_of(0))));
+}
+
+static void test_a_name_that_is_taken(void **state)
+{
+    (void) state;
+    need_names();
+    take(0, 65534, 0600);
+    assert_string_equal(found(), name_of(1));
+    take(1, 0, 0644);
+    assert_string_equal(found(), name_of(2));
+    assert_int_equal(symlink("/etc/passwd", name_of(2)), 0);
+    assert_int_equal(mkfifo(name_of(3), 0600), 0);
+    assert_int_equal(mkdir(name_of(4), 0700), 0);
+    take(5, 0, 0600); // empty: damaged
+    assert_string_equal(found(), name_of(6));
+    assert_int_equal(rb_store_make(name_of(6), CELLS), RB_STORE_SOUND);
+    assert_string_equal(found(), name_of(6));
+    unlink(name_of(0)); // all who run use the file that there is
+    assert_string_equal(found(), name_of(6));
+    assert_int_equal(rb_store_make(name_of(8), CELLS), RB_STORE_SOUND);
+    assert_string_equal(found(), name_of(6));
+    assert_int_equal(rb_store_make(name_of(0), CELLS), RB_STORE_SOUND);
+    assert_string_equal(found(), name_of(0));
+}
+
+static void test_all_names_are_taken(void **state)
+{
+    char out[64];
+    struct rb_store_file file;
+    (void) state;
+    need_names();
+    for (unsigned i = 0; i < RB_STORE_NAMES; i++)
+        take(i, 65534, 0600);
+    assert_int_equal(rb_store_open(&file, NULL, 0, true, out, sizeof out), RB_STORE_FOREIGN);
+    assert_string_equal(out, name_of(0));
+    assert_string_equal(found(), name_of(0));
+}
+
+// Without a descriptor nothing is known of the names: another one must not be chosen.
+static void test_no_descriptor(void **state)
+{
+    char out[64];
+    struct rlimit before, small;
+    struct rb_store_file file;
+    (void) state;
+    need_names();
+    assert_int_equal(rb_store_make(name_of(0), CELLS), RB_STORE_SOUND);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    small = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &small), 0);
+    enum rb_store_error error = rb_store_open(&file, NULL, 0, true, out, sizeof out);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(error, RB_STORE_DENIED);
+    assert_string_equal(out, name_of(0));
 }
 
 // The layout is the same for every build; a change of it is another version.
@@ -411,6 +532,7 @@ static void test_sizes(void **state)
     rb_store_unmap(&parts);
 }
 
+#define WITH_NAMES(test) cmocka_unit_test_setup_teardown(test, set_up_names, tear_down_names)
 #define IN_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -432,6 +554,10 @@ int main(void)
         IN_DIRECTORY(test_many_makers),
         IN_DIRECTORY(test_a_killed_maker_leaves_nothing),
         cmocka_unit_test(test_paths),
+        WITH_NAMES(test_the_name_has_the_version),
+        WITH_NAMES(test_a_name_that_is_taken),
+        WITH_NAMES(test_all_names_are_taken),
+        WITH_NAMES(test_no_descriptor),
         cmocka_unit_test(test_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
