@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // rebound status: every host that programs have called, and how it stands with it.
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/host_table.h"
+#include "cli/old_state.h"
 #include "cli/say.h"
 #include "cli/status.h"
 
@@ -71,6 +73,8 @@ static void print_end(const struct rb_state_file *file, const struct rb_snapshot
                snapshot->process_count, snapshot->process_count == 1 ? "process" : "processes");
     else
         puts(": nothing has run under rebound yet");
+    if (file->is_default)
+        rb_old_state_say(geteuid());
 }
 
 static int print(const struct rb_state_file *file, const struct rb_snapshot *snapshot, bool json)
@@ -117,22 +121,22 @@ const struct rb_command rb_cmd_status = {
     .name = "status",
     .usage = "[--state PATH] [--json]",
     .purpose = "Shows every host's breaker, and what was done for each policy",
-    .help =
-        "Each line is a host that programs of this user have called: the state of its breaker, the calls in the\n"
-        "breaker's window and how many percent of them failed or were slow, and what comes next: when the next\n"
-        "probe is let through, who holds it, or how long the server asked to be left alone. A wide terminal also\n"
-        "shows how many retries the budget allows now, calls that were refused, and the time since the last use.\n"
-        "\n"
-        "Options:\n"
-        "  --state PATH   the state file: by default that of REBOUND_STATE or the policy, else /dev/shm/rebound.UID\n"
-        "  --json         the same for programs, with every number; rebound(1) describes the fields\n"
-        "  --help         this text\n"
-        "\n"
-        "Exit status: 0, 1 the state cannot be read, 2 wrong command line.\n"
-        "\n"
-        "Examples:\n"
-        "  rebound status\n"
-        "  rebound status --json | jq '.hosts[] | select(.state != \"closed\")'\n",
+    .help = "Each line is a host that programs of this user have called: the state of its breaker, the calls in the\n"
+            "breaker's window and how many percent of them failed or were slow, and what comes next: when the next\n"
+            "probe is let through, who holds it, or how long the server asked to be left alone. A wide terminal also\n"
+            "shows how many retries the budget allows now, calls that were refused, and the time since the last use.\n"
+            "\n"
+            "Options:\n"
+            "  --state PATH   the state file: by default that of REBOUND_STATE or the policy, else "
+            "/dev/shm/rebound.UID.vN\n"
+            "  --json         the same for programs, with every number; rebound(1) describes the fields\n"
+            "  --help         this text\n"
+            "\n"
+            "Exit status: 0, 1 the state cannot be read, 2 wrong command line.\n"
+            "\n"
+            "Examples:\n"
+            "  rebound status\n"
+            "  rebound status --json | jq '.hosts[] | select(.state != \"closed\")'\n",
     .misuse = RB_EXIT_MISUSE,
     .run = run,
 };
