@@ -4,6 +4,9 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "cli/busiest.h"
 
 struct family {
     const char *name, *type, *help;
@@ -129,11 +132,21 @@ static void write_backoff(FILE *out, const char *name, const struct rb_snapshot 
     write_counter(out, name, snapshot, RB_COUNTER_BACKOFF_MS, put_seconds);
 }
 
+// Two cells can have one name. The first one counts: hosts come in the order of their states, open ones first.
+static bool is_repeated(const struct rb_snapshot *snapshot, unsigned index)
+{
+    const struct rb_view_cell *hosts = snapshot->hosts;
+    for (unsigned i = 0; i < index; i++)
+        if (strcmp(hosts[i].host, hosts[index].host) == 0 && strcmp(hosts[i].policy, hosts[index].policy) == 0)
+            return true;
+    return false;
+}
+
 static void write_state(FILE *out, const char *name, const struct rb_snapshot *snapshot)
 {
     unsigned count = snapshot->host_count < RB_METRICS_HOSTS ? snapshot->host_count : RB_METRICS_HOSTS;
     for (unsigned i = 0; i < count; i++)
-        for (unsigned state = 0; state < RB_BREAKER_STATES; state++) {
+        for (unsigned state = 0; state < RB_BREAKER_STATES && !is_repeated(snapshot, i); state++) {
             const struct rb_view_cell *host = &snapshot->hosts[i];
             fputs(name, out);
             put_label(out, '{', "policy", host->policy);
@@ -142,6 +155,40 @@ static void write_state(FILE *out, const char *name, const struct rb_snapshot *s
             fputc('}', out);
             put_count(out, rb_snapshot_state(host) == (enum rb_breaker_state) state);
         }
+}
+
+static void write_hosts(FILE *out, const char *name, const struct rb_snapshot *snapshot, enum rb_busiest_number number)
+{
+    unsigned count;
+    struct rb_busiest *list = rb_busiest_list(snapshot, number, &count);
+    for (unsigned i = 0; i < count; i++) {
+        fputs(name, out);
+        put_label(out, '{', "policy", list[i].policy);
+        put_label(out, ',', "host", list[i].host);
+        fputc('}', out);
+        put_count(out, list[i].value);
+    }
+    free(list);
+}
+
+static void write_host_calls(FILE *out, const char *name, const struct rb_snapshot *snapshot)
+{
+    write_hosts(out, name, snapshot, RB_BUSIEST_CALLS);
+}
+
+static void write_host_attempts(FILE *out, const char *name, const struct rb_snapshot *snapshot)
+{
+    write_hosts(out, name, snapshot, RB_BUSIEST_ATTEMPTS);
+}
+
+static void write_host_failures(FILE *out, const char *name, const struct rb_snapshot *snapshot)
+{
+    write_hosts(out, name, snapshot, RB_BUSIEST_FAILURES);
+}
+
+static void write_host_refused(FILE *out, const char *name, const struct rb_snapshot *snapshot)
+{
+    write_hosts(out, name, snapshot, RB_BUSIEST_REFUSED);
 }
 
 static void write_transitions(FILE *out, const char *name, const struct rb_snapshot *snapshot)
@@ -225,6 +272,14 @@ static const struct family families[] = {
     {"rebound_retries_total", "counter", "Attempts after the first, by why the one before it failed.", write_retries},
     {"rebound_retries_suppressed_total", "counter", "Failures that were not repeated, by why not.", write_suppressed},
     {"rebound_backoff_seconds_total", "counter", "Time that calls have waited between attempts.", write_backoff},
+    {"rebound_host_calls_total", "counter",
+     "Calls by host, refused ones included. The busiest hosts of each policy are named; other is the sum of the rest.",
+     write_host_calls},
+    {"rebound_host_attempts_total", "counter", "Attempts made for those calls.", write_host_attempts},
+    {"rebound_host_failures_total", "counter", "Calls by host whose failure was handed to the program.",
+     write_host_failures},
+    {"rebound_host_refused_total", "counter", "Calls by host that its breaker refused without an attempt.",
+     write_host_refused},
     {"rebound_breaker_state", "gauge", "1 for the state that a host's breaker is in, 0 for the others.", write_state},
     {"rebound_breaker_transitions_total", "counter", "How often breakers went into a state.", write_transitions},
     {"rebound_breaker_rejected_total", "counter", "Attempts that an open breaker refused.", write_rejected},

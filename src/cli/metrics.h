@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The metrics and their exposition (Prometheus' text format 0.0.4, names and labels as OpenMetrics wants them).
 //
-// Labels hold the names of policies, reasons and outcomes, and for breakers the host and port: never a URL, a query or
-// a header, and of hosts no more than RB_METRICS_HOSTS.
+// Labels hold the names of policies, reasons and outcomes, and for breakers and calls the host and port: never a URL, a
+// query or a header. Of hosts, breakers name at most RB_METRICS_HOSTS, and each number of calls at most RB_BUSIEST_MAX
+// for each policy.
 #ifndef RB_CLI_METRICS_H
 #define RB_CLI_METRICS_H
 

@@ -76,30 +76,51 @@ const char *rb_snapshot_program(int pid, char out[RB_PROGRAM_NAME_SIZE])
     return out;
 }
 
-static void read_hosts(struct rb_snapshot *snapshot, const struct rb_view *view, enum rb_order order)
+static void read_hosts(struct rb_snapshot *snapshot, const struct rb_view *view)
+{
+    uint64_t now_ms = rb_system_now_ms();
+    snapshot->host_count = 0;
+    for (uint32_t i = 0; i < view->state.cell_count; i++)
+        snapshot->host_count += rb_view_cell(view, i, now_ms, &snapshot->hosts[snapshot->host_count]);
+}
+
+static void read_policies(struct rb_snapshot *snapshot, const struct rb_view *view)
+{
+    snapshot->policy_count = 0;
+    for (unsigned i = 0; i < RB_STATE_POLICIES; i++)
+        snapshot->policy_count += rb_view_policy(view, i, &snapshot->policies[snapshot->policy_count]);
+}
+
+// A host that loses its cell meanwhile would be counted twice, or not at all: as a host, and in the rest of its policy.
+static void read_counts(struct rb_snapshot *snapshot, const struct rb_view *view)
+{
+    enum { TRIES = 5 };
+    for (unsigned i = 0; i < TRIES; i++) {
+        struct rb_view_totals before;
+        rb_view_totals(view, &before);
+        read_hosts(snapshot, view);
+        read_policies(snapshot, view);
+        rb_view_totals(view, &snapshot->totals);
+        if (snapshot->totals.evicted == before.evicted)
+            return;
+    }
+}
+
+static void sort_hosts(struct rb_snapshot *snapshot, enum rb_order order)
 {
     static int (*const orders[RB_ORDERS])(const void *, const void *) = {by_state_then_host, by_failures_then_host,
                                                                          by_host};
-    uint64_t now_ms = rb_system_now_ms();
-    for (uint32_t i = 0; i < view->state.cell_count; i++) {
-        struct rb_view_cell *host = &snapshot->hosts[snapshot->host_count];
-        if (!rb_view_cell(view, i, now_ms, host))
-            continue;
-        snapshot->in_state[rb_snapshot_state(host)]++;
-        snapshot->host_count++;
-    }
     qsort(snapshot->hosts, snapshot->host_count, sizeof *snapshot->hosts, orders[order]);
+    for (unsigned i = 0; i < snapshot->host_count; i++)
+        snapshot->in_state[rb_snapshot_state(&snapshot->hosts[i])]++;
 }
 
-static void read_rest(struct rb_snapshot *snapshot, const struct rb_view *view)
+static void read_processes(struct rb_snapshot *snapshot, const struct rb_view *view)
 {
-    for (unsigned i = 0; i < RB_STATE_POLICIES; i++)
-        snapshot->policy_count += rb_view_policy(view, i, &snapshot->policies[snapshot->policy_count]);
     for (unsigned i = 0; i < RB_STATE_PROCESSES; i++) {
         struct rb_view_process *process = &snapshot->processes[snapshot->process_count];
         snapshot->process_count += rb_view_process(view, i, process) && lives(process);
     }
-    rb_view_totals(view, &snapshot->totals);
 }
 
 struct rb_snapshot *rb_snapshot_take(const struct rb_state_file *file, enum rb_order order)
@@ -115,8 +136,9 @@ struct rb_snapshot *rb_snapshot_take(const struct rb_state_file *file, enum rb_o
         free(snapshot);
         return NULL;
     }
-    read_hosts(snapshot, &file->view, order);
-    read_rest(snapshot, &file->view);
+    read_counts(snapshot, &file->view);
+    sort_hosts(snapshot, order);
+    read_processes(snapshot, &file->view);
     return snapshot;
 }
 

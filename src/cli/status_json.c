@@ -64,6 +64,9 @@ static cJSON *make_host(const struct rb_view_cell *host)
     cJSON_AddNumberToObject(object, "retries_left", (double) host->budget_milli / THOUSANDTHS);
     add_wait(object, "not_before_ms", host->not_before_in_ms > 0, host->not_before_in_ms);
     add_number(object, "queued", host->not_before_queued);
+    add_number(object, "calls_total", host->ended.calls);
+    add_number(object, "attempts_total", host->ended.attempts);
+    add_number(object, "failures_total", host->ended.failures);
     add_number(object, "refused", host->ended.rejected);
     add_number(object, "used_ms_ago", host->used_ago_ms);
     return object;

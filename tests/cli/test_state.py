@@ -357,6 +357,36 @@ def metrics_for_prometheus(place):
     holder.close()
 
 
+def host_samples(place, family):
+    found = re.findall(rf'^rebound_host_{family}_total{{policy="local",host="(.*)"}} (\d+)$', place.text("metrics")[1], re.MULTILINE)
+    samples = {host: int(value) for host, value in found}
+    same(len(found), len(samples))
+    return samples
+
+
+@test
+def metrics_of_many_hosts(place):
+    """100 hosts are named. The sums are complete, also where hosts lose their cells, or find none."""
+    wanted = {"calls": 132, "attempts": 240, "failures": 120, "refused": 12}
+    for extra in ("", "breaker = off\n[rebound]\nstate.cells = 16\n", "[rebound]\nstate.cells = 16\n"):
+        addresses = [f"127.0.0.{i}:9" for i in range(1, 121)]
+        connect(place, *addresses, policy=POLICY + extra)
+        connect(place, *addresses[:12], policy=POLICY + extra)  # refused where a breaker is open
+        totals = status_of(place)["policies"][0]
+        same(totals["calls"], 132)
+        for family in ("calls", "attempts", "failures", "refused"):
+            samples = host_samples(place, family)
+            expect(len(samples) <= 101, family, samples)
+            same((family, sum(samples.values())), (family, totals[{"failures": "failed"}.get(family, family)]))
+        if not extra:
+            same({family: sum(host_samples(place, family).values()) for family in wanted}, wanted)
+            same(len(host_samples(place, "calls")), 101)
+            same((host_samples(place, "calls")["127.0.0.1:9"], host_samples(place, "calls")["other"]), (2, 20))
+            host = hosts_of(place)["127.0.0.1:9"]
+            same([host[key] for key in ("calls_total", "attempts_total", "failures_total", "refused")], [2, 2, 1, 1])
+        os.unlink(place.state)
+
+
 @test
 def metrics_in_a_file(place):
     path = os.path.join(place.path, "rebound.prom")

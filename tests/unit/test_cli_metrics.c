@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "cli/busiest.h"
 #include "cli/metrics.h"
 
 static struct rb_snapshot snapshot;
@@ -126,12 +127,53 @@ static void test_breakers(void **state)
     assert_line("rebound_breaker_state{policy=\"all\",host=\"*\",state=\"half-open\"} 1");
 }
 
+static void test_calls_of_hosts(void **state)
+{
+    (void) state;
+    snapshot.host_count = 1;
+    strcpy(hosts[0].policy, "pay");
+    strcpy(hosts[0].host, "x:1");
+    hosts[0].ended = (struct rb_view_calls){.calls = 5, .attempts = 9, .failures = 2, .rejected = 1};
+    snapshot.policies[0].rest = (struct rb_view_calls){.calls = 8, .attempts = 10, .failures = 4, .rejected = 3};
+    write_all();
+    assert_line("rebound_host_calls_total{policy=\"pay\",host=\"x:1\"} 5");
+    assert_line("rebound_host_attempts_total{policy=\"pay\",host=\"x:1\"} 9");
+    assert_line("rebound_host_failures_total{policy=\"pay\",host=\"x:1\"} 2");
+    assert_line("rebound_host_refused_total{policy=\"pay\",host=\"x:1\"} 1");
+    assert_line("rebound_host_calls_total{policy=\"pay\",host=\"other\"} 8");
+    assert_line("rebound_host_attempts_total{policy=\"pay\",host=\"other\"} 10");
+    assert_line("rebound_host_failures_total{policy=\"pay\",host=\"other\"} 4");
+    assert_line("rebound_host_refused_total{policy=\"pay\",host=\"other\"} 3");
+}
+
+// The worst state comes first in the snapshot.
+static void test_a_host_with_two_cells(void **state)
+{
+    (void) state;
+    snapshot.host_count = 2;
+    strcpy(hosts[0].policy, "pay");
+    strcpy(hosts[0].host, "x:1");
+    hosts[1] = hosts[0];
+    hosts[0].forced = RB_FORCE_OPEN;
+    write_all();
+    assert_int_equal(count_of("\nrebound_breaker_state{"), RB_BREAKER_STATES);
+    assert_line("rebound_breaker_state{policy=\"pay\",host=\"x:1\",state=\"open\"} 1");
+    assert_int_equal(count_of("\nrebound_host_calls_total{"), 2);
+}
+
 static void test_hosts_are_capped(void **state)
 {
     (void) state;
     snapshot.host_count = RB_METRICS_HOSTS + 10;
+    for (unsigned i = 0; i < snapshot.host_count; i++) {
+        strcpy(hosts[i].policy, "pay");
+        snprintf(hosts[i].host, sizeof hosts[i].host, "h%u:1", i);
+        hosts[i].ended.calls = 1;
+    }
     write_all();
     assert_int_equal(count_of("\nrebound_breaker_state{"), RB_METRICS_HOSTS * RB_BREAKER_STATES);
+    assert_int_equal(count_of("\nrebound_host_calls_total{"), RB_BUSIEST_MAX + 1);
+    assert_line("rebound_host_calls_total{policy=\"pay\",host=\"other\"} 166");
 }
 
 static void test_labels_are_escaped(void **state)
@@ -148,6 +190,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_counters, begin, end),
         cmocka_unit_test_setup_teardown(test_durations_add_up, begin, end),
         cmocka_unit_test_setup_teardown(test_breakers, begin, end),
+        cmocka_unit_test_setup_teardown(test_calls_of_hosts, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_host_with_two_cells, begin, end),
         cmocka_unit_test_setup_teardown(test_hosts_are_capped, begin, end),
         cmocka_unit_test_setup_teardown(test_labels_are_escaped, begin, end),
     };
