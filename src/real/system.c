@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Clock, dice and sleep by Linux system calls. The date alone is libc's: what a program is told of it, logs are, too.
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,9 +28,63 @@ static uint64_t clock_ns(clockid_t clock)
     return (uint64_t) t.seconds * 1000000000 + (uint64_t) t.nanoseconds;
 }
 
+// ---- the clock of the host ----
+
+// Not read yet. No offset is that large.
+static const int64_t offset_unknown = INT64_MIN;
+static _Atomic int64_t boot_offset_ms = INT64_MIN;
+
+static void read_small(const char *path, char *out, size_t size);
+
+// Whether /proc/self/timens_offsets is about this process. It is about the namespace of the children, which is another
+// one after unshare(2).
+static bool children_have_our_clock(void)
+{
+    char own[64] = "", theirs[64] = "";
+    rb_kernel(SYS_readlinkat, AT_FDCWD, "/proc/self/ns/time", own, sizeof own - 1);
+    rb_kernel(SYS_readlinkat, AT_FDCWD, "/proc/self/ns/time_for_children", theirs, sizeof theirs - 1);
+    return strcmp(own, theirs) == 0;
+}
+
+// The offset of CLOCK_BOOTTIME in this process's time namespace: a line "boottime", seconds, nanoseconds
+// (time_namespaces(7)). 0 where the kernel knows no such namespaces, or /proc is not there.
+static int64_t read_boot_offset_ms(void)
+{
+    static const char word[] = "boottime";
+    char text[256];
+    read_small("/proc/self/timens_offsets", text, sizeof text);
+    const char *at = strstr(text, word);
+    if (!at)
+        return 0;
+    at += sizeof word - 1;
+    at += strspn(at, " ");
+    bool negative = *at == '-';
+    int64_t seconds = 0;
+    for (at += negative; *at >= '0' && *at <= '9' && seconds < INT32_MAX; at++)
+        seconds = seconds * 10 + (*at - '0');
+    if (seconds == 0 || !children_have_our_clock())
+        return 0;
+    return (negative ? -seconds : seconds) * 1000;
+}
+
+static int64_t offset_ms(void)
+{
+    int64_t known = atomic_load_explicit(&boot_offset_ms, memory_order_relaxed);
+    if (known == offset_unknown) {
+        known = read_boot_offset_ms();
+        atomic_store_explicit(&boot_offset_ms, known, memory_order_relaxed);
+    }
+    return known;
+}
+
+void rb_system_clock_forked(void)
+{
+    atomic_store_explicit(&boot_offset_ms, offset_unknown, memory_order_relaxed);
+}
+
 uint64_t rb_system_now_ms(void)
 {
-    return clock_ms(CLOCK_BOOTTIME);
+    return clock_ms(CLOCK_BOOTTIME) - (uint64_t) offset_ms();
 }
 
 uint64_t rb_system_now_ns(void)
@@ -226,5 +282,5 @@ uint64_t rb_system_start_ticks(const char *process)
     }
     for (; at && *at >= '0' && *at <= '9'; at++)
         ticks = ticks * 10 + (uint64_t) (*at - '0');
-    return ticks;
+    return ticks > 0 ? ticks - (uint64_t) (offset_ms() / 1000 * (int64_t) getauxval(AT_CLKTCK)) : 0;
 }

@@ -8,8 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Milliseconds on CLOCK_BOOTTIME: monotonic, goes on through suspend, the same for all processes of a host.
+// Milliseconds on CLOCK_BOOTTIME: monotonic, goes on through suspend, the same for all processes of a host. In a time
+// namespace too: what the namespace adds is taken off. Its offset is read from /proc with the first call of a process.
 uint64_t rb_system_now_ms(void);
+
+// To be called in a child after fork: its time namespace may be another one than its parent's.
+void rb_system_clock_forked(void);
 
 // Nanoseconds on CLOCK_MONOTONIC, as time-outs of waits count.
 uint64_t rb_system_now_ns(void);
@@ -70,7 +74,8 @@ bool rb_system_can_read(const void *memory, size_t size);
 // The process's number, from the kernel: right in a vfork child, too.
 int rb_system_pid(void);
 
-// When a process began, in clock ticks since boot (proc(5), field 22 of its stat); 0: not known, or gone.
+// When a process began, in clock ticks since boot (proc(5), field 22 of its stat) by the host's clock; 0: not known, or
+// gone.
 //   process: its number, or "self"
 uint64_t rb_system_start_ticks(const char *process);
 

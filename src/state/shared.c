@@ -89,6 +89,7 @@ static void forked(void)
 {
     atomic_store_explicit(&looked_ms, 0, memory_order_relaxed);
     atomic_store_explicit(&signed_ms, 0, memory_order_relaxed);
+    rb_system_clock_forked();
 }
 
 // ---- attaching ----

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 
-from harness import LIBRARY, QUICK, cases, clean_environment
+from harness import LIBRARY, QUICK, Skip, cases, clean_environment
 from listener import Listener
 
 CURL = "/usr/bin/curl"
@@ -247,6 +247,35 @@ def test_under_a_false_clock(test):
     test.equal(workers.start([binary, other, "5"], env).wait(20), 0, "tomorrow")
     test.equal(workers.start([binary, other, "3"]).wait(20), 0, "today")
     test.equal(len(test.events("refused")), 6, "refused calls")
+
+
+def in_time_namespace(offset_s):
+    """The words before a command that run it with another boot time clock."""
+    words = ["unshare", "-T", "--boottime", str(offset_s), "--fork"]
+    if subprocess.run([*words, "true"], capture_output=True, check=False).returncode != 0:
+        raise Skip("a time namespace cannot be made")
+    return words
+
+
+@cases(ahead=8640000, behind=-int(time.clock_gettime(time.CLOCK_BOOTTIME)) + 60)  # the kernel takes no clock below 0
+def test_in_a_time_namespace(test, offset_s):
+    """A process whose clock is another one spends the same budget and meets the same breaker as the others, and takes
+    nothing away from them."""
+    elsewhere = in_time_namespace(offset_s)
+    binary, port = connector(test, "gcc"), closed_port(test)
+    keys = {"retry.attempts": "2", "breaker": "off", "budget.floor": "0.001/s", "budget.ratio": "0%"}
+    workers = Workers(test, test.policy(keys))
+    for words, retries in ((elsewhere, 1), ([], 1), (elsewhere, 1)):  # the floor holds one retry
+        test.equal(workers.start([*words, binary, port, "2"]).wait(20), 0, "calls")
+        test.equal(len(test.events("retry")), retries, "retries")
+    keys = {"breaker.min_calls": "5", "retry.attempts": "1", "breaker.open": "3600s", "breaker.open_max": "3600s"}
+    workers = Workers(test, policy(test, keys))
+    other = closed_port(test)
+    for count, first, then in ((port, elsewhere, []), (other, [], elsewhere)):
+        before = len(test.events("refused"))
+        test.equal(workers.start([*first, binary, count, "5"]).wait(20), 0, "calls that open the breaker")
+        test.equal(workers.start([*then, binary, count, "3"]).wait(20), 0, "calls")
+        test.equal(len(test.events("refused")) - before, 3, "refused calls")
 
 
 @cases(one=("1", 3), two=("2", 0))
