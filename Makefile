@@ -60,7 +60,7 @@ TRANSFER_SRC := $(wildcard tests/clients/transfer/*.c) tests/server/crc.c tests/
 BENCH := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c)) $(BUILD)/bench/nothing.so
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SRC := $(filter-out src/state/process.c,$(wildcard $(patsubst %,src/%/*.c,policy engine state observe))) \
-	$(patsubst %,src/real/%.c,clock elf fault fork libc system) \
+	$(patsubst %,src/real/%.c,clock elf fault fork kernel libc system) \
 	$(patsubst %,src/http/%.c,callbacks digest response validator) $(patsubst %,src/cli/%.c,elf_file ld_cache mapping)
 MAN := $(patsubst config/man/%.scd,$(BUILD)/man/%,$(wildcard config/man/*.scd))
 

@@ -41,11 +41,13 @@ static void forked(void)
     atomic_store(&held, 0);
 }
 
-// A child by vfork shares this memory and has another number, so it must not be taken for the owner. One by fork comes
-// through `forked`; where the C library cannot tell us of forks, a child leaves its connects alone.
+// A child by vfork shares this memory and is not its owner. One by fork comes through `forked`; where the C library
+// cannot tell us of forks, a child leaves its connects alone.
 bool rb_flight_is_ours(void)
 {
     int process = rb_system_pid(), known = 0;
+    if (!rb_fork_owns(process))
+        return false;
     if (atomic_compare_exchange_strong(&self, &known, process)) {
         rb_fork_notify(forking, forked);
         return true;

@@ -5,7 +5,6 @@
 #include <elf.h>
 #include <stdatomic.h>
 #include <stddef.h>
-#include <sys/auxv.h>
 
 #include "real/elf.h"
 
@@ -26,7 +25,7 @@ static void *find_in_vdso(const struct rb_object *vdso)
 // Its segments are linked from address 0 on.
 static read_fn *find(void)
 {
-    const ElfW(Ehdr) *header = (const void *) getauxval(AT_SYSINFO_EHDR);
+    const ElfW(Ehdr) *header = (const void *) rb_elf_auxiliary(AT_SYSINFO_EHDR);
     struct rb_object vdso;
     if (!header)
         return by_system_call;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Walk of the ELF tables: generic ABI, chapter "Dynamic Linking"; the GNU hash section as the GNU linker writes it.
 #include <elf.h>
-#include <string.h>
+#include <stdatomic.h>
+#include <stddef.h>
 #include <sys/auxv.h>
 
 #include "real/elf.h"
@@ -142,13 +143,16 @@ RB_EARLY void *rb_elf_symbol(const struct rb_object *object, const char *name)
     return object->gnu_hash ? find_gnu(object, name) : find_sysv(object, name);
 }
 
-const char *rb_elf_soname(const struct rb_object *object)
+RB_EARLY const char *rb_elf_soname(const struct rb_object *object)
 {
     for (const ElfW(Dyn) *d = object->dynamic; d->d_tag != DT_NULL; d++)
         if (d->d_tag == DT_SONAME)
             return object->strings + d->d_un.d_val;
-    const char *slash = object->path ? strrchr(object->path, '/') : NULL;
-    return slash ? slash + 1 : object->path ? object->path : "";
+    const char *name = object->path ? object->path : "";
+    for (const char *c = name; *c; c++)
+        if (*c == '/')
+            name = c + 1;
+    return name;
 }
 
 const char *rb_elf_needed(const struct rb_object *object, unsigned n)
@@ -163,6 +167,103 @@ bool rb_elf_is_self(const struct rb_object *object)
 {
     uintptr_t here = (uintptr_t) &rb_elf_is_self;
     return here >= object->start && here < object->end;
+}
+
+// ---- the loader's list ----
+
+// Both C libraries keep a list of the loaded objects for debuggers, and say where it is by a variable: glibc by the
+// first one, musl by the second. Reading it takes no lock and calls nobody. The objects that were there when the
+// program began come first and are never unloaded, so the list may be read up to libc at any time.
+extern struct r_debug _r_debug __attribute__((weak)); // NOLINT(readability-redundant-declaration): not in musl's header
+extern struct r_debug *_dl_debug_addr __attribute__((weak));
+
+static RB_EARLY const struct link_map *first_object(void)
+{
+    if (&_r_debug && _r_debug.r_map)
+        return _r_debug.r_map;
+    return &_dl_debug_addr && _dl_debug_addr ? _dl_debug_addr->r_map : NULL;
+}
+
+// Returns false when the object has no usable tables.
+static RB_EARLY bool read_object(const struct link_map *map, struct rb_object *object)
+{
+    // Field by field: a compiler may clear a whole structure by memset.
+    object->base = map->l_addr;
+    object->start = object->end = 0;
+    object->path = map->l_name;
+    object->dynamic = map->l_ld;
+    object->symbols = NULL;
+    object->strings = NULL;
+    object->gnu_hash = object->sysv_hash = NULL;
+    object->versions = NULL;
+    if (!object->dynamic)
+        return false;
+    read_dynamic(object);
+    return object->symbols && object->strings && (object->gnu_hash || object->sysv_hash);
+}
+
+static RB_EARLY bool begins_with(const char *text, const char *start)
+{
+    while (*start && *text == *start)
+        text++, start++;
+    return !*start;
+}
+
+// glibc calls itself libc.so.6, musl libc.musl-ARCHITECTURE.so.1, or has the file name of its loader only.
+static RB_EARLY bool is_libc(const struct link_map *map)
+{
+    struct rb_object object;
+    if (!read_object(map, &object))
+        return false;
+    const char *name = rb_elf_soname(&object);
+    return begins_with(name, "libc.") || begins_with(name, "ld-musl-");
+}
+
+// NULL: there is no list, or no libc in it.
+static RB_EARLY const struct link_map *libc_object(void)
+{
+    static _Atomic(const struct link_map *) known;
+    const struct link_map *map = atomic_load_explicit(&known, memory_order_relaxed);
+    if (map)
+        return map;
+    for (map = first_object(); map && !is_libc(map); map = map->l_next)
+        continue;
+    atomic_store_explicit(&known, map, memory_order_relaxed);
+    return map;
+}
+
+static RB_EARLY void *symbol_of(const struct link_map *map, const char *name)
+{
+    struct rb_object object;
+    return read_object(map, &object) ? rb_elf_symbol(&object, name) : NULL;
+}
+
+RB_EARLY void *rb_elf_libc(const char *name)
+{
+    const struct link_map *libc = libc_object();
+    return libc ? symbol_of(libc, name) : NULL;
+}
+
+// ---- through libc's own functions ----
+
+typedef int each_fn(int (*visit)(struct dl_phdr_info *info, size_t size, void *context), void *context);
+
+int rb_elf_each(int (*visit)(struct dl_phdr_info *info, size_t size, void *context), void *context)
+{
+    static _Atomic(each_fn *) known;
+    each_fn *function = atomic_load_explicit(&known, memory_order_relaxed);
+    if (!function) {
+        function = (each_fn *) rb_elf_libc("dl_iterate_phdr");
+        function = function ? function : dl_iterate_phdr;
+        atomic_store_explicit(&known, function, memory_order_relaxed);
+    }
+    return function(visit, context);
+}
+
+unsigned long rb_elf_auxiliary(unsigned long type)
+{
+    unsigned long (*function)(unsigned long) = rb_elf_libc("getauxval");
+    return function ? function(type) : getauxval(type);
 }
 
 struct holder_search {
@@ -181,13 +282,14 @@ static int visit_holder(struct dl_phdr_info *info, size_t size, void *context)
 bool rb_elf_holding(const void *address, struct rb_object *object)
 {
     struct holder_search search = {(uintptr_t) address, object};
-    return dl_iterate_phdr(visit_holder, &search) != 0;
+    return rb_elf_each(visit_holder, &search) != 0;
 }
 
+// ---- the next definition ----
+
 struct next_search {
-    const char *const *names;
-    void **found;
-    unsigned count, missing;
+    const char *name;
+    void *found;
     bool passed; // this library has been seen
 };
 
@@ -198,79 +300,32 @@ static int visit_next(struct dl_phdr_info *info, size_t size, void *context)
     struct rb_object object;
     if (!rb_elf_object(info, &object))
         return 0;
-    if (rb_elf_is_self(&object)) {
+    if (rb_elf_is_self(&object))
         search->passed = true;
-        return 0;
-    }
-    for (unsigned i = 0; search->passed && i < search->count; i++)
-        if (!search->found[i] && (search->found[i] = rb_elf_symbol(&object, search->names[i])))
-            search->missing--;
-    return search->missing == 0;
+    else if (search->passed)
+        search->found = rb_elf_symbol(&object, search->name);
+    return search->found != NULL;
 }
 
-void rb_elf_next_all(const char *const *names, void **found, unsigned count)
+void *rb_elf_next_anywhere(const char *name)
 {
-    struct next_search search = {.names = names, .found = found, .count = count, .missing = count};
-    memset(found, 0, count * sizeof *found);
-    dl_iterate_phdr(visit_next, &search);
+    struct next_search search = {.name = name};
+    rb_elf_each(visit_next, &search);
+    return search.found;
 }
 
-void *rb_elf_next(const char *name)
+// Without a libc behind this library in the list it was not preloaded, and the objects there may be unloaded.
+RB_EARLY void *rb_elf_next(const char *name)
 {
-    void *found;
-    rb_elf_next_all(&name, &found, 1);
-    return found;
-}
-
-// The executable's dynamic section, which holds a pointer to the loader's list.
-static RB_EARLY const ElfW(Dyn) * executable_dynamic(void)
-{
-    const ElfW(Phdr) *headers = (const void *) getauxval(AT_PHDR);
-    unsigned long count = getauxval(AT_PHNUM);
-    const ElfW(Phdr) *itself = NULL, *dynamic = NULL;
-    for (unsigned long i = 0; headers && i < count; i++) {
-        if (headers[i].p_type == PT_PHDR)
-            itself = &headers[i];
-        if (headers[i].p_type == PT_DYNAMIC)
-            dynamic = &headers[i];
-    }
-    return itself && dynamic ? (const void *) ((uintptr_t) headers - itself->p_vaddr + dynamic->p_vaddr) : NULL;
-}
-
-static RB_EARLY const struct link_map *first_object(void)
-{
-    const ElfW(Dyn) *d = executable_dynamic();
-    while (d && d->d_tag != DT_NULL && d->d_tag != DT_DEBUG)
-        d++;
-    const struct r_debug *list = d && d->d_tag == DT_DEBUG ? (const void *) d->d_un.d_ptr : NULL;
-    return list ? list->r_map : NULL;
-}
-
-static RB_EARLY void *symbol_of(const struct link_map *map, const char *name)
-{
-    struct rb_object object; // field by field: a compiler may clear a whole structure by memset
-    object.base = map->l_addr;
-    object.start = object.end = 0;
-    object.path = NULL;
-    object.dynamic = map->l_ld;
-    object.symbols = NULL;
-    object.strings = NULL;
-    object.gnu_hash = object.sysv_hash = NULL;
-    object.versions = NULL;
-    if (!object.dynamic)
-        return NULL;
-    read_dynamic(&object);
-    bool usable = object.symbols && object.strings && (object.gnu_hash || object.sysv_hash);
-    return usable ? rb_elf_symbol(&object, name) : NULL;
-}
-
-RB_EARLY void *rb_elf_next_early(const char *name)
-{
-    const struct link_map *map = first_object();
-    while (map && map->l_ld != _DYNAMIC)
-        map = map->l_next;
+    const struct link_map *libc = libc_object(), *map = libc ? first_object() : NULL;
     void *found = NULL;
-    while (map && (map = map->l_next) && !found)
+    while (map && map != libc && map->l_ld != _DYNAMIC)
+        map = map->l_next;
+    if (!map || map == libc)
+        return rb_elf_next_anywhere(name);
+    while (map != libc && !found) {
+        map = map->l_next;
         found = symbol_of(map, name);
+    }
     return found;
 }

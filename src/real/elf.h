@@ -46,15 +46,19 @@ const char *rb_elf_needed(const struct rb_object *object, unsigned n);
 // True when `address` lies in this library itself.
 bool rb_elf_is_self(const struct rb_object *object);
 
-// The function called `name` in the next object after this library, in load order (as RTLD_NEXT means it); NULL: none.
+// The function called `name` in the next object after this library, in load order (as RTLD_NEXT means it); NULL: none
+// up to libc. Takes no lock and calls nothing that another library may have replaced: it may be called at any time, in
+// signal handlers and in a child that a program with threads has forked.
 void *rb_elf_next(const char *name);
 
-// The same for each of `count` names, in one pass: found[i] is that of names[i].
-void rb_elf_next_all(const char *const *names, void **found, unsigned count);
+// The same in all objects, also in those that were loaded later. Takes the loader's lock.
+void *rb_elf_next_anywhere(const char *name);
 
-// That of one name without a lock and without a call of anything that a program may have replaced: through the list of
-// objects that debuggers read. NULL also where that list cannot be found, as with musl's loader run as a command. Only
-// for functions of objects that are never unloaded.
-void *rb_elf_next_early(const char *name);
+// libc's own function of this name, whatever stands in front of it; NULL: none, or libc was not found. Takes no lock.
+void *rb_elf_libc(const char *name);
+
+// As dl_iterate_phdr(3) and getauxval(3): libc's own.
+int rb_elf_each(int (*visit)(struct dl_phdr_info *info, size_t size, void *context), void *context);
+unsigned long rb_elf_auxiliary(unsigned long type);
 
 #endif

@@ -1,21 +1,76 @@
 // SPDX-License-Identifier: MIT
-// Registration of a fork handler with either C library.
+// One registration with either C library for all of our fork handlers.
+#include "real/fork.h"
+
+#include <stdatomic.h>
 #include <stddef.h>
 
-#include "real/elf.h"
-#include "real/fork.h"
+#include "real/system.h"
 
 // glibc's own name for it; its pthread_atfork is a static function that every user brings along.
 extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *object)
     __attribute__((weak));
+// musl has that one only.
+extern int pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void)) __attribute__((weak));
+
+enum { HANDLERS = 8 };
+
+typedef void handler_fn(void);
+
+static struct {
+    _Atomic(handler_fn *) before;
+    _Atomic(handler_fn *) child; // NULL: not set yet
+} handlers[HANDLERS];
+
+static _Atomic unsigned used;
+static _Atomic int owner; // 0: not known yet
+
+static void forking(void)
+{
+    for (unsigned i = 0; i < HANDLERS; i++) {
+        handler_fn *before = atomic_load_explicit(&handlers[i].before, memory_order_acquire);
+        if (before)
+            before();
+    }
+}
+
+static void forked(void)
+{
+    atomic_store(&owner, rb_system_pid());
+    for (unsigned i = 0; i < HANDLERS; i++) {
+        handler_fn *child = atomic_load_explicit(&handlers[i].child, memory_order_acquire);
+        if (child)
+            child();
+    }
+}
+
+void rb_fork_start(void)
+{
+    int nobody = 0;
+    if (!atomic_compare_exchange_strong(&owner, &nobody, rb_system_pid()))
+        return;
+    if (__register_atfork)
+        __register_atfork(forking, NULL, forked, NULL);
+    else if (pthread_atfork)
+        pthread_atfork(forking, NULL, forked);
+}
+
+bool rb_fork_owns(int process)
+{
+    int known = atomic_load_explicit(&owner, memory_order_relaxed);
+    if (known == 0) {
+        rb_fork_start();
+        known = atomic_load(&owner);
+    }
+    return known == process;
+}
 
 void rb_fork_notify(void (*before)(void), void (*child)(void))
 {
-    if (__register_atfork) {
-        __register_atfork(before, NULL, child, NULL);
+    rb_fork_start();
+    unsigned place = atomic_fetch_add(&used, 1);
+    if (place >= HANDLERS)
         return;
-    }
-    int (*atfork)(void (*)(void), void (*)(void), void (*)(void)) = rb_elf_next("pthread_atfork");
-    if (atfork)
-        atfork(before, NULL, child);
+    atomic_store_explicit(&handlers[place].before, before, memory_order_release);
+    atomic_store_explicit(&handlers[place].child, child, memory_order_release);
 }

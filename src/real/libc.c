@@ -51,8 +51,7 @@ enum {
     BSD_SIGNAL,
     SSIGNAL,
     SYSV_SIGNAL,
-    RESOLVED, // these at initialisation, the loader's when they are wanted
-    DLOPEN = RESOLVED,
+    DLOPEN,
     DLSYM,
     FUNCTIONS
 };
@@ -109,19 +108,9 @@ static _Atomic(void *) found[FUNCTIONS];
 // Two threads may both look; they find the same.
 static void *look_up(unsigned which)
 {
-    int saved = errno;
     void *address = rb_elf_next(names[which]);
     atomic_store_explicit(&found[which], address, memory_order_release);
-    errno = saved;
     return address;
-}
-
-void rb_libc_resolve(void)
-{
-    void *addresses[RESOLVED];
-    rb_elf_next_all(names, addresses, RESOLVED);
-    for (unsigned i = 0; i < RESOLVED; i++)
-        atomic_store_explicit(&found[i], addresses[i], memory_order_release);
 }
 
 // The answer of a system call in libc's form: -1 and errno.
@@ -293,18 +282,14 @@ FORWARD_AS(int, fcntl64, fcntl_fn, FCNTL64, (int fd, int command, void *argument
 
 // NOLINTEND(bugprone-macro-parentheses)
 
-// Both at once: a program that unloads something has called dlopen before.
+// Before glibc 2.34 the loader's functions are in libdl.so.2, which may have been loaded later.
 static RB_EARLY void *find_loader(unsigned which)
 {
-    int saved = errno;
-    for (unsigned i = RESOLVED; i < FUNCTIONS; i++) {
-        void *address = rb_elf_next_early(names[i]);
-        if (!address)
-            address = rb_elf_next(names[i]);
-        atomic_store_explicit(&found[i], address, memory_order_release);
-    }
-    errno = saved;
-    return atomic_load_explicit(&found[which], memory_order_acquire);
+    void *address = rb_elf_next(names[which]);
+    if (!address)
+        address = rb_elf_next_anywhere(names[which]);
+    atomic_store_explicit(&found[which], address, memory_order_release);
+    return address;
 }
 
 RB_EARLY rb_dlopen_fn *rb_libc_dlopen(void)

@@ -14,8 +14,8 @@
 
 // Each is the function of the same name, untouched: parameters, result and errno are libc's (or the next preload's).
 // A function that is not there answers as libc does for lack of support: connect by a raw system call, getaddrinfo with
-// EAI_SYSTEM and ENOSYS, gethostbyname* with no result and NO_RECOVERY. Found lazily, at latest on first use;
-// async-signal-safe after rb_libc_resolve.
+// EAI_SYSTEM and ENOSYS, gethostbyname* with no result and NO_RECOVERY. Found on first use,
+// without a lock; async-signal-safe.
 int rb_libc_connect(int fd, const struct sockaddr *address, socklen_t length);
 int rb_libc_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result);
 struct hostent *rb_libc_gethostbyname(const char *name);
@@ -81,8 +81,4 @@ typedef void *rb_dlopen_fn(const char *file, int flags);
 typedef void *rb_dlsym_fn(void *handle, const char *name);
 rb_dlopen_fn *rb_libc_dlopen(void);
 rb_dlsym_fn *rb_libc_dlsym(void);
-
-// Finds all but those two now. Called at initialisation, so that no look-up happens later in a signal handler.
-void rb_libc_resolve(void);
-
 #endif

@@ -206,7 +206,7 @@ static const struct rb_libcurl *library_for(const struct rb_object *object)
 static unsigned long long unloaded_now(void)
 {
     struct object_list list = {.at = NULL};
-    dl_iterate_phdr(visit, &list);
+    rb_elf_each(visit, &list);
     return list.unloaded;
 }
 
@@ -254,7 +254,7 @@ static void remember(const struct rb_object *caller, const struct rb_libcurl *li
 static const struct rb_libcurl *search(struct rb_object *objects, const void *caller)
 {
     struct object_list list = {.at = objects, .self = OBJECTS};
-    dl_iterate_phdr(visit, &list);
+    rb_elf_each(visit, &list);
     unsigned from = index_of_address(&list, (uintptr_t) caller);
     unsigned index = choose(&list, from);
     if (index == list.count)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "real/clock.h"
+#include "real/elf.h"
 #include "real/kernel.h"
 #include "real/system.h"
 
@@ -144,10 +145,15 @@ int rb_system_wait_restartable(uint64_t ms)
     return result < 0 ? (int) result : 0;
 }
 
+typedef int sleep_fn(const struct rb_kernel_time *time, struct rb_kernel_time *left);
+
+// By libc's own function: a bare system call is no cancellation point. Under this name both libcs take the kernel's
+// time.
 void rb_system_sleep(uint64_t ms)
 {
+    sleep_fn *function = (sleep_fn *) rb_elf_libc("nanosleep");
     struct rb_kernel_time left = as_time(ms);
-    while (rb_kernel(SYS_nanosleep, &left, &left) == -EINTR)
+    while (function ? function(&left, &left) != 0 && errno == EINTR : rb_kernel(SYS_nanosleep, &left, &left) == -EINTR)
         continue;
 }
 

@@ -37,7 +37,8 @@ uint32_t rb_system_random(void);
 // Returns 0, -EINTR, or the negative errno of timerfd_create (-EMFILE, ...).
 int rb_system_wait_restartable(uint64_t ms);
 
-// Waits out `ms` whatever signals arrive. For code inside libcurl calls, which swallow signals as well.
+// Waits out `ms` whatever signals arrive. For code inside libcurl calls, which swallow signals as well, and for
+// lookups. A cancellation point, as those are. Changes errno.
 void rb_system_sleep(uint64_t ms);
 
 // Zeroed memory straight from the kernel, NULL when there is none; async-signal-safe. Keeps errno.

@@ -6,8 +6,8 @@
 #include <sys/auxv.h>
 
 #include "policy/reload.h"
+#include "real/elf.h"
 #include "real/kernel.h"
-#include "real/libc.h"
 #include "real/system.h"
 #include "state/process.h"
 #include "state/record.h"
@@ -31,7 +31,7 @@ static const struct rb_policy *last_policy(void)
 
 static const char *environment(const char *name)
 {
-    const char *value = getauxval(AT_SECURE) ? NULL : getenv(name);
+    const char *value = rb_elf_auxiliary(AT_SECURE) ? NULL : getenv(name);
     return value && *value ? value : NULL;
 }
 
@@ -39,7 +39,7 @@ static void find_program(void)
 {
     char path[RB_POLICY_PATH_SIZE];
     long length = rb_kernel(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, sizeof path - 1);
-    const char *name = (const char *) getauxval(AT_EXECFN);
+    const char *name = (const char *) rb_elf_auxiliary(AT_EXECFN);
     if (length > 0) {
         path[length] = '\0';
         name = path;
@@ -105,9 +105,8 @@ static bool initialise(void)
     const char *disable = environment("REBOUND_DISABLE");
     if (disable && strcmp(disable, "0") != 0)
         return false;
-    if (rb_policy_locate(NULL, getauxval(AT_SECURE) != 0, path) != 0)
+    if (rb_policy_locate(NULL, rb_elf_auxiliary(AT_SECURE) != 0, path) != 0)
         return false;
-    rb_libc_resolve();
     find_program();
     find_text("REBOUND_LOG", forced_log);
     find_text("REBOUND_STATE", forced_state);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // dlopen and dlsym under the library: whose functions a look-up finds, and that all else is as without us.
 #include <dlfcn.h>
+#include <netdb.h>
+#include <poll.h>
 
 #include "network.h"
 
@@ -205,16 +207,21 @@ static void same_errors(void)
 
 // --- another interposer
 
-// Preloads the interposer before or after us; the sanitizer must stay the first.
-static void preload_with(const char *role, bool before, const char *way)
+// Preloads another object before or after us; the sanitizer must stay the first.
+static void preload_object(const char *role, bool before, const char *name)
 {
     char preload[1800];
     const char *all = getenv("RB_PRELOAD"), *colon = strrchr(all, ':'), *ours = colon ? colon + 1 : all;
-    const char *interposer = object_path("interposer");
-    snprintf(preload, sizeof preload, "%.*s%s:%s", (int) (ours - all), all, before ? interposer : ours,
-             before ? ours : interposer);
-    setenv("RB_WAY", way, 1);
+    const char *object = object_path(name);
+    snprintf(preload, sizeof preload, "%.*s%s:%s", (int) (ours - all), all, before ? object : ours,
+             before ? ours : object);
     CHECK_INT(test_role(role, preload), 0);
+}
+
+static void preload_with(const char *role, bool before, const char *way)
+{
+    setenv("RB_WAY", way, 1);
+    preload_object(role, before, "interposer");
 }
 
 static int interposer_calls(void)
@@ -287,6 +294,64 @@ static void before_the_constructor(void)
     preload_with("looked_up_early", false, "next");
 }
 
+// --- one that stands before the system calls
+
+// Blocking connects with and without a limit, one in flight, and a look-up: all that we do by system calls.
+static void beside_jealous(void)
+{
+    unsigned (*calls)(void) = dlsym(RTLD_DEFAULT, "jealous_calls");
+    const char *(*last)(void) = dlsym(RTLD_DEFAULT, "jealous_last");
+    struct port port = port_new();
+    struct addrinfo *found = NULL;
+    CHECK(calls && last);
+    CHECK_INT(getaddrinfo("localhost", "80", NULL, &found), 0);
+    freeaddrinfo(found);
+    CHECK_INT(dial_once(&port), ECONNREFUSED);
+    CHECK_INT(test_log(RETRY, ""), 2);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    CHECK_INT(connect(fd, (const struct sockaddr *) &port.address, sizeof port.address), -1);
+    CHECK_INT(errno, EINPROGRESS);
+    struct pollfd one = {.fd = fd, .events = POLLOUT};
+    CHECK_INT(poll(&one, 1, -1), 1);
+    CHECK_INT(test_log(RETRY, ""), 4);
+    CHECK_TEXT(last(), "none");
+    CHECK_INT(calls(), 0);
+}
+
+// The sanitizer's runtime does not bear such a library.
+static void skip_sanitized(void)
+{
+    if (test_is_sanitized())
+        test_skip("the sanitizer itself crashes beside this object");
+}
+
+static void jealous_after(void)
+{
+    skip_sanitized();
+    preload_object("beside_jealous", false, "jealous");
+}
+
+static void jealous_before(void)
+{
+    skip_sanitized();
+    preload_object("beside_jealous", true, "jealous");
+}
+
+// Without a policy nothing is done, but the program begins and ends.
+static void jealous_without_policy(void)
+{
+    skip_sanitized();
+    setenv("REBOUND_POLICY", "", 1);
+    setenv("HOME", "/nonexistent", 1);
+    unsetenv("XDG_CONFIG_HOME");
+    preload_object("nothing", false, "jealous");
+    preload_object("nothing", true, "jealous");
+}
+
+static void nothing(void)
+{
+}
+
 #define LOOKUPS "[local]\nhosts=127.0.0.1\nretry.backoff=fixed\nretry.jitter=none\nbreaker=off\n"
 #define QUICK LOOKUPS "retry.base=2ms\n"
 #define PATIENT LOOKUPS "retry.base=20ms\nretry.attempts=100\n"
@@ -310,12 +375,17 @@ static const struct test tests[] = {
     {"before_by_next", QUICK, before_by_next},
     {"before_by_handle", QUICK, before_by_handle},
     {"before_the_constructor", QUICK, before_the_constructor},
+    {"jealous_after", QUICK "timeout.connect=1s\n", jealous_after},
+    {"jealous_before", QUICK "timeout.connect=1s\n", jealous_before},
+    {"jealous_without_policy", QUICK, jealous_without_policy},
     {"deepbind_stays", NULL, deepbind_stays},
     {"switched_off", NULL, switched_off},
     {"errors", NULL, errors},
     {"interposer_after", NULL, interposer_after},
     {"interposer_before", NULL, interposer_before},
     {"looked_up_early", NULL, looked_up_early},
+    {"beside_jealous", NULL, beside_jealous},
+    {"nothing", NULL, nothing},
 };
 
 TEST_MAIN(tests)

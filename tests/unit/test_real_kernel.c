@@ -61,6 +61,17 @@ static void all_six_arguments_arrive(void **unused)
     close(fd);
 }
 
+static void other_architectures_have_libcs_own_function(void **unused)
+{
+    (void) unused;
+    int fd = temporary_file();
+    errno = EILSEQ;
+    assert_int_equal(rb_kernel_by_libc(SYS_write, fd, (long) "abc", 3, 0, 0, 0), 3);
+    assert_int_equal(rb_kernel_by_libc(SYS_close, fd, 0, 0, 0, 0, 0), 0);
+    assert_int_equal(rb_kernel_by_libc(SYS_close, fd, 0, 0, 0, 0, 0), -EBADF);
+    assert_int_equal(errno, EILSEQ);
+}
+
 static void who_and_how_much_are_as_libc_says(void **unused)
 {
     (void) unused;
@@ -111,6 +122,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failure_is_a_negative_errno_and_errno_stays),
         cmocka_unit_test(all_six_arguments_arrive),
+        cmocka_unit_test(other_architectures_have_libcs_own_function),
         cmocka_unit_test(who_and_how_much_are_as_libc_says),
         cmocka_unit_test(space_is_taken_and_the_position_stays),
         cmocka_unit_test(signals_of_the_c_library_stay_unblocked),
