@@ -11,11 +11,11 @@ _rebound_options()
     check) echo "--json --help" ;;
     explain) echo "--policy --method --json --help" ;;
     doctor) echo "--policy --json --help" ;;
-    status) echo "--state --json --help" ;;
-    top) echo "--state --interval --once --help" ;;
-    events) echo "--state --follow --lines --json --help" ;;
-    metrics) echo "--state --textfile --listen --help" ;;
-    breaker | policy | reset) echo "--state --help" ;;
+    status) echo "--state --user --all --json --help" ;;
+    top) echo "--state --user --interval --once --help" ;;
+    events) echo "--state --user --follow --lines --json --help" ;;
+    metrics) echo "--state --user --textfile --listen --help" ;;
+    breaker | policy | reset) echo "--state --user --help" ;;
     esac
 }
 
@@ -49,6 +49,7 @@ _rebound_value()
     case $1 in
     --policy) mapfile -t COMPREPLY < <(compgen -W "builtin:default" -f -- "$word") ;;
     --state | --textfile) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+    --user) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
     --log) mapfile -t COMPREPLY < <(compgen -W "off stderr" -f -- "$word") ;;
     --method) mapfile -t COMPREPLY < <(compgen -W "GET HEAD OPTIONS POST PUT PATCH DELETE" -- "$word") ;;
     *) return 1 ;;

@@ -14,7 +14,8 @@
 enum { LOOK_MS = 200, FOLLOWED = 10 }; // how often for new ones; how many old ones come before them
 
 struct request {
-    const char *state, *lines;
+    struct rb_state_choice choice;
+    const char *lines;
     uint64_t count; // how many old ones
     bool follow, json;
 };
@@ -74,7 +75,7 @@ static bool read_count(const char *text, uint64_t *count)
 static int run(int argc, char **argv)
 {
     struct request request = {0};
-    const struct rb_option options[] = {{"state", .value = &request.state},
+    const struct rb_option options[] = {RB_STATE_OPTIONS(&request.choice),
                                         {"follow", 'f', .flag = &request.follow},
                                         {"lines", 'n', .value = &request.lines},
                                         {"json", .flag = &request.json},
@@ -87,20 +88,18 @@ static int run(int argc, char **argv)
     request.count = request.follow ? FOLLOWED : RB_STATE_EVENTS;
     if (request.lines && !read_count(request.lines, &request.count))
         return rb_command_misuse(&rb_cmd_events, "'%s' is not a number of events", request.lines);
-    return rb_state_file_use(request.state, false, perform, &request);
+    return rb_state_file_use(&request.choice, false, perform, &request);
 }
 
 const struct rb_command rb_cmd_events = {
     .name = "events",
-    .usage = "[--state PATH] [-f] [-n N] [--json]",
+    .usage = "[--state PATH] [--user NAME] [-f] [-n N] [--json]",
     .purpose = "Shows the last decisions of all processes",
     .help =
         "When, which program and process, the policy, the host, what the attempt came to and what was decided. The\n"
         "shared state keeps the last 512 of them, also of processes that have ended; the log of a policy keeps all.\n"
         "\n"
-        "Options:\n"
-        "  --state PATH       the state file: by default that of REBOUND_STATE or the policy, else\n"
-        "                     /dev/shm/rebound.UID.vN\n"
+        "Options:\n" RB_STATE_HELP
         "  -f, --follow       go on with new ones until interrupted; 10 old ones come first\n"
         "  -n N, --lines N    how many old ones at most\n"
         "  --json             one JSON object a line, with the names of the log\n"
@@ -110,6 +109,7 @@ const struct rb_command rb_cmd_events = {
         "\n"
         "Examples:\n"
         "  rebound events -f\n"
+        "  sudo rebound events --user www-data -f\n"
         "  rebound events --json | jq 'select(.decision == \"refused\")'\n",
     .misuse = RB_EXIT_MISUSE,
     .run = run,

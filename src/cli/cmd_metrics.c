@@ -14,7 +14,8 @@
 enum { TEXTFILE_MODE = 0644 };
 
 struct request {
-    const char *state, *textfile, *listen;
+    struct rb_state_choice choice;
+    const char *textfile, *listen;
 };
 
 // Writes beside the file and renames: who reads it sees the old text or the new one. Returns 0 or a negative errno.
@@ -72,7 +73,7 @@ static int perform(struct rb_state_file *file, const void *asked)
 static int run(int argc, char **argv)
 {
     struct request request = {0};
-    const struct rb_option options[] = {{"state", .value = &request.state},
+    const struct rb_option options[] = {RB_STATE_OPTIONS(&request.choice),
                                         {"textfile", .value = &request.textfile},
                                         {"listen", .value = &request.listen},
                                         {NULL}};
@@ -83,25 +84,23 @@ static int run(int argc, char **argv)
         return rb_command_misuse(&rb_cmd_metrics, "'%s' is too much", argv[first]);
     if (request.textfile && request.listen)
         return rb_command_misuse(&rb_cmd_metrics, "either --textfile or --listen");
-    return rb_state_file_use(request.state, false, perform, &request);
+    return rb_state_file_use(&request.choice, false, perform, &request);
 }
 
 const struct rb_command rb_cmd_metrics = {
     .name = "metrics",
-    .usage = "[--state PATH] [--textfile PATH | --listen [ADDRESS:]PORT]",
+    .usage = "[--state PATH] [--user NAME] [--textfile PATH | --listen [ADDRESS:]PORT]",
     .purpose = "Prints or serves what was counted, for Prometheus",
     .help =
         "The text format of Prometheus: calls, attempts, retries and why, breakers, durations. Labels hold policies,\n"
         "reasons and, for breakers, hosts; never a URL. Alert rules and a Grafana dashboard are installed beside the\n"
         "examples.\n"
         "\n"
-        "Options:\n"
-        "  --state PATH      the state file: by default that of REBOUND_STATE or the policy, else "
-        "/dev/shm/rebound.UID.vN\n"
-        "  --textfile PATH   write to a file, replaced as a whole, for node_exporter's textfile collector\n"
-        "  --listen PLACE    serve http://PLACE/metrics until interrupted: PORT (of 127.0.0.1), ADDRESS:PORT or\n"
-        "                    [ADDRESS]:PORT\n"
-        "  --help            this text\n"
+        "Options:\n" RB_STATE_HELP
+        "  --textfile PATH    write to a file, replaced as a whole, for node_exporter's textfile collector\n"
+        "  --listen PLACE     serve http://PLACE/metrics until interrupted: PORT (of 127.0.0.1), ADDRESS:PORT or\n"
+        "                     [ADDRESS]:PORT\n"
+        "  --help             this text\n"
         "\n"
         "Exit status: 0, 1 the state cannot be read or the text not be written, 2 wrong command line.\n"
         "\n"

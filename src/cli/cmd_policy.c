@@ -24,14 +24,16 @@ static int perform(struct rb_state_file *file, const void *asked)
         rb_say_error("there is no place for the policy '%s': the state knows %d others", name, RB_STATE_POLICIES);
         return RB_EXIT_ERRORS;
     }
-    rb_say_note("policy %s is %s", name, off ? "off: its hosts are left alone" : "on");
+    char whose[RB_STATE_WHOSE_SIZE];
+    rb_say_note("policy %s%s is %s", name, rb_state_file_whose(file, whose),
+                off ? "off: its hosts are left alone" : "on");
     return 0;
 }
 
 static int run(int argc, char **argv)
 {
-    const char *setting = NULL;
-    const struct rb_option options[] = {{"state", .value = &setting}, {NULL}};
+    struct rb_state_choice choice = {0};
+    const struct rb_option options[] = {RB_STATE_OPTIONS(&choice), {NULL}};
     int status, first = rb_command_options(&rb_cmd_policy, argc, argv, options, &status);
     if (first < 0)
         return status;
@@ -42,20 +44,18 @@ static int run(int argc, char **argv)
         return rb_command_misuse(&rb_cmd_policy, argc - first < 2 ? "no policy" : "one policy at a time");
     if (strlen(argv[first + 1]) >= RB_STATE_POLICY_SIZE)
         return rb_command_misuse(&rb_cmd_policy, "'%s' is too long for a policy's name", argv[first + 1]);
-    return rb_state_file_use(setting, true, perform, &(struct request){argv[first + 1], off});
+    return rb_state_file_use(&choice, true, perform, &(struct request){argv[first + 1], off});
 }
 
 const struct rb_command rb_cmd_policy = {
     .name = "policy",
-    .usage = "[--state PATH] off|on NAME",
+    .usage = "[--state PATH] [--user NAME] off|on NAME",
     .purpose = "Switches a policy off or on in all running processes",
     .help =
         "NAME is the section of the policy file. While it is off, its hosts are left alone, as if 'intercept = off'\n"
         "stood there; running and later processes obey, until it is switched on or the system starts anew.\n"
         "\n"
-        "Options:\n"
-        "  --state PATH   the state file: by default that of REBOUND_STATE or the policy, else /dev/shm/rebound.UID.vN\n"
-        "  --help         this text\n"
+        "Options:\n" RB_STATE_HELP "  --help             this text\n"
         "\n"
         "Exit status: 0, 1 the state cannot be changed, 2 wrong command line.\n"
         "\n"

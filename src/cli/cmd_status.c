@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 // rebound status: every host that programs have called, and how it stands with it.
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/host_table.h"
+#include "cli/json.h"
 #include "cli/old_state.h"
 #include "cli/say.h"
 #include "cli/status.h"
@@ -67,76 +70,144 @@ static void print_end(const struct rb_state_file *file, const struct rb_snapshot
 {
     if (!snapshot->totals.reload_succeeded)
         puts("the last reload of a policy failed: see 'rebound check'");
+    char whose[RB_STATE_WHOSE_SIZE];
     rb_say_clean(stdout, file->path);
+    rb_say_clean(stdout, rb_state_file_whose(file, whose));
     if (file->present)
         printf(": %u %s, %u %s\n", snapshot->host_count, snapshot->host_count == 1 ? "host" : "hosts",
                snapshot->process_count, snapshot->process_count == 1 ? "process" : "processes");
     else
         puts(": nothing has run under rebound yet");
     if (file->is_default)
-        rb_old_state_say(geteuid());
+        rb_old_state_say(file->owner);
 }
 
-static int print(const struct rb_state_file *file, const struct rb_snapshot *snapshot, bool json)
+static int out_of_memory(void)
 {
-    if (json && rb_status_json(file, snapshot) != 0) {
-        rb_say_error("out of memory");
-        return RB_EXIT_ERRORS;
-    }
-    if (json)
+    rb_say_error("out of memory");
+    return RB_EXIT_ERRORS;
+}
+
+// What is asked for, and what has been printed of it.
+struct request {
+    bool json;
+    cJSON *all;     // where objects are collected; NULL: each is printed
+    unsigned *done; // how many states were shown
+};
+
+static int print(const struct rb_state_file *file, const struct rb_snapshot *snapshot, const struct request *request)
+{
+    if (!request->json) {
+        print_hosts(snapshot, rb_say_colour(stdout));
+        print_policies(snapshot);
+        print_end(file, snapshot);
         return 0;
-    print_hosts(snapshot, rb_say_colour(stdout));
-    print_policies(snapshot);
-    print_end(file, snapshot);
-    return 0;
+    }
+    cJSON *object = rb_status_json(file, snapshot);
+    if (request->all)
+        return cJSON_AddItemToArray(request->all, object) ? 0 : out_of_memory();
+    return rb_json_print(object) == 0 ? 0 : out_of_memory();
 }
 
 static int perform(struct rb_state_file *file, const void *asked)
 {
-    const bool *json = asked;
+    const struct request *request = asked;
     struct rb_snapshot *snapshot = rb_snapshot_take(file, RB_ORDER_STATE);
-    if (!snapshot) {
-        rb_say_error("out of memory");
+    if (!snapshot)
+        return out_of_memory();
+    int status = print(file, snapshot, request);
+    rb_snapshot_free(snapshot);
+    return status;
+}
+
+// One of several users: a heading, and a blank line between two.
+static int perform_for_user(struct rb_state_file *file, const void *asked)
+{
+    const struct request *request = asked;
+    char label[RB_USER_LABEL_SIZE], heading[RB_USER_LABEL_SIZE + 8];
+    if (!request->json) {
+        fputs(*request->done > 0 ? "\n" : "", stdout);
+        snprintf(heading, sizeof heading, "user %s", rb_user_label(file->owner, label));
+        rb_say_styled(stdout, rb_say_colour(stdout), RB_STYLE_BOLD, heading);
+        putchar('\n');
+    }
+    (*request->done)++;
+    return perform(file, asked);
+}
+
+static int show_users(const struct request *request)
+{
+    uid_t *users;
+    size_t count;
+    int error = rb_user_list(&users, &count), status = 0;
+    if (error != 0) {
+        rb_say_error("the states of users cannot be listed: %s", strerror(-error));
         return RB_EXIT_ERRORS;
     }
-    int status = print(file, snapshot, *json);
-    rb_snapshot_free(snapshot);
+    for (size_t i = 0; i < count; i++) {
+        int result = rb_state_file_use_default(users[i], perform_for_user, request);
+        if (result < 0 && !request->json)
+            rb_old_state_say(users[i]);
+        status = result > 0 ? result : status;
+    }
+    free(users);
+    if (*request->done == 0 && !request->json)
+        puts("no user has a state: nothing has run under rebound yet");
+    return status;
+}
+
+static int show_all(bool json)
+{
+    unsigned done = 0;
+    struct request request = {.json = json, .all = json ? cJSON_CreateArray() : NULL, .done = &done};
+    if (geteuid() != 0) {
+        rb_say_error("--all is for root: the states of other users are closed to you");
+        rb_say_note("'rebound status' shows your own");
+        return RB_EXIT_ERRORS;
+    }
+    int status = show_users(&request);
+    if (json && rb_json_print(request.all) != 0)
+        return out_of_memory();
     return status;
 }
 
 static int run(int argc, char **argv)
 {
-    const char *setting = NULL;
-    bool json = false;
-    const struct rb_option options[] = {{"state", .value = &setting}, {"json", .flag = &json}, {NULL}};
+    struct rb_state_choice choice = {0};
+    struct request request = {0};
+    bool all = false;
+    const struct rb_option options[] = {
+        RB_STATE_OPTIONS(&choice), {"all", .flag = &all}, {"json", .flag = &request.json}, {NULL}};
     int status, first = rb_command_options(&rb_cmd_status, argc, argv, options, &status);
     if (first < 0)
         return status;
     if (first < argc)
         return rb_command_misuse(&rb_cmd_status, "'%s' is too much", argv[first]);
-    return rb_state_file_use(setting, false, perform, &json);
+    if (all && (choice.state || choice.user))
+        return rb_command_misuse(&rb_cmd_status, "either --all or one state");
+    return all ? show_all(request.json) : rb_state_file_use(&choice, false, perform, &request);
 }
 
 const struct rb_command rb_cmd_status = {
     .name = "status",
-    .usage = "[--state PATH] [--json]",
+    .usage = "[--state PATH] [--user NAME | --all] [--json]",
     .purpose = "Shows every host's breaker, and what was done for each policy",
     .help = "Each line is a host that programs of this user have called: the state of its breaker, the calls in the\n"
             "breaker's window and how many percent of them failed or were slow, and what comes next: when the next\n"
             "probe is let through, who holds it, or how long the server asked to be left alone. A wide terminal also\n"
             "shows how many retries the budget allows now, calls that were refused, and the time since the last use.\n"
             "\n"
-            "Options:\n"
-            "  --state PATH   the state file: by default that of REBOUND_STATE or the policy, else "
-            "/dev/shm/rebound.UID.vN\n"
-            "  --json         the same for programs, with every number; rebound(1) describes the fields\n"
-            "  --help         this text\n"
+            "Options:\n" RB_STATE_HELP "  --all              for root: the state of every user, one after the other\n"
+            "  --json             the same for programs, with every number; rebound(1) describes the fields\n"
+            "  --help             this text\n"
             "\n"
             "Exit status: 0, 1 the state cannot be read, 2 wrong command line.\n"
             "\n"
             "Examples:\n"
             "  rebound status\n"
-            "  rebound status --json | jq '.hosts[] | select(.state != \"closed\")'\n",
+            "  rebound status --json | jq '.hosts[] | select(.state != \"closed\")'\n"
+            "  sudo rebound status --user www-data\n"
+            "  sudo rebound status --all\n",
     .misuse = RB_EXIT_MISUSE,
     .run = run,
 };

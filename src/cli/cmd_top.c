@@ -45,10 +45,11 @@ static int perform(struct rb_state_file *file, const void *asked)
 
 static int run(int argc, char **argv)
 {
-    const char *setting = NULL, *interval = NULL;
+    struct rb_state_choice choice = {0};
+    const char *interval = NULL;
     struct request request = {.interval_ms = INTERVAL_MS};
     const struct rb_option options[] = {
-        {"state", .value = &setting}, {"interval", 'd', .value = &interval}, {"once", .flag = &request.once}, {NULL}};
+        RB_STATE_OPTIONS(&choice), {"interval", 'd', .value = &interval}, {"once", .flag = &request.once}, {NULL}};
     int status, first = rb_command_options(&rb_cmd_top, argc, argv, options, &status);
     if (first < 0)
         return status;
@@ -58,22 +59,20 @@ static int run(int argc, char **argv)
         return rb_command_misuse(&rb_cmd_top, "'%s' is no time from 100ms on, such as 2s", interval);
     if (!request.once && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
         return rb_command_misuse(&rb_cmd_top, "stdin or stdout is no terminal; --once prints the screen once");
-    return rb_state_file_use(setting, false, perform, &request);
+    return rb_state_file_use(&choice, false, perform, &request);
 }
 
 const struct rb_command rb_cmd_top = {
     .name = "top",
-    .usage = "[--state PATH] [-d TIME] [--once]",
+    .usage = "[--state PATH] [--user NAME] [-d TIME] [--once]",
     .purpose = "Shows every host's breaker, live",
     .help = "The table of 'rebound status', redrawn in place, with what happens in a second above it. Keys: q leaves,\n"
             "s sorts by state, failures or host, space pauses, the arrows and page keys scroll.\n"
             "\n"
-            "Options:\n"
-            "  --state PATH            the state file: by default that of REBOUND_STATE or the policy, else\n"
-            "                          /dev/shm/rebound.UID.vN\n"
-            "  -d TIME, --interval TIME   between two looks (1s)\n"
-            "  --once                  print the screen once, with sums in place of rates; needs no terminal\n"
-            "  --help                  this text\n"
+            "Options:\n" RB_STATE_HELP "  -d TIME, --interval TIME\n"
+            "                     between two looks (1s)\n"
+            "  --once             print the screen once, with sums in place of rates; needs no terminal\n"
+            "  --help             this text\n"
             "\n"
             "Exit status: 0, 1 the state cannot be read, 2 wrong command line; 128 and more after a signal.\n"
             "\n"

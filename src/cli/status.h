@@ -3,9 +3,11 @@
 #ifndef RB_CLI_STATUS_H
 #define RB_CLI_STATUS_H
 
+#include <cjson/cJSON.h>
+
 #include "cli/snapshot.h"
 
-// Prints the whole as one JSON object. Returns 0 or -ENOMEM.
-int rb_status_json(const struct rb_state_file *file, const struct rb_snapshot *snapshot);
+// The whole as one JSON object.
+cJSON *rb_status_json(const struct rb_state_file *file, const struct rb_snapshot *snapshot);
 
 #endif

@@ -92,13 +92,15 @@ static void add_totals(cJSON *object, const struct rb_state_file *file, const st
 {
     char time[RB_MOMENT_SIZE];
     rb_json_add_text(object, "state", file->path);
+    rb_json_add_text(object, "user", rb_user_name(file->owner));
+    add_number(object, "uid", file->owner);
     rb_json_add_text(object, "since", file->present ? rb_moment_format(snapshot->totals.born_s * 1000, time) : NULL);
     add_number(object, "events", snapshot->totals.events);
     add_number(object, "events_dropped", snapshot->totals.events_lost);
     cJSON_AddBoolToObject(object, "reload_succeeded", snapshot->totals.reload_succeeded);
 }
 
-int rb_status_json(const struct rb_state_file *file, const struct rb_snapshot *snapshot)
+cJSON *rb_status_json(const struct rb_state_file *file, const struct rb_snapshot *snapshot)
 {
     cJSON *object = cJSON_CreateObject();
     add_totals(object, file, snapshot);
@@ -111,5 +113,5 @@ int rb_status_json(const struct rb_state_file *file, const struct rb_snapshot *s
     cJSON *policies = cJSON_AddArrayToObject(object, "policies");
     for (unsigned i = 0; i < snapshot->policy_count; i++)
         cJSON_AddItemToArray(policies, make_policy(&snapshot->policies[i]));
-    return rb_json_print(object);
+    return object;
 }

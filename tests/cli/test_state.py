@@ -12,7 +12,8 @@ import sys
 import time
 
 from harness import (
-    ANOTHER_USER, closed_port, CONNECT, expect, holds, on_terminal, PATIENCE, QUICK, REBOUND, ROOT, same, test
+    ANOTHER_USER, closed_port, CONNECT, expect, holds, on_terminal, PATIENCE, QUICK, REBOUND, ROOT, same, test,
+    with_own_shm
 )
 
 PROMETHEUS = os.path.join(ROOT, "config", "prometheus")
@@ -127,17 +128,6 @@ def state_by_the_policy(place):
     holds(place.text("status", "--state", named, env={"REBOUND_STATE": place.state})[1], f"{named}: nothing")
     _, out, err = place.text("status", env={"REBOUND_STATE": "shared"})  # whatever stands there
     holds(out + err, f"/dev/shm/rebound.{os.getuid()}")
-
-
-def with_own_shm(place, script):
-    """Runs a script in a mount namespace with an empty /dev/shm; None where that is not allowed."""
-    words = ["unshare", "-m", "sh", "-ec"]
-    mount = "mount -t tmpfs -o mode=1777 tmpfs /dev/shm\n"
-    if subprocess.run([*words, mount], capture_output=True, check=False).returncode != 0:
-        return None
-    env = {**place.env, "REBOUND_STATE": "shared", "REBOUND": REBOUND}
-    return subprocess.run([*words, mount + script], env=env, cwd=place.path, capture_output=True, text=True, check=False,
-                          timeout=60)
 
 
 @test
