@@ -288,6 +288,7 @@ static struct rb_outcome judge_result(const struct rb_transfer *transfer, CURLco
     result.status = (unsigned) number_of(transfer, CURLINFO_RESPONSE_CODE);
     result.os_errno = (int) number_of(transfer, CURLINFO_OS_ERRNO);
     result.tls = has_time(transfer, CURLINFO_APPCONNECT_TIME);
+    result.proxied = transfer->route->proxied;
     result.reached = reached_by(transfer);
     return rb_classify_curl(&result);
 }

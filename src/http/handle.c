@@ -8,6 +8,7 @@
 #include "http/handle.h"
 #include "http/registry.h"
 #include "http/route.h"
+#include "http/via.h"
 
 static struct rb_registry handles;
 
@@ -21,6 +22,7 @@ static void free_options(struct rb_handle *handle)
     free(handle->url);
     free(handle->custom_request);
     free(handle->protocols_text);
+    rb_via_free(handle->via);
 }
 
 static void free_record(struct rb_handle *handle)
@@ -62,6 +64,8 @@ void rb_handle_reset(struct rb_handle *handle)
     fresh.late = handle->late;
     fresh.paused = handle->paused;
     fresh.unknown = handle->transfer != NULL; // reset in the middle of a transfer
+    fresh.via = rb_via_reset(handle->via);
+    handle->via = NULL;
     free_options(handle);
     rb_figures_free(handle->figures);
     rb_route_forget(handle);
@@ -94,6 +98,8 @@ void rb_handle_duplicate(const struct rb_handle *handle, CURL *copy)
     record->figures = NULL;
     record->route = NULL;
     record->routed_by = 0;
+    record->via = rb_via_copy(handle->via);
+    record->unknown = handle->unknown || (handle->via && !record->via);
     rb_handle_keep(record, &record->url, handle->url);
     rb_handle_keep(record, &record->custom_request, handle->custom_request);
     rb_handle_keep(record, &record->protocols_text, handle->protocols_text);

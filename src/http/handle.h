@@ -10,6 +10,7 @@ struct rb_member;
 struct rb_response;
 struct rb_route;
 struct rb_transfer;
+struct rb_via;
 
 // Where the body of a request comes from, as far as it matters for sending it again.
 enum rb_upload {
@@ -61,6 +62,8 @@ struct rb_handle {
     struct rb_member *member;     // its place in a multi handle
     struct rb_route *route;       // a share of it; NULL: not known, or not ours
     uint64_t routed_by;           // serial of the policy by which `route` is known, 0: it is not
+    uint64_t routed_in;           // the environment's proxies at that time (rb_via_environment)
+    struct rb_via *via;           // owned; NULL: no option leads its transfers another way
     struct rb_figures *figures;   // owned; what curl_easy_getinfo has to answer after a repeated transfer
 
     enum rb_method method;

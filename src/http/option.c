@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Noting each option that a program sets, as libcurl understands it.
 #include "http/route.h"
+#include "http/via.h"
 
 // How libcurl derives the method from the options that imply one (lib/setopt.c): the last one set wins, and switching
 // one off means GET, but NOBODY off changes only HEAD.
@@ -202,6 +203,8 @@ static void note_pointer(struct rb_handle *handle, CURLoption option, void *poin
 
 void rb_handle_note(struct rb_handle *handle, CURLoption option, union rb_option value)
 {
+    if (rb_via_note(handle, option, value))
+        rb_route_forget(handle);
     note_method(handle, option, value);
     note_callback(handle, option, value);
     note_watcher(handle, option, value);

@@ -7,11 +7,12 @@
 
 #include "engine/call.h"
 #include "http/destination.h"
+#include "http/via.h"
 #include "state/cells.h"
 #include "state/shared.h"
 
 // One piece of memory: the route, the rules but for the long lists at their end, the name.
-static struct rb_route *make(const struct rb_section *section, const struct rb_target *target)
+static struct rb_route *make(const struct rb_section *section, const struct rb_target *target, uint64_t via)
 {
     const size_t rules = offsetof(struct rb_rules, methods);
     size_t length = !target->name ? 0 : target->name_length < RB_NAME_SIZE ? target->name_length : RB_NAME_SIZE - 1;
@@ -19,7 +20,7 @@ static struct rb_route *make(const struct rb_section *section, const struct rb_t
     if (!route)
         return NULL;
     *route = (struct rb_route){.shares = 1, .section = section, .target = *target};
-    route->key = rb_cell_key(section, target);
+    route->key = rb_cell_key(section, target, via);
     memcpy(route->policy, section->name, strlen(section->name) + 1);
     route->repeats_get = rb_list_holds(section->rules.methods, "GET", 3, false);
     route->rules = memcpy(route + 1, &section->rules, rules);
@@ -35,10 +36,13 @@ static bool find(const struct rb_handle *handle, const struct rb_policy *policy,
 {
     struct rb_target target = {0};
     char *text;
+    bool secure = false, proxied = false;
     const struct rb_section *section =
-        rb_destination(handle, &target, &text) ? rb_policy_match(policy, &target, NULL) : NULL;
+        rb_destination(handle, &target, &secure, &text) ? rb_policy_match(policy, &target, NULL) : NULL;
     bool ours = section && (section->rules.intercept & RB_INTERCEPT_CURL);
-    *route = ours ? make(section, &target) : NULL;
+    *route = ours ? make(section, &target, rb_via_find(handle, &target, secure, &proxied)) : NULL;
+    if (*route)
+        (*route)->proxied = proxied;
     if (text)
         handle->curl->free(text);
     return *route || !ours;
@@ -61,10 +65,12 @@ struct rb_route *rb_route_take(struct rb_handle *handle, const struct rb_policy 
         find(handle, policy, &route);
         return in_force(route);
     }
-    if (handle->routed_by != rb_policy_serial(policy)) {
+    uint64_t environment = rb_via_environment();
+    if (handle->routed_by != rb_policy_serial(policy) || handle->routed_in != environment) {
         rb_route_forget(handle);
         if (find(handle, policy, &handle->route))
             handle->routed_by = rb_policy_serial(policy);
+        handle->routed_in = environment;
     }
     if (handle->route)
         handle->route->shares++;

@@ -10,6 +10,7 @@
 struct rb_route {
     unsigned shares;                  // of a handle and its transfer, which one thread uses at a time
     uint64_t key;                     // of the cell
+    bool proxied;                     // it goes by way of a proxy
     struct rb_target target;          // its name and the rules are part of the route's memory
     const struct rb_section *section; // only to be used where a transfer begins: the policy is in force then
     char policy[RB_SECTION_NAME_SIZE];

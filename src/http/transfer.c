@@ -11,6 +11,7 @@
 #include "http/callbacks.h"
 #include "http/destination.h"
 #include "http/fields.h"
+#include "http/via.h"
 #include "real/system.h"
 #include "state/cells.h"
 #include "state/process.h"
@@ -104,14 +105,17 @@ static void on_redirect(void *context, const char *location, size_t length)
     struct rb_transfer *transfer = context;
     struct rb_target target = {0};
     char url[512];
+    bool secure, proxied;
     uint64_t until_ms = 0, now_ms = rb_system_now_ms();
     const struct rb_policy *policy = rb_process_policy();
     read_location(transfer->handle, location, length, url, sizeof url);
     if (!strstr(url, "://")) // stays on the host that answered
         return;
-    const struct rb_section *section =
-        policy && rb_destination_read(url, &target) ? rb_process_match(policy, &target, RB_INTERCEPT_CURL) : NULL;
-    uint64_t key = section ? rb_cell_key(section, &target) : 0;
+    const struct rb_section *section = policy && rb_destination_read(url, &target, &secure)
+                                           ? rb_process_match(policy, &target, RB_INTERCEPT_CURL)
+                                           : NULL;
+    uint64_t via = section ? rb_via_find(transfer->handle, &target, secure, &proxied) : 0;
+    uint64_t key = section ? rb_cell_key(section, &target, via) : 0;
     transfer->elsewhere = key != transfer->route->key;
     if (!section || !section->rules.breaker_on || !transfer->elsewhere)
         return;

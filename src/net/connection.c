@@ -32,7 +32,7 @@ void rb_connection_begin(struct rb_connection *c, const struct rb_peer *peer, co
     memcpy(c->policy, section->name, strnlen(section->name, sizeof c->policy - 1) + 1);
     c->policy[sizeof c->policy - 1] = '\0';
     struct rb_cell *cell =
-        rb_cell_get(rb_cell_key(section, &peer->target), c->policy, &c->rules, &peer->target, now_ms);
+        rb_cell_get(rb_cell_key(section, &peer->target, 0), c->policy, &c->rules, &peer->target, now_ms);
     rb_cell_begin(cell, &c->call, &c->rules, c->rules.total_ms, now_ms);
     rb_process_count_call(c->policy);
 }

@@ -95,7 +95,7 @@ static struct rb_budget *budget_for(const struct rb_section *section, const stru
 {
     struct rb_target bare = *target;
     bare.port = 0;
-    struct rb_cell *cell = rb_cell_get(rb_cell_key(section, &bare), section->name, &section->rules, &bare, now_ms);
+    struct rb_cell *cell = rb_cell_get(rb_cell_key(section, &bare, 0), section->name, &section->rules, &bare, now_ms);
     return cell ? &cell->budget : NULL;
 }
 

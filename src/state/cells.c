@@ -45,11 +45,13 @@ static uint64_t mix_target(uint64_t hash, const struct rb_target *target)
     return mix(hash, &target->port, sizeof target->port);
 }
 
-uint64_t rb_cell_key(const struct rb_section *section, const struct rb_target *target)
+uint64_t rb_cell_key(const struct rb_section *section, const struct rb_target *target, uint64_t via)
 {
     uint64_t hash = mix(0xcbf29ce484222325u, section->name, strlen(section->name) + 1);
     if (section->rules.breaker_scope == RB_SCOPE_HOST)
         hash = mix_target(hash, target);
+    if (via)
+        hash = mix(hash, &via, sizeof via);
     return hash ? hash : 1;
 }
 

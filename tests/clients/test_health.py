@@ -109,17 +109,26 @@ def cells(test):
     return json.loads(out)["hosts"]
 
 
-def erring(test, command, env=None):
-    """Runs a client that errs, several times. Returns the states of the breakers afterwards, by host."""
-    policy = test.policy(TOUCHY)
-    alone = test.alone(command, env=env)
-    test.check(alone.code != 0, f"alone: {alone}")
-    for _ in range(TIMES):
-        test.rebound(command, policy, env={"REBOUND_STATE": os.path.join(test.dir, "state"), **(env or {})})
+def call(test, command, env=None):
+    """Runs a client under a policy whose breakers open easily."""
+    return test.rebound(command, test.policy(TOUCHY),
+                        env={"REBOUND_STATE": os.path.join(test.dir, "state"), **(env or {})})
+
+
+def states(test):
     found = {}
     for cell in cells(test):
         found.setdefault(cell["host"], []).append(cell["state"])
     return found
+
+
+def erring(test, command, env=None):
+    """Runs a client that errs, several times. Returns the states of the breakers afterwards, by host."""
+    alone = test.alone(command, env=env)
+    test.check(alone.code != 0, f"alone: {alone}")
+    for _ in range(TIMES):
+        call(test, command, env)
+    return states(test)
 
 
 def check_well(test, server, command, **options):
@@ -127,6 +136,17 @@ def check_well(test, server, command, **options):
     found = erring(test, command, **options)
     label = f"127.0.0.1:{server.port}"
     test.check(set(found.get(label, [])) <= {"closed"}, f"the breaker of {label} is {found.get(label)}")
+
+
+def check_apart(test, server, command, host="127.0.0.1", **options):
+    """A client that errs on a way of its own has breakers of its own: those who call the server directly share one."""
+    innocent = [*CURL, "-f", server.url(host=host)]
+    test.good(call(test, innocent), b"")
+    found = erring(test, command, **options)
+    label = f"{host}:{server.port}"
+    test.check(found[label].count("closed") >= 1, f"the breakers of {label} are {found[label]}")
+    test.good(call(test, innocent), b"")
+    test.equal(sorted(states(test)[label]), sorted(found[label]), "breakers after one more direct call")
 
 
 # --- what counts
@@ -200,3 +220,123 @@ def test_no_network(test):
         raise Skip("no network namespaces")
     server = plain(test)
     check_well(test, server, [unshare, "-rn", *CURL, server.url()])
+
+
+# --- another way
+
+
+class Proxy(Listener):
+    """Answers each connection's first bytes: by a status, by closing, by bytes that are no SOCKS, or not at all."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        super().__init__()
+
+    def _serve(self, peer, _):
+        data = peer.recv(65536)
+        if self.answer == "silence":
+            while data:
+                data = peer.recv(65536)
+        elif self.answer == "reset":
+            reset(peer)
+        elif self.answer:
+            peer.sendall(self.answer)
+            peer.shutdown(socket.SHUT_WR)
+            peer.recv(65536)
+
+
+def proxy_url(test, kind, scheme):
+    answers = {"closes": b"", "resets": "reset", "silent": "silence", "no_socks": b"\0\1\2\3",
+               "502": b"HTTP/1.1 502 x\r\nContent-Length: 0\r\n\r\n",
+               "503": b"HTTP/1.1 503 x\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n",
+               "407": b"HTTP/1.1 407 x\r\nContent-Length: 0\r\n\r\n"}
+    if kind == "dead":
+        return dead(test).url(scheme)
+    if kind == "unknown":
+        return f"{scheme}://nobody.invalid:3128"
+    return f"{scheme}://127.0.0.1:{opened(test, Proxy(answers[kind])).port}"
+
+
+@cases("dead", "unknown", "closes", "resets", "silent", "502", "503", "407")
+def test_proxy(test, kind):
+    server = plain(test)
+    check_apart(test, server, [*CURL, "-f", "-m", "1", "-x", proxy_url(test, kind, "http"), server.url()])
+    first = [cell["not_before_ms"] for cell in cells(test) if cell["state"] == "closed"]
+    test.check(None in first, f"what the hosts asked for: {first}")
+
+
+@cases("dead", "unknown", "closes", "resets", "silent", "502", "503", "407")
+def test_tunnel(test, kind):
+    """A proxy that does not get as far as the host is not counted at all."""
+    server = plain(test)
+    check_apart(test, server, [*CURL, "-m", "1", "-p", "-x", proxy_url(test, kind, "http"), server.url()])
+    test.equal(set(states(test)[f"127.0.0.1:{server.port}"]), {"closed"}, "breakers")
+
+
+@cases("dead", "unknown", "closes", "no_socks")
+def test_socks(test, kind):
+    server = plain(test)
+    check_apart(test, server, [*CURL, "-m", "1", "-x", proxy_url(test, kind, "socks5h"), server.url()])
+    check_apart(test, server, [*CURL, "-m", "1", "--preproxy", proxy_url(test, kind, "socks4"), server.url()])
+    test.equal(set(states(test)[f"127.0.0.1:{server.port}"]), {"closed"}, "breakers")
+
+
+@cases("http_proxy", "all_proxy", "ALL_PROXY")
+def test_proxy_of_the_environment(test, name):
+    server = plain(test)
+    check_apart(test, server, [*CURL, server.url()], env={name: dead(test).url()})
+
+
+def test_proxy_of_the_environment_for_https(test):
+    server = plain(test)
+    check_apart(test, server, [*CURL, server.url("https")], env={"HTTPS_PROXY": dead(test).url()})
+
+
+def test_host_that_needs_no_proxy(test):
+    """The environment names a proxy, and this host as one that is called without it: the way is the direct one."""
+    server = plain(test)
+    test.good(call(test, [*CURL, server.url()]), b"")
+    for no_proxy in ("127.0.0.1", "127.0.0.0/8", "*"):
+        test.good(call(test, [*CURL, server.url()], {"http_proxy": dead(test).url(), "no_proxy": no_proxy}), b"")
+    test.good(call(test, [*CURL, "-x", dead(test).url(), "--noproxy", "127.0.0.1", server.url()]), b"")
+    test.equal(states(test), {f"127.0.0.1:{server.port}": ["closed"]}, "breakers")
+
+
+def test_connect_shares_the_direct_way(test):
+    """A socket and libcurl that go to the same host directly share its breaker."""
+    server = plain(test)
+    test.good(call(test, [*CURL, server.url()]), b"")
+    test.good(call(test, ["/bin/bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{server.port}"]), b"")
+    test.equal(states(test), {f"127.0.0.1:{server.port}": ["closed"]}, "breakers")
+
+
+@cases(connect_to=["--connect-to", "::127.0.0.1:{dead}"], connect_to_name=["--connect-to", "::nobody.invalid:80"],
+       unix_socket=["--unix-socket", "{dir}/none"], abstract=["--abstract-unix-socket", "rebound-nobody-{dead}"])
+def test_led_elsewhere(test, options):
+    server = plain(test)
+    fill = {"dead": dead(test).port, "dir": test.dir}
+    check_apart(test, server, [*CURL, "-m", "1", *(option.format(**fill) for option in options), server.url()])
+
+
+def test_resolve(test):
+    """Other addresses than the host's own: one where nobody listens, and one that is of another family."""
+    server = plain(test)
+    check_apart(test, server, [*CURL, "--resolve", f"localhost:{server.port}:127.0.0.9", server.url(host="localhost")],
+                host="localhost")
+    check_apart(test, server, [*CURL, "-6", server.url(host="localhost")], host="localhost")
+
+
+def test_interface(test):
+    """Another interface, by which the host cannot be reached: that is no route, or no answer."""
+    server = plain(test)
+    found = subprocess.run(["ip", "-o", "link"], stdout=subprocess.PIPE, check=True).stdout.decode()
+    others = [line.split()[1].split("@")[0].rstrip(":") for line in found.splitlines() if ": lo:" not in line]
+    command = [*CURL, "-m", "1", "--interface", f"if!{others[0] if others else 'none0'}", server.url()]
+    if test.alone(command).code == 0:
+        raise Skip("the host is reached by every interface")
+    check_apart(test, server, command)
+
+
+def test_protocol_that_is_not_understood(test):
+    server = plain(test, other="close")
+    check_apart(test, server, [*CURL, "-m", "1", "--http2-prior-knowledge", server.url()])

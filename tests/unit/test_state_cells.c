@@ -23,11 +23,11 @@ static void test_key_follows_the_scope(void **state)
     struct rb_section section = {.name = "payments"}, other = {.name = "search"};
     struct rb_target a = named("API.example.", 80), b = named("api.example", 80), c = named("api.example", 81);
     (void) state;
-    assert_int_equal(rb_cell_key(&section, &a), rb_cell_key(&section, &b));
-    assert_int_not_equal(rb_cell_key(&section, &b), rb_cell_key(&section, &c));
-    assert_int_not_equal(rb_cell_key(&section, &b), rb_cell_key(&other, &b));
+    assert_int_equal(rb_cell_key(&section, &a, 0), rb_cell_key(&section, &b, 0));
+    assert_int_not_equal(rb_cell_key(&section, &b, 0), rb_cell_key(&section, &c, 0));
+    assert_int_not_equal(rb_cell_key(&section, &b, 0), rb_cell_key(&other, &b, 0));
     section.rules.breaker_scope = RB_SCOPE_POLICY;
-    assert_int_equal(rb_cell_key(&section, &b), rb_cell_key(&section, &c));
+    assert_int_equal(rb_cell_key(&section, &b, 0), rb_cell_key(&section, &c, 0));
 }
 
 enum { CELLS = 1024 };

@@ -338,8 +338,8 @@ static void test_counters(void **state)
     struct rb_event event = {.policy = "payments", .host = "api.example:443", .api = RB_API_CURL, .resends = 2};
     (void) state;
     on.breaker_on = true;
-    struct rb_cell *cell =
-        rb_cell_get(rb_cell_key(&(struct rb_section){.name = "payments"}, &target), "payments", &on, &target, NOW_MS);
+    struct rb_cell *cell = rb_cell_get(rb_cell_key(&(struct rb_section){.name = "payments"}, &target, 0), "payments",
+                                       &on, &target, NOW_MS);
     rb_cell_begin(cell, &call, &on, 0, NOW_MS);
     call.attempt = 1;
     call.ended_ms = NOW_MS + 42;
