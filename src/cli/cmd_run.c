@@ -19,6 +19,7 @@
 #include "cli/say.h"
 #include "cli/source.h"
 #include "cli/watch.h"
+#include "observe/sink.h"
 
 struct request {
     const char *policy; // --policy, NULL when not given
@@ -79,7 +80,7 @@ static int probe_directory(const char *path)
 // 0, or the errno that the library will meet when it writes.
 static int probe_log(const char *path)
 {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW);
     if (fd < 0)
         return errno == ENOENT ? probe_directory(path) : errno;
     int error = probe_file(fd);
@@ -89,8 +90,13 @@ static int probe_log(const char *path)
 
 static void warn_of_log(const char *log)
 {
-    int error = is_file_name(log) ? probe_log(log) : 0;
-    if (error != 0)
+    if (!is_file_name(log))
+        return;
+    enum rb_sink_error refused = rb_sink_examine(log);
+    int error = refused == RB_SINK_OK ? probe_log(log) : 0;
+    if (refused != RB_SINK_OK)
+        rb_say_warning("the log %s is refused: %s; the program runs without it", log, rb_sink_error_text(refused));
+    else if (error != 0)
         rb_say_warning("the log %s cannot be written: %s; the program runs without it", log,
                        error == ENXIO ? "nobody reads it" : strerror(error));
 }

@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: MIT
-// JSON lines, written by raw system calls: libc's open and write are cancellation points and may themselves be hooked.
+// JSON lines: their fields.
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "observe/log.h"
 #include "observe/text.h"
-#include "real/kernel.h"
 #include "real/system.h"
-
-// A line stays under PIPE_BUF, so that one write is atomic on a pipe.
-enum { LINE_SIZE = 2048, LOG_MODE = 0640 };
 
 static const char *const verdicts[] = {
     [RB_VERDICT_RETRY] = "retry",     [RB_VERDICT_STOP] = "stop",     [RB_VERDICT_RECOVERED] = "recovered",
@@ -60,57 +53,9 @@ static void begin_at(struct rb_text *line, int64_t unix_s, unsigned ms, int pid,
     put_string(line, "program", program);
 }
 
-static int open_log(const char *path)
-{
-    int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-    return (int) rb_kernel(SYS_openat, AT_FDCWD, path, flags, LOG_MODE);
-}
-
-static bool writable_now(int fd)
-{
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
-    struct rb_kernel_time no_wait = {0};
-    return rb_kernel(SYS_ppoll, &p, 1, &no_wait, NULL, 0) == 1 && (p.revents & POLLOUT);
-}
-
-// A write that raises SIGPIPE or SIGXFSZ must not end the program: both are held back, and one raised here is taken
-// back.
-static void write_quietly(int fd, const char *bytes, size_t length)
-{
-    uint64_t quiet = rb_kernel_signal(SIGPIPE) | rb_kernel_signal(SIGXFSZ), before, pending = 0;
-    struct rb_kernel_time no_wait = {0};
-    rb_kernel(SYS_rt_sigpending, &pending, RB_KERNEL_SIGNALS);
-    if (rb_kernel(SYS_rt_sigprocmask, SIG_BLOCK, &quiet, &before, RB_KERNEL_SIGNALS) != 0)
-        return;
-    long written = rb_kernel(SYS_write, fd, bytes, length);
-    if (written == -EPIPE || written == -EFBIG) {
-        uint64_t raised = rb_kernel_signal(written == -EPIPE ? SIGPIPE : SIGXFSZ);
-        if (!(pending & raised))
-            rb_kernel(SYS_rt_sigtimedwait, &raised, NULL, &no_wait, RB_KERNEL_SIGNALS);
-    }
-    rb_kernel(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, RB_KERNEL_SIGNALS);
-}
-
-static void write_line(struct rb_text *line, const char *destination)
-{
-    bool to_stderr = strcmp(destination, "stderr") == 0;
-    if (line->cut > 0) // half a line is no JSON
-        return;
-    rb_text_string(line, "}\n");
-    if (line->cut > 0)
-        return;
-    int fd = to_stderr ? STDERR_FILENO : open_log(destination);
-    if (fd < 0)
-        return;
-    if (writable_now(fd))
-        write_quietly(fd, line->at, line->length);
-    if (!to_stderr)
-        rb_kernel(SYS_close, fd);
-}
-
-// A line on its way to the log; the program's errno stays what it was.
+// A line on its way to the log, behind the newline that rb_sink_write may need; the program's errno stays what it was.
 struct entry {
-    char buffer[LINE_SIZE];
+    char buffer[RB_SINK_LINE_MAX];
     struct rb_text line;
     int saved_errno;
 };
@@ -123,15 +68,20 @@ static bool begin(struct entry *entry, const char *destination, const char *prog
         return false;
     entry->saved_errno = errno;
     entry->line = (struct rb_text){.at = entry->buffer, .size = sizeof entry->buffer};
+    rb_text_string(&entry->line, "\n");
     clock_gettime(CLOCK_REALTIME, &now);
     begin_at(&entry->line, now.tv_sec, (unsigned) (now.tv_nsec / 1000000), rb_system_pid(), program);
     return true;
 }
 
-static void end(struct entry *entry, const char *destination)
+// Half a line is no JSON.
+static enum rb_sink_error end(struct entry *entry, const char *destination)
 {
-    write_line(&entry->line, destination);
+    rb_text_string(&entry->line, "}\n");
+    bool whole = entry->line.cut == 0;
+    enum rb_sink_error error = whole ? rb_sink_write(destination, entry->line.at, entry->line.length) : RB_SINK_FAILED;
     errno = entry->saved_errno;
+    return error;
 }
 
 static void put_cause(struct rb_text *line, const struct rb_event *event)
@@ -179,13 +129,13 @@ static void put_event(struct rb_text *line, const struct rb_event *event)
         put_times(line, event->times);
 }
 
-void rb_log_event(const char *destination, const char *program, const struct rb_event *event)
+enum rb_sink_error rb_log_event(const char *destination, const char *program, const struct rb_event *event)
 {
     struct entry entry;
     if (!begin(&entry, destination, program))
-        return;
+        return RB_SINK_OK;
     put_event(&entry.line, event);
-    end(&entry, destination);
+    return end(&entry, destination);
 }
 
 void rb_log_format(struct rb_text *line, uint64_t unix_ms, int pid, const char *program, const struct rb_event *event)
@@ -196,13 +146,13 @@ void rb_log_format(struct rb_text *line, uint64_t unix_ms, int pid, const char *
 }
 
 // What happened to a file that the library reads.
-static void log_file(const char *destination, const char *program, const char *decision, const char *what,
-                     const char *path, const struct rb_diagnostic *diagnostic, int error)
+static enum rb_sink_error log_file(const char *destination, const char *program, const char *decision, const char *what,
+                                   const char *path, const struct rb_diagnostic *diagnostic, int error)
 {
     struct entry entry;
     struct rb_text *line = &entry.line;
     if (!begin(&entry, destination, program))
-        return;
+        return RB_SINK_OK;
     put_string(line, "decision", decision);
     put_string(line, "reason", what);
     put_string(line, "file", path);
@@ -214,16 +164,16 @@ static void log_file(const char *destination, const char *program, const char *d
         put_string(line, "message", diagnostic->message);
     if (error)
         put_number(line, "errno", (uint64_t) -error);
-    end(&entry, destination);
+    return end(&entry, destination);
 }
 
-void rb_log_state(const char *destination, const char *program, const char *what, const char *path)
+enum rb_sink_error rb_log_state(const char *destination, const char *program, const char *what, const char *path)
 {
-    log_file(destination, program, "state", what, path, NULL, 0);
+    return log_file(destination, program, "state", what, path, NULL, 0);
 }
 
-void rb_log_policy(const char *destination, const char *program, const char *what, const char *path,
-                   const struct rb_diagnostic *diagnostic, int error)
+enum rb_sink_error rb_log_policy(const char *destination, const char *program, const char *what, const char *path,
+                                 const struct rb_diagnostic *diagnostic, int error)
 {
-    log_file(destination, program, "policy", what, path, diagnostic, error);
+    return log_file(destination, program, "policy", what, path, diagnostic, error);
 }

@@ -4,6 +4,7 @@
 #define RB_OBSERVE_LOG_H
 
 #include "engine/call.h"
+#include "observe/sink.h"
 #include "observe/text.h"
 #include "policy/diagnostic.h"
 
@@ -40,11 +41,11 @@ struct rb_event {
     unsigned resends;             // how often libcurl sent the request again by itself in it
 };
 
-// Writes an event to `destination` ("off", "stderr" or a path). The file is opened for each line: nothing is kept open
-// in the program's descriptor table, and rotation works. It never blocks on a full pipe, raises no SIGPIPE or SIGXFSZ,
-// and keeps errno; a line that cannot be written is lost.
+// Writes an event to `destination` ("off", "stderr" or a path), as rb_sink_write does: it never waits and keeps errno.
+// A line that cannot be written is lost.
 //   program: the executable's name
-void rb_log_event(const char *destination, const char *program, const struct rb_event *event);
+// Returns why it is lost, or RB_SINK_OK, also without a log.
+enum rb_sink_error rb_log_event(const char *destination, const char *program, const struct rb_event *event);
 
 // Appends the same line, without its newline, for an event of another process at another time.
 void rb_log_format(struct rb_text *line, uint64_t unix_ms, int pid, const char *program, const struct rb_event *event);
@@ -52,11 +53,11 @@ void rb_log_format(struct rb_text *line, uint64_t unix_ms, int pid, const char *
 // Writes what happened to the policy: "loaded", "reloaded", "invalid", "unreadable" or "untrusted" as `what`, with the
 // first error. Its place is left out for line 0.
 //   diagnostic: may be NULL; error: negative errno or 0
-void rb_log_policy(const char *destination, const char *program, const char *what, const char *path,
-                   const struct rb_diagnostic *diagnostic, int error);
+enum rb_sink_error rb_log_policy(const char *destination, const char *program, const char *what, const char *path,
+                                 const struct rb_diagnostic *diagnostic, int error);
 
 // The same for what happened to the state: its file and why it is not used.
-void rb_log_state(const char *destination, const char *program, const char *what, const char *path);
+enum rb_sink_error rb_log_state(const char *destination, const char *program, const char *what, const char *path);
 
 // "curl", "connect", "dns"; never NULL.
 const char *rb_api_name(enum rb_api api);

@@ -42,27 +42,33 @@ static void identify(const stat_t *status, struct rb_file_identity *out)
         .changed = nanoseconds(status->st_ctim),
         .owner = status->st_uid,
         .mode = status->st_mode,
+        .links = status->st_nlink,
     };
+}
+
+static int look_and_identify(int directory, const char *path, int flags, struct rb_file_identity *out)
+{
+    stat_t status;
+    int result = look(directory, path, flags, &status);
+    if (result == 0) {
+        identify(&status, out);
+    }
+    return result;
 }
 
 int rb_file_identify(const char *path, struct rb_file_identity *out)
 {
-    stat_t status;
-    int result = look(AT_FDCWD, path, 0, &status);
-    if (result == 0) {
-        identify(&status, out);
-    }
-    return result;
+    return look_and_identify(AT_FDCWD, path, 0, out);
+}
+
+int rb_file_identify_link(int directory, const char *path, struct rb_file_identity *out)
+{
+    return look_and_identify(directory, path, AT_SYMLINK_NOFOLLOW, out);
 }
 
 int rb_file_identify_open(int fd, struct rb_file_identity *out)
 {
-    stat_t status;
-    int result = look(fd, "", AT_EMPTY_PATH, &status);
-    if (result == 0) {
-        identify(&status, out);
-    }
-    return result;
+    return look_and_identify(fd, "", AT_EMPTY_PATH, out);
 }
 
 bool rb_file_same(const struct rb_file_identity *a, const struct rb_file_identity *b)

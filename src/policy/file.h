@@ -17,10 +17,13 @@ struct rb_file_identity {
     uint64_t device, inode, size;
     int64_t modified, changed;
     uint32_t owner, mode;
+    uint64_t links; // how many names it has
 };
 
-// Returns 0 or a negative errno.
+// Returns 0 or a negative errno. The second one looks at the path itself where that is a symbolic link, and takes a
+// relative path from the open `directory` (or AT_FDCWD).
 int rb_file_identify(const char *path, struct rb_file_identity *out);
+int rb_file_identify_link(int directory, const char *path, struct rb_file_identity *out);
 int rb_file_identify_open(int fd, struct rb_file_identity *out);
 
 // True when both describe the same state of the same file.

@@ -98,6 +98,14 @@ static void on_state_trouble(const char *path, enum rb_store_error error)
     rb_log_state(log_destination(policy), program, rb_store_error_name(error), path);
 }
 
+// Must happen while the library is loaded: the program may close its stderr before the first call that is logged. It
+// costs one system call, which is left out where the log cannot be stderr.
+static void remember_stderr(void)
+{
+    if (!forced_log[0] || strcmp(forced_log, "stderr") == 0)
+        rb_sink_start();
+}
+
 // Returns whether the library acts here at all.
 static bool initialise(void)
 {
@@ -109,6 +117,7 @@ static bool initialise(void)
         return false;
     find_program();
     find_text("REBOUND_LOG", forced_log);
+    remember_stderr();
     find_text("REBOUND_STATE", forced_state);
     rb_shared_start(state_settings, on_state_trouble);
     summary = rb_summary_attach(environment(RB_SUMMARY_ENV));

@@ -230,12 +230,15 @@ def run_disabled(place):
 @test
 def run_warns_of_the_log(place):
     os.mkfifo(os.path.join(place.path, "fifo"))
-    rows = [("/dev/full", "No space left on device"), (place.path, "Is a directory"), ("fifo", "nobody reads it"),
-            ("missing/x.log", "No such file or directory")]
+    os.symlink("target", os.path.join(place.path, "link"))
+    rows = [("/dev/full", "cannot be written: No space left on device"),
+            (place.path, "is refused: it is no file, FIFO or character device"),
+            ("fifo", "cannot be written: nobody reads it"), ("link", "is refused: a symbolic link is not followed"),
+            ("missing/x.log", "cannot be written: No such file or directory")]
     for name, why in rows:
         full = os.path.join(place.path, name)
         same(place.text("run", "--log", name, "echo", "hi"),
-             (0, "hi\n", f"rebound: warning: the log {full} cannot be written: {why}; the program runs without it\n"))
+             (0, "hi\n", f"rebound: warning: the log {full} {why}; the program runs without it\n"))
     same(place.text("run", "--log", "new.log", "echo", "hi"), (0, "hi\n", ""))
     expect(not os.path.exists(os.path.join(place.path, "new.log")), "the command made the log itself")
     policy = place.file("p.ini", "[rebound]\nlog = /dev/full\n[default]\n")

@@ -97,17 +97,20 @@ static void test_policy_event_has_the_place(void **state)
 static void test_off_writes_nothing(void **state)
 {
     (void) state;
-    rb_log_event("off", "curl", &event);
+    assert_int_equal(rb_log_event("off", "curl", &event), RB_SINK_OK);
     assert_int_equal(access("off", F_OK), -1);
 }
 
 static void test_errno_is_kept_and_failures_are_silent(void **state)
 {
-    static const char *const places[] = {"/nowhere/at/all", "/dev/full", "/tmp"};
+    static const struct {
+        const char *path;
+        enum rb_sink_error error;
+    } places[] = {{"/nowhere/at/all", RB_SINK_ABSENT}, {"/dev/full", RB_SINK_FULL}, {"/tmp", RB_SINK_TYPE}};
     (void) state;
     for (unsigned i = 0; i < 3; i++) {
         errno = ECONNREFUSED;
-        rb_log_event(places[i], "curl", &event);
+        assert_int_equal(rb_log_event(places[i].path, "curl", &event), places[i].error);
         assert_int_equal(errno, ECONNREFUSED);
     }
 }
@@ -127,15 +130,16 @@ static void test_broken_and_full_stderr(void **state)
     (void) state;
     assert_int_equal(pipe(ends), 0);
     dup2(ends[1], STDERR_FILENO);
+    rb_sink_start();
     fcntl(ends[1], F_SETFL, O_NONBLOCK);
     while (write(ends[1], "x", 1) == 1)
         continue;
     fcntl(ends[1], F_SETFL, 0);
-    rb_log_event("stderr", "curl", &event);
+    assert_int_equal(rb_log_event("stderr", "curl", &event), RB_SINK_BUSY);
     close(ends[0]);
-    rb_log_event("stderr", "curl", &event);
+    assert_int_equal(rb_log_event("stderr", "curl", &event), RB_SINK_BUSY);
     close(STDERR_FILENO);
-    rb_log_event("stderr", "curl", &event);
+    assert_int_equal(rb_log_event("stderr", "curl", &event), RB_SINK_REPLACED);
     dup2(saved, STDERR_FILENO);
     close(saved);
     close(ends[1]);
@@ -162,7 +166,7 @@ static void test_a_line_too_long_is_left_out(void **state)
     (void) state;
     memset(long_path, 'a', sizeof long_path - 1);
     long_path[sizeof long_path - 1] = '\0';
-    rb_log_policy(path, "curl", "invalid", long_path, NULL, 0);
+    assert_int_equal(rb_log_policy(path, "curl", "invalid", long_path, NULL, 0), RB_SINK_FAILED);
     assert_int_equal(access(path, F_OK), -1);
 }
 

@@ -1,0 +1,576 @@
+// SPDX-License-Identifier: MIT
+// Opening, checking and writing destinations of the log, by system calls: libc's own are cancellation points.
+#include "observe/sink.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "policy/file.h"
+#include "policy/hash.h"
+#include "policy/policy.h"
+#include "real/kernel.h"
+
+enum { ROOT = 0, LOG_MODE = 0640, OPEN_TRIES = 3, LINKS_MAX = 40 };
+
+// Where O_APPEND and a size of 64 bits are not said, a 32-bit kernel refuses files over 2 GiB.
+enum { OPEN_ALWAYS = O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW | O_LARGEFILE };
+
+const char *rb_sink_error_name(enum rb_sink_error error)
+{
+    static const char *const names[RB_SINK_ERRORS] = {
+        [RB_SINK_OK] = "ok",         [RB_SINK_DENIED] = "denied",
+        [RB_SINK_LINK] = "link",     [RB_SINK_OWNER] = "owner",
+        [RB_SINK_NAMES] = "names",   [RB_SINK_TYPE] = "type",
+        [RB_SINK_ABSENT] = "absent", [RB_SINK_FULL] = "full",
+        [RB_SINK_BUSY] = "busy",     [RB_SINK_REPLACED] = "replaced",
+        [RB_SINK_FAILED] = "failed",
+    };
+    return (unsigned) error < RB_SINK_ERRORS ? names[error] : "unknown";
+}
+
+const char *rb_sink_error_text(enum rb_sink_error error)
+{
+    static const char *const texts[RB_SINK_ERRORS] = {
+        [RB_SINK_OK] = "it can be written",
+        [RB_SINK_DENIED] = "permission denied",
+        [RB_SINK_LINK] = "a symbolic link is not followed",
+        [RB_SINK_OWNER] = "it belongs to another user",
+        [RB_SINK_NAMES] = "it has more than one name (hard links)",
+        [RB_SINK_TYPE] = "it is no file, FIFO or character device",
+        [RB_SINK_ABSENT] = "its directory does not exist",
+        [RB_SINK_FULL] = "no space left, or over a limit",
+        [RB_SINK_BUSY] = "nobody reads it",
+        [RB_SINK_REPLACED] = "the program has closed or replaced it",
+        [RB_SINK_FAILED] = "it cannot be opened or written",
+    };
+    return (unsigned) error < RB_SINK_ERRORS ? texts[error] : "it cannot be written";
+}
+
+static enum rb_sink_error sink_error_of(long result)
+{
+    switch (-result) {
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return RB_SINK_DENIED;
+    case ELOOP:
+        return RB_SINK_LINK;
+    case EISDIR:
+        return RB_SINK_TYPE;
+    case ENOENT:
+    case ENOTDIR:
+        return RB_SINK_ABSENT;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return RB_SINK_FULL;
+    case EAGAIN:
+    case ENXIO:
+    case EPIPE:
+        return RB_SINK_BUSY;
+    default:
+        return RB_SINK_FAILED;
+    }
+}
+
+static bool sink_same_file(const struct rb_file_identity *a, const struct rb_file_identity *b)
+{
+    return a->device == b->device && a->inode == b->inode;
+}
+
+static bool sink_is_ours(const struct rb_file_identity *file)
+{
+    return file->owner == ROOT || file->owner == rb_kernel_euid();
+}
+
+// ---- the directories of a path ----
+
+// `rest` is what is still to be resolved. It stands at the end of `text`, so that the target of a link fits in front.
+struct sink_walk {
+    int directory;
+    unsigned links;
+    char *rest;
+    char text[RB_POLICY_PATH_SIZE];
+};
+
+static int sink_open_path(int directory, const char *name)
+{
+    return (int) rb_kernel(SYS_openat, directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static void sink_enter(struct sink_walk *walk, int directory)
+{
+    if (walk->directory >= 0) {
+        rb_kernel(SYS_close, walk->directory);
+    }
+    walk->directory = directory;
+}
+
+// Puts the target of a link in front of the rest. Links of /proc that stand for an open file have no target of their
+// size, and are refused: what they say is not where they lead.
+static enum rb_sink_error sink_follow(struct sink_walk *walk, int link, const struct rb_file_identity *identity)
+{
+    size_t size = identity->size;
+    if (!sink_is_ours(identity) || size == 0 || ++walk->links > LINKS_MAX) {
+        return RB_SINK_LINK;
+    }
+    if (size + 1 > (size_t) (walk->rest - walk->text)) {
+        return RB_SINK_FAILED;
+    }
+    char *target = walk->rest - size - 1;
+    if (rb_kernel(SYS_readlinkat, link, "", target, size) != (long) size) {
+        return RB_SINK_LINK;
+    }
+    target[size] = '/';
+    walk->rest = target;
+    if (target[0] == '/') {
+        sink_enter(walk, sink_open_path(AT_FDCWD, "/"));
+    }
+    return RB_SINK_OK;
+}
+
+// Resolves the first name of the rest.
+static enum rb_sink_error sink_step(struct sink_walk *walk)
+{
+    struct rb_file_identity identity;
+    char *name = walk->rest, *end = name + strcspn(name, "/");
+    walk->rest = *end ? end + 1 : end;
+    *end = '\0';
+    int next = sink_open_path(walk->directory, name);
+    enum rb_sink_error error = next < 0 ? sink_error_of(next) : RB_SINK_OK;
+    if (error == RB_SINK_OK && rb_file_identify_open(next, &identity) != 0) {
+        error = RB_SINK_FAILED;
+    }
+    if (error == RB_SINK_OK && S_ISDIR(identity.mode)) {
+        sink_enter(walk, next);
+        return RB_SINK_OK;
+    }
+    if (error == RB_SINK_OK) {
+        error = S_ISLNK(identity.mode) ? sink_follow(walk, next, &identity) : RB_SINK_ABSENT;
+    }
+    if (next >= 0) {
+        rb_kernel(SYS_close, next);
+    }
+    return error;
+}
+
+static const char *sink_last_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+// Opens the directory of `path`, one name after the other, so that no link of another user is followed. The caller
+// closes *directory, which is -1 on any error.
+static __attribute__((noinline)) enum rb_sink_error sink_open_directory(const char *path, int *directory)
+{
+    struct sink_walk walk = {.directory = sink_open_path(AT_FDCWD, path[0] == '/' ? "/" : ".")};
+    size_t length = (size_t) (sink_last_name(path) - path);
+    enum rb_sink_error error = length < sizeof(walk.text) ? RB_SINK_OK : RB_SINK_FAILED;
+    if (error == RB_SINK_OK) {
+        walk.rest = walk.text + sizeof(walk.text) - 1 - length;
+        memcpy(walk.rest, path, length);
+        walk.rest[length] = '\0';
+    }
+    while (error == RB_SINK_OK && walk.directory >= 0) {
+        walk.rest += strspn(walk.rest, "/");
+        if (!*walk.rest) {
+            break;
+        }
+        error = sink_step(&walk);
+    }
+    if (error != RB_SINK_OK) {
+        sink_enter(&walk, -1);
+    }
+    *directory = walk.directory;
+    return error == RB_SINK_OK && walk.directory < 0 ? RB_SINK_FAILED : error;
+}
+
+// ---- the file ----
+
+static enum rb_sink_error sink_judge(const struct rb_file_identity *file)
+{
+    switch (file->mode & S_IFMT) {
+    case S_IFREG:
+        return !sink_is_ours(file) ? RB_SINK_OWNER : file->links > 1 ? RB_SINK_NAMES : RB_SINK_OK;
+    case S_IFIFO:
+        return sink_is_ours(file) ? RB_SINK_OK : RB_SINK_OWNER;
+    case S_IFCHR: // only root can make a device, so nobody has put it there for us
+        return RB_SINK_OK;
+    case S_IFLNK:
+        return RB_SINK_LINK;
+    default:
+        return RB_SINK_TYPE;
+    }
+}
+
+// The file whose path was checked last, with the user for whom that holds, as a hash; 0: none.
+static _Atomic uint64_t sink_checked;
+
+static uint64_t sink_check_word(const struct rb_file_identity *file)
+{
+    return rb_hash_mix(rb_hash_mix(rb_hash_mix(rb_kernel_euid(), file->device), file->inode), 1) | 1;
+}
+
+// Whether the path still leads to this file when no link of another user is followed.
+static enum rb_sink_error sink_check_path(const char *path, const struct rb_file_identity *file)
+{
+    struct rb_file_identity there;
+    int directory;
+    uint64_t word = sink_check_word(file);
+    if (atomic_load_explicit(&sink_checked, memory_order_relaxed) == word) {
+        return RB_SINK_OK;
+    }
+    enum rb_sink_error error = sink_open_directory(path, &directory);
+    if (error != RB_SINK_OK) {
+        return error;
+    }
+    bool same = rb_file_identify_link(directory, sink_last_name(path), &there) == 0 && sink_same_file(&there, file);
+    rb_kernel(SYS_close, directory);
+    if (same) {
+        atomic_store_explicit(&sink_checked, word, memory_order_relaxed);
+    }
+    return same ? RB_SINK_OK : RB_SINK_LINK;
+}
+
+// A file that is open for one line.
+struct sink_file {
+    int fd; // -1: none
+    struct rb_file_identity identity;
+};
+
+// Another file has come to the path meanwhile: try again. No caller of this file sees it.
+static const enum rb_sink_error SINK_AGAIN = RB_SINK_ERRORS;
+
+static enum rb_sink_error sink_make(const char *path, struct sink_file *file)
+{
+    int directory, flags = O_RDWR | O_CREAT | O_EXCL | OPEN_ALWAYS;
+    enum rb_sink_error error = sink_open_directory(path, &directory);
+    if (error != RB_SINK_OK) {
+        return error;
+    }
+    long fd = rb_kernel(SYS_openat, directory, sink_last_name(path), flags, LOG_MODE);
+    rb_kernel(SYS_close, directory);
+    if (fd < 0) {
+        return fd == -EEXIST ? SINK_AGAIN : sink_error_of(fd);
+    }
+    file->fd = (int) fd;
+    return rb_file_identify_open(file->fd, &file->identity) == 0 ? RB_SINK_OK : RB_SINK_FAILED;
+}
+
+// A regular file is opened for reading, too, where that is allowed: its last byte says whether the last line was
+// finished. A FIFO is not: its readers and writers would take us for a reader.
+static long sink_open_by_type(const char *path, const struct rb_file_identity *file)
+{
+    long fd = -EACCES;
+    if (S_ISREG(file->mode)) {
+        fd = rb_kernel(SYS_openat, AT_FDCWD, path, O_RDWR | OPEN_ALWAYS);
+    }
+    return fd == -EACCES ? rb_kernel(SYS_openat, AT_FDCWD, path, O_WRONLY | OPEN_ALWAYS) : fd;
+}
+
+static enum rb_sink_error sink_open_known(const char *path, const struct rb_file_identity *known,
+                                          struct sink_file *file)
+{
+    enum rb_sink_error error = sink_judge(known);
+    if (error != RB_SINK_OK) {
+        return error;
+    }
+    long fd = sink_open_by_type(path, known);
+    if (fd < 0) {
+        return fd == -ENOENT ? SINK_AGAIN : sink_error_of(fd);
+    }
+    file->fd = (int) fd;
+    if (rb_file_identify_open(file->fd, &file->identity) != 0) {
+        return RB_SINK_FAILED;
+    }
+    if (!sink_same_file(&file->identity, known) || file->identity.links == 0) {
+        return SINK_AGAIN;
+    }
+    error = sink_judge(&file->identity);
+    return error == RB_SINK_OK ? sink_check_path(path, &file->identity) : error;
+}
+
+static void sink_close(struct sink_file *file)
+{
+    if (file->fd >= 0) {
+        rb_kernel(SYS_close, file->fd);
+    }
+    file->fd = -1;
+}
+
+static enum rb_sink_error sink_open(const char *path, struct sink_file *file)
+{
+    enum rb_sink_error error = SINK_AGAIN;
+    file->fd = -1;
+    for (int tries = 0; error == SINK_AGAIN && tries < OPEN_TRIES; tries++) {
+        sink_close(file);
+        struct rb_file_identity known;
+        int found = rb_file_identify_link(AT_FDCWD, path, &known);
+        error = found == 0         ? sink_open_known(path, &known, file)
+                : found == -ENOENT ? sink_make(path, file)
+                                   : sink_error_of(found);
+    }
+    if (error != RB_SINK_OK) {
+        sink_close(file);
+    }
+    return error == SINK_AGAIN ? RB_SINK_FAILED : error;
+}
+
+enum rb_sink_error rb_sink_examine(const char *path)
+{
+    struct rb_file_identity file;
+    int directory;
+    enum rb_sink_error error = sink_open_directory(path, &directory);
+    if (error != RB_SINK_OK) {
+        return error == RB_SINK_LINK ? error : RB_SINK_OK;
+    }
+    bool there = rb_file_identify_link(directory, sink_last_name(path), &file) == 0;
+    rb_kernel(SYS_close, directory);
+    return there ? sink_judge(&file) : RB_SINK_OK;
+}
+
+// ---- writing ----
+
+// Signals of a failed write must not end the program. They are held back, and one raised here is taken back.
+struct sink_quiet {
+    uint64_t before, pending;
+};
+
+static bool sink_begin_quiet(struct sink_quiet *quiet)
+{
+    uint64_t held = rb_kernel_signal(SIGPIPE) | rb_kernel_signal(SIGXFSZ);
+    quiet->pending = 0;
+    rb_kernel(SYS_rt_sigpending, &quiet->pending, RB_KERNEL_SIGNALS);
+    return rb_kernel(SYS_rt_sigprocmask, SIG_BLOCK, &held, &quiet->before, RB_KERNEL_SIGNALS) == 0;
+}
+
+static long sink_put(int fd, const char *bytes, size_t length, const struct sink_quiet *quiet)
+{
+    struct rb_kernel_time no_wait = {0};
+    long written = rb_kernel(SYS_write, fd, bytes, length);
+    if (written == -EPIPE || written == -EFBIG) {
+        uint64_t raised = rb_kernel_signal(written == -EPIPE ? SIGPIPE : SIGXFSZ);
+        if (!(quiet->pending & raised)) {
+            rb_kernel(SYS_rt_sigtimedwait, &raised, NULL, &no_wait, RB_KERNEL_SIGNALS);
+        }
+    }
+    return written;
+}
+
+static void sink_end_quiet(const struct sink_quiet *quiet)
+{
+    rb_kernel(SYS_rt_sigprocmask, SIG_SETMASK, &quiet->before, NULL, RB_KERNEL_SIGNALS);
+}
+
+static bool sink_writable_now(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    struct rb_kernel_time no_wait = {0};
+    return rb_kernel(SYS_ppoll, &p, 1, &no_wait, NULL, 0) == 1 && (p.revents & POLLOUT);
+}
+
+#ifdef SYS__llseek
+static int64_t sink_seek(int fd, int64_t offset, int whence)
+{
+    int64_t position;
+    long result = rb_kernel(SYS__llseek, fd, (long) (offset >> 32), (long) offset, &position, whence);
+    return result == 0 ? position : result;
+}
+#else
+static int64_t sink_seek(int fd, int64_t offset, int whence)
+{
+    return rb_kernel(SYS_lseek, fd, offset, whence);
+}
+#endif
+
+// The byte at an offset, or -1.
+static int sink_byte_at(int fd, int64_t offset)
+{
+    char byte;
+    bool there = offset >= 0 && sink_seek(fd, offset, SEEK_SET) == offset && rb_kernel(SYS_read, fd, &byte, 1) == 1;
+    return there ? (unsigned char) byte : -1;
+}
+
+// Whether the `length` bytes before `end` are these.
+static bool sink_holds(int fd, int64_t end, const char *bytes, size_t length)
+{
+    char there[RB_SINK_LINE_MAX];
+    int64_t start = end - (int64_t) length;
+    return start >= 0 && sink_seek(fd, start, SEEK_SET) == start &&
+           rb_kernel(SYS_read, fd, there, length) == (long) length && memcmp(there, bytes, length) == 0;
+}
+
+// Takes back a part of a line: the bytes before `end` become blanks, which need no space on the disk. The file keeps
+// its size, because other processes may have appended meanwhile, and because readers that follow the file take a file
+// that shrinks for a new one. Blanks are allowed around JSON: they are added to the line before, by moving its newline
+// to their end. Without a line before they stand in front of the next line.
+//   fd: without O_APPEND, which would move each write to the end
+//   move: the newline before may be moved; it is our own
+static void sink_blank_part(int fd, int64_t end, size_t length, bool move, const struct sink_quiet *quiet)
+{
+    char blanks[RB_SINK_LINE_MAX + 1];
+    int64_t start = end - (int64_t) length;
+    bool line_before = move && sink_byte_at(fd, start - 1) == '\n', newline_after = sink_byte_at(fd, end) == '\n';
+    // A process that saw the part has begun its line with a newline. It ends the blanks, or becomes one of them.
+    start -= line_before;
+    end += start == 0 && newline_after;
+    length = (size_t) (end - start);
+    memset(blanks, ' ', length);
+    if (line_before && !newline_after) {
+        blanks[length - 1] = '\n';
+    }
+    if (sink_seek(fd, start, SEEK_SET) == start) {
+        sink_put(fd, blanks, length, quiet);
+    }
+}
+
+// A new file that holds nothing but the part becomes empty again.
+static bool sink_empty(int fd, int64_t end, size_t length)
+{
+    return end == (int64_t) length && sink_byte_at(fd, end) < 0 && rb_kernel(SYS_ftruncate, fd, 0) == 0;
+}
+
+// Whether a part of a line could be taken back.
+//   fd: of our own, for reading and writing, without O_APPEND
+//   ends_line: whether the byte before the part, a newline, ends a line of ours
+static bool sink_take_back(int fd, int64_t end, const char *part, size_t length, bool ends_line,
+                           const struct sink_quiet *quiet)
+{
+    bool found = sink_holds(fd, end, part, length);
+    if (found) {
+        sink_blank_part(fd, end, length, ends_line, quiet);
+    }
+    return found;
+}
+
+// Where a destination ended with a part of a line of ours, which could not be taken back.
+enum sink_kind { SINK_STDERR, SINK_PATH, SINK_KINDS };
+static _Atomic bool sink_unfinished[SINK_KINDS];
+
+static bool sink_is_unfinished(enum sink_kind kind)
+{
+    return atomic_load_explicit(&sink_unfinished[kind], memory_order_relaxed);
+}
+
+static void sink_set_unfinished(enum sink_kind kind, bool unfinished)
+{
+    atomic_store_explicit(&sink_unfinished[kind], unfinished, memory_order_relaxed);
+}
+
+// ---- a file ----
+
+// Another process may have left a part of a line: it was killed, or could not take the part back. Where the file may
+// not be read, only parts of this process are known.
+static bool sink_ends_in_part(const struct sink_file *file)
+{
+    int64_t size = (int64_t) file->identity.size;
+    int last = size > 0 ? sink_byte_at(file->fd, size - 1) : '\n';
+    return last < 0 ? sink_is_unfinished(SINK_PATH) : last != '\n';
+}
+
+static enum rb_sink_error sink_write_file(const struct sink_file *file, const char *line, size_t length,
+                                          const struct sink_quiet *quiet)
+{
+    size_t skip = sink_ends_in_part(file) ? 0 : 1;
+    long written = sink_put(file->fd, line + skip, length - skip, quiet);
+    if (written < 0) {
+        return sink_error_of(written);
+    }
+    bool whole = (size_t) written == length - skip, mended = false;
+    if (!whole) {
+        int64_t end = sink_seek(file->fd, 0, SEEK_CUR);
+        mended = rb_kernel(SYS_fcntl, file->fd, F_SETFL, O_NONBLOCK) == 0 &&
+                 (sink_empty(file->fd, end, (size_t) written) ||
+                  sink_take_back(file->fd, end, line + skip, (size_t) written, true, quiet));
+    }
+    sink_set_unfinished(SINK_PATH, !whole && !mended);
+    return whole ? RB_SINK_OK : RB_SINK_FULL;
+}
+
+// ---- streams: FIFOs, terminals, stderr of whatever kind ----
+
+// stderr of the program is a file: takes a part of a line back by a descriptor of our own. The newline before the part
+// is moved only behind a line of JSON.
+static bool sink_take_back_from_stderr(const char *part, size_t length, const struct sink_quiet *quiet)
+{
+    int flags = O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARGEFILE;
+    int64_t end = sink_seek(STDERR_FILENO, 0, SEEK_CUR), start = end - (int64_t) length;
+    long fd = rb_kernel(SYS_openat, AT_FDCWD, "/proc/self/fd/2", flags);
+    if (fd < 0) {
+        return false;
+    }
+    bool ends_line = sink_byte_at((int) fd, start - 2) == '}';
+    bool taken = sink_take_back((int) fd, end, part, length, ends_line, quiet);
+    rb_kernel(SYS_close, (int) fd);
+    return taken;
+}
+
+static enum rb_sink_error sink_write_stream(int fd, enum sink_kind kind, const struct rb_file_identity *identity,
+                                            const char *line, size_t length, const struct sink_quiet *quiet)
+{
+    if (!sink_writable_now(fd)) {
+        return RB_SINK_BUSY;
+    }
+    size_t skip = sink_is_unfinished(kind) ? 0 : 1;
+    long written = sink_put(fd, line + skip, length - skip, quiet);
+    if (written < 0) {
+        return sink_error_of(written);
+    }
+    bool whole = (size_t) written == length - skip;
+    bool mended = !whole && S_ISREG(identity->mode) && sink_take_back_from_stderr(line + skip, (size_t) written, quiet);
+    sink_set_unfinished(kind, !whole && !mended);
+    return whole ? RB_SINK_OK : RB_SINK_FULL;
+}
+
+static bool sink_started, sink_has_stderr; // written once, before there are threads
+static struct rb_file_identity sink_stderr;
+
+void rb_sink_start(void)
+{
+    if (!sink_started) {
+        uint32_t type = rb_file_identify_open(STDERR_FILENO, &sink_stderr) == 0 ? sink_stderr.mode & S_IFMT : 0;
+        sink_has_stderr = type == S_IFREG || type == S_IFIFO || type == S_IFSOCK || type == S_IFCHR;
+        sink_started = true;
+    }
+}
+
+static enum rb_sink_error sink_write_stderr(const char *line, size_t length, const struct sink_quiet *quiet)
+{
+    struct rb_file_identity now;
+    bool same =
+        sink_has_stderr && rb_file_identify_open(STDERR_FILENO, &now) == 0 && sink_same_file(&now, &sink_stderr);
+    return same ? sink_write_stream(STDERR_FILENO, SINK_STDERR, &now, line, length, quiet) : RB_SINK_REPLACED;
+}
+
+static enum rb_sink_error sink_write_path(const char *path, const char *line, size_t length,
+                                          const struct sink_quiet *quiet)
+{
+    struct sink_file file;
+    enum rb_sink_error error = sink_open(path, &file);
+    if (error != RB_SINK_OK) {
+        return error;
+    }
+    error = S_ISREG(file.identity.mode) ? sink_write_file(&file, line, length, quiet)
+                                        : sink_write_stream(file.fd, SINK_PATH, &file.identity, line, length, quiet);
+    sink_close(&file);
+    return error;
+}
+
+enum rb_sink_error rb_sink_write(const char *destination, const char *line, size_t length)
+{
+    struct sink_quiet quiet;
+    if (length > RB_SINK_LINE_MAX || !sink_begin_quiet(&quiet)) {
+        return RB_SINK_FAILED;
+    }
+    bool to_stderr = strcmp(destination, "stderr") == 0;
+    enum rb_sink_error error =
+        to_stderr ? sink_write_stderr(line, length, &quiet) : sink_write_path(destination, line, length, &quiet);
+    sink_end_quiet(&quiet);
+    return error;
+}

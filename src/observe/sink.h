@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// Where lines of the log go: the program's stderr, or a file that is opened for each line.
+//
+// Nothing stays open in the program's descriptor table, so rotation works, and a program that closes all descriptors
+// closes none of ours. A program may close its stderr and open a file or a connection with number 2. Lines must not go
+// there, so descriptor 2 is compared with the one that the process was started with.
+//
+// Another user must not choose where our lines go. The file is opened without following a symbolic link. It must belong
+// to root or to the effective user, and have one name only: a second one could be another user's hard link to a file
+// of ours. A symbolic link among the directories of the path is followed if it belongs to root or to the effective
+// user.
+#ifndef RB_OBSERVE_SINK_H
+#define RB_OBSERVE_SINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+// Why a line was lost. The shared state holds these numbers, so new ones come at the end.
+enum rb_sink_error {
+    RB_SINK_OK,
+    RB_SINK_DENIED,   // no permission, or a read-only file system
+    RB_SINK_LINK,     // a symbolic link, or one of another user among the directories
+    RB_SINK_OWNER,    // the file belongs to another user
+    RB_SINK_NAMES,    // the file has several names
+    RB_SINK_TYPE,     // a directory, a socket or a block device
+    RB_SINK_ABSENT,   // the directory is not there
+    RB_SINK_FULL,     // no space left, or over a quota or limit
+    RB_SINK_BUSY,     // a FIFO that nobody reads, or a full pipe
+    RB_SINK_REPLACED, // descriptor 2 is not the stderr that the process was started with
+    RB_SINK_FAILED,   // anything else: no free descriptor, no memory, an I/O error
+    RB_SINK_ERRORS
+};
+
+// A word for logs ("denied"), and a clause for people ("permission denied"); never NULL.
+const char *rb_sink_error_name(enum rb_sink_error error);
+const char *rb_sink_error_text(enum rb_sink_error error);
+
+// Remembers which file descriptor 2 is; the first call counts. To be called before the program can close it. Until then
+// nothing is written to stderr. One system call.
+void rb_sink_start(void);
+
+// Writes one line.
+//   destination: "stderr" or a path
+//   line: a newline, then the line with its own newline at the end. The first newline is written only where the
+//         destination ends with a part of a line that somebody could not finish.
+//   length: of all that, at most RB_SINK_LINE_MAX
+// A line is written as a whole or not at all: what a full disk or a limit cut off is overwritten with blanks before the
+// next line. It never waits, raises no SIGPIPE or SIGXFSZ, and keeps errno. Lock-free, async-signal-safe. With the
+// first line, and whenever the file is another one, the directories of the path are checked on 4 KiB of stack.
+enum rb_sink_error rb_sink_write(const char *destination, const char *line, size_t length);
+
+// A write is atomic on a pipe up to PIPE_BUF (4096).
+enum { RB_SINK_LINE_MAX = 2048 };
+
+// Whether rb_sink_write would refuse the file at `path` for what it is, or for a link on the way to it. RB_SINK_OK also
+// where there is no file. It opens no file.
+enum rb_sink_error rb_sink_examine(const char *path);
+
+#endif
