@@ -56,6 +56,17 @@ _rebound_value()
     esac
 }
 
+# What to do, then with which policy: those that the state knows.
+_rebound_policy()
+{
+    case ${COMP_WORDS[COMP_CWORD - 1]} in
+    off | on)
+        mapfile -t COMPREPLY < <(compgen -W "$(rebound metrics 2>/dev/null |
+            sed -n 's/^rebound_attempts_total{policy="\([^"]*\)"}.*/\1/p')" -- "$1") ;;
+    *) mapfile -t COMPREPLY < <(compgen -W "off on" -- "$1") ;;
+    esac
+}
+
 # What to do, then with which host: those that the state knows.
 _rebound_breaker()
 {
@@ -79,7 +90,7 @@ _rebound_word()
     check) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     explain) mapfile -t COMPREPLY < <(compgen -A hostname -- "$word") ;;
     breaker) _rebound_breaker "$word" ;;
-    policy) mapfile -t COMPREPLY < <(compgen -W "off on" -- "$word") ;;
+    policy) _rebound_policy "$word" ;;
     help) mapfile -t COMPREPLY < <(compgen -W "$rebound_commands" -- "$word") ;;
     esac
 }

@@ -202,7 +202,9 @@ void rb_view_totals(const struct rb_view *view, struct rb_view_totals *totals)
 static bool names_host(const char *label, const char *host)
 {
     size_t length = strlen(host);
-    if (strncasecmp(label, host, length) != 0)
+    if (length > 0 && host[length - 1] == '.')
+        length--;
+    if (length == 0 || strncasecmp(label, host, length) != 0)
         return false;
     const char *rest = label + length;
     return *rest == '\0' || (*rest == ':' && !strchr(rest + 1, ':'));
@@ -214,7 +216,9 @@ unsigned rb_view_force(struct rb_view *view, const char *host, enum rb_breaker_f
     unsigned count = 0;
     for (uint32_t i = 0; view->writable && i < view->state.cell_count; i++) {
         struct rb_cell *cell = &view->state.cells[i];
-        if (!rb_names_read_cell(cell, policy, label) || !names_host(label, host))
+        if (!rb_names_read_cell(cell, policy, label))
+            continue;
+        if (*label ? !names_host(label, host) : strcmp(policy, host) != 0)
             continue;
         rb_breaker_force(&cell->breaker, force);
         count++;

@@ -119,7 +119,8 @@ void rb_view_totals(const struct rb_view *view, struct rb_view_totals *totals);
 // ---- controls, for a writable view; running processes obey with their next call ----
 
 // Forces the breakers of a host open or closed, or (RB_FORCE_NONE) lets go of them and closes them.
-//   host: "host:port" as cells show it, or "host" for all of its ports; case does not matter
+//   host: "host:port" as cells show it, or "host" for all of its ports; case and a final dot do not matter. For a
+//         breaker of a whole policy the policy's name
 // Returns how many breakers that were; 0: no process has used such a host.
 unsigned rb_view_force(struct rb_view *view, const char *host, enum rb_breaker_force force);
 

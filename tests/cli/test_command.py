@@ -781,7 +781,7 @@ def completion(place):
     rows = [(["e"], "explain"), (["run", "--s"], "--summary"), (["run", "--policy", "so"], "some.ini"),
             (["run", "--log", "st"], "stderr"), (["explain", "--method", "PO"], "POST"), (["check", "so"], "some.ini"),
             (["help", "ch"], "check"), (["run", "--", "printen"], "printenv"), (["run", "--", "cat", "so"], "some.ini"),
-            (["status", "--al"], "--all"), (["events", "--user", "nob"], "nobody"),
+            (["status", "--al"], "--all"), (["policy", "o"], "off"), (["breaker", "re"], "reset"), (["events", "--user", "nob"], "nobody"),
             (["d"], "doctor"), (["doctor", "--j"], "--json"), (["doctor", "printen"], "printenv"),
             (["doctor", "cat", "so"], "some.ini")]
     for words, wanted in rows:

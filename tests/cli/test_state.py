@@ -76,7 +76,7 @@ def state_that_does_not_exist(place):
     same((status, err), (0, ""))
     holds(out, "rebound_processes 0\n")
     holds(place.text("top", "--once")[1], "0 hosts: 0 open")
-    for words in (("breaker", "open", "a.example"), ("policy", "off", "local")):
+    for words in (("breaker", "open", "a.example"), ("policy", "off", "default")):
         status, out, err = place.text(*words)
         same((status, out), (1, ""))
         holds(err, "rebound: error: n")
@@ -92,7 +92,8 @@ def state_misuse(place):
                           (["metrics", "--listen", "1", "--textfile", "x"], "either"), (["breaker"], "open, close or reset"),
                           (["breaker", "opne", "x"], "open, close or reset"), (["breaker", "open"], "no host"),
                           (["breaker", "open", "a", "b"], "one host"), (["policy", "of", "x"], "off or on"),
-                          (["policy", "off"], "no policy"), (["policy", "off", "x" * 64], "too long"),
+                          (["policy", "off"], "no policy"), (["policy", "off", ""], "is empty"),
+                          (["policy", "on", ""], "is empty"), (["breaker", "open", ""], "is empty"), (["policy", "off", "x" * 64], "too long"),
                           (["reset", "x"], "rebound breaker reset")):
         status, out, err = place.text(*words)
         same((words, status, out), (words, 2, ""))
@@ -311,6 +312,75 @@ def policy_is_switched(place):
     connect(place, host)
     same(hosts_of(place)[host]["state"], "open")
     holder.close()
+
+
+@test
+def unknown_policies_are_refused(place):
+    """A policy is known by the state or by the policy file. A mistyped name is no success."""
+    rules = place.file("rules.ini", "[default]\n[llm]\nhosts = llm.example\n[Payments]\nhosts = pay.example\n")
+    env = {"REBOUND_POLICY": rules}
+    connect(place, "127.0.0.1:9")  # by another policy
+    for action in ("off", "on"):
+        for name, wanted in (("lmm", "; did you mean 'llm'?"), ("payments", "; did you mean 'Payments'?"),
+                             ("loca", "; did you mean 'local'?"), ("something else", ""), ("llm ", "; did you mean 'llm'?")):
+            status, out, err = place.text("policy", action, name, env=env)
+            same((name, status, out), (name, 1, ""))
+            same(err.splitlines(), [f"rebound: error: there is no policy '{name}'{wanted}",
+                                    "rebound: known policies: Payments, default, llm, local",
+                                    f"rebound: looked for in {rules} and among the policies that programs have used"])
+    same([policy["policy"] for policy in status_of(place)["policies"]], ["local"])
+    for name in ("llm", "local", "default"):
+        same(place.text("policy", "off", name, env=env)[0], 0)
+        same(place.text("policy", "on", name, env=env)[0], 0)
+    same(place.text("policy", "off", "nothing")[0], 1)
+    same(place.text("policy", "off", "llm")[0], 0)  # known from now on, whatever the file says
+    many_sections = "".join(f"[s{i}]\nhosts = h{i}.example\n" for i in range(20))
+    err = place.text("policy", "off", "x", env={"REBOUND_POLICY": place.file("many.ini", many_sections)})[2]
+    expect("known policies" not in err, err)
+    wrong = place.file("wrong.ini", "[llm2]\nhosts = x.example\nretry.attempts = many\n")
+    for path in (wrong, "/no/where.ini"):
+        status, _, err = place.text("policy", "off", "llm2", env={"REBOUND_POLICY": path})
+        same(status, 1)
+        holds(err, f"rebound: {path} cannot be used, so its sections are not known; see 'rebound check'\n")
+    status, _, err = place.text("policy", "off", "local\x1b[31m")
+    expect(status == 1 and "\x1b" not in err, status, err)
+
+
+@test
+def unknown_hosts_are_refused(place):
+    connect(place, "127.0.0.1:9", "127.0.0.2:9")
+    for action in ("open", "close", "reset"):
+        for host, wanted in (("127.0.0.11:9", "; did you mean '127.0.0.1:9'?"), ("127.0.0.22", "; did you mean '127.0.0.2'?"),
+                             ("api.example", "")):
+            status, out, err = place.text("breaker", action, host)
+            same((host, status, out), (host, 1, ""))
+            same(err.splitlines(), [f"rebound: error: no breaker of '{host}': no program has called it yet{wanted}",
+                                    "rebound: hosts that were called: 127.0.0.1:9, 127.0.0.2:9",
+                                    "rebound: a host gets its breaker with its first call under rebound"])
+    same({host["forced"] for host in status_of(place)["hosts"]}, {None})
+    many(place, 20)
+    holds(place.text("breaker", "open", "x")[2], "rebound: 'rebound status' shows the 20 hosts that were called\n")
+
+
+@test
+def breaker_of_a_policy_is_forced_by_its_name(place):
+    connect(place, "127.0.0.1:9", policy=POLICY + "breaker.scope = policy\n")
+    same(place.text("breaker", "open", "other")[0], 1)
+    holds(place.text("breaker", "open", "loca")[2], "did you mean 'local'?")
+    same(place.text("breaker", "open", "local")[0], 0)
+    same([host["forced"] for host in status_of(place)["hosts"]], ["open"])
+
+
+@test
+def names_are_completed(place):
+    """bash offers the policies and hosts that the state knows."""
+    connect(place, "127.0.0.1:9")
+    script = os.path.join(ROOT, "config", "completion", "rebound.bash")
+    for words, wanted in ((("policy", "off", "lo"), "local"), (("breaker", "open", ""), "127.0.0.1:9")):
+        line = 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=3; _rebound; printf "%s\\n" "${COMPREPLY[@]}"'
+        env = {**place.env, "PATH": os.path.dirname(REBOUND) + ":" + place.env["PATH"]}
+        done = subprocess.run(["bash", "-c", line, "bash", script, "rebound", *words], env=env, capture_output=True, check=True)
+        same((words, done.stdout.decode().split()), (words, [wanted]))
 
 
 @test

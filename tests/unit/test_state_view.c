@@ -168,6 +168,23 @@ static void test_forcing(void **state)
     assert_int_equal(rb_view_force(&view, "api.example:44", RB_FORCE_OPEN), 0);
     assert_int_equal(rb_view_force(&view, "api.example", RB_FORCE_NONE), 1);
     assert_int_equal(rb_breaker_forced(&one->breaker), RB_FORCE_NONE);
+    assert_int_equal(rb_view_force(&view, "api.example.", RB_FORCE_OPEN), 1);
+    assert_int_equal(rb_view_force(&view, "", RB_FORCE_OPEN), 0);
+    assert_int_equal(rb_view_force(&view, ".", RB_FORCE_OPEN), 0);
+    assert_int_equal(rb_view_force(&view, "payments", RB_FORCE_OPEN), 0); // these breakers are of hosts
+}
+
+static void test_forcing_the_breaker_of_a_policy(void **state)
+{
+    struct rb_rules whole = rules;
+    struct rb_target target = {.name = "api.example", .name_length = 11, .port = 443};
+    (void) state;
+    whole.breaker_scope = RB_SCOPE_POLICY;
+    struct rb_cell *cell = rb_cell_in(&view.state, 3, "payments", &whole, &target, NOW_MS);
+    assert_int_equal(rb_view_force(&view, "", RB_FORCE_OPEN), 0);
+    assert_int_equal(rb_view_force(&view, "api.example", RB_FORCE_OPEN), 0);
+    assert_int_equal(rb_view_force(&view, "payments", RB_FORCE_OPEN), 1);
+    assert_int_equal(rb_breaker_forced(&cell->breaker), RB_FORCE_OPEN);
 }
 
 static void test_switching(void **state)
@@ -432,6 +449,7 @@ int main(void)
         ON_FILE(test_a_cell),
         ON_FILE(test_an_open_cell_and_its_probe),
         ON_FILE(test_forcing),
+        ON_FILE(test_forcing_the_breaker_of_a_policy),
         ON_FILE(test_switching),
         ON_FILE(test_read_only),
         ON_FILE(test_reset),
