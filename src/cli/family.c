@@ -72,6 +72,8 @@ static const struct rb_family_name names[] = {
     {"gethostbyname_r", RB_FAMILY_DNS, false},
     {"dlopen", RB_FAMILY_LOADER, false},
     {"dlsym", RB_FAMILY_LOADER, false},
+    {"setns", RB_FAMILY_NETWORK, false},
+    {"unshare", RB_FAMILY_NETWORK, false},
     {"__sysv_signal", RB_FAMILY_SIGNAL, false},
     {"bsd_signal", RB_FAMILY_SIGNAL, false},
     {"sigaction", RB_FAMILY_SIGNAL, false},

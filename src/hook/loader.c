@@ -6,6 +6,7 @@
 // to them. Only a look-up in a handle of a name of ours does not: nobody's return address matters there.
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -117,10 +118,12 @@ static const struct answer answers[] = {
     LIBC(send),
     LIBC(sendmsg),
     LIBC(sendto),
+    LIBC(setns),
     LIBC(shutdown),
     LIBC(sigaction),
     LIBC(signal),
     LIBC(ssignal),
+    LIBC(unshare),
     LIBC(write),
     LIBC(writev),
     HANDLE(curl_easy_cleanup),

@@ -62,7 +62,7 @@ struct rb_handle {
     struct rb_member *member;     // its place in a multi handle
     struct rb_route *route;       // a share of it; NULL: not known, or not ours
     uint64_t routed_by;           // serial of the policy by which `route` is known, 0: it is not
-    uint64_t routed_in;           // the environment's proxies at that time (rb_via_environment)
+    uint64_t routed_in;           // the environment's proxies and the network namespace at that time
     struct rb_via *via;           // owned; NULL: no option leads its transfers another way
     struct rb_figures *figures;   // owned; what curl_easy_getinfo has to answer after a repeated transfer
 

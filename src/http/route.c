@@ -9,6 +9,7 @@
 #include "http/destination.h"
 #include "http/via.h"
 #include "state/cells.h"
+#include "state/netns.h"
 #include "state/shared.h"
 
 // One piece of memory: the route, the rules but for the long lists at their end, the name.
@@ -57,6 +58,12 @@ static struct rb_route *in_force(struct rb_route *route)
     return NULL;
 }
 
+// Stands for what a route depends on beside the handle and the policy.
+static uint64_t surroundings(void)
+{
+    return rb_via_environment() + rb_netns() * UINT64_C(0x9e3779b97f4a7c15);
+}
+
 // A CURLU may change under us: what it says is never kept.
 struct rb_route *rb_route_take(struct rb_handle *handle, const struct rb_policy *policy)
 {
@@ -65,12 +72,12 @@ struct rb_route *rb_route_take(struct rb_handle *handle, const struct rb_policy 
         find(handle, policy, &route);
         return in_force(route);
     }
-    uint64_t environment = rb_via_environment();
-    if (handle->routed_by != rb_policy_serial(policy) || handle->routed_in != environment) {
+    uint64_t place = surroundings();
+    if (handle->routed_by != rb_policy_serial(policy) || handle->routed_in != place) {
         rb_route_forget(handle);
         if (find(handle, policy, &handle->route))
             handle->routed_by = rb_policy_serial(policy);
-        handle->routed_in = environment;
+        handle->routed_in = place;
     }
     if (handle->route)
         handle->route->shares++;

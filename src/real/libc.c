@@ -51,6 +51,8 @@ enum {
     BSD_SIGNAL,
     SSIGNAL,
     SYSV_SIGNAL,
+    SETNS,
+    UNSHARE,
     DLOPEN,
     DLSYM,
     FUNCTIONS
@@ -99,6 +101,8 @@ static const char *const names[FUNCTIONS] = {
     [BSD_SIGNAL] = "bsd_signal",
     [SSIGNAL] = "ssignal",
     [SYSV_SIGNAL] = "__sysv_signal",
+    [SETNS] = "setns",
+    [UNSHARE] = "unshare",
     [DLOPEN] = "dlopen",
     [DLSYM] = "dlsym",
 };
@@ -253,6 +257,8 @@ FORWARD(ssize_t, sendmsg, SENDMSG, (int fd, const struct msghdr *message, int fl
         SYSTEM(SYS_sendmsg, fd, message, flags))
 FORWARD(int, getsockopt, GETSOCKOPT, (int fd, int level, int option, void *value, socklen_t *length),
         (fd, level, option, value, length), SYSTEM(SYS_getsockopt, fd, level, option, value, length))
+FORWARD(int, setns, SETNS, (int fd, int kinds), (fd, kinds), SYSTEM(SYS_setns, fd, kinds))
+FORWARD(int, unshare, UNSHARE, (int kinds), (kinds), SYSTEM(SYS_unshare, kinds))
 FORWARD(int, shutdown, SHUTDOWN, (int fd, int how), (fd, how), SYSTEM(SYS_shutdown, fd, how))
 FORWARD(int, close, CLOSE, (int fd), (fd), SYSTEM(SYS_close, fd))
 FORWARD(int, dup, DUP, (int fd), (fd), SYSTEM(SYS_dup, fd))

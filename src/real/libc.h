@@ -68,6 +68,10 @@ int rb_libc_dup3(int fd, int copy, int flags);
 int rb_libc_fcntl(int fd, int command, void *argument);
 int rb_libc_fcntl64(int fd, int command, void *argument);
 
+// The namespaces of the calling thread.
+int rb_libc_setns(int fd, int kinds);
+int rb_libc_unshare(int kinds);
+
 // Actions of signals. One that is not there fails with ENOSYS.
 int rb_libc_sigaction(int number, const struct sigaction *action, struct sigaction *old);
 sighandler_t rb_libc_signal(int number, sighandler_t handler);

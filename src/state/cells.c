@@ -7,6 +7,7 @@
 #include "engine/reading.h"
 #include "state/cells.h"
 #include "state/names.h"
+#include "state/netns.h"
 #include "state/shared.h"
 
 // A cell is used when its second is another one: a line that all share is written once a second.
@@ -52,6 +53,9 @@ uint64_t rb_cell_key(const struct rb_section *section, const struct rb_target *t
         hash = mix_target(hash, target);
     if (via)
         hash = mix(hash, &via, sizeof via);
+    uint64_t namespace = target->family != AF_UNIX ? rb_netns() : 0;
+    if (namespace)
+        hash = mix(hash, &namespace, sizeof namespace);
     return hash ? hash : 1;
 }
 

@@ -340,3 +340,83 @@ def test_interface(test):
 def test_protocol_that_is_not_understood(test):
     server = plain(test, other="close")
     check_apart(test, server, [*CURL, "-m", "1", "--http2-prior-knowledge", server.url()])
+
+
+# --- another network
+
+
+NAMESPACES = """
+import ctypes, fcntl, os, socket, struct, sys, threading
+libc, port = ctypes.CDLL(None, use_errno=True), int(sys.argv[1])
+NEWNET, NEWUSER, SIOCSIFFLAGS, IFF_UP = 0x40000000, 0x10000000, 0x8914, 1
+
+def call():
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port))
+
+def leave():
+    if libc.unshare(NEWNET | (NEWUSER if os.geteuid() else 0)):
+        sys.exit(77)
+    with socket.socket() as s:
+        fcntl.ioctl(s, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
+
+def refused():
+    return [call() == 111 for _ in range(4)]
+
+outside = call()
+"""
+WAYS = {
+    # The whole process moves, and back by setns.
+    "process": """
+home = os.open("/proc/self/ns/net", os.O_RDONLY)
+leave()
+inside = refused()
+if libc.setns(home, NEWNET):
+    sys.exit(77)
+back = call()
+""",
+    # One thread moves. The others stay.
+    "thread": """
+inside = []
+def other():
+    leave()
+    inside.extend(refused())
+thread = threading.Thread(target=other)
+thread.start()
+thread.join()
+back = call()
+""",
+    # A child moves.
+    "child": """
+child = os.fork()
+if child == 0:
+    leave()
+    os._exit(0 if all(refused()) else 1)
+inside = [os.waitpid(child, 0)[1] == 0]
+back = call()
+""",
+}
+
+
+@cases(**WAYS)
+def test_moved_to_another_network(test, code):
+    """In its other network nothing listens: the breaker that opens there is not that of the server here."""
+    if os.geteuid() and code != WAYS["child"]:
+        raise Skip("needs root")
+    server = plain(test)
+    command = ["/usr/bin/python3", "-c", NAMESPACES + code + "sys.exit(outside or not all(inside) or back)",
+               str(server.port)]
+    result = call(test, command)
+    if result.code == 77:
+        raise Skip("no network namespaces")
+    test.good(result, b"")
+    test.equal(sorted(states(test)[f"127.0.0.1:{server.port}"]), ["closed", "open"], "breakers")
+
+
+def test_started_in_another_network(test):
+    unshare, ip = shutil.which("unshare"), shutil.which("ip")
+    if not unshare or not ip or subprocess.run([unshare, "-rn", "true"], stderr=subprocess.DEVNULL).returncode:
+        raise Skip("no network namespaces")
+    server = plain(test)
+    script = 'ip link set lo up && exec "$@"'
+    check_apart(test, server, [unshare, "-rn", "sh", "-c", script, "-", *CURL, server.url()])

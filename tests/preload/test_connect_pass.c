@@ -2,6 +2,8 @@
 // Connects that are not ours: they do exactly what the bare call does, and no decision is logged.
 #include "network.h"
 
+#include <sched.h>
+
 #define QUICK "retry.backoff=fixed\nretry.base=5s\nretry.cap=10s\nretry.jitter=none\n"
 #define LOCAL "[local]\nhosts=127.0.0.0/8\n" QUICK
 
@@ -162,6 +164,19 @@ static void success(void)
     check_untouched(began);
 }
 
+// Results and errno of the calls that change namespaces are the kernel's.
+static void namespaces(void)
+{
+    errno = EXDEV;
+    CHECK_INT(unshare(0), 0);
+    CHECK_INT(unshare(CLONE_FILES), 0);
+    CHECK_INT(errno, EXDEV);
+    CHECK_INT(unshare(-1), -1);
+    CHECK_INT(errno, EINVAL);
+    CHECK_INT(setns(-1, 0), -1);
+    CHECK_INT(errno, EBADF);
+}
+
 static const struct test tests[] = {
     {"non_blocking", LOCAL "connect.nonblocking=off\n", non_blocking},
     {"non_blocking_success", LOCAL, non_blocking_success},
@@ -176,6 +191,7 @@ static const struct test tests[] = {
     {"connected_already", LOCAL, connected_already},
     {"local_mistake", LOCAL, local_mistake},
     {"success", LOCAL, success},
+    {"namespaces", LOCAL, namespaces},
 };
 
 TEST_MAIN(tests)

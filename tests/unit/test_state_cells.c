@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MIT
 // Cells: one per host or policy, found again, and given up only when closed.
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "engine/reading.h"
 #include "state/cells.h"
 #include "state/names.h"
+#include "state/netns.h"
 #include "state/shared.h"
 
 static struct rb_target named(const char *name, uint16_t port)
@@ -28,6 +33,50 @@ static void test_key_follows_the_scope(void **state)
     assert_int_not_equal(rb_cell_key(&section, &b, 0), rb_cell_key(&other, &b, 0));
     section.rules.breaker_scope = RB_SCOPE_POLICY;
     assert_int_equal(rb_cell_key(&section, &b, 0), rb_cell_key(&section, &c, 0));
+}
+
+static void test_key_follows_the_way(void **state)
+{
+    struct rb_section section = {.name = "payments"};
+    struct rb_target a = named("api.example", 80);
+    (void) state;
+    assert_int_not_equal(rb_cell_key(&section, &a, 1), rb_cell_key(&section, &a, 0));
+    assert_int_not_equal(rb_cell_key(&section, &a, 1), rb_cell_key(&section, &a, 2));
+    section.rules.breaker_scope = RB_SCOPE_POLICY;
+    assert_int_not_equal(rb_cell_key(&section, &a, 1), rb_cell_key(&section, &a, 0));
+}
+
+// 0: the keys changed as they should. The process moves by bare system calls, which nobody tells us of.
+static int move(void)
+{
+    struct rb_section section = {.name = "payments"};
+    struct rb_target a = named("api.example", 80), local = named("/run/socket", 0);
+    local.family = AF_UNIX;
+    uint64_t before = rb_cell_key(&section, &a, 0), of_local = rb_cell_key(&section, &local, 0), first = rb_netns();
+    if (syscall(SYS_unshare, CLONE_NEWUSER | CLONE_NEWNET) != 0)
+        return 77;
+    for (unsigned i = 0; i < 3000 && rb_cell_key(&section, &a, 0) == before; i++)
+        usleep(1000);
+    uint64_t after = rb_cell_key(&section, &a, 0), second = rb_netns();
+    if (after == before || first == second || rb_cell_key(&section, &local, 0) != of_local)
+        return 1;
+    if (syscall(SYS_unshare, CLONE_NEWNET) != 0) // known to move by now: seen at once
+        return 77;
+    return rb_cell_key(&section, &a, 0) == after;
+}
+
+static void test_key_follows_the_network(void **state)
+{
+    int status;
+    (void) state;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(move());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 enum { CELLS = 1024 };
@@ -162,6 +211,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_key_follows_the_scope),
+        cmocka_unit_test(test_key_follows_the_way),
+        cmocka_unit_test(test_key_follows_the_network),
         cmocka_unit_test(test_a_key_finds_its_cell_again),
         cmocka_unit_test(test_names_are_written),
         cmocka_unit_test(test_private_without_settings),

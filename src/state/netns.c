@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// Reading the network namespace.
+#include "state/netns.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "policy/file.h"
+#include "real/system.h"
+
+enum { LOOK_EVERY_MS = 1000 };
+
+static _Atomic uint64_t known;     // what was read last
+static _Atomic uint64_t looked_ms; // and when; 0: never
+static _Atomic bool moved;         // a thread has changed it: each may have another one
+
+// Where it cannot be read, as after a change of the root, it counts as unchanged.
+static uint64_t look(void)
+{
+    struct rb_file_identity identity;
+    uint64_t before = atomic_load_explicit(&known, memory_order_relaxed);
+    if (rb_file_identify("/proc/thread-self/ns/net", &identity) != 0)
+        return before;
+    if (before != identity.inode) {
+        if (before != 0)
+            rb_netns_moved();
+        atomic_store_explicit(&known, identity.inode, memory_order_relaxed);
+    }
+    return identity.inode;
+}
+
+uint64_t rb_netns(void)
+{
+    if (atomic_load_explicit(&moved, memory_order_relaxed))
+        return look();
+    uint64_t now_ms = rb_system_coarse_ms(), last_ms = atomic_load_explicit(&looked_ms, memory_order_relaxed);
+    if (last_ms != 0 && now_ms - last_ms < LOOK_EVERY_MS)
+        return atomic_load_explicit(&known, memory_order_relaxed);
+    atomic_store_explicit(&looked_ms, now_ms | 1, memory_order_relaxed);
+    return look();
+}
+
+void rb_netns_moved(void)
+{
+    atomic_store_explicit(&moved, true, memory_order_relaxed);
+}
