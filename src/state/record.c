@@ -85,7 +85,8 @@ static void count_for_host(struct rb_host_counters *host, const struct rb_call *
     record_add(&host->rejected, result == RB_RESULT_REFUSED);
 }
 
-// A call without an attempt has no duration: with an open breaker the latency of a host that is down would fall to 0.
+// A last attempt that was not judged ends now: its failure goes to the program at once. A call without an attempt has
+// no duration: with an open breaker the latency of a host that is down would fall to 0.
 static void end_call(struct policy_place place, const struct rb_call *call, enum rb_api api, enum rb_result result)
 {
     struct rb_counters *counters = place.counters;
@@ -93,7 +94,8 @@ static void end_call(struct policy_place place, const struct rb_call *call, enum
     add(counters, RB_COUNTER_CALLS + api * RB_RESULT_COUNT + result, 1);
     add(counters, RB_COUNTER_ATTEMPTS, call->attempt);
     if (call->attempt > 0) {
-        uint64_t took_ms = rb_arithmetic_sub(call->ended_ms, call->begun_ms);
+        bool judged = call->ended_ms >= call->attempt_started_ms;
+        uint64_t took_ms = rb_arithmetic_sub(judged ? call->ended_ms : rb_system_now_ms(), call->begun_ms);
         add(counters, RB_COUNTER_DURATION + bucket_of(took_ms), 1);
         add(counters, RB_COUNTER_DURATION_MS, took_ms);
     }

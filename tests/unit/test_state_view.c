@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "engine/call.h"
+#include "real/system.h"
 #include "state/cells.h"
 #include "state/names.h"
 #include "state/record.h"
@@ -427,6 +428,20 @@ static void test_counters_of_a_host_without_breaker(void **state)
     assert_int_equal(host.ended.rejected, 0);
 }
 
+// A connect whose failure goes to the program at once is not judged: its attempt ends when it is counted.
+static void test_the_duration_of_an_attempt_without_judgement(void **state)
+{
+    struct rb_view own = {.state = *rb_shared()};
+    struct rb_call call = {.attempt = 1};
+    struct rb_event event = {.policy = "payments", .host = "x:1", .verdict = RB_VERDICT_STOP};
+    uint64_t now_ms = rb_system_now_ms(), before = value(&own, RB_COUNTER_DURATION_MS);
+    (void) state;
+    call.begun_ms = now_ms > 7000 ? now_ms - 7000 : 0;
+    call.attempt_started_ms = call.begun_ms + 1;
+    rb_record_event(&call, &event, "curl");
+    assert_true(value(&own, RB_COUNTER_DURATION_MS) - before >= now_ms - call.begun_ms);
+}
+
 // More policies than there is room for are not counted, and that is.
 static void test_too_many_policies(void **state)
 {
@@ -459,6 +474,7 @@ int main(void)
         ON_FILE(test_half_overwritten_events_are_left_out),
         cmocka_unit_test(test_counters),
         cmocka_unit_test(test_counters_of_a_host_without_breaker),
+        cmocka_unit_test(test_the_duration_of_an_attempt_without_judgement),
         cmocka_unit_test(test_too_many_policies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
