@@ -10,10 +10,14 @@
 
 bool rb_snapshot_probe_is_due(const struct rb_view_cell *host)
 {
-    if (host->forced != RB_FORCE_NONE)
+    if (host->forced != RB_FORCE_NONE || host->state == RB_BREAKER_CLOSED)
         return false;
-    return host->state == RB_BREAKER_OPEN ? host->next_probe_in_ms == 0
-                                          : host->state == RB_BREAKER_HALF_OPEN && host->holder_count == 0;
+    if (host->state == RB_BREAKER_OPEN)
+        return host->next_probe_in_ms == 0;
+    for (unsigned i = 0; i < host->holder_count; i++)
+        if (host->holders[i].lease_left_ms > 0)
+            return false;
+    return true;
 }
 
 enum rb_breaker_state rb_snapshot_state(const struct rb_view_cell *host)

@@ -25,8 +25,8 @@ struct rb_snapshot {
 struct rb_snapshot *rb_snapshot_take(const struct rb_state_file *file, enum rb_order order);
 void rb_snapshot_free(struct rb_snapshot *snapshot);
 
-// Whether the next call is let through as a probe: the open time is over, or the breaker is half-open and no process
-// holds a probe. Nobody has to call for that.
+// Whether the next call is let through as a probe: the open time is over, or the breaker is half-open and no lease of a
+// probe runs. Nobody has to call for that.
 bool rb_snapshot_probe_is_due(const struct rb_view_cell *host);
 
 // The state to show: the forced one where somebody has forced it. An open breaker whose open time is over is half-open:

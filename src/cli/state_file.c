@@ -47,6 +47,7 @@ static int find_owner(struct rb_state_file *file, const struct rb_state_choice *
     uid_t self = geteuid();
     file->owner = self;
     file->any_owner = self == 0 && choice->state && !choice->user && !rb_store_is_default(choice->state);
+    file->named_user = choice->user != NULL;
     if (!choice->user)
         return 0;
     if (!rb_user_find(choice->user, &file->owner)) {
@@ -112,10 +113,12 @@ static void say_what_stands_there(const struct rb_state_file *file, enum rb_stor
         rb_say_error("%s is not a regular file", file->path);
     } else if (status.st_uid != file->owner) {
         rb_say_error("%s belongs to user %s", file->path, rb_user_label(status.st_uid, owner));
-        if (geteuid() == 0)
-            rb_say_note("name its owner by --user to use it");
-        else
+        if (geteuid() != 0)
             rb_say_note("only root and its owner can use it");
+        else if (file->named_user)
+            rb_say_note("--user names another user than the owner of the file");
+        else
+            rb_say_note("programs of root do not use it; --state %s looks into it all the same", file->path);
     } else if ((status.st_mode & 07777) != 0600) {
         rb_say_error("%s has mode %04o; a state has mode 0600", file->path, (unsigned) status.st_mode & 07777);
         rb_say_note("programs do not use it either; remove it, and the next one under rebound makes a new one");

@@ -33,6 +33,7 @@ struct rb_state_file {
     struct rb_view view;
     uid_t owner;     // whose state it is
     bool any_owner;  // root named the file: its owner is whoever that is
+    bool named_user; // by --user
     bool is_default; // the path is one of the default names
     bool present;    // false: nobody has used it yet; the view is not open
     bool writable;

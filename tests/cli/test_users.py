@@ -78,13 +78,13 @@ def states_of_others_are_refused(place):
         return
     service = Service(place)
     service.holder.close()
-    for words, env in ((("status",), {"REBOUND_STATE": service.state}),
-                       (("status", "--state", service.state, "--user", "root"), {}),
-                       (("policy", "off", "quick", "--state", service.state, "--user", "root"), {})):
+    for words, env, hint in ((("status",), {"REBOUND_STATE": service.state}, f"--state {service.state}"),
+                             (("status", "--state", service.state, "--user", "root"), {}, "--user names another user"),
+                             (("policy", "off", "quick", "--state", service.state, "--user", "root"), {}, "--user")):
         status, out, err = place.text(*words, env=env)
         same((words, status, out), (words, 1, ""))
         holds(err, f"rebound: error: {service.state} belongs to user {NOBODY}\n")
-        holds(err, "--user")
+        holds(err, hint)
     place.text("run", "--policy", service.policy, "--", sys.executable, "connect.py", "127.0.0.1", str(service.port))
     for words in (("status",), ("policy", "off", "quick"), ("breaker", "open", "x"), ("reset",)):
         status, out, err = service.rebound(*words, "--state", place.state)

@@ -88,6 +88,9 @@ static void test_notes(void **state)
     host.holder_count = 2;
     host.holders[0] = (struct rb_view_holder){.pid = 4711, .lease_left_ms = 9001};
     assert_string_equal(note(&host), "pid 4711, 10s +1");
+    host.holders[0].lease_left_ms = 0; // both processes have died
+    assert_string_equal(note(&host), "probe due");
+    assert_non_null(strstr(line, " half-open "));
     host.state = RB_BREAKER_OPEN;
     host.holder_count = 0;
     assert_string_equal(note(&host), "probe due");
