@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/host_table.h"
 #include "cli/json.h"
+#include "cli/moment.h"
 #include "cli/old_state.h"
 #include "cli/say.h"
 #include "cli/status.h"
@@ -66,10 +67,26 @@ static void print_policies(const struct rb_snapshot *snapshot)
     }
 }
 
+static void print_log(const struct rb_snapshot *snapshot)
+{
+    const struct rb_view_trouble *log = &snapshot->log;
+    char time[RB_MOMENT_SIZE], line[RB_TABLE_LINE];
+    uint64_t lost = snapshot->totals.log_lost;
+    if (!snapshot->log_in_trouble)
+        return;
+    snprintf(line, sizeof line,
+             "log %s cannot be written by process %d (%s, user %" PRIu32 "): %s; %" PRIu64 " %s lost, last at %s",
+             log->destination, log->pid, log->program, log->user, rb_sink_error_text(log->error), lost,
+             lost == 1 ? "line is" : "lines are", rb_moment_format(log->unix_ms, time));
+    rb_say_clean(stdout, line);
+    putchar('\n');
+}
+
 static void print_end(const struct rb_state_file *file, const struct rb_snapshot *snapshot)
 {
     if (!snapshot->totals.reload_succeeded)
         puts("the last reload of a policy failed: see 'rebound check'");
+    print_log(snapshot);
     char whose[RB_STATE_WHOSE_SIZE];
     rb_say_clean(stdout, file->path);
     rb_say_clean(stdout, rb_state_file_whose(file, whose));

@@ -2,6 +2,7 @@
 // Printing events.
 #include "cli/event_line.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "cli/moment.h"
@@ -18,6 +19,16 @@ static const char *cause_of(const struct rb_view_event *event, char out[CAUSE_SI
     else
         snprintf(out, CAUSE_SIZE, "%s", event->cause == RB_CAUSE_NONE ? "" : rb_cause_name(event->cause));
     return out;
+}
+
+static void print_trouble(const struct rb_view_event *event)
+{
+    char time[RB_MOMENT_SIZE], line[LINE_SIZE];
+    snprintf(line, sizeof line, "%s %s[%d] log %s cannot be written by user %" PRIu32 ": %s",
+             rb_moment_format(event->unix_ms, time), event->program, event->pid, event->host, event->user,
+             rb_sink_error_text(event->log_error));
+    rb_say_clean(stdout, line);
+    putchar('\n');
 }
 
 static void print_text(const struct rb_view_event *event)
@@ -52,7 +63,11 @@ static void print_json(const struct rb_view_event *event)
                               .attempt = event->attempt,
                               .delay_ms = event->delay_ms,
                               .reason = event->reason};
-    rb_log_format(&line, rb_moment_clamp(event->unix_ms), event->pid, event->program, &logged);
+    if (event->verdict == RB_VERDICT_LOG)
+        rb_log_format_trouble(&line, rb_moment_clamp(event->unix_ms), event->pid, event->program, event->host,
+                              event->log_error, event->user);
+    else
+        rb_log_format(&line, rb_moment_clamp(event->unix_ms), event->pid, event->program, &logged);
     printf("%.*s\n", (int) line.length, line.at);
 }
 
@@ -60,6 +75,8 @@ void rb_event_print(const struct rb_view_event *event, bool json)
 {
     if (json)
         print_json(event);
+    else if (event->verdict == RB_VERDICT_LOG)
+        print_trouble(event);
     else
         print_text(event);
 }

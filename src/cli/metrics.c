@@ -253,6 +253,12 @@ static void write_dropped(FILE *out, const char *name, const struct rb_snapshot 
     put_count(out, snapshot->totals.events_lost);
 }
 
+static void write_log_lost(FILE *out, const char *name, const struct rb_snapshot *snapshot)
+{
+    fputs(name, out);
+    put_count(out, snapshot->totals.log_lost);
+}
+
 static void write_reload(FILE *out, const char *name, const struct rb_snapshot *snapshot)
 {
     fputs(name, out);
@@ -288,6 +294,7 @@ static const struct family families[] = {
     {"rebound_hidden_resends_total", "counter", "Requests that libcurl sent again by itself.", write_resends},
     {"rebound_processes", "gauge", "Living processes that use the shared state.", write_processes},
     {"rebound_events_dropped_total", "counter", "Events that could not be noted.", write_dropped},
+    {"rebound_log_lines_lost_total", "counter", "Lines of the log that could not be written.", write_log_lost},
     {"rebound_config_last_reload_successful", "gauge", "0 when the last reload of a policy failed.", write_reload},
     {"rebound_build_info", "gauge", "The version of this command; always 1.", write_build},
 };

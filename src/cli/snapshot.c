@@ -141,6 +141,7 @@ struct rb_snapshot *rb_snapshot_take(const struct rb_state_file *file, enum rb_o
         return NULL;
     }
     read_counts(snapshot, &file->view);
+    snapshot->log_in_trouble = rb_view_trouble(&file->view, &snapshot->log);
     sort_hosts(snapshot, order);
     read_processes(snapshot, &file->view);
     return snapshot;

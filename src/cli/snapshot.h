@@ -18,6 +18,8 @@ struct rb_snapshot {
     struct rb_view_process processes[RB_STATE_PROCESSES]; // those that live
     unsigned process_count;
     struct rb_view_totals totals;
+    bool log_in_trouble;
+    struct rb_view_trouble log; // where log_in_trouble
 };
 
 // Reads the file; one that is not present is empty. Returns NULL when there is no memory. Free it with

@@ -88,6 +88,24 @@ static cJSON *make_policy(const struct rb_view_policy *policy)
     return object;
 }
 
+// null where no log is in trouble.
+static void add_log(cJSON *object, const struct rb_snapshot *snapshot)
+{
+    char time[RB_MOMENT_SIZE];
+    const struct rb_view_trouble *log = &snapshot->log;
+    if (!snapshot->log_in_trouble) {
+        cJSON_AddNullToObject(object, "log_trouble");
+        return;
+    }
+    cJSON *trouble = cJSON_AddObjectToObject(object, "log_trouble");
+    rb_json_add_text(trouble, "file", log->destination);
+    rb_json_add_text(trouble, "reason", rb_sink_error_name(log->error));
+    add_number(trouble, "pid", (uint64_t) log->pid);
+    rb_json_add_text(trouble, "program", log->program);
+    add_number(trouble, "uid", log->user);
+    rb_json_add_text(trouble, "last", rb_moment_format(log->unix_ms, time));
+}
+
 static void add_totals(cJSON *object, const struct rb_state_file *file, const struct rb_snapshot *snapshot)
 {
     char time[RB_MOMENT_SIZE];
@@ -98,6 +116,8 @@ static void add_totals(cJSON *object, const struct rb_state_file *file, const st
     add_number(object, "events", snapshot->totals.events);
     add_number(object, "events_dropped", snapshot->totals.events_lost);
     cJSON_AddBoolToObject(object, "reload_succeeded", snapshot->totals.reload_succeeded);
+    add_number(object, "log_lines_lost", snapshot->totals.log_lost);
+    add_log(object, snapshot);
 }
 
 cJSON *rb_status_json(const struct rb_state_file *file, const struct rb_snapshot *snapshot)

@@ -11,6 +11,7 @@
 static const char *const verdicts[] = {
     [RB_VERDICT_RETRY] = "retry",     [RB_VERDICT_STOP] = "stop",     [RB_VERDICT_RECOVERED] = "recovered",
     [RB_VERDICT_REFUSED] = "refused", [RB_VERDICT_RESENT] = "resent", [RB_VERDICT_STALE] = "stale",
+    [RB_VERDICT_LOG] = "log",
 };
 
 const char *rb_verdict_name(enum rb_verdict verdict)
@@ -142,6 +143,17 @@ void rb_log_format(struct rb_text *line, uint64_t unix_ms, int pid, const char *
 {
     begin_at(line, (int64_t) (unix_ms / 1000), (unsigned) (unix_ms % 1000), pid, program);
     put_event(line, event);
+    rb_text_string(line, "}");
+}
+
+void rb_log_format_trouble(struct rb_text *line, uint64_t unix_ms, int pid, const char *program,
+                           const char *destination, enum rb_sink_error error, uint32_t user)
+{
+    begin_at(line, (int64_t) (unix_ms / 1000), (unsigned) (unix_ms % 1000), pid, program);
+    put_string(line, "decision", rb_verdict_name(RB_VERDICT_LOG));
+    put_string(line, "reason", rb_sink_error_name(error));
+    put_string(line, "file", destination);
+    put_number(line, "uid", user);
     rb_text_string(line, "}");
 }
 

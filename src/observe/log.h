@@ -15,7 +15,9 @@ enum rb_verdict {
     RB_VERDICT_RECOVERED, // an attempt after the first succeeded
     RB_VERDICT_REFUSED,   // the breaker was open, no attempt was made
     RB_VERDICT_RESENT,    // a call that succeeded at once for us, after libcurl had repeated the request by itself
-    RB_VERDICT_STALE      // the program got the last good answer to a lookup that failed
+    RB_VERDICT_STALE,     // the program got the last good answer to a lookup that failed
+    RB_VERDICT_LOG,       // no decision on a call: the log cannot be written
+    RB_VERDICT_COUNT
 };
 
 // The kind of call.
@@ -50,6 +52,11 @@ enum rb_sink_error rb_log_event(const char *destination, const char *program, co
 // Appends the same line, without its newline, for an event of another process at another time.
 void rb_log_format(struct rb_text *line, uint64_t unix_ms, int pid, const char *program, const struct rb_event *event);
 
+// Appends a line, without its newline, about a log that cannot be written.
+//   destination: "stderr" or a path; user: the effective one of the process that could not write
+void rb_log_format_trouble(struct rb_text *line, uint64_t unix_ms, int pid, const char *program,
+                           const char *destination, enum rb_sink_error error, uint32_t user);
+
 // Writes what happened to the policy: "loaded", "reloaded", "invalid", "unreadable" or "untrusted" as `what`, with the
 // first error. Its place is left out for line 0.
 //   diagnostic: may be NULL; error: negative errno or 0
@@ -62,7 +69,7 @@ enum rb_sink_error rb_log_state(const char *destination, const char *program, co
 // "curl", "connect", "dns"; never NULL.
 const char *rb_api_name(enum rb_api api);
 
-// "retry", "stop", "recovered", "refused", "resent", "stale"; never NULL.
+// "retry", "stop", "recovered", "refused", "resent", "stale", "log"; never NULL.
 const char *rb_verdict_name(enum rb_verdict verdict);
 
 #endif

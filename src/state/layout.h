@@ -29,7 +29,8 @@ enum {
     RB_STATE_POLICY_SIZE = RB_SECTION_NAME_SIZE, // names with their terminators
     RB_STATE_HOST_SIZE = 128,
     RB_STATE_PROGRAM_SIZE = 32,
-    RB_STATE_EVENT_WORDS = 32
+    RB_STATE_EVENT_WORDS = 32,
+    RB_STATE_TROUBLE_WORDS = 23
 };
 
 #define RB_STATE_MAGIC UINT64_C(0x657461747342520a) // "\nRBstate" in little endian
@@ -76,6 +77,22 @@ struct rb_counters {
 
 // ---- parts ----
 
+// A line of the log that is lost: see state/trouble.h. Texts are padded with zeros.
+struct rb_state_trouble {
+    uint64_t unix_ms;
+    uint64_t process; // as in the table of processes
+    uint32_t user;    // effective
+    uint32_t error;   // enum rb_sink_error
+    char destination[RB_STATE_HOST_SIZE];
+    char program[RB_STATE_PROGRAM_SIZE];
+};
+
+struct rb_state_log {
+    _Atomic uint64_t lost;                          // lines that no log took
+    _Atomic uint64_t check;                         // of the words; 0: there is no trouble
+    _Atomic uint64_t words[RB_STATE_TROUBLE_WORDS]; // struct rb_state_trouble, the latest
+};
+
 struct rb_state_header {
     // Written before anybody sees the file, and compared as a whole.
     uint64_t magic;
@@ -93,8 +110,9 @@ struct rb_state_header {
     _Atomic uint64_t uncounted;    // policies for which there was no place
     _Atomic uint64_t policies_off; // 0: no policy was ever switched off
     _Atomic uint64_t reload;       // the last reload: seconds since 1970 << 1 | 1 where it succeeded; 0: none yet
-    _Atomic uint64_t secret[2];    // random, written when the file is made: the key of hashes of credentials
-    _Atomic uint64_t reserved[11];
+    struct rb_state_log log;
+    _Atomic uint64_t secret[2]; // random, written when the file is made: the key of hashes of credentials
+    _Atomic uint64_t reserved[18];
 };
 
 // A process, in one word: start time in clock ticks since boot, modulo 2^42, << 22 | pid. 0: free.
@@ -142,7 +160,7 @@ struct rb_cell {
     _Atomic uint64_t host[RB_STATE_WORDS(RB_STATE_HOST_SIZE)]; // "host:port"; "" where breaker.scope is policy
 };
 
-_Static_assert(sizeof(struct rb_state_header) == 32 * 8, "the layout is fixed");
+_Static_assert(sizeof(struct rb_state_header) == 64 * 8, "the layout is fixed");
 _Static_assert(sizeof(struct rb_state_policy) == 128, "the layout is fixed");
 _Static_assert(sizeof(struct rb_state_event) == 320, "the layout is fixed");
 _Static_assert(sizeof(struct rb_counters) == 576, "the layout is fixed");

@@ -12,6 +12,7 @@
 #include "state/process.h"
 #include "state/record.h"
 #include "state/shared.h"
+#include "state/trouble.h"
 
 _Atomic int rb_process_state = RB_PROCESS_NEW;
 
@@ -66,6 +67,14 @@ static const char *log_destination(const struct rb_policy *policy)
     return policy ? rb_policy_process(policy)->log : "off";
 }
 
+// Says once that the log cannot be written, to those who look at the state.
+static void note_log(const struct rb_policy *policy, enum rb_sink_error error)
+{
+    const char *destination = log_destination(policy);
+    if (strcmp(destination, "off") != 0)
+        rb_trouble_note(destination, error, program);
+}
+
 static void on_reload(enum rb_reload_event event, const char *path, const struct rb_diagnostic *diagnostic, int error)
 {
     static const char *const words[] = {
@@ -75,7 +84,7 @@ static void on_reload(enum rb_reload_event event, const char *path, const struct
     const struct rb_policy *policy = last_policy();
     rb_record_reload(event == RB_RELOAD_LOADED || event == RB_RELOAD_RELOADED);
     if (event != RB_RELOAD_LOADED) // the usual case is no news
-        rb_log_policy(log_destination(policy), program, words[event], path, diagnostic, error);
+        note_log(policy, rb_log_policy(log_destination(policy), program, words[event], path, diagnostic, error));
 }
 
 // Asked once, in a matched call: the policy in force is the one that matched.
@@ -95,7 +104,7 @@ static struct rb_shared_settings state_settings(void)
 static void on_state_trouble(const char *path, enum rb_store_error error)
 {
     const struct rb_policy *policy = last_policy();
-    rb_log_state(log_destination(policy), program, rb_store_error_name(error), path);
+    note_log(policy, rb_log_state(log_destination(policy), program, rb_store_error_name(error), path));
 }
 
 // Must happen while the library is loaded: the program may close its stderr before the first call that is logged. It
@@ -177,7 +186,7 @@ void rb_process_event(const struct rb_event *event, const struct rb_call *call)
     const struct rb_policy *policy = last_policy();
     count(event);
     rb_record_event(call, event, program);
-    rb_log_event(log_destination(policy), program, event);
+    note_log(policy, rb_log_event(log_destination(policy), program, event));
 }
 
 void rb_process_report(struct rb_event event, const struct rb_target *target, const struct rb_call *call)

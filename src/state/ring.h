@@ -15,9 +15,13 @@
 struct rb_ring_entry {
     uint64_t unix_ms;
     uint64_t process; // as in the table of processes
-    uint64_t delay_ms;
+    union {
+        uint64_t delay_ms;
+        uint64_t user; // with RB_VERDICT_LOG
+    };
     uint8_t verdict, api, cause, reason; // enum rb_verdict, rb_api, rb_cause, rb_reason
-    uint16_t status, attempt;
+    uint16_t status;                     // with RB_VERDICT_LOG the enum rb_sink_error, and `host` is the destination
+    uint16_t attempt;
     char policy[RB_STATE_POLICY_SIZE];
     char host[RB_STATE_HOST_SIZE];
     char program[RB_STATE_PROGRAM_SIZE];

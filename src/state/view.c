@@ -11,6 +11,7 @@
 #include "real/system.h"
 #include "state/names.h"
 #include "state/ring.h"
+#include "state/trouble.h"
 
 enum { RATE_ONE = 10000, PID_MASK = (1 << RB_PROCESS_PID_BITS) - 1 };
 
@@ -126,7 +127,9 @@ bool rb_view_policy(const struct rb_view *view, unsigned index, struct rb_view_p
 
 static bool make_sense(const struct rb_ring_entry *entry)
 {
-    return entry->verdict <= RB_VERDICT_STALE && entry->api < RB_API_COUNT && entry->cause < RB_CAUSE_COUNT &&
+    if (entry->verdict == RB_VERDICT_LOG)
+        return entry->status != RB_SINK_OK && entry->status < RB_SINK_ERRORS && entry->user <= UINT32_MAX;
+    return entry->verdict < RB_VERDICT_LOG && entry->api < RB_API_COUNT && entry->cause < RB_CAUSE_COUNT &&
            entry->reason < RB_REASON_COUNT;
 }
 
@@ -140,10 +143,15 @@ static void read_event(const struct rb_ring_entry *entry, uint64_t number, struc
         .api = (enum rb_api) entry->api,
         .cause = (enum rb_cause) entry->cause,
         .reason = (enum rb_reason) entry->reason,
-        .status = entry->status,
         .attempt = entry->attempt,
-        .delay_ms = entry->delay_ms,
     };
+    if (entry->verdict == RB_VERDICT_LOG) {
+        event->log_error = (enum rb_sink_error) entry->status;
+        event->user = (uint32_t) entry->user;
+    } else {
+        event->status = entry->status;
+        event->delay_ms = entry->delay_ms;
+    }
     memcpy(event->policy, entry->policy, sizeof event->policy);
     memcpy(event->host, entry->host, sizeof event->host);
     memcpy(event->program, entry->program, sizeof event->program);
@@ -194,7 +202,24 @@ void rb_view_totals(const struct rb_view *view, struct rb_view_totals *totals)
         .uncounted = read_word(&header->uncounted),
         .reload_s = reload >> 1,
         .reload_succeeded = reload == 0 || (reload & 1),
+        .log_lost = read_word(&header->log.lost),
     };
+}
+
+bool rb_view_trouble(const struct rb_view *view, struct rb_view_trouble *trouble)
+{
+    struct rb_state_trouble there;
+    if (!rb_trouble_get(&view->state, &there))
+        return false;
+    *trouble = (struct rb_view_trouble){
+        .unix_ms = there.unix_ms,
+        .pid = (int) (there.process & PID_MASK),
+        .user = there.user,
+        .error = (enum rb_sink_error) there.error,
+    };
+    memcpy(trouble->destination, there.destination, sizeof trouble->destination);
+    memcpy(trouble->program, there.program, sizeof trouble->program);
+    return true;
 }
 
 // ---- controls ----

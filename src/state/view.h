@@ -85,6 +85,9 @@ struct rb_view_event {
     enum rb_reason reason;
     unsigned status, attempt;
     uint64_t delay_ms;
+    // With RB_VERDICT_LOG these count instead, and `host` is the destination of the log.
+    enum rb_sink_error log_error;
+    uint32_t user;
     char policy[RB_STATE_POLICY_SIZE];
     char host[RB_STATE_HOST_SIZE];
     char program[RB_STATE_PROGRAM_SIZE];
@@ -112,7 +115,21 @@ struct rb_view_totals {
     uint64_t evicted, crowded, uncounted; // as in struct rb_state_header
     uint64_t reload_s;                    // the last reload of a policy; 0: none yet
     bool reload_succeeded;                // true also where there was none
+    uint64_t log_lost;                    // lines that no log took
 };
+
+// The log that a process of this user cannot write.
+struct rb_view_trouble {
+    uint64_t unix_ms; // of the last line that was lost
+    int pid;
+    uint32_t user;
+    enum rb_sink_error error;
+    char destination[RB_STATE_HOST_SIZE];
+    char program[RB_STATE_PROGRAM_SIZE];
+};
+
+// Returns false when the last line of each log was written.
+bool rb_view_trouble(const struct rb_view *view, struct rb_view_trouble *trouble);
 
 void rb_view_totals(const struct rb_view *view, struct rb_view_totals *totals);
 

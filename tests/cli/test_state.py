@@ -12,7 +12,7 @@ import sys
 import time
 
 from harness import (
-    ANOTHER_USER, closed_port, CONNECT, expect, holds, on_terminal, PATIENCE, QUICK, REBOUND, ROOT, same, test,
+    ANOTHER_USER, closed_port, CONNECT, content, expect, holds, on_terminal, PATIENCE, QUICK, REBOUND, ROOT, same, test,
     with_own_shm
 )
 
@@ -62,6 +62,40 @@ def until(condition, complaint):
     while not condition():
         expect(time.monotonic() < end, complaint)
         time.sleep(0.02)
+
+
+# --- a log that cannot be written
+
+
+@test
+def log_in_trouble(place):
+    """Said once as an event, and by status until a line is written."""
+    holder, port = closed_port()
+    log = os.path.join(place.path, "logs/log")
+    run = ("run", "--policy", place.file("quick.ini", QUICK), "--log", log, "--", sys.executable, "-c", CONNECT,
+           "127.0.0.1", str(port))
+    same(place.text(*run)[0], 3)
+    trouble = status_of(place)["log_trouble"]
+    expect(trouble.pop("pid") > 0 and trouble.pop("last").endswith("Z") and trouble.pop("program").startswith("python"))
+    same(trouble, {"file": log, "reason": "absent", "uid": os.geteuid()})
+    same(status_of(place)["log_lines_lost"], 3)
+    line = [line for line in place.text("status")[1].splitlines() if line.startswith("log ")]
+    same(len(line), 1)
+    holds(line[0], f"log {log} cannot be written by process ")
+    holds(line[0], f", user {os.geteuid()}): its directory does not exist; 3 lines are lost, last at 2")
+    events = [line for line in place.text("events")[1].splitlines() if " log " in line]
+    same(len(events), 1)
+    holds(events[0], f"] log {log} cannot be written by user {os.geteuid()}: its directory does not exist")
+    events = [json.loads(line) for line in place.text("events", "--json")[1].splitlines()]
+    events = [event for event in events if event["decision"] == "log"]
+    same([(e["reason"], e["file"], e["uid"]) for e in events], [("absent", log, os.geteuid())])
+    holds(place.text("metrics")[1], "rebound_log_lines_lost_total 3\n")
+    os.mkdir(os.path.dirname(log))
+    same(place.text(*run)[0], 3)
+    same((status_of(place)["log_trouble"], status_of(place)["log_lines_lost"]), (None, 3))
+    expect("log " + log not in place.text("status")[1])
+    same(len(content(log).splitlines()), 3)
+    holder.close()
 
 
 # --- before anything ran

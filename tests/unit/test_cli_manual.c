@@ -55,7 +55,7 @@ static void test_reasons(void **state)
         snprintf(line, sizeof line, "\n|  *%s*\n:  ", rb_reason_name((enum rb_reason) reason));
         expect(line, "reason code");
     }
-    for (int verdict = RB_VERDICT_RETRY; verdict <= RB_VERDICT_STALE; verdict++) {
+    for (int verdict = RB_VERDICT_RETRY; verdict < RB_VERDICT_COUNT; verdict++) {
         snprintf(line, sizeof line, "_%s_ (", rb_verdict_name((enum rb_verdict) verdict));
         expect(line, "decision");
     }

@@ -71,6 +71,7 @@ static void test_counters(void **state)
     values[RB_COUNTER_RESENDS] = 6;
     snapshot.process_count = 8;
     snapshot.totals.events_lost = 10;
+    snapshot.totals.log_lost = 11;
     write_all();
     assert_line("rebound_calls_total{policy=\"pay\",api=\"connect\",outcome=\"recovered\"} 3");
     assert_line("rebound_calls_total{policy=\"pay\",api=\"curl\",outcome=\"success\"} 0");
@@ -84,6 +85,7 @@ static void test_counters(void **state)
     assert_line("rebound_hidden_resends_total{policy=\"pay\"} 6");
     assert_line("rebound_processes 8");
     assert_line("rebound_events_dropped_total 10");
+    assert_line("rebound_log_lines_lost_total 11");
     assert_line("rebound_config_last_reload_successful 1");
     assert_line("rebound_build_info{version=\"" RB_VERSION "\"} 1");
 }

@@ -94,6 +94,17 @@ static void test_policy_event_has_the_place(void **state)
                  "\"message\":\"no such key\",\"errno\":22}\n");
 }
 
+static void test_trouble_names_file_and_user(void **state)
+{
+    char buffer[512];
+    struct rb_text text = {.at = buffer, .size = sizeof buffer};
+    (void) state;
+    rb_log_format_trouble(&text, 1700000000123, 42, "nginx", "/var/log/x", RB_SINK_DENIED, 33);
+    rb_text_bytes(&text, "", 1);
+    assert_string_equal(buffer, "{\"time\":\"2023-11-14T22:13:20.123Z\",\"pid\":42,\"program\":\"nginx\","
+                                "\"decision\":\"log\",\"reason\":\"denied\",\"file\":\"/var/log/x\",\"uid\":33}");
+}
+
 static void test_off_writes_nothing(void **state)
 {
     (void) state;
@@ -176,6 +187,7 @@ int main(void)
         cmocka_unit_test(test_fields_of_a_retry),
         cmocka_unit_test(test_fields_of_a_stop),
         cmocka_unit_test(test_policy_event_has_the_place),
+        cmocka_unit_test(test_trouble_names_file_and_user),
         cmocka_unit_test(test_off_writes_nothing),
         cmocka_unit_test(test_errno_is_kept_and_failures_are_silent),
         cmocka_unit_test(test_fifo_without_reader_does_not_block),

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// Noting lost lines of the log.
+#include "state/trouble.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "real/kernel.h"
+#include "real/system.h"
+#include "state/ring.h"
+#include "state/shared.h"
+
+static_assert(sizeof(struct rb_state_trouble) == 8 * RB_STATE_TROUBLE_WORDS, "one layout for all processes");
+
+enum { TROUBLE_SEED = 1, TROUBLE_TOLD_MAX = 8 };
+
+// What this process has made an event of: user << 32 | error. 0: free. Some programs change their user for each
+// request, so each is told once.
+static _Atomic uint64_t trouble_told[TROUBLE_TOLD_MAX];
+
+static bool trouble_is_new(uint32_t user, enum rb_sink_error error)
+{
+    uint64_t word = (uint64_t) user << 32 | error;
+    for (unsigned i = 0; i < TROUBLE_TOLD_MAX; i++) {
+        uint64_t there = 0;
+        if (atomic_compare_exchange_strong(&trouble_told[i], &there, word))
+            return true;
+        if (there == word)
+            return false;
+    }
+    return false;
+}
+
+static void trouble_put_event(const struct rb_state *state, const struct rb_state_trouble *trouble)
+{
+    struct rb_ring_entry entry = {
+        .unix_ms = trouble->unix_ms,
+        .process = trouble->process,
+        .user = trouble->user,
+        .verdict = RB_VERDICT_LOG,
+        .status = (uint16_t) trouble->error,
+    };
+    rb_state_pad(entry.host, sizeof entry.host, trouble->destination);
+    rb_state_pad(entry.program, sizeof entry.program, trouble->program);
+    rb_ring_put(state, &entry);
+}
+
+static void trouble_add(const struct rb_state *state, const char *destination, enum rb_sink_error error,
+                        const char *program)
+{
+    struct rb_state_log *log = &state->header->log;
+    struct rb_state_trouble trouble = {
+        .unix_ms = rb_system_unix_ms(),
+        .process = rb_shared_self(),
+        .user = rb_kernel_euid(),
+        .error = error,
+    };
+    rb_state_pad(trouble.destination, sizeof trouble.destination, destination);
+    rb_state_pad(trouble.program, sizeof trouble.program, program);
+    atomic_fetch_add_explicit(&log->lost, 1, memory_order_relaxed);
+    atomic_store_explicit(&log->check, 0, memory_order_relaxed);
+    rb_state_store(log->words, RB_STATE_TROUBLE_WORDS, &trouble);
+    atomic_store_explicit(&log->check, rb_state_checksum(TROUBLE_SEED, &trouble, RB_STATE_TROUBLE_WORDS),
+                          memory_order_release);
+    if (trouble_is_new(trouble.user, error))
+        trouble_put_event(state, &trouble);
+}
+
+static void trouble_end(const struct rb_state *state, const char *destination)
+{
+    struct rb_state_trouble there;
+    char padded[RB_STATE_HOST_SIZE];
+    if (atomic_load_explicit(&state->header->log.check, memory_order_relaxed) == 0 || !rb_trouble_get(state, &there))
+        return;
+    rb_state_pad(padded, sizeof padded, destination);
+    if (strcmp(padded, there.destination) == 0)
+        atomic_store_explicit(&state->header->log.check, 0, memory_order_relaxed);
+}
+
+void rb_trouble_note(const char *destination, enum rb_sink_error error, const char *program)
+{
+    const struct rb_state *state = rb_shared_attached();
+    if (!state)
+        return;
+    if (error == RB_SINK_OK)
+        trouble_end(state, destination);
+    else
+        trouble_add(state, destination, error, program);
+}
+
+bool rb_trouble_get(const struct rb_state *state, struct rb_state_trouble *trouble)
+{
+    const struct rb_state_log *log = &state->header->log;
+    uint64_t check = atomic_load_explicit(&log->check, memory_order_acquire);
+    rb_state_load(log->words, RB_STATE_TROUBLE_WORDS, trouble);
+    return check != 0 && rb_state_checksum(TROUBLE_SEED, trouble, RB_STATE_TROUBLE_WORDS) == check &&
+           trouble->error != RB_SINK_OK && trouble->error < RB_SINK_ERRORS &&
+           rb_state_is_text(trouble->destination, sizeof trouble->destination) &&
+           rb_state_is_text(trouble->program, sizeof trouble->program);
+}
