@@ -183,3 +183,33 @@ def states_at_the_default_name(place):
     same(lines[0], f"rebound: policy quick of user {NOBODY} is off: its hosts are left alone")
     holds(lines[1], "quick: off;")
     expect("off" not in lines[2], lines)
+
+
+@test
+def names_in_the_policy_of_a_user(place):
+    """With --user a name is also looked up in the policy file of that user's home, where that user obeys it."""
+    if os.geteuid() != 0:
+        return
+    os.chmod(place.path, 0o755)
+    mine = place.file("home/.config/rebound/policy.ini", "[web]\nhosts = web.example\n")
+    os.chown(mine, ANOTHER_USER, ANOTHER_USER)
+    script = f"""
+        sed 's,^nobody:.*,nobody:x:{ANOTHER_USER}:{ANOTHER_USER}::{place.path}/home:/bin/sh,' /etc/passwd >passwd
+        mount --bind passwd /etc/passwd
+        $REBOUND policy off web --user nobody 2>&1 || echo $?
+        $REBOUND policy off wbe --user nobody 2>&1 || echo $?
+        $REBOUND policy off web 2>&1 || echo $?
+        chown 1234 {mine}
+        $REBOUND policy off web --user nobody 2>&1 || echo $?"""
+    done = with_own_shm(place, script)
+    if done is None:
+        return
+    same((done.returncode, done.stderr), (0, ""))
+    looked = f"looked for in {mine} and among the policies that programs have used"
+    expect(done.stdout.startswith("rebound: error: nothing has run under rebound yet: "), done.stdout)
+    same(done.stdout.splitlines()[1:], [
+        "1", "rebound: error: there is no policy 'wbe'; did you mean 'web'?", "rebound: known policies: web",
+        f"rebound: {looked}", "1", "rebound: error: there is no policy 'web'", "rebound: known policies: default",
+        "rebound: looked for in builtin:default and among the policies that programs have used", "1",
+        "rebound: error: there is no policy 'web'",
+        f"rebound: {mine} cannot be used, so its sections are not known; see 'rebound check'", "1"])
