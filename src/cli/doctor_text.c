@@ -124,12 +124,12 @@ static void print_ours(const struct rb_findings *f, bool colour)
     printf(" (%s%s)\n", f->policy ? "" : "cannot be used; ", rb_source_reason(&f->source));
 }
 
-// The functions whose users are listed: descriptors, signals, children and numbered calls are everybody's, and a move
-// to another network is no way past the library.
+// The functions whose users are listed: descriptors, signals, users, children and numbered calls are everybody's, and a
+// move to another network is no way past the library.
 static bool is_telling(enum rb_family family)
 {
     return family != RB_FAMILY_SOCKET && family != RB_FAMILY_NETWORK && family != RB_FAMILY_SIGNAL &&
-           family != RB_FAMILY_START && family != RB_FAMILY_RAW;
+           family != RB_FAMILY_PRIVILEGE && family != RB_FAMILY_START && family != RB_FAMILY_RAW;
 }
 
 static unsigned telling(const struct rb_member *member, char *out, size_t size)

@@ -14,9 +14,10 @@ enum rb_family {
     RB_FAMILY_WAIT,   // tells when a non-blocking connect has ended
     RB_FAMILY_SOCKET, // tells how, or changes the descriptor
     RB_FAMILY_DNS,
-    RB_FAMILY_LOADER,  // finds functions and libraries while the program runs
-    RB_FAMILY_NETWORK, // moves a thread to another network
-    RB_FAMILY_SIGNAL,  // sets actions of signals, of which SIGBUS may be ours
+    RB_FAMILY_LOADER,    // finds functions and libraries while the program runs
+    RB_FAMILY_NETWORK,   // moves a thread to another network
+    RB_FAMILY_SIGNAL,    // sets actions of signals, of which SIGBUS may be ours
+    RB_FAMILY_PRIVILEGE, // changes the user or the root directory, before which the policy is read
     // Past it.
     RB_FAMILY_RESOLVER,  // looks names up by other means
     RB_FAMILY_URING,     // asks the kernel through a ring

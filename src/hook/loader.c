@@ -6,10 +6,13 @@
 // to them. Only a look-up in a handle of a name of ours does not: nobody's return address matters there.
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/fsuid.h>
+#include <unistd.h>
 
 #include "hook/curl.h"
 #include "hook/hook.h"
@@ -87,6 +90,7 @@ static const struct answer answers[] = {
     LIBC(__recvfrom_chk),
     LIBC(__sysv_signal),
     LIBC(bsd_signal),
+    LIBC(chroot),
     LIBC(close),
     LIBC(connect),
     LIBC(dlopen),
@@ -106,6 +110,7 @@ static const struct answer answers[] = {
     LIBC(gethostbyname2_r),
     LIBC(gethostbyname_r),
     LIBC(getsockopt),
+    LIBC(initgroups),
     LIBC(poll),
     LIBC(ppoll),
     LIBC(pselect),
@@ -118,7 +123,18 @@ static const struct answer answers[] = {
     LIBC(send),
     LIBC(sendmsg),
     LIBC(sendto),
+    LIBC(setegid),
+    LIBC(seteuid),
+    LIBC(setfsgid),
+    LIBC(setfsuid),
+    LIBC(setgid),
+    LIBC(setgroups),
     LIBC(setns),
+    LIBC(setregid),
+    LIBC(setresgid),
+    LIBC(setresuid),
+    LIBC(setreuid),
+    LIBC(setuid),
     LIBC(shutdown),
     LIBC(sigaction),
     LIBC(signal),

@@ -53,6 +53,19 @@ enum {
     SYSV_SIGNAL,
     SETNS,
     UNSHARE,
+    CHROOT,
+    INITGROUPS,
+    SETEGID,
+    SETEUID,
+    SETFSGID,
+    SETFSUID,
+    SETGID,
+    SETGROUPS,
+    SETREGID,
+    SETRESGID,
+    SETRESUID,
+    SETREUID,
+    SETUID,
     DLOPEN,
     DLSYM,
     FUNCTIONS
@@ -103,6 +116,19 @@ static const char *const names[FUNCTIONS] = {
     [SYSV_SIGNAL] = "__sysv_signal",
     [SETNS] = "setns",
     [UNSHARE] = "unshare",
+    [CHROOT] = "chroot",
+    [INITGROUPS] = "initgroups",
+    [SETEGID] = "setegid",
+    [SETEUID] = "seteuid",
+    [SETFSGID] = "setfsgid",
+    [SETFSUID] = "setfsuid",
+    [SETGID] = "setgid",
+    [SETGROUPS] = "setgroups",
+    [SETREGID] = "setregid",
+    [SETRESGID] = "setresgid",
+    [SETRESUID] = "setresuid",
+    [SETREUID] = "setreuid",
+    [SETUID] = "setuid",
     [DLOPEN] = "dlopen",
     [DLSYM] = "dlsym",
 };
@@ -277,6 +303,20 @@ FORWARD(sighandler_t, ssignal, SSIGNAL, (int number, sighandler_t handler), (num
         rb_libc_signal(number, handler))
 FORWARD(sighandler_t, sysv_signal, SYSV_SIGNAL, (int number, sighandler_t handler), (number, handler),
         NOT_THERE(SIG_ERR))
+
+FORWARD(int, chroot, CHROOT, (const char *path), (path), NOT_THERE(-1))
+FORWARD(int, initgroups, INITGROUPS, (const char *user, gid_t group), (user, group), NOT_THERE(-1))
+FORWARD(int, setegid, SETEGID, (gid_t group), (group), NOT_THERE(-1))
+FORWARD(int, seteuid, SETEUID, (uid_t user), (user), NOT_THERE(-1))
+FORWARD(int, setfsgid, SETFSGID, (gid_t group), (group), NOT_THERE(-1))
+FORWARD(int, setfsuid, SETFSUID, (uid_t user), (user), NOT_THERE(-1))
+FORWARD(int, setgid, SETGID, (gid_t group), (group), NOT_THERE(-1))
+FORWARD(int, setgroups, SETGROUPS, (size_t count, const gid_t *groups), (count, groups), NOT_THERE(-1))
+FORWARD(int, setregid, SETREGID, (gid_t own, gid_t effective), (own, effective), NOT_THERE(-1))
+FORWARD(int, setresgid, SETRESGID, (gid_t own, gid_t effective, gid_t saved), (own, effective, saved), NOT_THERE(-1))
+FORWARD(int, setresuid, SETRESUID, (uid_t own, uid_t effective, uid_t saved), (own, effective, saved), NOT_THERE(-1))
+FORWARD(int, setreuid, SETREUID, (uid_t own, uid_t effective), (own, effective), NOT_THERE(-1))
+FORWARD(int, setuid, SETUID, (uid_t user), (user), NOT_THERE(-1))
 
 // Variadic in C, and so called with another convention on some architectures.
 typedef int fcntl_fn(int fd, int command, ...);

@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/uio.h>
 #include <time.h>
 
@@ -78,6 +79,21 @@ sighandler_t rb_libc_signal(int number, sighandler_t handler);
 sighandler_t rb_libc_bsd_signal(int number, sighandler_t handler);
 sighandler_t rb_libc_ssignal(int number, sighandler_t handler);
 sighandler_t rb_libc_sysv_signal(int number, sighandler_t handler);
+
+// The user, the groups and the root directory. One that is not there fails with ENOSYS.
+int rb_libc_chroot(const char *path);
+int rb_libc_initgroups(const char *user, gid_t group);
+int rb_libc_setegid(gid_t group);
+int rb_libc_seteuid(uid_t user);
+int rb_libc_setfsgid(gid_t group);
+int rb_libc_setfsuid(uid_t user);
+int rb_libc_setgid(gid_t group);
+int rb_libc_setgroups(size_t count, const gid_t *groups);
+int rb_libc_setregid(gid_t own, gid_t effective);
+int rb_libc_setresgid(gid_t own, gid_t effective, gid_t saved);
+int rb_libc_setresuid(uid_t own, uid_t effective, uid_t saved);
+int rb_libc_setreuid(uid_t own, uid_t effective);
+int rb_libc_setuid(uid_t user);
 
 // The loader's own functions. Both judge the caller by the return address, so a hook has to jump to them; NULL: there
 // is none, as where nothing has loaded libdl.so.2 of a glibc before 2.34. May be called before anything else works.

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// Changes of the user, the groups or the root directory. Afterwards the policy file may be out of reach, so these calls
+// read the policy first where no other call has done so.
+#include <grp.h>
+#include <sys/fsuid.h>
+#include <unistd.h>
+
+#include "hook/hook.h"
+#include "real/libc.h"
+
+RB_HOOK int chroot(const char *path)
+{
+    rb_process_active();
+    return rb_libc_chroot(path);
+}
+
+RB_HOOK int setuid(uid_t user)
+{
+    rb_process_active();
+    return rb_libc_setuid(user);
+}
+
+RB_HOOK int seteuid(uid_t user)
+{
+    rb_process_active();
+    return rb_libc_seteuid(user);
+}
+
+RB_HOOK int setreuid(uid_t real, uid_t effective)
+{
+    rb_process_active();
+    return rb_libc_setreuid(real, effective);
+}
+
+RB_HOOK int setresuid(uid_t real, uid_t effective, uid_t saved)
+{
+    rb_process_active();
+    return rb_libc_setresuid(real, effective, saved);
+}
+
+RB_HOOK int setfsuid(uid_t user)
+{
+    rb_process_active();
+    return rb_libc_setfsuid(user);
+}
+
+RB_HOOK int setgid(gid_t group)
+{
+    rb_process_active();
+    return rb_libc_setgid(group);
+}
+
+RB_HOOK int setegid(gid_t group)
+{
+    rb_process_active();
+    return rb_libc_setegid(group);
+}
+
+RB_HOOK int setregid(gid_t real, gid_t effective)
+{
+    rb_process_active();
+    return rb_libc_setregid(real, effective);
+}
+
+RB_HOOK int setresgid(gid_t real, gid_t effective, gid_t saved)
+{
+    rb_process_active();
+    return rb_libc_setresgid(real, effective, saved);
+}
+
+RB_HOOK int setfsgid(gid_t group)
+{
+    rb_process_active();
+    return rb_libc_setfsgid(group);
+}
+
+RB_HOOK int setgroups(size_t count, const gid_t *groups)
+{
+    rb_process_active();
+    return rb_libc_setgroups(count, groups);
+}
+
+RB_HOOK int initgroups(const char *user, gid_t group)
+{
+    rb_process_active();
+    return rb_libc_initgroups(user, group);
+}
