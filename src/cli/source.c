@@ -45,7 +45,10 @@ static const char *reason(const char *path, const char *explicit_path)
 int rb_source_find(struct rb_source *source, const char *explicit_path)
 {
     char path[RB_POLICY_PATH_SIZE];
-    int result = rb_policy_locate(explicit_path, false, path);
+    const char *variable = getenv("REBOUND_POLICY");
+    struct rb_policy_places places = {.config = getenv("XDG_CONFIG_HOME"), .home = getenv("HOME")};
+    places.named = explicit_path ? explicit_path : variable && *variable ? variable : NULL;
+    int result = rb_policy_locate(&places, path);
     if (result == -ENOENT) {
         memcpy(source->path, builtin, sizeof builtin);
         source->why = "builtin";

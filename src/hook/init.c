@@ -4,12 +4,17 @@
 #include "net/names.h"
 #include "real/fork.h"
 
+// A child may look names up for its parent, which connects: they share the table.
+static void before_fork(void)
+{
+    if (!rb_process_is_off())
+        rb_names_start();
+}
+
 __attribute__((constructor)) static void begin(void)
 {
-    rb_fork_start();
-    if (!rb_process_active())
-        return;
-    rb_names_start();
+    rb_process_load();
+    rb_fork_notify(before_fork, NULL);
 }
 
 __attribute__((destructor)) static void end(void)

@@ -207,13 +207,6 @@ static const struct answer *answer_for(const char *name)
     return NULL;
 }
 
-// Not decided yet counts as on: our functions pass through by themselves, and a handle should not be made behind us
-// that is used through us.
-static bool switched_off(void)
-{
-    return !rb_process_active() && atomic_load(&rb_process_state) == RB_PROCESS_OFF;
-}
-
 // Whoever exports the name himself stands in front of it as we do: he would get his own callers' calls back.
 static bool caller_exports(const void *caller, const char *name)
 {
@@ -272,10 +265,12 @@ static void *in_front_of_libc(const struct answer *answer, void *found)
     return libc ? answer->ours : found;
 }
 
+// Undecided counts as on: our functions pass through by themselves, and a handle should not be made behind us that is
+// used through us. A look-up decides nothing: the caller may hold a lock of its own, and libcs look names up, too.
 static OUT_OF_LINE void *look_up(rb_dlsym_fn *real, const struct answer *answer, void *handle, const void *caller)
 {
     void *found = real(handle, answer->name);
-    if (!found || switched_off() || caller_exports(caller, answer->name))
+    if (!found || rb_process_is_off() || caller_exports(caller, answer->name))
         return found;
     return answer->libcurl ? in_front_of_libcurl(answer, found) : in_front_of_libc(answer, found);
 }
@@ -291,6 +286,7 @@ RB_HOOK ENDS_IN_JUMP RB_EARLY void *dlsym(void *restrict handle, const char *res
     JUMP return real(handle, name);
 }
 
+// The policy's key `deepbind` concerns these calls of dlopen, so they read the policy. No other one does.
 static OUT_OF_LINE int without_deepbind(int flags)
 {
     const struct rb_policy *policy = rb_process_active() ? rb_process_policy() : NULL;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Calls that move a thread to another network namespace, where addresses mean other hosts.
+// Calls that move a thread to another network namespace, where addresses mean other hosts, or to one of mounts, where
+// the policy file is out of reach.
 #include <sched.h>
 
 #include "hook/hook.h"
@@ -14,12 +15,22 @@ static int moved(int result, int kinds)
     return result;
 }
 
+static void before_move(int kinds)
+{
+    if (kinds == 0 || (kinds & CLONE_NEWNS))
+        rb_process_active(); // reads the policy where no other call has done so
+}
+
 RB_HOOK int setns(int fd, int kinds)
 {
+    before_move(kinds);
     return moved(rb_libc_setns(fd, kinds), kinds);
 }
 
 RB_HOOK int unshare(int kinds)
 {
-    return kinds == 0 ? rb_libc_unshare(kinds) : moved(rb_libc_unshare(kinds), kinds);
+    if (kinds == 0)
+        return rb_libc_unshare(kinds);
+    before_move(kinds);
+    return moved(rb_libc_unshare(kinds), kinds);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Calls on a socket that may be connecting: how programs learn of the result, or use it.
+#include "net/socket.h"
 #include "hook/hook.h"
 #include "hook/undeclared.h"
 #include "net/connect.h"
@@ -9,15 +10,17 @@
 #include "real/libcurl.h"
 
 // The policy for a connect; NULL: it passes through. What libcurl connects is repeated as a transfer.
-static inline const struct rb_policy *policy_for(const void *caller)
+static inline const struct rb_policy *policy_for(int fd, const void *caller)
 {
+    if (rb_process_is_undecided() && !rb_socket_is_stream(fd))
+        return NULL; // no policy concerns it, so none is read for it
     const struct rb_policy *policy = rb_hook_passes() ? NULL : rb_process_policy();
     return policy && !rb_libcurl_contains(caller) ? policy : NULL;
 }
 
 RB_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
 {
-    const struct rb_policy *policy = policy_for(RB_CALLER);
+    const struct rb_policy *policy = policy_for(fd, RB_CALLER);
     if (!policy)
         return rb_libc_connect(fd, address, length);
     return rb_net_connect(fd, address, length, policy);
@@ -106,7 +109,7 @@ RB_HOOK ssize_t sendto(int fd, const void *buffer, size_t length, int flags, con
 {
     if (!(flags & MSG_FASTOPEN) || !address || rb_flight_on(fd))
         return IO(fd, flags, rb_libc_sendto(fd, buffer, length, flags, address, address_length));
-    const struct rb_policy *policy = policy_for(RB_CALLER);
+    const struct rb_policy *policy = policy_for(fd, RB_CALLER);
     if (!policy)
         return rb_libc_sendto(fd, buffer, length, flags, address, address_length);
     return rb_net_send_first(fd, buffer, length, flags, address, address_length, policy);

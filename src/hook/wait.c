@@ -86,7 +86,9 @@ RB_HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int size, const s
     FETCH(timeout, mask, true, rb_libc_epoll_pwait2(epfd, events, size, timeout, mask));
 }
 
+// A registration is noted before there is a policy, too: the connect that it is for may come later. Servers that never
+// connect need no policy for it.
 RB_HOOK int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
-    return rb_process_active() ? rb_learn_control(epfd, op, fd, event) : rb_libc_epoll_ctl(epfd, op, fd, event);
+    return rb_process_is_off() ? rb_libc_epoll_ctl(epfd, op, fd, event) : rb_learn_control(epfd, op, fd, event);
 }

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include "policy/file.h"
 #include "policy/trust.h"
@@ -73,25 +72,23 @@ static bool exists(const char *path)
 }
 
 // A relative directory in these variables is not valid (XDG Base Directory Specification).
-static int locate_own(char *out)
+static int locate_own(const struct rb_policy_places *places, char *out)
 {
-    const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
     bool joined = false;
-    if (config && config[0] == '/') {
-        joined = join(out, config, "/rebound/policy.ini");
-    } else if (home && home[0] == '/') {
-        joined = join(out, home, "/.config/rebound/policy.ini");
+    if (places->config && places->config[0] == '/') {
+        joined = join(out, places->config, "/rebound/policy.ini");
+    } else if (places->home && places->home[0] == '/') {
+        joined = join(out, places->home, "/.config/rebound/policy.ini");
     }
     return joined && exists(out) ? 0 : -ENOENT;
 }
 
-int rb_policy_locate(const char *explicit_path, bool secure, char *out)
+int rb_policy_locate(const struct rb_policy_places *places, char *out)
 {
-    const char *named = explicit_path ? explicit_path : secure ? NULL : getenv("REBOUND_POLICY");
-    if (named && (named[0] || explicit_path)) {
-        return join(out, "", named) ? 0 : -ENAMETOOLONG;
+    if (places->named) {
+        return join(out, "", places->named) ? 0 : -ENAMETOOLONG;
     }
-    if (!secure && locate_own(out) == 0) {
+    if (locate_own(places, out) == 0) {
         return 0;
     }
     return join(out, "", system_path) && exists(out) ? 0 : -ENOENT;
@@ -243,12 +240,11 @@ static __attribute__((noinline, cold)) const struct rb_policy *load_builtin(void
 // The program may change its working directory later. Where that directory has no name, the path stays relative.
 static int keep_path(const char *path)
 {
-    char directory[RB_POLICY_PATH_SIZE];
     bool relative = path[0] != '/' && !in_force.fixed;
-    long length = relative ? rb_kernel(SYS_getcwd, directory, sizeof(directory) - 1) : 0; // with its NUL
-    if (length > 1 && directory[0] == '/') {
-        memcpy(directory + length - 1, "/", 2);
-        return join(in_force.path, directory, path) ? 0 : -ENAMETOOLONG;
+    long length = relative ? rb_kernel(SYS_getcwd, in_force.path, sizeof(in_force.path) - 1) : 0; // with its NUL
+    if (length > 1 && in_force.path[0] == '/') {
+        memcpy(in_force.path + length - 1, "/", 2);
+        return join(in_force.path, in_force.path, path) ? 0 : -ENAMETOOLONG;
     }
     return join(in_force.path, "", path) ? 0 : -ENAMETOOLONG;
 }

@@ -5,13 +5,18 @@
 
 #include "policy/policy.h"
 
-// Finds the policy file as the format document says: REBOUND_POLICY, else $XDG_CONFIG_HOME/rebound/policy.ini (or
-// $HOME/.config/...), else /etc/rebound/policy.ini. A REBOUND_POLICY that names a missing file is still the answer.
-//   explicit_path: wins over all when not NULL (--policy FILE)
-//   secure: the process is in secure execution; the environment is ignored
+// Where to look for a policy file. NULL: not set, or ignored because the process is in secure execution.
+struct rb_policy_places {
+    const char *named;  // --policy FILE, else a REBOUND_POLICY that is not empty
+    const char *config; // XDG_CONFIG_HOME
+    const char *home;   // HOME
+};
+
+// Finds the policy file as the format document says: the named one, else $XDG_CONFIG_HOME/rebound/policy.ini (or
+// $HOME/.config/...), else /etc/rebound/policy.ini. A named file that is missing is still the answer.
 //   out: RB_POLICY_PATH_SIZE bytes
 // Returns 0, -ENOENT when there is none, -ENAMETOOLONG.
-int rb_policy_locate(const char *explicit_path, bool secure, char *out);
+int rb_policy_locate(const struct rb_policy_places *places, char *out);
 
 // What happened to the policy, for the log.
 enum rb_reload_event {

@@ -47,7 +47,7 @@ static void forked(void)
 void rb_fork_start(void)
 {
     int nobody = 0;
-    if (!atomic_compare_exchange_strong(&owner, &nobody, rb_system_pid()))
+    if (atomic_load(&owner) != 0 || !atomic_compare_exchange_strong(&owner, &nobody, rb_system_pid()))
         return;
     if (__register_atfork)
         __register_atfork(forking, NULL, forked, NULL);

@@ -288,5 +288,5 @@ uint64_t rb_system_start_ticks(const char *process)
     }
     for (; at && *at >= '0' && *at <= '9'; at++)
         ticks = ticks * 10 + (uint64_t) (*at - '0');
-    return ticks > 0 ? ticks - (uint64_t) (offset_ms() / 1000 * (int64_t) getauxval(AT_CLKTCK)) : 0;
+    return ticks > 0 ? ticks - (uint64_t) (offset_ms() / 1000 * (int64_t) rb_elf_auxiliary(AT_CLKTCK)) : 0;
 }

@@ -1,25 +1,29 @@
 // SPDX-License-Identifier: MIT
 // The process: lazy initialisation, the policy that applies to it, and where its events go.
 #include <errno.h>
-#include <stdlib.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <string.h>
 #include <sys/auxv.h>
 
 #include "policy/reload.h"
 #include "real/elf.h"
+#include "real/fork.h"
 #include "real/kernel.h"
 #include "real/system.h"
 #include "state/process.h"
 #include "state/record.h"
 #include "state/shared.h"
+#include "state/start.h"
 #include "state/trouble.h"
+
+enum { BUSY_MOST_MS = 900 }; // less than a second, see await
 
 _Atomic int rb_process_state = RB_PROCESS_NEW;
 
-// Copied at initialisation: programs overwrite argv and environ.
 static char program[256] = "?";
-static char forced_log[RB_POLICY_PATH_SIZE];   // REBOUND_LOG, "" when not set
-static char forced_state[RB_POLICY_PATH_SIZE]; // REBOUND_STATE, likewise
+static const char *forced_log;   // REBOUND_LOG, NULL when not set
+static const char *forced_state; // REBOUND_STATE, likewise
 static struct rb_summary_page *summary;
 
 // The policy last looked at, with the lowest bit set when it leaves this program out.
@@ -30,15 +34,29 @@ static const struct rb_policy *last_policy(void)
     return (const struct rb_policy *) (atomic_load(&judged_policy) & ~(uintptr_t) 1);
 }
 
-static const char *environment(const char *name)
+// NULL also in secure execution, where the environment is somebody else's.
+static const char *environment(enum rb_start_variable variable)
 {
-    const char *value = rb_elf_auxiliary(AT_SECURE) ? NULL : getenv(name);
-    return value && *value ? value : NULL;
+    const char *value = rb_start_value(variable);
+    return value && !rb_elf_auxiliary(AT_SECURE) ? value : NULL;
+}
+
+// One that fits where paths are kept.
+static const char *setting(enum rb_start_variable variable)
+{
+    const char *value = environment(variable);
+    return value && strlen(value) < RB_POLICY_PATH_SIZE ? value : NULL;
+}
+
+static bool is_disabled(void)
+{
+    const char *disable = environment(RB_START_DISABLE);
+    return disable && strcmp(disable, "0") != 0;
 }
 
 static void find_program(void)
 {
-    char path[RB_POLICY_PATH_SIZE];
+    static char path[RB_POLICY_PATH_SIZE];
     long length = rb_kernel(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, sizeof path - 1);
     const char *name = (const char *) rb_elf_auxiliary(AT_EXECFN);
     if (length > 0) {
@@ -53,16 +71,9 @@ static void find_program(void)
     program[sizeof program - 1] = '\0';
 }
 
-static void find_text(const char *name, char out[RB_POLICY_PATH_SIZE])
-{
-    const char *text = environment(name);
-    if (text && strlen(text) < RB_POLICY_PATH_SIZE)
-        memcpy(out, text, strlen(text) + 1);
-}
-
 static const char *log_destination(const struct rb_policy *policy)
 {
-    if (forced_log[0])
+    if (forced_log)
         return forced_log;
     return policy ? rb_policy_process(policy)->log : "off";
 }
@@ -96,7 +107,7 @@ static struct rb_shared_settings state_settings(void)
         settings.state = rb_policy_process(policy)->state;
         settings.cells = rb_policy_process(policy)->state_cells;
     }
-    if (forced_state[0])
+    if (forced_state)
         settings.state = forced_state;
     return settings;
 }
@@ -107,42 +118,96 @@ static void on_state_trouble(const char *path, enum rb_store_error error)
     note_log(policy, rb_log_state(log_destination(policy), program, rb_store_error_name(error), path));
 }
 
-// Must happen while the library is loaded: the program may close its stderr before the first call that is logged. It
-// costs one system call, which is left out where the log cannot be stderr.
-static void remember_stderr(void)
-{
-    if (!forced_log[0] || strcmp(forced_log, "stderr") == 0)
-        rb_sink_start();
-}
-
-// Returns whether the library acts here at all.
+// Returns whether the library acts here at all. Paths are not on the stack: the first call may come on a small one.
 static bool initialise(void)
 {
-    char path[RB_POLICY_PATH_SIZE];
-    const char *disable = environment("REBOUND_DISABLE");
-    if (disable && strcmp(disable, "0") != 0)
-        return false;
-    if (rb_policy_locate(NULL, rb_elf_auxiliary(AT_SECURE) != 0, path) != 0)
+    static char path[RB_POLICY_PATH_SIZE];
+    struct rb_policy_places places = {.named = environment(RB_START_POLICY),
+                                      .config = environment(RB_START_CONFIG),
+                                      .home = environment(RB_START_HOME)};
+    if (is_disabled() || rb_policy_locate(&places, path) != 0)
         return false;
     find_program();
-    find_text("REBOUND_LOG", forced_log);
-    remember_stderr();
-    find_text("REBOUND_STATE", forced_state);
+    forced_log = setting(RB_START_LOG);
+    forced_state = setting(RB_START_STATE);
     rb_shared_start(state_settings, on_state_trouble);
-    summary = rb_summary_attach(environment(RB_SUMMARY_ENV));
+    summary = rb_summary_attach(setting(RB_START_SUMMARY));
     rb_policy_start(path, on_reload);
     return true;
 }
 
+// Moves the state on, and claims it by RB_PROCESS_BUSY. False: another thread was faster.
+static bool enter(enum rb_process_state from, enum rb_process_state to)
+{
+    int state = from;
+    return atomic_compare_exchange_strong(&rb_process_state, &state, to);
+}
+
+// A thread that was busy exists in the parent only: the child begins anew.
+static void forked(void)
+{
+    enter(RB_PROCESS_BUSY, RB_PROCESS_LOADED);
+}
+
+// While the library is loaded: the program may close its stderr before the first call that is logged. It costs one
+// system call, which is left out where the log cannot be stderr.
+static void remember_stderr(void)
+{
+    const char *log = rb_start_value(RB_START_LOG);
+    if (!log || strcmp(log, "stderr") == 0)
+        rb_sink_start();
+}
+
+void rb_process_load(void)
+{
+    if (!enter(RB_PROCESS_NEW, RB_PROCESS_BUSY))
+        return;
+    rb_start_copy();
+    rb_fork_notify(NULL, forked);
+    bool off = is_disabled();
+    if (!off)
+        remember_stderr();
+    enter(RB_PROCESS_BUSY, off ? RB_PROCESS_OFF : RB_PROCESS_LOADED);
+}
+
+// Leaves RB_PROCESS_BUSY and wakes the threads that wait for that.
+static void settle(enum rb_process_state state)
+{
+    enter(RB_PROCESS_BUSY, state);
+    rb_kernel(SYS_futex, &rb_process_state, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+// Waits while another thread is busy. The first connects of a program with threads often come at the same time, and
+// all of them are to be repeated. Gives up after a time, for good: that thread may have left by a jump out of a signal
+// handler, or it waits for a file system.
+static void await(void)
+{
+    static _Atomic bool given_up;
+    uint64_t until_ms = rb_system_coarse_ms() + BUSY_MOST_MS, now_ms;
+    while (atomic_load(&rb_process_state) == RB_PROCESS_BUSY && !atomic_load(&given_up)) {
+        now_ms = rb_system_coarse_ms();
+        struct rb_kernel_time left = {.nanoseconds = (long) (until_ms - now_ms) * 1000000};
+        if (now_ms >= until_ms)
+            atomic_store(&given_up, true);
+        else
+            rb_kernel(SYS_futex, &rb_process_state, FUTEX_WAIT_PRIVATE, RB_PROCESS_BUSY, &left, NULL, 0);
+    }
+}
+
 bool rb_process_init(void)
 {
-    int fresh = RB_PROCESS_NEW, saved = errno;
-    if (!atomic_compare_exchange_strong(&rb_process_state, &fresh, RB_PROCESS_BUSY))
-        return fresh == RB_PROCESS_READY;
-    bool acts = initialise();
-    atomic_store_explicit(&rb_process_state, acts ? RB_PROCESS_READY : RB_PROCESS_OFF, memory_order_release);
+    static __thread bool initialising; // a signal handler of this thread must not wait for it
+    int saved = errno;
+    rb_process_load();
+    if (enter(RB_PROCESS_LOADED, RB_PROCESS_BUSY)) {
+        initialising = true;
+        settle(initialise() ? RB_PROCESS_READY : RB_PROCESS_OFF);
+        initialising = false;
+    } else if (!initialising) {
+        await();
+    }
     errno = saved;
-    return acts;
+    return atomic_load_explicit(&rb_process_state, memory_order_acquire) == RB_PROCESS_READY;
 }
 
 const struct rb_policy *rb_process_policy(void)
@@ -200,9 +265,14 @@ void rb_process_report(struct rb_event event, const struct rb_target *target, co
 
 void rb_process_end(void)
 {
-    if (atomic_load(&rb_process_state) != RB_PROCESS_READY)
-        return;
-    rb_shared_end();
-    if (summary)
-        rb_summary_end(summary);
+    struct rb_summary_page *page = NULL;
+    int state = atomic_load(&rb_process_state);
+    if (state == RB_PROCESS_LOADED)
+        page = rb_summary_attach(setting(RB_START_SUMMARY));
+    if (state == RB_PROCESS_READY) {
+        rb_shared_end();
+        page = summary;
+    }
+    if (page)
+        rb_summary_end(page);
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What this process knows of itself: whether the library acts at all, the policy in force, where events go.
 //
-// Initialisation is lazy and at most once: hooks may run before the library's constructor does, or without it. A call
-// that arrives while another one initialises passes through.
+// When the library is loaded, only what may change later is copied (state/start.h). The first call that a policy could
+// concern reads the policy. Hooks may run before the library's constructor does, or without it. A call of another
+// thread that comes meanwhile waits for the policy; a call in a signal handler of the same thread passes through.
 #ifndef RB_STATE_PROCESS_H
 #define RB_STATE_PROCESS_H
 
@@ -11,18 +12,41 @@
 #include "policy/policy.h"
 #include "state/shared.h"
 
-enum rb_process_state { RB_PROCESS_NEW, RB_PROCESS_BUSY, RB_PROCESS_READY, RB_PROCESS_OFF };
+enum rb_process_state {
+    RB_PROCESS_NEW,    // nothing is known yet
+    RB_PROCESS_LOADED, // the start is copied, no policy was looked for
+    RB_PROCESS_BUSY,   // some thread is leaving one of the two above
+    RB_PROCESS_READY,  // there is a policy file, good or bad: the library acts
+    RB_PROCESS_OFF     // there is none, or REBOUND_DISABLE is set
+};
 
 extern _Atomic int rb_process_state;
 
-// Initialises when nobody has; the slow path of rb_process_active.
+// Copies what may change later. Called by the library's constructor. Reads no file and maps nothing.
+void rb_process_load(void);
+
+// Looks for the policy and reads it, when nobody has, or waits for the thread that does so; the slow path of
+// rb_process_active. Keeps errno, allocates
+// nothing, calls nothing that another preloaded library could stand in front of but for the date of a log line.
 bool rb_process_init(void);
 
-// True when the library acts in this process. False: pass every call through. One load.
+// True until it is known whether there is a policy.
+static inline bool rb_process_is_undecided(void)
+{
+    return atomic_load_explicit(&rb_process_state, memory_order_acquire) <= RB_PROCESS_BUSY;
+}
+
+// True when the library acts in this process. False: pass every call through. One load, but for the first call.
 static inline bool rb_process_active(void)
 {
     int state = atomic_load_explicit(&rb_process_state, memory_order_acquire);
-    return state == RB_PROCESS_READY || (state == RB_PROCESS_NEW && rb_process_init());
+    return state == RB_PROCESS_READY || (state <= RB_PROCESS_BUSY && rb_process_init());
+}
+
+// True when it is known that the library will never act in this process. Decides nothing by itself. One load.
+static inline bool rb_process_is_off(void)
+{
+    return atomic_load_explicit(&rb_process_state, memory_order_acquire) == RB_PROCESS_OFF;
 }
 
 // The policy in force here, or NULL: none, or it leaves this program out. Looks at the file once a second at most.
@@ -52,7 +76,8 @@ void rb_process_count_call(const char *policy);
 // The executable's name, "?" when it cannot be known.
 const char *rb_process_program(void);
 
-// The end of the process: lets `rebound run --summary` write its lines before the process is gone.
+// The end of the process: lets `rebound run --summary` write its lines before the process is gone, also where no call
+// came.
 void rb_process_end(void);
 
 #endif
