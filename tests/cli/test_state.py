@@ -482,6 +482,23 @@ def metrics_of_many_hosts(place):
 
 
 @test
+def metrics_of_a_host_in_two_networks(place):
+    """Each network has a cell of its own for the host. Prometheus drops a scrape with two samples of one name."""
+    connect(place, "127.0.0.1:9")
+    script = f"{REBOUND} run -- {sys.executable} -c '{CONNECTS}' 127.0.0.1:9"
+    done = subprocess.run(["unshare", "-rn", "sh", "-c", script], env={**place.env, "REBOUND_POLICY": place.file("p.ini", POLICY)},
+                          capture_output=True, check=False)
+    if b"ENETUNREACH" not in done.stdout:
+        return  # new networks are not allowed here
+    same([host["host"] for host in status_of(place)["hosts"]], ["127.0.0.1:9"] * 2)
+    text = place.text("metrics")[1]
+    same(text.count('rebound_breaker_state{policy="local",host="127.0.0.1:9",state="open"}'), 1)
+    same(host_samples(place, "calls"), {"127.0.0.1:9": 2, "other": 0})
+    checked = subprocess.run(["promtool", "check", "metrics"], input=text.encode(), capture_output=True, check=False)
+    same((checked.returncode, checked.stdout, checked.stderr), (0, b"", b""))
+
+
+@test
 def metrics_in_a_file(place):
     path = os.path.join(place.path, "rebound.prom")
     place.file("rebound.prom", "old")
