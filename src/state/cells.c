@@ -213,6 +213,5 @@ void rb_cell_begin(struct rb_cell *cell, struct rb_call *call, const struct rb_r
         return;
     call->not_before = &cell->not_before;
     call->tenants = &cell->tenants;
-    call->credential = RB_TENANT_ANONYMOUS;
     call->keeper = &keeper;
 }
