@@ -329,7 +329,8 @@ static void change_user(const char *way)
     else if (strcmp(way, "chroot") == 0)
         CHECK_INT(chroot("/tmp"), 0);
     else if (strcmp(way, "unshare") == 0)
-        CHECK(unshare(CLONE_NEWNS) == 0 && mount("none", getenv("RB_TEST_DIR"), "tmpfs", 0, NULL) == 0);
+        CHECK(unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+              mount("none", getenv("RB_TEST_DIR"), "tmpfs", 0, NULL) == 0);
     else if (strcmp(way, "groups") == 0) // by a raw call what the hooks of the groups had to see before
         CHECK(setgroups(1, &group) == 0 && setgid(group) == 0 && syscall(SYS_setresuid, NOBODY, NOBODY, NOBODY) == 0);
 }
