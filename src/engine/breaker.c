@@ -17,19 +17,31 @@
 
 enum { RATE_ONE = 10000, JITTER_DIVISOR = 10 };
 
-// Clock readings of two processes lie apart by as long as one of them was stopped between reading and acting.
-enum { READINGS_APART_MS = 60000 };
+// Two processes that act at the same moment have clock readings that lie apart by this much at most, unless one of them
+// was stopped between reading and acting.
+enum { READINGS_APART_MS = 1000 };
 
 static const uint64_t time_max_ms = (UINT64_C(1) << 40) - 1;
 
 static_assert(sizeof(struct rb_breaker) == 8 * (4 + 64 + 2 * 16 + 16), "one layout for all processes");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared memory needs lock-free 64-bit atomics");
 
-static bool transit(struct rb_breaker *breaker, uint64_t from, enum rb_breaker_state name, uint32_t reopened,
-                    uint64_t until_ms)
+// The next state word with this name, in a new generation: closed from the start, else as `from` was.
+static struct rb_breaker_word next_word(uint64_t from, enum rb_breaker_state name)
 {
-    struct rb_breaker_word next = {name, (rb_breaker_unpack(from).generation + 1) & RB_GENERATION_MASK, reopened,
-                                   until_ms};
+    struct rb_breaker_word next = rb_breaker_unpack(from);
+    next.name = name;
+    next.generation = (next.generation + 1) & RB_GENERATION_MASK;
+    next.until_ms = 0;
+    if (name == RB_BREAKER_CLOSED) {
+        next.reopened = 0;
+        next.costly = false;
+    }
+    return next;
+}
+
+static bool transit(struct rb_breaker *breaker, uint64_t from, struct rb_breaker_word next)
+{
     return atomic_compare_exchange_strong(&breaker->state, &from, rb_breaker_pack(next));
 }
 
@@ -38,16 +50,34 @@ static uint64_t deadline(uint64_t now_ms, uint64_t span_ms)
     return rb_arithmetic_min(rb_arithmetic_add(now_ms, span_ms), time_max_ms);
 }
 
-static void open_breaker(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t from,
-                         uint32_t reopened, uint64_t now_ms, uint32_t draw)
+static uint64_t longest_open_ms(const struct rb_breaker_rules *rules)
 {
+    return rules->open_ms > rules->open_max_ms ? rules->open_ms : rules->open_max_ms;
+}
+
+static uint64_t open_time_ms(const struct rb_breaker_rules *rules, uint32_t reopened, uint32_t draw)
+{
+    uint64_t longest = longest_open_ms(rules);
     struct rb_backoff growth = {.kind = RB_BACKOFF_EXPONENTIAL,
                                 .multiplier_milli = rules->open_multiplier_milli,
                                 .base_ms = rules->open_ms,
-                                .cap_ms = rules->open_max_ms};
+                                .cap_ms = longest};
     uint64_t open = rb_backoff_ceiling_ms(&growth, reopened + 1);
     uint64_t jitter = rb_arithmetic_share(open, draw, 0) / JITTER_DIVISOR;
-    transit(breaker, from, RB_BREAKER_OPEN, reopened, deadline(now_ms, rb_arithmetic_add(open, jitter)));
+    return jitter <= longest - open ? open + jitter : open - jitter;
+}
+
+// Opens a breaker that is in the state `from`.
+//   reopened: failed half-open periods in a row
+//   since_ms: where the open time begins
+static void open_breaker(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t from,
+                         uint32_t reopened, bool costly, uint64_t since_ms, uint32_t draw)
+{
+    struct rb_breaker_word next = next_word(from, RB_BREAKER_OPEN);
+    next.reopened = reopened;
+    next.costly = costly;
+    next.until_ms = deadline(since_ms, open_time_ms(rules, reopened, draw));
+    transit(breaker, from, next);
 }
 
 // ---- rates ----
@@ -63,6 +93,13 @@ static bool is_sick(const struct rb_breaker_rules *rules, struct rb_window_count
            (rules->slow_call_ms > 0 && reaches(counts.slow, counts.calls, rules->slow_rate));
 }
 
+// What opens it is costly when failures did it, and each of them was: to refuse then saves the program time. Where slow
+// successes did it there is nothing to save.
+static bool is_costly(const struct rb_breaker_rules *rules, struct rb_window_counts counts)
+{
+    return !counts.instant && reaches(counts.failed, counts.calls, rules->failure_rate);
+}
+
 static uint32_t clamp(uint32_t value, uint32_t max)
 {
     if (value == 0)
@@ -70,37 +107,52 @@ static uint32_t clamp(uint32_t value, uint32_t max)
     return value < max ? value : max;
 }
 
-// ---- closed: record, then look at the rates ----
+// ---- closed: record, and after a failed or slow attempt look at the rates ----
 
 // min_calls counts as the window where it is larger: a window of calls never holds more.
-static bool window_is_sick(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t now_ms,
-                           uint32_t generation)
+static bool window_is_sick(const struct rb_breaker_rules *rules, struct rb_window_counts counts)
 {
     uint64_t least = rules->min_calls;
-    struct rb_window_counts counts = rb_window_count(breaker, rules, now_ms, generation);
     if (!rules->time_window)
         least = rb_arithmetic_min(least, clamp(rules->window, RB_BREAKER_MAX_CALLS));
     return counts.calls >= least && is_sick(rules, counts);
 }
 
+// One result, with what the rules make of it.
+struct result {
+    enum rb_health health;
+    uint64_t took_ms, now_ms;
+    uint32_t draw;
+    bool slow;
+};
+
+static bool is_instant(const struct result *result)
+{
+    return result->took_ms < RB_BREAKER_COSTLY_MS;
+}
+
 static enum rb_recorded record_closed(struct rb_breaker *breaker, const struct rb_breaker_rules *rules,
-                                      uint32_t generation, enum rb_health health, bool slow, uint64_t now_ms,
-                                      uint32_t draw)
+                                      uint32_t generation, const struct result *result)
 {
     uint64_t from = atomic_load(&breaker->state);
     struct rb_breaker_word state = rb_breaker_unpack(from);
+    bool failed = result->health == RB_HEALTH_FAILURE;
     if (state.name != RB_BREAKER_CLOSED || state.generation != generation)
         return RB_RECORD_STALE;
-    if (health == RB_HEALTH_IGNORED || health == RB_HEALTH_THROTTLED)
+    if (result->health == RB_HEALTH_IGNORED || result->health == RB_HEALTH_THROTTLED)
         return RB_RECORD_IGNORED;
-    if (!rb_window_record(breaker, rules, now_ms, generation, health == RB_HEALTH_FAILURE, slow))
+    struct rb_window_outcome outcome = {failed, result->slow, failed && is_instant(result)};
+    if (!rb_window_record(breaker, rules, result->now_ms, generation, outcome))
         return RB_RECORD_STALE;
-    if (window_is_sick(breaker, rules, now_ms, generation) && rb_quorum_reached(breaker, rules, generation, now_ms))
-        open_breaker(breaker, rules, from, 0, now_ms, draw);
+    if (!failed && !result->slow)
+        return RB_RECORDED;
+    struct rb_window_counts counts = rb_window_count(breaker, rules, result->now_ms, generation);
+    if (window_is_sick(rules, counts) && rb_quorum_reached(breaker, rules, generation, result->now_ms))
+        open_breaker(breaker, rules, from, 0, is_costly(rules, counts), result->now_ms, result->draw);
     return RB_RECORDED;
 }
 
-// ---- half-open: probe slots of generation 16 bits, kind 3, unused 5, lease deadline 40 ----
+// ---- half-open: probe slots of generation 16 bits, kind 3, instant 1, unused 4, lease deadline 40 ----
 
 enum probe_kind { PROBE_FREE, PROBE_HELD, PROBE_OK, PROBE_FAILED, PROBE_SLOW, PROBE_FAILED_SLOW };
 
@@ -108,12 +160,13 @@ enum probe_kind { PROBE_FREE, PROBE_HELD, PROBE_OK, PROBE_FAILED, PROBE_SLOW, PR
 struct probe {
     uint32_t generation;
     enum probe_kind kind;
+    bool instant; // it failed in less than RB_BREAKER_COSTLY_MS
     uint64_t until_ms;
 };
 
 static uint64_t pack_probe(struct probe p)
 {
-    return (uint64_t) p.generation | (uint64_t) p.kind << 16 | p.until_ms << 24;
+    return (uint64_t) p.generation | (uint64_t) p.kind << 16 | (uint64_t) p.instant << 19 | p.until_ms << 24;
 }
 
 static struct probe unpack_probe(uint64_t word)
@@ -121,31 +174,45 @@ static struct probe unpack_probe(uint64_t word)
     return (struct probe){
         .generation = (uint32_t) word & RB_GENERATION_MASK,
         .kind = (enum probe_kind)(word >> 16 & 7),
+        .instant = word >> 19 & 1,
         .until_ms = word >> 24,
     };
 }
 
-static bool is_vacant(struct probe probe, uint32_t generation, uint64_t now_ms)
+// A lease is at least 1 ms, or it would be over at once.
+static uint64_t lease_of(const struct rb_breaker_rules *rules)
 {
-    return probe.generation != generation || probe.kind == PROBE_FREE ||
-           (probe.kind == PROBE_HELD && now_ms >= probe.until_ms);
+    return rules->probe_lease_ms > 0 ? rules->probe_lease_ms : 1;
 }
 
-// Takes the slot if it is vacant in the state `from`. A lease is at least 1 ms, or it would be over at once.
+// A lease that is over, or that ends later than these rules and this clock can have made it: it is of a process with
+// another clock (a time namespace), and nobody would wait for its end.
+static bool is_lease_over(const struct rb_breaker_rules *rules, struct probe probe, uint64_t now_ms)
+{
+    uint64_t longest = rb_arithmetic_add(lease_of(rules), READINGS_APART_MS);
+    return now_ms >= probe.until_ms || probe.until_ms - now_ms > longest;
+}
+
+static bool is_vacant(const struct rb_breaker_rules *rules, struct probe probe, uint32_t generation, uint64_t now_ms)
+{
+    return probe.generation != generation || probe.kind == PROBE_FREE ||
+           (probe.kind == PROBE_HELD && is_lease_over(rules, probe, now_ms));
+}
+
+// Takes the slot if it is vacant in the state `from`.
 static bool take_slot(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t from, uint32_t slot,
                       uint64_t now_ms, struct rb_permit *permit)
 {
     uint64_t word = atomic_load(&breaker->probe[slot]);
     struct probe probe = unpack_probe(word);
     uint32_t generation = rb_breaker_unpack(from).generation;
-    uint64_t lease_ms = rules->probe_lease_ms > 0 ? rules->probe_lease_ms : 1;
-    if (!is_vacant(probe, generation, now_ms) || atomic_load(&breaker->state) != from)
+    if (!is_vacant(rules, probe, generation, now_ms) || atomic_load(&breaker->state) != from)
         return false;
-    uint64_t lease = pack_probe((struct probe){generation, PROBE_HELD, deadline(now_ms, lease_ms)});
+    struct probe held = {.generation = generation, .kind = PROBE_HELD, .until_ms = deadline(now_ms, lease_of(rules))};
+    uint64_t lease = pack_probe(held);
     if (!atomic_compare_exchange_strong(&breaker->probe[slot], &word, lease))
         return false;
-    *permit =
-        (struct rb_permit){.held = true, .half_open = true, .generation = generation, .slot = slot, .lease = lease};
+    *permit = (struct rb_permit){RB_PERMIT_PROBE, generation, slot, lease};
     return true;
 }
 
@@ -159,12 +226,20 @@ static bool probe_results(const struct rb_breaker *breaker, uint32_t probes, uin
             return false;
         counts->failed += probe.kind == PROBE_FAILED || probe.kind == PROBE_FAILED_SLOW;
         counts->slow += probe.kind == PROBE_SLOW || probe.kind == PROBE_FAILED_SLOW;
+        counts->instant = counts->instant || probe.instant;
     }
     return true;
 }
 
+// Closes a half-open breaker with an empty window. False: somebody else has changed the state.
+static bool close_half_open(struct rb_breaker *breaker, uint64_t from)
+{
+    return rb_window_clear(breaker, from) && transit(breaker, from, next_word(from, RB_BREAKER_CLOSED));
+}
+
 // Ends the half-open state `from` when all probes have results. Returns true when they had, whoever ended it.
-static bool settle(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t from, uint64_t now_ms,
+//   since_ms: where the open time begins when it opens again
+static bool settle(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t from, uint64_t since_ms,
                    uint32_t draw)
 {
     struct rb_breaker_word state = rb_breaker_unpack(from);
@@ -173,10 +248,23 @@ static bool settle(struct rb_breaker *breaker, const struct rb_breaker_rules *ru
     if (!probe_results(breaker, clamp(rules->probes, RB_BREAKER_MAX_PROBES), state.generation, &counts))
         return false;
     if (is_sick(rules, counts))
-        open_breaker(breaker, rules, from, reopened, now_ms, draw);
-    else if (rb_window_clear(breaker, from))
-        transit(breaker, from, RB_BREAKER_CLOSED, 0, 0);
+        open_breaker(breaker, rules, from, reopened, is_costly(rules, counts), since_ms, draw);
+    else
+        close_half_open(breaker, from);
     return true;
+}
+
+// Closes the breaker because an attempt that it let pass succeeded. An open one becomes half-open on the way: only
+// there nobody writes into the window.
+static void close_on_success(struct rb_breaker *breaker)
+{
+    uint64_t from = atomic_load(&breaker->state);
+    if (rb_breaker_unpack(from).name == RB_BREAKER_OPEN) {
+        transit(breaker, from, next_word(from, RB_BREAKER_HALF_OPEN));
+        from = atomic_load(&breaker->state);
+    }
+    if (rb_breaker_unpack(from).name == RB_BREAKER_HALF_OPEN)
+        close_half_open(breaker, from);
 }
 
 static enum probe_kind probe_result(enum rb_health health, bool slow)
@@ -188,22 +276,35 @@ static enum probe_kind probe_result(enum rb_health health, bool slow)
 }
 
 static enum rb_recorded record_probe(struct rb_breaker *breaker, const struct rb_breaker_rules *rules,
-                                     const struct rb_permit *permit, enum rb_health health, bool slow, uint64_t now_ms,
-                                     uint32_t draw)
+                                     const struct rb_permit *permit, const struct result *result)
 {
     uint64_t from = atomic_load(&breaker->state);
     struct rb_breaker_word state = rb_breaker_unpack(from);
-    uint64_t lease = permit->lease;
+    uint64_t lease = permit->lease, since_ms = result->now_ms;
     struct probe probe = unpack_probe(lease);
     if (state.name != RB_BREAKER_HALF_OPEN || state.generation != permit->generation)
         return RB_RECORD_STALE;
-    probe.kind = health == RB_HEALTH_IGNORED ? PROBE_FREE : probe_result(health, slow);
+    probe.kind = result->health == RB_HEALTH_IGNORED ? PROBE_FREE : probe_result(result->health, result->slow);
+    probe.instant = result->health != RB_HEALTH_SUCCESS && is_instant(result);
     if (!atomic_compare_exchange_strong(&breaker->probe[permit->slot % RB_BREAKER_MAX_PROBES], &lease,
                                         pack_probe(probe)))
         return RB_RECORD_EXPIRED;
-    if (health == RB_HEALTH_IGNORED)
+    if (result->health == RB_HEALTH_IGNORED)
         return RB_RECORD_IGNORED;
-    settle(breaker, rules, from, now_ms, draw);
+    if (rules->refuse != RB_REFUSE_ALWAYS)
+        since_ms = rb_arithmetic_sub(since_ms, result->took_ms);
+    if (rules->refuse != RB_REFUSE_ALWAYS && result->health == RB_HEALTH_SUCCESS)
+        close_half_open(breaker, from);
+    else
+        settle(breaker, rules, from, since_ms, result->draw);
+    return RB_RECORDED;
+}
+
+static enum rb_recorded record_passed(struct rb_breaker *breaker, enum rb_health health)
+{
+    if (health != RB_HEALTH_SUCCESS)
+        return RB_RECORD_IGNORED;
+    close_on_success(breaker);
     return RB_RECORDED;
 }
 
@@ -241,11 +342,28 @@ static bool acquire_half_open(struct rb_breaker *breaker, const struct rb_breake
     return taken;
 }
 
-// Whether an end of the open time can come from these rules.
-static bool is_credible(const struct rb_breaker_rules *rules, uint64_t left_ms)
+// How long the breaker stays open from now on. An end that is further away than the rules can have made it was written
+// by a process with another clock or other rules, and counts as the longest open time.
+static uint64_t open_left_ms(const struct rb_breaker_rules *rules, struct rb_breaker_word state, uint64_t now_ms)
 {
-    uint64_t longest = rb_arithmetic_add(rules->open_max_ms, rules->open_max_ms / JITTER_DIVISOR);
-    return left_ms <= rb_arithmetic_add(longest, READINGS_APART_MS);
+    uint64_t left = state.name == RB_BREAKER_OPEN ? rb_arithmetic_sub(state.until_ms, now_ms) : 0;
+    return rb_arithmetic_min(left, longest_open_ms(rules));
+}
+
+// Writes that end down, so that the time really passes. It is no transition.
+static void pull_end_back(struct rb_breaker *breaker, uint64_t from, uint64_t end_ms)
+{
+    struct rb_breaker_word state = rb_breaker_unpack(from);
+    state.until_ms = end_ms;
+    transit(breaker, from, state);
+}
+
+// Whether a breaker in this state lets the attempt pass although it is not closed and has no probe to give.
+static bool lets_pass(const struct rb_breaker_rules *rules, enum rb_ask ask, struct rb_breaker_word state)
+{
+    if (ask == RB_ASK_RETRY || rules->refuse == RB_REFUSE_ALWAYS)
+        return false;
+    return rules->refuse == RB_REFUSE_NEVER || !state.costly || ask == RB_ASK_PROVEN;
 }
 
 static bool acquire_forced(enum rb_breaker_force force, struct rb_permit *permit, uint64_t *retry_in_ms)
@@ -257,28 +375,30 @@ static bool acquire_forced(enum rb_breaker_force force, struct rb_permit *permit
 }
 
 // Each turn of the loop follows a transition that somebody made; a state of `from` that stays ends it.
-bool rb_breaker_acquire(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t now_ms,
-                        struct rb_permit *permit, uint64_t *retry_in_ms)
+bool rb_breaker_acquire(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, enum rb_ask ask,
+                        uint64_t now_ms, struct rb_permit *permit, uint64_t *retry_in_ms)
 {
     uint64_t wait_ms = 0;
+    struct rb_breaker_word state;
     enum rb_breaker_force force = rb_breaker_forced(breaker);
     if (force != RB_FORCE_NONE)
         return acquire_forced(force, permit, retry_in_ms);
     *permit = (struct rb_permit){0};
     for (;;) {
         uint64_t from = atomic_load_explicit(&breaker->state, memory_order_acquire);
-        struct rb_breaker_word state = rb_breaker_unpack(from);
+        state = rb_breaker_unpack(from);
         if (state.name == RB_BREAKER_CLOSED) {
-            permit->held = true;
+            permit->kind = RB_PERMIT_CLOSED;
             permit->generation = state.generation;
             break;
         }
-        if (state.name == RB_BREAKER_OPEN && now_ms < state.until_ms && is_credible(rules, state.until_ms - now_ms)) {
-            wait_ms = state.until_ms - now_ms;
+        wait_ms = open_left_ms(rules, state, now_ms);
+        if (wait_ms > 0 && state.until_ms - now_ms > wait_ms)
+            pull_end_back(breaker, from, deadline(now_ms, wait_ms));
+        if (wait_ms > 0)
             break;
-        }
         if (state.name == RB_BREAKER_OPEN) {
-            transit(breaker, from, RB_BREAKER_HALF_OPEN, state.reopened, 0);
+            transit(breaker, from, next_word(from, RB_BREAKER_HALF_OPEN));
             continue;
         }
         if (acquire_half_open(breaker, rules, from, now_ms, permit, &wait_ms))
@@ -286,22 +406,45 @@ bool rb_breaker_acquire(struct rb_breaker *breaker, const struct rb_breaker_rule
         if (!settle(breaker, rules, from, now_ms, 0) && atomic_load(&breaker->state) == from)
             break;
     }
+    if (permit->kind == RB_PERMIT_NONE && lets_pass(rules, ask, state))
+        *permit = (struct rb_permit){.kind = RB_PERMIT_PASSED, .generation = state.generation};
     if (retry_in_ms != NULL)
-        *retry_in_ms = wait_ms;
-    return permit->held;
+        *retry_in_ms = permit->kind == RB_PERMIT_NONE ? wait_ms : 0;
+    return permit->kind != RB_PERMIT_NONE;
+}
+
+bool rb_breaker_would_refuse(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules, enum rb_ask ask,
+                             uint64_t now_ms, uint64_t *retry_in_ms)
+{
+    struct rb_breaker_word state = rb_breaker_unpack(atomic_load(&breaker->state));
+    struct rb_permit unused;
+    enum rb_breaker_force force = rb_breaker_forced(breaker);
+    if (force != RB_FORCE_NONE)
+        return !acquire_forced(force, &unused, retry_in_ms);
+    uint64_t left_ms = lets_pass(rules, ask, state) ? 0 : open_left_ms(rules, state, now_ms);
+    if (retry_in_ms != NULL)
+        *retry_in_ms = left_ms;
+    return left_ms > 0;
 }
 
 enum rb_recorded rb_breaker_record(struct rb_breaker *breaker, const struct rb_breaker_rules *rules,
                                    struct rb_permit *permit, enum rb_health health, uint64_t took_ms, uint64_t now_ms,
                                    uint32_t draw)
 {
-    bool slow = rules->slow_call_ms > 0 && took_ms > rules->slow_call_ms;
-    if (!permit->held)
-        return RB_RECORD_IGNORED;
-    permit->held = false;
-    if (permit->half_open)
-        return record_probe(breaker, rules, permit, health, slow, now_ms, draw);
-    return record_closed(breaker, rules, permit->generation, health, slow, now_ms, draw);
+    struct result result = {health, took_ms, now_ms, draw, rules->slow_call_ms > 0 && took_ms > rules->slow_call_ms};
+    struct rb_permit given = *permit;
+    permit->kind = RB_PERMIT_NONE;
+    switch (given.kind) {
+    case RB_PERMIT_CLOSED:
+        return record_closed(breaker, rules, given.generation, &result);
+    case RB_PERMIT_PROBE:
+        return record_probe(breaker, rules, &given, &result);
+    case RB_PERMIT_PASSED:
+        return record_passed(breaker, health);
+    case RB_PERMIT_NONE:
+        break;
+    }
+    return RB_RECORD_IGNORED;
 }
 
 enum rb_breaker_state rb_breaker_peek(const struct rb_breaker *breaker, uint64_t *until_ms)
@@ -322,7 +465,7 @@ void rb_breaker_renew(struct rb_breaker *breaker)
 {
     uint64_t from = atomic_load(&breaker->state);
     atomic_store(&breaker->forced, RB_FORCE_NONE);
-    while (!transit(breaker, from, RB_BREAKER_CLOSED, 0, 0))
+    while (!transit(breaker, from, next_word(from, RB_BREAKER_CLOSED)))
         from = atomic_load(&breaker->state);
     rb_window_clear(breaker, atomic_load(&breaker->state));
     rb_breaker_moves(breaker); // this one was no transition
@@ -363,7 +506,7 @@ void rb_breaker_sign(struct rb_breaker *breaker, const struct rb_permit *permit,
 {
     uint64_t word = (owner & owner_pid) | (uint64_t) permit->generation << OWNER_PID_BITS |
                     owner >> OWNER_PID_BITS << OWNER_START_SHIFT;
-    if (permit->held && permit->half_open)
+    if (permit->kind == RB_PERMIT_PROBE)
         atomic_store_explicit(&breaker->holder[permit->slot % RB_BREAKER_MAX_PROBES], word, memory_order_relaxed);
 }
 

@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: MIT
 // A circuit breaker on a fixed-size struct of atomics: no pointers, no locks, valid when zeroed, fit for shared memory.
 //
+// What an open breaker does depends on rules->refuse. It always stops retries. With RB_REFUSE_SLOW and RB_REFUSE_NEVER
+// it lets the program's own attempts pass, and one that succeeds closes it at once:
+//
+//   CLOSED ----- a failed or slow attempt finds the window over a rate ----> OPEN
+//   OPEN ------- its time is over, and somebody asks ----------------------> HALF_OPEN
+//   HALF_OPEN -- all probes have results, and these are over a rate -------> OPEN, for longer
+//   HALF_OPEN -- all probes have results, and these are not ---------------> CLOSED
+//   any -------- a passed attempt or (unless ALWAYS) a probe succeeds -----> CLOSED
+//
 // Every transition is one compare-and-swap of `state`, which carries the state, a generation and the end of the open
 // time. A result carries the generation under which it was admitted and is dropped when that has passed. The window is
 // tagged with the generation, so a new one starts empty, whoever died where. Closing also clears it, before the state
@@ -21,7 +30,7 @@ enum rb_breaker_state { RB_BREAKER_CLOSED, RB_BREAKER_OPEN, RB_BREAKER_HALF_OPEN
 enum rb_breaker_force { RB_FORCE_NONE, RB_FORCE_OPEN, RB_FORCE_CLOSED };
 
 struct rb_breaker {
-    _Atomic uint64_t state;   // packed: state, generation, times reopened, open until (ms)
+    _Atomic uint64_t state;   // packed: state, generation, times reopened, costly, open until (ms)
     _Atomic uint64_t counted; // the generation up to which transitions were counted (rb_breaker_moves)
     _Atomic uint64_t forced;  // enum rb_breaker_force; other values are RB_FORCE_NONE
     _Atomic uint64_t head;    // packed: generation, outcomes recorded in it
@@ -29,21 +38,36 @@ struct rb_breaker {
         struct {
             _Atomic uint64_t failed[RB_BREAKER_MAX_CALLS / 64]; // ring of bits
             _Atomic uint64_t slow[RB_BREAKER_MAX_CALLS / 64];
+            _Atomic uint64_t instant[RB_BREAKER_MAX_CALLS / 64];
         } calls;
-        _Atomic uint64_t seconds[RB_BREAKER_MAX_SECONDS + 4]; // packed: tag of second and generation, three counts
+        // Packed: tag of second and generation, whether an instant failure is in it, three counts.
+        _Atomic uint64_t seconds[RB_BREAKER_MAX_SECONDS + 4];
     } window;
     _Atomic uint64_t probe[RB_BREAKER_MAX_PROBES];  // packed: generation, kind, lease deadline (ms)
     _Atomic uint64_t holder[RB_BREAKER_MAX_PROBES]; // for who looks: packed by the caller, who took the lease
     _Atomic uint64_t blame[RB_BREAKER_MAX_QUORUM];  // packed: generation, who failed, when
 };
 
-// A permit for one attempt, by value. `generation` 0 with `held` false: none.
+enum rb_permit_kind {
+    RB_PERMIT_NONE,   // nothing is held
+    RB_PERMIT_CLOSED, // given by a closed breaker: the result goes into the window
+    RB_PERMIT_PROBE,  // given by a half-open breaker: the result decides
+    RB_PERMIT_PASSED  // an open or half-open breaker let the program's own attempt pass: only a success counts
+};
+
+// A permit for one attempt, by value.
 struct rb_permit {
-    bool held;
-    bool half_open;
+    enum rb_permit_kind kind;
     uint32_t generation;
-    uint32_t slot;  // half-open only
-    uint64_t lease; // half-open only: the exact word of the slot
+    uint32_t slot;  // PROBE only
+    uint64_t lease; // PROBE only: the exact word of the slot
+};
+
+// Who asks for a permit.
+enum rb_ask {
+    RB_ASK_OWN,    // the program itself: the first attempt of a call
+    RB_ASK_PROVEN, // the program itself, in a process whose latest result here was a success (engine/recent.h)
+    RB_ASK_RETRY   // a repetition of ours
 };
 
 enum rb_recorded { RB_RECORDED, RB_RECORD_IGNORED, RB_RECORD_STALE, RB_RECORD_EXPIRED };
@@ -51,22 +75,33 @@ enum rb_recorded { RB_RECORDED, RB_RECORD_IGNORED, RB_RECORD_STALE, RB_RECORD_EX
 // The end of an open time that only a person can end.
 #define RB_BREAKER_FOREVER UINT64_MAX
 
-// Asks for a permit. Half-opens an open breaker whose time has come, and one whose end is further away than the rules
-// can have made it: that word is damaged, or of other rules. One that is forced closed admits everything and learns
+// Asks for a permit. Half-opens an open breaker whose time has come. An end that is further away than the rules can have
+// made it is pulled back to the longest open time: the word is damaged, or of another clock. A breaker that is forced closed admits everything and learns
 // nothing; one that is forced open admits nothing, and retry_in_ms is RB_BREAKER_FOREVER.
+//   ask: an open breaker refuses retries; whether it refuses others depends on rules->refuse
 //   now_ms: a monotonic clock in milliseconds, below 2^40, the same for all users of this breaker
-//   permit: filled in; `held` tells the result
-//   retry_in_ms: may be NULL; on refusal the time until asking again can succeed
+//   permit: filled in; RB_PERMIT_NONE on refusal, and where a breaker that is forced closed admits the attempt
+//   retry_in_ms: may be NULL; on refusal the time until asking again can succeed, else 0
 // Returns true when the attempt may be made. Costs one load when closed.
-bool rb_breaker_acquire(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t now_ms,
-                        struct rb_permit *permit, uint64_t *retry_in_ms);
+bool rb_breaker_acquire(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, enum rb_ask ask,
+                        uint64_t now_ms, struct rb_permit *permit, uint64_t *retry_in_ms);
 
-// Gives the permit back with the attempt's result and looks at the rates.
+// Whether rb_breaker_acquire would refuse, without taking a permit or changing anything. A half-open breaker counts as
+// one that has a probe to give.
+//   retry_in_ms: as for rb_breaker_acquire
+bool rb_breaker_would_refuse(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules, enum rb_ask ask,
+                             uint64_t now_ms, uint64_t *retry_in_ms);
+
+// Gives the permit back with the attempt's result. A failed or slow attempt looks at the rates; a success never opens.
 //   took_ms: how long the attempt took; longer than slow_call_ms is slow
-//   draw: uniform random; the open time is lengthened by up to 10 % of itself: open + open * 0.1 * draw / 2^32
+//   draw: uniform random; the open time is lengthened by up to 10 % of itself: open + open * 0.1 * draw / 2^32. It is
+//         shortened by as much where the sum would exceed the maximum
+// The open time counts from now. Unless rules->refuse is ALWAYS, that of a failed probe counts from the probe's
+// beginning: a probe that hangs does not put off the next one.
 // Returns RB_RECORDED; RB_RECORD_IGNORED for a health that does not count here, or a permit that is not held;
 // RB_RECORD_STALE for a result of an earlier generation; RB_RECORD_EXPIRED when the lease was taken over. The last
-// three change nothing, but that an ignored probe gives its slot back. The permit is no longer held afterwards.
+// three change nothing, but that an ignored probe gives its slot back. A passed attempt that fails is IGNORED. The
+// permit is no longer held afterwards.
 enum rb_recorded rb_breaker_record(struct rb_breaker *breaker, const struct rb_breaker_rules *rules,
                                    struct rb_permit *permit, enum rb_health health, uint64_t took_ms, uint64_t now_ms,
                                    uint32_t draw);
@@ -101,8 +136,8 @@ void rb_breaker_force(struct rb_breaker *breaker, enum rb_breaker_force force);
 // The force in effect; RB_FORCE_NONE for a value that is none.
 enum rb_breaker_force rb_breaker_forced(const struct rb_breaker *breaker);
 
-// The state at `now_ms` as stored (an open breaker whose time has come is still OPEN until somebody asks), or as
-// forced, then with RB_BREAKER_FOREVER.
+// The state as stored (an open breaker whose time has come is still OPEN until somebody asks), or as forced, then with
+// RB_BREAKER_FOREVER.
 // until_ms may be NULL; for OPEN it receives the end of the open time.
 enum rb_breaker_state rb_breaker_peek(const struct rb_breaker *breaker, uint64_t *until_ms);
 

@@ -15,7 +15,7 @@
 enum { SECOND_MS = 1000, WORD_BITS = 64 };
 enum { RING_WORDS = RB_BREAKER_MAX_CALLS / WORD_BITS, BUCKETS = RB_BREAKER_MAX_SECONDS + 4 };
 
-static_assert(2 * RING_WORDS <= BUCKETS, "clearing the buckets clears the rings");
+static_assert(3 * RING_WORDS <= BUCKETS, "clearing the buckets clears the rings");
 
 static uint32_t clamp(uint32_t value, uint32_t max)
 {
@@ -24,7 +24,7 @@ static uint32_t clamp(uint32_t value, uint32_t max)
     return value < max ? value : max;
 }
 
-// ---- window of calls: head claims an index, two rings of bits hold the outcomes ----
+// ---- window of calls: head claims an index, three rings of bits hold the outcomes ----
 
 static uint32_t head_generation(uint64_t head)
 {
@@ -68,7 +68,8 @@ static bool is_closed(const struct rb_breaker *breaker, uint32_t generation)
     return state.name == RB_BREAKER_CLOSED && state.generation == generation;
 }
 
-static bool record_call(struct rb_breaker *breaker, uint32_t window, uint32_t generation, bool failed, bool slow)
+static bool record_call(struct rb_breaker *breaker, uint32_t window, uint32_t generation,
+                        struct rb_window_outcome outcome)
 {
     uint64_t head = atomic_load(&breaker->head);
     uint64_t count;
@@ -78,8 +79,9 @@ static bool record_call(struct rb_breaker *breaker, uint32_t window, uint32_t ge
         count = head_generation(head) == generation ? head_count(head) : 0;
     } while (!atomic_compare_exchange_weak(&breaker->head, &head, (count + 1) << 16 | generation));
     uint32_t index = (uint32_t) (count % window);
-    put_bit(breaker->window.calls.failed, index, failed);
-    put_bit(breaker->window.calls.slow, index, slow);
+    put_bit(breaker->window.calls.failed, index, outcome.failed);
+    put_bit(breaker->window.calls.slow, index, outcome.slow);
+    put_bit(breaker->window.calls.instant, index, outcome.instant);
     return true;
 }
 
@@ -94,21 +96,27 @@ static struct rb_window_counts count_calls(const struct rb_breaker *breaker, uin
     counts.calls = rb_arithmetic_min(head_count(head), window);
     counts.failed = count_bits(breaker->window.calls.failed, (uint32_t) counts.calls);
     counts.slow = count_bits(breaker->window.calls.slow, (uint32_t) counts.calls);
+    counts.instant = count_bits(breaker->window.calls.instant, (uint32_t) counts.calls) > 0;
     return counts;
 }
 
-// ---- window of seconds: tag of the second 16 bits, of the generation 6, three counts of 14 ----
+// ---- window of seconds: tag of the second 15 bits, of the generation 6, an instant failure 1, three counts of 14 ----
 
-enum { BUCKET_COUNT_BITS = 14, BUCKET_COUNT_MAX = (1 << BUCKET_COUNT_BITS) - 1 };
+enum {
+    BUCKET_COUNT_BITS = 14,
+    BUCKET_COUNT_MAX = (1 << BUCKET_COUNT_BITS) - 1,
+    BUCKET_INSTANT_SHIFT = 3 * BUCKET_COUNT_BITS,
+    BUCKET_TAG_SHIFT = BUCKET_INSTANT_SHIFT + 1
+};
 
 static uint64_t bucket_tag(uint64_t second, uint32_t generation)
 {
-    return ((second / BUCKETS) & 0xffff) << 48 | (uint64_t) (generation & 63) << 42;
+    return ((second / BUCKETS) & 0x7fff) << 49 | (uint64_t) (generation & 63) << BUCKET_TAG_SHIFT;
 }
 
 static bool has_tag(uint64_t bucket, uint64_t tag)
 {
-    return bucket >> 42 == tag >> 42;
+    return bucket >> BUCKET_TAG_SHIFT == tag >> BUCKET_TAG_SHIFT;
 }
 
 static struct rb_window_counts bucket_counts(uint64_t bucket)
@@ -117,17 +125,19 @@ static struct rb_window_counts bucket_counts(uint64_t bucket)
         .calls = bucket & BUCKET_COUNT_MAX,
         .failed = bucket >> BUCKET_COUNT_BITS & BUCKET_COUNT_MAX,
         .slow = bucket >> (2 * BUCKET_COUNT_BITS) & BUCKET_COUNT_MAX,
+        .instant = bucket >> BUCKET_INSTANT_SHIFT & 1,
     };
 }
 
 // A full bucket is halved: the rates stay, where counts that stop growing would hide what comes later in the second.
-static uint64_t add_to_bucket(uint64_t bucket, uint64_t tag, bool failed, bool slow)
+static uint64_t add_to_bucket(uint64_t bucket, uint64_t tag, struct rb_window_outcome outcome)
 {
     struct rb_window_counts counts = has_tag(bucket, tag) ? bucket_counts(bucket) : (struct rb_window_counts){0};
     if (counts.calls == BUCKET_COUNT_MAX)
-        counts = (struct rb_window_counts){counts.calls / 2, counts.failed / 2, counts.slow / 2};
-    return tag | (counts.calls + 1) | (counts.failed + failed) << BUCKET_COUNT_BITS |
-           (counts.slow + slow) << (2 * BUCKET_COUNT_BITS);
+        counts = (struct rb_window_counts){counts.calls / 2, counts.failed / 2, counts.slow / 2, counts.instant};
+    bool instant = counts.instant || outcome.instant;
+    return tag | (counts.calls + 1) | (counts.failed + outcome.failed) << BUCKET_COUNT_BITS |
+           (counts.slow + outcome.slow) << (2 * BUCKET_COUNT_BITS) | (uint64_t) instant << BUCKET_INSTANT_SHIFT;
 }
 
 // Calls that the rings hold in this generation must not be believed after the buckets wrote over them (a reload that
@@ -139,7 +149,8 @@ static void disown_rings(struct rb_breaker *breaker, uint32_t generation)
         atomic_compare_exchange_strong(&breaker->head, &head, (generation + 1) & RB_GENERATION_MASK);
 }
 
-static bool record_second(struct rb_breaker *breaker, uint64_t now_ms, uint32_t generation, bool failed, bool slow)
+static bool record_second(struct rb_breaker *breaker, uint64_t now_ms, uint32_t generation,
+                          struct rb_window_outcome outcome)
 {
     uint64_t second = now_ms / SECOND_MS;
     _Atomic uint64_t *bucket = &breaker->window.seconds[second % BUCKETS];
@@ -149,7 +160,7 @@ static bool record_second(struct rb_breaker *breaker, uint64_t now_ms, uint32_t 
     do {
         if (!is_closed(breaker, generation))
             return false;
-        new = add_to_bucket(old, bucket_tag(second, generation), failed, slow);
+        new = add_to_bucket(old, bucket_tag(second, generation), outcome);
     } while (!atomic_compare_exchange_weak(bucket, &old, new));
     return true;
 }
@@ -167,6 +178,7 @@ static struct rb_window_counts count_seconds(const struct rb_breaker *breaker, u
         total.calls += counts.calls;
         total.failed += counts.failed;
         total.slow += counts.slow;
+        total.instant = total.instant || counts.instant;
     }
     return total;
 }
@@ -174,11 +186,11 @@ static struct rb_window_counts count_seconds(const struct rb_breaker *breaker, u
 // ---- the interface ----
 
 bool rb_window_record(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t now_ms,
-                      uint32_t generation, bool failed, bool slow)
+                      uint32_t generation, struct rb_window_outcome outcome)
 {
     if (rules->time_window)
-        return record_second(breaker, now_ms, generation, failed, slow);
-    return record_call(breaker, clamp(rules->window, RB_BREAKER_MAX_CALLS), generation, failed, slow);
+        return record_second(breaker, now_ms, generation, outcome);
+    return record_call(breaker, clamp(rules->window, RB_BREAKER_MAX_CALLS), generation, outcome);
 }
 
 struct rb_window_counts rb_window_count(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules,

@@ -9,11 +9,19 @@ struct rb_window_counts {
     uint64_t calls;
     uint64_t failed;
     uint64_t slow;
+    bool instant; // at least one failure took less than RB_BREAKER_COSTLY_MS
+};
+
+// What the window keeps of one attempt.
+struct rb_window_outcome {
+    bool failed;
+    bool slow;
+    bool instant; // it failed in less than RB_BREAKER_COSTLY_MS
 };
 
 // Records an outcome of the closed state with this generation. Returns false when that has passed.
 bool rb_window_record(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t now_ms,
-                      uint32_t generation, bool failed, bool slow);
+                      uint32_t generation, struct rb_window_outcome outcome);
 
 // What the window holds of this generation at now_ms. Counted from the window each time: a running sum would drift with
 // every process that dies between two steps.

@@ -5,20 +5,22 @@
 
 #include "engine/breaker.h"
 
-enum { RB_GENERATION_MASK = 0xffff, RB_REOPENED_MAX = 63 };
+enum { RB_GENERATION_MASK = 0xffff, RB_REOPENED_MAX = 31 };
 
-// Packed: state 2 bits, generation 16, times reopened 6, open until 40. All times of the breaker have 40 bits: a clock
-// in milliseconds is good for 34 years.
+// Packed: state 2 bits, generation 16, times reopened 5, costly 1, open until 40. All times of the breaker have 40
+// bits: a clock in milliseconds is good for 34 years.
 struct rb_breaker_word {
     enum rb_breaker_state name;
     uint32_t generation;
     uint32_t reopened;
+    bool costly; // each failure that opened it took RB_BREAKER_COSTLY_MS or more
     uint64_t until_ms;
 };
 
 static inline uint64_t rb_breaker_pack(struct rb_breaker_word s)
 {
-    return (uint64_t) s.name | (uint64_t) s.generation << 2 | (uint64_t) s.reopened << 18 | s.until_ms << 24;
+    return (uint64_t) s.name | (uint64_t) s.generation << 2 | (uint64_t) s.reopened << 18 | (uint64_t) s.costly << 23 |
+           s.until_ms << 24;
 }
 
 static inline struct rb_breaker_word rb_breaker_unpack(uint64_t word)
@@ -28,6 +30,7 @@ static inline struct rb_breaker_word rb_breaker_unpack(uint64_t word)
         .name = name <= RB_BREAKER_HALF_OPEN ? name : RB_BREAKER_CLOSED,
         .generation = (uint32_t) (word >> 2) & RB_GENERATION_MASK,
         .reopened = (uint32_t) (word >> 18) & RB_REOPENED_MAX,
+        .costly = word >> 23 & 1,
         .until_ms = word >> 24,
     };
 }

@@ -32,16 +32,25 @@ static void look(const struct rb_call *call)
         call->keeper->look();
 }
 
+static enum rb_ask ask_of(const struct rb_call *call, uint64_t now_ms)
+{
+    if (call->attempt > 0)
+        return RB_ASK_RETRY;
+    bool known = call->recent != NULL;
+    bool proven = known && rb_recent_is_success(call->recent, call->key, RB_BREAKER_PROVEN_MS, now_ms);
+    return proven ? RB_ASK_PROVEN : RB_ASK_OWN;
+}
+
 bool rb_call_admit(struct rb_call *call, uint64_t now_ms, uint64_t *retry_in_ms)
 {
     if (now_ms != call->begun_ms)
         look(call);
     if (retry_in_ms != NULL)
         *retry_in_ms = 0;
-    if (call->breaker != NULL &&
-        !rb_breaker_acquire(call->breaker, &call->rules->breaker, now_ms, &call->permit, retry_in_ms))
+    if (call->breaker != NULL && !rb_breaker_acquire(call->breaker, &call->rules->breaker, ask_of(call, now_ms), now_ms,
+                                                     &call->permit, retry_in_ms))
         return false;
-    if (call->permit.half_open && call->keeper != NULL)
+    if (call->permit.kind == RB_PERMIT_PROBE && call->keeper != NULL)
         rb_breaker_sign(call->breaker, &call->permit, call->keeper->owner());
     call->attempt++;
     call->attempt_started_ms = now_ms;
@@ -65,14 +74,32 @@ static uint64_t spread(uint64_t owner)
     return owner * UINT64_C(0x9e3779b97f4a7c15) >> 32;
 }
 
+// The shortest timeout that says something about the host. A shorter one says something about whoever set it: the
+// policy's limit for an attempt is trusted, the program's own is not.
+static uint64_t telling_timeout_ms(const struct rb_rules *rules)
+{
+    if (rules->attempt_ms > 0)
+        return rules->attempt_ms;
+    return rules->breaker.slow_call_ms > 0 ? rules->breaker.slow_call_ms : RB_BREAKER_TIMEOUT_MS;
+}
+
+static enum rb_health health_of(const struct rb_call *call, const struct rb_outcome *outcome, uint64_t now_ms)
+{
+    uint64_t took_ms = rb_arithmetic_sub(now_ms, call->attempt_started_ms);
+    bool hasty = outcome->cause == RB_CAUSE_TIMEOUT && took_ms < telling_timeout_ms(call->rules);
+    return hasty && outcome->health == RB_HEALTH_FAILURE ? RB_HEALTH_IGNORED : outcome->health;
+}
+
 static void tell_breaker(struct rb_call *call, enum rb_health health, uint64_t now_ms, uint32_t draw)
 {
     const struct rb_breaker_rules *rules = &call->rules->breaker;
     uint64_t took_ms = rb_arithmetic_sub(now_ms, call->attempt_started_ms);
     call->ended_ms = now_ms;
+    if (call->recent != NULL && health != RB_HEALTH_IGNORED)
+        rb_recent_note(call->recent, call->key, health == RB_HEALTH_SUCCESS, now_ms);
     if (call->breaker == NULL)
         return;
-    if (rules->quorum > 1 && call->keeper != NULL && call->permit.held &&
+    if (rules->quorum > 1 && call->keeper != NULL && call->permit.kind != RB_PERMIT_NONE &&
         (health == RB_HEALTH_FAILURE || is_slow(rules, took_ms)))
         rb_breaker_blame(call->breaker, rules, &call->permit, spread(call->keeper->owner()), now_ms);
     rb_breaker_record(call->breaker, rules, &call->permit, health, took_ms, now_ms, second_draw(draw));
@@ -189,13 +216,16 @@ static bool breaker_refuses(const struct rb_call *call, uint64_t at_ms)
     return call->breaker != NULL && rb_breaker_peek(call->breaker, &until_ms) == RB_BREAKER_OPEN && until_ms > at_ms;
 }
 
-static enum rb_reason judge_means(const struct rb_call *call, uint64_t now_ms, uint64_t delay_ms)
+//   passed: an open breaker let the attempt pass
+static enum rb_reason judge_means(const struct rb_call *call, bool passed, uint64_t now_ms, uint64_t delay_ms)
 {
     if (!fits(call, now_ms, delay_ms))
         return RB_REASON_TIME;
     if (call->budget != NULL && !rb_budget_withdraw(call->budget, &call->rules->budget, now_ms))
         return RB_REASON_BUDGET;
-    return breaker_refuses(call, rb_arithmetic_add(now_ms, delay_ms)) ? RB_REASON_BREAKER : RB_REASON_NONE;
+    if (passed || breaker_refuses(call, rb_arithmetic_add(now_ms, delay_ms)))
+        return RB_REASON_BREAKER;
+    return RB_REASON_NONE;
 }
 
 struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *outcome, enum rb_reason blocked,
@@ -203,14 +233,15 @@ struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *
                                  uint32_t draw)
 {
     uint64_t delay_ms = 0;
+    bool passed = call->permit.kind == RB_PERMIT_PASSED;
     look(call);
-    tell_breaker(call, outcome->health, now_ms, draw);
+    tell_breaker(call, health_of(call, outcome, now_ms), now_ms, draw);
     heed(call, outcome, after, now_ms);
     enum rb_reason reason = judge_outcome(call, outcome, blocked, method_allowed);
     if (reason == RB_REASON_NONE)
         reason = choose_delay(call, after, now_ms, draw, &delay_ms);
     if (reason == RB_REASON_NONE)
-        reason = judge_means(call, now_ms, delay_ms);
+        reason = judge_means(call, passed, now_ms, delay_ms);
     if (reason != RB_REASON_NONE)
         return (struct rb_decision){.reason = reason};
     call->delay_ms = delay_ms;
@@ -220,13 +251,13 @@ struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *
 void rb_call_abandon(struct rb_call *call, uint64_t now_ms)
 {
     look(call);
-    if (call->permit.held)
+    if (call->permit.kind != RB_PERMIT_NONE)
         tell_breaker(call, RB_HEALTH_IGNORED, now_ms, 0);
 }
 
 bool rb_call_may_retry(const struct rb_call *call, uint64_t now_ms)
 {
-    return call->attempt < call->rules->attempts && now_ms < call->deadline_ms;
+    return call->attempt < call->rules->attempts && now_ms < call->deadline_ms && call->permit.kind != RB_PERMIT_PASSED;
 }
 
 const char *rb_reason_name(enum rb_reason reason)

@@ -8,6 +8,7 @@
 #include "engine/budget.h"
 #include "engine/classify.h"
 #include "engine/not_before.h"
+#include "engine/recent.h"
 #include "engine/retry_after.h"
 #include "engine/rules.h"
 #include "engine/tenants.h"
@@ -53,6 +54,8 @@ struct rb_call {
     struct rb_tenants *tenants;       // NULL: a 429 is not shared. Set by the caller, likewise
     uint64_t credential;              // keyed hash of the caller's credential; 0: not known, and a 429 is not shared
     const struct rb_keeper *keeper;   // NULL: none
+    struct rb_recent *recent;         // of this process with the host, NULL: none
+    uint64_t key;                     // of the host's cell, for `recent`
     uint64_t begun_ms;
     uint64_t deadline_ms; // UINT64_MAX: none
     uint64_t attempt_started_ms;
@@ -79,6 +82,8 @@ void rb_call_begin(struct rb_call *call, const struct rb_rules *rules, struct rb
 uint64_t rb_call_hold(struct rb_call *call, uint64_t now_ms);
 
 // Begins the next attempt. Returns false when the breaker refuses it; retry_in_ms (may be NULL) then says for how long.
+// The first attempt is the program's own: an open breaker may let it pass (breaker.refuse), and then nothing is
+// repeated.
 bool rb_call_admit(struct rb_call *call, uint64_t now_ms, uint64_t *retry_in_ms);
 
 // Ends the attempt: tells the breaker, decides, and takes a retry from the budget when the answer is yes.
@@ -95,8 +100,8 @@ struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *
 // Ends an attempt that was given up before it had a result: a permit goes back, and nothing is learnt from it.
 void rb_call_abandon(struct rb_call *call, uint64_t now_ms);
 
-// True while one more attempt is possible as far as count and time go; the transfer layer asks before it holds a
-// response.
+// True while one more attempt is possible as far as count, time and permit go; the transfer layer asks before it holds
+// a response.
 bool rb_call_may_retry(const struct rb_call *call, uint64_t now_ms);
 
 // True when `list` (names separated by one space, or "*") holds the `length` bytes at `name`.

@@ -40,6 +40,18 @@ enum rb_after_over { RB_AFTER_FAIL, RB_AFTER_CAP, RB_AFTER_IGNORE };
 // connect.nonblocking: what happens to a non-blocking connect that failed.
 enum rb_nonblocking { RB_NONBLOCKING_PARK, RB_NONBLOCKING_SETTLE, RB_NONBLOCKING_OFF };
 
+// breaker.refuse: whether an open breaker refuses the program's own attempts, too. It always stops retries.
+//   SLOW: only where each failure took RB_BREAKER_COSTLY_MS or more, so that a refusal saves time
+//   ALWAYS: the circuit breaker as in the literature (Nygard, "Release It!")
+//   NEVER: it stops retries only
+enum rb_breaker_refuse { RB_REFUSE_SLOW, RB_REFUSE_ALWAYS, RB_REFUSE_NEVER };
+
+enum {
+    RB_BREAKER_COSTLY_MS = 1000,  // a failure that took so long is costly
+    RB_BREAKER_TIMEOUT_MS = 5000, // a shorter timeout says nothing about the host, where the policy names no limit
+    RB_BREAKER_PROVEN_MS = 60000  // how long a process that had a success is not refused under RB_REFUSE_SLOW
+};
+
 enum rb_breaker_scope { RB_SCOPE_HOST, RB_SCOPE_POLICY };
 
 // Largest breaker windows that a cell has room for.
@@ -60,10 +72,11 @@ struct rb_breaker_rules {
     uint64_t slow_call_ms;          // 0: no call is slow
     uint64_t open_ms;               // first open time
     uint32_t open_multiplier_milli; // growth of the open time with each failed half-open period (2000 = 2)
-    uint64_t open_max_ms;           // where the growth ends
+    uint64_t open_max_ms;           // where the growth ends; open_ms where that is larger
     uint32_t probes;                // half-open permits, 1..RB_BREAKER_MAX_PROBES
     uint64_t probe_lease_ms;        // how long one permit may be held
     uint32_t quorum;                // processes that must have failed before it opens, 1..RB_BREAKER_MAX_QUORUM
+    enum rb_breaker_refuse refuse;  // what it does to the program's own attempts while it is open
 };
 
 // budget.*: ratio in hundredths of a percent of the original calls (2000 = 20 %), floor in retries per second times

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Changes of the user, the groups or the root directory. Afterwards the policy file may be out of reach, so these calls
-// read the policy first where no other call has done so. The log may be out of reach, too.
+// read the policy first where no other call has done so.
 #include <grp.h>
 #include <sys/fsuid.h>
 #include <unistd.h>
@@ -10,16 +10,13 @@
 
 RB_HOOK int chroot(const char *path)
 {
-    if (rb_process_active())
-        rb_process_before_root(path);
+    rb_process_active();
     return rb_libc_chroot(path);
 }
 
-// For a process of root; another one changes its effective user only, and has no root to give up.
 RB_HOOK int setuid(uid_t user)
 {
-    if (rb_process_active())
-        rb_process_before_users(user, user, user);
+    rb_process_active();
     return rb_libc_setuid(user);
 }
 
@@ -29,18 +26,15 @@ RB_HOOK int seteuid(uid_t user)
     return rb_libc_seteuid(user);
 }
 
-// The saved user follows the effective one.
 RB_HOOK int setreuid(uid_t real, uid_t effective)
 {
-    if (rb_process_active())
-        rb_process_before_users(real, effective, effective);
+    rb_process_active();
     return rb_libc_setreuid(real, effective);
 }
 
 RB_HOOK int setresuid(uid_t real, uid_t effective, uid_t saved)
 {
-    if (rb_process_active())
-        rb_process_before_users(real, effective, saved);
+    rb_process_active();
     return rb_libc_setresuid(real, effective, saved);
 }
 

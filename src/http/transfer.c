@@ -16,7 +16,6 @@
 #include "state/cells.h"
 #include "state/process.h"
 #include "state/record.h"
-#include "state/shared.h"
 
 // --- beginning
 
@@ -65,25 +64,11 @@ static uint64_t total_limit_ms(const struct rb_transfer *transfer)
                : program;
 }
 
-// Finds out for whom the transfer is made, once, where somebody's credential is known to matter.
-static void find_credential(struct rb_transfer *transfer)
-{
-    struct rb_call *call = &transfer->call;
-    const struct rb_state *state = rb_shared_attached();
-    if (call->credential != 0 || call->tenants == NULL || !state)
-        return;
-    uint64_t key[2] = {atomic_load_explicit(&state->header->secret[0], memory_order_relaxed),
-                       atomic_load_explicit(&state->header->secret[1], memory_order_relaxed)};
-    call->credential = rb_credential(transfer->handle, key);
-}
-
 static void begin_call(struct rb_transfer *transfer)
 {
     const struct rb_route *route = transfer->route;
     struct rb_cell *cell = rb_cell_get(route->key, route->policy, route->rules, &route->target, transfer->begun_ms);
     rb_cell_begin(cell, &transfer->call, route->rules, total_limit_ms(transfer), transfer->begun_ms);
-    if (transfer->call.tenants && rb_tenants_wait(transfer->call.tenants, transfer->begun_ms))
-        find_credential(transfer);
 }
 
 // Without a scheme ("//host/...") it is that of the request (RFC 3986, section 5.2.2).
@@ -114,14 +99,14 @@ static const char *refused_host(const struct rb_transfer *transfer)
 }
 
 // libcurl is about to follow a redirect. From here on the attempt says nothing about the first host when it leads to
-// another one. Where the breaker of that host is open libcurl is made to refuse it.
+// another one. Where the breaker of that host refuses attempts, libcurl is made to refuse it.
 static void on_redirect(void *context, const char *location, size_t length)
 {
     struct rb_transfer *transfer = context;
     struct rb_target target = {0};
     char url[512];
     bool secure, proxied;
-    uint64_t until_ms = 0, now_ms = rb_system_now_ms();
+    uint64_t left_ms = 0, now_ms = rb_system_now_ms();
     const struct rb_policy *policy = rb_process_policy();
     read_location(transfer->handle, location, length, url, sizeof url);
     if (!strstr(url, "://")) // stays on the host that answered
@@ -135,9 +120,9 @@ static void on_redirect(void *context, const char *location, size_t length)
     if (!section || !section->rules.breaker_on || !transfer->elsewhere)
         return;
     struct rb_cell *cell = rb_cell_get(key, section->name, &section->rules, &target, now_ms);
-    if (!cell || rb_breaker_peek(&cell->breaker, &until_ms) != RB_BREAKER_OPEN || until_ms <= now_ms)
-        return;
-    refuse(transfer, &target, until_ms == RB_BREAKER_FOREVER ? until_ms : until_ms - now_ms);
+    if (cell &&
+        rb_breaker_would_refuse(&cell->breaker, &section->rules.breaker, rb_cell_ask(key, now_ms), now_ms, &left_ms))
+        refuse(transfer, &target, left_ms);
 }
 
 static bool complete(const struct rb_libcurl *curl)
@@ -442,8 +427,6 @@ static enum rb_reason judge(struct rb_transfer *transfer)
     const struct rb_response *response = &transfer->response;
     bool mended = !response->continuing || rb_response_continued(response, transfer->code == CURLE_OK);
     uint32_t draw = transfer->outcome.cause == RB_CAUSE_NONE ? 0 : rb_system_random();
-    if (transfer->outcome.cause != RB_CAUSE_NONE)
-        find_credential(transfer);
     struct rb_decision decision = transfer->elsewhere
                                       ? judge_elsewhere(transfer, draw)
                                       : rb_call_judge(&transfer->call, &transfer->outcome, blocked(transfer),
@@ -555,7 +538,7 @@ void rb_transfer_end(struct rb_transfer *transfer)
 {
     struct rb_handle *handle = transfer->handle;
     rb_attempt_restore(transfer);
-    if (transfer->call.permit.held)
+    if (transfer->call.permit.kind != RB_PERMIT_NONE)
         rb_call_abandon(&transfer->call, rb_system_now_ms());
     handle->late = handle->paused = handle->pause_wanted = false;
     handle->transfer = NULL;

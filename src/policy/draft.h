@@ -83,7 +83,8 @@ void rb_draft_resolve(const struct rb_draft *draft, const struct rb_draft_sectio
                       uint8_t *key_inherited);
 
 // Reports values of the section that contradict each other.
-void rb_draft_check(const struct rb_draft *draft, const struct rb_draft_section *section, const struct rb_rules *rules);
+void rb_draft_check(const struct rb_draft *draft, const struct rb_draft_section *section,
+                    const struct rb_section *made);
 
 // Reports section names and patterns that occur twice.
 void rb_draft_check_twins(const struct rb_draft *draft);

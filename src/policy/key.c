@@ -37,6 +37,7 @@ static const char *const after_words[] = {"ignore", "honour", NULL};
 static const char *const over_words[] = {"fail", "cap", "ignore", NULL};
 static const char *const switch_words[] = {"off", "on", NULL};
 static const char *const scope_words[] = {"host", "policy", NULL};
+static const char *const refuse_words[] = {"slow", "always", "never", NULL};
 static const char *const unset_words[] = {"unset", NULL};
 static const char *const nonblocking_words[] = {"park", "settle", "off", NULL};
 static const char *const off_words[] = {"off", NULL};
@@ -137,6 +138,7 @@ SCALED_KEY(slow_rate, breaker.slow_rate, rb_scale_ratio, RATE_MIN, RATE_MAX)
 DURATION_KEY(open, breaker.open_ms, MS)
 SCALED_KEY(open_multiplier, breaker.open_multiplier_milli, rb_scale_factor, FACTOR_MIN, FACTOR_MAX)
 DURATION_KEY(open_max, breaker.open_max_ms, MS)
+WORD_KEY(refuse, breaker.refuse, enum rb_breaker_refuse, refuse_words)
 COUNT_KEY(probes, breaker.probes, 1, RB_BREAKER_MAX_PROBES)
 COUNT_KEY(quorum, breaker.quorum, 1, RB_BREAKER_MAX_QUORUM)
 DURATION_KEY(probe_lease, breaker.probe_lease_ms, MS)
@@ -253,13 +255,14 @@ static const struct rb_key keys[] = {
     KEY("breaker", "on", "on or off", breaker, switch_words),
     KEY("breaker.scope", "host", "host or policy", scope, scope_words),
     KEY("breaker.window", "20", "1 to 1024 calls (50), or 1s to 60s (30s)", window, NULL),
-    KEY("breaker.min_calls", "10", "a number from 1 to 10000", min_calls, NULL),
-    KEY("breaker.failure_rate", "50%", EXPECTS_RATE, failure_rate, NULL),
+    KEY("breaker.min_calls", "20", "a number from 1 to 10000", min_calls, NULL),
+    KEY("breaker.failure_rate", "100%", EXPECTS_RATE, failure_rate, NULL),
     KEY("breaker.slow_call", "unset", EXPECTS_LIMIT, slow_call, unset_words),
     KEY("breaker.slow_rate", "100%", EXPECTS_RATE, slow_rate, NULL),
-    KEY("breaker.open", "30s", EXPECTS_TIME, open, NULL),
+    KEY("breaker.open", "2s", EXPECTS_TIME, open, NULL),
     KEY("breaker.open_multiplier", "2", EXPECTS_FACTOR, open_multiplier, NULL),
-    KEY("breaker.open_max", "5m", EXPECTS_TIME, open_max, NULL),
+    KEY("breaker.open_max", "10s", EXPECTS_TIME, open_max, NULL),
+    KEY("breaker.refuse", "slow", "slow, always or never", refuse, refuse_words),
     KEY("breaker.probes", "1", "a number from 1 to 16", probes, NULL),
     KEY("breaker.probe_lease", "10s", EXPECTS_TIME, probe_lease, NULL),
     KEY("breaker.quorum", "1", "a number from 1 to 16", quorum, NULL),

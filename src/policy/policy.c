@@ -67,7 +67,7 @@ static int make_section(struct rb_policy *policy, const struct rb_draft *draft, 
         return -ENOMEM;
     }
     rb_draft_resolve(draft, section, policy->rest, made, lines, inherited);
-    rb_draft_check(draft, section, &made->rules);
+    rb_draft_check(draft, section, made);
     section->made = made;
     return 0;
 }

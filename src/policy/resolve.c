@@ -8,6 +8,7 @@
 struct conflict {
     const char *first, *second;
     bool (*broken)(const struct rb_rules *rules);
+    bool both_set; // a default of the second key gives way: a file that was valid before the default changed stays so
     const char *message; // with the two keys and their values
 };
 
@@ -21,15 +22,10 @@ static bool too_few_calls(const struct rb_rules *rules)
     return rules->breaker_on && !rules->breaker.time_window && rules->breaker.min_calls > rules->breaker.window;
 }
 
-static bool open_over_max(const struct rb_rules *rules)
-{
-    return rules->breaker_on && rules->breaker.open_ms > rules->breaker.open_max_ms;
-}
-
 static const struct conflict conflicts[] = {
-    {"retry.base", "retry.cap", base_over_cap, "%s (%s) is over %s (%s), so every wait would be the cap"},
-    {"breaker.min_calls", "breaker.window", too_few_calls, "%s (%s) is over %s (%s), so the breaker would never open"},
-    {"breaker.open", "breaker.open_max", open_over_max, "%s (%s) is over %s (%s)"},
+    {"retry.base", "retry.cap", base_over_cap, false, "%s (%s) is over %s (%s), so every wait would be the cap"},
+    {"breaker.min_calls", "breaker.window", too_few_calls, true,
+     "%s (%s) is over %s (%s), so the breaker would never open"},
 };
 
 // The half of the key's list around `offset`, for a suggestion.
@@ -97,23 +93,24 @@ void rb_draft_resolve(const struct rb_draft *draft, const struct rb_draft_sectio
 }
 
 static void check_conflict(const struct rb_draft *draft, const struct rb_draft_section *section,
-                           const struct rb_rules *rules, const struct conflict *conflict)
+                           const struct rb_section *made, const struct conflict *conflict)
 {
     unsigned first = (unsigned) rb_key_find(conflict->first), second = (unsigned) rb_key_find(conflict->second);
     const struct rb_draft_value *entry = section->by_key[first] ? section->by_key[first] : section->by_key[second];
-    if (!entry || !conflict->broken(rules)) {
+    bool set = made->key_lines[first] > 0 && made->key_lines[second] > 0;
+    if (!entry || (conflict->both_set && !set) || !conflict->broken(&made->rules)) {
         return;
     }
     char values[2][32];
-    draft->keys[first].format(rules, values[0], sizeof(values[0]));
-    draft->keys[second].format(rules, values[1], sizeof(values[1]));
+    draft->keys[first].format(&made->rules, values[0], sizeof(values[0]));
+    draft->keys[second].format(&made->rules, values[1], sizeof(values[1]));
     rb_report_add(draft->report, &entry->line, rb_reader_column(&entry->line, entry->value.at), NULL, conflict->message,
                   conflict->first, values[0], conflict->second, values[1]);
 }
 
-void rb_draft_check(const struct rb_draft *draft, const struct rb_draft_section *section, const struct rb_rules *rules)
+void rb_draft_check(const struct rb_draft *draft, const struct rb_draft_section *section, const struct rb_section *made)
 {
     for (unsigned i = 0; i < sizeof(conflicts) / sizeof(conflicts[0]); i++) {
-        check_conflict(draft, section, rules, &conflicts[i]);
+        check_conflict(draft, section, made, &conflicts[i]);
     }
 }

@@ -13,6 +13,9 @@
 // A cell is used when its second is another one: a line that all share is written once a second.
 enum { NEIGHBOURS = 8, USED_MS = 1000 };
 
+// Hosts whose latest result the process remembers: one page of memory.
+enum { RB_RECENT_HOSTS = 512 };
+
 // FNV-1a, 64 bit (Fowler, Noll, Vo; parameters as in RFC 9923).
 static uint64_t mix(uint64_t hash, const void *bytes, size_t length)
 {
@@ -202,6 +205,20 @@ struct rb_cell *rb_cell_get(uint64_t key, const char *policy, const struct rb_ru
     return state ? rb_cell_in(state, key, policy, rules, target, now_ms) : NULL;
 }
 
+// The latest results of this process. A child inherits those of its parent, which are as good.
+static struct rb_recent recent[RB_RECENT_HOSTS];
+
+static struct rb_recent *recent_of(uint64_t key)
+{
+    return &recent[key % RB_RECENT_HOSTS];
+}
+
+enum rb_ask rb_cell_ask(uint64_t key, uint64_t now_ms)
+{
+    bool proven = rb_recent_is_success(recent_of(key), key, RB_BREAKER_PROVEN_MS, now_ms);
+    return proven ? RB_ASK_PROVEN : RB_ASK_OWN;
+}
+
 static const struct rb_keeper keeper = {.owner = rb_shared_self, .look = rb_shared_look};
 
 void rb_cell_begin(struct rb_cell *cell, struct rb_call *call, const struct rb_rules *rules, uint64_t total_ms,
@@ -213,5 +230,8 @@ void rb_cell_begin(struct rb_cell *cell, struct rb_call *call, const struct rb_r
         return;
     call->not_before = &cell->not_before;
     call->tenants = &cell->tenants;
+    call->credential = RB_TENANT_ANONYMOUS;
     call->keeper = &keeper;
+    call->key = atomic_load_explicit(&cell->key, memory_order_relaxed);
+    call->recent = recent_of(call->key);
 }

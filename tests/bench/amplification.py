@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """How many requests a host gets for each call of 64 workers while it answers 503: for scripts/bench.
 
-Under rebound with the shared state, under rebound with a breaker in each process, with curl's own --retry.
+Under rebound by default (an open breaker stops retries), with breaker.refuse = always and the shared state or a breaker in
+each process, with curl's own --retry.
 """
 
 import os
@@ -13,6 +14,7 @@ from listener import Listener
 WORKERS, CALLS = 64, 20
 ANSWER = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 POLICY = ("[here]\nhosts = 127.0.0.0/8\nretry.attempts = 3\nretry.base = 20ms\nbreaker.open = 60s\n")
+REFUSING = POLICY + "breaker.refuse = always\n"
 
 
 class Sick(Listener):
@@ -46,8 +48,9 @@ def requests_of(environment, *options):
 
 def measure(ours):
     """ours: a function that makes the environment for a policy. Returns {who: requests for each call}."""
-    shared = ours(POLICY)
+    shared = ours(REFUSING)
     figures = {
+        "by default": requests_of(ours(POLICY)),
         "a shared breaker": requests_of(shared),
         "a breaker each": requests_of({**shared, "REBOUND_STATE": "private"}),
         "curl --retry 2": requests_of({}, "--retry", "2", "--retry-delay", "1"),

@@ -34,6 +34,8 @@ retry.base = 1ms
 retry.jitter = none
 breaker.min_calls = 2
 breaker.window = 10
+breaker.failure_rate = 50%
+breaker.refuse = always
 breaker.open = 60s
 budget.floor = 1000/s
 """

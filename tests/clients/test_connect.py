@@ -214,7 +214,7 @@ def test_http_statuses_are_not_the_business_of_connect(test):
 
 def test_breaker_of_a_dead_port(test):
     server = test.server("--listen-after", "never")
-    keys = {"breaker": "on", "breaker.window": "4", "breaker.min_calls": "2", "retry.attempts": "1"}
+    keys = {"breaker": "on", "breaker.window": "4", "breaker.min_calls": "2", "breaker.refuse": "always", "retry.attempts": "1"}
     program = (
         "import socket, errno, sys\n"
         "def attempt():\n"

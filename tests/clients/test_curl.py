@@ -181,7 +181,7 @@ def test_retry_after_variants(test, case):
         test.equal(test.reasons(), ["retry-after"], "reasons")
 
 
-BREAKER = {"breaker": "on", "breaker.window": "4", "breaker.min_calls": "2", "breaker.open": "30s"}
+BREAKER = {"breaker": "on", "breaker.refuse": "always", "breaker.window": "4", "breaker.min_calls": "2", "breaker.open": "30s"}
 
 
 def test_open_breaker(test):

@@ -85,7 +85,8 @@ print(*perform(sound))
 
 def test_breaker_opens_and_closes(test):
     server = test.server()
-    keys = {"breaker": "on", "breaker.window": "4", "breaker.min_calls": "2", "breaker.open": "300ms",
+    keys = {"breaker": "on", "breaker.refuse": "always", "breaker.window": "4", "breaker.min_calls": "2",
+            "breaker.open": "300ms",
             "retry.attempts": "1"}
     result = test.rebound(
         ["/usr/bin/python3", test.file("client.py", BREAKER), server.url("k/s503"), server.url("j/ok")], keys)

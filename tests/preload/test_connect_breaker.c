@@ -4,7 +4,8 @@
 
 #define ONCE "retry.attempts=1\n"
 #define FAST "retry.backoff=fixed\nretry.base=1ms\nretry.jitter=none\n"
-#define OPENS_AT_4 "breaker.window=4\nbreaker.min_calls=4\nbreaker.failure_rate=50%\n"
+#define ALWAYS "breaker.refuse=always\n"
+#define OPENS_AT_4 "breaker.window=4\nbreaker.min_calls=4\nbreaker.failure_rate=50%\n" ALWAYS
 
 static void fail_times(const struct port *port, int times)
 {

@@ -263,7 +263,7 @@ static const struct test tests[] = {
     {"unix_socket", "[local]\nhosts=unix:@DIR@/*.sock\nretry.attempts=100\n" QUICK, unix_socket},
     {"unix_unmatched", "[default]\n" QUICK "[local]\nhosts=unix:@DIR@/*.sock, *\n", unix_unmatched},
     {"last_candidate", "[local]\nhosts=pair.test\n" QUICK, last_candidate},
-    {"candidates_spare_the_breaker", "[local]\nhosts=pair.test\nbreaker.window=2\nbreaker.min_calls=2\n",
+    {"candidates_spare_the_breaker", "[local]\nhosts=pair.test\nbreaker.window=2\nbreaker.min_calls=2\nbreaker.failure_rate=50%\n",
      candidates_spare_the_breaker},
     {"by_name", "[local]\nhosts=localhost\n" QUICK, by_name},
     {"by_old_name", "[local]\nhosts=localhost\n" QUICK, by_old_name},

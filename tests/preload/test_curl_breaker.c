@@ -3,7 +3,8 @@
 #include "web.h"
 
 #define OPENS_AT_2                                                                                                     \
-    "[local]\nhosts=127.0.0.1\nretry.attempts=1\nbreaker.window=2\nbreaker.min_calls=2\nbreaker.failure_rate=100%\n"
+    "[local]\nhosts=127.0.0.1\nretry.attempts=1\nbreaker.window=2\nbreaker.min_calls=2\nbreaker.failure_rate=100%\n"   \
+    "breaker.refuse=always\n"
 
 static struct bytes body;
 
@@ -147,7 +148,8 @@ static const struct test tests[] = {
     {"protocols", OPENS_AT_2 "breaker.open=100ms\n", protocols},
     {"protocols_text", OPENS_AT_2 "breaker.open=100ms\n", protocols_text},
     {"ends_retries",
-     "[local]\nhosts=127.0.0.1\nretry.attempts=9\nretry.base=5ms\nbreaker.window=2\nbreaker.min_calls=2\n",
+     "[local]\nhosts=127.0.0.1\nretry.attempts=9\nretry.base=5ms\nbreaker.window=2\nbreaker.min_calls=2\n"
+     "breaker.failure_rate=50%\n",
      ends_retries},
     {"not_the_hosts_fault", OPENS_AT_2, not_the_hosts_fault},
     {"shared_with_connect", OPENS_AT_2, shared_with_connect},

@@ -339,7 +339,10 @@ static const struct test tests[] = {
     {"total_of_the_call", LIMIT "timeout.total=200ms\n", total},
     {"slow", LIMIT "dns.total=500ms\n", slow},
     {"budget", "[local]\nhosts=*.test\nretry.base=1ms\nretry.jitter=none\nbudget.ratio=0%\nbudget.floor=1/s\n", budget},
-    {"breaker", "[local]\nhosts=*.test\n" LOOKUP_QUICK "breaker.window=4\nbreaker.min_calls=2\n", breaker},
+    {"breaker",
+     "[local]\nhosts=*.test\n" LOOKUP_QUICK "breaker.window=4\nbreaker.min_calls=2\nbreaker.failure_rate=50%\n"
+     "breaker.refuse=always\n",
+     breaker},
     {"cancelled", "[local]\nhosts=*.test\nretry.base=1s\nretry.jitter=none\n", cancelled},
     {"signalled", "[local]\nhosts=*.test\nretry.base=300ms\nretry.jitter=none\n", signalled},
     {"hosts_recover", HOST, hosts_recover},

@@ -6,7 +6,7 @@
 
 #define OPENS_AT_2                                                                                                     \
     "retry.attempts=1\nbreaker.window=2\nbreaker.min_calls=2\nbreaker.failure_rate=100%\nbreaker.open=1h\n"            \
-    "breaker.open_max=10h\n"
+    "breaker.open_max=10h\nbreaker.refuse=always\n"
 #define ALL "[local]\nhosts=127.0.0.1\n" OPENS_AT_2 "[other]\nhosts=localhost\n" OPENS_AT_2
 
 static struct bytes body;
@@ -233,13 +233,13 @@ static const struct test tests[] = {
     {"refused", ALL, refused},
     {"opened_meanwhile",
      "[local]\nhosts=127.0.0.1\nretry.base=300ms\nretry.jitter=none\nretry.attempts=2\nbreaker.window=2\n"
-     "breaker.min_calls=2\nbreaker.failure_rate=100%\nbreaker.open=1h\nbreaker.open_max=10h\n",
+     "breaker.min_calls=2\nbreaker.failure_rate=100%\nbreaker.open=1h\nbreaker.open_max=10h\nbreaker.refuse=always\n",
      opened_meanwhile},
     {"redirected_to_url", ALL, redirected_to_url},
     {"redirected_to_host", ALL, redirected_to_host},
     {"probe_removed",
      "[local]\nhosts=127.0.0.1\nretry.attempts=1\nbreaker.window=2\nbreaker.min_calls=2\nbreaker.failure_rate=100%\n"
-     "breaker.open=50ms\nbreaker.open_max=50ms\nbreaker.probes=1\nbreaker.probe_lease=1h\n",
+     "breaker.open=50ms\nbreaker.open_max=50ms\nbreaker.refuse=always\nbreaker.probes=1\nbreaker.probe_lease=1h\n",
      probe_removed},
     {"foreign", WAITING("100ms"), foreign},
 };

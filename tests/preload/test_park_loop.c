@@ -205,7 +205,8 @@ static const struct test tests[] = {
     {"policy_changes", PATIENT, policy_changes},
     {"probe_is_closed",
      "[local]\nhosts=127.0.0.0/"
-     "8\nretry.attempts=1\nbreaker.window=5\nbreaker.min_calls=5\nbreaker.open=100ms\nbreaker.probes=1\n",
+     "8\nretry.attempts=1\nbreaker.window=5\nbreaker.min_calls=5\nbreaker.refuse=always\nbreaker.open=100ms\nbreaker."
+     "probes=1\n",
      probe_is_closed},
 };
 

@@ -23,6 +23,7 @@ static inline struct rb_breaker_rules default_rules(void)
         .open_max_ms = 300000,
         .probes = 3,
         .probe_lease_ms = 1000,
+        .refuse = RB_REFUSE_ALWAYS,
     };
 }
 
@@ -36,7 +37,7 @@ static inline bool attempt(struct rb_breaker *breaker, const struct rb_breaker_r
                            uint64_t took_ms, uint64_t now_ms, uint32_t draw)
 {
     struct rb_permit permit;
-    if (!rb_breaker_acquire(breaker, rules, now_ms, &permit, NULL))
+    if (!rb_breaker_acquire(breaker, rules, RB_ASK_OWN, now_ms, &permit, NULL))
         return false;
     rb_breaker_record(breaker, rules, &permit, health, took_ms, now_ms, draw);
     return true;

@@ -51,6 +51,12 @@ static void set_rule(struct rb_breaker_rules *rules, const char *key, uint64_t v
     }
 }
 
+static enum rb_breaker_refuse refuse_of(const char *word)
+{
+    static const char *const words[] = {"slow", "always", "never", NULL};
+    return (enum rb_breaker_refuse) vector_word(word, words);
+}
+
 static struct rb_breaker_rules rules_of(const char *config)
 {
     struct rb_breaker_rules rules = default_rules();
@@ -61,6 +67,8 @@ static struct rb_breaker_rules rules_of(const char *config)
         *value++ = '\0';
         if (strcmp(word, "window") == 0)
             rules.time_window = strcmp(value, "time") == 0;
+        else if (strcmp(word, "refuse") == 0)
+            rules.refuse = refuse_of(value);
         else
             set_rule(&rules, word, vector_number(value));
     }
@@ -74,28 +82,38 @@ struct play {
     uint64_t now_ms;
 };
 
-static const char *begin(struct play *play, struct rb_permit *permit)
+// Who asks: by a letter before that of the attempt.
+static enum rb_ask ask_of(char letter)
+{
+    return letter == 'r' ? RB_ASK_RETRY : letter == 'p' ? RB_ASK_PROVEN : RB_ASK_OWN;
+}
+
+static const char *begin(struct play *play, enum rb_ask ask, struct rb_permit *permit)
 {
     uint64_t wait_ms = 99;
-    bool admitted = rb_breaker_acquire(&play->breaker, &play->rules, play->now_ms, permit, &wait_ms);
-    assert_int_equal(admitted, permit->held);
+    bool would_refuse = rb_breaker_would_refuse(&play->breaker, &play->rules, ask, play->now_ms, NULL);
+    bool admitted = rb_breaker_acquire(&play->breaker, &play->rules, ask, play->now_ms, permit, &wait_ms);
+    assert_int_equal(admitted, permit->kind != RB_PERMIT_NONE);
     assert_int_equal(admitted, wait_ms == 0);
+    assert_true(!would_refuse || !admitted);
+    if (permit->kind == RB_PERMIT_PASSED)
+        return "passed";
     return admitted ? state_word(&play->breaker) : "rej";
 }
 
 static const char *end(struct play *play, struct rb_permit *permit, char result)
 {
     static const char *const words[] = {"REC", "IGN", "STALE", "EXPIRED"};
-    enum rb_health health = result == 'F'   ? RB_HEALTH_FAILURE
-                            : result == 'I' ? RB_HEALTH_IGNORED
-                            : result == 'T' ? RB_HEALTH_THROTTLED
-                                            : RB_HEALTH_SUCCESS;
-    uint64_t took_ms = result == 'L' ? SLOW_CALL_MS + 1 : SLOW_CALL_MS;
-    assert_non_null(strchr("SFITL", result));
-    assert_true(permit->held);
+    enum rb_health health = result == 'F' || result == 'X' ? RB_HEALTH_FAILURE
+                            : result == 'I'                ? RB_HEALTH_IGNORED
+                            : result == 'T'                ? RB_HEALTH_THROTTLED
+                                                           : RB_HEALTH_SUCCESS;
+    uint64_t took_ms = result == 'X' ? RB_BREAKER_COSTLY_MS : result == 'L' ? SLOW_CALL_MS + 1 : SLOW_CALL_MS;
+    assert_non_null(strchr("SFXITL", result));
+    assert_true(permit->kind != RB_PERMIT_NONE);
     enum rb_recorded recorded =
         rb_breaker_record(&play->breaker, &play->rules, permit, health, took_ms, play->now_ms, 0);
-    assert_false(permit->held);
+    assert_int_equal(permit->kind, RB_PERMIT_NONE);
     return words[recorded];
 }
 
@@ -106,18 +124,20 @@ static void play_step(struct play *play, const char *step, char *out, size_t siz
         play->now_ms += vector_number(step + 1);
         snprintf(out, size, "%s", step);
     } else if (step[0] == '(') {
-        snprintf(out, size, "(%c:%s", step[1], begin(play, &play->permits[step[1] - 'a']));
+        snprintf(out, size, "(%c:%s", step[1], begin(play, RB_ASK_OWN, &play->permits[step[1] - 'a']));
     } else if (step[0] == ')') {
         const char *recorded = end(play, &play->permits[step[1] - 'a'], step[2]);
         snprintf(out, size, ")%c%c:%s:%s", step[1], step[2], recorded, state_word(&play->breaker));
     } else {
         struct rb_permit permit;
-        const char *word = begin(play, &permit);
-        if (permit.held) {
-            end(play, &permit, step[0]);
+        bool other = step[0] == 'r' || step[0] == 'p';
+        const char *word = begin(play, ask_of(step[0]), &permit);
+        bool passed = permit.kind == RB_PERMIT_PASSED;
+        if (permit.kind != RB_PERMIT_NONE) {
+            end(play, &permit, step[other]);
             word = state_word(&play->breaker);
         }
-        snprintf(out, size, "%c:%s", step[0], word);
+        snprintf(out, size, "%.*s:%s%s", 1 + other, step, passed ? "passed:" : "", word);
     }
 }
 
@@ -188,7 +208,7 @@ static void run_model(struct rb_breaker *breaker, const struct rb_breaker_rules 
         model.calls[model.count].failed = failed;
         model.calls[model.count++].slow = slow;
         attempt(breaker, rules, failed ? RB_HEALTH_FAILURE : RB_HEALTH_SUCCESS, slow ? SLOW_CALL_MS + 1 : 0, now_ms, 0);
-        bool trips = model_trips(&model, rules, now_ms);
+        bool trips = (failed || slow) && model_trips(&model, rules, now_ms);
         assert_string_equal(state_word(breaker), trips ? "OPEN" : "CLOSED");
         if (trips)
             return;
@@ -237,11 +257,11 @@ static void test_retry_in(void **state)
     uint64_t wait_ms;
     rules.window = rules.min_calls = rules.probes = 1;
     attempt(&breaker, &rules, RB_HEALTH_FAILURE, 0, 0, 0);
-    assert_false(rb_breaker_acquire(&breaker, &rules, 1200, &first, &wait_ms));
+    assert_false(rb_breaker_acquire(&breaker, &rules, RB_ASK_OWN, 1200, &first, &wait_ms));
     assert_int_equal(wait_ms, 3800);
-    assert_true(rb_breaker_acquire(&breaker, &rules, 5000, &first, &wait_ms));
+    assert_true(rb_breaker_acquire(&breaker, &rules, RB_ASK_OWN, 5000, &first, &wait_ms));
     assert_int_equal(wait_ms, 0);
-    assert_false(rb_breaker_acquire(&breaker, &rules, 5300, &second, &wait_ms));
+    assert_false(rb_breaker_acquire(&breaker, &rules, RB_ASK_OWN, 5300, &second, &wait_ms));
     assert_int_equal(wait_ms, 700);
 }
 
@@ -252,7 +272,7 @@ static void test_permit_is_used_once(void **state)
     struct rb_breaker breaker = {0}, before;
     struct rb_breaker_rules rules = default_rules();
     struct rb_permit permit, none = {0};
-    assert_true(rb_breaker_acquire(&breaker, &rules, 0, &permit, NULL));
+    assert_true(rb_breaker_acquire(&breaker, &rules, RB_ASK_OWN, 0, &permit, NULL));
     assert_int_equal(rb_breaker_record(&breaker, &rules, &permit, RB_HEALTH_FAILURE, 0, 0, 0), RB_RECORDED);
     memcpy(&before, &breaker, sizeof before);
     assert_int_equal(rb_breaker_record(&breaker, &rules, &permit, RB_HEALTH_FAILURE, 0, 0, 0), RB_RECORD_IGNORED);
@@ -270,11 +290,11 @@ static void test_unjudged_probes_are_judged(void **state)
         struct rb_permit permit;
         rules.window = rules.min_calls = rules.probes = 1;
         attempt(&breaker, &rules, RB_HEALTH_FAILURE, 0, 0, 0);
-        assert_true(rb_breaker_acquire(&breaker, &rules, 5000, &permit, NULL));
+        assert_true(rb_breaker_acquire(&breaker, &rules, RB_ASK_OWN, 5000, &permit, NULL));
         uint64_t half_open = atomic_load(&breaker.state);
         rb_breaker_record(&breaker, &rules, &permit, failed ? RB_HEALTH_FAILURE : RB_HEALTH_SUCCESS, 0, 5000, 0);
         atomic_store(&breaker.state, half_open);
-        assert_int_equal(rb_breaker_acquire(&breaker, &rules, 5001, &permit, NULL), !failed);
+        assert_int_equal(rb_breaker_acquire(&breaker, &rules, RB_ASK_OWN, 5001, &permit, NULL), !failed);
         assert_string_equal(state_word(&breaker), failed ? "OPEN" : "CLOSED");
     }
 }
@@ -383,7 +403,7 @@ static void test_hostile_input(void **state)
             atomic_store(&breaker->state, (uint64_t) vector_random(&random) << 32 | vector_random(&random));
         if (vector_random(&random) % 50 == 0)
             atomic_store(&breaker->probe[vector_random(&random) % RB_BREAKER_MAX_PROBES], vector_random(&random));
-        if (!rb_breaker_acquire(breaker, &rules, edge(&random), &permit, NULL))
+        if (!rb_breaker_acquire(breaker, &rules, RB_ASK_OWN, edge(&random), &permit, NULL))
             continue;
         rb_breaker_record(breaker, &rules, &permit, (enum rb_health)(vector_random(&random) % 4), edge(&random),
                           edge(&random), vector_random(&random));
@@ -448,7 +468,7 @@ static void test_forced_open(void **state)
     uint64_t wait_ms, until_ms;
     (void) state;
     rb_breaker_force(&breaker, RB_FORCE_OPEN);
-    assert_false(rb_breaker_acquire(&breaker, &rules, 1000, &permit, &wait_ms));
+    assert_false(rb_breaker_acquire(&breaker, &rules, RB_ASK_OWN, 1000, &permit, &wait_ms));
     assert_true(wait_ms == RB_BREAKER_FOREVER);
     assert_int_equal(rb_breaker_peek(&breaker, &until_ms), RB_BREAKER_OPEN);
     assert_true(until_ms == RB_BREAKER_FOREVER);
@@ -494,7 +514,7 @@ static void test_renewed(void **state)
     struct rb_permit old;
     (void) state;
     fail_times(&breaker, &rules, 4, 0);
-    assert_true(rb_breaker_acquire(&breaker, &rules, 0, &old, NULL));
+    assert_true(rb_breaker_acquire(&breaker, &rules, RB_ASK_OWN, 0, &old, NULL));
     rb_breaker_renew(&breaker);
     assert_int_equal(rb_breaker_record(&breaker, &rules, &old, RB_HEALTH_FAILURE, 0, 0, 0), RB_RECORD_STALE);
     fail_times(&breaker, &rules, 4, 0);
@@ -534,7 +554,7 @@ static void test_holders(void **state)
     (void) state;
     fail_times(&breaker, &rules, 5, 0);
     assert_false(rb_breaker_held(&breaker, 0, &until_ms, &owner));
-    assert_true(rb_breaker_acquire(&breaker, &rules, 5000, &permit, NULL));
+    assert_true(rb_breaker_acquire(&breaker, &rules, RB_ASK_OWN, 5000, &permit, NULL));
     assert_true(rb_breaker_held(&breaker, 0, &until_ms, &owner));
     assert_int_equal(owner, 0); // it died before it signed
     rb_breaker_sign(&breaker, &permit, me);
@@ -545,21 +565,49 @@ static void test_holders(void **state)
     assert_false(rb_breaker_held(&breaker, 0, &until_ms, &owner));
 }
 
-// ---- what a damaged word says ----
+// ---- what a damaged word, or one of another clock, says ----
 
+static void set_end(struct rb_breaker *breaker, uint64_t until_ms)
+{
+    struct rb_breaker_word word = rb_breaker_unpack(atomic_load(&breaker->state));
+    word.until_ms = until_ms;
+    atomic_store(&breaker->state, rb_breaker_pack(word));
+}
+
+// An end that these rules cannot have made is pulled back to the longest open time from now, and then time passes.
 static void test_incredible_end(void **state)
+{
+    static const uint64_t ends[] = {300001, 1000000, UINT64_C(8640000000), (UINT64_C(1) << 40) - 1};
+    struct rb_breaker_rules rules = default_rules();
+    (void) state;
+    for (unsigned i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        struct rb_breaker breaker = {0};
+        struct rb_permit permit;
+        uint64_t wait_ms;
+        fail_times(&breaker, &rules, 5, 0);
+        set_end(&breaker, ends[i]);
+        assert_true(rb_breaker_would_refuse(&breaker, &rules, RB_ASK_OWN, 0, &wait_ms));
+        assert_int_equal(wait_ms, rules.open_max_ms);
+        assert_false(rb_breaker_acquire(&breaker, &rules, RB_ASK_OWN, 0, &permit, &wait_ms));
+        assert_int_equal(wait_ms, rules.open_max_ms);
+        assert_false(rb_breaker_acquire(&breaker, &rules, RB_ASK_OWN, rules.open_max_ms - 1, &permit, &wait_ms));
+        assert_int_equal(wait_ms, 1);
+        assert_true(rb_breaker_acquire(&breaker, &rules, RB_ASK_OWN, rules.open_max_ms, &permit, &wait_ms));
+    }
+}
+
+// A lease that ends later than a lease lasts is of a process with another clock: nobody waits for its end.
+static void test_incredible_lease(void **state)
 {
     struct rb_breaker breaker = {0};
     struct rb_breaker_rules rules = default_rules();
+    struct rb_permit ahead, permit;
     (void) state;
-    fail_times(&breaker, &rules, 5, 1000);
-    struct rb_breaker_word word = rb_breaker_unpack(atomic_load(&breaker.state));
-    word.until_ms = 1000 + rules.open_max_ms * 11 / 10 + 60000;
-    atomic_store(&breaker.state, rb_breaker_pack(word));
-    assert_false(attempt(&breaker, &rules, RB_HEALTH_SUCCESS, 0, 1000, 0));
-    word.until_ms++;
-    atomic_store(&breaker.state, rb_breaker_pack(word));
-    assert_true(attempt(&breaker, &rules, RB_HEALTH_SUCCESS, 0, 1000, 0));
+    rules.probes = 1;
+    fail_times(&breaker, &rules, 5, 0);
+    assert_true(rb_breaker_acquire(&breaker, &rules, RB_ASK_OWN, 8640000000, &ahead, NULL));
+    assert_true(rb_breaker_acquire(&breaker, &rules, RB_ASK_OWN, 5000, &permit, NULL));
+    assert_false(rb_breaker_acquire(&breaker, &rules, RB_ASK_OWN, 5001, &ahead, NULL));
 }
 
 // ---- quorum ----
@@ -567,7 +615,7 @@ static void test_incredible_end(void **state)
 static void fail_as(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t who, uint64_t now_ms)
 {
     struct rb_permit permit;
-    if (!rb_breaker_acquire(breaker, rules, now_ms, &permit, NULL))
+    if (!rb_breaker_acquire(breaker, rules, RB_ASK_OWN, now_ms, &permit, NULL))
         return;
     rb_breaker_blame(breaker, rules, &permit, who, now_ms);
     rb_breaker_record(breaker, rules, &permit, RB_HEALTH_FAILURE, 0, now_ms, 0);
@@ -656,6 +704,7 @@ int main(void)
         cmocka_unit_test(test_transitions_are_told_once),
         cmocka_unit_test(test_holders),
         cmocka_unit_test(test_incredible_end),
+        cmocka_unit_test(test_incredible_lease),
         cmocka_unit_test(test_quorum),
         cmocka_unit_test(test_quorum_forgets),
         cmocka_unit_test(test_quorum_of_many),

@@ -56,7 +56,7 @@ static void *probe_repeatedly(void *argument)
     pthread_barrier_wait(&contest->barrier);
     for (unsigned i = 0; i < contest->rounds; i++) {
         struct rb_permit permit;
-        if (!rb_breaker_acquire(&contest->breaker, &contest->rules, 5000, &permit, NULL)) {
+        if (!rb_breaker_acquire(&contest->breaker, &contest->rules, RB_ASK_OWN, 5000, &permit, NULL)) {
             atomic_fetch_add(&contest->refused, 1);
             continue;
         }
@@ -94,7 +94,7 @@ static void *probe_and_fail(void *argument)
     pthread_barrier_wait(&contest->barrier);
     for (unsigned i = 0; i < contest->rounds; i++) {
         struct rb_permit permit;
-        if (!rb_breaker_acquire(&contest->breaker, &contest->rules, 5000, &permit, NULL))
+        if (!rb_breaker_acquire(&contest->breaker, &contest->rules, RB_ASK_OWN, 5000, &permit, NULL))
             continue;
         enter(contest);
         if (vector_random(&runner->random) % 4 == 0)
@@ -127,10 +127,10 @@ static void *probe_in_rounds(void *argument)
         uint64_t until_ms;
         rb_breaker_peek(&contest->breaker, &until_ms);
         pthread_barrier_wait(&contest->barrier);
-        if (rb_breaker_acquire(&contest->breaker, &contest->rules, until_ms, &permit, NULL))
+        if (rb_breaker_acquire(&contest->breaker, &contest->rules, RB_ASK_OWN, until_ms, &permit, NULL))
             atomic_fetch_add(&contest->admitted, 1);
         pthread_barrier_wait(&contest->barrier);
-        if (permit.held)
+        if (permit.kind != RB_PERMIT_NONE)
             rb_breaker_record(&contest->breaker, &contest->rules, &permit, RB_HEALTH_FAILURE, 0, until_ms, 0);
         pthread_barrier_wait(&contest->barrier);
         if (rb_breaker_peek(&contest->breaker, NULL) != RB_BREAKER_OPEN)
@@ -159,7 +159,7 @@ static void *fail_once(void *argument)
     struct contest *contest = ((struct runner *) argument)->contest;
     for (unsigned i = 0; i < contest->rounds; i++) {
         struct rb_permit permit;
-        if (rb_breaker_acquire(&contest->breaker, &contest->rules, 0, &permit, NULL))
+        if (rb_breaker_acquire(&contest->breaker, &contest->rules, RB_ASK_OWN, 0, &permit, NULL))
             rb_breaker_record(&contest->breaker, &contest->rules, &permit, RB_HEALTH_FAILURE, 0, 0, 0);
     }
     return NULL;
@@ -218,7 +218,7 @@ static void hammer(struct rb_breaker *breaker, const struct rb_breaker_rules *ru
 {
     struct rb_permit permit;
     uint64_t now = atomic_fetch_add(now_ms, vector_random(random) % 16 == 0);
-    if (!rb_breaker_acquire(breaker, rules, now, &permit, NULL))
+    if (!rb_breaker_acquire(breaker, rules, RB_ASK_OWN, now, &permit, NULL))
         return;
     rb_breaker_record(breaker, rules, &permit, (enum rb_health)(vector_random(random) % 4),
                       vector_random(random) % (2 * SLOW_CALL_MS), atomic_load(now_ms), vector_random(random));
@@ -337,7 +337,7 @@ static void fail_twice(void)
 static void next_period_begins(void)
 {
     rb_breaker_record(trap.breaker, &trap.rules, &trap.permit, RB_HEALTH_FAILURE, 0, 0, 0);
-    rb_breaker_acquire(trap.breaker, &trap.rules, 0, &trap.other, NULL);
+    rb_breaker_acquire(trap.breaker, &trap.rules, RB_ASK_OWN, 0, &trap.other, NULL);
 }
 
 // Between reading the state and reading the slot the half-open period ended and the next one's probe began.
@@ -347,10 +347,10 @@ static void test_late_caller_leaves_the_lease(void **state)
     struct rb_permit late;
     set_up_trap(offsetof(struct rb_breaker, probe), next_period_begins);
     fail_twice();
-    assert_true(rb_breaker_acquire(trap.breaker, &trap.rules, 0, &trap.permit, NULL));
+    assert_true(rb_breaker_acquire(trap.breaker, &trap.rules, RB_ASK_OWN, 0, &trap.permit, NULL));
     arm_trap();
-    assert_false(rb_breaker_acquire(trap.breaker, &trap.rules, 0, &late, NULL));
-    assert_true(trap.other.held);
+    assert_false(rb_breaker_acquire(trap.breaker, &trap.rules, RB_ASK_OWN, 0, &late, NULL));
+    assert_true(trap.other.kind != RB_PERMIT_NONE);
     assert_int_equal(rb_breaker_record(trap.breaker, &trap.rules, &trap.other, RB_HEALTH_SUCCESS, 0, 0, 0),
                      RB_RECORDED);
     assert_string_equal(state_word(trap.breaker), "CLOSED");
@@ -372,7 +372,7 @@ static void test_late_result_leaves_the_window(void **state)
         set_up_trap(offsetof(struct rb_breaker, head), open_close_and_fail);
         trap.rules.time_window = time_window != 0;
         trap.rules.window = 10;
-        assert_true(rb_breaker_acquire(trap.breaker, &trap.rules, 0, &trap.permit, NULL));
+        assert_true(rb_breaker_acquire(trap.breaker, &trap.rules, RB_ASK_OWN, 0, &trap.permit, NULL));
         arm_trap();
         assert_int_equal(rb_breaker_record(trap.breaker, &trap.rules, &trap.permit, RB_HEALTH_SUCCESS, 0, 0, 0),
                          RB_RECORD_STALE);

@@ -23,7 +23,8 @@ static struct rb_rules plain_rules(void)
                     .open_multiplier_milli = 2000,
                     .open_max_ms = 300000,
                     .probes = 1,
-                    .probe_lease_ms = 10000},
+                    .probe_lease_ms = 10000,
+                    .refuse = RB_REFUSE_ALWAYS},
         .budget = {.ratio = 2000, .floor_milli = 3000},
     };
     rules.statuses[UNAVAILABLE / 64] |= UINT64_C(1) << UNAVAILABLE % 64;
@@ -107,7 +108,7 @@ static void test_order_of_reasons(void **state)
     trial.rules.budget.floor_milli = 1000;
     trial.rules.breaker.window = 1;
     trial.rules.breaker.min_calls = 1;
-    trial.call.permit.held = true; // one more result for the breaker, which trips on it
+    trial.call.permit.kind = RB_PERMIT_CLOSED; // one more result for the breaker, which trips on it
     assert_stops(judge(&trial, &outcome, RB_REASON_NONE, true, NOW_MS), "breaker");
     memset(&trial.breaker, 0, sizeof trial.breaker);
     assert_waits(judge(&trial, &outcome, RB_REASON_NONE, true, NOW_MS), 99);
@@ -322,9 +323,127 @@ static void test_breaker_that_ends_in_time(void **state)
     begin(&trial, 0);
     assert_waits(judge(&trial, &refused, RB_REASON_NONE, true, NOW_MS), 100);
     assert_true(rb_call_admit(&trial.call, NOW_MS + 100, NULL));
-    assert_true(trial.call.permit.half_open);
+    assert_int_equal(trial.call.permit.kind, RB_PERMIT_PROBE);
     assert_stops(judge(&trial, &fine, RB_REASON_NONE, true, NOW_MS + 100), "done");
     assert_int_equal(rb_breaker_peek(&trial.breaker, NULL), RB_BREAKER_CLOSED);
+}
+
+static const struct rb_outcome timed_out = {
+    .cause = RB_CAUSE_TIMEOUT, .sent = RB_SENT_NEVER, .health = RB_HEALTH_FAILURE};
+
+// Whether a timeout after took_ms counts against the host.
+static bool timeout_counts(const struct rb_rules *rules, uint64_t took_ms)
+{
+    struct trial trial = {.rules = *rules};
+    trial.rules.breaker.min_calls = 1;
+    begin(&trial, 0);
+    judge(&trial, &timed_out, RB_REASON_NONE, true, NOW_MS + took_ms);
+    return rb_breaker_peek(&trial.breaker, NULL) == RB_BREAKER_OPEN;
+}
+
+static void test_short_timeouts_prove_nothing(void **state)
+{
+    struct rb_rules rules = plain_rules();
+    (void) state;
+    assert_false(timeout_counts(&rules, RB_BREAKER_TIMEOUT_MS - 1));
+    assert_true(timeout_counts(&rules, RB_BREAKER_TIMEOUT_MS));
+    rules.breaker.slow_call_ms = 2000;
+    assert_false(timeout_counts(&rules, 1999));
+    assert_true(timeout_counts(&rules, 2000));
+    rules.attempt_ms = 300;
+    assert_false(timeout_counts(&rules, 299));
+    assert_true(timeout_counts(&rules, 300));
+}
+
+// One instant failure opens the breaker of this trial.
+static struct trial opened_by_refusals(enum rb_breaker_refuse refuse)
+{
+    struct trial trial = {.rules = plain_rules()};
+    trial.rules.breaker.min_calls = 1;
+    trial.rules.breaker.refuse = refuse;
+    begin(&trial, 0);
+    assert_stops(judge(&trial, &refused, RB_REASON_NONE, true, NOW_MS), "breaker");
+    return trial;
+}
+
+// The program's own attempt passes once, is not held back for a retry, and is not repeated.
+static void test_own_attempt_passes_without_retries(void **state)
+{
+    struct trial trial = opened_by_refusals(RB_REFUSE_SLOW);
+    (void) state;
+    begin(&trial, 0);
+    assert_int_equal(trial.call.permit.kind, RB_PERMIT_PASSED);
+    assert_false(rb_call_may_retry(&trial.call, NOW_MS));
+    assert_stops(judge(&trial, &refused, RB_REASON_NONE, true, NOW_MS), "breaker");
+    begin(&trial, 0);
+    assert_stops(judge(&trial, &fine, RB_REASON_NONE, true, NOW_MS), "done");
+    assert_int_equal(rb_breaker_peek(&trial.breaker, NULL), RB_BREAKER_CLOSED);
+}
+
+static void test_always_refuses(void **state)
+{
+    struct trial trial = opened_by_refusals(RB_REFUSE_ALWAYS);
+    uint64_t wait_ms;
+    (void) state;
+    rb_call_begin(&trial.call, &trial.rules, &trial.breaker, &trial.budget, 0, NOW_MS);
+    assert_false(rb_call_admit(&trial.call, NOW_MS, &wait_ms));
+    assert_int_equal(wait_ms, 30000);
+}
+
+enum { KEY = 7 };
+
+// Begins a call whose process remembers its results. Returns whether it was admitted.
+static bool begin_with(struct trial *trial, struct rb_recent *recent, uint64_t now_ms)
+{
+    rb_call_begin(&trial->call, &trial->rules, &trial->breaker, &trial->budget, 0, now_ms);
+    trial->call.recent = recent;
+    trial->call.key = (uint64_t) KEY << 40;
+    return rb_call_admit(&trial->call, now_ms, NULL);
+}
+
+// While timeouts keep the breaker open, a process whose latest result with the host was a success goes on.
+static void test_process_with_success_is_not_refused(void **state)
+{
+    struct trial trial = {.rules = plain_rules()}, other;
+    struct rb_recent recent = {0}, none = {0};
+    (void) state;
+    trial.rules.breaker.min_calls = 2;
+    trial.rules.breaker.failure_rate = 5000;
+    trial.rules.breaker.open_ms = 300000;
+    trial.rules.breaker.refuse = RB_REFUSE_SLOW;
+    assert_true(begin_with(&trial, &recent, NOW_MS - 1000));
+    judge(&trial, &fine, RB_REASON_NONE, true, NOW_MS - 1000);
+    assert_true(begin_with(&trial, &none, NOW_MS - 1000));
+    judge(&trial, &timed_out, RB_REASON_NONE, true, NOW_MS + 4000);
+    assert_int_equal(rb_breaker_peek(&trial.breaker, NULL), RB_BREAKER_OPEN);
+    other = trial;
+    assert_false(begin_with(&other, &none, NOW_MS + 4000));
+    other = trial;
+    assert_false(begin_with(&other, &recent, NOW_MS - 1000 + RB_BREAKER_PROVEN_MS + 1));
+    assert_true(begin_with(&trial, &recent, NOW_MS + 4000));
+    assert_int_equal(trial.call.permit.kind, RB_PERMIT_PASSED);
+    judge(&trial, &timed_out, RB_REASON_NONE, true, NOW_MS + 10000);
+    assert_false(begin_with(&trial, &recent, NOW_MS + 10000)); // its latest result is a failure now
+}
+
+static void test_recent_results(void **state)
+{
+    struct rb_recent recent = {0};
+    const uint64_t key = (uint64_t) KEY << 40, other = (uint64_t) (KEY + 1) << 40;
+    (void) state;
+    assert_false(rb_recent_is_success(&recent, key, 60000, 5));
+    rb_recent_note(&recent, key, true, 5000);
+    assert_true(rb_recent_is_success(&recent, key, 60000, 65000));
+    assert_false(rb_recent_is_success(&recent, key, 60000, 65001));
+    assert_false(rb_recent_is_success(&recent, other, 60000, 5000));
+    rb_recent_note(&recent, other, false, 5000); // a failure of another host
+    assert_true(rb_recent_is_success(&recent, key, 60000, 5000));
+    rb_recent_note(&recent, key, true, 7000);
+    assert_true(rb_recent_is_success(&recent, key, 60000, 67000));
+    rb_recent_note(&recent, key, false, 7000);
+    assert_false(rb_recent_is_success(&recent, key, 60000, 7000));
+    rb_recent_note(&recent, other, true, 8000);
+    assert_true(rb_recent_is_success(&recent, other, 60000, 8000));
 }
 
 static void test_slow_attempts(void **state)
@@ -550,6 +669,11 @@ int main(void)
         cmocka_unit_test(test_breaker_hears_every_attempt),
         cmocka_unit_test(test_breaker_that_ends_in_time),
         cmocka_unit_test(test_slow_attempts),
+        cmocka_unit_test(test_short_timeouts_prove_nothing),
+        cmocka_unit_test(test_own_attempt_passes_without_retries),
+        cmocka_unit_test(test_always_refuses),
+        cmocka_unit_test(test_process_with_success_is_not_refused),
+        cmocka_unit_test(test_recent_results),
         cmocka_unit_test(test_two_draws_from_one),
         cmocka_unit_test(test_reason_names),
         cmocka_unit_test(test_lists),

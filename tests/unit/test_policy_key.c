@@ -33,13 +33,14 @@ static const struct documented documented[] = {
     {"breaker", "on"},
     {"breaker.scope", "host"},
     {"breaker.window", "20"},
-    {"breaker.min_calls", "10"},
-    {"breaker.failure_rate", "50%"},
+    {"breaker.min_calls", "20"},
+    {"breaker.failure_rate", "100%"},
     {"breaker.slow_call", "unset"},
     {"breaker.slow_rate", "100%"},
-    {"breaker.open", "30s"},
+    {"breaker.open", "2s"},
     {"breaker.open_multiplier", "2"},
-    {"breaker.open_max", "5m"},
+    {"breaker.open_max", "10s"},
+    {"breaker.refuse", "slow"},
     {"breaker.probes", "1"},
     {"breaker.probe_lease", "10s"},
     {"breaker.quorum", "1"},
@@ -163,6 +164,9 @@ static const struct sample samples[] = {
     {"breaker.open", "0s", NULL, 0},
     {"breaker.open_multiplier", "1", "1", 0},
     {"breaker.open_max", "1h", "1h", 0},
+    {"breaker.refuse", "always", "always", 0},
+    {"breaker.refuse", "never", "never", 0},
+    {"breaker.refuse", "on", NULL, 0},
     {"breaker.probes", "16", "16", 0},
     {"breaker.probes", "17", NULL, 0},
     {"breaker.probe_lease", "90s", "90s", 0},
@@ -259,9 +263,9 @@ static void test_defaults_in_the_engines_units(void **state)
     assert_false(rules.total_set);
     assert_int_equal(rules.breaker_scope, RB_SCOPE_HOST);
     assert_false(rules.breaker.time_window);
-    assert_int_equal(rules.breaker.failure_rate, 5000);
+    assert_int_equal(rules.breaker.failure_rate, 10000);
     assert_int_equal(rules.breaker.slow_call_ms, 0);
-    assert_int_equal(rules.breaker.open_max_ms, 300000);
+    assert_int_equal(rules.breaker.open_max_ms, 10000);
     assert_int_equal(rules.budget.ratio, 2000);
     assert_int_equal(rules.budget.floor_milli, 3000);
 }

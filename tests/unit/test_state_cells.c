@@ -138,7 +138,7 @@ static void open_breaker(struct rb_cell *cell)
                                     .probe_lease_ms = 1000,
                                     .slow_rate = 10000};
     struct rb_permit permit;
-    assert_true(rb_breaker_acquire(&cell->breaker, &trip, 1, &permit, NULL));
+    assert_true(rb_breaker_acquire(&cell->breaker, &trip, RB_ASK_OWN, 1, &permit, NULL));
     rb_breaker_record(&cell->breaker, &trip, &permit, RB_HEALTH_FAILURE, 0, 1, 0);
     assert_int_equal(rb_breaker_peek(&cell->breaker, NULL), RB_BREAKER_OPEN);
 }

@@ -298,7 +298,7 @@ static void call_host(unsigned number, struct rb_cell *shared_cell)
     if (!rb_call_admit(&call, begun_ms, NULL))
         return;
     struct rb_outcome outcome = {.health = atomic_load(&host->sick) ? RB_HEALTH_FAILURE : RB_HEALTH_SUCCESS};
-    if (call.permit.half_open)
+    if (call.permit.kind == RB_PERMIT_PROBE)
         probe(number, call.permit.generation, begun_ms);
     rb_call_judge(&call, &outcome, RB_REASON_NONE, true, NULL, now_ms(), 0);
     atomic_fetch_add(&host->calls, 1);

@@ -66,7 +66,7 @@ static struct rb_cell *cell_of(uint64_t key, const char *host)
 static void record(struct rb_cell *cell, enum rb_health health, uint64_t now_ms)
 {
     struct rb_permit permit;
-    assert_true(rb_breaker_acquire(&cell->breaker, &rules.breaker, now_ms, &permit, NULL));
+    assert_true(rb_breaker_acquire(&cell->breaker, &rules.breaker, RB_ASK_OWN, now_ms, &permit, NULL));
     rb_breaker_record(&cell->breaker, &rules.breaker, &permit, health, 0, now_ms, 0);
 }
 

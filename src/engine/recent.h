@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Whether the latest result that this process had with a host was a success. Kept in the process's own memory: under
+// breaker.refuse = slow such a process is not refused (RB_ASK_PROVEN).
+//
+// One word for each place of a small table. Hosts that fall on the same place take it from each other; a host without
+// a place counts as one without a success.
+#ifndef RB_ENGINE_RECENT_H
+#define RB_ENGINE_RECENT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+// Valid when zeroed: no success.
+struct rb_recent {
+    _Atomic uint64_t word; // packed: 24 bits of the key, time of the latest success (ms) 40 bits
+};
+
+// Notes a result with the host `key`. Writes at most once a second while results are the same. Async-signal-safe.
+//   key: of the host's cell, not 0
+static inline void rb_recent_note(struct rb_recent *recent, uint64_t key, bool success, uint64_t now_ms)
+{
+    enum { TIME_BITS = 40, REFRESH_MS = 1000 };
+    const uint64_t time_mask = (UINT64_C(1) << TIME_BITS) - 1;
+    uint64_t tag = key >> TIME_BITS << TIME_BITS;
+    uint64_t old = atomic_load_explicit(&recent->word, memory_order_relaxed);
+    bool own = (old & ~time_mask) == tag;
+    if (!success && own)
+        atomic_store_explicit(&recent->word, 0, memory_order_relaxed);
+    if (success && (!own || now_ms - (old & time_mask) >= REFRESH_MS))
+        atomic_store_explicit(&recent->word, tag | (now_ms & time_mask), memory_order_relaxed);
+}
+
+// Whether the latest result was a success, no more than `within_ms` ago.
+static inline bool rb_recent_is_success(const struct rb_recent *recent, uint64_t key, uint64_t within_ms,
+                                        uint64_t now_ms)
+{
+    enum { TIME_BITS = 40 };
+    uint64_t word = atomic_load_explicit(&recent->word, memory_order_relaxed);
+    uint64_t then_ms = word & ((UINT64_C(1) << TIME_BITS) - 1);
+    return word != 0 && word >> TIME_BITS == key >> TIME_BITS && now_ms - then_ms <= within_ms;
+}
+
+#endif
