@@ -216,6 +216,22 @@ static bool breaker_refuses(const struct rb_call *call, uint64_t at_ms)
     return call->breaker != NULL && rb_breaker_peek(call->breaker, &until_ms) == RB_BREAKER_OPEN && until_ms > at_ms;
 }
 
+// Notes what the result says about the targets of this process. Returns whether they are dead, as far as it knows, and
+// this one is new.
+static bool is_swept(const struct rb_call *call, const struct rb_outcome *outcome, uint64_t now_ms)
+{
+    bool refused = outcome->cause == RB_CAUSE_REFUSED && outcome->health == RB_HEALTH_FAILURE, on;
+    if (call->sweep == NULL || (!refused && outcome->health != RB_HEALTH_SUCCESS))
+        return false;
+    if (!refused) {
+        rb_sweep_accepted(call->sweep);
+        return false;
+    }
+    on = rb_sweep_is_on(call->sweep, call->key, now_ms);
+    rb_sweep_refused(call->sweep, call->key, now_ms);
+    return on;
+}
+
 //   passed: an open breaker let the attempt pass
 static enum rb_reason judge_means(const struct rb_call *call, bool passed, uint64_t now_ms, uint64_t delay_ms)
 {
@@ -233,11 +249,13 @@ struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *
                                  uint32_t draw)
 {
     uint64_t delay_ms = 0;
-    bool passed = call->permit.kind == RB_PERMIT_PASSED;
+    bool passed = call->permit.kind == RB_PERMIT_PASSED, swept = is_swept(call, outcome, now_ms);
     look(call);
     tell_breaker(call, health_of(call, outcome, now_ms), now_ms, draw);
     heed(call, outcome, after, now_ms);
     enum rb_reason reason = judge_outcome(call, outcome, blocked, method_allowed);
+    if (reason == RB_REASON_NONE && swept)
+        reason = RB_REASON_SWEEP;
     if (reason == RB_REASON_NONE)
         reason = choose_delay(call, after, now_ms, draw, &delay_ms);
     if (reason == RB_REASON_NONE)
@@ -273,6 +291,7 @@ const char *rb_reason_name(enum rb_reason reason)
         [RB_REASON_AFTER] = "retry-after",
         [RB_REASON_BUDGET] = "budget",
         [RB_REASON_BREAKER] = "breaker",
+        [RB_REASON_SWEEP] = "sweep",
         [RB_REASON_UPLOAD] = "upload",
         [RB_REASON_DELIVERED] = "delivered",
         [RB_REASON_CANDIDATE] = "next-candidate",

@@ -11,6 +11,7 @@
 #include "engine/recent.h"
 #include "engine/retry_after.h"
 #include "engine/rules.h"
+#include "engine/sweep.h"
 #include "engine/tenants.h"
 
 // Why nothing is repeated (any more). The names are the reason codes of the log.
@@ -25,6 +26,7 @@ enum rb_reason {
     RB_REASON_AFTER,       // Retry-After is over retry.after_max
     RB_REASON_BUDGET,      // the retry budget is spent
     RB_REASON_BREAKER,     // the breaker is open
+    RB_REASON_SWEEP,       // a first contact of a process that meets dead targets only (engine/sweep.h)
     RB_REASON_UPLOAD,      // an upload that cannot be rewound
     RB_REASON_DELIVERED,   // bytes of the response reached the program already
     RB_REASON_CANDIDATE,   // the program has further addresses to try
@@ -55,7 +57,8 @@ struct rb_call {
     uint64_t credential;              // keyed hash of the caller's credential; 0: not known, and a 429 is not shared
     const struct rb_keeper *keeper;   // NULL: none
     struct rb_recent *recent;         // of this process with the host, NULL: none
-    uint64_t key;                     // of the host's cell, for `recent`
+    struct rb_sweep *sweep;           // of this process, NULL: none
+    uint64_t key;                     // of the host's cell, for `recent` and `sweep`
     uint64_t begun_ms;
     uint64_t deadline_ms; // UINT64_MAX: none
     uint64_t attempt_started_ms;

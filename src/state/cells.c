@@ -208,6 +208,8 @@ struct rb_cell *rb_cell_get(uint64_t key, const char *policy, const struct rb_ru
 // The latest results of this process. A child inherits those of its parent, which are as good.
 static struct rb_recent recent[RB_RECENT_HOSTS];
 
+static struct rb_sweep sweep;
+
 static struct rb_recent *recent_of(uint64_t key)
 {
     return &recent[key % RB_RECENT_HOSTS];
@@ -234,4 +236,5 @@ void rb_cell_begin(struct rb_cell *cell, struct rb_call *call, const struct rb_r
     call->keeper = &keeper;
     call->key = atomic_load_explicit(&cell->key, memory_order_relaxed);
     call->recent = recent_of(call->key);
+    call->sweep = &sweep;
 }

@@ -426,6 +426,46 @@ static void test_process_with_success_is_not_refused(void **state)
     assert_false(begin_with(&trial, &recent, NOW_MS + 10000)); // its latest result is a failure now
 }
 
+// Eight targets that refuse within ten seconds, and none that accepts: the next new one gets no retries.
+static void test_sweep(void **state)
+{
+    struct rb_sweep sweep = {0};
+    struct trial trial = {.rules = plain_rules()};
+    (void) state;
+    trial.rules.breaker.window = trial.rules.breaker.min_calls = RB_BREAKER_MAX_CALLS;
+    for (uint64_t target = 1; target <= 20; target++) {
+        begin(&trial, 0);
+        trial.call.sweep = &sweep;
+        trial.call.key = target << 40;
+        memset(&trial.budget, 0, sizeof trial.budget);
+        struct rb_decision decision = judge(&trial, &refused, RB_REASON_NONE, true, NOW_MS);
+        assert_string_equal(rb_reason_name(decision.reason), target <= RB_SWEEP_TARGETS ? "none" : "sweep");
+    }
+    trial.rules.budget.floor_milli = 1000000;
+    assert_waits(judge(&trial, &refused, RB_REASON_NONE, true, NOW_MS), 100); // it comes back to the last one
+    trial.call.key = UINT64_C(99) << 40;
+    assert_stops(judge(&trial, &refused, RB_REASON_NONE, true, NOW_MS), "sweep");
+    trial.call.key = UINT64_C(100) << 40;
+    assert_waits(judge(&trial, &refused, RB_REASON_NONE, true, NOW_MS + RB_SWEEP_MS + 1), 100);
+}
+
+// One target that accepts, or ten seconds, and what refused before does not count any more.
+static void test_sweep_ends(void **state)
+{
+    struct rb_sweep sweep = {0};
+    (void) state;
+    for (uint64_t target = 1; target <= RB_SWEEP_TARGETS; target++) {
+        assert_false(rb_sweep_is_on(&sweep, UINT64_C(99) << 40, NOW_MS));
+        rb_sweep_refused(&sweep, target << 40, NOW_MS);
+        rb_sweep_refused(&sweep, target << 40, NOW_MS); // the same one again is no further target
+    }
+    assert_true(rb_sweep_is_on(&sweep, UINT64_C(99) << 40, NOW_MS + RB_SWEEP_MS));
+    assert_false(rb_sweep_is_on(&sweep, UINT64_C(99) << 40, NOW_MS + RB_SWEEP_MS + 1));
+    assert_false(rb_sweep_is_on(&sweep, UINT64_C(3) << 40, NOW_MS));
+    rb_sweep_accepted(&sweep);
+    assert_false(rb_sweep_is_on(&sweep, UINT64_C(99) << 40, NOW_MS));
+}
+
 static void test_recent_results(void **state)
 {
     struct rb_recent recent = {0};
@@ -485,10 +525,10 @@ static void test_two_draws_from_one(void **state)
 static void test_reason_names(void **state)
 {
     (void) state;
-    static const char *const names[] = {"none",     "done",      "attempts",       "cause",       "permanent",
-                                        "method",   "time",      "retry-after",    "budget",      "breaker",
-                                        "upload",   "delivered", "next-candidate", "interrupted", "changed",
-                                        "overflow", "resource",  "unknown-options"};
+    static const char *const names[] = {"none",    "done",     "attempts",    "cause",          "permanent",
+                                        "method",  "time",     "retry-after", "budget",         "breaker",
+                                        "sweep",   "upload",   "delivered",   "next-candidate", "interrupted",
+                                        "changed", "overflow", "resource",    "unknown-options"};
     assert_int_equal(sizeof names / sizeof names[0], RB_REASON_COUNT);
     for (int reason = 0; reason < RB_REASON_COUNT; reason++)
         assert_string_equal(rb_reason_name((enum rb_reason) reason), names[reason]);
@@ -674,6 +714,8 @@ int main(void)
         cmocka_unit_test(test_always_refuses),
         cmocka_unit_test(test_process_with_success_is_not_refused),
         cmocka_unit_test(test_recent_results),
+        cmocka_unit_test(test_sweep),
+        cmocka_unit_test(test_sweep_ends),
         cmocka_unit_test(test_two_draws_from_one),
         cmocka_unit_test(test_reason_names),
         cmocka_unit_test(test_lists),
