@@ -15,7 +15,8 @@
 #include "real/system.h"
 #include "state/record.h"
 
-// What to send with the handshake (TCP Fast Open). A result over 0 is how much of it the kernel took.
+// What to send with the handshake (TCP Fast Open). A result over 0 is how much of it the kernel took. The server may
+// have processed the data of a SYN although the connect fails later: only a refusal proves that nobody took it.
 struct first_data {
     const void *bytes;
     size_t length;
@@ -49,7 +50,8 @@ static bool is_pending(int result)
 // longer.
 static bool is_blocking(const struct request *r)
 {
-    return rb_socket_is_stream(r->fd) && rb_socket_is_blocking(r->fd);
+    bool may_wait = !r->data || !(r->data->flags & MSG_DONTWAIT);
+    return may_wait && rb_socket_is_stream(r->fd) && rb_socket_is_blocking(r->fd);
 }
 
 static bool is_parkable(const struct request *r)
@@ -99,6 +101,14 @@ static enum rb_reason blocked(const struct request *r)
     return peer_of(r)->last_candidate ? RB_REASON_NONE : RB_REASON_CANDIDATE;
 }
 
+static struct rb_outcome outcome_of(const struct request *r, int result)
+{
+    struct rb_outcome outcome = rb_connection_outcome(&r->c, result);
+    if (r->data && result != -ECONNREFUSED)
+        outcome.sent = RB_SENT_MAYBE;
+    return outcome;
+}
+
 static void report(const struct request *r, enum rb_verdict verdict, const struct rb_outcome *outcome,
                    uint64_t delay_ms, enum rb_reason reason)
 {
@@ -136,9 +146,9 @@ static int again(struct request *r, uint64_t delay_ms, uint64_t identity, const 
 static int repeat(struct request *r, int result)
 {
     for (bool ended = false; !ended;) {
-        struct rb_outcome outcome = rb_connection_outcome(&r->c, result);
+        struct rb_outcome outcome = outcome_of(r, result);
         struct rb_decision decision =
-            rb_call_judge(&r->c.call, &outcome, blocked(r), true, NULL, rb_system_now_ms(), rb_system_random());
+            rb_call_judge(&r->c.call, &outcome, blocked(r), !r->data, NULL, rb_system_now_ms(), rb_system_random());
         if (result == 0)
             report(r, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
         if (result == 0 || is_pending(result))
@@ -191,7 +201,9 @@ static int run(struct request *r, const struct rb_breaker *breaker, uint64_t now
         return -ECONNREFUSED;
     }
     int result = first_attempt(r);
-    if (result == 0 || (is_pending(result) && result != -EINPROGRESS))
+    if (result == 0 && r->data && !is_blocking(r)) // only the SYN has left
+        settle(r, -EINPROGRESS);
+    else if (result == 0 || (is_pending(result) && result != -EINPROGRESS))
         settle(r, result);
     else if (result != -EINPROGRESS && is_blocking(r))
         result = repeat(r, result);

@@ -16,6 +16,7 @@
 int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, const struct rb_policy *policy);
 
 // As sendto(2) with MSG_FASTOPEN, which connects and sends in one (RFC 7413): the data is sent again with each attempt.
+// Another attempt follows only a refusal: after a reset or a timeout the server may have processed the data.
 ssize_t rb_net_send_first(int fd, const void *bytes, size_t length, int flags, const struct sockaddr *address,
                           socklen_t address_length, const struct rb_policy *policy);
 
