@@ -127,10 +127,11 @@ bool rb_view_policy(const struct rb_view *view, unsigned index, struct rb_view_p
 
 static bool make_sense(const struct rb_ring_entry *entry)
 {
-    if (entry->verdict == RB_VERDICT_LOG)
-        return entry->status != RB_SINK_OK && entry->status < RB_SINK_ERRORS && entry->user <= UINT32_MAX;
-    return entry->verdict < RB_VERDICT_LOG && entry->api < RB_API_COUNT && entry->cause < RB_CAUSE_COUNT &&
-           entry->reason < RB_REASON_COUNT;
+    if (entry->verdict >= RB_VERDICT_COUNT || entry->api >= RB_API_COUNT || entry->cause >= RB_CAUSE_COUNT ||
+        entry->reason >= RB_REASON_COUNT)
+        return false;
+    bool about_log = entry->verdict == RB_VERDICT_LOG;
+    return !about_log || (entry->status != RB_SINK_OK && entry->status < RB_SINK_ERRORS && entry->user <= UINT32_MAX);
 }
 
 static void read_event(const struct rb_ring_entry *entry, uint64_t number, struct rb_view_event *event)

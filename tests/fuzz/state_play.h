@@ -114,6 +114,7 @@ static inline void play_read(struct rb_view *view, uint64_t choice, uint64_t now
     struct rb_view_process process;
     struct rb_view_totals totals;
     struct rb_view_event event;
+    struct rb_view_trouble trouble;
     uint64_t after = choice & 1 ? 0 : choice;
     play_read_cells(view, now_ms);
     for (unsigned i = 0; i < RB_STATE_POLICIES; i++)
@@ -124,6 +125,9 @@ static inline void play_read(struct rb_view *view, uint64_t choice, uint64_t now
         play_require(rb_verdict_name(event.verdict)[0] && rb_api_name(event.api)[0] && rb_cause_name(event.cause)[0] &&
                      rb_reason_name(event.reason)[0] && play_is_text(event.host, sizeof event.host));
     rb_view_totals(view, &totals);
+    play_require(!rb_view_trouble(view, &trouble) || (rb_sink_error_name(trouble.error)[0] &&
+                                                      play_is_text(trouble.destination, sizeof trouble.destination) &&
+                                                      play_is_text(trouble.program, sizeof trouble.program)));
     if (choice % 64 == 0)
         rb_view_force(view, "api.example", (enum rb_breaker_force)(choice >> 8 & 3));
     if (choice % 256 == 0)

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "state/ring.h"
 #include "state/shared.h"
 #include "state/trouble.h"
 #include "state/view.h"
@@ -166,6 +167,30 @@ static void test_damage(void **state)
     }
 }
 
+// Numbers that this build has no word for.
+static void test_events_without_sense(void **state)
+{
+    static const struct rb_ring_entry wrong[] = {
+        {.verdict = RB_VERDICT_LOG, .status = RB_SINK_OK},
+        {.verdict = RB_VERDICT_LOG, .status = RB_SINK_ERRORS},
+        {.verdict = RB_VERDICT_LOG, .status = RB_SINK_FULL, .user = UINT64_C(1) << 32},
+        {.verdict = RB_VERDICT_LOG, .status = RB_SINK_FULL, .api = RB_API_COUNT},
+        {.verdict = RB_VERDICT_LOG, .status = RB_SINK_FULL, .cause = RB_CAUSE_COUNT},
+        {.verdict = RB_VERDICT_LOG, .status = RB_SINK_FULL, .reason = RB_REASON_COUNT},
+        {.verdict = RB_VERDICT_COUNT},
+    };
+    struct rb_ring_entry right = {.verdict = RB_VERDICT_LOG, .status = RB_SINK_FULL, .user = UINT32_MAX};
+    struct rb_view_event event;
+    uint64_t after = 0;
+    (void) state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        rb_ring_put(&view.state, &wrong[i]);
+    assert_false(rb_view_event(&view, &after, &event));
+    rb_ring_put(&view.state, &right);
+    assert_true(rb_view_event(&view, &after, &event));
+    assert_int_equal(event.user, UINT32_MAX);
+}
+
 // A worker that changes its user for each request tells of each user once, and of eight reasons at most.
 static void test_told_once(void **state)
 {
@@ -192,6 +217,7 @@ int main(void)
         cmocka_unit_test_setup(test_the_end_of_trouble, forget),
         cmocka_unit_test_setup(test_a_long_destination, forget),
         cmocka_unit_test_setup(test_damage, forget),
+        cmocka_unit_test_setup(test_events_without_sense, forget),
         cmocka_unit_test_setup(test_told_once, forget),
     };
     return cmocka_run_group_tests_name("state trouble", tests, set_up, tear_down);
