@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -531,12 +532,26 @@ static enum rb_sink_error sink_write_stream(int fd, enum sink_kind kind, const s
 static bool sink_started, sink_has_stderr; // written once, before there are threads
 static struct rb_file_identity sink_stderr;
 
+// The journal of systemd and shells on other machines take lines by local sockets.
+static bool sink_is_local_socket(int fd)
+{
+    int domain = AF_UNSPEC;
+    socklen_t length = sizeof(domain);
+    return rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX;
+}
+
+static bool sink_can_be_stderr(uint32_t type)
+{
+    return type == S_IFREG || type == S_IFIFO || type == S_IFCHR ||
+           (type == S_IFSOCK && sink_is_local_socket(STDERR_FILENO));
+}
+
 void rb_sink_start(void)
 {
     if (!sink_started) {
-        uint32_t type = rb_file_identify_open(STDERR_FILENO, &sink_stderr) == 0 ? sink_stderr.mode & S_IFMT : 0;
-        sink_has_stderr = type == S_IFREG || type == S_IFIFO || type == S_IFSOCK || type == S_IFCHR;
         sink_started = true;
+        sink_has_stderr =
+            rb_file_identify_open(STDERR_FILENO, &sink_stderr) == 0 && sink_can_be_stderr(sink_stderr.mode & S_IFMT);
     }
 }
 

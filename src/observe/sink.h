@@ -36,7 +36,8 @@ const char *rb_sink_error_name(enum rb_sink_error error);
 const char *rb_sink_error_text(enum rb_sink_error error);
 
 // Remembers which file descriptor 2 is; the first call counts. To be called before the program can close it. Until then
-// nothing is written to stderr. One system call.
+// nothing is written to stderr, and also if descriptor 2 is a network connection, as in a service of inetd: the peer
+// expects a protocol. One system call, two for a socket.
 void rb_sink_start(void);
 
 // Writes one line.

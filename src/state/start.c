@@ -21,16 +21,21 @@ static const char *const names[RB_START_VARIABLES] = {
     [RB_START_HOME] = "HOME=",
 };
 
-// A value has up to RB_POLICY_PATH_SIZE bytes and its end. The policy's has the working directory before it.
-enum { ROOM = (RB_START_VARIABLES + 1) * (RB_POLICY_PATH_SIZE + 1) };
+// A value has up to RB_POLICY_PATH_SIZE bytes and its end. Those of the policy and the log have the working directory
+// before them.
+enum { ROOM = (RB_START_VARIABLES + 2) * (RB_POLICY_PATH_SIZE + 1) };
 
 static char room[ROOM];
 static size_t used;
 static const char *values[RB_START_VARIABLES];
 
-static bool is_relative(const char *path)
+static bool is_relative(enum rb_start_variable variable, const char *value)
 {
-    return path[0] != '/' && strcmp(path, rb_file_builtin) != 0;
+    if (value[0] == '/')
+        return false;
+    if (variable == RB_START_POLICY)
+        return strcmp(value, rb_file_builtin) != 0;
+    return variable == RB_START_LOG && strcmp(value, "off") != 0 && strcmp(value, "stderr") != 0;
 }
 
 // The working directory and a slash, at the end of the room. A directory without a name is left out: the kernel gives
@@ -49,7 +54,7 @@ static void put_directory(void)
 static void put_value(enum rb_start_variable variable, const char *value)
 {
     values[variable] = room + used;
-    if (variable == RB_START_POLICY && is_relative(value))
+    if (is_relative(variable, value))
         put_directory();
     size_t length = strnlen(value, RB_POLICY_PATH_SIZE);
     memcpy(room + used, value, length);

@@ -8,7 +8,7 @@
 
 enum rb_start_variable {
     RB_START_POLICY,  // REBOUND_POLICY; a relative path is joined to the working directory
-    RB_START_LOG,     // REBOUND_LOG
+    RB_START_LOG,     // REBOUND_LOG, likewise
     RB_START_STATE,   // REBOUND_STATE
     RB_START_DISABLE, // REBOUND_DISABLE
     RB_START_SUMMARY, // REBOUND_SUMMARY

@@ -91,6 +91,22 @@ def test_kept_stderr(test, shell):
     test.equal(sorted(decisions(text.decode())), sorted(4 * LINES), "lines on stderr")
 
 
+def test_network_service(test):
+    """A service of inetd has its connection as descriptors 0, 1 and 2: the peer gets the service's words alone."""
+    script = test.file("program.py", CONNECT + "assert connect() == 111\nprint('hello', flush=True)\n")
+    command = [REBOUND, "run", "--policy", test.policy(log="off"), "--log", "stderr", "--", PYTHON, script,
+               refusing_port(test)]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_connection(server.getsockname()) as client:
+            service = server.accept()[0]
+            child = subprocess.Popen(command, stdin=service, stdout=service, stderr=service,
+                                     env=clean_environment(test.home))
+            service.close()
+            received = b"".join(iter(lambda: client.recv(4096), b""))
+            test.equal(child.wait(20), 0, "exit status")
+    test.equal(received, b"hello\n", "what the peer got")
+
+
 # ---- files ----
 
 
@@ -129,6 +145,15 @@ def test_link_of_another_user(test, name):
     test.good(result, b"111\n")
     test.check(b" is refused: a symbolic link is not followed" in result.err, f"{result}")
     test.equal([files for _, _, files in os.walk(secret)], [[], []], "files behind the link")
+
+
+def test_relative_log(test):
+    """A relative path is taken from the directory of the start, also where the program has left it."""
+    script = test.file("program.py", CONNECT + "os.mkdir('sub'); os.chdir('sub')\nassert connect() == 111\n")
+    env = {"LD_PRELOAD": LIBRARY, "REBOUND_POLICY": test.policy(log="off"), "REBOUND_LOG": "the.log"}
+    test.good(test.alone([PYTHON, script, refusing_port(test)], env=env), b"")
+    test.equal(os.listdir(test.work + "/sub"), [], "files where the program went")
+    test.equal([line["decision"] for line in read_log(test.work + "/the.log")], LINES, "lines of the log")
 
 
 # ---- a full disk ----

@@ -594,6 +594,44 @@ static void test_replaced_stderr(void **state)
     close(ends[0]);
 }
 
+static int stderr_domain;
+
+static void start_with_a_socket(void)
+{
+    char got[64];
+    int pair[2] = {-1, -1};
+    if (stderr_domain == AF_UNIX) {
+        MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0);
+    } else {
+        struct sockaddr_storage address = {.ss_family = (sa_family_t) stderr_domain};
+        socklen_t length = sizeof address;
+        int listener = socket(stderr_domain, SOCK_STREAM, 0);
+        MUST(listen(listener, 1) == 0 && getsockname(listener, (struct sockaddr *) &address, &length) == 0);
+        pair[1] = socket(stderr_domain, SOCK_STREAM, 0);
+        MUST(connect(pair[1], (struct sockaddr *) &address, length) == 0);
+        MUST((pair[0] = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0);
+    }
+    MUST(dup2(pair[1], STDERR_FILENO) == STDERR_FILENO);
+    rb_sink_start();
+    enum rb_sink_error error = rb_sink_write("stderr", line, LINE);
+    MUST(error == (stderr_domain == AF_UNIX ? RB_SINK_OK : RB_SINK_REPLACED));
+    MUST(read(pair[0], got, sizeof got) == (stderr_domain == AF_UNIX ? SHOWN : -1));
+}
+
+// A service of inetd has its connection as descriptors 0, 1 and 2. The journal of systemd is a local socket.
+static void test_sockets_as_stderr(void **state)
+{
+    static const int domains[] = {AF_UNIX, AF_INET, AF_INET6};
+    (void) state;
+    for (size_t i = 0; i < sizeof domains / sizeof domains[0]; i++) {
+        stderr_domain = domains[i];
+        int fd = socket(stderr_domain, SOCK_STREAM, 0);
+        if (fd >= 0)
+            in_child(start_with_a_socket);
+        close(fd);
+    }
+}
+
 static int file_flags;
 
 static void fill_a_file(void)
@@ -648,6 +686,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_parts_beside_other_writers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stderr, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replaced_stderr, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sockets_as_stderr, setup, teardown),
         cmocka_unit_test_setup_teardown(test_part_on_stderr, setup, teardown),
     };
     return cmocka_run_group_tests_name("observe sink", tests, NULL, NULL);
