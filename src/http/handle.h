@@ -3,6 +3,7 @@
 #ifndef RB_HTTP_HANDLE_H
 #define RB_HTTP_HANDLE_H
 
+#include "http/credential.h"
 #include "real/libcurl.h"
 
 struct rb_figures;
@@ -64,6 +65,7 @@ struct rb_handle {
     uint64_t routed_by;           // serial of the policy by which `route` is known, 0: it is not
     uint64_t routed_in;           // the environment's proxies and the network namespace at that time
     struct rb_via *via;           // owned; NULL: no option leads its transfers another way
+    struct rb_login login;        // for whom its transfers are made
     struct rb_figures *figures;   // owned; what curl_easy_getinfo has to answer after a repeated transfer
 
     enum rb_method method;

@@ -205,6 +205,7 @@ void rb_handle_note(struct rb_handle *handle, CURLoption option, union rb_option
 {
     if (rb_via_note(handle, option, value))
         rb_route_forget(handle);
+    rb_credential_note(handle, option, value);
     note_method(handle, option, value);
     note_callback(handle, option, value);
     note_watcher(handle, option, value);

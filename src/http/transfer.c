@@ -16,6 +16,7 @@
 #include "state/cells.h"
 #include "state/process.h"
 #include "state/record.h"
+#include "state/shared.h"
 
 // --- beginning
 
@@ -64,11 +65,25 @@ static uint64_t total_limit_ms(const struct rb_transfer *transfer)
                : program;
 }
 
+// Finds out for whom the transfer is made, once, where somebody's credential is known to matter.
+static void find_credential(struct rb_transfer *transfer)
+{
+    struct rb_call *call = &transfer->call;
+    const struct rb_state *state = rb_shared_attached();
+    if (call->credential != 0 || call->tenants == NULL || !state)
+        return;
+    uint64_t key[2] = {atomic_load_explicit(&state->header->secret[0], memory_order_relaxed),
+                       atomic_load_explicit(&state->header->secret[1], memory_order_relaxed)};
+    call->credential = rb_credential(transfer->handle, key);
+}
+
 static void begin_call(struct rb_transfer *transfer)
 {
     const struct rb_route *route = transfer->route;
     struct rb_cell *cell = rb_cell_get(route->key, route->policy, route->rules, &route->target, transfer->begun_ms);
     rb_cell_begin(cell, &transfer->call, route->rules, total_limit_ms(transfer), transfer->begun_ms);
+    if (transfer->call.tenants && rb_tenants_wait(transfer->call.tenants, transfer->begun_ms))
+        find_credential(transfer);
 }
 
 // Without a scheme ("//host/...") it is that of the request (RFC 3986, section 5.2.2).
@@ -427,6 +442,8 @@ static enum rb_reason judge(struct rb_transfer *transfer)
     const struct rb_response *response = &transfer->response;
     bool mended = !response->continuing || rb_response_continued(response, transfer->code == CURLE_OK);
     uint32_t draw = transfer->outcome.cause == RB_CAUSE_NONE ? 0 : rb_system_random();
+    if (transfer->outcome.cause != RB_CAUSE_NONE)
+        find_credential(transfer);
     struct rb_decision decision = transfer->elsewhere
                                       ? judge_elsewhere(transfer, draw)
                                       : rb_call_judge(&transfer->call, &transfer->outcome, blocked(transfer),

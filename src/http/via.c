@@ -67,8 +67,11 @@ static void note_proxy(struct rb_handle *handle, char **text, const char *value)
     char *scheme_end = strstr(*text, "://"), *begin = scheme_end ? scheme_end + 3 : *text;
     size_t length = strcspn(begin, "/");
     char *at = memrchr(begin, '@', length);
-    if (at)
-        memmove(begin, at + 1, strlen(at + 1) + 1);
+    if (!at)
+        return;
+    size_t rest = strlen(at + 1);
+    memmove(begin, at + 1, rest);
+    memset(begin + rest, 0, (size_t) (at + 1 - begin));
 }
 
 // All lines of a list in one text.

@@ -232,7 +232,6 @@ void rb_cell_begin(struct rb_cell *cell, struct rb_call *call, const struct rb_r
         return;
     call->not_before = &cell->not_before;
     call->tenants = &cell->tenants;
-    call->credential = RB_TENANT_ANONYMOUS;
     call->keeper = &keeper;
     call->key = atomic_load_explicit(&cell->key, memory_order_relaxed);
     call->recent = recent_of(call->key);

@@ -27,7 +27,8 @@ struct rb_cell *rb_cell_in(const struct rb_state *state, uint64_t key, const cha
 // How this process would ask the breaker of the cell `key` for a permit of its own: by its latest result there.
 enum rb_ask rb_cell_ask(uint64_t key, uint64_t now_ms);
 
-// Begins a call on a cell (NULL: none): breaker, budget and not-before of it, as far as the rules want them.
+// Begins a call on a cell (NULL: none): breaker, budget and not-before of it, as far as the rules want them. The caller
+// adds the credential where it has one.
 //   total_ms: as for rb_call_begin
 void rb_cell_begin(struct rb_cell *cell, struct rb_call *call, const struct rb_rules *rules, uint64_t total_ms,
                    uint64_t now_ms);

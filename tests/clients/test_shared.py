@@ -93,10 +93,13 @@ def state_path(test):
     return os.path.join(test.dir, "state")
 
 
+def opened(test, thing):
+    test.open.append(thing)
+    return thing
+
+
 def counter(test, **options):
-    server = Counter(**options)
-    test.open.append(server)
-    return server
+    return opened(test, Counter(**options))
 
 
 def policy(test, keys):
@@ -298,11 +301,12 @@ def test_quorum(test, case):
 
 # --- Retry-After
 
-@cases("curl", "multi")
-def test_retry_after_holds_the_others_back(test, kind):
+@cases(curl=("curl", 429), multi=("multi", 429), unavailable=("curl", 503))
+def test_retry_after_holds_the_others_back(test, case):
     """One process hears Retry-After; calls of others, begun long before that is over, come no earlier, and not all at
     once."""
-    server = counter(test, status=429, header="Retry-After: 3\r\n")
+    kind, status = case
+    server = counter(test, status=status, header="Retry-After: 3\r\n")
     workers = Workers(test, policy(test, {"retry.attempts": "1"}))
     workers.start([CURL, "-s", server.url()]).wait(20)
     heard = server.times[0]
@@ -314,6 +318,77 @@ def test_retry_after_holds_the_others_back(test, kind):
     test.equal(len(times), 10, "calls")
     test.check(times[0] >= 2.98, f"the first came after {times[0]:.3f} s")
     test.check(times[-1] - times[0] >= 0.1, f"all came within {times[-1] - times[0]:.3f} s")
+
+
+class Throttling(Counter):
+    """Counts requests by what they have of one header field; those in `limited` are answered by 429."""
+
+    def __init__(self, field, limited, wait_s):
+        self.field, self.limited, self.wait_s, self.heard = field.lower(), limited, wait_s, []
+        super().__init__()
+
+    def _serve(self, peer, _):
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            piece = peer.recv(4096)
+            if not piece:
+                return
+            head += piece
+        fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:] if ": " in line)
+        value = {name.lower(): text for name, text in fields.items()}.get(self.field, "")
+        self.heard.append((value, time.monotonic()))
+        status, more = (429, f"Retry-After: {self.wait_s}\r\n") if value in self.limited else (200, "")
+        peer.sendall(f"HTTP/1.1 {status} x\r\n{more}Content-Length: 2\r\nConnection: close\r\n\r\nhi".encode())
+
+    def moments(self, value):
+        return [moment for each, moment in self.heard if each == value]
+
+
+def bearer(token):
+    return ["-H", f"Authorization: Bearer {token}"] if token else []
+
+
+CREDENTIALS = {
+    "bearer": ("Authorization", "Bearer one", bearer("one"), bearer("two")),
+    "option": ("Authorization", "Bearer one", ["--oauth2-bearer", "one"], ["--oauth2-bearer", "two"]),
+    "key": ("X-Api-Key", "one", ["-H", "X-Api-Key: one"], ["-H", "X-Api-Key: two"]),
+    "user": ("Authorization", "Basic bWU6b25l", ["-u", "me:one"], ["-u", "me:two"]),
+    "nobody": ("Authorization", "", [], bearer("two")),
+    "somebody": ("Authorization", "Bearer one", bearer("one"), []),
+}
+
+
+@cases(**CREDENTIALS)
+def test_throttling_is_for_one_credential(test, case):
+    """The caller that was throttled waits, in another process, too; one with another credential is served at once."""
+    field, limited, mine, others = case
+    server = opened(test, Throttling(field, [limited], wait_s=3))
+    workers = Workers(test, policy(test, {"retry.attempts": "1"}))
+    workers.start([CURL, "-s", *mine, server.url()]).wait(20)
+    heard = server.moments(limited)[0]
+    server.limited = []
+    workers.start([CURL, "-s", *others, server.url()])
+    workers.start([CURL, "-s", *mine, server.url()])
+    workers.wait(20)
+    test.equal(len(server.heard), 3, "requests")
+    test.check(server.moments(limited)[1] >= heard + 2.98, "the throttled caller came too early")
+    other = next(moment for value, moment in server.heard if value != limited)
+    test.check(other < heard + 2.98, "the other caller waited")
+
+
+def test_more_credentials_than_slots(test):
+    """Four are remembered. A fifth is not shared, and takes no slot from the others."""
+    tokens = [f"Bearer {i}" for i in range(5)]
+    server = opened(test, Throttling("Authorization", tokens, wait_s=3))
+    workers = Workers(test, policy(test, {"retry.attempts": "1"}))
+    for token in tokens:
+        workers.start([CURL, "-s", "-H", f"Authorization: {token}", server.url()]).wait(20)
+    server.limited = []
+    for token in tokens:
+        workers.start([CURL, "-s", "-H", f"Authorization: {token}", server.url()])
+    workers.wait(20)
+    early = [token for token in tokens if server.moments(token)[1] < server.moments(token)[0] + 2.98]
+    test.equal(early, tokens[4:], "callers that did not wait")
 
 
 # --- what may stand in its place
