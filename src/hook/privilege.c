@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Changes of the user, the groups or the root directory. Afterwards the policy file may be out of reach, so these calls
-// read the policy first where no other call has done so.
+// read the policy first where no other call has done so. The log may be out of reach, too.
 #include <grp.h>
 #include <sys/fsuid.h>
 #include <unistd.h>
@@ -10,13 +10,16 @@
 
 RB_HOOK int chroot(const char *path)
 {
-    rb_process_active();
+    if (rb_process_active())
+        rb_process_before_root(path);
     return rb_libc_chroot(path);
 }
 
+// For a process of root; another one changes its effective user only, and has no root to give up.
 RB_HOOK int setuid(uid_t user)
 {
-    rb_process_active();
+    if (rb_process_active())
+        rb_process_before_users(user, user, user);
     return rb_libc_setuid(user);
 }
 
@@ -26,15 +29,18 @@ RB_HOOK int seteuid(uid_t user)
     return rb_libc_seteuid(user);
 }
 
+// The saved user follows the effective one.
 RB_HOOK int setreuid(uid_t real, uid_t effective)
 {
-    rb_process_active();
+    if (rb_process_active())
+        rb_process_before_users(real, effective, effective);
     return rb_libc_setreuid(real, effective);
 }
 
 RB_HOOK int setresuid(uid_t real, uid_t effective, uid_t saved)
 {
-    rb_process_active();
+    if (rb_process_active())
+        rb_process_before_users(real, effective, saved);
     return rb_libc_setresuid(real, effective, saved);
 }
 

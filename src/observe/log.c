@@ -146,15 +146,44 @@ void rb_log_format(struct rb_text *line, uint64_t unix_ms, int pid, const char *
     rb_text_string(line, "}");
 }
 
-void rb_log_format_trouble(struct rb_text *line, uint64_t unix_ms, int pid, const char *program,
-                           const char *destination, enum rb_sink_error error, uint32_t user)
+static void put_trouble(struct rb_text *line, const char *destination, enum rb_sink_error error, uint32_t user)
 {
-    begin_at(line, (int64_t) (unix_ms / 1000), (unsigned) (unix_ms % 1000), pid, program);
     put_string(line, "decision", rb_verdict_name(RB_VERDICT_LOG));
     put_string(line, "reason", rb_sink_error_name(error));
     put_string(line, "file", destination);
     put_number(line, "uid", user);
+}
+
+void rb_log_format_trouble(struct rb_text *line, uint64_t unix_ms, int pid, const char *program,
+                           const char *destination, enum rb_sink_error error, uint32_t user)
+{
+    begin_at(line, (int64_t) (unix_ms / 1000), (unsigned) (unix_ms % 1000), pid, program);
+    put_trouble(line, destination, error, user);
     rb_text_string(line, "}");
+}
+
+// Whether a line of the text ends with these fields.
+static bool ends_a_line(const char *text, size_t length, const char *fields, size_t size)
+{
+    for (size_t at = 0; at + size < length; at++)
+        if (text[at + size] == '}' && memcmp(text + at, fields, size) == 0)
+            return true;
+    return false;
+}
+
+void rb_log_leave(const char *destination, const char *program, enum rb_sink_error error, uint32_t user)
+{
+    enum { RECENT = 4096 };
+    char recent[RECENT];
+    struct entry entry;
+    if (!begin(&entry, destination, program))
+        return;
+    size_t begun = entry.line.length;
+    put_trouble(&entry.line, destination, error, user);
+    size_t length = rb_sink_read_end(destination, recent, sizeof recent);
+    if (!ends_a_line(recent, length, entry.line.at + begun, entry.line.length - begun))
+        end(&entry, destination);
+    errno = entry.saved_errno;
 }
 
 // What happened to a file that the library reads.

@@ -57,6 +57,12 @@ void rb_log_format(struct rb_text *line, uint64_t unix_ms, int pid, const char *
 void rb_log_format_trouble(struct rb_text *line, uint64_t unix_ms, int pid, const char *program,
                            const char *destination, enum rb_sink_error error, uint32_t user);
 
+// Writes a line of the same fields about this process, whose next lines will be lost, while it still can. The line is
+// left out while it stands among the last ones of the log: each worker of a daemon comes here. Uses 8 KiB of stack,
+// keeps errno.
+//   error, user: as the process will meet and have them
+void rb_log_leave(const char *destination, const char *program, enum rb_sink_error error, uint32_t user);
+
 // Writes what happened to the policy: "loaded", "reloaded", "invalid", "unreadable" or "untrusted" as `what`, with the
 // first error. Its place is left out for line 0.
 //   diagnostic: may be NULL; error: negative errno or 0

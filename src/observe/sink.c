@@ -336,6 +336,47 @@ enum rb_sink_error rb_sink_examine(const char *path)
     return there ? sink_judge(&file) : RB_SINK_OK;
 }
 
+static bool sink_only_root_writes(const struct rb_file_identity *file)
+{
+    return file->owner == ROOT && !(file->mode & (S_IWGRP | S_IWOTH)); // an entry of an access list shows as the group
+}
+
+bool rb_sink_is_for_root(const char *path)
+{
+    struct rb_file_identity file;
+    int directory, found = rb_file_identify_link(AT_FDCWD, path, &file);
+    if (found != -ENOENT) {
+        return found == 0 && sink_only_root_writes(&file);
+    }
+    if (sink_open_directory(path, &directory) != RB_SINK_OK) {
+        return false;
+    }
+    bool known = rb_file_identify_open(directory, &file) == 0;
+    rb_kernel(SYS_close, directory);
+    return known && sink_only_root_writes(&file);
+}
+
+bool rb_sink_is_missing_in(const char *root, const char *path)
+{
+    char directory[RB_POLICY_PATH_SIZE];
+    struct rb_file_identity ignored;
+    const char *begin = path + strspn(path, "/");
+    const char *end = sink_last_name(path);
+    size_t length = end > begin ? (size_t) (end - begin) : 0;
+    if (begin == path || length == 0 || length >= sizeof(directory)) {
+        return false;
+    }
+    long fd = rb_kernel(SYS_openat, AT_FDCWD, root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return false;
+    }
+    memcpy(directory, begin, length);
+    directory[length] = '\0'; // behind a slash, so that a link is followed
+    int found = rb_file_identify_link((int) fd, directory, &ignored);
+    rb_kernel(SYS_close, (int) fd);
+    return found == -ENOENT || found == -ENOTDIR;
+}
+
 // ---- writing ----
 
 // Signals of a failed write must not end the program. They are held back, and one raised here is taken back.
@@ -396,6 +437,20 @@ static int sink_byte_at(int fd, int64_t offset)
     char byte;
     bool there = offset >= 0 && sink_seek(fd, offset, SEEK_SET) == offset && rb_kernel(SYS_read, fd, &byte, 1) == 1;
     return there ? (unsigned char) byte : -1;
+}
+
+size_t rb_sink_read_end(const char *path, char *out, size_t size)
+{
+    struct sink_file file = {.fd = -1};
+    struct rb_file_identity known;
+    long got = 0;
+    bool regular = rb_file_identify_link(AT_FDCWD, path, &known) == 0 && S_ISREG(known.mode);
+    if (regular && sink_open_known(path, &known, &file) == RB_SINK_OK) {
+        int64_t start = (int64_t) (known.size > size ? known.size - size : 0);
+        got = sink_seek(file.fd, start, SEEK_SET) == start ? rb_kernel(SYS_read, file.fd, out, size) : 0;
+    }
+    sink_close(&file);
+    return got > 0 ? (size_t) got : 0;
 }
 
 // Whether the `length` bytes before `end` are these.

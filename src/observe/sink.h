@@ -57,4 +57,16 @@ enum { RB_SINK_LINE_MAX = 2048 };
 // where there is no file. It opens no file.
 enum rb_sink_error rb_sink_examine(const char *path);
 
+// Whether it is certain by owners and modes that root alone may write the file at `path`, or make it where there is
+// none. It opens no file.
+bool rb_sink_is_for_root(const char *path);
+
+// Whether the directory of the absolute `path` will be missing once `root` is the root directory. `root` may be any
+// pointer that the program passes to chroot(2). Uses 4 KiB of stack.
+bool rb_sink_is_missing_in(const char *root, const char *path);
+
+// Reads the end of the regular file at `path` as rb_sink_write would open it: at most `size` bytes. Returns how many;
+// 0 for no file, and for one that is refused or cannot be read.
+size_t rb_sink_read_end(const char *path, char *out, size_t size);
+
 #endif

@@ -6,20 +6,12 @@
 
 #include "real/kernel.h"
 
-// 32-bit machines have another call for users beyond 16 bits.
-#ifdef SYS_getresuid32
-enum { CALL_USERS = SYS_getresuid32 };
-#else
-enum { CALL_USERS = SYS_getresuid };
-#endif
-
 enum { ROOT = 0 };
 
 uint32_t rb_trust_user(void)
 {
-    uint32_t real = ROOT, effective = ROOT, saved = ROOT;
-    rb_kernel(CALL_USERS, &real, &effective, &saved);
-    return real == ROOT || saved == ROOT ? ROOT : effective;
+    struct rb_kernel_users users = rb_kernel_users();
+    return users.real == ROOT || users.saved == ROOT ? ROOT : users.effective;
 }
 
 enum rb_trust rb_trust_judge(const struct rb_file_identity *file, uint32_t user)

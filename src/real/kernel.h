@@ -144,6 +144,11 @@ enum { RB_KERNEL_GETEUID = SYS_geteuid32 };
 #else
 enum { RB_KERNEL_GETEUID = SYS_geteuid };
 #endif
+#ifdef SYS_getresuid32
+enum { RB_KERNEL_GETRESUID = SYS_getresuid32 };
+#else
+enum { RB_KERNEL_GETRESUID = SYS_getresuid };
+#endif
 
 // Maps memory; `fd` is -1 for MAP_ANONYMOUS, and a file is mapped from its beginning. NULL: refused.
 static inline void *rb_kernel_map(void *place, size_t size, int protection, int flags, int fd)
@@ -161,6 +166,17 @@ static inline void rb_kernel_unmap(void *memory, size_t size)
 static inline uint32_t rb_kernel_euid(void)
 {
     return (uint32_t) rb_kernel(RB_KERNEL_GETEUID);
+}
+
+struct rb_kernel_users {
+    uint32_t real, effective, saved;
+};
+
+static inline struct rb_kernel_users rb_kernel_users(void)
+{
+    struct rb_kernel_users users = {0, 0, 0};
+    rb_kernel(RB_KERNEL_GETRESUID, &users.real, &users.effective, &users.saved);
+    return users;
 }
 
 // The soft limit of a resource (RLIMIT_*), UINT64_MAX for none; 0 where the kernel does not say.

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 
+#include "policy/file.h"
 #include "policy/reload.h"
 #include "real/elf.h"
 #include "real/fork.h"
@@ -24,6 +25,7 @@ _Atomic int rb_process_state = RB_PROCESS_NEW;
 static char program[256] = "?";
 static const char *forced_log;   // REBOUND_LOG, NULL when not set
 static const char *forced_state; // REBOUND_STATE, likewise
+static bool builtin;             // the policy is the built-in one
 static struct rb_summary_page *summary;
 
 // The policy last looked at, with the lowest bit set when it leaves this program out.
@@ -128,6 +130,7 @@ static bool initialise(void)
     if (is_disabled() || rb_policy_locate(&places, path) != 0)
         return false;
     find_program();
+    builtin = strcmp(path, rb_file_builtin) == 0;
     forced_log = setting(RB_START_LOG);
     forced_state = setting(RB_START_STATE);
     rb_shared_start(state_settings, on_state_trouble);
@@ -261,6 +264,53 @@ void rb_process_report(struct rb_event event, const struct rb_target *target, co
     event.host = host;
     event.attempt = call->attempt;
     rb_process_event(&event, call);
+}
+
+// ---- the log of a process that gives up its rights ----
+
+static _Atomic bool left_log; // the line was written
+
+// The destination of the log where it is a file, else NULL. The built-in policy names none: it is not loaded for this.
+static const char *log_file(void)
+{
+    const struct rb_policy *policy = NULL;
+    if (!rb_process_active() || atomic_load(&left_log))
+        return NULL;
+    if (!builtin && !(policy = rb_process_policy()))
+        return NULL;
+    const char *log = log_destination(policy);
+    return strcmp(log, "off") == 0 || strcmp(log, "stderr") == 0 ? NULL : log;
+}
+
+static void leave_log(const char *log, enum rb_sink_error error, uint32_t user)
+{
+    if (!atomic_exchange(&left_log, true))
+        rb_log_leave(log, program, error, user);
+}
+
+static uint32_t next_user(uint32_t user, uint32_t now)
+{
+    return user == UINT32_MAX ? now : user;
+}
+
+void rb_process_before_users(uint32_t real, uint32_t effective, uint32_t saved)
+{
+    enum { ROOT = 0 };
+    struct rb_kernel_users now = rb_kernel_users();
+    if (now.effective != ROOT || next_user(real, now.real) == ROOT || next_user(effective, now.effective) == ROOT ||
+        next_user(saved, now.saved) == ROOT) // such a process can come back
+        return;
+    const char *log = log_file();
+    if (log && rb_sink_is_for_root(log))
+        leave_log(log, RB_SINK_DENIED, effective);
+}
+
+void rb_process_before_root(const char *directory)
+{
+    const char *log = log_file();
+    uint32_t user = rb_kernel_euid();
+    if (log && rb_sink_is_missing_in(directory, log))
+        leave_log(log, RB_SINK_ABSENT, user);
 }
 
 void rb_process_end(void)

@@ -76,6 +76,13 @@ void rb_process_count_call(const char *policy);
 // The executable's name, "?" when it cannot be known.
 const char *rb_process_program(void);
 
+// Called by a process before it changes its users or its root directory. If a process of root loses its log by that, a
+// line of the log says so while the process can still write it, once. Afterwards nobody might learn of it: the state
+// may be out of reach as well.
+//   real, effective, saved: as for setresuid(2), UINT32_MAX for one that stays; directory: as for chroot(2)
+void rb_process_before_users(uint32_t real, uint32_t effective, uint32_t saved);
+void rb_process_before_root(const char *directory);
+
 // The end of the process: lets `rebound run --summary` write its lines before the process is gone, also where no call
 // came.
 void rb_process_end(void);

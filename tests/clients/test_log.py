@@ -194,3 +194,86 @@ def test_full_disk(test, destination):
     test.check(len(whole) >= 12, f"lines: {lines}")
     test.check(all(line.strip() for line in lines), f"an empty line: {lines}")
     test.check({line["decision"] for line in whole} == {"retry", "stop"}, f"lines: {lines}")
+
+
+# ---- a process that gives up root ----
+
+DROPS = dict(
+    setuid="os.setuid(65534)",
+    setreuid="os.setreuid(65534, 65534)",
+    setresuid="os.setresuid(65534, 65534, 65534)",
+    workers="for i in range(3):\n    if os.fork() == 0: os.setuid(65534); break\n    os.wait()\nelse: os._exit(0)",
+    jail="os.chroot(os.environ['JAIL'])",
+    jail_and_user="os.chroot(os.environ['JAIL']); os.setuid(65534)",
+    program="if os.geteuid() == 0: os.execvp('setpriv', ['setpriv', '--reuid=65534', '--clear-groups', sys.executable,"
+            " *sys.argv])",
+)
+
+
+def drop(test, body, log, env=None):
+    """Runs a program that begins as root; the work folder and the library can be read by every user."""
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    for path in (test.dir, test.work):
+        os.chmod(path, 0o755)
+    jail = os.path.join(test.dir, "jail")
+    os.mkdir(jail)
+    library = shutil.copy(LIBRARY, test.dir)
+    script = test.file("program.py", CONNECT + f"os.geteuid() or os.setgroups([])\n{body}\nassert connect() == 111\n")
+    settings = {"LD_PRELOAD": library, "REBOUND_POLICY": "builtin:default", "REBOUND_STATE": "private",
+                "REBOUND_LOG": log, "JAIL": jail, **(env or {})}
+    result = test.alone([PYTHON, "-S", script, refusing_port(test)], env=settings)
+    test.check((result.code, result.out, result.err) == (0, b"", b""), f"{result}")
+
+
+def read_log(path):
+    with open(path, encoding="utf-8") as log:
+        return [json.loads(line) for line in log]
+
+
+@cases(**{f"{name}{'_known' if known else ''}": (name, known) for name in DROPS for known in (False, True)})
+def test_lost_log_is_said_before(test, case):
+    """Where nobody can be told later, the log itself has a line: once, however many workers there are."""
+    name, known = case
+    log = os.path.join(test.dir, "log")
+    if known:
+        test.file("log", "", mode=0o640)
+    drop(test, DROPS[name], log)
+    lines = [(line["decision"], line["reason"], line["file"], line["uid"]) for line in read_log(log)]
+    expected = ("absent", 0) if "jail" in name else ("denied", 65534)
+    test.equal(lines, [("log", expected[0], log, expected[1])], "lines of the log")
+
+
+@cases(
+    group=("os.setgid(65534); os.setuid(65534)", 0o660, 65534),
+    others=("os.setuid(65534)", 0o666, 0),
+    for_a_while="os.seteuid(65534); assert connect() == 111; os.seteuid(0)",
+    new_root_with_the_log="os.chroot('/')")
+def test_kept_log(test, case):
+    """Where the log can still be written there is no such line, and the decisions are in it."""
+    body, mode, group = case if isinstance(case, tuple) else (case, 0o640, 0)
+    log = test.file("log", "", mode=mode)
+    if os.geteuid() == 0:
+        os.chown(log, 0, group)
+    drop(test, body, log)
+    test.equal([line["decision"] for line in read_log(log)], LINES, "lines of the log")
+
+
+def test_log_of_the_worker(test):
+    """A new log is left to the worker, where the worker can make it."""
+    folder = os.path.join(test.dir, "logs")
+    os.mkdir(folder)
+    os.chmod(folder, 0o777)
+    drop(test, "os.setuid(65534)", folder + "/log")
+    test.equal([line["decision"] for line in read_log(folder + "/log")], LINES, "lines of the log")
+    test.equal(os.stat(folder + "/log").st_uid, 65534, "owner of the log")
+
+
+@cases(builtin="builtin:default", file="file", skipped="skipped")
+def test_drop_without_a_log(test, how):
+    """A program that logs nothing, or is left out by the policy, makes no file."""
+    policy = {"builtin:default": how, "file": test.policy(log="off"),
+              "skipped": test.file("skip.ini", "[rebound]\nskip = python3*\n[default]\n")}[how]
+    log = os.path.join(test.dir, "log")
+    drop(test, "os.setuid(65534)", log if how == "skipped" else "", env={"REBOUND_POLICY": policy})
+    test.check(not os.path.exists(log), "a log was made")

@@ -48,7 +48,7 @@ static int remove_directory(void **state)
 
 static const char *contents(void)
 {
-    static char text[4096];
+    static char text[16 * 1024];
     FILE *file = fopen(path, "r");
     assert_non_null(file);
     text[fread(text, 1, sizeof text - 1, file)] = '\0';
@@ -103,6 +103,35 @@ static void test_trouble_names_file_and_user(void **state)
     rb_text_bytes(&text, "", 1);
     assert_string_equal(buffer, "{\"time\":\"2023-11-14T22:13:20.123Z\",\"pid\":42,\"program\":\"nginx\","
                                 "\"decision\":\"log\",\"reason\":\"denied\",\"file\":\"/var/log/x\",\"uid\":33}");
+}
+
+static unsigned lines_of(const char *text)
+{
+    unsigned count = 0;
+    for (; *text; text++)
+        count += *text == '\n';
+    return count;
+}
+
+// Each worker of a daemon comes here; a line that stands near the end already is not written again.
+static void test_leaving_is_said_once(void **state)
+{
+    (void) state;
+    errno = 77;
+    rb_log_leave(path, "nginx", RB_SINK_DENIED, 65534);
+    rb_log_leave(path, "nginx", RB_SINK_DENIED, 65534);
+    rb_log_leave(path, "nginx", RB_SINK_DENIED, 655); // not the same, though it begins like it
+    rb_log_leave(path, "nginx", RB_SINK_ABSENT, 655);
+    rb_log_event(path, "curl", &event);
+    rb_log_leave(path, "another", RB_SINK_DENIED, 655);
+    rb_log_leave("off", "nginx", RB_SINK_DENIED, 1);
+    assert_int_equal(errno, 77);
+    assert_int_equal(lines_of(contents()), 4);
+    rb_log_leave(path, "nginx", RB_SINK_DENIED, 65534);
+    for (unsigned i = 0; i < 30; i++)
+        rb_log_event(path, "curl", &event);
+    rb_log_leave(path, "nginx", RB_SINK_DENIED, 65534);
+    assert_int_equal(lines_of(contents()), 32);
 }
 
 static void test_off_writes_nothing(void **state)
@@ -188,6 +217,7 @@ int main(void)
         cmocka_unit_test(test_fields_of_a_stop),
         cmocka_unit_test(test_policy_event_has_the_place),
         cmocka_unit_test(test_trouble_names_file_and_user),
+        cmocka_unit_test(test_leaving_is_said_once),
         cmocka_unit_test(test_off_writes_nothing),
         cmocka_unit_test(test_errno_is_kept_and_failures_are_silent),
         cmocka_unit_test(test_fifo_without_reader_does_not_block),

@@ -339,6 +339,69 @@ static void test_another_user(void **state)
     assert_int_equal(whole_lines(file_called("write-only")), 1);
 }
 
+// Whether a worker that drops root is certain to lose this log.
+static void test_for_root_alone(void **state)
+{
+    static const struct {
+        mode_t mode;
+        bool for_root;
+    } rows[] = {{0600, true}, {0644, true}, {0640, true}, {0660, false}, {0620, false}, {0646, false}};
+    const char *path = file_called("log"), *folder = file_called("folder"), *new = file_called("folder/new");
+    (void) state;
+    need_root();
+    put(path, "");
+    assert_int_equal(mkdir(folder, 0755), 0);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(chmod(path, rows[i].mode), 0);
+        assert_int_equal(rb_sink_is_for_root(path), rows[i].for_root);
+        assert_int_equal(chmod(folder, rows[i].mode | 0111), 0);
+        assert_int_equal(rb_sink_is_for_root(new), rows[i].for_root);
+    }
+    assert_int_equal(chmod(path, 0600) || chmod(folder, 0755), 0);
+    assert_int_equal(chown(path, ANOTHER, 0) || chown(folder, ANOTHER, 0), 0);
+    assert_false(rb_sink_is_for_root(path));
+    assert_false(rb_sink_is_for_root(new));
+    assert_false(rb_sink_is_for_root("/nowhere/at/all"));
+    assert_int_equal(access(new, F_OK), -1);
+}
+
+static void test_missing_in_another_root(void **state)
+{
+    const char *jail = file_called("jail");
+    (void) state;
+    assert_int_equal(mkdir(jail, 0755) || mkdir(file_called("jail/var"), 0755), 0);
+    assert_true(rb_sink_is_missing_in(jail, "/var/log/x"));
+    assert_false(rb_sink_is_missing_in(jail, "/var/x"));
+    assert_false(rb_sink_is_missing_in(jail, "//x"));
+    assert_false(rb_sink_is_missing_in(jail, "var/log/x"));
+    assert_int_equal(mkdir(file_called("jail/real"), 0755), 0);
+    assert_int_equal(symlink("../real", file_called("jail/var/log")), 0);
+    assert_false(rb_sink_is_missing_in(jail, "/var/log/x"));
+    assert_false(rb_sink_is_missing_in("/", directory));
+    // What the system call would refuse.
+    assert_false(rb_sink_is_missing_in("/nowhere", "/var/log/x"));
+    assert_false(rb_sink_is_missing_in(NULL, "/var/log/x"));
+    assert_false(rb_sink_is_missing_in((const char *) 1, "/var/log/x"));
+}
+
+static void test_the_end_of_a_file(void **state)
+{
+    char out[8];
+    const char *path = file_called("log");
+    (void) state;
+    assert_int_equal(rb_sink_read_end(path, out, sizeof out), 0);
+    put(path, "abc");
+    assert_int_equal(rb_sink_read_end(path, out, sizeof out), 3);
+    assert_memory_equal(out, "abc", 3);
+    put(path, "0123456789");
+    assert_int_equal(rb_sink_read_end(path, out, sizeof out), 8);
+    assert_memory_equal(out, "23456789", 8);
+    assert_int_equal(symlink("log", file_called("link")), 0);
+    assert_int_equal(rb_sink_read_end(file_called("link"), out, sizeof out), 0);
+    assert_int_equal(mkfifo(file_called("fifo"), 0600), 0);
+    assert_int_equal(rb_sink_read_end(file_called("fifo"), out, sizeof out), 0);
+}
+
 static void test_other_types(void **state)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -677,6 +740,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_second_name_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_foreign_owner_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_another_user, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_for_root_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_missing_in_another_root, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_end_of_a_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_types, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fifo, setup, teardown),
         cmocka_unit_test_setup_teardown(test_part_is_taken_back, setup, teardown),
