@@ -57,10 +57,11 @@ static double loopback(void *context)
 int main(int argc, char **argv)
 {
     struct listener listener;
+    listener.server = bench_listen(&listener.address);
     if (argc == 2 && strcmp(argv[1], "bare") == 0) {
+        connect_once_ns(&listener); // the first connect of a stream socket reads the policy
         bench_take_turns(bare, NULL);
     } else if (argc == 2 && strcmp(argv[1], "loopback") == 0) {
-        listener.server = bench_listen(&listener.address);
         bench_take_turns(loopback, &listener);
     } else {
         fputs("usage: bench_connect bare|loopback\n", stderr);
