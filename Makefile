@@ -38,10 +38,11 @@ TSAN := -O1 -fsanitize=thread
 
 # Lazy binding: a function that some libc lacks may not stop a program that never gets there. -static-libgcc and
 # --exclude-libs: nothing of the compiler's or of inih's is needed at run time or seen by the program. -Bsymbolic-functions:
-# where we hand out a function of ours it is ours, not that of a library preloaded before us.
+# where we hand out a function of ours it is ours, not that of a library preloaded before us. Code and constants share a
+# segment: each segment is a mapping that every program start pays for.
 SO_LDFLAGS := -shared -static-libgcc -Wl,-soname,librebound.so -Wl,--version-script=config/librebound.map \
 	-Wl,--exclude-libs,ALL -Wl,-z,defs -Wl,-z,relro -Wl,-z,lazy -Wl,-z,noexecstack -Wl,-z,text -Wl,--as-needed \
-	-Wl,-Bsymbolic-functions
+	-Wl,-Bsymbolic-functions -Wl,-z,noseparate-code
 INIH ?= -l:libinih.a
 CLI_LIBS ?= -lcjson -lncursesw
 

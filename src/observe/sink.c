@@ -15,6 +15,7 @@
 #include "policy/hash.h"
 #include "policy/policy.h"
 #include "real/kernel.h"
+#include "real/section.h"
 
 enum { ROOT = 0, LOG_MODE = 0640, OPEN_TRIES = 3, LINKS_MAX = 40 };
 
@@ -584,8 +585,9 @@ static enum rb_sink_error sink_write_stream(int fd, enum sink_kind kind, const s
     return whole ? RB_SINK_OK : RB_SINK_FULL;
 }
 
-static bool sink_started, sink_has_stderr; // written once, before there are threads
-static struct rb_file_identity sink_stderr;
+// Written once, before there are threads.
+static RB_START_DATA bool sink_started, sink_has_stderr;
+static RB_START_DATA struct rb_file_identity sink_stderr;
 
 // The journal of systemd and shells on other machines take lines by local sockets.
 static bool sink_is_local_socket(int fd)
@@ -595,13 +597,13 @@ static bool sink_is_local_socket(int fd)
     return rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX;
 }
 
-static bool sink_can_be_stderr(uint32_t type)
+static RB_START_CODE bool sink_can_be_stderr(uint32_t type)
 {
     return type == S_IFREG || type == S_IFIFO || type == S_IFCHR ||
            (type == S_IFSOCK && sink_is_local_socket(STDERR_FILENO));
 }
 
-void rb_sink_start(void)
+RB_START_CODE void rb_sink_start(void)
 {
     if (!sink_started) {
         sink_started = true;

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "real/section.h"
 #include "real/system.h"
 
 // glibc's own name for it; its pthread_atfork is a static function that every user brings along.
@@ -17,13 +18,13 @@ enum { HANDLERS = 8 };
 
 typedef void handler_fn(void);
 
-static struct {
+static RB_START_DATA struct {
     _Atomic(handler_fn *) before;
     _Atomic(handler_fn *) child; // NULL: not set yet
 } handlers[HANDLERS];
 
-static _Atomic unsigned used;
-static _Atomic int owner; // 0: not known yet
+static RB_START_DATA _Atomic unsigned used;
+static RB_START_DATA _Atomic int owner; // 0: not known yet
 
 static void forking(void)
 {
@@ -44,7 +45,7 @@ static void forked(void)
     }
 }
 
-void rb_fork_start(void)
+RB_START_CODE void rb_fork_start(void)
 {
     int nobody = 0;
     if (atomic_load(&owner) != 0 || !atomic_compare_exchange_strong(&owner, &nobody, rb_system_pid()))
@@ -65,7 +66,7 @@ bool rb_fork_owns(int process)
     return known == process;
 }
 
-void rb_fork_notify(void (*before)(void), void (*child)(void))
+RB_START_CODE void rb_fork_notify(void (*before)(void), void (*child)(void))
 {
     rb_fork_start();
     unsigned place = atomic_fetch_add(&used, 1);

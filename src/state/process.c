@@ -11,6 +11,7 @@
 #include "real/elf.h"
 #include "real/fork.h"
 #include "real/kernel.h"
+#include "real/section.h"
 #include "real/system.h"
 #include "state/process.h"
 #include "state/record.h"
@@ -20,7 +21,7 @@
 
 enum { BUSY_MOST_MS = 900 }; // less than a second, see await
 
-_Atomic int rb_process_state = RB_PROCESS_NEW;
+RB_START_DATA _Atomic int rb_process_state = RB_PROCESS_NEW;
 
 static char program[256] = "?";
 static const char *forced_log;   // REBOUND_LOG, NULL when not set
@@ -37,7 +38,7 @@ static const struct rb_policy *last_policy(void)
 }
 
 // NULL also in secure execution, where the environment is somebody else's.
-static const char *environment(enum rb_start_variable variable)
+static RB_START_CODE const char *environment(enum rb_start_variable variable)
 {
     const char *value = rb_start_value(variable);
     return value && !rb_elf_auxiliary(AT_SECURE) ? value : NULL;
@@ -50,7 +51,7 @@ static const char *setting(enum rb_start_variable variable)
     return value && strlen(value) < RB_POLICY_PATH_SIZE ? value : NULL;
 }
 
-static bool is_disabled(void)
+static RB_START_CODE bool is_disabled(void)
 {
     const char *disable = environment(RB_START_DISABLE);
     return disable && strcmp(disable, "0") != 0;
@@ -140,7 +141,7 @@ static bool initialise(void)
 }
 
 // Moves the state on, and claims it by RB_PROCESS_BUSY. False: another thread was faster.
-static bool enter(enum rb_process_state from, enum rb_process_state to)
+static RB_START_CODE bool enter(enum rb_process_state from, enum rb_process_state to)
 {
     int state = from;
     return atomic_compare_exchange_strong(&rb_process_state, &state, to);
@@ -154,14 +155,14 @@ static void forked(void)
 
 // While the library is loaded: the program may close its stderr before the first call that is logged. It costs one
 // system call, which is left out where the log cannot be stderr.
-static void remember_stderr(void)
+static RB_START_CODE void remember_stderr(void)
 {
     const char *log = rb_start_value(RB_START_LOG);
     if (!log || strcmp(log, "stderr") == 0)
         rb_sink_start();
 }
 
-void rb_process_load(void)
+RB_START_CODE void rb_process_load(void)
 {
     if (!enter(RB_PROCESS_NEW, RB_PROCESS_BUSY))
         return;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One pass over the environment. The copies lie side by side, so that they take one page of memory in most programs.
+// One pass over the environment.
 #include "state/start.h"
 
 #include <stdbool.h>
@@ -10,6 +10,7 @@
 #include "policy/file.h"
 #include "policy/policy.h"
 #include "real/kernel.h"
+#include "real/section.h"
 
 static const char *const names[RB_START_VARIABLES] = {
     [RB_START_POLICY] = "REBOUND_POLICY=",
@@ -21,15 +22,25 @@ static const char *const names[RB_START_VARIABLES] = {
     [RB_START_HOME] = "HOME=",
 };
 
-// A value has up to RB_POLICY_PATH_SIZE bytes and its end. Those of the policy and the log have the working directory
-// before them.
-enum { ROOM = (RB_START_VARIABLES + 2) * (RB_POLICY_PATH_SIZE + 1) };
+// A value has up to RB_POLICY_PATH_SIZE bytes and its end. Those of the policy and the log may have the working
+// directory before them.
+enum { VALUE = RB_POLICY_PATH_SIZE + 1, FEW = 768, MANY = (RB_START_VARIABLES + 2) * VALUE };
 
-static char room[ROOM];
-static size_t used;
-static const char *values[RB_START_VARIABLES];
+static RB_START_DATA char few[FEW]; // enough for the values in most programs
+static RB_START_DATA size_t few_used;
+static char many[MANY];
+static size_t many_used;
+static RB_START_DATA const char *values[RB_START_VARIABLES];
 
-static bool is_relative(enum rb_start_variable variable, const char *value)
+static RB_START_CODE char *take(size_t size)
+{
+    bool fits = size <= FEW - few_used;
+    char *taken = fits ? few + few_used : many + many_used;
+    *(fits ? &few_used : &many_used) += size;
+    return taken;
+}
+
+static RB_START_CODE bool is_relative(enum rb_start_variable variable, const char *value)
 {
     if (value[0] == '/')
         return false;
@@ -38,31 +49,33 @@ static bool is_relative(enum rb_start_variable variable, const char *value)
     return variable == RB_START_LOG && strcmp(value, "off") != 0 && strcmp(value, "stderr") != 0;
 }
 
-// The working directory and a slash, at the end of the room. A directory without a name is left out: the kernel gives
-// it a name that does not begin with a slash.
-static void put_directory(void)
+// The working directory, a slash and the path. A directory without a name is left out: the kernel gives it a name that
+// does not begin with a slash.
+static RB_START_CODE char *absolute(const char *path, size_t length)
 {
-    char *at = room + used;
-    long length = rb_kernel(SYS_getcwd, at, RB_POLICY_PATH_SIZE); // with its NUL
-    if (length <= 1 || at[0] != '/')
-        return;
-    used += (size_t) length - 1;
-    if (at[length - 2] != '/')
-        room[used++] = '/';
+    char *whole = take(2 * (size_t) VALUE);
+    long got = rb_kernel(SYS_getcwd, whole, RB_POLICY_PATH_SIZE); // with its NUL
+    size_t front = got > 1 && whole[0] == '/' ? (size_t) got - 1 : 0;
+    if (front > 1)
+        whole[front++] = '/';
+    memcpy(whole + front, path, length);
+    whole[front + length] = '\0';
+    return whole;
 }
 
-static void put_value(enum rb_start_variable variable, const char *value)
+static RB_START_CODE void put(enum rb_start_variable variable, const char *value)
 {
-    values[variable] = room + used;
-    if (is_relative(variable, value))
-        put_directory();
     size_t length = strnlen(value, RB_POLICY_PATH_SIZE);
-    memcpy(room + used, value, length);
-    used += length;
-    room[used++] = '\0';
+    if (is_relative(variable, value)) {
+        values[variable] = absolute(value, length);
+        return;
+    }
+    char *copy = take(length + 1); // zeroed
+    memcpy(copy, value, length);
+    values[variable] = copy;
 }
 
-void rb_start_copy(void)
+RB_START_CODE void rb_start_copy(void)
 {
     for (char **entry = environ; entry && *entry; entry++) {
         for (unsigned i = 0; i < RB_START_VARIABLES; i++) {
@@ -70,13 +83,13 @@ void rb_start_copy(void)
             if ((*entry)[0] != names[i][0] || strncmp(*entry, names[i], length) != 0)
                 continue;
             if ((*entry)[length] && !values[i]) // of two the first counts, as for getenv
-                put_value(i, *entry + length);
+                put(i, *entry + length);
             break;
         }
     }
 }
 
-const char *rb_start_value(enum rb_start_variable variable)
+RB_START_CODE const char *rb_start_value(enum rb_start_variable variable)
 {
     return values[variable];
 }
