@@ -291,7 +291,8 @@ static enum rb_sink_error sink_open_known(const char *path, const struct rb_file
     if (rb_file_identify_open(file->fd, &file->identity) != 0) {
         return RB_SINK_FAILED;
     }
-    if (!sink_same_file(&file->identity, known) || file->identity.links == 0) {
+    bool removed = file->identity.links == 0 && known->links > 0; // some file systems count no names at all
+    if (removed || !sink_same_file(&file->identity, known)) {
         return SINK_AGAIN;
     }
     error = sink_judge(&file->identity);
