@@ -262,7 +262,11 @@ static enum rb_sink_error sink_make(const char *path, struct sink_file *file)
         return fd == -EEXIST ? SINK_AGAIN : sink_error_of(fd);
     }
     file->fd = (int) fd;
-    return rb_file_identify_open(file->fd, &file->identity) == 0 ? RB_SINK_OK : RB_SINK_FAILED;
+    if (rb_file_identify_open(file->fd, &file->identity) != 0) {
+        return RB_SINK_FAILED;
+    }
+    atomic_store_explicit(&sink_checked, sink_check_word(&file->identity), memory_order_relaxed);
+    return RB_SINK_OK;
 }
 
 // A regular file is opened for reading, too, where that is allowed: its last byte says whether the last line was
