@@ -114,7 +114,8 @@ static void write_note(const struct rb_view_cell *host, char *out, size_t size)
     else if (rb_snapshot_probe_is_due(host))
         snprintf(out, size, "probe due");
     else if (host->state == RB_BREAKER_OPEN)
-        snprintf(out, size, "probe in %s", rb_table_span(host->next_probe_in_ms, span));
+        snprintf(out, size, host->refuses ? "refuses for %s" : "no retries, %s",
+                 rb_table_span(host->next_probe_in_ms, span));
     else if (host->holder_count > 0)
         write_holder(host, out, size);
     else if (host->not_before_in_ms > 0)

@@ -51,6 +51,7 @@ static cJSON *make_host(const struct rb_view_cell *host)
     rb_json_add_text(object, "host", *host->host ? host->host : NULL);
     rb_json_add_text(object, "state", rb_breaker_state_name(rb_snapshot_state(host)));
     rb_json_add_text(object, "forced", forces[host->forced]);
+    cJSON_AddBoolToObject(object, "refuses", host->forced ? host->forced == RB_FORCE_OPEN : host->refuses);
     add_number(object, "generation", host->generation);
     add_number(object, "reopened", host->reopened);
     add_number(object, "calls", host->calls);

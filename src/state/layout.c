@@ -179,13 +179,14 @@ bool rb_state_is_text(const char *bytes, size_t size)
     return length < size;
 }
 
-// Window 11 bits, of time 1, min_calls 14, failure rate 14, probes 5, quorum 5; the slow rate 14.
+// Window 11 bits, of time 1, min_calls 14, failure rate 14, probes less one 4, quorum less one 4, refuse 2, slow
+// rate 14.
 uint64_t rb_state_pack_rules(const struct rb_breaker_rules *rules)
 {
     return (uint64_t) (rules->window & 0x7ff) | (uint64_t) rules->time_window << 11 |
            (uint64_t) (rules->min_calls & 0x3fff) << 12 | (uint64_t) (rules->failure_rate & 0x3fff) << 26 |
-           (uint64_t) (rules->probes & 0x1f) << 40 | (uint64_t) (rules->quorum & 0x1f) << 45 |
-           (uint64_t) (rules->slow_rate & 0x3fff) << 50;
+           (uint64_t) ((rules->probes - 1) & 0xf) << 40 | (uint64_t) ((rules->quorum - 1) & 0xf) << 44 |
+           (uint64_t) (rules->refuse & 3) << 48 | (uint64_t) (rules->slow_rate & 0x3fff) << 50;
 }
 
 struct rb_breaker_rules rb_state_unpack_rules(uint64_t word)
@@ -195,8 +196,9 @@ struct rb_breaker_rules rb_state_unpack_rules(uint64_t word)
         .time_window = word >> 11 & 1,
         .min_calls = (uint32_t) (word >> 12) & 0x3fff,
         .failure_rate = (uint32_t) (word >> 26) & 0x3fff,
-        .probes = (uint32_t) (word >> 40) & 0x1f,
-        .quorum = (uint32_t) (word >> 45) & 0x1f,
+        .probes = ((uint32_t) (word >> 40) & 0xf) + 1,
+        .quorum = ((uint32_t) (word >> 44) & 0xf) + 1,
+        .refuse = (enum rb_breaker_refuse)(word >> 48 & 3),
         .slow_rate = (uint32_t) (word >> 50) & 0x3fff,
     };
 }

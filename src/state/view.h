@@ -42,12 +42,13 @@ struct rb_view_cell {
     char host[RB_STATE_HOST_SIZE]; // "" for a breaker of the whole policy
     enum rb_breaker_state state;
     enum rb_breaker_force forced; // not RB_FORCE_NONE: `state` does not count
+    bool refuses; // not closed: it refuses the program's own attempts, too, and not only retries
     uint32_t generation;
     uint32_t reopened;            // failed half-open periods in a row
     uint64_t next_probe_in_ms;    // open: until the next attempt is let through; 0: now
     uint64_t calls, failed, slow; // in the window
     uint32_t failure_rate, slow_rate;
-    struct rb_breaker_rules rules; // window, time_window, min_calls, failure_rate, probes, quorum; the rest is 0
+    struct rb_breaker_rules rules; // window, time_window, min_calls, rates, probes, quorum, refuse; the rest is 0
     unsigned holder_count;
     struct rb_view_holder holders[RB_BREAKER_MAX_PROBES];
     uint64_t budget_milli;      // retries that may be made at once, in thousandths

@@ -234,7 +234,7 @@ def status_shows_hosts_and_policies(place):
     same((status, err), (0, ""))
     lines = out.splitlines()
     same(lines[0], "HOST                     POLICY     STATE     CALLS FAILED SLOW NOTE")
-    expect(re.fullmatch(rf"127\.0\.0\.1:{port} +local +open +0 +- +- probe in \d+s", lines[1]), lines[1])
+    expect(re.fullmatch(rf"127\.0\.0\.1:{port} +local +open +0 +- +- refuses for \d+s", lines[1]), lines[1])
     same(lines[2:], ["local: 2 calls, 1 retries, 0 recovered, 1 refused, 1 failed", f"{place.state}: 1 host, 0 processes"])
     holds(place.text("status", env={"COLUMNS": "120"})[1], "RETRIES REFUSED  USED NOTE")
     expect("\x1b[" in on_terminal(place, {"TERM": "xterm"}, "status"), "no colour on a terminal")

@@ -96,7 +96,9 @@ static void test_notes(void **state)
     assert_string_equal(note(&host), "probe due");
     assert_non_null(strstr(line, " half-open "));
     host.next_probe_in_ms = 12000;
-    assert_string_equal(note(&host), "probe in 12s");
+    assert_string_equal(note(&host), "no retries, 12s");
+    host.refuses = true;
+    assert_string_equal(note(&host), "refuses for 12s");
     assert_non_null(strstr(line, " open "));
     host.forced = RB_FORCE_CLOSED;
     assert_string_equal(note(&host), "forced");

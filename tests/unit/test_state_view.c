@@ -131,6 +131,36 @@ static void test_a_cell(void **state)
     assert_int_equal(seen.not_before_queued, 1);
 }
 
+// Opens a breaker by failures that take so long; returns whether those who look are told that it refuses.
+static bool shows_refusals(enum rb_breaker_refuse refuse, uint64_t took_ms)
+{
+    struct rb_cell *cell = cell_of(1, "api.example");
+    struct rb_breaker_rules own = rules.breaker;
+    own.refuse = refuse;
+    rb_breaker_renew(&cell->breaker);
+    for (unsigned i = 0; i < 4; i++) {
+        struct rb_permit permit;
+        assert_true(rb_breaker_acquire(&cell->breaker, &own, RB_ASK_OWN, NOW_MS, &permit, NULL));
+        rb_breaker_record(&cell->breaker, &own, &permit, RB_HEALTH_FAILURE, took_ms, NOW_MS, 0);
+    }
+    atomic_store(&cell->rules, rb_state_pack_rules(&own));
+    struct rb_view_cell seen = only_cell(NOW_MS);
+    assert_int_equal(seen.state, RB_BREAKER_OPEN);
+    assert_int_equal(seen.rules.refuse, refuse);
+    assert_int_equal(seen.rules.probes, 2);
+    assert_int_equal(seen.rules.quorum, 1);
+    return seen.refuses;
+}
+
+static void test_whether_it_refuses(void **state)
+{
+    (void) state;
+    assert_false(shows_refusals(RB_REFUSE_SLOW, RB_BREAKER_COSTLY_MS - 1));
+    assert_true(shows_refusals(RB_REFUSE_SLOW, RB_BREAKER_COSTLY_MS));
+    assert_true(shows_refusals(RB_REFUSE_ALWAYS, 0));
+    assert_false(shows_refusals(RB_REFUSE_NEVER, RB_BREAKER_COSTLY_MS));
+}
+
 static void test_an_open_cell_and_its_probe(void **state)
 {
     struct rb_cell *cell = cell_of(1, "api.example");
@@ -462,6 +492,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_FILE(test_an_empty_state),
         ON_FILE(test_a_cell),
+        ON_FILE(test_whether_it_refuses),
         ON_FILE(test_an_open_cell_and_its_probe),
         ON_FILE(test_forcing),
         ON_FILE(test_forcing_the_breaker_of_a_policy),
