@@ -81,6 +81,7 @@ static const struct rb_family_name names[] = {
     {"ssignal", RB_FAMILY_SIGNAL, false},
     {"chroot", RB_FAMILY_PRIVILEGE, false},
     {"initgroups", RB_FAMILY_PRIVILEGE, false},
+    {"prctl", RB_FAMILY_PRIVILEGE, false},
     {"setegid", RB_FAMILY_PRIVILEGE, false},
     {"seteuid", RB_FAMILY_PRIVILEGE, false},
     {"setfsgid", RB_FAMILY_PRIVILEGE, false},

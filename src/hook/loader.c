@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "hook/curl.h"
@@ -113,6 +114,7 @@ static const struct answer answers[] = {
     LIBC(initgroups),
     LIBC(poll),
     LIBC(ppoll),
+    LIBC(prctl),
     LIBC(pselect),
     LIBC(read),
     LIBC(readv),

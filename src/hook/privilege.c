@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Changes of the user, the groups or the root directory. Afterwards the policy file may be out of reach, so these calls
-// read the policy first where no other call has done so. The log may be out of reach, too.
+// Changes of the user, the groups or the root directory, and the begin of a sandbox. Afterwards the policy file may be
+// out of reach, so these calls read the policy first where no other call has done so. The log may be out of reach, too.
 #include <grp.h>
+#include <stdarg.h>
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "hook/hook.h"
@@ -90,4 +92,19 @@ RB_HOOK int initgroups(const char *user, gid_t group)
 {
     rb_process_active();
     return rb_libc_initgroups(user, group);
+}
+
+// A process without rights asks for PR_SET_NO_NEW_PRIVS before it filters its system calls or restricts its files, and
+// libseccomp does so in any process. Such a filter may end the process for an openat.
+RB_HOOK int prctl(int option, ...)
+{
+    unsigned long more[4];
+    va_list arguments;
+    va_start(arguments, option);
+    for (unsigned i = 0; i < 4; i++)
+        more[i] = va_arg(arguments, unsigned long);
+    va_end(arguments);
+    if (option == PR_SET_NO_NEW_PRIVS || option == PR_SET_SECCOMP)
+        rb_process_active();
+    return rb_libc_prctl(option, more[0], more[1], more[2], more[3]);
 }

@@ -7,6 +7,7 @@
 #include "net/flight.h"
 #include "net/socket.h"
 #include "net/watch.h"
+#include "real/kernel.h"
 #include "real/libc.h"
 
 enum { BUCKETS = 4096, WATCHES = RB_DESCRIPTOR_WATCHES };
@@ -247,8 +248,8 @@ static bool modify(int fd, const struct rb_watch *watch, uint32_t events)
     struct epoll_event event = event_of(watch);
     bool exclusive = event.events & EPOLLEXCLUSIVE;
     event.events = events;
-    return rb_libc_epoll_ctl(epfd_of(watch), EPOLL_CTL_MOD, fd, &event) == 0 || errno == ENOENT || errno == EBADF ||
-           (errno == EINVAL && !exclusive);
+    long result = rb_kernel(SYS_epoll_ctl, epfd_of(watch), EPOLL_CTL_MOD, fd, &event);
+    return result == 0 || result == -ENOENT || result == -EBADF || (result == -EINVAL && !exclusive);
 }
 
 bool rb_watch_may_tell(int epfd, int fd)

@@ -55,6 +55,7 @@ enum {
     UNSHARE,
     CHROOT,
     INITGROUPS,
+    PRCTL,
     SETEGID,
     SETEUID,
     SETFSGID,
@@ -118,6 +119,7 @@ static const char *const names[FUNCTIONS] = {
     [UNSHARE] = "unshare",
     [CHROOT] = "chroot",
     [INITGROUPS] = "initgroups",
+    [PRCTL] = "prctl",
     [SETEGID] = "setegid",
     [SETEUID] = "seteuid",
     [SETFSGID] = "setfsgid",
@@ -325,6 +327,12 @@ FORWARD_AS(int, fcntl, fcntl_fn, FCNTL, (int fd, int command, void *argument), (
            SYSTEM(SYS_fcntl, fd, command, argument))
 FORWARD_AS(int, fcntl64, fcntl_fn, FCNTL64, (int fd, int command, void *argument), (fd, command, argument),
            rb_libc_fcntl(fd, command, argument))
+
+typedef int prctl_fn(int option, ...);
+
+FORWARD_AS(int, prctl, prctl_fn, PRCTL,
+           (int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d), (option, a, b, c, d),
+           SYSTEM(SYS_prctl, option, a, b, c, d))
 
 // NOLINTEND(bugprone-macro-parentheses)
 

@@ -94,6 +94,7 @@ int rb_libc_setresgid(gid_t own, gid_t effective, gid_t saved);
 int rb_libc_setresuid(uid_t own, uid_t effective, uid_t saved);
 int rb_libc_setreuid(uid_t own, uid_t effective);
 int rb_libc_setuid(uid_t user);
+int rb_libc_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
 
 // The loader's own functions. Both judge the caller by the return address, so a hook has to jump to them; NULL: there
 // is none, as where nothing has loaded libdl.so.2 of a glibc before 2.34. May be called before anything else works.
