@@ -189,17 +189,33 @@ static int fly(struct request *r, int result)
     return result;
 }
 
+// The breaker lets no attempt through. As with a host that refuses, a non-blocking connect begins, and its end is what
+// every wait reports; where that cannot be arranged the call itself says so. Of a socket that is in use the kernel says
+// what it says of any further connect.
+static int refuse(struct request *r)
+{
+    if (!rb_socket_can_connect(r->fd))
+        return dial(r, 0);
+    report(r, RB_VERDICT_REFUSED, NULL, 0, RB_REASON_BREAKER);
+    bool pends = peer_of(r)->target.family != AF_UNIX && !rb_socket_is_blocking(r->fd) &&
+                 rb_park_refuse(r->fd, r->address, r->length, &r->c);
+    return pends ? -EINPROGRESS : -ECONNREFUSED;
+}
+
+// Datagram sockets, and non-blocking ones where the policy leaves them alone.
+static bool is_left_alone(const struct request *r)
+{
+    return !rb_socket_is_stream(r->fd) ||
+           (r->c.rules.nonblocking == RB_NONBLOCKING_OFF && !rb_socket_is_blocking(r->fd));
+}
+
 static int run(struct request *r, const struct rb_breaker *breaker, uint64_t now_ms)
 {
     bool closed = !breaker || rb_breaker_peek(breaker, NULL) == RB_BREAKER_CLOSED;
-    if (!closed && !is_blocking(r) && !is_parkable(r))
+    if (!closed && is_left_alone(r))
         return dial(r, 0);
-    if (!rb_call_admit(&r->c.call, now_ms, NULL)) {
-        if (closed && !is_blocking(r) && !is_parkable(r)) // it opened just now
-            return dial(r, 0);
-        report(r, RB_VERDICT_REFUSED, NULL, 0, RB_REASON_BREAKER);
-        return -ECONNREFUSED;
-    }
+    if (!rb_call_admit(&r->c.call, now_ms, NULL))
+        return closed && is_left_alone(r) ? dial(r, 0) : refuse(r); // closed: it opened just now
     int result = first_attempt(r);
     if (result == 0 && r->data && !is_blocking(r)) // only the SYN has left
         settle(r, -EINPROGRESS);

@@ -227,6 +227,16 @@ static bool begin_failed(struct rb_flight *flight, int error)
     return false;
 }
 
+static void remember(struct rb_flight *flight, const struct sockaddr *address, socklen_t length,
+                     const struct rb_connection *connection)
+{
+    memcpy(&flight->address, address, length);
+    flight->length = length;
+    rb_connection_move(&flight->connection, &flight->peer, connection);
+    if (family(flight) == AF_UNIX) // its target's name lies in the address
+        rb_target_from_sockaddr(&flight->peer.target, (const struct sockaddr *) &flight->address, length);
+}
+
 bool rb_park_begin(int fd, const struct sockaddr *address, socklen_t length, const struct rb_connection *connection,
                    int result)
 {
@@ -236,15 +246,31 @@ bool rb_park_begin(int fd, const struct sockaddr *address, socklen_t length, con
     struct rb_flight *flight = rb_flight_new(fd);
     bool begun = flight != NULL;
     if (begun) {
-        memcpy(&flight->address, address, length);
-        flight->length = length;
-        rb_connection_move(&flight->connection, &flight->peer, connection);
-        if (family(flight) == AF_UNIX) // its target's name lies in the address
-            rb_target_from_sockaddr(&flight->peer.target, (const struct sockaddr *) &flight->address, length);
+        remember(flight, address, length, connection);
         if (result == -EINPROGRESS)
             take_off(flight);
         else
             begun = begin_failed(flight, -result);
+    }
+    rb_flight_unlock(&saved);
+    return begun;
+}
+
+bool rb_park_refuse(int fd, const struct sockaddr *address, socklen_t length, const struct rb_connection *connection)
+{
+    sigset_t saved;
+    if (length > sizeof(struct sockaddr_storage) || !rb_flight_lock(&saved))
+        return false;
+    struct rb_flight *flight = rb_flight_new(fd);
+    bool begun = false;
+    if (flight) {
+        remember(flight, address, length, connection);
+        flight->error = ECONNREFUSED;
+        begun = rb_socket_dial_refusal(fd, address) == -EINPROGRESS;
+        if (begun)
+            rb_flight_enter(flight, RB_FLIGHT_TOLD);
+        else
+            rb_flight_forget(flight);
     }
     rb_flight_unlock(&saved);
     return begun;

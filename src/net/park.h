@@ -32,6 +32,10 @@ enum rb_park_view {
 bool rb_park_begin(int fd, const struct sockaddr *address, socklen_t length, const struct rb_connection *connection,
                    int result);
 
+// Begins a connect that the breaker refuses: what the program sees is a connect under way, and then ECONNREFUSED. For a
+// non-blocking TCP socket that is not connected. False: this cannot be done, nothing is kept.
+bool rb_park_refuse(int fd, const struct sockaddr *address, socklen_t length, const struct rb_connection *connection);
+
 // True when the descriptor means a connect that is tracked, and not one whose number was given to another socket.
 bool rb_park_knows(int fd);
 

@@ -50,6 +50,17 @@ bool rb_socket_is(int fd, uint64_t identity)
     return result == 0 ? cookie == identity : result != -EBADF && result != -ENOTSOCK;
 }
 
+// tcpi_state comes first in struct tcp_info. Sockets of other protocols are asked for their peer.
+bool rb_socket_can_connect(int fd)
+{
+    unsigned char state = TCP_CLOSE;
+    struct sockaddr_storage peer;
+    socklen_t state_length = sizeof state, length = sizeof peer;
+    if (rb_kernel(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, &state, &state_length) == 0)
+        return state == TCP_CLOSE;
+    return rb_kernel(SYS_getpeername, fd, &peer, &length) != 0;
+}
+
 void rb_socket_disconnect(int fd)
 {
     struct sockaddr nobody = {.sa_family = AF_UNSPEC};
@@ -191,11 +202,12 @@ union own_address {
     struct sockaddr_in6 v6;
 };
 
-// The address that the socket's last connect was made from: the kernel delivers to it without leaving the machine.
+// The address that the socket's last connect was made from, or that the program has bound the socket to. The kernel
+// delivers to an address of its own without leaving the machine. False: there is none yet.
 static bool find_own(int fd, union own_address *own)
 {
     socklen_t length = sizeof *own;
-    if (!is_bound_to_interface(fd) || rb_kernel(SYS_getsockname, fd, &own->any, &length) != 0)
+    if (rb_kernel(SYS_getsockname, fd, &own->any, &length) != 0)
         return false;
     own->v4.sin_port = 0; // sin6_port lies at the same place
     if (own->any.sa_family == AF_INET6)
@@ -203,8 +215,8 @@ static bool find_own(int fd, union own_address *own)
     return own->any.sa_family == AF_INET && own->v4.sin_addr.s_addr != htonl(INADDR_ANY);
 }
 
-// An IPv4 address in IPv6's clothes where the peer was one: the socket has become one for IPv4, and waits for ever for
-// an answer from the other kind.
+// An IPv4-mapped IPv6 address where the peer was one: the socket has become one for IPv4, and waits for ever for an
+// answer from the other kind.
 static union own_address loopback_like(const struct sockaddr *peer)
 {
     static const uint8_t mapped[16] = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1};
@@ -224,14 +236,33 @@ static void connect_at_once(int fd)
     rb_kernel(SYS_setsockopt, fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &off, sizeof off);
 }
 
+enum { REFUSAL_MS = 2 }; // how long a refusal that is certain may take
+
+// The refusal is there when connect returns, but for a machine that handles packets elsewhere. It never comes when the
+// loopback interface is down, and when the program has bound the socket to a foreign address (IP_TRANSPARENT), to which
+// the refusal then goes.
+static bool is_refused(int fd)
+{
+    int events = rb_socket_events(fd);
+    if (events == 0 && rb_socket_wait(fd, REFUSAL_MS) == 0)
+        events = rb_socket_events(fd);
+    return events & (POLLERR | POLLHUP);
+}
+
 int rb_socket_dial_refusal(int fd, const struct sockaddr *peer)
 {
-    union own_address own;
-    if (!find_own(fd, &own))
-        own = loopback_like(peer);
+    union own_address to;
+    if (!is_bound_to_interface(fd))
+        to = loopback_like(peer);
+    else if (!find_own(fd, &to))
+        return -EADDRNOTAVAIL;
     rb_socket_disconnect(fd);
     connect_at_once(fd);
-    return rb_socket_dial(fd, &own.any, own.any.sa_family == AF_INET6 ? sizeof own.v6 : sizeof own.v4);
+    int result = rb_socket_dial(fd, &to.any, to.any.sa_family == AF_INET6 ? sizeof to.v6 : sizeof to.v4);
+    if (result != -EINPROGRESS || is_refused(fd))
+        return result;
+    rb_socket_disconnect(fd);
+    return -ETIMEDOUT;
 }
 
 // ppoll: the one that every architecture has.

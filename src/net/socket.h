@@ -20,6 +20,9 @@ uint64_t rb_socket_identity(int fd);
 // True when fd still is the socket of this identity. Also when that cannot be asked any more, as in a sandbox.
 bool rb_socket_is(int fd, uint64_t identity);
 
+// True when a connect on fd would begin something: the socket is not connected, connecting or listening.
+bool rb_socket_can_connect(int fd);
+
 // Takes a socket back to the unconnected state: connect(AF_UNSPEC), which also aborts a handshake in flight.
 void rb_socket_disconnect(int fd);
 
@@ -38,9 +41,9 @@ int rb_socket_connect_behind(int fd, const struct sockaddr *address, socklen_t l
 // One connect(2) that is no cancellation point. Returns 0 or a negative errno.
 int rb_socket_dial(int fd, const struct sockaddr *address, socklen_t length);
 
-// A connect that is certain to be refused, on a TCP socket whose last connect was to `peer` (AF_INET or AF_INET6) and
-// has failed: to port 0 of the loopback address, or of its own one where it is bound to an interface. -EINPROGRESS: the
-// refusal is on its way; else it cannot be had.
+// A connect that is certain to be refused, on a non-blocking TCP socket that is to be, or was, connected to `peer`
+// (AF_INET or AF_INET6): to port 0 of the loopback address, or of its own one where it is bound to an interface.
+// -EINPROGRESS: the refusal is there. Else it cannot be had, and the socket is not connecting.
 int rb_socket_dial_refusal(int fd, const struct sockaddr *peer);
 
 // The events of a socket now (POLLIN, POLLOUT, POLLERR, POLLHUP); 0: none.

@@ -266,6 +266,27 @@ def test_off(test, program):
     test.equal(test.events(), [], "log")
 
 
+# One failure opens the breaker, and then no call is let through.
+REFUSING = {"breaker": "on", "breaker.window": "1", "breaker.min_calls": "1", "breaker.refuse": "always",
+            "breaker.open": "1h", "breaker.open_max": "1h", "retry.attempts": "2", "retry.base": "20ms"}
+
+
+@cases(*PROGRAMS)
+def test_refused_by_the_breaker(test, program):
+    """The server has come back, but the breaker is open: the program is told what a dead server would tell it."""
+    entry = PROGRAMS[program]
+    server = test.server("--listen-after", "never", "--accept", entry.get("accept", "http"))
+    policy = test.policy(hosts=f"127.0.0.1:{server.port}", base=REFUSING)
+    env = {**entry.get("env", {}), "REBOUND_STATE": os.path.join(test.dir, "state")}
+    test.rebound(["/bin/bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{server.port}"], policy, env=env)
+    server.listen()
+    test.left()
+    found = seen(test, program, server.port, test.rebound(prepare(test, program, server.port), policy, env=env))
+    same(test, found, late(test, program), "refused by the breaker")
+    test.check(len(test.events("refused")) >= 1, f"{test.events()}")
+    test.equal(server.connections(), 0, "connections")
+
+
 def test_each_idiom_has_its_programs(test):
     counts = collections.Counter(entry["idiom"] for entry in PROGRAMS.values())
     test.check(len(PROGRAMS) >= 30 and min(counts.values()) >= 2 and len(counts) == 6, f"{counts}")

@@ -213,7 +213,8 @@ static void learns_of_success(void)
 
 static void is_given_up(int (*wait)(int), int (*learn)(int, const struct port *))
 {
-    struct port port = port_new();
+    struct port port = port_new(), well = port_listening();
+    CHECK_INT(dial_once(&well), 0); // not one dead target after the other
     unsigned before = test_log(RETRY, "");
     int fd = flying(&port), events = wait(fd);
     if (wait != by_select && wait != by_pselect)
@@ -223,6 +224,7 @@ static void is_given_up(int (*wait)(int), int (*learn)(int, const struct port *)
     CHECK_INT(pending_error(fd), 0);
     close(fd);
     close(port.fd);
+    close(well.fd);
 }
 
 static void waits_in_vain(void)
