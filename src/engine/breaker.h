@@ -75,9 +75,10 @@ enum rb_recorded { RB_RECORDED, RB_RECORD_IGNORED, RB_RECORD_STALE, RB_RECORD_EX
 // The end of an open time that only a person can end.
 #define RB_BREAKER_FOREVER UINT64_MAX
 
-// Asks for a permit. Half-opens an open breaker whose time has come. An end that is further away than the rules can have
-// made it is pulled back to the longest open time: the word is damaged, or of another clock. A breaker that is forced closed admits everything and learns
-// nothing; one that is forced open admits nothing, and retry_in_ms is RB_BREAKER_FOREVER.
+// Asks for a permit. Half-opens an open breaker whose time has come. An end that is further away than the rules can
+// have made it is pulled back to the longest open time: the word is damaged, or of another clock. A breaker that is
+// forced closed admits everything and learns nothing; one that is forced open admits nothing, and retry_in_ms is
+// RB_BREAKER_FOREVER.
 //   ask: an open breaker refuses retries; whether it refuses others depends on rules->refuse
 //   now_ms: a monotonic clock in milliseconds, below 2^40, the same for all users of this breaker
 //   permit: filled in; RB_PERMIT_NONE on refusal, and where a breaker that is forced closed admits the attempt

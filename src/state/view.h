@@ -42,7 +42,7 @@ struct rb_view_cell {
     char host[RB_STATE_HOST_SIZE]; // "" for a breaker of the whole policy
     enum rb_breaker_state state;
     enum rb_breaker_force forced; // not RB_FORCE_NONE: `state` does not count
-    bool refuses; // not closed: it refuses the program's own attempts, too, and not only retries
+    bool refuses;                 // not closed: it refuses the program's own attempts, too, and not only retries
     uint32_t generation;
     uint32_t reopened;            // failed half-open periods in a row
     uint64_t next_probe_in_ms;    // open: until the next attempt is let through; 0: now

@@ -275,7 +275,7 @@ def test_in_a_time_namespace(test, offset_s):
     for words, retries in ((elsewhere, 1), ([], 1), (elsewhere, 1)):  # the floor holds one retry
         test.equal(workers.start([*words, binary, port, "2"]).wait(20), 0, "calls")
         test.equal(len(test.events("retry")), retries, "retries")
-    keys = {"breaker.min_calls": "5", "retry.attempts": "1", "breaker.open": "3600s", "breaker.open_max": "3600s"}
+    keys = {**REFUSES_AT_5, "breaker.open": "3600s", "breaker.open_max": "3600s"}
     workers = Workers(test, policy(test, keys))
     other = closed_port(test)
     for count, first, then in ((port, elsewhere, []), (other, [], elsewhere)):
