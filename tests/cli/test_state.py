@@ -6,13 +6,14 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
 from harness import (
-    ANOTHER_USER, closed_port, CONNECT, content, expect, holds, on_terminal, PATIENCE, QUICK, REBOUND, ROOT, same, test,
+    ANOTHER_USER, BUILD, closed_port, CONNECT, content, expect, holds, on_terminal, PATIENCE, QUICK, REBOUND, ROOT, same, test,
     with_own_shm
 )
 
@@ -100,6 +101,37 @@ def log_in_trouble(place):
     expect("log " + log not in place.text("status")[1])
     same(len(content(log).splitlines()), 3)
     holder.close()
+
+
+@test
+def log_of_a_dropped_worker(place):
+    """A daemon starts as root, and its worker as another user: root sees in that user's state that the log is lost."""
+    holder, port = closed_port()
+    log = os.path.join(place.path, "log")
+    place.file("daemon.py", CONNECT.replace("import socket, sys", f"import os, socket, sys\nos.setuid({ANOTHER_USER})"))
+    os.chmod(place.path, 0o755)
+    for name in ("rebound", "librebound.so"):
+        shutil.copy(os.path.join(BUILD, name), place.path)
+    script = f"""
+        ./rebound run --policy {place.file("quick.ini", QUICK)} --log {log} -- {sys.executable} daemon.py 127.0.0.1 {port} ||
+            test $? = 3
+        $REBOUND status --user {ANOTHER_USER}
+        $REBOUND events --user {ANOTHER_USER}
+        $REBOUND status --all --json"""
+    done = with_own_shm(place, script) if os.geteuid() == 0 else None
+    if done is None:
+        return
+    holder.close()
+    same((done.returncode, done.stderr), (0, ""))
+    piece = f"log {log} cannot be written by "
+    lines = [line for line in done.stdout.splitlines() if piece in line]
+    same(len(lines), 2)
+    holds(lines[0], f", user {ANOTHER_USER}): permission denied; 3 lines are lost, last at ")
+    holds(lines[1], f"] {piece}user {ANOTHER_USER}: permission denied")
+    states = json.loads(done.stdout[done.stdout.index("\n[") + 1:])
+    same([s["log_trouble"]["reason"] for s in states if s["log_trouble"]], ["denied"])
+    same([(line["decision"], line["uid"]) for line in map(json.loads, content(log).splitlines())],
+         [("log", ANOTHER_USER)])
 
 
 # --- before anything ran
