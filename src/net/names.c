@@ -34,15 +34,17 @@ static _Atomic(struct table *) shared;
 
 void rb_names_start(void)
 {
-    struct table *nobody = NULL, *table = rb_system_memory_shared(sizeof *table);
+    struct table *nobody = NULL;
+    if (atomic_load_explicit(&shared, memory_order_acquire))
+        return;
+    struct table *table = rb_system_memory_shared(sizeof *table);
     if (table && !atomic_compare_exchange_strong(&shared, &nobody, table))
         rb_system_memory_free(table, sizeof *table);
 }
 
 static struct table *table(void)
 {
-    if (!atomic_load_explicit(&shared, memory_order_acquire))
-        rb_names_start();
+    rb_names_start();
     return atomic_load_explicit(&shared, memory_order_acquire);
 }
 

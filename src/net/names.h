@@ -12,8 +12,8 @@
 
 enum { RB_NAMES_COUNT = 1024 };
 
-// Makes the table, for this process and the children that it forks from then on. Without this call it is made with the
-// first lookup; without memory nothing is learnt.
+// Makes the table where there is none, for this process and the children that it forks from then on. Called before a
+// fork; without that the table is made with the first lookup. Without memory nothing is learnt.
 void rb_names_start(void);
 
 // Learns the result of getaddrinfo(node): each address gets the name; the last distinct one is the last candidate. A

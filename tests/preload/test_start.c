@@ -290,6 +290,27 @@ static void child_looks_up(void)
     CHECK_INT(test_log(RETRY, "\"host\":\"localhost"), 2);
 }
 
+static void forks(void)
+{
+    for (int left = atoi(getenv("RB_WAY")); left > 0; left--) {
+        pid_t child = fork();
+        if (child == 0)
+            _exit(0);
+        CHECK_INT(test_status(child), 0);
+    }
+}
+
+// The table of names is made once.
+static void each_fork_maps_nothing(void)
+{
+    skip_sanitized();
+    setenv("RB_WAY", "1", 1);
+    struct traced once = trace(getenv("RB_TEST_PROGRAM"), "forks", getenv("RB_PRELOAD"));
+    setenv("RB_WAY", "9", 1);
+    struct traced often = trace(getenv("RB_TEST_PROGRAM"), "forks", getenv("RB_PRELOAD"));
+    CHECK_INT(often.calls[SYS_mmap], once.calls[SYS_mmap]);
+}
+
 // --- changes of the user and the root
 
 // The test's directory is root's alone, but for the log, which is there already.
@@ -451,6 +472,7 @@ static const struct test tests[] = {
     {"child_connects_first", QUICK, child_connects_first},
     {"vfork_child_connects_first", QUICK, vfork_child_connects_first},
     {"child_looks_up", NAMED, child_looks_up},
+    {"each_fork_maps_nothing", QUICK, each_fork_maps_nothing},
     {"policy_is_read_before", QUICK, policy_is_read_before},
     {"drops_as_alone", QUICK, drops_as_alone},
     {"sandboxed", QUICK, sandboxed},
@@ -459,6 +481,7 @@ static const struct test tests[] = {
     {"changed_directory", NULL, changed_directory},
     {"dropped", NULL, dropped},
     {"tell_drops", NULL, tell_drops},
+    {"forks", NULL, forks},
     {"dial_in_sandbox", NULL, dial_in_sandbox},
 };
 
