@@ -15,7 +15,7 @@
 #include "engine/breaker_window.h"
 #include "engine/breaker_word.h"
 
-enum { RATE_ONE = 10000, JITTER_DIVISOR = 10 };
+enum { RATE_ONE = 10000, JITTER_DIVISOR = 10, ANSWER_REFRESH_MS = 1000 };
 
 // Two processes that act at the same moment have clock readings that lie apart by this much at most, unless one of them
 // was stopped between reading and acting.
@@ -23,7 +23,7 @@ enum { READINGS_APART_MS = 1000 };
 
 static const uint64_t time_max_ms = (UINT64_C(1) << 40) - 1;
 
-static_assert(sizeof(struct rb_breaker) == 8 * (4 + 64 + 2 * 16 + 16), "one layout for all processes");
+static_assert(sizeof(struct rb_breaker) == 8 * (5 + 64 + 2 * 16 + 16), "one layout for all processes");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared memory needs lock-free 64-bit atomics");
 
 // The next state word with this name, in a new generation: closed from the start, else as `from` was.
@@ -131,6 +131,56 @@ static bool is_instant(const struct result *result)
     return result->took_ms < RB_BREAKER_COSTLY_MS;
 }
 
+// Half-opens an open breaker. The word keeps the end of the open time.
+static void half_open(struct rb_breaker *breaker, uint64_t from)
+{
+    struct rb_breaker_word next = next_word(from, RB_BREAKER_HALF_OPEN);
+    next.until_ms = rb_breaker_unpack(from).until_ms;
+    transit(breaker, from, next);
+}
+
+// Closes a half-open breaker with an empty window. False: somebody else has changed the state.
+static bool close_half_open(struct rb_breaker *breaker, uint64_t from)
+{
+    return rb_window_clear(breaker, from) && transit(breaker, from, next_word(from, RB_BREAKER_CLOSED));
+}
+
+// Closes the breaker because an attempt succeeded. An open one becomes half-open on the way: only there nobody writes
+// into the window.
+static void close_on_success(struct rb_breaker *breaker)
+{
+    uint64_t from = atomic_load(&breaker->state);
+    if (rb_breaker_unpack(from).name == RB_BREAKER_OPEN) {
+        half_open(breaker, from);
+        from = atomic_load(&breaker->state);
+    }
+    if (rb_breaker_unpack(from).name == RB_BREAKER_HALF_OPEN)
+        close_half_open(breaker, from);
+}
+
+// Lets own attempts pass again in the state `from`: what made it costly is not known to be true any more. It is no
+// transition.
+static void forget_cost(struct rb_breaker *breaker, uint64_t from)
+{
+    struct rb_breaker_word state = rb_breaker_unpack(from);
+    if (!state.costly)
+        return;
+    state.costly = false;
+    transit(breaker, from, state);
+}
+
+// A result that came too late to be counted. Unless rules->refuse is ALWAYS, a success closes the breaker whenever the
+// attempt was admitted: the host answered just now.
+static enum rb_recorded record_late(struct rb_breaker *breaker, const struct rb_breaker_rules *rules,
+                                    enum rb_health health, enum rb_recorded late)
+{
+    struct rb_breaker_word state = rb_breaker_unpack(atomic_load(&breaker->state));
+    if (rules->refuse == RB_REFUSE_ALWAYS || health != RB_HEALTH_SUCCESS || state.name == RB_BREAKER_CLOSED)
+        return late;
+    close_on_success(breaker);
+    return RB_RECORDED;
+}
+
 static enum rb_recorded record_closed(struct rb_breaker *breaker, const struct rb_breaker_rules *rules,
                                       uint32_t generation, const struct result *result)
 {
@@ -138,12 +188,12 @@ static enum rb_recorded record_closed(struct rb_breaker *breaker, const struct r
     struct rb_breaker_word state = rb_breaker_unpack(from);
     bool failed = result->health == RB_HEALTH_FAILURE;
     if (state.name != RB_BREAKER_CLOSED || state.generation != generation)
-        return RB_RECORD_STALE;
+        return record_late(breaker, rules, result->health, RB_RECORD_STALE);
     if (result->health == RB_HEALTH_IGNORED || result->health == RB_HEALTH_THROTTLED)
         return RB_RECORD_IGNORED;
     struct rb_window_outcome outcome = {failed, result->slow, failed && is_instant(result)};
     if (!rb_window_record(breaker, rules, result->now_ms, generation, outcome))
-        return RB_RECORD_STALE;
+        return record_late(breaker, rules, result->health, RB_RECORD_STALE);
     if (!failed && !result->slow)
         return RB_RECORDED;
     struct rb_window_counts counts = rb_window_count(breaker, rules, result->now_ms, generation);
@@ -231,12 +281,6 @@ static bool probe_results(const struct rb_breaker *breaker, uint32_t probes, uin
     return true;
 }
 
-// Closes a half-open breaker with an empty window. False: somebody else has changed the state.
-static bool close_half_open(struct rb_breaker *breaker, uint64_t from)
-{
-    return rb_window_clear(breaker, from) && transit(breaker, from, next_word(from, RB_BREAKER_CLOSED));
-}
-
 // Ends the half-open state `from` when all probes have results. Returns true when they had, whoever ended it.
 //   since_ms: where the open time begins when it opens again
 static bool settle(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t from, uint64_t since_ms,
@@ -252,19 +296,6 @@ static bool settle(struct rb_breaker *breaker, const struct rb_breaker_rules *ru
     else
         close_half_open(breaker, from);
     return true;
-}
-
-// Closes the breaker because an attempt that it let pass succeeded. An open one becomes half-open on the way: only
-// there nobody writes into the window.
-static void close_on_success(struct rb_breaker *breaker)
-{
-    uint64_t from = atomic_load(&breaker->state);
-    if (rb_breaker_unpack(from).name == RB_BREAKER_OPEN) {
-        transit(breaker, from, next_word(from, RB_BREAKER_HALF_OPEN));
-        from = atomic_load(&breaker->state);
-    }
-    if (rb_breaker_unpack(from).name == RB_BREAKER_HALF_OPEN)
-        close_half_open(breaker, from);
 }
 
 static enum probe_kind probe_result(enum rb_health health, bool slow)
@@ -283,18 +314,21 @@ static enum rb_recorded record_probe(struct rb_breaker *breaker, const struct rb
     uint64_t lease = permit->lease, since_ms = result->now_ms;
     struct probe probe = unpack_probe(lease);
     if (state.name != RB_BREAKER_HALF_OPEN || state.generation != permit->generation)
-        return RB_RECORD_STALE;
+        return record_late(breaker, rules, result->health, RB_RECORD_STALE);
     probe.kind = result->health == RB_HEALTH_IGNORED ? PROBE_FREE : probe_result(result->health, result->slow);
-    probe.instant = result->health != RB_HEALTH_SUCCESS && is_instant(result);
+    probe.instant =
+        result->health == RB_HEALTH_THROTTLED || (result->health == RB_HEALTH_FAILURE && is_instant(result));
     if (!atomic_compare_exchange_strong(&breaker->probe[permit->slot % RB_BREAKER_MAX_PROBES], &lease,
                                         pack_probe(probe)))
-        return RB_RECORD_EXPIRED;
-    if (result->health == RB_HEALTH_IGNORED)
+        return record_late(breaker, rules, result->health, RB_RECORD_EXPIRED);
+    if (result->health == RB_HEALTH_IGNORED) {
+        forget_cost(breaker, from);
         return RB_RECORD_IGNORED;
+    }
     if (rules->refuse != RB_REFUSE_ALWAYS)
         since_ms = rb_arithmetic_sub(since_ms, result->took_ms);
     if (rules->refuse != RB_REFUSE_ALWAYS && result->health == RB_HEALTH_SUCCESS)
-        close_half_open(breaker, from);
+        close_on_success(breaker);
     else
         settle(breaker, rules, from, since_ms, result->draw);
     return RB_RECORDED;
@@ -358,12 +392,44 @@ static void pull_end_back(struct rb_breaker *breaker, uint64_t from, uint64_t en
     transit(breaker, from, state);
 }
 
+// Whether nobody has tried the host for so long that nothing is known of it: the open time, or the lease of each probe,
+// ended longer ago than the longest open time. The calls of a burst then pass beside the probe, because the host may
+// have been well for long.
+static bool is_cost_old(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules,
+                        struct rb_breaker_word state, uint64_t now_ms)
+{
+    uint64_t known_ms = state.until_ms;
+    uint32_t probes = state.name == RB_BREAKER_HALF_OPEN ? clamp(rules->probes, RB_BREAKER_MAX_PROBES) : 0;
+    for (uint32_t slot = 0; slot < probes; slot++) {
+        struct probe probe = unpack_probe(atomic_load(&breaker->probe[slot]));
+        if (probe.generation == state.generation && probe.kind != PROBE_FREE && probe.until_ms > known_ms)
+            known_ms = probe.until_ms;
+    }
+    return rb_arithmetic_sub(now_ms, known_ms) > longest_open_ms(rules);
+}
+
+// Notes the moment of a success, for all. Writes at most once a second.
+static void note_answer(struct rb_breaker *breaker, uint64_t now_ms)
+{
+    uint64_t then_ms = atomic_load_explicit(&breaker->answered, memory_order_relaxed);
+    if (then_ms == 0 || then_ms > now_ms || now_ms - then_ms >= ANSWER_REFRESH_MS)
+        atomic_store_explicit(&breaker->answered, now_ms > 0 ? now_ms : 1, memory_order_relaxed);
+}
+
+// Whether the host has answered anybody lately. A time in the future is of another clock and counts as now.
+static bool has_answered(const struct rb_breaker *breaker, uint64_t now_ms)
+{
+    uint64_t then_ms = atomic_load_explicit(&breaker->answered, memory_order_relaxed);
+    return then_ms > 0 && rb_arithmetic_sub(now_ms, then_ms) < RB_BREAKER_PROVEN_MS;
+}
+
 // Whether a breaker in this state lets the attempt pass although it is not closed and has no probe to give.
-static bool lets_pass(const struct rb_breaker_rules *rules, enum rb_ask ask, struct rb_breaker_word state)
+static bool lets_pass(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules, enum rb_ask ask,
+                      struct rb_breaker_word state, uint64_t now_ms)
 {
     if (ask == RB_ASK_RETRY || rules->refuse == RB_REFUSE_ALWAYS)
         return false;
-    return rules->refuse == RB_REFUSE_NEVER || !state.costly || ask == RB_ASK_PROVEN;
+    return rules->refuse == RB_REFUSE_NEVER || !state.costly || ask == RB_ASK_PROVEN || has_answered(breaker, now_ms);
 }
 
 static bool acquire_forced(enum rb_breaker_force force, struct rb_permit *permit, uint64_t *retry_in_ms)
@@ -397,8 +463,12 @@ bool rb_breaker_acquire(struct rb_breaker *breaker, const struct rb_breaker_rule
             pull_end_back(breaker, from, deadline(now_ms, wait_ms));
         if (wait_ms > 0)
             break;
+        if (state.costly && is_cost_old(breaker, rules, state, now_ms)) {
+            forget_cost(breaker, from);
+            continue;
+        }
         if (state.name == RB_BREAKER_OPEN) {
-            transit(breaker, from, next_word(from, RB_BREAKER_HALF_OPEN));
+            half_open(breaker, from);
             continue;
         }
         if (acquire_half_open(breaker, rules, from, now_ms, permit, &wait_ms))
@@ -406,7 +476,7 @@ bool rb_breaker_acquire(struct rb_breaker *breaker, const struct rb_breaker_rule
         if (!settle(breaker, rules, from, now_ms, 0) && atomic_load(&breaker->state) == from)
             break;
     }
-    if (permit->kind == RB_PERMIT_NONE && lets_pass(rules, ask, state))
+    if (permit->kind == RB_PERMIT_NONE && lets_pass(breaker, rules, ask, state, now_ms))
         *permit = (struct rb_permit){.kind = RB_PERMIT_PASSED, .generation = state.generation};
     if (retry_in_ms != NULL)
         *retry_in_ms = permit->kind == RB_PERMIT_NONE ? wait_ms : 0;
@@ -421,10 +491,16 @@ bool rb_breaker_would_refuse(const struct rb_breaker *breaker, const struct rb_b
     enum rb_breaker_force force = rb_breaker_forced(breaker);
     if (force != RB_FORCE_NONE)
         return !acquire_forced(force, &unused, retry_in_ms);
-    uint64_t left_ms = lets_pass(rules, ask, state) ? 0 : open_left_ms(rules, state, now_ms);
+    uint64_t left_ms = lets_pass(breaker, rules, ask, state, now_ms) ? 0 : open_left_ms(rules, state, now_ms);
     if (retry_in_ms != NULL)
         *retry_in_ms = left_ms;
     return left_ms > 0;
+}
+
+bool rb_breaker_is_refusing(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t now_ms)
+{
+    struct rb_breaker_word state = rb_breaker_unpack(atomic_load(&breaker->state));
+    return state.name != RB_BREAKER_CLOSED && !lets_pass(breaker, rules, RB_ASK_OWN, state, now_ms);
 }
 
 enum rb_recorded rb_breaker_record(struct rb_breaker *breaker, const struct rb_breaker_rules *rules,
@@ -434,6 +510,8 @@ enum rb_recorded rb_breaker_record(struct rb_breaker *breaker, const struct rb_b
     struct result result = {health, took_ms, now_ms, draw, rules->slow_call_ms > 0 && took_ms > rules->slow_call_ms};
     struct rb_permit given = *permit;
     permit->kind = RB_PERMIT_NONE;
+    if (health == RB_HEALTH_SUCCESS)
+        note_answer(breaker, now_ms);
     switch (given.kind) {
     case RB_PERMIT_CLOSED:
         return record_closed(breaker, rules, given.generation, &result);
@@ -465,6 +543,7 @@ void rb_breaker_renew(struct rb_breaker *breaker)
 {
     uint64_t from = atomic_load(&breaker->state);
     atomic_store(&breaker->forced, RB_FORCE_NONE);
+    atomic_store(&breaker->answered, 0);
     while (!transit(breaker, from, next_word(from, RB_BREAKER_CLOSED)))
         from = atomic_load(&breaker->state);
     rb_window_clear(breaker, atomic_load(&breaker->state));

@@ -8,10 +8,11 @@
 //   OPEN ------- its time is over, and somebody asks ----------------------> HALF_OPEN
 //   HALF_OPEN -- all probes have results, and these are over a rate -------> OPEN, for longer
 //   HALF_OPEN -- all probes have results, and these are not ---------------> CLOSED
-//   any -------- a passed attempt or (unless ALWAYS) a probe succeeds -----> CLOSED
+//   any -------- (unless ALWAYS) an attempt succeeds ----------------------> CLOSED
 //
 // Every transition is one compare-and-swap of `state`, which carries the state, a generation and the end of the open
-// time. A result carries the generation under which it was admitted and is dropped when that has passed. The window is
+// time. A result carries the generation under which it was admitted and is dropped when that has passed. A success is
+// not dropped, unless rules->refuse is ALWAYS: whenever its attempt began, the host has answered now. The window is
 // tagged with the generation, so a new one starts empty, whoever died where. Closing also clears it, before the state
 // changes: a place that was claimed and never filled must hold no failure from before.
 //
@@ -30,10 +31,11 @@ enum rb_breaker_state { RB_BREAKER_CLOSED, RB_BREAKER_OPEN, RB_BREAKER_HALF_OPEN
 enum rb_breaker_force { RB_FORCE_NONE, RB_FORCE_OPEN, RB_FORCE_CLOSED };
 
 struct rb_breaker {
-    _Atomic uint64_t state;   // packed: state, generation, times reopened, costly, open until (ms)
-    _Atomic uint64_t counted; // the generation up to which transitions were counted (rb_breaker_moves)
-    _Atomic uint64_t forced;  // enum rb_breaker_force; other values are RB_FORCE_NONE
-    _Atomic uint64_t head;    // packed: generation, outcomes recorded in it
+    _Atomic uint64_t state;    // packed: state, generation, times reopened, costly, open until (ms)
+    _Atomic uint64_t counted;  // the generation up to which transitions were counted (rb_breaker_moves)
+    _Atomic uint64_t forced;   // enum rb_breaker_force; other values are RB_FORCE_NONE
+    _Atomic uint64_t head;     // packed: generation, outcomes recorded in it
+    _Atomic uint64_t answered; // when an attempt last succeeded (ms), to the second; 0: never
     union {
         struct {
             _Atomic uint64_t failed[RB_BREAKER_MAX_CALLS / 64]; // ring of bits
@@ -93,10 +95,16 @@ bool rb_breaker_acquire(struct rb_breaker *breaker, const struct rb_breaker_rule
 bool rb_breaker_would_refuse(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules, enum rb_ask ask,
                              uint64_t now_ms, uint64_t *retry_in_ms);
 
+// Whether it refuses the program's own attempts but for probes, of rules->refuse, its state and the latest success. For
+// who looks: a force does not count.
+bool rb_breaker_is_refusing(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t now_ms);
+
 // Gives the permit back with the attempt's result. A failed or slow attempt looks at the rates; a success never opens.
 //   took_ms: how long the attempt took; longer than slow_call_ms is slow
 //   draw: uniform random; the open time is lengthened by up to 10 % of itself: open + open * 0.1 * draw / 2^32. It is
 //         shortened by as much where the sum would exceed the maximum
+// A probe whose result does not count says nothing about the host. Unless rules->refuse is ALWAYS, own attempts pass
+// then until the next probe has failed.
 // The open time counts from now. Unless rules->refuse is ALWAYS, that of a failed probe counts from the probe's
 // beginning: a probe that hangs does not put off the next one.
 // Returns RB_RECORDED; RB_RECORD_IGNORED for a health that does not count here, or a permit that is not held;

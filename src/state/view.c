@@ -67,8 +67,7 @@ static void read_breaker(const struct rb_breaker *breaker, uint64_t now_ms, stru
     struct rb_breaker_word word = rb_breaker_unpack(atomic_load(&breaker->state));
     out->state = word.name;
     out->forced = rb_breaker_forced(breaker);
-    out->refuses = word.name != RB_BREAKER_CLOSED &&
-                   (out->rules.refuse == RB_REFUSE_ALWAYS || (out->rules.refuse == RB_REFUSE_SLOW && word.costly));
+    out->refuses = rb_breaker_is_refusing(breaker, &out->rules, now_ms);
     out->generation = word.generation;
     out->reopened = word.reopened;
     out->next_probe_in_ms = word.name == RB_BREAKER_OPEN ? rb_arithmetic_sub(word.until_ms, now_ms) : 0;

@@ -106,10 +106,10 @@ static const char *end(struct play *play, struct rb_permit *permit, char result)
     static const char *const words[] = {"REC", "IGN", "STALE", "EXPIRED"};
     enum rb_health health = result == 'F' || result == 'X' ? RB_HEALTH_FAILURE
                             : result == 'I'                ? RB_HEALTH_IGNORED
-                            : result == 'T'                ? RB_HEALTH_THROTTLED
+                            : strchr("Tt", result)         ? RB_HEALTH_THROTTLED
                                                            : RB_HEALTH_SUCCESS;
-    uint64_t took_ms = result == 'X' ? RB_BREAKER_COSTLY_MS : result == 'L' ? SLOW_CALL_MS + 1 : SLOW_CALL_MS;
-    assert_non_null(strchr("SFXITL", result));
+    uint64_t took_ms = strchr("Xt", result) ? RB_BREAKER_COSTLY_MS : result == 'L' ? SLOW_CALL_MS + 1 : SLOW_CALL_MS;
+    assert_non_null(strchr("SFXITtL", result));
     assert_true(permit->kind != RB_PERMIT_NONE);
     enum rb_recorded recorded =
         rb_breaker_record(&play->breaker, &play->rules, permit, health, took_ms, play->now_ms, 0);
