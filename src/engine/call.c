@@ -83,17 +83,23 @@ static uint64_t telling_timeout_ms(const struct rb_rules *rules)
     return rules->breaker.slow_call_ms > 0 ? rules->breaker.slow_call_ms : RB_BREAKER_TIMEOUT_MS;
 }
 
-static enum rb_health health_of(const struct rb_call *call, const struct rb_outcome *outcome, uint64_t now_ms)
+// A host refuses at once. Where that seems to have taken longer, the program was late to look.
+static uint64_t took_of(const struct rb_call *call, const struct rb_outcome *outcome, uint64_t now_ms)
 {
     uint64_t took_ms = rb_arithmetic_sub(now_ms, call->attempt_started_ms);
+    bool refused = outcome->cause == RB_CAUSE_REFUSED;
+    return refused ? rb_arithmetic_min(took_ms, RB_BREAKER_COSTLY_MS - 1) : took_ms;
+}
+
+static enum rb_health health_of(const struct rb_call *call, const struct rb_outcome *outcome, uint64_t took_ms)
+{
     bool hasty = outcome->cause == RB_CAUSE_TIMEOUT && took_ms < telling_timeout_ms(call->rules);
     return hasty && outcome->health == RB_HEALTH_FAILURE ? RB_HEALTH_IGNORED : outcome->health;
 }
 
-static void tell_breaker(struct rb_call *call, enum rb_health health, uint64_t now_ms, uint32_t draw)
+static void tell_breaker(struct rb_call *call, enum rb_health health, uint64_t took_ms, uint64_t now_ms, uint32_t draw)
 {
     const struct rb_breaker_rules *rules = &call->rules->breaker;
-    uint64_t took_ms = rb_arithmetic_sub(now_ms, call->attempt_started_ms);
     call->ended_ms = now_ms;
     if (call->recent != NULL && health != RB_HEALTH_IGNORED)
         rb_recent_note(call->recent, call->key, health == RB_HEALTH_SUCCESS, now_ms);
@@ -232,14 +238,13 @@ static bool is_swept(const struct rb_call *call, const struct rb_outcome *outcom
     return on;
 }
 
-//   passed: an open breaker let the attempt pass
-static enum rb_reason judge_means(const struct rb_call *call, bool passed, uint64_t now_ms, uint64_t delay_ms)
+static enum rb_reason judge_means(const struct rb_call *call, uint64_t now_ms, uint64_t delay_ms)
 {
     if (!fits(call, now_ms, delay_ms))
         return RB_REASON_TIME;
     if (call->budget != NULL && !rb_budget_withdraw(call->budget, &call->rules->budget, now_ms))
         return RB_REASON_BUDGET;
-    if (passed || breaker_refuses(call, rb_arithmetic_add(now_ms, delay_ms)))
+    if (breaker_refuses(call, rb_arithmetic_add(now_ms, delay_ms)))
         return RB_REASON_BREAKER;
     return RB_REASON_NONE;
 }
@@ -248,18 +253,20 @@ struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *
                                  bool method_allowed, const struct rb_retry_after *after, uint64_t now_ms,
                                  uint32_t draw)
 {
-    uint64_t delay_ms = 0;
+    uint64_t delay_ms = 0, took_ms = took_of(call, outcome, now_ms);
     bool passed = call->permit.kind == RB_PERMIT_PASSED, swept = is_swept(call, outcome, now_ms);
     look(call);
-    tell_breaker(call, health_of(call, outcome, now_ms), now_ms, draw);
+    tell_breaker(call, health_of(call, outcome, took_ms), took_ms, now_ms, draw);
     heed(call, outcome, after, now_ms);
     enum rb_reason reason = judge_outcome(call, outcome, blocked, method_allowed);
     if (reason == RB_REASON_NONE && swept)
         reason = RB_REASON_SWEEP;
+    if (reason == RB_REASON_NONE && passed) // it takes no place in a queue and nothing from the budget
+        reason = RB_REASON_BREAKER;
     if (reason == RB_REASON_NONE)
         reason = choose_delay(call, after, now_ms, draw, &delay_ms);
     if (reason == RB_REASON_NONE)
-        reason = judge_means(call, passed, now_ms, delay_ms);
+        reason = judge_means(call, now_ms, delay_ms);
     if (reason != RB_REASON_NONE)
         return (struct rb_decision){.reason = reason};
     call->delay_ms = delay_ms;
@@ -270,7 +277,7 @@ void rb_call_abandon(struct rb_call *call, uint64_t now_ms)
 {
     look(call);
     if (call->permit.kind != RB_PERMIT_NONE)
-        tell_breaker(call, RB_HEALTH_IGNORED, now_ms, 0);
+        tell_breaker(call, RB_HEALTH_IGNORED, 0, now_ms, 0);
 }
 
 bool rb_call_may_retry(const struct rb_call *call, uint64_t now_ms)

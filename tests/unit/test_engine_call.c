@@ -380,6 +380,39 @@ static void test_own_attempt_passes_without_retries(void **state)
     assert_int_equal(rb_breaker_peek(&trial.breaker, NULL), RB_BREAKER_CLOSED);
 }
 
+// Nothing is repeated while the breaker is open: the budget stays for the time after that.
+static void test_passed_attempt_leaves_the_budget(void **state)
+{
+    struct trial trial = opened_by_refusals(RB_REFUSE_SLOW);
+    (void) state;
+    trial.rules.budget = (struct rb_budget_rules){.ratio = 0, .floor_milli = 100};
+    trial.budget = (struct rb_budget){0};
+    for (unsigned i = 0; i < 20; i++) {
+        begin(&trial, 0);
+        assert_stops(judge(&trial, &refused, RB_REASON_NONE, true, NOW_MS), "breaker");
+    }
+    begin(&trial, 0);
+    judge(&trial, &fine, RB_REASON_NONE, true, NOW_MS);
+    trial.rules.breaker.min_calls = 10;
+    begin(&trial, 0);
+    assert_waits(judge(&trial, &refused, RB_REASON_NONE, true, NOW_MS), 100);
+}
+
+// A host refuses at once. A program that looks at its socket only seconds later is not spared anything by a refusal.
+static void test_late_look_at_a_refusal_is_not_costly(void **state)
+{
+    struct trial trial = {.rules = plain_rules()};
+    (void) state;
+    trial.rules.breaker.min_calls = 1;
+    trial.rules.breaker.refuse = RB_REFUSE_SLOW;
+    begin(&trial, 0);
+    judge(&trial, &refused, RB_REASON_NONE, true, NOW_MS + 5000);
+    assert_int_equal(rb_breaker_peek(&trial.breaker, NULL), RB_BREAKER_OPEN);
+    assert_true(rb_call_admit(&trial.call, NOW_MS + 5000, NULL) == false); // a retry
+    rb_call_begin(&trial.call, &trial.rules, &trial.breaker, &trial.budget, 0, NOW_MS + 5000);
+    assert_true(rb_call_admit(&trial.call, NOW_MS + 5000, NULL));
+}
+
 static void test_always_refuses(void **state)
 {
     struct trial trial = opened_by_refusals(RB_REFUSE_ALWAYS);
@@ -712,6 +745,8 @@ int main(void)
         cmocka_unit_test(test_slow_attempts),
         cmocka_unit_test(test_short_timeouts_prove_nothing),
         cmocka_unit_test(test_own_attempt_passes_without_retries),
+        cmocka_unit_test(test_passed_attempt_leaves_the_budget),
+        cmocka_unit_test(test_late_look_at_a_refusal_is_not_costly),
         cmocka_unit_test(test_always_refuses),
         cmocka_unit_test(test_process_with_success_is_not_refused),
         cmocka_unit_test(test_recent_results),
