@@ -280,6 +280,15 @@ void rb_call_abandon(struct rb_call *call, uint64_t now_ms)
         tell_breaker(call, RB_HEALTH_IGNORED, 0, now_ms, 0);
 }
 
+void rb_call_answered(struct rb_call *call, bool whole, uint64_t now_ms)
+{
+    bool waits = call->permit.kind == RB_PERMIT_PROBE || call->permit.kind == RB_PERMIT_PASSED;
+    if (!waits && (!whole || call->permit.kind == RB_PERMIT_NONE))
+        return;
+    look(call);
+    tell_breaker(call, RB_HEALTH_SUCCESS, rb_arithmetic_sub(now_ms, call->attempt_started_ms), now_ms, 0);
+}
+
 bool rb_call_may_retry(const struct rb_call *call, uint64_t now_ms)
 {
     return call->attempt < call->rules->attempts && now_ms < call->deadline_ms && call->permit.kind != RB_PERMIT_PASSED;

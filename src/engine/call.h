@@ -100,6 +100,11 @@ struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *
                                  bool method_allowed, const struct rb_retry_after *after, uint64_t now_ms,
                                  uint32_t draw);
 
+// The host has answered the attempt, which goes on: a header block without an error has come. The breaker learns of a
+// success where others wait for one (a probe, or an attempt that an open breaker let pass): the body may take long.
+//   whole: this was all that the attempt says of the host, as a redirect to another host is
+void rb_call_answered(struct rb_call *call, bool whole, uint64_t now_ms);
+
 // Ends an attempt that was given up before it had a result: a permit goes back, and nothing is learnt from it.
 void rb_call_abandon(struct rb_call *call, uint64_t now_ms);
 

@@ -285,6 +285,8 @@ static void end_block(struct rb_response *response)
     response->in_header = false;
     if (response->status / 100 != 1 || response->status == 101) {
         response->finals++;
+        if (response->on_answer)
+            response->on_answer(response->context, response->status);
         begin_summing(response);
         return;
     }
@@ -308,7 +310,7 @@ static void note_location(struct rb_response *response, const char *line, size_t
     size_t size;
     const char *value = rb_validator_field(line, length, "location", &size);
     if (value && response->status / 100 == 3 && response->handle->follows && response->on_redirect)
-        response->on_redirect(response->redirect_context, value, size);
+        response->on_redirect(response->context, value, size);
 }
 
 static bool is_blank_line(const char *line, size_t length)

@@ -81,7 +81,9 @@ struct rb_response {
 
     // Called for the Location of a redirect that libcurl is about to follow; NULL: not wanted.
     void (*on_redirect)(void *context, const char *location, size_t length);
-    void *redirect_context;
+    // Called at the end of a header block that is not 1xx, with its status; NULL: not wanted.
+    void (*on_answer)(void *context, unsigned status);
+    void *context; // for both
 
     struct rb_validator validator; // of the current block
 };

@@ -18,6 +18,8 @@
 #include "state/record.h"
 #include "state/shared.h"
 
+enum { HTTP_ERROR = 400 };
+
 // --- beginning
 
 static bool is_get(const struct rb_handle *handle)
@@ -131,13 +133,30 @@ static void on_redirect(void *context, const char *location, size_t length)
                                            : NULL;
     uint64_t via = section ? rb_via_find(transfer->handle, &target, secure, &proxied) : 0;
     uint64_t key = section ? rb_cell_key(section, &target, via) : 0;
+    bool left = !transfer->elsewhere && key != transfer->route->key;
     transfer->elsewhere = key != transfer->route->key;
+    if (left) // what comes from here on is not the first host's: it has answered
+        rb_call_answered(&transfer->call, true, now_ms);
     if (!section || !section->rules.breaker_on || !transfer->elsewhere)
         return;
     struct rb_cell *cell = rb_cell_get(key, section->name, &section->rules, &target, now_ms);
     if (cell &&
         rb_breaker_would_refuse(&cell->breaker, &section->rules.breaker, rb_cell_ask(key, now_ms), now_ms, &left_ms))
         refuse(transfer, &target, left_ms);
+}
+
+// A header block is complete. Where it is no error, those who wait for this host need not wait for the body. A proxy's
+// answer to CONNECT is not the host's: libcurl does not report its status as that of the response.
+static void on_answer(void *context, unsigned status)
+{
+    struct rb_transfer *transfer = context;
+    long reported = 0;
+    if (status >= HTTP_ERROR || transfer->elsewhere || transfer->call.permit.kind == RB_PERMIT_NONE ||
+        transfer->call.permit.kind == RB_PERMIT_CLOSED)
+        return;
+    transfer->handle->curl->easy_getinfo(transfer->handle->easy, CURLINFO_RESPONSE_CODE, &reported);
+    if (reported == (long) status)
+        rb_call_answered(&transfer->call, false, rb_system_now_ms());
 }
 
 static bool complete(const struct rb_libcurl *curl)
@@ -167,7 +186,8 @@ bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_handle *handle, c
     transfer->repeatable = may_repeat_request(transfer);
     rb_response_begin(&transfer->response, handle, transfer->route->rules, may_resume(transfer));
     transfer->response.on_redirect = on_redirect;
-    transfer->response.redirect_context = transfer;
+    transfer->response.on_answer = on_answer;
+    transfer->response.context = transfer;
     rb_replay_begin(&transfer->replay, handle);
     rb_callbacks_arm(handle);
     handle->transfer = transfer;

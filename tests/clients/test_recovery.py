@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """A server that was away and is back: the default policy must not keep programs from seeing it."""
 
+import concurrent.futures
+import json
 import os
 import socket
 import subprocess
 import threading
 import time
+from urllib.parse import quote
 
 from harness import REBOUND, clean_environment
 
@@ -170,3 +173,48 @@ def test_policy_of_an_earlier_version_is_valid(test):
                      "breaker.open = 1m\n")
     done = subprocess.run([REBOUND, "check", path], capture_output=True, text=True, check=False)
     test.equal(done.returncode, 0, f"rebound check: {done.stdout}{done.stderr}")
+
+
+def test_host_that_redirects_elsewhere_has_answered(test):
+    """A host whose answers are redirects to another one is well: single failures between them do not open its breaker."""
+    first, second = test.server(), test.server()
+    location = quote(second.url("other/ok"), safe="")
+    url = first.url("k/" + f"s503/s302;header=Location:{location}/" * 6)
+    keys = {"breaker": "on", "breaker.min_calls": "4", "breaker.window": "4", "budget.floor": "1000/s"}
+    result = test.rebound(["curl", "-sL", "-o", "/dev/null", "-w", "%{http_code} ", url + "?[1-6]"], keys)
+    test.good(result, b"200 " * 6)
+    test.equal(second.count("other"), 6, "requests that were led to the other host")
+
+
+def breaker(state):
+    """The state of the only breaker, once no open time is left."""
+    end = time.monotonic() + 20
+    while True:
+        done = subprocess.run([REBOUND, "status", "--json", "--state", state], capture_output=True, check=True)
+        (cell,) = json.loads(done.stdout)["hosts"]
+        if cell["state"] != "open" or cell["next_probe_ms"] == 0:
+            return cell["state"]
+        assert time.monotonic() < end, "the open time does not end"
+        time.sleep(0.01)
+
+
+def test_header_of_a_long_download_closes_the_breaker(test):
+    """Failures of a second each open the breaker. The next call gets a long body. The others need not wait for its end."""
+    server, state = test.server(), os.path.join(test.dir, "state")
+    policy = test.policy({"breaker": "on", "breaker.min_calls": "2", "breaker.window": "2", "breaker.open": "100ms",
+                          "retry.attempts": "1"})
+
+    def curl(*arguments):
+        return test.rebound(["curl", "-sf", *arguments], policy, env={"REBOUND_STATE": state})
+
+    sick = server.url("sick/s503;delay=1000")
+    test.equal(curl(sick, sick).code, 22, "exit status of the failures")
+    test.equal(breaker(state), "half-open", "breaker after them")
+    with concurrent.futures.ThreadPoolExecutor(1) as beside:
+        long = beside.submit(curl, "-o", "/dev/null", server.url("long/ok;size=400;trickle=10"))
+        server.arrived(lambda: server.count("long"), 1)
+        while breaker(state) != "closed":
+            time.sleep(0.01)
+        test.check(not long.done(), "the download has ended before the breaker closed")
+        test.good(curl(server.url("short/ok")), b"good short\n")
+        test.good(long.result(), b"")

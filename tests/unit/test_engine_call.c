@@ -413,6 +413,55 @@ static void test_late_look_at_a_refusal_is_not_costly(void **state)
     assert_true(rb_call_admit(&trial.call, NOW_MS + 5000, NULL));
 }
 
+// A breaker that timeouts have opened, and the call that probes it.
+static void begin_probe(struct trial *trial)
+{
+    *trial = (struct trial){.rules = plain_rules()};
+    trial->rules.breaker.min_calls = 1;
+    trial->rules.breaker.open_ms = 1000;
+    trial->rules.breaker.refuse = RB_REFUSE_SLOW;
+    begin(trial, 0);
+    judge(trial, &timed_out, RB_REASON_NONE, true, NOW_MS + 5000);
+    assert_int_equal(rb_breaker_peek(&trial->breaker, NULL), RB_BREAKER_OPEN);
+    rb_call_begin(&trial->call, &trial->rules, &trial->breaker, &trial->budget, 0, NOW_MS + 7000);
+    assert_true(rb_call_admit(&trial->call, NOW_MS + 7000, NULL));
+    assert_int_equal(trial->call.permit.kind, RB_PERMIT_PROBE);
+}
+
+// The header of a long download closes the breaker: the others need not wait for the end of the body. What becomes of
+// the body changes nothing more.
+static void test_answered_probe_closes(void **state)
+{
+    struct trial trial;
+    (void) state;
+    begin_probe(&trial);
+    rb_call_answered(&trial.call, false, NOW_MS + 7100);
+    assert_int_equal(rb_breaker_peek(&trial.breaker, NULL), RB_BREAKER_CLOSED);
+    judge(&trial, &timed_out, RB_REASON_NONE, true, NOW_MS + 17000);
+    assert_int_equal(rb_breaker_peek(&trial.breaker, NULL), RB_BREAKER_CLOSED);
+}
+
+// With a closed breaker the header is not the result: a body that breaks off is a failure of the host. A redirect to
+// another host is all that an attempt says of the first one.
+static void test_answered_counts_once(void **state)
+{
+    struct trial trial = {.rules = plain_rules()};
+    (void) state;
+    trial.rules.breaker.min_calls = 2;
+    begin(&trial, 0);
+    rb_call_answered(&trial.call, false, NOW_MS);
+    assert_int_equal(trial.call.permit.kind, RB_PERMIT_CLOSED);
+    judge(&trial, &reset, RB_REASON_NONE, true, NOW_MS);
+    assert_int_equal(atomic_load(&trial.breaker.head) >> 16, 1);
+    assert_int_equal(atomic_load(&trial.breaker.window.calls.failed[0]), 1);
+    begin(&trial, 0);
+    rb_call_answered(&trial.call, true, NOW_MS);
+    rb_call_answered(&trial.call, true, NOW_MS);
+    judge(&trial, &reset, RB_REASON_NONE, true, NOW_MS);
+    assert_int_equal(atomic_load(&trial.breaker.head) >> 16, 2);
+    assert_int_equal(atomic_load(&trial.breaker.window.calls.failed[0]), 1);
+}
+
 static void test_always_refuses(void **state)
 {
     struct trial trial = opened_by_refusals(RB_REFUSE_ALWAYS);
@@ -747,6 +796,8 @@ int main(void)
         cmocka_unit_test(test_own_attempt_passes_without_retries),
         cmocka_unit_test(test_passed_attempt_leaves_the_budget),
         cmocka_unit_test(test_late_look_at_a_refusal_is_not_costly),
+        cmocka_unit_test(test_answered_probe_closes),
+        cmocka_unit_test(test_answered_counts_once),
         cmocka_unit_test(test_always_refuses),
         cmocka_unit_test(test_process_with_success_is_not_refused),
         cmocka_unit_test(test_recent_results),
