@@ -88,5 +88,7 @@ size_t rb_page_format(const struct rb_summary_page *page, char *out, size_t size
         add(&text, "rebound: no call matched the policy\n");
     if (atomic_load_explicit(&page->crowded, memory_order_relaxed))
         add(&text, "rebound: more than %d policies were in use; the rest is not counted\n", RB_SUMMARY_POLICIES);
+    if (atomic_load_explicit(&page->changed, memory_order_relaxed))
+        add(&text, "rebound: a process changed its user; its calls as another user are not counted\n");
     return text.length;
 }

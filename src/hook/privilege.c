@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Changes of the user, the groups or the root directory, and the begin of a sandbox. Afterwards the policy file may be
 // out of reach, so these calls read the policy first where no other call has done so. The log may be out of reach, too.
+// When the effective user has changed, what is shared with the one before is given up.
 #include <grp.h>
 #include <stdarg.h>
 #include <sys/fsuid.h>
@@ -9,6 +10,14 @@
 
 #include "hook/hook.h"
 #include "real/libc.h"
+#include "state/identity.h"
+
+static int changed(int result)
+{
+    if (result == 0)
+        rb_identity_changed();
+    return result;
+}
 
 RB_HOOK int chroot(const char *path)
 {
@@ -22,13 +31,13 @@ RB_HOOK int setuid(uid_t user)
 {
     if (rb_process_active())
         rb_process_before_users(user, user, user);
-    return rb_libc_setuid(user);
+    return changed(rb_libc_setuid(user));
 }
 
 RB_HOOK int seteuid(uid_t user)
 {
     rb_process_active();
-    return rb_libc_seteuid(user);
+    return changed(rb_libc_seteuid(user));
 }
 
 // The saved user follows the effective one.
@@ -36,14 +45,14 @@ RB_HOOK int setreuid(uid_t real, uid_t effective)
 {
     if (rb_process_active())
         rb_process_before_users(real, effective, effective);
-    return rb_libc_setreuid(real, effective);
+    return changed(rb_libc_setreuid(real, effective));
 }
 
 RB_HOOK int setresuid(uid_t real, uid_t effective, uid_t saved)
 {
     if (rb_process_active())
         rb_process_before_users(real, effective, saved);
-    return rb_libc_setresuid(real, effective, saved);
+    return changed(rb_libc_setresuid(real, effective, saved));
 }
 
 RB_HOOK int setfsuid(uid_t user)

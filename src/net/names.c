@@ -6,10 +6,14 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "net/names.h"
+#include "real/fork.h"
+#include "real/kernel.h"
 #include "real/system.h"
+#include "state/identity.h"
 
 enum { NEIGHBOURS = 4, NAME_WORDS = RB_NAME_SIZE / 8, ADDRESS_WORDS = 2 };
 
@@ -31,6 +35,53 @@ struct table {
 };
 
 static _Atomic(struct table *) shared;
+static _Atomic uint32_t owner; // the effective user when the table was made
+
+// Copies what is no entry half written. One that changes meanwhile is left out: it would count as half written for
+// ever.
+static void copy_entry(struct entry *to, const struct entry *from)
+{
+    const _Atomic uint64_t *words = &from->flags;
+    uint32_t before = atomic_load_explicit(&from->sequence, memory_order_acquire);
+    if (before & 1 || !(atomic_load_explicit(&from->flags, memory_order_acquire) & FLAG_USED))
+        return;
+    for (unsigned i = 0; i < (sizeof *from - offsetof(struct entry, flags)) / sizeof *words; i++)
+        atomic_store_explicit(&(&to->flags)[i], atomic_load_explicit(&words[i], memory_order_acquire),
+                              memory_order_relaxed);
+    if (atomic_load_explicit(&from->sequence, memory_order_relaxed) != before)
+        atomic_store_explicit(&to->flags, 0, memory_order_relaxed);
+    atomic_store_explicit(&to->order, atomic_load_explicit(&from->order, memory_order_relaxed), memory_order_relaxed);
+}
+
+// The same names in memory of this process alone, put in the table's place in one step. Where there is no memory for
+// that, the names are given up.
+static bool make_private(struct table *table)
+{
+    uint32_t written = atomic_load_explicit(&table->written, memory_order_relaxed);
+    struct table *copy = written > 0 ? rb_system_memory(sizeof *copy) : NULL;
+    if (!copy)
+        return rb_system_memory_over(table, sizeof *table);
+    atomic_store_explicit(&copy->written, written, memory_order_relaxed);
+    for (unsigned i = 0; i < RB_NAMES_COUNT; i++)
+        copy_entry(&copy->entries[i], &table->entries[i]);
+    const int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
+    if (rb_kernel(SYS_mremap, copy, sizeof *copy, sizeof *copy, flags, table) == (long) (uintptr_t) table)
+        return true;
+    rb_system_memory_free(copy, sizeof *copy);
+    return rb_system_memory_over(table, sizeof *table);
+}
+
+// Processes of the user before must not be told names by this process, nor this one by them. A vfork child has its
+// parent's memory and leaves it alone.
+static void user_changed(void)
+{
+    static _Atomic bool apart;
+    struct table *table = atomic_load_explicit(&shared, memory_order_acquire);
+    if (!table || rb_kernel_euid() == owner || !rb_fork_owns(rb_system_pid()) || atomic_exchange(&apart, true))
+        return;
+    if (!make_private(table))
+        atomic_store(&apart, false);
+}
 
 void rb_names_start(void)
 {
@@ -38,6 +89,8 @@ void rb_names_start(void)
     if (atomic_load_explicit(&shared, memory_order_acquire))
         return;
     struct table *table = rb_system_memory_shared(sizeof *table);
+    atomic_store(&owner, rb_kernel_euid());
+    rb_identity_notify(user_changed);
     if (table && !atomic_compare_exchange_strong(&shared, &nobody, table))
         rb_system_memory_free(table, sizeof *table);
 }

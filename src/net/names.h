@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Which name the program looked up to get an address, and whether that address was its lookup's last candidate.
 //
+// The table is shared with the children that the process forks, until the effective user changes: then the process goes
+// on with a copy.
+//
 // A fixed table, read from connect(2) hooks: no allocation, no lock; a clash of two writers loses one
 // entry, and an entry seen half-written counts as absent.
 #ifndef RB_NET_NAMES_H

@@ -3,42 +3,74 @@
 #include "observe/summary.h"
 
 #include <limits.h>
-#include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "policy/file.h"
 #include "real/kernel.h"
 #include "real/system.h"
 
 // linux/futex.h; not the private forms: the watcher is another process.
 enum { FUTEX_WAIT_SHARED = 0, FUTEX_WAKE_SHARED = 1 };
 
+enum { PAGE_MODE = 0600 };
+
 static bool is_usable(const struct rb_summary_page *page)
 {
     return page->magic == RB_SUMMARY_MAGIC && page->version == RB_SUMMARY_VERSION && page->size == RB_SUMMARY_SIZE;
 }
 
-// A file that is shorter than the page would raise SIGBUS at the first count.
-static struct rb_summary_page *map(int fd)
+// A page of another user, who could cut it short or write into it, is not used. A file that is shorter than the page
+// would raise SIGBUS at the first count.
+static bool is_own(int fd)
 {
-    if (rb_kernel(SYS_lseek, fd, 0, SEEK_END) != RB_SUMMARY_SIZE)
-        return NULL;
-    struct rb_summary_page *page = rb_kernel_map(NULL, RB_SUMMARY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
-    if (!page || is_usable(page))
-        return page;
-    rb_kernel_unmap(page, RB_SUMMARY_SIZE);
-    return NULL;
+    struct rb_file_identity identity;
+    return rb_file_identify_open(fd, &identity) == 0 && identity.owner == rb_kernel_euid() &&
+           identity.mode == (S_IFREG | PAGE_MODE) && identity.size == RB_SUMMARY_SIZE;
 }
 
-struct rb_summary_page *rb_summary_attach(const char *path)
+//   place: NULL, or what the page takes the place of
+static struct rb_summary_page *map(int fd, struct rb_summary_page *place)
+{
+    if (!is_own(fd))
+        return NULL;
+    struct rb_summary_page *page = rb_kernel_map(NULL, RB_SUMMARY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+    bool usable = page && is_usable(page);
+    if (page && (place || !usable)) {
+        rb_kernel_unmap(page, RB_SUMMARY_SIZE);
+        page = NULL;
+    }
+    if (usable && place)
+        page = rb_kernel_map(place, RB_SUMMARY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd);
+    return page;
+}
+
+static struct rb_summary_page *attach(const char *path, struct rb_summary_page *place)
 {
     struct rb_summary_page *page = NULL;
     int fd = path ? (int) rb_kernel(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0) : -1;
     if (fd >= 0) {
-        page = map(fd);
+        page = map(fd, place);
         rb_kernel(SYS_close, fd);
     }
     return page;
+}
+
+struct rb_summary_page *rb_summary_attach(const char *path)
+{
+    return attach(path, NULL);
+}
+
+bool rb_summary_leave(struct rb_summary_page *page)
+{
+    atomic_store(&page->changed, 1);
+    return rb_system_memory_over(page, RB_SUMMARY_SIZE);
+}
+
+bool rb_summary_return(struct rb_summary_page *page, const char *path)
+{
+    return attach(path, page) == page;
 }
 
 static void write_name(struct rb_summary_policy *slot, const char *policy)

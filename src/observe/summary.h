@@ -13,6 +13,7 @@
 #define RB_OBSERVE_SUMMARY_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,7 +55,7 @@ struct rb_summary_page {
     _Atomic uint32_t printed;
     _Atomic int32_t main_pid; // the program's own process: the one that the command became
     _Atomic uint32_t crowded; // 1: no slot was left for some policy
-    uint32_t reserved;
+    _Atomic uint32_t changed; // 1: a process changed its effective user, and counts no more
     struct rb_summary_policy policies[RB_SUMMARY_POLICIES];
 };
 
@@ -64,9 +65,18 @@ _Static_assert(sizeof(struct rb_summary_policy) == 112, "the layout is fixed");
 _Static_assert(offsetof(struct rb_summary_page, policies) == 32, "the layout is fixed");
 _Static_assert(RB_SUMMARY_SIZE == 32 + 64 * 112, "the layout is fixed");
 
-// Maps the page at `path`. Returns NULL where there is none to use: path NULL, no regular file of the right size, other
-// magic or version. The mapping stays for the process's life and is inherited by fork. Keeps errno and no descriptor.
+// Maps the page at `path`. Returns NULL where there is none to use: path NULL, no regular file of the effective user
+// with mode 0600 and the right size, other magic or version. The mapping stays for the process's life and is inherited
+// by fork. Keeps errno and no descriptor.
 struct rb_summary_page *rb_summary_attach(const char *path);
+
+// Gives the page up, because the effective user is not the page's any more. Empty memory of this process alone takes
+// its place, so counting on it goes on and reaches nobody, and rb_summary_end does nothing. The page says that counts
+// are missing (`changed`). Returns false when the system has no memory: then the page is still mapped.
+bool rb_summary_leave(struct rb_summary_page *page);
+
+// Maps the page at `path` again, in the place of one that was given up. Returns false where there is none to use.
+bool rb_summary_return(struct rb_summary_page *page, const char *path);
 
 // Adds one to a counter of the policy called `policy`, claiming a slot on first use. When all slots are taken it sets
 // `crowded` and counts nothing. Lock-free, async-signal-safe.

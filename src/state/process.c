@@ -13,6 +13,7 @@
 #include "real/kernel.h"
 #include "real/section.h"
 #include "real/system.h"
+#include "state/identity.h"
 #include "state/process.h"
 #include "state/record.h"
 #include "state/shared.h"
@@ -27,7 +28,10 @@ static char program[256] = "?";
 static const char *forced_log;   // REBOUND_LOG, NULL when not set
 static const char *forced_state; // REBOUND_STATE, likewise
 static bool builtin;             // the policy is the built-in one
+
 static struct rb_summary_page *summary;
+static uint32_t summary_user;     // the effective user when it was mapped
+static _Atomic bool summary_left; // it was given up
 
 // The policy last looked at, with the lowest bit set when it leaves this program out.
 static _Atomic uintptr_t judged_policy;
@@ -121,6 +125,35 @@ static void on_state_trouble(const char *path, enum rb_store_error error)
     note_log(policy, rb_log_state(log_destination(policy), program, rb_store_error_name(error), path));
 }
 
+// ---- the page of `rebound run --summary` ----
+
+// The page is the user's whose process has mapped it.
+static void leave_summary(void)
+{
+    if (summary && rb_kernel_euid() != summary_user && !atomic_load(&summary_left) && rb_summary_leave(summary))
+        atomic_store(&summary_left, true);
+}
+
+static void start_summary(void)
+{
+    summary_user = rb_kernel_euid();
+    summary = rb_summary_attach(setting(RB_START_SUMMARY));
+    if (summary)
+        rb_identity_notify(leave_summary);
+}
+
+// The page, or NULL. It is mapped again when the process is back as its user. So a vfork child that changes its user
+// takes nothing from its parent.
+static struct rb_summary_page *summary_page(void)
+{
+    if (summary && atomic_load_explicit(&summary_left, memory_order_relaxed) && rb_kernel_euid() == summary_user &&
+        rb_summary_return(summary, setting(RB_START_SUMMARY)))
+        atomic_store(&summary_left, false);
+    return summary;
+}
+
+// ---- beginning ----
+
 // Returns whether the library acts here at all. Paths are not on the stack: the first call may come on a small one.
 static bool initialise(void)
 {
@@ -135,7 +168,7 @@ static bool initialise(void)
     forced_log = setting(RB_START_LOG);
     forced_state = setting(RB_START_STATE);
     rb_shared_start(state_settings, on_state_trouble);
-    summary = rb_summary_attach(setting(RB_START_SUMMARY));
+    start_summary();
     rb_policy_start(path, on_reload);
     return true;
 }
@@ -232,8 +265,9 @@ const char *rb_process_program(void)
 
 void rb_process_count_call(const char *policy)
 {
-    if (summary)
-        rb_summary_count(summary, policy, RB_SUMMARY_CALLS);
+    struct rb_summary_page *page = summary_page();
+    if (page)
+        rb_summary_count(page, policy, RB_SUMMARY_CALLS);
 }
 
 static void count(const struct rb_event *event)
@@ -246,8 +280,9 @@ static void count(const struct rb_event *event)
         [RB_VERDICT_RESENT] = -1,
         [RB_VERDICT_STALE] = RB_SUMMARY_RECOVERED,
     };
-    if (summary && counters[event->verdict] >= 0)
-        rb_summary_count(summary, event->policy, (enum rb_summary_counter) counters[event->verdict]);
+    struct rb_summary_page *page = summary_page();
+    if (page && counters[event->verdict] >= 0)
+        rb_summary_count(page, event->policy, (enum rb_summary_counter) counters[event->verdict]);
 }
 
 void rb_process_event(const struct rb_event *event, const struct rb_call *call)
@@ -322,7 +357,7 @@ void rb_process_end(void)
         page = rb_summary_attach(setting(RB_START_SUMMARY));
     if (state == RB_PROCESS_READY) {
         rb_shared_end();
-        page = summary;
+        page = summary_page();
     }
     if (page)
         rb_summary_end(page);

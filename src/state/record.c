@@ -169,6 +169,7 @@ void rb_record_event(const struct rb_call *call, const struct rb_event *event, c
 
 void rb_record_reload(bool succeeded)
 {
+    rb_shared_look();
     const struct rb_state *state = rb_shared_attached();
     if (state)
         atomic_store(&state->header->reload, (uint64_t) rb_system_unix_s() << 1 | succeeded);

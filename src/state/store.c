@@ -19,8 +19,9 @@ enum { FILE_MODE = 0600, TEMPORARY_SIZE = 32 };
 const char *rb_store_error_name(enum rb_store_error error)
 {
     static const char *const names[RB_STORE_ERRORS] = {
-        [RB_STORE_SOUND] = "sound",     [RB_STORE_ABSENT] = "absent",   [RB_STORE_DENIED] = "denied",
-        [RB_STORE_FOREIGN] = "foreign", [RB_STORE_VERSION] = "version", [RB_STORE_DAMAGED] = "damaged",
+        [RB_STORE_SOUND] = "sound",       [RB_STORE_ABSENT] = "absent",   [RB_STORE_DENIED] = "denied",
+        [RB_STORE_FOREIGN] = "foreign",   [RB_STORE_VERSION] = "version", [RB_STORE_DAMAGED] = "damaged",
+        [RB_STORE_REPLACED] = "replaced",
     };
     return (unsigned) error < RB_STORE_ERRORS ? names[error] : "unknown";
 }
@@ -34,6 +35,7 @@ const char *rb_store_error_text(enum rb_store_error error)
         [RB_STORE_FOREIGN] = "is no regular file of this user with mode 0600",
         [RB_STORE_VERSION] = "is of another version of rebound",
         [RB_STORE_DAMAGED] = "is damaged",
+        [RB_STORE_REPLACED] = "is in use in place of one that was removed or could not be used",
     };
     return (unsigned) error < RB_STORE_ERRORS ? texts[error] : "is not usable";
 }
@@ -45,12 +47,17 @@ bool rb_store_is_default(const char *setting)
     return !setting || !*setting || strcmp(setting, "shared") == 0;
 }
 
+bool rb_store_is_private(const char *setting)
+{
+    return setting && strcmp(setting, "private") == 0;
+}
+
 // The name with this index, in order. False: there is none.
 static bool write_name(const char *setting, uid_t owner, unsigned index, char *path, size_t size)
 {
     struct rb_text text = {.at = path, .size = size};
     bool is_default = rb_store_is_default(setting);
-    if (!is_default && (index > 0 || strcmp(setting, "private") == 0))
+    if (!is_default && (index > 0 || rb_store_is_private(setting)))
         return false;
     rb_text_string(&text, is_default ? RB_STORE_DEFAULT : setting);
     if (is_default) {
@@ -142,10 +149,11 @@ static bool is_taken(enum rb_store_error error, const char *path, uid_t owner)
 enum rb_store_error rb_store_open(struct rb_store_file *file, const char *setting, uid_t owner, bool writable,
                                   char *path, size_t size)
 {
-    enum rb_store_error first = RB_STORE_ABSENT;
+    enum rb_store_error first = RB_STORE_DENIED; // of a path that is too long
     unsigned free_name = RB_STORE_NAMES;
     for (unsigned index = 0; write_name(setting, owner, index, path, size); index++) {
         enum rb_store_error error = open_file(file, path, owner, writable);
+        file->index = index;
         if (error == RB_STORE_ABSENT && free_name == RB_STORE_NAMES)
             free_name = index;
         else if (error != RB_STORE_ABSENT && !is_taken(error, path, owner))
@@ -211,13 +219,20 @@ static void choose_secret(struct rb_state_header *header)
         atomic_store(&header->secret[i], (uint64_t) rb_system_random() << 32 | rb_system_random());
 }
 
+// The file of a process whose file system user is another one (setfsuid) would be that user's.
+static bool is_ours(int fd)
+{
+    struct rb_file_identity identity;
+    return rb_file_identify_open(fd, &identity) == 0 && identity.owner == rb_kernel_euid();
+}
+
 // Space is taken now: with a full file system a page that is touched later would be a SIGBUS. Over its limit of the
 // file size the process would get SIGXFSZ.
 static bool fill(int fd, uint32_t cells)
 {
     struct rb_state_header header = {0};
     uint64_t size = rb_state_size(cells);
-    if (rb_kernel_limit(RLIMIT_FSIZE) < size)
+    if (rb_kernel_limit(RLIMIT_FSIZE) < size || !is_ours(fd))
         return false;
     rb_state_describe(&header, cells);
     choose_secret(&header);
@@ -296,7 +311,7 @@ static long make_by_name(const char *path, uint32_t cells)
 enum rb_store_error rb_store_make(const char *path, uint32_t cells)
 {
     long result = make_nameless(path, cells);
-    if (result < 0 && result != -EEXIST && result != -EIO) // -EIO: there is no room for the file
+    if (result < 0 && result != -EEXIST && result != -EIO) // -EIO: no file of ours, or no room for it
         result = make_by_name(path, cells);
     return result == 0 || result == -EEXIST ? RB_STORE_SOUND : RB_STORE_DENIED;
 }
@@ -324,9 +339,17 @@ bool rb_store_is_whole(const struct rb_state *state)
            cells == state->cell_count;
 }
 
+// Memory that is shared with children does not count against RLIMIT_DATA.
+static bool put_memory_over(void *mapping, size_t size)
+{
+    const int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED;
+    return rb_system_memory_over(mapping, size) ||
+           rb_kernel_map(mapping, size, PROT_READ | PROT_WRITE, flags, -1) != NULL;
+}
+
 bool rb_store_replace(const struct rb_state *state)
 {
-    if (!rb_system_memory_over(state->header, (size_t) rb_state_size(state->cell_count)))
+    if (!put_memory_over(state->header, (size_t) rb_state_size(state->cell_count)))
         return false;
     rb_state_describe(state->header, state->cell_count);
     choose_secret(state->header);

@@ -13,11 +13,12 @@
 
 enum rb_store_error {
     RB_STORE_SOUND,
-    RB_STORE_ABSENT,  // no such file: nobody has used it since the start of the system
-    RB_STORE_DENIED,  // the system does not let us: permission, read-only or full file system, no memory
-    RB_STORE_FOREIGN, // a link, no regular file, of another owner, or of a mode other than 0600
-    RB_STORE_VERSION, // of another version of rebound
-    RB_STORE_DAMAGED, // no state, cut short, or random bytes
+    RB_STORE_ABSENT,   // no such file: nobody has used it since the start of the system
+    RB_STORE_DENIED,   // the system does not let us: permission, read-only or full file system, no memory
+    RB_STORE_FOREIGN,  // a link, no regular file, of another owner, or of a mode other than 0600
+    RB_STORE_VERSION,  // of another version of rebound
+    RB_STORE_DAMAGED,  // no state, cut short, or random bytes
+    RB_STORE_REPLACED, // no error: a file is in use in place of one that was lost
     RB_STORE_ERRORS
 };
 
@@ -39,6 +40,7 @@ const char *rb_store_error_text(enum rb_store_error error);
 enum { RB_STORE_NAMES = 10 };
 
 bool rb_store_is_default(const char *setting);
+bool rb_store_is_private(const char *setting);
 
 // Writes the path of the file that `setting` stands for, for the user `owner`: the first name in order with a sound
 // file of that user, else the first free name, else the first one. So all processes of a user find the same file.
@@ -49,7 +51,8 @@ bool rb_store_path(const char *setting, uid_t owner, char *path, size_t size);
 
 // A file that is open.
 struct rb_store_file {
-    int fd; // -1: none
+    int fd;         // -1: none
+    unsigned index; // of its name, in the order of the names
     uint32_t cells;
     uint64_t device, inode;
 };
@@ -57,7 +60,7 @@ struct rb_store_file {
 // Opens the file that `setting` stands for and writes its path, as above; never waits, whatever stands there. On
 // RB_STORE_SOUND the caller closes the file. RB_STORE_ABSENT: it can be made at `path`. Other errors are those of the
 // first name.
-//   setting: one for which rb_store_path returns true
+//   setting: not "private"
 enum rb_store_error rb_store_open(struct rb_store_file *file, const char *setting, uid_t owner, bool writable,
                                   char *path, size_t size);
 void rb_store_close(struct rb_store_file *file);

@@ -414,6 +414,70 @@ def summary_as_process_one(place):
     same((done.returncode, done.stdout, done.stderr), (0, b"1\nno child\n", b"rebound: no call matched the policy\n"))
 
 
+# Connects as each of the users named, and prints how many pages of a summary are mapped.
+AS_USERS = """
+import os, socket, sys
+for user in sys.argv[2:]:
+    (os.seteuid if user != sys.argv[-1] or user == "0" else os.setuid)(int(user))
+    with open("/proc/self/maps") as maps:
+        print(sum("/rebound-" in line for line in maps))
+    socket.socket().connect_ex(("127.0.0.1", int(sys.argv[1])))
+"""
+
+
+def summary_of_users(place, *users):
+    holder, port = closed_port()
+    status, out, err = summary(place, [], sys.executable, "-c", AS_USERS, str(port), *map(str, users))
+    holder.close()
+    same(status, 0)
+    return out.split(), err
+
+
+@test
+def summary_of_a_program_that_drops_its_privileges(place):
+    """The program gives root's page up. The watcher ends all the same, and says that counts are missing."""
+    if os.geteuid() != 0:
+        return
+    pages, err = summary_of_users(place, 0, ANOTHER_USER)
+    same(pages, ["1", "0"])
+    holds(err, "rebound: quick: 1 call, 2 retries")
+    holds(err, "a process changed its user; its calls as another user are not counted")
+    wait_until(lambda: not glob.glob("/dev/shm/rebound-??????"), "a page is left")
+
+
+@test
+def summary_of_a_program_that_changes_its_user_for_a_while(place):
+    if os.geteuid() != 0:
+        return
+    pages, err = summary_of_users(place, 0, ANOTHER_USER, 0, ANOTHER_USER, 0)
+    same(pages[:2], ["1", "0"])
+    holds(err, "rebound: quick: 3 calls, 6 retries")
+
+
+# Connects once, and prints whether the file "page" is mapped.
+MAPS_PAGE = """
+import socket, sys
+socket.socket().connect_ex(("127.0.0.1", int(sys.argv[1])))
+print("/page\\n" in open("/proc/self/maps").read())
+"""
+
+
+@test
+def summary_page_of_another_user(place):
+    """Root does not map a page that another user could cut short."""
+    if os.geteuid() != 0:
+        return
+    holder, port = closed_port()
+    page = place.file("page", b"RBSM" + (1).to_bytes(4, "little") + (7200).to_bytes(4, "little") + bytes(7188), 0o600)
+    words = [REBOUND, "run", "--policy", place.file("quick.ini", QUICK), "--", sys.executable, "-c", MAPS_PAGE, str(port)]
+    for owner, mapped in ((0, "True\n"), (ANOTHER_USER, "False\n")):
+        os.chown(page, owner, owner)
+        done = subprocess.run(words, env={**place.env, "REBOUND_SUMMARY": page}, capture_output=True, text=True,
+                              check=False, timeout=PATIENCE)
+        same((done.returncode, done.stdout), (0, mapped))
+    holder.close()
+
+
 @test
 def summary_lets_stdout_end(place):
     """A reader of the program's stdout sees its end although the program itself goes on."""

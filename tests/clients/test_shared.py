@@ -5,10 +5,11 @@ import os
 import random
 import socket
 import subprocess
+import sys
 import threading
 import time
 
-from harness import LIBRARY, QUICK, Skip, cases, clean_environment
+from harness import LIBRARY, QUICK, REBOUND, Skip, cases, clean_environment
 from listener import Listener
 
 CURL = "/usr/bin/curl"
@@ -448,7 +449,7 @@ def test_no_place_for_it(test, path):
     test.equal(len(state_lines(test)), 1, "lines about the state")
 
 
-@cases(removed="absent", replaced="absent", cut="damaged", emptied="damaged")
+@cases(removed="replaced", replaced="foreign", cut="damaged", emptied="damaged")
 def test_lost_while_in_use(test, word):
     """The file goes away under a program that waits for an answer: it goes on, and says so once."""
     server = test.server()
@@ -468,6 +469,47 @@ def test_lost_while_in_use(test, word):
     test.equal(running.wait(30), 0, "curl")
     test.equal(server.count("l"), 6, "requests")
     test.equal([line["reason"] for line in state_lines(test)], [word], "lines about the state")
+
+
+# Connects for each line of stdin, and prints a line after that.
+ON_DEMAND = """
+import socket, sys
+for _ in sys.stdin:
+    socket.socket().connect_ex(("127.0.0.1", int(sys.argv[1])))
+    print("done", flush=True)
+"""
+
+
+def test_controls_reach_a_program_whose_file_was_removed(test):
+    """Within a second the program uses the new file at the path; so the operator's commands reach it again."""
+    port = closed_port(test)
+    workers = Workers(test, policy(test, {"breaker": "off", "retry.attempts": "2"}))
+    running = subprocess.Popen([sys.executable, "-c", ON_DEMAND, port], env=workers.env, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, cwd=test.work)
+    workers.processes.append(running)
+
+    def call():
+        running.stdin.write(b"\n")
+        running.stdin.flush()
+        test.equal(running.stdout.readline(), b"done\n", "call")
+        return len(test.events("retry"))
+
+    def rebound(*words):
+        return subprocess.run([REBOUND, *words], env=workers.env, capture_output=True, check=True, text=True).stdout
+
+    test.equal(call(), 1, "retries")
+    os.unlink(state_path(test))
+    end = time.monotonic() + 20
+    while "1 process" not in (os.path.exists(state_path(test)) and rebound("status") or "") and time.monotonic() < end:
+        call()
+        time.sleep(0.05)
+    rebound("policy", "off", "default")
+    before = len(test.events("retry"))
+    test.equal(call(), before, "retries after `policy off`")
+    rebound("policy", "on", "default")
+    test.equal(call(), before + 1, "retries after `policy on`")
+    running.stdin.close()
+    running.wait(20)
 
 
 def test_nothing_is_written_before_a_matched_call(test):

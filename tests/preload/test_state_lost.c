@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The state file is cut short under the program that has it mapped, at the worst time: right before the next touch.
+// The state file is cut short under the program that has it mapped, at the worst time: right before the next touch. Or
+// it is removed or replaced.
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include "network.h"
 
@@ -84,6 +86,146 @@ static void under_threads(void)
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     CHECK_INT(test_log(LOST, ""), 1);
+}
+
+// ---- a file that is removed or replaced ----
+
+// The inode of the state that is mapped; a mapping of a file that was removed does not count. 0: there is none.
+static unsigned long long mapped_inode(void)
+{
+    char line[512];
+    unsigned long long inode = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    CHECK(maps != NULL);
+    while (fgets(line, sizeof line, maps))
+        if (strstr(line, getenv("REBOUND_STATE")) && !strstr(line, "(deleted)")) {
+            CHECK_INT(inode, 0);
+            CHECK_INT(sscanf(line, "%*s %*s %*s %*s %llu", &inode), 1);
+        }
+    fclose(maps);
+    return inode;
+}
+
+static unsigned long long inode_of_file(void)
+{
+    struct stat status;
+    return stat(getenv("REBOUND_STATE"), &status) == 0 ? status.st_ino : 0;
+}
+
+// Calls until the process uses the file that stands at the path.
+static void dial_until_attached(const struct port *port, unsigned long long before)
+{
+    unsigned descriptors = test_descriptors();
+    for (; mapped_inode() == 0 || mapped_inode() == before; test_pause())
+        CHECK_INT(dial_once(port), ECONNREFUSED);
+    CHECK_INT(test_descriptors(), descriptors);
+}
+
+static void removed(void)
+{
+    struct port port = port_new();
+    CHECK_INT(dial_once(&port), ECONNREFUSED);
+    unsigned long long before = mapped_inode();
+    CHECK(before != 0);
+    int kept = open(getenv("REBOUND_STATE"), O_RDONLY | O_CLOEXEC); // its number is not given to another file
+    CHECK_INT(unlink(getenv("REBOUND_STATE")), 0);
+    dial_until_attached(&port, before);
+    CHECK(mapped_inode() == inode_of_file());
+    CHECK_INT(test_log(LOST, "\"replaced\""), 1);
+    CHECK_INT(test_log(LOST, ""), 1);
+    close(kept);
+}
+
+static void make_another(void)
+{
+    struct port port = port_new();
+    CHECK_INT(dial_once(&port), ECONNREFUSED);
+}
+
+// Another process has made a file at the path meanwhile.
+static void replaced(void)
+{
+    struct port port = port_new();
+    char kept[512];
+    CHECK_INT(dial_once(&port), ECONNREFUSED);
+    unsigned long long before = mapped_inode();
+    snprintf(kept, sizeof kept, "%s.kept", getenv("REBOUND_STATE"));
+    CHECK_INT(rename(getenv("REBOUND_STATE"), kept), 0);
+    CHECK_INT(test_under("make_another"), 0);
+    unsigned long long others = inode_of_file();
+    CHECK(others != 0 && others != before);
+    dial_until_attached(&port, before);
+    CHECK(mapped_inode() == others && inode_of_file() == others);
+    CHECK_INT(test_log(LOST, "\"replaced\""), 1);
+}
+
+// What stands there now is no state: the process goes on, and takes the next file that is one.
+static void replaced_by_a_directory(void)
+{
+    struct port port = port_new();
+    CHECK_INT(dial_once(&port), ECONNREFUSED);
+    unsigned long long before = mapped_inode();
+    int kept = open(getenv("REBOUND_STATE"), O_RDONLY | O_CLOEXEC);
+    CHECK_INT(unlink(getenv("REBOUND_STATE")), 0);
+    CHECK_INT(mkdir(getenv("REBOUND_STATE"), 0700), 0);
+    for (; test_log(LOST, "\"foreign\"") == 0; test_pause())
+        CHECK_INT(dial_once(&port), ECONNREFUSED);
+    CHECK_INT(rmdir(getenv("REBOUND_STATE")), 0);
+    dial_until_attached(&port, before);
+    CHECK_INT(test_log(LOST, ""), 2);
+    close(kept);
+}
+
+// A file that was cut short is not used again. When it is removed, the process has a shared state again.
+static void cut_then_removed(void)
+{
+    struct port port = port_new();
+    CHECK_INT(dial_once(&port), ECONNREFUSED);
+    cut(0);
+    await_lost(&port);
+    CHECK_INT(mapped_inode(), 0);
+    CHECK_INT(unlink(getenv("REBOUND_STATE")), 0);
+    dial_until_attached(&port, 0);
+    CHECK_INT(test_log(LOST, ""), 2);
+}
+
+// Several processes miss the file at the same time. All of them end up in one.
+static void removed_under_many(void)
+{
+    enum { PROCESSES = 6, ROUNDS = 3 };
+    struct port port = port_new();
+    pid_t children[PROCESSES];
+    int kept[ROUNDS];
+    int stop[2];
+    CHECK_INT(dial_once(&port), ECONNREFUSED);
+    CHECK_INT(pipe2(stop, O_CLOEXEC), 0);
+    for (int i = 0; i < PROCESSES; i++) {
+        children[i] = fork();
+        CHECK(children[i] >= 0);
+        if (children[i] == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            struct pollfd told = {.fd = stop[0], .events = POLLIN};
+            while (poll(&told, 1, 1) == 0)
+                CHECK_INT(dial_once(&port), ECONNREFUSED);
+            dial_until_attached(&port, 0);
+            for (; mapped_inode() != inode_of_file(); test_pause())
+                CHECK_INT(dial_once(&port), ECONNREFUSED);
+            exit(0);
+        }
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        kept[round] = open(getenv("REBOUND_STATE"), O_RDONLY | O_CLOEXEC);
+        CHECK_INT(unlink(getenv("REBOUND_STATE")), 0);
+        test_await_log(LOST, "\"replaced\"", (unsigned) (PROCESSES * (round + 1)));
+    }
+    CHECK_INT(write(stop[1], "", 1), 1);
+    unsigned long long last = inode_of_file();
+    for (int i = 0; i < PROCESSES; i++)
+        CHECK_INT(test_status(children[i]), 0);
+    CHECK(last != 0 && inode_of_file() == last);
+    CHECK_INT(test_log(LOST, ""), PROCESSES * ROUNDS);
+    for (int round = 0; round < ROUNDS; round++)
+        close(kept[round]);
 }
 
 // ---- a program with a handler of its own ----
@@ -182,6 +324,12 @@ static const struct test tests[] = {
     {"at_the_end", POLICY, at_the_end},
     {"cut_and_end", NULL, cut_and_end},
     {"under_threads", POLICY, under_threads},
+    {"removed", POLICY, removed},
+    {"replaced", POLICY, replaced},
+    {"make_another", NULL, make_another},
+    {"replaced_by_a_directory", POLICY, replaced_by_a_directory},
+    {"cut_then_removed", POLICY, cut_then_removed},
+    {"removed_under_many", POLICY, removed_under_many},
     {"own_handler", POLICY, own_handler},
     {"own_handler_by_signal", POLICY, own_handler_by_signal},
     {"no_handler", POLICY, no_handler},

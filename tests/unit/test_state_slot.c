@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+// Places for states: pointers into them stay good, and their number is bounded.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "real/system.h"
+#include "state/slot.h"
+
+enum { CELLS = 64, MORE_CELLS = 128, FIRST_USER = 1000, MANY = 100 };
+
+static char directory[64], path[128];
+
+static int set_up(void **state)
+{
+    (void) state;
+    snprintf(directory, sizeof directory, "/tmp/rebound-slot-XXXXXX");
+    if (!mkdtemp(directory))
+        return 1;
+    snprintf(path, sizeof path, "%s/state", directory);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct rb_slot *slot;
+    (void) state;
+    while ((slot = rb_slot_of_another(0)))
+        rb_slot_leave(slot, RB_SLOT_LEFT);
+    unlink(path);
+    return rmdir(directory);
+}
+
+// A new file, made the state of a user.
+static struct rb_slot *map_new(uint32_t cells, uint32_t user, struct rb_slot *current)
+{
+    struct rb_store_file file;
+    char found[128];
+    unlink(path);
+    assert_int_equal(rb_store_make(path, cells), RB_STORE_SOUND);
+    assert_int_equal(rb_store_open(&file, path, geteuid(), true, found, sizeof found), RB_STORE_SOUND);
+    struct rb_slot *slot = rb_slot_map(&file, user, current);
+    rb_store_close(&file);
+    if (slot) {
+        assert_int_equal(atomic_load(&slot->kind), RB_SLOT_FILE);
+        assert_int_equal(atomic_load(&slot->user), user);
+        assert_int_equal(slot->state.cell_count, cells);
+    }
+    return slot;
+}
+
+static uint64_t key_in_file(void)
+{
+    struct rb_state seen;
+    assert_int_equal(rb_store_map(&seen, path, false), RB_STORE_SOUND);
+    uint64_t key = atomic_load(&seen.cells[CELLS - 1].key);
+    rb_store_unmap(&seen);
+    return key;
+}
+
+// After the file is given up, what is written by an old pointer stays in the process.
+static void test_leaving(void **state)
+{
+    (void) state;
+    struct rb_slot *slot = map_new(CELLS, FIRST_USER, NULL);
+    assert_non_null(slot);
+    struct rb_cell *cell = &slot->state.cells[CELLS - 1];
+    atomic_store(&cell->key, 5);
+    assert_int_equal(key_in_file(), 5);
+    assert_ptr_equal(rb_slot_of_another(FIRST_USER + 1), slot);
+    assert_null(rb_slot_of_another(FIRST_USER));
+    assert_true(rb_slot_leave(slot, RB_SLOT_LEFT));
+    assert_int_equal(atomic_load(&cell->key), 0);
+    atomic_store(&cell->key, 7);
+    assert_int_equal(key_in_file(), 5);
+    assert_null(rb_slot_of_another(FIRST_USER + 1));
+}
+
+// A new file takes the old one's place, so calls that are under way go on in it.
+static void test_in_place(void **state)
+{
+    (void) state;
+    struct rb_slot *slot = map_new(CELLS, FIRST_USER, NULL);
+    struct rb_cell *cell = &slot->state.cells[CELLS - 1];
+    assert_ptr_equal(map_new(CELLS, FIRST_USER, slot), slot);
+    atomic_store(&cell->key, 9);
+    assert_int_equal(key_in_file(), 9);
+    assert_true(rb_slot_leave(slot, RB_SLOT_LEFT));
+    assert_ptr_equal(map_new(CELLS, FIRST_USER, NULL), slot); // and so does one for the same user
+    atomic_store(&cell->key, 11);
+    assert_int_equal(key_in_file(), 11);
+}
+
+static void test_another_number_of_cells(void **state)
+{
+    (void) state;
+    struct rb_slot *slot = map_new(CELLS, FIRST_USER, NULL);
+    struct rb_slot *larger = map_new(MORE_CELLS, FIRST_USER, slot);
+    assert_non_null(larger);
+    assert_ptr_not_equal(larger, slot);
+    atomic_store(&slot->state.cells[CELLS - 1].key, 3); // still mapped
+    assert_true(rb_slot_leave(slot, RB_SLOT_LEFT));
+}
+
+static void test_the_number_is_bounded(void **state)
+{
+    struct rb_slot *seen[MANY];
+    unsigned different = 0;
+    (void) state;
+    for (uint32_t i = 0; i < MANY; i++) {
+        seen[i] = map_new(CELLS, FIRST_USER + 1000 + i, NULL);
+        assert_non_null(seen[i]);
+        assert_true(rb_slot_leave(seen[i], RB_SLOT_LEFT));
+        unsigned before = 0;
+        while (before < i && seen[before] != seen[i])
+            before++;
+        different += before == i;
+    }
+    assert_in_range(different, 2, 16);
+    assert_ptr_not_equal(seen[MANY - 1], seen[MANY - 2]); // the one left first is used again
+}
+
+// The place in use, of another user, is never taken.
+static void test_private(void **state)
+{
+    (void) state;
+    struct rb_slot *slot = rb_slot_private(CELLS, FIRST_USER, NULL);
+    assert_non_null(slot);
+    assert_int_equal(atomic_load(&slot->kind), RB_SLOT_PRIVATE);
+    atomic_store(&slot->state.cells[0].key, 1);
+    assert_ptr_equal(rb_slot_private(CELLS, FIRST_USER, slot), slot);
+    assert_ptr_equal(rb_slot_private(CELLS, FIRST_USER + 1, slot), slot); // memory belongs to nobody
+    assert_int_equal(atomic_load(&slot->state.cells[0].key), 1);
+    assert_ptr_not_equal(map_new(CELLS, FIRST_USER, slot), slot);
+    assert_ptr_equal(map_new(CELLS, FIRST_USER + 1, slot), slot);
+    assert_int_equal(atomic_load(&slot->state.cells[0].key), 0);
+}
+
+// When no place is left for a number of cells, there is none for the file, but still memory of our own.
+static void test_no_place_is_left(void **state)
+{
+    uint32_t cells = 1000;
+    (void) state;
+    struct rb_slot *slot;
+    while ((slot = map_new(cells++, FIRST_USER, NULL)))
+        assert_true(rb_slot_leave(slot, RB_SLOT_LEFT));
+    slot = rb_slot_private(cells, FIRST_USER + 5, NULL);
+    assert_non_null(slot);
+    assert_true(rb_store_is_whole(&slot->state));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_leaving, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_in_place, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_another_number_of_cells, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_number_is_bounded, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_private, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_place_is_left, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
