@@ -8,6 +8,7 @@
 #include "engine/arithmetic.h"
 #include "engine/breaker_window.h"
 #include "engine/breaker_word.h"
+#include "engine/reading.h"
 #include "real/system.h"
 #include "state/names.h"
 #include "state/ring.h"
@@ -48,6 +49,15 @@ static void read_window(const struct rb_breaker *breaker, uint64_t now_ms, struc
     out->slow_rate = rate(counts.slow, counts.calls);
 }
 
+// What is left of a time of the breaker. Nothing of one that lies further ahead than any policy allows (a day, and the
+// tenth that an open time is lengthened by): another clock has left it, and it counts for nobody.
+static uint64_t breaker_left_ms(uint64_t until_ms, uint64_t now_ms)
+{
+    const uint64_t day_ms = UINT64_C(24) * 60 * 60 * 1000;
+    uint64_t left_ms = rb_arithmetic_sub(until_ms, now_ms);
+    return left_ms <= day_ms + day_ms / 10 + RB_READINGS_APART_MS ? left_ms : 0;
+}
+
 static void read_holders(const struct rb_breaker *breaker, uint64_t now_ms, struct rb_view_cell *out)
 {
     uint64_t until_ms, owner;
@@ -57,7 +67,7 @@ static void read_holders(const struct rb_breaker *breaker, uint64_t now_ms, stru
         out->holders[out->holder_count++] = (struct rb_view_holder){
             .pid = (int) (owner & PID_MASK),
             .start_ticks = owner >> RB_PROCESS_PID_BITS,
-            .lease_left_ms = rb_arithmetic_sub(until_ms, now_ms),
+            .lease_left_ms = breaker_left_ms(until_ms, now_ms),
         };
     }
 }
@@ -70,7 +80,7 @@ static void read_breaker(const struct rb_breaker *breaker, uint64_t now_ms, stru
     out->refuses = rb_breaker_is_refusing(breaker, &out->rules, now_ms);
     out->generation = word.generation;
     out->reopened = word.reopened;
-    out->next_probe_in_ms = word.name == RB_BREAKER_OPEN ? rb_arithmetic_sub(word.until_ms, now_ms) : 0;
+    out->next_probe_in_ms = word.name == RB_BREAKER_OPEN ? breaker_left_ms(word.until_ms, now_ms) : 0;
     read_window(breaker, now_ms, out);
     read_holders(breaker, now_ms, out);
 }

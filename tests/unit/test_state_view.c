@@ -184,6 +184,51 @@ static void test_an_open_cell_and_its_probe(void **state)
     assert_int_equal(seen.generation, 3); // taken, opened, half-open
 }
 
+// A process whose clock is 100 days ahead has left every time of a cell. Nobody waits for them, and nobody is shown
+// them; the next calls by the right clock find all they need.
+static void test_times_of_another_clock(void **state)
+{
+    const uint64_t ahead = NOW_MS + UINT64_C(100) * 24 * 3600 * 1000;
+    struct rb_cell *cell = cell_of(1, "api.example");
+    struct rb_call call;
+    (void) state;
+    for (unsigned i = 0; i < 4; i++)
+        record(cell, RB_HEALTH_FAILURE, ahead);
+    while (rb_budget_withdraw(&cell->budget, &rules.budget, ahead))
+        continue;
+    rb_budget_deposit(&cell->budget, &rules.budget, ahead);
+    rb_not_before_set(&cell->not_before, 60000, ahead);
+    struct rb_not_before *own = rb_tenants_claim(&cell->tenants, 77, ahead);
+    assert_non_null(own);
+    rb_not_before_set(own, 60000, ahead);
+    atomic_store(&cell->used_ms, ahead);
+
+    struct rb_view_cell seen = only_cell(NOW_MS);
+    assert_int_equal(seen.state, RB_BREAKER_OPEN);
+    assert_int_equal(seen.next_probe_in_ms, 0);
+    assert_int_equal(seen.not_before_in_ms, 0);
+    assert_int_equal(seen.not_before_queued, 0);
+    assert_int_equal(seen.used_ago_ms, 0);
+    struct rb_rules on = rules;
+    on.breaker_on = true;
+    rb_cell_begin(cell, &call, &on, 0, ahead + 6000);
+    assert_true(rb_call_admit(&call, ahead + 6000, NULL)); // takes a probe, and dies
+    seen = only_cell(NOW_MS);
+    assert_int_equal(seen.state, RB_BREAKER_HALF_OPEN);
+    assert_int_equal(seen.holders[0].lease_left_ms, 0);
+
+    cell_of(1, "api.example");
+    assert_int_equal(atomic_load(&cell->used_ms), NOW_MS);
+    for (unsigned i = 0; i < 2; i++) // the probes of this clock close the breaker
+        record(cell, RB_HEALTH_SUCCESS, NOW_MS);
+    assert_int_equal(only_cell(NOW_MS).state, RB_BREAKER_CLOSED);
+    rb_cell_begin(cell, &call, &on, 0, NOW_MS);
+    assert_int_equal(rb_call_hold(&call, NOW_MS), 0);
+    assert_int_equal(rb_not_before_left_ms(own, NOW_MS, NULL), 0);
+    assert_false(rb_budget_withdraw(&cell->budget, &rules.budget, NOW_MS)); // an empty floor, which fills by this clock
+    assert_true(rb_budget_withdraw(&cell->budget, &rules.budget, NOW_MS + 334));
+}
+
 // ---- controls ----
 
 static void test_forcing(void **state)
@@ -494,6 +539,7 @@ int main(void)
         ON_FILE(test_a_cell),
         ON_FILE(test_whether_it_refuses),
         ON_FILE(test_an_open_cell_and_its_probe),
+        ON_FILE(test_times_of_another_clock),
         ON_FILE(test_forcing),
         ON_FILE(test_forcing_the_breaker_of_a_policy),
         ON_FILE(test_switching),
