@@ -107,6 +107,9 @@ static void test_full_page(void **state)
     assert_non_null(strstr(last, "18446744073709551615 failed\n"));
     assert_string_equal(strchr(last, '\n') + 1,
                         "rebound: more than 64 policies were in use; the rest is not counted\n");
+    atomic_store(&page.changed, 1);
+    assert_non_null(strstr(format(), "rest is not counted\nrebound: a process changed its user; its calls as another "
+                                     "user are not counted\n"));
 }
 
 static void test_small_buffer_is_not_overrun(void **state)
@@ -146,6 +149,37 @@ static void test_attach_is_careful(void **state)
     assert_null(rb_summary_attach(NULL));
 }
 
+// A page that was given up counts no more, and has no program that it waits for. It may be taken again.
+static void test_leaving_and_returning(void **state)
+{
+    char path[] = "/tmp/test_cli_page-XXXXXX";
+    struct rb_summary_page seen;
+    (void) state;
+    page.magic = RB_SUMMARY_MAGIC;
+    page.version = RB_SUMMARY_VERSION;
+    page.size = RB_SUMMARY_SIZE;
+    atomic_store(&page.main_pid, getpid());
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, &page, sizeof page), sizeof page);
+    struct rb_summary_page *attached = rb_summary_attach(path);
+    assert_non_null(attached);
+    rb_summary_count(attached, "pay", RB_SUMMARY_CALLS);
+    assert_true(rb_summary_leave(attached));
+    rb_summary_count(attached, "pay", RB_SUMMARY_CALLS);
+    rb_summary_end(attached);
+    assert_int_equal(pread(fd, &seen, sizeof seen, 0), sizeof seen);
+    assert_int_equal(atomic_load(&seen.policies[0].counters[RB_SUMMARY_CALLS]), 1);
+    assert_int_equal(atomic_load(&seen.exiting), 0);
+    assert_int_equal(atomic_load(&seen.changed), 1);
+    assert_false(rb_summary_return(attached, "/nowhere"));
+    assert_true(rb_summary_return(attached, path));
+    rb_summary_count(attached, "pay", RB_SUMMARY_CALLS);
+    assert_int_equal(pread(fd, &seen, sizeof seen, 0), sizeof seen);
+    assert_int_equal(atomic_load(&seen.policies[0].counters[RB_SUMMARY_CALLS]), 2);
+    unlink(path);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +191,7 @@ int main(void)
         cmocka_unit_test_setup(test_full_page, clear),
         cmocka_unit_test_setup(test_small_buffer_is_not_overrun, clear),
         cmocka_unit_test_setup(test_attach_is_careful, clear),
+        cmocka_unit_test_setup(test_leaving_and_returning, clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
