@@ -16,7 +16,7 @@ enum { DIGITS = 24 };
 
 // Whether a name that begins with `prefix` is that of another version: nothing follows (the versions before 3), or ".v"
 // and a number. A further number may follow, as in the names of this version.
-static bool is_of_another_version(const char *name, const char *prefix)
+static bool old_state_is_named(const char *name, const char *prefix)
 {
     static const char digits[] = "0123456789";
     char own[DIGITS];
@@ -45,7 +45,7 @@ void rb_old_state_say(uid_t owner)
     struct dirent *entry;
     struct stat status;
     while (entries && (entry = readdir(entries))) {
-        bool other = is_of_another_version(entry->d_name, prefix) &&
+        bool other = old_state_is_named(entry->d_name, prefix) &&
                      fstatat(dirfd(entries), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
                      S_ISREG(status.st_mode) && status.st_uid == owner;
         if (!other)

@@ -9,12 +9,12 @@ enum { SLOTS = 8 };
 static struct rb_slot slots[SLOTS];
 static uint64_t leavings;
 
-static enum rb_slot_kind kind_of(const struct rb_slot *slot)
+static enum rb_slot_kind slot_kind(const struct rb_slot *slot)
 {
     return atomic_load_explicit(&slot->kind, memory_order_relaxed);
 }
 
-static void enter(struct rb_slot *slot, enum rb_slot_kind kind, uint32_t user)
+static void slot_enter(struct rb_slot *slot, enum rb_slot_kind kind, uint32_t user)
 {
     if (kind == RB_SLOT_LEFT)
         slot->left = ++leavings;
@@ -22,35 +22,36 @@ static void enter(struct rb_slot *slot, enum rb_slot_kind kind, uint32_t user)
     atomic_store(&slot->kind, kind);
 }
 
-static bool is_of(const struct rb_slot *slot, uint32_t user)
+static bool slot_is_of(const struct rb_slot *slot, uint32_t user)
 {
-    return kind_of(slot) != RB_SLOT_FREE && atomic_load_explicit(&slot->user, memory_order_relaxed) == user;
+    return slot_kind(slot) != RB_SLOT_FREE && atomic_load_explicit(&slot->user, memory_order_relaxed) == user;
 }
 
 // How well a slot suits: 0: not at all. One of this user's is best, because the calls that still have pointers into it
 // are this user's, too. Then a free one, then the one that was left first.
-static uint64_t suits(const struct rb_slot *slot, uint32_t user, const struct rb_slot *current)
+static uint64_t slot_suits(const struct rb_slot *slot, uint32_t user, const struct rb_slot *current)
 {
-    if (slot == current && !is_of(slot, user))
+    if (slot == current && !slot_is_of(slot, user))
         return 0;
-    if (is_of(slot, user))
+    if (slot_is_of(slot, user))
         return UINT64_MAX;
-    return kind_of(slot) == RB_SLOT_FREE ? UINT64_MAX - 1 : UINT64_MAX - 2 - slot->left;
+    return slot_kind(slot) == RB_SLOT_FREE ? UINT64_MAX - 1 : UINT64_MAX - 2 - slot->left;
 }
 
 //   cells: that the slot must have, if it is not free; 0: any
-static struct rb_slot *choose(uint32_t cells, uint32_t user, const struct rb_slot *current)
+static struct rb_slot *slot_choose(uint32_t cells, uint32_t user, const struct rb_slot *current)
 {
     struct rb_slot *best = NULL;
-    uint64_t best_suits = 0;
+    uint64_t best_rank = 0;
     for (unsigned i = 0; i < SLOTS; i++) {
         struct rb_slot *slot = &slots[i];
-        bool is_free = kind_of(slot) == RB_SLOT_FREE;
+        bool is_free = slot_kind(slot) == RB_SLOT_FREE;
         bool fits = cells == 0 ? !is_free : is_free || slot->state.cell_count == cells;
-        uint64_t here = fits && (kind_of(slot) != RB_SLOT_FILE || slot == current) ? suits(slot, user, current) : 0;
-        if (here > best_suits) {
+        uint64_t here =
+            fits && (slot_kind(slot) != RB_SLOT_FILE || slot == current) ? slot_suits(slot, user, current) : 0;
+        if (here > best_rank) {
             best = slot;
-            best_suits = here;
+            best_rank = here;
         }
     }
     return best;
@@ -58,32 +59,33 @@ static struct rb_slot *choose(uint32_t cells, uint32_t user, const struct rb_slo
 
 struct rb_slot *rb_slot_map(const struct rb_store_file *file, uint32_t user, struct rb_slot *current)
 {
-    struct rb_slot *slot = choose(file->cells, user, current);
+    struct rb_slot *slot = slot_choose(file->cells, user, current);
     if (!slot)
         return NULL;
     if (rb_store_map_file(&slot->state, file, true) != RB_STORE_SOUND) {
-        if (kind_of(slot) == RB_SLOT_FILE) // our own memory stands there now
-            enter(slot, RB_SLOT_PRIVATE, user);
+        if (slot_kind(slot) == RB_SLOT_FILE) // our own memory stands there now
+            slot_enter(slot, RB_SLOT_PRIVATE, user);
         return NULL;
     }
     slot->device = file->device;
     slot->inode = file->inode;
-    enter(slot, RB_SLOT_FILE, user);
+    slot_enter(slot, RB_SLOT_FILE, user);
     return slot;
 }
 
 struct rb_slot *rb_slot_private(uint32_t cells, uint32_t user, struct rb_slot *current)
 {
-    struct rb_slot *slot = current && kind_of(current) == RB_SLOT_PRIVATE ? current : choose(cells, user, current);
-    if (slot && kind_of(slot) == RB_SLOT_FREE && !rb_store_private(&slot->state, cells))
+    struct rb_slot *slot =
+        current && slot_kind(current) == RB_SLOT_PRIVATE ? current : slot_choose(cells, user, current);
+    if (slot && slot_kind(slot) == RB_SLOT_FREE && !rb_store_private(&slot->state, cells))
         slot = NULL;
     if (!slot)
-        slot = choose(0, user, current); // with another number of cells
+        slot = slot_choose(0, user, current); // with another number of cells
     if (!slot || !slot->state.header)
         return NULL;
-    if (kind_of(slot) == RB_SLOT_LEFT)
+    if (slot_kind(slot) == RB_SLOT_LEFT)
         rb_store_replace(&slot->state); // late writes are forgotten
-    enter(slot, RB_SLOT_PRIVATE, user);
+    slot_enter(slot, RB_SLOT_PRIVATE, user);
     return slot;
 }
 
@@ -92,14 +94,14 @@ bool rb_slot_leave(struct rb_slot *slot, enum rb_slot_kind kind)
     if (!rb_store_replace(&slot->state))
         return false;
     rb_fault_unwatch(slot->state.header);
-    enter(slot, kind, atomic_load(&slot->user));
+    slot_enter(slot, kind, atomic_load(&slot->user));
     return true;
 }
 
 struct rb_slot *rb_slot_of_another(uint32_t user)
 {
     for (unsigned i = 0; i < SLOTS; i++)
-        if (kind_of(&slots[i]) == RB_SLOT_FILE && !is_of(&slots[i], user))
+        if (slot_kind(&slots[i]) == RB_SLOT_FILE && !slot_is_of(&slots[i], user))
             return &slots[i];
     return NULL;
 }
