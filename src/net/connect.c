@@ -87,6 +87,8 @@ static int next_attempt(struct request *r, int previous)
 {
     if (peer_of(r)->target.family != AF_UNIX && (r->data || !connects_again(previous)))
         rb_socket_disconnect(r->fd);
+    else if (peer_of(r)->target.family != AF_UNIX)
+        rb_socket_forget_errors(r->fd);
     int result = dial(r, rb_connection_limit_ms(&r->c, rb_system_now_ms()));
     if (result == 0 && rb_socket_is_self_connected(r->fd)) {
         rb_socket_disconnect(r->fd);

@@ -133,11 +133,12 @@ static bool connected_to_itself(const struct rb_flight *flight)
 }
 
 // What the kernel says of an attempt under way: -EINPROGRESS, 0, or another negative errno, which is then read: but not
-// where the failure is the program's at once. A reset after the handshake is no failure to connect.
+// where the failure is the program's at once. A reset after the handshake is no failure to connect. POLLERR alone means
+// that the socket has queued errors (IP_RECVERR): a connect that failed hangs up, too.
 static int outcome_of(const struct rb_flight *flight)
 {
     int fd = flight->fds[0], events = rb_socket_events(fd);
-    if (events == 0)
+    if (events == 0 || events == POLLERR)
         return -EINPROGRESS;
     if (!(events & (POLLERR | POLLHUP)) || rb_socket_was_connected(fd))
         return connected_to_itself(flight) ? -ECONNREFUSED : 0;

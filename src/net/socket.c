@@ -61,11 +61,22 @@ bool rb_socket_can_connect(int fd)
     return rb_kernel(SYS_getpeername, fd, &peer, &length) != 0;
 }
 
+enum { MOST_ERRORS = 64 }; // of failed connects on one socket: each leaves one or two
+
+void rb_socket_forget_errors(int fd)
+{
+    struct msghdr message = {0};
+    for (unsigned left = MOST_ERRORS; left > 0; left--)
+        if (rb_kernel(SYS_recvmsg, fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+            return;
+}
+
 void rb_socket_disconnect(int fd)
 {
     struct sockaddr nobody = {.sa_family = AF_UNSPEC};
     int error;
     socklen_t length = sizeof error;
+    rb_socket_forget_errors(fd);
     rb_kernel(SYS_connect, fd, &nobody, sizeof nobody);
     rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &error,
               &length); // an aborted handshake leaves ECONNRESET there

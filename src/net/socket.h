@@ -23,7 +23,13 @@ bool rb_socket_is(int fd, uint64_t identity);
 // True when a connect on fd would begin something: the socket is not connected, connecting or listening.
 bool rb_socket_can_connect(int fd);
 
-// Takes a socket back to the unconnected state: connect(AF_UNSPEC), which also aborts a handshake in flight.
+// Takes queued errors off a TCP socket. With IP_RECVERR, and in Linux 6.18 always, a connect that failed by
+// EHOSTUNREACH leaves one. It makes poll(2) report POLLERR for all later connects of the socket, also for those that
+// succeed. Async-signal-safe.
+void rb_socket_forget_errors(int fd);
+
+// Takes a socket back to the unconnected state, without queued errors: connect(AF_UNSPEC), which also aborts a
+// handshake in flight.
 void rb_socket_disconnect(int fd);
 
 // True when a connected TCP socket is its own peer: a repeated connect to a closed port of the ephemeral range can

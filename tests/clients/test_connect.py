@@ -2,6 +2,7 @@
 """Unmodified programs that connect in blocking mode: a server that begins to listen late, or never."""
 
 import os
+import shutil
 import socket
 import subprocess
 
@@ -224,3 +225,59 @@ def test_breaker_of_a_dead_port(test):
     result = test.rebound(["/usr/bin/python3", "-c", program, str(server.port)], keys)
     test.good(result, b"ECONNREFUSED ECONNREFUSED ECONNREFUSED ECONNREFUSED ECONNREFUSED\n")
     test.equal(len(test.events("refused")), 3, f"refusals in {test.events()}")
+
+
+# In a network namespace of its own, 10.9.0.2 is on a link where nobody answers for it.
+NOBODY_ANSWERS = """
+ip link set lo up
+ip link add near type veth peer name far
+ip addr add 10.9.0.1/24 dev near
+ip ntable change name arp_cache dev near retrans 30
+ip link set near up && ip link set far up && exec "$@"
+"""
+POLLER = """
+import errno, os, select, socket, subprocess
+s = socket.socket()
+s.setblocking({blocking})
+try:
+    s.connect(("10.9.0.2", 81))
+except BlockingIOError:
+    pass
+except OSError as e:
+    raise SystemExit(os.strerror(e.errno))
+poll = select.poll()
+poll.register(s, select.POLLOUT)
+poll.poll()
+error = s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+if error:
+    raise SystemExit(os.strerror(error))
+print(s.getpeername(), "POLLERR" if poll.poll()[0][1] & select.POLLERR else "no error")
+"""
+# The address is there from the first retry on.
+COMER = """
+import socket, subprocess, sys, time
+while b'"retry"' not in open(sys.argv[1], "rb").read():
+    time.sleep(0.01)
+l = socket.create_server(("0.0.0.0", 81))
+subprocess.run(["ip", "addr", "add", "10.9.0.2/32", "dev", "lo"], check=True)
+time.sleep(30)
+"""
+
+
+@cases("blocking", "nonblocking")
+def test_host_that_does_not_answer_on_the_link(test, kind):
+    """EHOSTUNREACH leaves a queued error on the socket. It is no success of the next attempt, nor its failure."""
+    unshare = shutil.which("unshare")
+    space = [unshare, "-rn", "sh", "-c", NOBODY_ANSWERS, "sh"]
+    if not unshare or subprocess.run([*space, "true"], stderr=subprocess.DEVNULL, check=False).returncode:
+        raise Skip("no network namespaces, or no ip")
+    poller = ["/usr/bin/python3", "-c", POLLER.format(blocking=kind == "blocking")]
+    alone = test.alone([*space, *poller])
+    test.equal((alone.code, alone.out, alone.err), (1, b"", b"No route to host\n"), "alone")
+    test.same(test.rebound([*space, *poller]), alone)
+    test.equal(len(test.events("retry")), 2, "retries")
+    open(test.log_path, "w", encoding="utf-8").close()
+    back = ["sh", "-c", '"$0" -c "$1" "$2" & shift 2; "$@"; code=$?; kill $!; exit $code', "/usr/bin/python3", COMER,
+            test.log_path, *poller]
+    found = test.rebound([*space, *back], {"retry.base": "300ms", "retry.attempts": "30", "timeout.total": "20s"})
+    test.good(found, b"('10.9.0.2', 81) no error\n")
