@@ -181,6 +181,23 @@ static enum rb_recorded record_late(struct rb_breaker *breaker, const struct rb_
     return RB_RECORDED;
 }
 
+// Notes the moment of a success, for all. Writes at most once a second.
+static void note_answer(struct rb_breaker *breaker, uint64_t now_ms)
+{
+    uint64_t then_ms = atomic_load_explicit(&breaker->answered, memory_order_relaxed);
+    if (then_ms == 0 || then_ms > now_ms || now_ms - then_ms >= ANSWER_REFRESH_MS)
+        atomic_store_explicit(&breaker->answered, now_ms > 0 ? now_ms : 1, memory_order_relaxed);
+}
+
+// Whether the host has answered anybody within the longest open time. Then it may be a host that fails most attempts
+// only: the first open time refuses nobody, and a failed probe decides. A time in the future is of another clock and
+// counts as now.
+static bool has_answered_lately(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t now_ms)
+{
+    uint64_t then_ms = atomic_load_explicit(&breaker->answered, memory_order_relaxed);
+    return then_ms > 0 && rb_arithmetic_sub(now_ms, then_ms) <= longest_open_ms(rules);
+}
+
 static enum rb_recorded record_closed(struct rb_breaker *breaker, const struct rb_breaker_rules *rules,
                                       uint32_t generation, const struct result *result)
 {
@@ -198,7 +215,9 @@ static enum rb_recorded record_closed(struct rb_breaker *breaker, const struct r
         return RB_RECORDED;
     struct rb_window_counts counts = rb_window_count(breaker, rules, result->now_ms, generation);
     if (window_is_sick(rules, counts) && rb_quorum_reached(breaker, rules, generation, result->now_ms))
-        open_breaker(breaker, rules, from, 0, is_costly(rules, counts), result->now_ms, result->draw);
+        open_breaker(breaker, rules, from, 0,
+                     is_costly(rules, counts) && !has_answered_lately(breaker, rules, result->now_ms), result->now_ms,
+                     result->draw);
     return RB_RECORDED;
 }
 
@@ -408,28 +427,12 @@ static bool is_cost_old(const struct rb_breaker *breaker, const struct rb_breake
     return rb_arithmetic_sub(now_ms, known_ms) > longest_open_ms(rules);
 }
 
-// Notes the moment of a success, for all. Writes at most once a second.
-static void note_answer(struct rb_breaker *breaker, uint64_t now_ms)
-{
-    uint64_t then_ms = atomic_load_explicit(&breaker->answered, memory_order_relaxed);
-    if (then_ms == 0 || then_ms > now_ms || now_ms - then_ms >= ANSWER_REFRESH_MS)
-        atomic_store_explicit(&breaker->answered, now_ms > 0 ? now_ms : 1, memory_order_relaxed);
-}
-
-// Whether the host has answered anybody lately. A time in the future is of another clock and counts as now.
-static bool has_answered(const struct rb_breaker *breaker, uint64_t now_ms)
-{
-    uint64_t then_ms = atomic_load_explicit(&breaker->answered, memory_order_relaxed);
-    return then_ms > 0 && rb_arithmetic_sub(now_ms, then_ms) < RB_BREAKER_PROVEN_MS;
-}
-
 // Whether a breaker in this state lets the attempt pass although it is not closed and has no probe to give.
-static bool lets_pass(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules, enum rb_ask ask,
-                      struct rb_breaker_word state, uint64_t now_ms)
+static bool lets_pass(const struct rb_breaker_rules *rules, enum rb_ask ask, struct rb_breaker_word state)
 {
     if (ask == RB_ASK_RETRY || rules->refuse == RB_REFUSE_ALWAYS)
         return false;
-    return rules->refuse == RB_REFUSE_NEVER || !state.costly || ask == RB_ASK_PROVEN || has_answered(breaker, now_ms);
+    return rules->refuse == RB_REFUSE_NEVER || !state.costly || ask == RB_ASK_PROVEN;
 }
 
 static bool acquire_forced(enum rb_breaker_force force, struct rb_permit *permit, uint64_t *retry_in_ms)
@@ -476,7 +479,7 @@ bool rb_breaker_acquire(struct rb_breaker *breaker, const struct rb_breaker_rule
         if (!settle(breaker, rules, from, now_ms, 0) && atomic_load(&breaker->state) == from)
             break;
     }
-    if (permit->kind == RB_PERMIT_NONE && lets_pass(breaker, rules, ask, state, now_ms))
+    if (permit->kind == RB_PERMIT_NONE && lets_pass(rules, ask, state))
         *permit = (struct rb_permit){.kind = RB_PERMIT_PASSED, .generation = state.generation};
     if (retry_in_ms != NULL)
         *retry_in_ms = permit->kind == RB_PERMIT_NONE ? wait_ms : 0;
@@ -491,16 +494,16 @@ bool rb_breaker_would_refuse(const struct rb_breaker *breaker, const struct rb_b
     enum rb_breaker_force force = rb_breaker_forced(breaker);
     if (force != RB_FORCE_NONE)
         return !acquire_forced(force, &unused, retry_in_ms);
-    uint64_t left_ms = lets_pass(breaker, rules, ask, state, now_ms) ? 0 : open_left_ms(rules, state, now_ms);
+    uint64_t left_ms = lets_pass(rules, ask, state) ? 0 : open_left_ms(rules, state, now_ms);
     if (retry_in_ms != NULL)
         *retry_in_ms = left_ms;
     return left_ms > 0;
 }
 
-bool rb_breaker_is_refusing(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t now_ms)
+bool rb_breaker_is_refusing(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules)
 {
     struct rb_breaker_word state = rb_breaker_unpack(atomic_load(&breaker->state));
-    return state.name != RB_BREAKER_CLOSED && !lets_pass(breaker, rules, RB_ASK_OWN, state, now_ms);
+    return state.name != RB_BREAKER_CLOSED && !lets_pass(rules, RB_ASK_OWN, state);
 }
 
 enum rb_recorded rb_breaker_record(struct rb_breaker *breaker, const struct rb_breaker_rules *rules,

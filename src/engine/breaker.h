@@ -95,9 +95,9 @@ bool rb_breaker_acquire(struct rb_breaker *breaker, const struct rb_breaker_rule
 bool rb_breaker_would_refuse(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules, enum rb_ask ask,
                              uint64_t now_ms, uint64_t *retry_in_ms);
 
-// Whether it refuses the program's own attempts but for probes, of rules->refuse, its state and the latest success. For
-// who looks: a force does not count.
-bool rb_breaker_is_refusing(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t now_ms);
+// Whether it refuses the program's own attempts that are no probes, by rules->refuse and its state. For commands that
+// show it. A force does not count.
+bool rb_breaker_is_refusing(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules);
 
 // Gives the permit back with the attempt's result. A failed or slow attempt looks at the rates; a success never opens.
 //   took_ms: how long the attempt took; longer than slow_call_ms is slow

@@ -41,8 +41,7 @@ enum rb_after_over { RB_AFTER_FAIL, RB_AFTER_CAP, RB_AFTER_IGNORE };
 enum rb_nonblocking { RB_NONBLOCKING_PARK, RB_NONBLOCKING_SETTLE, RB_NONBLOCKING_OFF };
 
 // breaker.refuse: whether an open breaker refuses the program's own attempts, too. It always stops retries.
-//   SLOW: only where each failure took RB_BREAKER_COSTLY_MS or more, so that a refusal saves time, and where the host
-//         has answered nobody for RB_BREAKER_PROVEN_MS
+//   SLOW: only where each failure took RB_BREAKER_COSTLY_MS or more, so that a refusal saves time
 //   ALWAYS: the circuit breaker as in the literature (Nygard, "Release It!")
 //   NEVER: it stops retries only
 enum rb_breaker_refuse { RB_REFUSE_SLOW, RB_REFUSE_ALWAYS, RB_REFUSE_NEVER };
@@ -50,7 +49,7 @@ enum rb_breaker_refuse { RB_REFUSE_SLOW, RB_REFUSE_ALWAYS, RB_REFUSE_NEVER };
 enum {
     RB_BREAKER_COSTLY_MS = 1000,  // a failure that took so long is costly
     RB_BREAKER_TIMEOUT_MS = 5000, // a shorter timeout says nothing about the host, where the policy names no limit
-    RB_BREAKER_PROVEN_MS = 60000  // how long after a success RB_REFUSE_SLOW refuses nobody
+    RB_BREAKER_PROVEN_MS = 60000  // how long RB_REFUSE_SLOW does not refuse a process after its own success
 };
 
 enum rb_breaker_scope { RB_SCOPE_HOST, RB_SCOPE_POLICY };

@@ -77,7 +77,7 @@ static void read_breaker(const struct rb_breaker *breaker, uint64_t now_ms, stru
     struct rb_breaker_word word = rb_breaker_unpack(atomic_load(&breaker->state));
     out->state = word.name;
     out->forced = rb_breaker_forced(breaker);
-    out->refuses = rb_breaker_is_refusing(breaker, &out->rules, now_ms);
+    out->refuses = rb_breaker_is_refusing(breaker, &out->rules);
     out->generation = word.generation;
     out->reopened = word.reopened;
     out->next_probe_in_ms = word.name == RB_BREAKER_OPEN ? breaker_left_ms(word.until_ms, now_ms) : 0;
