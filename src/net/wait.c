@@ -286,7 +286,8 @@ static int hold_selected(const struct selection *s, int ready)
         int bits = 0;
         for (unsigned i = 0; i < 3; i++)
             bits += s->asked[i] && has(s->answer[i], fd);
-        if (bits == 0 || !rb_flight_on(fd) || !rb_park_holds(fd, true)) // failures have no set of their own
+        // Failures have no set of their own. A connect that turns out to have ended well is the program's to see.
+        if (bits == 0 || !rb_flight_on(fd) || !rb_park_holds(fd, false))
             continue;
         for (unsigned i = 0; i < 3; i++)
             if (s->asked[i])

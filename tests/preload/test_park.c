@@ -2,6 +2,7 @@
 // Non-blocking connects that fail and are made again: every way to wait for them and to learn of the result.
 #include <net/if.h>
 #include <sched.h>
+#include <sys/syscall.h>
 
 #include "park.h"
 
@@ -609,12 +610,45 @@ static void settles(void)
 #define ANY "[any]\nhosts=*\nretry.backoff=fixed\nretry.jitter=none\nbreaker=off\n"
 #define TIMED POLICY "retry.base=5ms\nretry.attempts=3\ntimeout.connect=50ms\nbudget.floor=1000/s\n"
 
+// Looks without waiting, once.
+static bool is_writable(int fd, bool precise)
+{
+    fd_set writes;
+    FD_ZERO(&writes);
+    FD_SET(fd, &writes);
+    return (precise ? pselect(fd + 1, NULL, &writes, NULL, &(struct timespec){0}, NULL)
+                    : select(fd + 1, NULL, &writes, NULL, &(struct timeval){0})) == 1;
+}
+
+// A connect that has succeeded is seen by the first look, as the kernel shows it: some programs look only once.
+static void succeeds_at_the_first_look(void)
+{
+    struct port port = port_listening();
+    for (unsigned way = 0; way < 4; way++) {
+        int fd = flying(&port), epfd = epoll_for(fd, EPOLLOUT);
+        struct pollfd bare = {.fd = fd, .events = POLLOUT};
+        struct epoll_event event;
+        while (syscall(SYS_ppoll, &bare, 1, &(struct timespec){0}, NULL, 0) == 0)
+            test_pause();
+        if (way < 2)
+            CHECK(is_writable(fd, way == 1));
+        else if (way == 2)
+            CHECK_INT(ready_now(fd, POLLOUT), POLLOUT);
+        else
+            CHECK_INT(epoll_wait(epfd, &event, 1, 0), 1);
+        CHECK_INT(pending_error(fd), 0);
+        close(epfd);
+        close(fd);
+    }
+}
+
 static const struct test tests[] = {
     {"waits_and_arrives", PATIENT, waits_and_arrives},
     {"learns_of_success", PATIENT, learns_of_success},
     {"waits_in_vain", THREE "budget.floor=1000/s\n", waits_in_vain},
     {"learns_of_failure", THREE "budget.floor=1000/s\n", learns_of_failure},
     {"asks_before_waiting", PATIENT, asks_before_waiting},
+    {"succeeds_at_the_first_look", PATIENT, succeeds_at_the_first_look},
     {"registered_before", PATIENT, registered_before},
     {"registered_anew", PATIENT, registered_anew},
     {"watched_twice", PATIENT, watched_twice},
