@@ -127,23 +127,28 @@ void rb_store_close(struct rb_store_file *file)
     file->fd = -1;
 }
 
+// What is no file of this user is not opened: the opening of a device or of a FIFO may be noticed at its other end.
 static enum rb_store_error open_file(struct rb_store_file *file, const char *path, uid_t owner, bool writable)
 {
-    *file = (struct rb_store_file){.fd = open_at(path, writable ? O_RDWR : O_RDONLY)};
+    struct rb_file_identity there;
+    *file = (struct rb_store_file){.fd = -1};
+    int found = rb_file_identify_link(AT_FDCWD, path, &there);
+    if (found != 0)
+        return error_of(-found);
+    if (!is_file_of(&there, owner))
+        return RB_STORE_FOREIGN;
+    file->fd = open_at(path, writable ? O_RDWR : O_RDONLY);
     enum rb_store_error error = file->fd < 0 ? error_of(-file->fd) : examine(file, owner);
     if (error != RB_STORE_SOUND)
         rb_store_close(file);
     return error;
 }
 
-// Whether what stands at the path keeps us from using the name. Where the system has no descriptor or memory for us at
-// this moment, nothing is known of the name.
-static bool is_taken(enum rb_store_error error, const char *path, uid_t owner)
+// Whether what stands at the path keeps us from using the name. Where the system does not let us look (it has no
+// descriptor or memory for us at this moment), nothing is known of the name.
+static bool is_taken(enum rb_store_error error)
 {
-    struct rb_file_identity there;
-    if (error != RB_STORE_DENIED)
-        return error != RB_STORE_SOUND && error != RB_STORE_ABSENT;
-    return rb_file_identify(path, &there) == 0 && there.owner != owner;
+    return error == RB_STORE_FOREIGN || error == RB_STORE_VERSION || error == RB_STORE_DAMAGED;
 }
 
 enum rb_store_error rb_store_open(struct rb_store_file *file, const char *setting, uid_t owner, bool writable,
@@ -156,7 +161,7 @@ enum rb_store_error rb_store_open(struct rb_store_file *file, const char *settin
         file->index = index;
         if (error == RB_STORE_ABSENT && free_name == RB_STORE_NAMES)
             free_name = index;
-        else if (error != RB_STORE_ABSENT && !is_taken(error, path, owner))
+        else if (error != RB_STORE_ABSENT && !is_taken(error))
             return error;
         first = index == 0 ? error : first;
     }

@@ -2,6 +2,7 @@
 // The state's file: made whole, found again, and everything that may stand in its place.
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -125,7 +126,12 @@ static void test_other_kinds_of_file(void **state)
     assert_int_equal(attempt(), RB_STORE_FOREIGN);
     assert_int_equal(rmdir(path), 0);
     assert_int_equal(mkfifo(path, 0600), 0);
+    int reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(reader >= 0);
     assert_int_equal(attempt(), RB_STORE_FOREIGN); // and does not wait for a writer
+    struct pollfd other_end = {.fd = reader, .events = POLLIN};
+    assert_int_equal(poll(&other_end, 1, 0), 0); // nobody has opened it: no hang-up
+    close(reader);
 }
 
 static void test_mode_and_owner(void **state)
