@@ -15,8 +15,15 @@
 #include "state/names.h"
 #include "state/slot.h"
 
-enum { LEAVE_YIELDS = 100, LEAVE_TURNS = 120 };
-enum { LOOK_EVERY_MS = 10, CHECK_EVERY_MS = 500, FAILED_MS = 1000, TABLE_NEIGHBOURS = 16, MAKE_TURNS = 4 };
+enum { LEAVE_YIELDS = 100, LEAVE_TURNS = 1000 };
+enum {
+    LOOK_EVERY_MS = 10,
+    CHECK_EVERY_MS = 500,
+    DENIED_MS = 5000,
+    FAILED_MS = 1000,
+    TABLE_NEIGHBOURS = 16,
+    MAKE_TURNS = 4
+};
 
 static _Atomic(struct rb_slot *) current; // NULL: not attached, or the user has changed since
 static _Atomic bool begun;                // it was attached once
@@ -37,6 +44,7 @@ static bool wanted; // a file, and not memory of our own
 static char path[RB_POLICY_PATH_SIZE];
 static unsigned name_index; // of the path, in the order of the names
 static unsigned told;       // errors that were told, as bits
+static uint64_t denied_ms;  // when the system did not let us open or make the file; 0: it did
 
 void rb_shared_start(rb_shared_settings_fn *settings, rb_shared_trouble_fn *trouble)
 {
@@ -246,6 +254,7 @@ static struct rb_slot *map_locked(uint32_t user, struct rb_slot *now, enum rb_st
 {
     struct rb_store_file file;
     *error = open_or_make_locked(&file, user);
+    denied_ms = *error == RB_STORE_DENIED ? rb_system_coarse_ms() : 0;
     if (*error != RB_STORE_SOUND)
         return NULL;
     bool same = is_same(now, file.device, file.inode);
@@ -329,6 +338,8 @@ static struct rb_slot *follow_locked(struct rb_slot *slot)
     struct rb_file_identity there;
     enum rb_store_error error;
     if (!wanted || is_in_place_locked(slot) || rb_store_is_private(ask().state))
+        return slot;
+    if (denied_ms != 0 && rb_system_coarse_ms() - denied_ms < DENIED_MS)
         return slot;
     bool had_file = has_file(slot);
     uint64_t device = slot->device, inode = slot->inode;
