@@ -19,8 +19,8 @@ struct rb_breaker_word {
 
 static inline uint64_t rb_breaker_pack(struct rb_breaker_word s)
 {
-    return (uint64_t) s.name | (uint64_t) s.generation << 2 | (uint64_t) s.reopened << 18 | (uint64_t) s.costly << 23 |
-           s.until_ms << 24;
+    return (uint64_t) s.name | (uint64_t) s.generation << 2 | (uint64_t) s.reopened << 18 |
+           (s.costly ? UINT64_C(1) << 23 : 0) | s.until_ms << 24;
 }
 
 static inline struct rb_breaker_word rb_breaker_unpack(uint64_t word)
