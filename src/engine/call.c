@@ -255,7 +255,8 @@ struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *
 {
     uint64_t delay_ms = 0, took_ms = took_of(call, outcome, now_ms);
     bool passed = call->permit.kind == RB_PERMIT_PASSED, swept = is_swept(call, outcome, now_ms);
-    look(call);
+    if (now_ms != call->begun_ms) // else it was looked at when the call began
+        look(call);
     tell_breaker(call, health_of(call, outcome, took_ms), took_ms, now_ms, draw);
     heed(call, outcome, after, now_ms);
     enum rb_reason reason = judge_outcome(call, outcome, blocked, method_allowed);

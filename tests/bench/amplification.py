@@ -48,9 +48,10 @@ def requests_of(environment, *options):
 
 def measure(ours):
     """ours: a function that makes the environment for a policy. Returns {who: requests for each call}."""
-    shared = ours(REFUSING)
+    by_default = requests_of(ours(POLICY))
+    shared = ours(REFUSING)  # takes the place of the policy before it
     figures = {
-        "by default": requests_of(ours(POLICY)),
+        "by default": by_default,
         "a shared breaker": requests_of(shared),
         "a breaker each": requests_of({**shared, "REBOUND_STATE": "private"}),
         "curl --retry 2": requests_of({}, "--retry", "2", "--retry-delay", "1"),
