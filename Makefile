@@ -47,8 +47,8 @@ INIH ?= -l:libinih.a
 CLI_LIBS ?= -lcjson -lncursesw
 
 # What stands where.
-LIB_SRC := $(sort $(wildcard $(patsubst %,src/%/*.c,hook real http net engine state policy observe)))
-CLI_SRC := $(sort $(wildcard src/cli/*.c))
+LIB_SRC := $(sort $(filter-out src/cli/%,$(wildcard src/*/*.c src/*/*/*.c)))
+CLI_SRC := $(sort $(wildcard src/cli/*.c src/cli/*/*.c))
 CORE_SRC := $(filter-out src/hook/% src/cli/main.c,$(LIB_SRC) $(CLI_SRC))
 UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 THREADED := $(foreach test,$(UNIT),$(if $(or $(findstring _threads,$(test)),$(findstring breaker,$(test)),$(findstring \
@@ -60,7 +60,7 @@ PLUGINS := $(if $(wildcard tests/preload/plugin.c),$(patsubst %,$(BUILD)/preload
 TRANSFER_SRC := $(wildcard tests/clients/transfer/*.c) tests/server/crc.c tests/server/pattern.c
 BENCH := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c)) $(BUILD)/bench/nothing.so $(BUILD)/bench/empty.so
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SRC := $(filter-out src/state/process.c,$(wildcard $(patsubst %,src/%/*.c,policy engine state observe))) \
+FUZZ_SRC := $(filter-out src/process/process.c,$(wildcard $(patsubst %,src/%/*.c,base policy engine state process))) \
 	$(patsubst %,src/real/%.c,clock elf fault fork kernel libc system) \
 	$(patsubst %,src/http/%.c,callbacks digest response validator) $(patsubst %,src/cli/%.c,elf_file ld_cache mapping)
 MAN := $(patsubst config/man/%.scd,$(BUILD)/man/%,$(wildcard config/man/*.scd))
