@@ -3,12 +3,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/slice.h"
 #include "cli/command.h"
 #include "cli/diagnose.h"
 #include "cli/explain.h"
 #include "cli/say.h"
 #include "engine/call.h"
-#include "policy/text.h"
 
 struct request {
     const char *policy; // NULL when not given

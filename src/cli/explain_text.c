@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/arithmetic.h"
 #include "cli/explain.h"
 #include "cli/say.h"
-#include "engine/arithmetic.h"
 #include "policy/key.h"
 
 enum { LABEL_WIDTH = 10, KEY_WIDTH = 26, VALUE_WIDTH = 22, DURATION_SIZE = 32 };

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "policy/file.h"
+#include "base/file.h"
 #include "policy/reload.h"
 #include "policy/suggest.h"
 #include "policy/trust.h"

@@ -2,7 +2,7 @@
 // Writing points in time.
 #include "cli/moment.h"
 
-#include "observe/text.h"
+#include "base/text.h"
 
 // What lies beyond the years that four digits hold comes from a damaged file.
 uint64_t rb_moment_clamp(uint64_t unix_ms)

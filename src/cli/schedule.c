@@ -2,7 +2,7 @@
 // The schedule of delays, asked of the engine with the smallest and the largest draw.
 #include "cli/schedule.h"
 
-#include "engine/arithmetic.h"
+#include "base/arithmetic.h"
 #include "engine/backoff.h"
 
 void rb_schedule_compute(const struct rb_rules *rules, struct rb_schedule *schedule)

@@ -2,7 +2,7 @@
 // The schedule of delays in saturating integers, and the five kinds of jitter.
 #include "engine/backoff.h"
 
-#include "engine/arithmetic.h"
+#include "base/arithmetic.h"
 
 enum { MILLI = 1000 };
 

@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <stddef.h>
 
-#include "engine/arithmetic.h"
+#include "base/arithmetic.h"
 #include "engine/backoff.h"
 #include "engine/breaker_quorum.h"
 #include "engine/breaker_window.h"

@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <stddef.h>
 
-#include "engine/arithmetic.h"
+#include "base/arithmetic.h"
 #include "engine/breaker_word.h"
 
 enum { SECOND_MS = 1000, WORD_BITS = 64 };

@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <stddef.h>
 
-#include "engine/arithmetic.h"
+#include "base/arithmetic.h"
 #include "engine/reading.h"
 
 // Earnings are counted in ten-thousandths of a retry, the unit of the ratio.

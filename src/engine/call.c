@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "engine/arithmetic.h"
+#include "base/arithmetic.h"
 #include "engine/backoff.h"
 
 // Attempts for a result that is worth one retry at most.

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "engine/arithmetic.h"
+#include "base/arithmetic.h"
 #include "engine/reading.h"
 
 enum { NUMBER_BITS = 24, NUMBER_MAX = (1 << NUMBER_BITS) - 1 };

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "engine/arithmetic.h"
-#include "engine/civil.h"
+#include "base/arithmetic.h"
+#include "base/civil.h"
 
 enum { SECOND_MS = 1000, CENTURY = 100, FUTURE_YEARS = 50 };
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "engine/siphash.h"
+#include "base/siphash.h"
 #include "engine/tenants.h"
 #include "http/fields.h"
 #include "http/handle.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/arithmetic.h"
+#include "base/arithmetic.h"
 #include "http/figures.h"
 #include "real/guard.h"
 #include "real/system.h"

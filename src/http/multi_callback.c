@@ -2,7 +2,7 @@
 // The callbacks of a multi handle: the timer, news of messages and ends, pushed streams.
 #include "http/multi_callback.h"
 
-#include "engine/arithmetic.h"
+#include "base/arithmetic.h"
 #include "http/callbacks.h"
 #include "real/system.h"
 

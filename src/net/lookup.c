@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "engine/arithmetic.h"
+#include "base/arithmetic.h"
 #include "net/answer.h"
 #include "policy/address.h"
 #include "real/libc.h"

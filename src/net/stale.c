@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "policy/text.h"
+#include "base/slice.h"
 
 enum { NEIGHBOURS = 4 };
 

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/text.h"
 #include "observe/log.h"
-#include "observe/text.h"
 #include "real/system.h"
 
 static const char *const verdicts[] = {

@@ -3,9 +3,9 @@
 #ifndef RB_OBSERVE_LOG_H
 #define RB_OBSERVE_LOG_H
 
+#include "base/text.h"
 #include "engine/call.h"
 #include "observe/sink.h"
-#include "observe/text.h"
 #include "policy/diagnostic.h"
 
 // What was decided, as it stands in the log's `decision`.

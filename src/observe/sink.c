@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "policy/file.h"
-#include "policy/hash.h"
+#include "base/file.h"
+#include "base/hash.h"
 #include "policy/policy.h"
 #include "real/kernel.h"
 #include "real/section.h"

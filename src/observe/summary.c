@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "policy/file.h"
+#include "base/file.h"
 #include "real/kernel.h"
 #include "real/system.h"
 

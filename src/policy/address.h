@@ -3,7 +3,7 @@
 #ifndef RB_POLICY_ADDRESS_H
 #define RB_POLICY_ADDRESS_H
 
-#include "policy/text.h"
+#include "base/slice.h"
 
 // Reads an IPv4 or IPv6 literal without brackets, port or zone. IPv4-mapped IPv6 becomes IPv4. The rest of `address`
 // is zero. Returns AF_INET, AF_INET6, or 0 when text is no literal.

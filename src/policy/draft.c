@@ -2,7 +2,7 @@
 // A policy file as it was read: what each section and line is, and errors in names.
 #include "policy/draft.h"
 
-#include "policy/hash.h"
+#include "base/hash.h"
 #include "policy/reader.h"
 #include "policy/suggest.h"
 #include "policy/value.h"

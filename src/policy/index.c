@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "policy/hash.h"
+#include "base/hash.h"
 
 // The smallest power of two that leaves a table of `count` entries half empty, less one.
 static uint32_t mask_for(uint32_t count)

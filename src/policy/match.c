@@ -5,8 +5,8 @@
 // all the time, and those failures are normal.
 #include <sys/socket.h>
 
+#include "base/hash.h"
 #include "policy/glob.h"
-#include "policy/hash.h"
 #include "policy/index.h"
 
 // The best pattern of a kind with the target's port, and without one; 0: none.

@@ -5,8 +5,8 @@
 
 #include <sys/socket.h>
 
+#include "base/hash.h"
 #include "policy/address.h"
-#include "policy/hash.h"
 
 enum { PORT_MAX = 65535, BITS_V4 = 32, BITS_V6 = 128, BITS_MAPPED = 96 };
 

@@ -3,8 +3,8 @@
 #ifndef RB_POLICY_PATTERN_H
 #define RB_POLICY_PATTERN_H
 
-#include "policy/arena.h"
-#include "policy/text.h"
+#include "base/arena.h"
+#include "base/slice.h"
 
 enum rb_pattern_kind {
     RB_PATTERN_ANY,      // *

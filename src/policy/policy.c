@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stdatomic.h>
 
+#include "base/file.h"
 #include "policy/draft.h"
-#include "policy/file.h"
 #include "policy/glob.h"
 #include "policy/index.h"
 #include "policy/value.h"

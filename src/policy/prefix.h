@@ -7,8 +7,8 @@
 #ifndef RB_POLICY_PREFIX_H
 #define RB_POLICY_PREFIX_H
 
-#include "policy/arena.h"
-#include "policy/text.h"
+#include "base/arena.h"
+#include "base/slice.h"
 
 // An address from its most significant bit down; IPv4 is in the upper half of `high`.
 struct rb_bits {

@@ -14,7 +14,7 @@
 
 #include <ini.h>
 
-#include "policy/hash.h"
+#include "base/hash.h"
 
 // Bytes that inih needs in its buffer besides the line itself.
 enum { INIH_LINE_OVERHEAD = 2 };

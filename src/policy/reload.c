@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 
-#include "policy/file.h"
+#include "base/file.h"
 #include "policy/trust.h"
 #include "real/kernel.h"
 

@@ -3,9 +3,9 @@
 #ifndef RB_POLICY_REPORT_H
 #define RB_POLICY_REPORT_H
 
-#include "policy/arena.h"
+#include "base/arena.h"
+#include "base/slice.h"
 #include "policy/diagnostic.h"
-#include "policy/text.h"
 
 // A line of the source. text has no line end; number 0: the file as a whole.
 struct rb_line {

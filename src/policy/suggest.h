@@ -3,7 +3,7 @@
 #ifndef RB_POLICY_SUGGEST_H
 #define RB_POLICY_SUGGEST_H
 
-#include "policy/text.h"
+#include "base/slice.h"
 
 // One search: begin, offer every known name, take `best` (NULL when nothing is near enough).
 struct rb_suggestion {

@@ -10,7 +10,7 @@
 #ifndef RB_POLICY_TRUST_H
 #define RB_POLICY_TRUST_H
 
-#include "policy/file.h"
+#include "base/file.h"
 
 enum rb_trust {
     RB_TRUST_OK,

@@ -3,8 +3,8 @@
 #ifndef RB_POLICY_VALUE_H
 #define RB_POLICY_VALUE_H
 
+#include "base/slice.h"
 #include "engine/rules.h"
-#include "policy/text.h"
 
 // Every reader below returns NULL, or half a sentence about what is wrong, with *offset where in `text` it is wrong.
 

@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "engine/arithmetic.h"
+#include "base/arithmetic.h"
 #include "engine/reading.h"
 #include "state/cells.h"
 #include "state/names.h"

@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "policy/file.h"
+#include "base/file.h"
 #include "real/system.h"
 
 enum { LOOK_EVERY_MS = 1000 };

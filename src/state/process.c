@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 
-#include "policy/file.h"
+#include "base/file.h"
 #include "policy/reload.h"
 #include "real/elf.h"
 #include "real/fork.h"

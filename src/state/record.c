@@ -2,7 +2,7 @@
 // From calls and events to counters.
 #include "state/record.h"
 
-#include "engine/arithmetic.h"
+#include "base/arithmetic.h"
 #include "real/system.h"
 #include "state/names.h"
 #include "state/ring.h"

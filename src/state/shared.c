@@ -6,7 +6,7 @@
 // under a lock that nobody waits for: a thread that does not get it goes on with the current slot, or without a state.
 #include "state/shared.h"
 
-#include "policy/file.h"
+#include "base/file.h"
 #include "policy/policy.h"
 #include "real/fork.h"
 #include "real/kernel.h"

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "policy/file.h"
+#include "base/file.h"
 #include "policy/policy.h"
 #include "real/kernel.h"
 #include "real/section.h"

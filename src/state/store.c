@@ -7,8 +7,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "observe/text.h"
-#include "policy/file.h"
+#include "base/file.h"
+#include "base/text.h"
 #include "policy/policy.h"
 #include "real/fault.h"
 #include "real/kernel.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "engine/arithmetic.h"
+#include "base/arithmetic.h"
 #include "engine/breaker_window.h"
 #include "engine/breaker_word.h"
 #include "engine/reading.h"

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "engine/civil.h"
+#include "base/civil.h"
 
 static void assert_date(int64_t unix_s, struct rb_civil want)
 {

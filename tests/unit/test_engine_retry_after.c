@@ -4,8 +4,8 @@
 
 #include <errno.h>
 
+#include "base/civil.h"
 #include "engine/call.h"
-#include "engine/civil.h"
 #include "engine/retry_after.h"
 
 static const int64_t now_s = 1559559600; // 2019-06-03T11:00:00Z

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "engine/siphash.h"
+#include "base/siphash.h"
 
 static const uint64_t key[2] = {UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908)};
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "observe/text.h"
+#include "base/text.h"
 
 static char buffer[128];
 

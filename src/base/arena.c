@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Memory that grows by mmap and goes as a whole.
-#include "policy/arena.h"
+#include "base/arena.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 // Building a line in a fixed buffer.
 #include <string.h>
 
-#include "engine/civil.h"
-#include "observe/text.h"
+#include "base/civil.h"
+#include "base/text.h"
 
 void rb_text_bytes(struct rb_text *text, const char *bytes, size_t length)
 {

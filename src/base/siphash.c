@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Rounds of SipHash.
-#include "engine/siphash.h"
+#include "base/siphash.h"
 
 static uint64_t turn(uint64_t word, unsigned bits)
 {

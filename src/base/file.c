@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Policy files: what tells one state of a file from another, and reading one.
 #define _GNU_SOURCE 1 // AT_EMPTY_PATH
-#include "policy/file.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <sys/stat.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Days and seconds of the proleptic Gregorian calendar, counted from 1 January of the year 0.
-#include "engine/civil.h"
+#include "base/civil.h"
 
 enum { DAY_S = 86400, HOUR_S = 3600, MINUTE_S = 60 };
 enum { CYCLE_YEARS = 400, CYCLE_DAYS = 146097 }; // the calendar repeats after so long

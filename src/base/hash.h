@@ -5,7 +5,7 @@
 
 #include <endian.h>
 
-#include "policy/text.h"
+#include "base/slice.h"
 
 // One multiplication for 8 bytes. Not keyed: the tables hold what the policy's author wrote, and a probe ends at the
 // first empty slot of tables that are at most half full, so a hostile name in a request finds no long chain to walk

@@ -6,8 +6,8 @@
 #ifndef RB_POLICY_FILE_H
 #define RB_POLICY_FILE_H
 
-#include "policy/arena.h"
-#include "policy/text.h"
+#include "base/arena.h"
+#include "base/slice.h"
 
 // The path that stands for the policy that is part of the program.
 extern const char rb_file_builtin[];
