@@ -19,7 +19,7 @@
 #include "cli/say.h"
 #include "cli/source.h"
 #include "cli/watch.h"
-#include "observe/sink.h"
+#include "process/sink.h"
 
 struct request {
     const char *policy; // --policy, NULL when not given

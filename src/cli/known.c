@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "policy/reload.h"
 #include "policy/suggest.h"
 #include "policy/trust.h"
+#include "process/reload.h"
 #include "real/system.h"
 
 enum { LISTED_MAX = 12 };

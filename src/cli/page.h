@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "observe/summary.h"
+#include "process/summary.h"
 
 // Room for all lines of a full page.
 enum { RB_PAGE_TEXT_SIZE = (RB_SUMMARY_POLICIES + 2) * 256 };

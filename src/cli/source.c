@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "policy/reload.h"
 #include "policy/trust.h"
+#include "process/reload.h"
 
 static const char builtin[] = "builtin:default";
 

@@ -3,8 +3,8 @@
 #ifndef RB_HOOK_HOOK_H
 #define RB_HOOK_HOOK_H
 
+#include "process/process.h"
 #include "real/guard.h"
-#include "state/process.h"
 
 // A function of the program's that we stand in front of.
 #define RB_HOOK __attribute__((visibility("default")))

@@ -7,9 +7,9 @@
 
 #include "base/arithmetic.h"
 #include "http/figures.h"
+#include "process/process.h"
 #include "real/guard.h"
 #include "real/system.h"
-#include "state/process.h"
 
 // How often the progress callback of a waiting transfer is called; it is how programs cancel.
 enum { PROGRESS_MS = 200 };

@@ -12,9 +12,9 @@
 #include "http/destination.h"
 #include "http/fields.h"
 #include "http/via.h"
+#include "process/process.h"
 #include "real/system.h"
 #include "state/cells.h"
-#include "state/process.h"
 #include "state/record.h"
 #include "state/shared.h"
 

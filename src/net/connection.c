@@ -6,9 +6,9 @@
 
 #include "net/connection.h"
 #include "net/names.h"
+#include "process/process.h"
 #include "real/system.h"
 #include "state/cells.h"
-#include "state/process.h"
 
 const struct rb_section *rb_peer_match(struct rb_peer *peer, const struct sockaddr *address, socklen_t length,
                                        const struct rb_policy *policy)

@@ -5,8 +5,8 @@
 #define RB_NET_CONNECTION_H
 
 #include "engine/call.h"
-#include "observe/log.h"
 #include "policy/policy.h"
+#include "process/log.h"
 
 // Whom a connect is for.
 struct rb_peer {

@@ -9,10 +9,10 @@
 #include "base/arithmetic.h"
 #include "net/answer.h"
 #include "policy/address.h"
+#include "process/process.h"
 #include "real/libc.h"
 #include "real/system.h"
 #include "state/cells.h"
-#include "state/process.h"
 #include "state/record.h"
 
 // The answer of one real call in the terms of getaddrinfo; error: its errno, for EAI_SYSTEM.

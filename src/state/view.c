@@ -9,10 +9,10 @@
 #include "engine/breaker_window.h"
 #include "engine/breaker_word.h"
 #include "engine/reading.h"
+#include "process/trouble.h"
 #include "real/system.h"
 #include "state/names.h"
 #include "state/ring.h"
-#include "state/trouble.h"
 
 enum { RATE_ONE = 10000, PID_MASK = (1 << RB_PROCESS_PID_BITS) - 1 };
 

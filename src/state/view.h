@@ -7,7 +7,7 @@
 #ifndef RB_STATE_VIEW_H
 #define RB_STATE_VIEW_H
 
-#include "observe/log.h"
+#include "process/log.h"
 #include "state/store.h"
 
 struct rb_view {

@@ -11,8 +11,8 @@
 
 #include "cli/command.h"
 #include "engine/call.h"
-#include "observe/log.h"
 #include "policy/key.h"
+#include "process/log.h"
 
 static char manual[64 * 1024];
 

@@ -13,8 +13,8 @@
 #include "net/learn.h"
 #include "net/name.h"
 #include "net/wait.h"
+#include "process/process.h"
 #include "real/libc.h"
-#include "state/process.h"
 
 // To the sanitizer a descriptor is memory that connect writes: but that one thread connects what another one
 // duplicates or closes is what the test is about.

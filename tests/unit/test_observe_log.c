@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "observe/log.h"
+#include "process/log.h"
 
 static char directory[] = "/tmp/rebound-log-XXXXXX";
 static char path[64];

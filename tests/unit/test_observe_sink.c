@@ -24,7 +24,7 @@
 
 #include <cmocka.h>
 
-#include "observe/sink.h"
+#include "process/sink.h"
 
 enum { ANOTHER = 1000 };
 

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "policy/reload.h"
+#include "process/reload.h"
 
 enum { LONG = 1000000 }; // milliseconds, beyond every limit in the code
 

@@ -6,7 +6,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-#include "policy/reload.h"
+#include "process/reload.h"
 
 enum { READERS = 3, CHANGES = 300, CHANGES_AT_ONCE = 20 };
 

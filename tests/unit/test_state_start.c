@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "policy/policy.h"
-#include "state/start.h"
+#include "process/start.h"
 
 // The copy is made once in a process, so all of it is in one environment.
 static void test_copies(void **state)

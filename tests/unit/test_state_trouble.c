@@ -13,9 +13,9 @@
 
 #include <cmocka.h>
 
+#include "process/trouble.h"
 #include "state/ring.h"
 #include "state/shared.h"
-#include "state/trouble.h"
 #include "state/view.h"
 
 static char directory[64], path[128];

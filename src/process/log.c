@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "base/text.h"
-#include "observe/log.h"
+#include "process/log.h"
 #include "real/system.h"
 
 static const char *const verdicts[] = {

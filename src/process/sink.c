@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Opening, checking and writing destinations of the log, by system calls: libc's own are cancellation points.
-#include "observe/sink.h"
+#include "process/sink.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -5,8 +5,8 @@
 
 #include "base/text.h"
 #include "engine/call.h"
-#include "observe/sink.h"
 #include "policy/diagnostic.h"
+#include "process/sink.h"
 
 // What was decided, as it stands in the log's `decision`.
 enum rb_verdict {

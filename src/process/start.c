@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One pass over the environment.
-#include "state/start.h"
+#include "process/start.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,7 +4,7 @@
 // One word, next_look, serves as clock and claim: who moves it forward by compare-and-swap does the looking. A claim is
 // a lease, because its holder may vanish (fork in another thread, a jump out of a signal handler); it is renewed
 // right before the result is made public, so a holder that was stopped for longer than its lease changes nothing.
-#include "policy/reload.h"
+#include "process/reload.h"
 
 #include <errno.h>
 #include <stdatomic.h>

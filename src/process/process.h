@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 // What this process knows of itself: whether the library acts at all, the policy in force, where events go.
 //
-// When the library is loaded, only what may change later is copied (state/start.h). The first call that a policy could
-// concern reads the policy. Hooks may run before the library's constructor does, or without it. A call of another
+// When the library is loaded, only what may change later is copied (process/start.h). The first call that a policy
+// could concern reads the policy. Hooks may run before the library's constructor does, or without it. A call of another
 // thread that comes meanwhile waits for the policy; a call in a signal handler of the same thread passes through.
 #ifndef RB_STATE_PROCESS_H
 #define RB_STATE_PROCESS_H
 
-#include "observe/log.h"
-#include "observe/summary.h"
 #include "policy/policy.h"
+#include "process/log.h"
+#include "process/summary.h"
 #include "state/shared.h"
 
 enum rb_process_state {

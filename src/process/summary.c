@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The library's side of the summary page: mapping it, counting on it, saying that the program ends.
-#include "observe/summary.h"
+#include "process/summary.h"
 
 #include <limits.h>
 #include <string.h>

@@ -7,18 +7,18 @@
 #include <sys/auxv.h>
 
 #include "base/file.h"
-#include "policy/reload.h"
+#include "process/process.h"
+#include "process/reload.h"
+#include "process/start.h"
+#include "process/trouble.h"
 #include "real/elf.h"
 #include "real/fork.h"
 #include "real/kernel.h"
 #include "real/section.h"
 #include "real/system.h"
 #include "state/identity.h"
-#include "state/process.h"
 #include "state/record.h"
 #include "state/shared.h"
-#include "state/start.h"
-#include "state/trouble.h"
 
 enum { BUSY_MOST_MS = 900 }; // less than a second, see await
 
