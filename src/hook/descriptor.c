@@ -4,7 +4,7 @@
 #include <stdarg.h>
 
 #include "hook/hook.h"
-#include "net/name.h"
+#include "net/park/name.h"
 #include "real/libc.h"
 
 RB_HOOK int close(int fd)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The library's beginning and end in a process.
 #include "hook/hook.h"
-#include "net/names.h"
+#include "net/lookup/names.h"
 #include "real/fork.h"
 
 // A child may look names up for its parent, which connects: they share the table.

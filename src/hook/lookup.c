@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Name lookups: repeated while the resolver fails for a time, and observed, so that later a connect knows the name
 // behind its address.
-#include "net/lookup.h"
+#include "net/lookup/lookup.h"
 #include "hook/hook.h"
-#include "net/names.h"
+#include "net/lookup/names.h"
 #include "real/libcurl.h"
 
 // A call on its way in.

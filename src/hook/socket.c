@@ -4,8 +4,8 @@
 #include "hook/hook.h"
 #include "hook/undeclared.h"
 #include "net/connect.h"
-#include "net/flight.h"
-#include "net/learn.h"
+#include "net/park/flight.h"
+#include "net/park/learn.h"
 #include "real/libc.h"
 #include "real/libcurl.h"
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // poll, select and epoll: waits for sockets, some of which may be connecting.
-#include "net/wait.h"
+#include "net/park/wait.h"
 #include "hook/hook.h"
 #include "hook/undeclared.h"
-#include "net/flight.h"
-#include "net/learn.h"
+#include "net/park/flight.h"
+#include "net/park/learn.h"
 #include "real/libc.h"
 #include "real/system.h"
 

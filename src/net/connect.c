@@ -7,9 +7,9 @@
 
 #include "net/connect.h"
 #include "net/connection.h"
-#include "net/flight.h"
-#include "net/learn.h"
-#include "net/park.h"
+#include "net/park/flight.h"
+#include "net/park/learn.h"
+#include "net/park/park.h"
 #include "net/socket.h"
 #include "real/libc.h"
 #include "real/system.h"

@@ -9,10 +9,10 @@
 #include "policy/policy.h"
 
 // As connect(2): result and errno are the last attempt's. Datagram sockets, families without patterns and hosts that no
-// section covers go to libc untouched. A non-blocking socket gets EINPROGRESS and is parked when it fails (net/park.h).
-// An address that is not the last candidate of the program's own lookup is tried once. Where the breaker refuses, the
-// answer is ECONNREFUSED, on a non-blocking TCP socket after EINPROGRESS. No allocation but from the kernel,
-// async-signal-safe.
+// section covers go to libc untouched. A non-blocking socket gets EINPROGRESS and is parked when it fails
+// (net/park/park.h). An address that is not the last candidate of the program's own lookup is tried once. Where the
+// breaker refuses, the answer is ECONNREFUSED, on a non-blocking TCP socket after EINPROGRESS. No allocation but from
+// the kernel, async-signal-safe.
 //   policy: the policy in force, not NULL
 int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, const struct rb_policy *policy);
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "net/connection.h"
-#include "net/names.h"
+#include "net/lookup/names.h"
 #include "process/process.h"
 #include "real/system.h"
 #include "state/cells.h"

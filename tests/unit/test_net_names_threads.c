@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "net/names.h"
+#include "net/lookup/names.h"
 
 static struct rb_target address(const char *text)
 {

@@ -10,9 +10,9 @@
 
 #include "../preload/stress.h"
 #include "net/connect.h"
-#include "net/learn.h"
-#include "net/name.h"
-#include "net/wait.h"
+#include "net/park/learn.h"
+#include "net/park/name.h"
+#include "net/park/wait.h"
 #include "process/process.h"
 #include "real/libc.h"
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "net/stale.h"
+#include "net/lookup/stale.h"
 
 // An answer all of whose parts tell which one it is.
 static struct rb_stale_answer answer_of(unsigned number, uint64_t learned_ms)

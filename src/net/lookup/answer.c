@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Answers taken apart and put together again.
-#include "net/answer.h"
+#include "net/lookup/answer.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -13,7 +13,7 @@
 #include <sys/select.h>
 #include <time.h>
 
-#include "net/flight.h"
+#include "net/park/flight.h"
 #include "real/guard.h"
 #include "real/system.h"
 

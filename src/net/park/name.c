@@ -2,11 +2,11 @@
 // What follows from close and dup for connects in flight and epolls.
 #include <fcntl.h>
 
-#include "net/name.h"
+#include "net/park/name.h"
 
-#include "net/flight.h"
-#include "net/park.h"
-#include "net/watch.h"
+#include "net/park/flight.h"
+#include "net/park/park.h"
+#include "net/park/watch.h"
 #include "real/kernel.h"
 
 void rb_name_closing(int fd)

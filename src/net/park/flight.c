@@ -2,9 +2,9 @@
 // Slots, descriptors and the lock of connects in flight.
 #include <errno.h>
 
-#include "net/flight.h"
+#include "net/park/flight.h"
+#include "net/park/watch.h"
 #include "net/socket.h"
-#include "net/watch.h"
 #include "real/fork.h"
 #include "real/kernel.h"
 #include "real/system.h"

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The loop of attempts around the real lookups.
-#include "net/lookup.h"
+#include "net/lookup/lookup.h"
 
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "base/arithmetic.h"
-#include "net/answer.h"
+#include "net/lookup/answer.h"
 #include "policy/address.h"
 #include "process/process.h"
 #include "real/libc.h"

@@ -5,7 +5,7 @@
 
 #include <netdb.h>
 
-#include "net/stale.h"
+#include "net/lookup/stale.h"
 
 // Reads the distinct addresses, in their order. Return false when there is none, or a name is too long to keep.
 bool rb_answer_from_addrinfo(struct rb_stale_answer *answer, const struct addrinfo *list);

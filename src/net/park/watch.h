@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 
-#include "net/descriptor.h"
+#include "net/park/descriptor.h"
 
 // Notes what epoll_ctl(epfd, op, fd, event) has done. For every descriptor: cheap, no lock.
 void rb_watch_note(int epfd, int op, int fd, const struct epoll_event *event);
@@ -34,7 +34,7 @@ static inline bool rb_watch_is_hidden_event(uint32_t events)
     return (events & (EPOLLWRNORM | EPOLLOUT)) == EPOLLWRNORM;
 }
 
-// --- with the lock of net/flight.h held
+// --- with the lock of net/park/flight.h held
 
 // The descriptor begins or ceases to mean a connect in flight. Between the two its registrations change only so: leave,
 // note, join.

@@ -3,7 +3,7 @@
 //
 // Words are stored with release and loaded with acquire, in place of fences: whoever sees a new word sees the odd
 // sequence number that was stored before it.
-#include "net/stale.h"
+#include "net/lookup/stale.h"
 
 #include <stdatomic.h>
 #include <string.h>

@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <poll.h>
 
-#include "net/descriptor.h"
-#include "net/flight.h"
+#include "net/park/descriptor.h"
+#include "net/park/flight.h"
+#include "net/park/watch.h"
 #include "net/socket.h"
-#include "net/watch.h"
 #include "real/kernel.h"
 #include "real/libc.h"
 

@@ -4,10 +4,10 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "net/flight.h"
-#include "net/park.h"
-#include "net/wait.h"
-#include "net/watch.h"
+#include "net/park/flight.h"
+#include "net/park/park.h"
+#include "net/park/wait.h"
+#include "net/park/watch.h"
 #include "real/kernel.h"
 #include "real/libc.h"
 #include "real/system.h"

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "net/names.h"
+#include "net/lookup/names.h"
 #include "real/fork.h"
 #include "real/kernel.h"
 #include "real/system.h"

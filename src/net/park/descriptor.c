@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Pages of descriptor records.
-#include "net/descriptor.h"
+#include "net/park/descriptor.h"
 
 #include "real/system.h"
 

@@ -6,10 +6,10 @@
 #include <poll.h>
 #include <string.h>
 
-#include "net/flight.h"
-#include "net/park.h"
+#include "net/park/flight.h"
+#include "net/park/park.h"
+#include "net/park/watch.h"
 #include "net/socket.h"
-#include "net/watch.h"
 #include "real/libc.h"
 #include "real/system.h"
 #include "state/record.h"

@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 
 #include "net/connection.h"
-#include "net/descriptor.h"
+#include "net/park/descriptor.h"
 
 enum {
     RB_FLIGHT_COUNT = 16384, // connects in flight at once; further ones pass through

@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "net/flight.h"
-#include "net/learn.h"
-#include "net/park.h"
+#include "net/park/flight.h"
+#include "net/park/learn.h"
+#include "net/park/park.h"
+#include "net/park/watch.h"
 #include "net/socket.h"
-#include "net/watch.h"
 #include "real/libc.h"
 #include "real/system.h"
 

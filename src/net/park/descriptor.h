@@ -26,7 +26,7 @@ struct rb_watch {
     _Atomic uint32_t told; // since it was last armed the program has had the event of a connect's end
 };
 
-// A registration of a connect in flight, found by what the epoll reports. Under the lock of net/flight.h.
+// A registration of a connect in flight, found by what the epoll reports. Under the lock of net/park/flight.h.
 struct rb_watch_node {
     uint32_t next; // 0: end of the chain
     bool linked;
