@@ -3,12 +3,12 @@
 //
 // libcurl calls its own public functions through the PLT, so each of these is also called from inside of libcurl.
 #include "hook/curl.h"
+#include "curl/callbacks.h"
+#include "curl/figures.h"
+#include "curl/multi/multi.h"
+#include "curl/perform.h"
 #include "hook/hook.h"
 #include "hook/option.h"
-#include "http/callbacks.h"
-#include "http/figures.h"
-#include "http/multi.h"
-#include "http/perform.h"
 
 // A call on a handle: its record, NULL when we do not track it or libcurl makes the call itself, and the library behind
 // it.

@@ -2,7 +2,7 @@
 // libcurl's multi interface: the handles are tracked, their members' failed transfers repeated under a policy.
 //
 // curl_easy_perform calls several of these from inside of libcurl, for a multi handle of its own: those pass through.
-#include "http/multi.h"
+#include "curl/multi/multi.h"
 #include "hook/curl.h"
 #include "hook/hook.h"
 #include "hook/option.h"

@@ -5,7 +5,7 @@
 
 #include <stdarg.h>
 
-#include "http/handle.h"
+#include "curl/handle.h"
 
 static inline union rb_option rb_option_read(int option, va_list *arguments)
 {

@@ -10,7 +10,7 @@
 // The key of a target under a section: by host and port, or by the section alone where breaker.scope is policy; and by
 // the calling thread's network namespace, in which the address has its meaning, unless the target is a Unix socket.
 // Never 0. A name wins over an address; case and a final dot do not matter.
-//   via: by what way the target is reached (http/via.h), 0: directly
+//   via: by what way the target is reached (curl/via.h), 0: directly
 uint64_t rb_cell_key(const struct rb_section *section, const struct rb_target *target, uint64_t via);
 
 // The cell for a key, made on first use. A full neighbourhood gives up its least recently used closed cell, never one

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/validator.h"
+#include "curl/response/validator.h"
 
 static void require(bool holds)
 {

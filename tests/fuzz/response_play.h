@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/response.h"
+#include "curl/response/response.h"
 
 enum {
     PLAY_CONTENT_MAX = 160 * 1024,

@@ -9,10 +9,10 @@
 
 #include <cmocka.h>
 
+#include "curl/credential.h"
+#include "curl/fields.h"
+#include "curl/handle.h"
 #include "engine/tenants.h"
-#include "http/credential.h"
-#include "http/fields.h"
-#include "http/handle.h"
 
 static const uint64_t key[2] = {1, 2}, other_key[2] = {1, 3};
 

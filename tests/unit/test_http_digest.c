@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "http/digest.h"
+#include "curl/response/digest.h"
 
 enum { SIZE = 3 * RB_DIGEST_BLOCK + 100 };
 

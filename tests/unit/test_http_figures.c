@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "http/figures.h"
-#include "http/saved.h"
+#include "curl/figures.h"
+#include "curl/response/saved.h"
 
 // A libcurl that tells of one attempt. Header fields: two requests, the second with three fields.
 static long status;

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "http/handle.h"
+#include "curl/handle.h"
 
 // A libcurl of which only the callbacks' return matters here.
 static CURLcode accept_option(CURL *easy, CURLoption option, ...)

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "http/replay.h"
+#include "curl/replay.h"
 
 // A libcurl that keeps the read callback it is given.
 static curl_read_callback given;

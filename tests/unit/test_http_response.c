@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "http/response.h"
+#include "curl/response/response.h"
 
 // What the program received: header pieces in upper-case brackets order, as one text.
 struct program {

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "http/validator.h"
+#include "curl/response/validator.h"
 
 // The validator of a header block, its lines separated by '|'.
 static struct rb_validator of(const char *lines)

@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "http/handle.h"
-#include "http/route.h"
-#include "http/via.h"
+#include "curl/handle.h"
+#include "curl/route.h"
+#include "curl/via.h"
 
 static struct rb_handle handle;
 

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+// Limits, ranges, callbacks and connection of one attempt, on the program's own handle.
+#include "curl/attempt.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "curl/callbacks.h"
+
+static long left_of(uint64_t deadline_ms, uint64_t now_ms)
+{
+    if (deadline_ms == UINT64_MAX)
+        return 0;
+    uint64_t left = deadline_ms > now_ms ? deadline_ms - now_ms : 1; // 0 would mean no limit
+    return left > INT32_MAX ? INT32_MAX : (long) left;
+}
+
+// The shorter of two limits in milliseconds, where 0 is none.
+static long shorter(long a, long b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+static void set_number(const struct rb_transfer *transfer, CURLoption option, long number)
+{
+    transfer->handle->curl->easy_setopt(transfer->handle->easy, option, number);
+}
+
+static void set_pointer(const struct rb_transfer *transfer, CURLoption option, const void *pointer)
+{
+    transfer->handle->curl->easy_setopt(transfer->handle->easy, option, pointer);
+}
+
+static bool is_first(const struct rb_transfer *transfer)
+{
+    return transfer->call.attempt <= 1;
+}
+
+// The program's own limit began earlier than this attempt.
+static bool is_late(const struct rb_transfer *transfer)
+{
+    return transfer->handle->timeout_ms && transfer->call.attempt_started_ms > transfer->begun_ms;
+}
+
+// The attempt gets what is left of the program's own limit, and the policy's limits for one attempt.
+static void set_limits(const struct rb_transfer *transfer)
+{
+    const struct rb_handle *handle = transfer->handle;
+    const struct rb_rules *rules = transfer->route->rules;
+    long left = left_of(transfer->program_deadline_ms, transfer->call.attempt_started_ms);
+    if (rules->attempt_ms || is_late(transfer))
+        set_number(transfer, CURLOPT_TIMEOUT_MS, shorter(left, (long) rules->attempt_ms));
+    if (rules->connect_ms)
+        set_number(transfer, CURLOPT_CONNECTTIMEOUT_MS, shorter(handle->connect_timeout_ms, (long) rules->connect_ms));
+}
+
+static void restore_limits(const struct rb_transfer *transfer)
+{
+    const struct rb_handle *handle = transfer->handle;
+    if (transfer->route->rules->attempt_ms || is_late(transfer))
+        set_number(transfer, CURLOPT_TIMEOUT_MS, handle->timeout_ms);
+    if (transfer->route->rules->connect_ms)
+        set_number(transfer, CURLOPT_CONNECTTIMEOUT_MS, handle->connect_timeout_ms);
+}
+
+static long number_of(const struct rb_transfer *transfer, CURLINFO info)
+{
+    long number = 0;
+    transfer->handle->curl->easy_getinfo(transfer->handle->easy, info, &number);
+    return number;
+}
+
+static bool is_clear_http2(const struct rb_transfer *transfer)
+{
+    const char *scheme = NULL;
+    if (number_of(transfer, CURLINFO_HTTP_VERSION) != CURL_HTTP_VERSION_2_0)
+        return false;
+    transfer->handle->curl->easy_getinfo(transfer->handle->easy, CURLINFO_SCHEME, &scheme);
+    return scheme && strcasecmp(scheme, "http") == 0;
+}
+
+// With CURLOPT_NOBODY and another method than HEAD the answer has a body that libcurl leaves in the connection.
+static bool leaves_body(const struct rb_handle *handle)
+{
+    return handle->no_body && handle->custom_request && strcmp(handle->custom_request, "HEAD") != 0;
+}
+
+// A connection that just broke may be kept by libcurl; HTTP/2 over cleartext fails on its second use (7.88.1).
+static void set_connection(const struct rb_transfer *transfer)
+{
+    if (transfer->outcome.cause != RB_CAUSE_STATUS || is_clear_http2(transfer) || leaves_body(transfer->handle))
+        set_number(transfer, CURLOPT_FRESH_CONNECT, 1);
+}
+
+static void restore_connection(const struct rb_transfer *transfer)
+{
+    set_number(transfer, CURLOPT_FRESH_CONNECT, transfer->handle->fresh_connect);
+}
+
+// libcurl reads all of the program's HSTS hosts at the beginning of each attempt, and keeps them. A program that hands
+// them out once, for its one call, may not stand to be asked again.
+static void set_hosts(const struct rb_transfer *transfer)
+{
+    if (transfer->handle->hosts)
+        transfer->handle->curl->easy_setopt(transfer->handle->easy, CURLOPT_HSTSREADFUNCTION, NULL);
+}
+
+static void restore_hosts(const struct rb_transfer *transfer)
+{
+    if (transfer->handle->hosts)
+        transfer->handle->curl->easy_setopt(transfer->handle->easy, CURLOPT_HSTSREADFUNCTION, transfer->handle->hosts);
+}
+
+// --- progress
+
+// What the program is shown of a download: nothing of a response that it may never see, and of one that is continued
+// the whole.
+static void shown_download(const struct rb_response *response, curl_off_t *total, curl_off_t *now)
+{
+    if (response->continuing) {
+        *total = response->sums->whole.length > 0 ? response->sums->whole.length : 0;
+        *now = *total > 0 && response->taken > *total ? *total : response->taken; // decoded bytes may be more
+    } else if (response->holding) {
+        *total = *now = 0;
+    }
+}
+
+static int on_progress(void *context, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up_now)
+{
+    const struct rb_transfer *transfer = context;
+    const struct rb_handle *handle = transfer->handle;
+    shown_download(&transfer->response, &total, &now);
+    if (handle->progress)
+        return handle->progress(handle->progress_data, total, now, up_total, up_now);
+    return handle->old_progress(handle->progress_data, (double) total, (double) now, (double) up_total,
+                                (double) up_now);
+}
+
+int rb_attempt_show_progress(struct rb_transfer *transfer)
+{
+    return on_progress(transfer, 0, 0, 0, 0);
+}
+
+static void replace_progress(struct rb_transfer *transfer, bool may_hold)
+{
+    struct rb_handle *handle = transfer->handle;
+    if (handle->no_progress || (!handle->progress && !handle->old_progress) ||
+        (!may_hold && !transfer->response.continuing))
+        return;
+    handle->shows_by_ours = true;
+    handle->curl->easy_setopt(handle->easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+    set_pointer(transfer, CURLOPT_XFERINFODATA, transfer);
+}
+
+static void restore_progress(const struct rb_transfer *transfer)
+{
+    struct rb_handle *handle = transfer->handle;
+    if (!handle->shows_by_ours)
+        return;
+    handle->shows_by_ours = false;
+    handle->curl->easy_setopt(handle->easy, CURLOPT_XFERINFOFUNCTION, handle->progress);
+    if (!handle->progress) // taking that one off stops the older one, too
+        handle->curl->easy_setopt(handle->easy, CURLOPT_PROGRESSFUNCTION, handle->old_progress);
+    set_pointer(transfer, CURLOPT_XFERINFODATA, handle->progress_data);
+}
+
+// --- continuing a download
+
+// The program's header list is not copied by libcurl; ours stands before it and goes on in it.
+static void set_range(struct rb_transfer *transfer)
+{
+    char range[32];
+    if (!transfer->response.continuing)
+        return;
+    int64_t from = rb_response_continue(&transfer->response);
+    if (from < 0)
+        return;
+    snprintf(range, sizeof range, "%lld-", (long long) from);
+    struct rb_fallback *fallback = transfer->fallback;
+    snprintf(fallback->if_range_text, sizeof fallback->if_range_text, "If-Range: %s",
+             transfer->response.sums->whole.etag);
+    fallback->if_range = (struct curl_slist){fallback->if_range_text, transfer->handle->headers};
+    set_pointer(transfer, CURLOPT_RANGE, range);
+    set_pointer(transfer, CURLOPT_HTTPHEADER, &fallback->if_range);
+    transfer->ranging = true;
+}
+
+static void restore_range(struct rb_transfer *transfer)
+{
+    if (!transfer->ranging)
+        return;
+    transfer->ranging = false;
+    if (!transfer->handle->has_range) // else the program has set its own meanwhile
+        set_pointer(transfer, CURLOPT_RANGE, NULL);
+    set_pointer(transfer, CURLOPT_HTTPHEADER, transfer->handle->headers);
+}
+
+// --- the whole
+
+static void prepare_another(struct rb_transfer *transfer)
+{
+    set_range(transfer);
+    set_connection(transfer);
+    set_hosts(transfer);
+}
+
+static void restore_another(struct rb_transfer *transfer)
+{
+    restore_range(transfer);
+    restore_connection(transfer);
+    restore_hosts(transfer);
+}
+
+void rb_attempt_prepare(struct rb_transfer *transfer, bool may_hold)
+{
+    struct rb_handle *handle = transfer->handle;
+    handle->response = &transfer->response;
+    handle->requests = 0;
+    if (!is_first(transfer))
+        prepare_another(transfer);
+    replace_progress(transfer, may_hold);
+    rb_response_attempt(&transfer->response, may_hold);
+    rb_replay_attempt(&transfer->replay);
+    set_limits(transfer);
+}
+
+void rb_attempt_poison(struct rb_transfer *transfer)
+{
+    transfer->poisoned = true;
+    set_number(transfer, CURLOPT_PROTOCOLS, 0);
+}
+
+static void restore_protocols(struct rb_transfer *transfer)
+{
+    const struct rb_handle *handle = transfer->handle;
+    if (!transfer->poisoned)
+        return;
+    transfer->poisoned = false;
+    if (handle->protocols_text)
+        set_pointer(transfer, CURLOPT_PROTOCOLS_STR, handle->protocols_text);
+    else
+        set_number(transfer, CURLOPT_PROTOCOLS, handle->protocols);
+}
+
+void rb_attempt_restore(struct rb_transfer *transfer)
+{
+    struct rb_handle *handle = transfer->handle;
+    restore_protocols(transfer);
+    if (!handle->response)
+        return;
+    handle->response = NULL;
+    rb_replay_ended(&transfer->replay);
+    restore_progress(transfer);
+    restore_limits(transfer);
+    if (!is_first(transfer))
+        restore_another(transfer);
+}
+
+static bool has_time(const struct rb_transfer *transfer, CURLINFO info)
+{
+    double seconds = 0;
+    transfer->handle->curl->easy_getinfo(transfer->handle->easy, info, &seconds);
+    return seconds > 0;
+}
+
+// How far a failed attempt came. From 7.87 on the connect time comes with the end of the TLS handshake only, but the
+// local port is known as soon as the connection stands.
+static enum rb_reached reached_by(const struct rb_transfer *transfer)
+{
+    if (has_time(transfer, CURLINFO_PRETRANSFER_TIME))
+        return RB_REACHED_SERVER;
+    if (has_time(transfer, CURLINFO_CONNECT_TIME) || number_of(transfer, CURLINFO_LOCAL_PORT) > 0)
+        return RB_REACHED_PEER;
+    return has_time(transfer, CURLINFO_NAMELOOKUP_TIME) ? RB_REACHED_ADDRESS : RB_REACHED_NOTHING;
+}
+
+// Of a transfer that ended well libcurl is asked nothing: its last status line was seen.
+static struct rb_outcome judge_result(const struct rb_transfer *transfer, CURLcode code)
+{
+    const struct rb_response *response = &transfer->response;
+    struct rb_curl_result result = {.code = (int) code, .answered = response->answered, .http = true};
+    if (code == CURLE_OK && response->status >= 200) {
+        result.status = response->status;
+        return rb_classify_curl(&result);
+    }
+    result.request_size = number_of(transfer, CURLINFO_REQUEST_SIZE);
+    result.status = (unsigned) number_of(transfer, CURLINFO_RESPONSE_CODE);
+    result.os_errno = (int) number_of(transfer, CURLINFO_OS_ERRNO);
+    result.tls = has_time(transfer, CURLINFO_APPCONNECT_TIME);
+    result.proxied = transfer->route->proxied;
+    result.reached = reached_by(transfer);
+    return rb_classify_curl(&result);
+}
+
+// Connections count where there was, or will be, another attempt.
+struct rb_outcome rb_attempt_classify(struct rb_transfer *transfer, CURLcode code)
+{
+    bool redirected = transfer->response.redirects > 0;
+    unsigned followed = redirected ? (unsigned) number_of(transfer, CURLINFO_REDIRECT_COUNT) : 0;
+    rb_response_finish(&transfer->response, followed, code == CURLE_OK);
+    struct rb_outcome outcome = judge_result(transfer, code);
+    if (outcome.cause == RB_CAUSE_NONE && is_first(transfer))
+        return outcome;
+    long connects = number_of(transfer, CURLINFO_NUM_CONNECTS);
+    if (connects > transfer->connects)
+        transfer->connects = connects;
+    return outcome;
+}
+
+// Each request either got an answer or was the last one; what libcurl began beyond that it sent again.
+unsigned rb_attempt_resends(const struct rb_transfer *transfer, CURLcode code)
+{
+    const struct rb_response *response = &transfer->response;
+    unsigned expected = response->finals + (code != CURLE_OK && !response->in_body ? 1 : 0);
+    unsigned requests = transfer->handle->requests;
+    return requests > expected ? requests - expected : 0;
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// The URL of a transfer: CURLOPT_URL or CURLOPT_CURLU, and what other options do to it.
+#include "curl/destination.h"
+
+#include <string.h>
+#include <strings.h>
+
+static bool guessed_http(const struct rb_target *target)
+{
+    static const char others[][6] = {"dict.", "ftp.", "imap.", "ldap.", "pop3.", "smtp."};
+    for (size_t i = 0; target->name && i < sizeof others / sizeof others[0]; i++)
+        if (strncasecmp(target->name, others[i], strlen(others[i])) == 0)
+            return false;
+    return true;
+}
+
+bool rb_destination_read(const char *url, struct rb_target *target, bool *secure)
+{
+    size_t scheme;
+    if (!url || rb_target_from_url(target, url, &scheme) != 0)
+        return false;
+    if (scheme == 0 && target->port == 0)
+        target->port = 80;
+    *secure = scheme == 5 && strncasecmp(url, "https", 5) == 0;
+    return *secure || (scheme == 0 && guessed_http(target)) || (scheme == 4 && strncasecmp(url, "http", 4) == 0);
+}
+
+static bool target_of_text(const struct rb_handle *handle, struct rb_target *target, bool *secure)
+{
+    bool bare = handle->default_scheme && handle->url && !strstr(handle->url, "://");
+    return !bare && rb_destination_read(handle->url, target, secure);
+}
+
+// *text holds what the target points to, for libcurl's free.
+static bool target_of_object(const struct rb_handle *handle, struct rb_target *target, bool *secure, char **text)
+{
+    return handle->curl->url_get && handle->curl->url_get(handle->parsed_url, CURLUPART_URL, text, 0) == CURLUE_OK &&
+           rb_destination_read(*text, target, secure);
+}
+
+bool rb_destination(const struct rb_handle *handle, struct rb_target *target, bool *secure, char **text)
+{
+    *text = NULL;
+    bool http =
+        handle->parsed_url ? target_of_object(handle, target, secure, text) : target_of_text(handle, target, secure);
+    if (handle->port > 0)
+        target->port = (uint16_t) handle->port;
+    return http;
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Lines of a program's header list, taken apart.
+#include "curl/fields.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "engine/call.h"
+#include "real/libcurl.h"
+
+static const char blanks[] = " \t\r\n\v\f"; // ISSPACE of libcurl
+
+// libcurl's Curl_add_custom_headers: a colon makes a field, which needs a value. Without a colon, a semicolon that ends
+// the line makes a field with an empty value.
+static bool read_line(const char *line, struct rb_field *field)
+{
+    const char *colon = strchr(line, ':');
+    const char *end = colon ? colon : strchr(line, ';');
+    if (!end || end == line)
+        return false;
+    *field = (struct rb_field){.name = line, .name_length = (size_t) (end - line)};
+    field->value = end + 1 + strspn(end + 1, blanks);
+    field->value_length = strlen(field->value);
+    if (!colon)
+        return field->value_length == 0;
+    while (field->value_length > 0 && strchr(blanks, field->value[field->value_length - 1]))
+        field->value_length--;
+    return field->value_length > 0;
+}
+
+bool rb_fields_next(const struct curl_slist **line, struct rb_field *field)
+{
+    while (*line) {
+        const char *text = (*line)->data;
+        *line = (*line)->next;
+        if (text && read_line(text, field))
+            return true;
+    }
+    return false;
+}
+
+bool rb_field_is(const struct rb_field *field, const char *name)
+{
+    return strlen(name) == field->name_length && strncasecmp(field->name, name, field->name_length) == 0;
+}
+
+bool rb_fields_have(const struct curl_slist *lines, const char *names)
+{
+    struct rb_field field;
+    while (rb_fields_next(&lines, &field))
+        if (rb_list_holds(names, field.name, field.name_length, true))
+            return true;
+    return false;
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+// Figures of the whole call out of those of its attempts.
+#include "curl/figures.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+#include "curl/response/response.h"
+#include "curl/response/saved.h"
+
+// How a figure of the last (or the saved) attempt becomes one of the call.
+enum kind {
+    FIGURE_PLAIN,    // stays
+    FIGURE_MOMENT,   // counts from the beginning of the call; 0 means that it never came
+    FIGURE_TOTAL,    // likewise, always of the last attempt
+    FIGURE_RECEIVED, // body bytes
+    FIGURE_SPEED,    // bytes for each second, down
+    FIGURE_SPEED_UP,
+    FIGURE_CONNECTS,
+    FIGURE_ERRNO // of the attempt whose result the program got
+};
+
+// By curl.h. Some of the numbers are younger than the oldest libcurl that we stand in front of, so they are spelt out.
+static enum kind kind_of(CURLINFO info)
+{
+    switch ((int) info) {
+    case CURLINFO_TOTAL_TIME:
+    case CURLINFO_TOTAL_TIME_T:
+        return FIGURE_TOTAL;
+    case CURLINFO_NAMELOOKUP_TIME:
+    case CURLINFO_NAMELOOKUP_TIME_T:
+    case CURLINFO_CONNECT_TIME:
+    case CURLINFO_CONNECT_TIME_T:
+    case CURLINFO_APPCONNECT_TIME:
+    case CURLINFO_APPCONNECT_TIME_T:
+    case CURLINFO_PRETRANSFER_TIME:
+    case CURLINFO_PRETRANSFER_TIME_T:
+    case CURLINFO_STARTTRANSFER_TIME:
+    case CURLINFO_STARTTRANSFER_TIME_T:
+    case CURLINFO_OFF_T + 67: // POSTTRANSFER_TIME_T
+        return FIGURE_MOMENT;
+    case CURLINFO_SIZE_DOWNLOAD:
+    case CURLINFO_SIZE_DOWNLOAD_T:
+        return FIGURE_RECEIVED;
+    case CURLINFO_SPEED_DOWNLOAD:
+    case CURLINFO_SPEED_DOWNLOAD_T:
+        return FIGURE_SPEED;
+    case CURLINFO_SPEED_UPLOAD:
+    case CURLINFO_SPEED_UPLOAD_T:
+        return FIGURE_SPEED_UP;
+    case CURLINFO_NUM_CONNECTS:
+        return FIGURE_CONNECTS;
+    case CURLINFO_OS_ERRNO:
+        return FIGURE_ERRNO;
+    default:
+        return FIGURE_PLAIN;
+    }
+}
+
+static curl_off_t last_offset(const struct rb_handle *handle, CURLINFO info)
+{
+    curl_off_t value = 0;
+    handle->curl->easy_getinfo(handle->easy, info, &value);
+    return value;
+}
+
+// The figure as an attempt has it, of the saved one where there is one.
+static curl_off_t offset_of(const struct rb_handle *handle, CURLINFO info)
+{
+    const struct rb_saved *saved = handle->figures->saved;
+    const union rb_figure *value = saved ? rb_saved_find(saved, info) : NULL;
+    return value ? value->offset : last_offset(handle, info);
+}
+
+static curl_off_t total_us(const struct rb_handle *handle)
+{
+    return handle->figures->begun_us + last_offset(handle, CURLINFO_TOTAL_TIME_T);
+}
+
+static curl_off_t rate(const struct rb_handle *handle, curl_off_t bytes)
+{
+    curl_off_t us = total_us(handle);
+    return us > 0 ? (curl_off_t) ((double) bytes * 1e6 / (double) us) : bytes;
+}
+
+static curl_off_t received(const struct rb_handle *handle)
+{
+    const struct rb_figures *figures = handle->figures;
+    const struct rb_response *response = handle->response; // of an attempt that continues it
+    curl_off_t own = response ? (curl_off_t) rb_response_received(response) : figures->received;
+    if (own >= 0)
+        return own;
+    return figures->failed ? offset_of(handle, CURLINFO_SIZE_DOWNLOAD_T)
+                           : last_offset(handle, CURLINFO_SIZE_DOWNLOAD_T);
+}
+
+// A moment is asked for in seconds or in microseconds; both are made of the latter.
+static CURLINFO in_microseconds(CURLINFO info)
+{
+    switch ((int) info) {
+    case CURLINFO_NAMELOOKUP_TIME:
+        return CURLINFO_NAMELOOKUP_TIME_T;
+    case CURLINFO_CONNECT_TIME:
+        return CURLINFO_CONNECT_TIME_T;
+    case CURLINFO_APPCONNECT_TIME:
+        return CURLINFO_APPCONNECT_TIME_T;
+    case CURLINFO_PRETRANSFER_TIME:
+        return CURLINFO_PRETRANSFER_TIME_T;
+    case CURLINFO_STARTTRANSFER_TIME:
+        return CURLINFO_STARTTRANSFER_TIME_T;
+    default:
+        return info;
+    }
+}
+
+static curl_off_t moment(const struct rb_handle *handle, CURLINFO info)
+{
+    curl_off_t us = offset_of(handle, in_microseconds(info));
+    return us > 0 ? handle->figures->moments_us + us : us;
+}
+
+static bool put(CURLINFO info, void *out, curl_off_t value, double unit)
+{
+    if (((int) info & CURLINFO_TYPEMASK) == CURLINFO_DOUBLE)
+        *(double *) out = (double) value / unit;
+    else
+        *(curl_off_t *) out = value;
+    return true;
+}
+
+static bool put_saved(const struct rb_handle *handle, CURLINFO info, void *out)
+{
+    const struct rb_saved *saved = handle->figures->saved;
+    const union rb_figure *value = saved ? rb_saved_find(saved, info) : NULL;
+    if (!value)
+        return false;
+    switch ((int) info & CURLINFO_TYPEMASK) {
+    case CURLINFO_STRING:
+        *(char **) out = value->text;
+        return true;
+    case CURLINFO_LONG:
+        *(long *) out = value->number;
+        return true;
+    case CURLINFO_DOUBLE:
+        *(double *) out = value->real;
+        return true;
+    default:
+        *(curl_off_t *) out = value->offset;
+        return true;
+    }
+}
+
+bool rb_figures_answer(const struct rb_handle *handle, CURLINFO info, void *out)
+{
+    enum kind kind = kind_of(info);
+    if (!handle->figures || !out)
+        return false;
+    switch (kind) {
+    case FIGURE_TOTAL:
+        return put(info, out, total_us(handle), 1e6);
+    case FIGURE_MOMENT:
+        return put(info, out, moment(handle, info), 1e6);
+    case FIGURE_RECEIVED:
+        return put(info, out, received(handle), 1);
+    case FIGURE_SPEED:
+        return put(info, out, rate(handle, received(handle)), 1);
+    case FIGURE_SPEED_UP:
+        return put(info, out, rate(handle, offset_of(handle, CURLINFO_SIZE_UPLOAD_T)), 1);
+    case FIGURE_CONNECTS:
+        *(long *) out = handle->figures->connects;
+        return true;
+    case FIGURE_ERRNO:
+        return handle->figures->failed && put_saved(handle, info, out);
+    case FIGURE_PLAIN:
+        break;
+    }
+    return put_saved(handle, info, out);
+}
+
+void rb_figures_free(struct rb_figures *figures)
+{
+    if (!figures)
+        return;
+    rb_saved_free(figures->saved);
+    free(figures);
+}
+
+void rb_figures_forget(struct rb_handle *handle)
+{
+    rb_figures_free(handle->figures);
+    handle->figures = NULL;
+}
+
+// --- header fields
+
+static bool matches(const struct rb_saved *saved, const struct rb_saved_header *entry, unsigned origin, int request)
+{
+    return (entry->header.origin & origin) && entry->request == (request == -1 ? saved->requests : request);
+}
+
+// libcurl counts the fields of one name anew for each mask of origins.
+static struct curl_header *counted(const struct rb_saved *saved, struct rb_saved_header *entry, unsigned origin,
+                                   int request)
+{
+    size_t amount = 0, index = 0;
+    for (size_t i = 0; i < saved->header_count; i++) {
+        struct rb_saved_header *other = &saved->headers[i];
+        if (!matches(saved, other, origin, request) || strcasecmp(other->header.name, entry->header.name) != 0)
+            continue;
+        if (other == entry)
+            index = amount;
+        amount++;
+    }
+    entry->header.amount = amount;
+    entry->header.index = index;
+    entry->header.anchor = entry;
+    return &entry->header;
+}
+
+static CURLHcode find_header(const struct rb_saved *saved, const char *name, size_t index, unsigned origin, int request,
+                             struct curl_header **out)
+{
+    size_t seen = 0;
+    for (size_t i = 0; i < saved->header_count; i++) {
+        struct rb_saved_header *entry = &saved->headers[i];
+        if (!matches(saved, entry, origin, request) || strcasecmp(entry->header.name, name) != 0)
+            continue;
+        if (seen++ == index) {
+            *out = counted(saved, entry, origin, request);
+            return CURLHE_OK;
+        }
+    }
+    return seen > 0 ? CURLHE_BADINDEX : CURLHE_MISSING;
+}
+
+CURLHcode rb_figures_header(const struct rb_figures *figures, const char *name, size_t index, unsigned origin,
+                            int request, struct curl_header **out)
+{
+    const struct rb_saved *saved = figures->saved;
+    const unsigned all = CURLH_HEADER | CURLH_TRAILER | CURLH_CONNECT | CURLH_1XX | CURLH_PSEUDO;
+    if (!name || !out || origin == 0 || origin > all || request < -1)
+        return CURLHE_BAD_ARGUMENT;
+    if (saved->header_count == 0)
+        return CURLHE_NOHEADERS;
+    if (request > saved->requests)
+        return CURLHE_NOREQUEST;
+    return find_header(saved, name, index, origin, request, out);
+}
+
+struct curl_header *rb_figures_next_header(const struct rb_figures *figures, unsigned origin, int request,
+                                           const struct curl_header *previous)
+{
+    const struct rb_saved *saved = figures->saved;
+    size_t i = previous ? (size_t) ((struct rb_saved_header *) previous->anchor - saved->headers) + 1 : 0;
+    for (; i < saved->header_count; i++)
+        if (matches(saved, &saved->headers[i], origin, request))
+            return counted(saved, &saved->headers[i], origin, request);
+    return NULL;
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+// What the program set on a libcurl handle: libcurl has no way to ask for it, so it is noted as it is set.
+#ifndef RB_HTTP_HANDLE_H
+#define RB_HTTP_HANDLE_H
+
+#include "curl/credential.h"
+#include "real/libcurl.h"
+
+struct rb_figures;
+struct rb_member;
+struct rb_response;
+struct rb_route;
+struct rb_transfer;
+struct rb_via;
+
+// Where the body of a request comes from, as far as it matters for sending it again.
+enum rb_upload {
+    RB_UPLOAD_NONE,
+    RB_UPLOAD_MEMORY,   // POSTFIELDS: libcurl replays it by itself
+    RB_UPLOAD_FORM,     // MIME parts and forms: libcurl replays them where their parts can be rewound
+    RB_UPLOAD_CALLBACK, // the program's READFUNCTION
+    RB_UPLOAD_FILE      // a FILE*, read by libcurl itself
+};
+
+// The method family that libcurl keeps; CUSTOMREQUEST only replaces the word.
+enum rb_method { RB_METHOD_GET, RB_METHOD_HEAD, RB_METHOD_POST, RB_METHOD_FORM, RB_METHOD_PUT };
+
+// One easy handle. Pointers that libcurl copies are copied here; those that it keeps are kept.
+struct rb_handle {
+    const struct rb_libcurl *curl; // the library that made it
+    CURL *easy;
+    char *url;            // owned; NULL: not set
+    char *custom_request; // owned; NULL: not set
+    char *protocols_text; // owned; CURLOPT_PROTOCOLS_STR
+    long protocols;
+    CURLU *parsed_url;
+    struct curl_slist *headers;
+    curl_write_callback write;
+    void *write_data; // meaningful when write_data_set, else stdout
+    curl_write_callback header;
+    void *header_data;
+    curl_read_callback read;
+    void *read_data; // meaningful when read_data_set, else stdin
+    curl_seek_callback seek;
+    void *seek_data;
+    curl_ioctl_callback control;
+    void *control_data;
+    curl_xferinfo_callback progress;
+    curl_progress_callback old_progress;
+    void *progress_data;
+    curl_prereq_callback before_request;
+    void *before_request_data;
+    curl_hstsread_callback hosts; // CURLOPT_HSTSREADFUNCTION
+    char *error;
+    long timeout_ms;
+    long connect_timeout_ms;
+    long fresh_connect;
+    long connect_only;
+    long time_condition;          // CURLOPT_TIMECONDITION
+    long port;                    // CURLOPT_PORT, 0: that of the URL
+    struct rb_response *response; // of the attempt under way; NULL: everything passes
+    struct rb_transfer *transfer; // the call under way
+    struct rb_member *member;     // its place in a multi handle
+    struct rb_route *route;       // a share of it; NULL: not known, or not ours
+    uint64_t routed_by;           // serial of the policy by which `route` is known, 0: it is not
+    uint64_t routed_in;           // the environment's proxies and the network namespace at that time
+    struct rb_via *via;           // owned; NULL: no option leads its transfers another way
+    struct rb_login login;        // for whom its transfers are made
+    struct rb_figures *figures;   // owned; what curl_easy_getinfo has to answer after a repeated transfer
+
+    enum rb_method method;
+    unsigned requests; // that libcurl has begun in this attempt, where it tells (CURLOPT_PREREQFUNCTION)
+    bool no_body;      // CURLOPT_NOBODY: HEAD whatever `method` says, which other options may have set back to GET
+    bool has_fields;   // POSTFIELDS or COPYPOSTFIELDS is set
+    bool write_data_set, read_data_set;
+    bool no_progress;
+    bool default_scheme;   // CURLOPT_DEFAULT_PROTOCOL: a URL without a scheme need not be http
+    bool include_header;   // CURLOPT_HEADER
+    bool follows;          // CURLOPT_FOLLOWLOCATION
+    bool has_range;        // CURLOPT_RANGE
+    bool resumes;          // CURLOPT_RESUME_FROM(_LARGE) is not 0
+    bool accepts_encoding; // CURLOPT_ACCEPT_ENCODING
+    bool raw_content;      // CURLOPT_HTTP_CONTENT_DECODING is 0
+    bool raw_transfer;     // CURLOPT_HTTP_TRANSFER_DECODING is 0
+    bool unknown;          // memory ran out while noting an option: the handle is passed through from then on
+    bool late;             // a held response is being delivered after the transfer
+    bool paused;           // the program paused that delivery
+    bool pause_wanted;     // the program paused a transfer that was waiting for its next attempt
+
+    bool armed;         // our callbacks stand in place of the program's, which are called by ours
+    bool reads_by_ours; // likewise for the read callback, during an attempt only
+    bool shows_by_ours; // likewise for the progress callbacks
+};
+
+// Begins to track a handle that `curl` has made. Without memory for it the handle stays unknown and passes through.
+void rb_handle_register(CURL *easy, const struct rb_libcurl *curl);
+
+// The record of a handle, or NULL. Lock-free.
+struct rb_handle *rb_handle_find(CURL *easy);
+
+// Stops tracking a handle and frees its record. Call before the real curl_easy_cleanup, which frees the address for
+// others, and after rb_callbacks_return, as libcurl may call back while it cleans up.
+void rb_handle_forget(CURL *easy);
+
+// As curl_easy_reset: the options return to their defaults. A transfer under way keeps its place.
+void rb_handle_reset(struct rb_handle *handle);
+
+// As curl_easy_duphandle: tracks `copy` with the options of `handle`.
+void rb_handle_duplicate(const struct rb_handle *handle, CURL *copy);
+
+// An option's value, by the rule of curl.h: below 10000 a long, from 30000 to 39999 an offset, else a pointer.
+union rb_option {
+    long number;
+    void *pointer;
+    void (*function)(void);
+    curl_off_t offset;
+};
+
+// Replaces the text at *to, which the record owns, by a copy of `from` (NULL: none). Without memory the handle becomes
+// unknown.
+void rb_handle_keep(struct rb_handle *handle, char **to, const char *from);
+
+// Notes an option that libcurl accepted.
+void rb_handle_note(struct rb_handle *handle, CURLoption option, union rb_option value);
+
+// The request's method word: CUSTOMREQUEST, else GET, HEAD, POST or PUT.
+const char *rb_handle_method(const struct rb_handle *handle);
+
+// Where its body comes from.
+enum rb_upload rb_handle_upload(const struct rb_handle *handle);
+
+// Fills the program's error buffer, where it has one. sentence: cut at CURL_ERROR_SIZE
+void rb_handle_say(const struct rb_handle *handle, const char *sentence);
+
+#endif

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: MIT
+// The members of a multi handle: their lists, and the way of each through them.
+#include "curl/multi/member.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arithmetic.h"
+#include "curl/figures.h"
+#include "process/process.h"
+#include "real/guard.h"
+#include "real/system.h"
+
+// How often the progress callback of a waiting transfer is called; it is how programs cancel.
+enum { PROGRESS_MS = 200 };
+
+enum { SPARES_MAX = 1024 };
+
+static void list_init(struct rb_link *list)
+{
+    list->next = list->previous = list;
+}
+
+static void list_take(struct rb_link *link)
+{
+    link->previous->next = link->next;
+    link->next->previous = link->previous;
+}
+
+static void list_put_before(struct rb_link *link, struct rb_link *place)
+{
+    link->next = place;
+    link->previous = place->previous;
+    place->previous->next = link;
+    place->previous = link;
+}
+
+static void move(struct rb_member *member, struct rb_link *list)
+{
+    list_take(&member->link);
+    list_put_before(&member->link, list);
+}
+
+static struct rb_member *first_of(const struct rb_link *list)
+{
+    return rb_list_is_empty(list) ? NULL : (struct rb_member *) list->next;
+}
+
+// Room for the messages of all members, and for one more.
+static bool reserve(struct rb_multi *multi)
+{
+    return rb_messages_reserve(&multi->messages, multi->members + multi->messages.count + 1);
+}
+
+// --- coming and going
+
+void rb_members_init(struct rb_multi *multi)
+{
+    list_init(&multi->fresh);
+    list_init(&multi->running);
+    list_init(&multi->parked);
+    list_init(&multi->lingering);
+    list_init(&multi->ended);
+    list_init(&multi->spare);
+}
+
+static struct rb_member *take_spare(struct rb_multi *multi)
+{
+    struct rb_member *member = first_of(&multi->spare);
+    if (!member)
+        return malloc(sizeof *member);
+    list_take(&member->link);
+    multi->spares--;
+    return member;
+}
+
+// The one that was used last is used first.
+static void spare(struct rb_multi *multi, struct rb_member *member)
+{
+    if (multi->spares == SPARES_MAX) {
+        free(member);
+        return;
+    }
+    list_put_before(&member->link, multi->spare.next);
+    multi->spares++;
+}
+
+// The room for its message is made now.
+struct rb_member *rb_member_add(struct rb_multi *multi, struct rb_handle *easy)
+{
+    struct rb_member *member = NULL;
+    if (easy && easy->curl == multi->curl && !easy->member && reserve(multi))
+        member = take_spare(multi);
+    if (!member)
+        return NULL;
+    memset(member, 0, offsetof(struct rb_member, room));
+    member->multi = multi;
+    member->easy = easy;
+    list_put_before(&member->link, &multi->fresh);
+    multi->members++;
+    easy->member = member;
+    return member;
+}
+
+static void leave_transfer(struct rb_member *member)
+{
+    if (!member->transfer)
+        return;
+    rb_transfer_end(member->transfer);
+    member->transfer = NULL;
+}
+
+void rb_multi_forget(struct rb_handle *easy)
+{
+    struct rb_member *member = easy->member;
+    if (!member)
+        return;
+    struct rb_multi *multi = member->multi;
+    if (member->transfer && (member->outside || easy->late))
+        multi->waiting--;
+    leave_transfer(member);
+    list_take(&member->link);
+    multi->members--;
+    multi->untold -= member->untold;
+    rb_messages_forget(&multi->messages, easy->easy);
+    easy->member = NULL;
+    spare(multi, member);
+}
+
+struct rb_member *rb_member_of(const struct rb_multi *multi, CURL *easy)
+{
+    const struct rb_handle *handle = rb_handle_find(easy);
+    return handle && handle->member && handle->member->multi == multi ? handle->member : NULL;
+}
+
+static void forget_all(struct rb_link *list)
+{
+    struct rb_member *member;
+    while ((member = first_of(list)))
+        rb_multi_forget(member->easy);
+}
+
+void rb_members_forget(struct rb_multi *multi)
+{
+    struct rb_link *lists[] = {&multi->fresh, &multi->running, &multi->parked, &multi->lingering, &multi->ended};
+    for (unsigned i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        forget_all(lists[i]);
+}
+
+void rb_members_free(struct rb_multi *multi)
+{
+    for (struct rb_link *link = multi->spare.next, *next; link != &multi->spare; link = next) {
+        next = link->next;
+        free(link); // the first in its member
+    }
+}
+
+// --- time
+
+static bool watches(const struct rb_handle *handle)
+{
+    return !handle->no_progress && (handle->progress || handle->old_progress);
+}
+
+// A paused delivery is due when the program resumes it, or when its time is over.
+static uint64_t delivery_due_ms(const struct rb_multi *multi)
+{
+    uint64_t due_ms = RB_NEVER;
+    for (const struct rb_link *link = multi->lingering.next; link != &multi->lingering; link = link->next) {
+        const struct rb_member *member = (const struct rb_member *) link;
+        due_ms = rb_arithmetic_min(due_ms, member->easy->paused ? member->transfer->program_deadline_ms : 0);
+    }
+    return due_ms;
+}
+
+uint64_t rb_members_waiting_due_ms(const struct rb_multi *multi)
+{
+    const struct rb_member *first = first_of(&multi->parked);
+    uint64_t parked_ms = first ? first->due_ms : RB_NEVER;
+    return rb_arithmetic_min(rb_arithmetic_min(multi->progress_ms, delivery_due_ms(multi)), parked_ms);
+}
+
+// --- one member's way
+
+// A transfer whose progress is watched is cancelled by that, also while nothing moves.
+static void watch(const struct rb_member *member)
+{
+    if (watches(member->easy) && member->multi->progress_ms == RB_NEVER)
+        member->multi->progress_ms = rb_system_now_ms() + PROGRESS_MS;
+}
+
+// Delivers what is held and tells the program, unless it pauses the delivery.
+static void finish(struct rb_member *member, CURLcode code)
+{
+    struct rb_multi *multi = member->multi;
+    if (rb_transfer_deliver(member->transfer, &code) == RB_DELIVERY_PAUSED) {
+        member->code = code;
+        move(member, &multi->lingering);
+        multi->waiting++;
+        watch(member);
+        return;
+    }
+    leave_transfer(member);
+    member->message = (CURLMsg){.msg = CURLMSG_DONE, .easy_handle = member->easy->easy};
+    member->message.data.result = code;
+    member->own = true;
+    member->untold = rb_multi_notifies(multi, RB_NOTIFY_EASY_DONE);
+    multi->untold += member->untold;
+    move(member, &multi->ended);
+    rb_messages_put(&multi->messages, &member->message);
+}
+
+static void insert_parked(struct rb_multi *multi, struct rb_member *member)
+{
+    struct rb_link *place = &multi->parked;
+    while (place->previous != &multi->parked && ((struct rb_member *) place->previous)->due_ms > member->due_ms)
+        place = place->previous;
+    list_take(&member->link);
+    list_put_before(&member->link, place);
+}
+
+// Takes a member out for its wait. Returns false when libcurl does not let go of it.
+static bool park(struct rb_member *member)
+{
+    struct rb_multi *multi = member->multi;
+    uint64_t now_ms = rb_system_now_ms();
+    if (multi->curl->multi_remove_handle(multi->real, member->easy->easy) != CURLM_OK)
+        return false;
+    member->outside = true;
+    member->due_ms = now_ms + member->transfer->delay_ms;
+    insert_parked(multi, member);
+    multi->waiting++;
+    watch(member);
+    return true;
+}
+
+static void ended(struct rb_member *member, CURLcode code)
+{
+    if (rb_transfer_ended(member->transfer, &code) == RB_TRANSFER_WAIT) {
+        if (park(member))
+            return;
+        rb_transfer_give_up(member->transfer, RB_REASON_RESOURCE, &code);
+    }
+    finish(member, code);
+}
+
+static void come_back(struct rb_member *member)
+{
+    struct rb_multi *multi = member->multi;
+    CURLcode code = CURLE_OK;
+    move(member, &multi->running);
+    multi->waiting--;
+    if (member->transfer->call.attempt == 0) {
+        rb_transfer_start(member->transfer);
+    } else if (!rb_transfer_again(member->transfer, &code)) {
+        finish(member, code);
+        return;
+    }
+    member->outside = multi->curl->multi_add_handle(multi->real, member->easy->easy) != CURLM_OK;
+    if (member->outside)
+        ended(member, CURLE_OUT_OF_MEMORY);
+}
+
+static void begin(struct rb_member *member)
+{
+    struct rb_multi *multi = member->multi;
+    const struct rb_policy *policy = rb_guard_depth > 0 || !rb_process_active() ? NULL : rb_process_policy();
+    move(member, &multi->running);
+    rb_figures_forget(member->easy);
+    if (!policy || !rb_transfer_begin(&member->room, member->easy, policy))
+        return;
+    member->transfer = &member->room;
+    if (!rb_transfer_hold(member->transfer) || !park(member))
+        rb_transfer_start(member->transfer);
+}
+
+void rb_members_begin(struct rb_multi *multi)
+{
+    struct rb_member *member;
+    while ((member = first_of(&multi->fresh)))
+        begin(member);
+}
+
+// --- the waiting
+
+static void cancel(struct rb_member *member)
+{
+    CURLcode code = CURLE_ABORTED_BY_CALLBACK;
+    member->multi->waiting--;
+    if (member->easy->late)
+        rb_transfer_interrupt(member->transfer, code);
+    else
+        rb_transfer_abort(member->transfer, &code);
+    finish(member, code);
+}
+
+static void show_progress_of(struct rb_multi *multi, const struct rb_link *list, uint64_t now_ms)
+{
+    for (struct rb_link *link = list->next, *next; link != list; link = next) {
+        struct rb_member *member = (struct rb_member *) link;
+        next = link->next;
+        if (!watches(member->easy))
+            continue;
+        multi->progress_ms = now_ms + PROGRESS_MS;
+        if (!rb_transfer_goes_on(member->easy))
+            cancel(member);
+    }
+}
+
+static void show_progress(struct rb_multi *multi, uint64_t now_ms)
+{
+    if (multi->progress_ms > now_ms)
+        return;
+    multi->progress_ms = RB_NEVER;
+    show_progress_of(multi, &multi->parked, now_ms);
+    show_progress_of(multi, &multi->lingering, now_ms);
+}
+
+static void go_on_delivering(struct rb_multi *multi, uint64_t now_ms)
+{
+    for (struct rb_link *link = multi->lingering.next, *next; link != &multi->lingering; link = next) {
+        struct rb_member *member = (struct rb_member *) link;
+        next = link->next;
+        if (member->easy->paused && member->transfer->program_deadline_ms > now_ms)
+            continue;
+        if (member->easy->paused) {
+            member->code = CURLE_OPERATION_TIMEDOUT;
+            rb_transfer_interrupt(member->transfer, member->code);
+        }
+        multi->waiting--;
+        finish(member, member->code);
+    }
+}
+
+void rb_members_attend(struct rb_multi *multi)
+{
+    struct rb_member *member;
+    uint64_t now_ms = rb_system_now_ms();
+    multi->calling = true;
+    show_progress(multi, now_ms);
+    while ((member = first_of(&multi->parked)) && member->due_ms <= now_ms)
+        come_back(member);
+    go_on_delivering(multi, now_ms);
+    multi->calling = false;
+}
+
+// --- what libcurl tells
+
+void rb_members_drain(struct rb_multi *multi)
+{
+    CURLMsg *message;
+    int left;
+    multi->calling = true;
+    while (reserve(multi) && (message = multi->curl->multi_info_read(multi->real, &left))) {
+        struct rb_member *member = message->msg == CURLMSG_DONE ? rb_member_of(multi, message->easy_handle) : NULL;
+        if (member && member->transfer) {
+            ended(member, message->data.result);
+            continue;
+        }
+        if (member)
+            move(member, &multi->ended);
+        rb_messages_put(&multi->messages, message);
+    }
+    multi->calling = false;
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT
+// The calls on a multi handle: around each that drives libcurl we look after the members that it does not have.
+#include "curl/multi/multi.h"
+
+#include <poll.h>
+#include <stdlib.h>
+
+#include "curl/multi/member.h"
+#include "curl/multi/multi_callback.h"
+#include "curl/registry.h"
+#include "real/guard.h"
+
+static struct rb_registry multis;
+
+// --- life
+
+void rb_multi_register(CURLM *handle, const struct rb_libcurl *curl)
+{
+    free(rb_registry_take(&multis, handle)); // an address that libcurl freed behind our back
+    struct rb_multi *multi = calloc(1, sizeof *multi);
+    if (!multi)
+        return;
+    multi->real = handle;
+    multi->curl = curl;
+    multi->progress_ms = multi->libcurl_ms = multi->armed_ms = RB_NEVER;
+    rb_members_init(multi);
+    if (!rb_registry_put(&multis, handle, multi))
+        free(multi);
+}
+
+struct rb_multi *rb_multi_find(CURLM *handle)
+{
+    return rb_registry_find(&multis, handle);
+}
+
+const struct rb_libcurl *rb_multi_owner(const struct rb_multi *multi)
+{
+    return multi->curl;
+}
+
+// libcurl may ask for its timer before it returns, and the program may drive the handle from there.
+CURLMcode rb_multi_add(struct rb_multi *multi, struct rb_handle *easy, CURL *bare)
+{
+    if (easy && (rb_multi_holds(easy) || (easy->member && multi->calling)))
+        return CURLM_ADDED_ALREADY;
+    if (multi->calling)
+        return CURLM_RECURSIVE_API_CALL;
+    struct rb_member *member = rb_member_add(multi, easy);
+    multi->inside++;
+    CURLMcode code = multi->curl->multi_add_handle(multi->real, bare);
+    multi->inside--;
+    multi->busy |= code == CURLM_OK;
+    if (code != CURLM_OK && member)
+        rb_multi_forget(easy);
+    return code;
+}
+
+// libcurl's answer where it would not remove the handle if it had it; CURLM_OK: it may.
+static CURLMcode may_remove(const struct rb_multi *multi, const struct rb_member *member)
+{
+    if (member->multi != multi)
+        return member->outside ? CURLM_BAD_EASY_HANDLE : CURLM_OK; // of another one libcurl knows itself
+    return multi->calling || (member->outside && rb_multi_refuses(multi)) ? CURLM_RECURSIVE_API_CALL : CURLM_OK;
+}
+
+static CURLMcode remove_real(struct rb_multi *multi, CURL *bare)
+{
+    multi->inside++;
+    CURLMcode code = multi->curl->multi_remove_handle(multi->real, bare);
+    multi->inside--;
+    return code;
+}
+
+CURLMcode rb_multi_remove(struct rb_multi *multi, struct rb_handle *easy, CURL *bare)
+{
+    struct rb_member *member = easy ? easy->member : NULL;
+    CURLMcode code = member ? may_remove(multi, member) : CURLM_OK;
+    if (code == CURLM_OK && (!member || !member->outside))
+        code = remove_real(multi, bare);
+    if (code != CURLM_OK)
+        return code;
+    if (member && member->multi == multi)
+        rb_multi_forget(easy);
+    else
+        rb_messages_forget(&multi->messages, bare);
+    return code;
+}
+
+// Called back only for timers and sockets, for which ours stays until then.
+CURLMcode rb_multi_cleanup(struct rb_multi *multi)
+{
+    if (multi->calling || multi->inside > 0)
+        return multi->calling ? CURLM_RECURSIVE_API_CALL : multi->curl->multi_cleanup(multi->real);
+    rb_members_forget(multi);
+    rb_registry_take(&multis, multi->real);
+    CURLMcode code = multi->curl->multi_cleanup(multi->real);
+    rb_members_free(multi);
+    rb_messages_free(&multi->messages);
+    free(multi);
+    return code;
+}
+
+bool rb_multi_holds(const struct rb_handle *easy)
+{
+    return easy->member && easy->member->outside;
+}
+
+bool rb_multi_pause(struct rb_handle *easy, int mask)
+{
+    struct rb_member *member = easy->member;
+    if (rb_transfer_pause(easy, mask)) {
+        if (member && !member->multi->calling)
+            rb_multi_set_timer(member->multi);
+        return true;
+    }
+    if (!easy->transfer || easy->response || (member && !member->outside))
+        return false;
+    easy->pause_wanted = mask & CURLPAUSE_RECV;
+    return true;
+}
+
+// --- driving libcurl
+
+// From within a callback, where libcurl allows that at all, no transfer comes back: the outer call will see to it. What
+// the program adds when it is notified begins now, too.
+static void before(struct rb_multi *multi)
+{
+    if (multi->waiting > 0 && multi->inside == 0) {
+        rb_members_attend(multi);
+        rb_multi_tell(multi);
+    }
+    if (!rb_list_is_empty(&multi->fresh))
+        rb_members_begin(multi);
+}
+
+static CURLMcode after(struct rb_multi *multi, CURLMcode code, int *running)
+{
+    multi->busy = !running || *running > 0;
+    rb_members_drain(multi);
+    if (running)
+        *running += (int) multi->waiting;
+    return rb_multi_set_timer(multi) == -1 && code == CURLM_OK ? CURLM_ABORTED_BY_CALLBACK : code;
+}
+
+static bool is_idle(const struct rb_multi *multi)
+{
+    return multi->members == 0;
+}
+
+// Around a call of libcurl's that may carry transfers on: what we do before and after it.
+static unsigned enter(struct rb_multi *multi)
+{
+    before(multi);
+    multi->inside++;
+    return rb_guard_enter();
+}
+
+static CURLMcode leave(struct rb_multi *multi, unsigned depth, CURLMcode code, int *running)
+{
+    rb_guard_leave(depth);
+    multi->inside--;
+    return after(multi, code, running);
+}
+
+// `call`: libcurl's, which looks after all of its transfers
+static CURLMcode drive(struct rb_multi *multi, CURLMcode (*call)(CURLM *, int *), int *running)
+{
+    if (is_idle(multi))
+        return call(multi->real, running);
+    if (rb_multi_refuses(multi))
+        return CURLM_RECURSIVE_API_CALL;
+    unsigned depth = enter(multi);
+    CURLMcode code = call(multi->real, running);
+    return leave(multi, depth, code, running);
+}
+
+CURLMcode rb_multi_perform(struct rb_multi *multi, int *running)
+{
+    return drive(multi, multi->curl->multi_perform, running);
+}
+
+CURLMcode rb_multi_socket_all(struct rb_multi *multi, int *running)
+{
+    return drive(multi, multi->curl->multi_socket_all, running);
+}
+
+// A timer that went off is no longer set; libcurl sets it anew where it still wants it.
+CURLMcode rb_multi_socket_action(struct rb_multi *multi, curl_socket_t socket, int events, int *running)
+{
+    if (rb_multi_refuses(multi))
+        return CURLM_RECURSIVE_API_CALL;
+    if (socket == CURL_SOCKET_TIMEOUT)
+        multi->libcurl_ms = multi->armed_ms = RB_NEVER;
+    if (is_idle(multi))
+        return multi->curl->multi_socket_action(multi->real, socket, events, running);
+    unsigned depth = enter(multi);
+    CURLMcode code = multi->curl->multi_socket_action(multi->real, socket, events, running);
+    return leave(multi, depth, code, running);
+}
+
+// --- waiting and asking
+
+static int shorten(const struct rb_multi *multi, int timeout_ms)
+{
+    uint64_t due_ms = rb_members_due_ms(multi);
+    if (due_ms == RB_NEVER)
+        return timeout_ms;
+    long own = rb_multi_left_ms(due_ms);
+    return timeout_ms < 0 || own < timeout_ms ? (int) own : timeout_ms;
+}
+
+static short to_poll(short events)
+{
+    return (short) ((events & CURL_WAIT_POLLIN ? POLLIN : 0) | (events & CURL_WAIT_POLLPRI ? POLLPRI : 0) |
+                    (events & CURL_WAIT_POLLOUT ? POLLOUT : 0));
+}
+
+static short from_poll(short events)
+{
+    return (short) ((events & POLLIN ? CURL_WAIT_POLLIN : 0) | (events & POLLPRI ? CURL_WAIT_POLLPRI : 0) |
+                    (events & POLLOUT ? CURL_WAIT_POLLOUT : 0));
+}
+
+// Transfers wait, and libcurl has nothing in its hands: its own wait would return at once, and the program's loop would
+// spin.
+static bool is_alone(const struct rb_multi *multi)
+{
+    return multi->waiting > 0 && !multi->busy;
+}
+
+static CURLMcode wait_alone(struct curl_waitfd *extra, unsigned count, int timeout_ms, int *ready)
+{
+    struct pollfd few[16], *all = count <= 16 ? few : malloc(count * sizeof *all);
+    if (!all)
+        return CURLM_OUT_OF_MEMORY;
+    for (unsigned i = 0; i < count; i++)
+        all[i] = (struct pollfd){.fd = extra[i].fd, .events = to_poll(extra[i].events)};
+    int found = poll(all, count, timeout_ms);
+    for (unsigned i = 0; i < count; i++)
+        extra[i].revents = found > 0 ? from_poll(all[i].revents) : 0;
+    if (ready)
+        *ready = found > 0 ? found : 0;
+    if (all != few)
+        free(all);
+    return CURLM_OK;
+}
+
+CURLMcode rb_multi_wait(struct rb_multi *multi, struct curl_waitfd *extra, unsigned count, int timeout_ms, int *ready)
+{
+    if (rb_multi_refuses(multi))
+        return CURLM_RECURSIVE_API_CALL;
+    int own_ms = timeout_ms < 0 ? timeout_ms : shorten(multi, timeout_ms); // libcurl refuses a negative time
+    if (is_alone(multi) && timeout_ms >= 0)
+        return wait_alone(extra, count, own_ms, ready);
+    return multi->curl->multi_wait(multi->real, extra, count, own_ms, ready);
+}
+
+CURLMcode rb_multi_poll(struct rb_multi *multi, struct curl_waitfd *extra, unsigned count, int timeout_ms, int *ready)
+{
+    if (rb_multi_refuses(multi))
+        return CURLM_RECURSIVE_API_CALL;
+    int own_ms = timeout_ms < 0 ? timeout_ms : shorten(multi, timeout_ms);
+    if (is_alone(multi) && timeout_ms >= 0 && !multi->curl->multi_wakeup) // whose descriptor is all that it has then
+        return wait_alone(extra, count, own_ms, ready);
+    return multi->curl->multi_poll(multi->real, extra, count, own_ms, ready);
+}
+
+CURLMcode rb_multi_timeout(struct rb_multi *multi, long *timeout_ms)
+{
+    CURLMcode code = multi->calling ? CURLM_RECURSIVE_API_CALL : multi->curl->multi_timeout(multi->real, timeout_ms);
+    if (code == CURLM_OK)
+        *timeout_ms = shorten(multi, *timeout_ms > INT32_MAX ? INT32_MAX : (int) *timeout_ms);
+    return code;
+}
+
+CURLMsg *rb_multi_info_read(struct rb_multi *multi, int *left)
+{
+    CURLMsg *message = NULL;
+    if (multi->messages.count == 0 && is_idle(multi))
+        return multi->curl->multi_info_read(multi->real, left);
+    bool refused = rb_multi_refuses(multi);
+    if (multi->messages.count == 0 && !refused) {
+        rb_members_drain(multi);
+        rb_multi_set_timer(multi);
+    }
+    if (multi->messages.count > 0 && !refused)
+        message = rb_messages_take(&multi->messages);
+    if (left)
+        *left = refused ? 0 : (int) multi->messages.count;
+    return message;
+}

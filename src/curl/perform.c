@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// Driving a transfer around the real curl_easy_perform.
+#include "curl/perform.h"
+
+#include "curl/transfer.h"
+#include "real/guard.h"
+#include "real/system.h"
+
+// How often a waiting transfer calls the program's progress callback, and how often a paused late delivery is looked
+// at.
+enum { PROGRESS_MS = 100, PAUSE_MS = 10 };
+
+static CURLcode real_perform(const struct rb_handle *handle)
+{
+    unsigned depth = rb_guard_enter();
+    CURLcode code = handle->curl->easy_perform(handle->easy);
+    rb_guard_leave(depth);
+    return code;
+}
+
+// Waits between attempts; the progress callback stays alive because it is how programs cancel. False: cancelled.
+static bool wait_out(const struct rb_handle *handle, uint64_t ms)
+{
+    uint64_t until = rb_system_now_ms() + ms;
+    for (uint64_t now = until - ms; now < until; now = rb_system_now_ms()) {
+        uint64_t left = until - now;
+        rb_system_sleep(left < PROGRESS_MS ? left : PROGRESS_MS);
+        if (!rb_transfer_goes_on(handle))
+            return false;
+    }
+    return true;
+}
+
+// A paused delivery goes on when the program resumes it, which it can do from its progress callback only. Returns
+// CURLE_OK once it does.
+static CURLcode await_resumption(const struct rb_transfer *transfer)
+{
+    while (transfer->handle->paused) {
+        rb_system_sleep(PAUSE_MS);
+        if (!rb_transfer_goes_on(transfer->handle))
+            return CURLE_ABORTED_BY_CALLBACK;
+        if (rb_system_now_ms() >= transfer->program_deadline_ms)
+            return CURLE_OPERATION_TIMEDOUT;
+    }
+    return CURLE_OK;
+}
+
+static CURLcode deliver(struct rb_transfer *transfer, CURLcode code)
+{
+    while (rb_transfer_deliver(transfer, &code) == RB_DELIVERY_PAUSED) {
+        CURLcode wrong = await_resumption(transfer);
+        if (wrong == CURLE_OK)
+            continue;
+        rb_transfer_interrupt(transfer, wrong);
+        return wrong;
+    }
+    return code;
+}
+
+static CURLcode run(struct rb_transfer *transfer)
+{
+    CURLcode code;
+    if (rb_transfer_hold(transfer) && !wait_out(transfer->handle, transfer->delay_ms)) {
+        rb_transfer_abort(transfer, &code);
+        return deliver(transfer, code);
+    }
+    rb_transfer_start(transfer);
+    do {
+        code = real_perform(transfer->handle);
+        if (rb_transfer_ended(transfer, &code) == RB_TRANSFER_DONE)
+            break;
+        if (!wait_out(transfer->handle, transfer->delay_ms)) {
+            rb_transfer_abort(transfer, &code);
+            break;
+        }
+    } while (rb_transfer_again(transfer, &code));
+    return deliver(transfer, code);
+}
+
+CURLcode rb_http_perform(struct rb_handle *handle, const struct rb_policy *policy)
+{
+    struct rb_transfer transfer; // large: what follows fills in what is used
+    if (handle->transfer)        // from one of its own callbacks
+        return rb_guard_depth > 0 ? real_perform(handle) : CURLE_FAILED_INIT;
+    rb_figures_forget(handle);
+    if (!policy || !rb_transfer_begin(&transfer, handle, policy))
+        return real_perform(handle);
+    CURLcode code = run(&transfer);
+    rb_transfer_end(&transfer);
+    return code;
+}

@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: MIT
+// Holding, passing and skipping of header blocks and bodies, in the order in which libcurl calls back.
+//
+// libcurl gives each header line first to the write callback (only with CURLOPT_HEADER), then to the header callback;
+// the body follows the blank line; trailers follow the body.
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "curl/callbacks.h"
+#include "curl/response/response.h"
+#include "real/system.h"
+
+// What libcurl brings: a header line, the same line for the write callback (CURLOPT_HEADER), or a piece of the body.
+enum kind { LINE, ECHO, CONTENT };
+
+// One queued piece: this head, then `length` bytes.
+struct piece {
+    unsigned length;
+    enum kind kind;
+};
+
+void rb_response_begin(struct rb_response *response, struct rb_handle *handle, const struct rb_rules *rules,
+                       bool tracks)
+{
+    memset(response, 0, offsetof(struct rb_response, validator));
+    response->handle = handle;
+    response->rules = rules;
+    response->tracks = tracks;
+    rb_validator_clear(&response->validator);
+}
+
+static void drop(struct rb_response *response)
+{
+    response->queue.length = response->queue.flushed = 0;
+    response->holding = response->skipping = false;
+}
+
+void rb_response_attempt(struct rb_response *response, bool may_hold)
+{
+    response->may_hold = may_hold;
+    response->in_header = response->in_body = response->answered = response->trailers = false;
+    response->status = response->blocks = response->finals = response->redirects = response->matched = 0;
+    drop(response);
+    response->after = (struct rb_retry_after){0};
+    if (response->continuing) {
+        response->continuing = RB_CONTINUING_WAIT;
+        return;
+    }
+    response->delivered = response->summing = false;
+    response->taken = 0;
+}
+
+void rb_response_end(struct rb_response *response)
+{
+    free(response->queue.at);
+    free(response->kept.at);
+    free(response->sums);
+    response->queue = response->kept = (struct rb_queue){0};
+    response->sums = NULL;
+    response->summing = false;
+    response->continuing = RB_CONTINUING_NO;
+}
+
+void rb_response_keep(struct rb_response *response)
+{
+    free(response->kept.at);
+    response->kept = response->queue;
+    response->queue = (struct rb_queue){0};
+}
+
+void rb_response_restore(struct rb_response *response)
+{
+    free(response->queue.at);
+    response->queue = response->kept;
+    response->kept = (struct rb_queue){0};
+}
+
+static void note_taken(struct rb_response *response, const char *bytes, size_t length)
+{
+    response->body_delivered = true;
+    response->taken += (int64_t) length;
+    if (response->summing)
+        rb_digest_add(&response->sums->digest, bytes, length);
+}
+
+static inline size_t give(struct rb_response *response, enum kind kind, char *bytes, size_t length)
+{
+    size_t taken = kind == LINE ? rb_callbacks_give_header(response->handle, bytes, length)
+                                : rb_callbacks_give_body(response->handle, bytes, length);
+    if (taken == CURL_WRITEFUNC_PAUSE)
+        return taken;
+    response->delivered = true;
+    if (kind == CONTENT)
+        note_taken(response, bytes, taken < length ? taken : length);
+    return taken;
+}
+
+// Delivers nothing twice: pieces behind `flushed` are gone, a paused piece stays in front.
+enum rb_delivery rb_response_deliver(struct rb_response *response)
+{
+    while (response->queue.flushed < response->queue.length) {
+        struct piece piece;
+        memcpy(&piece, response->queue.at + response->queue.flushed, sizeof piece);
+        char *bytes = response->queue.at + response->queue.flushed + sizeof piece;
+        size_t taken = give(response, piece.kind, bytes, piece.length);
+        if (taken == CURL_WRITEFUNC_PAUSE)
+            return RB_DELIVERY_PAUSED;
+        response->queue.flushed += sizeof piece + piece.length;
+        if (taken != piece.length) {
+            response->refused_line = piece.kind == LINE;
+            drop(response); // libcurl delivers nothing after a write error
+            return RB_DELIVERY_FAILED;
+        }
+    }
+    drop(response);
+    return RB_DELIVERED;
+}
+
+static bool grow(struct rb_response *response, size_t need)
+{
+    if (need <= response->queue.size)
+        return true;
+    size_t size = response->queue.size ? response->queue.size : 4096;
+    while (size < need)
+        size *= 2;
+    char *larger = realloc(response->queue.at, size);
+    if (!larger)
+        return false;
+    response->queue.at = larger;
+    response->queue.size = size;
+    return true;
+}
+
+static bool queue(struct rb_response *response, enum kind kind, const char *bytes, size_t length)
+{
+    struct piece piece = {.length = (unsigned) length, .kind = kind};
+    size_t need = response->queue.length + sizeof piece + length;
+    if (length > RB_HELD_MAX || need > RB_HELD_MAX || !grow(response, need))
+        return false;
+    memcpy(response->queue.at + response->queue.length, &piece, sizeof piece);
+    memcpy(response->queue.at + response->queue.length + sizeof piece, bytes, length);
+    response->queue.length = need;
+    return true;
+}
+
+// Delivers what was queued, from inside libcurl's callback. Returns `length` to go on, or what to answer libcurl with:
+// PAUSE (it brings the same bytes again) or 0 for an error.
+static size_t release(struct rb_response *response, size_t length)
+{
+    switch (rb_response_deliver(response)) {
+    case RB_DELIVERED:
+        return length;
+    case RB_DELIVERY_PAUSED:
+        return CURL_WRITEFUNC_PAUSE;
+    default:
+        return 0;
+    }
+}
+
+// A block that was shown before is queued as well: only the next status line proves that it was interim again. A body
+// proves that it is the response itself this time.
+static bool is_queued(const struct rb_response *response)
+{
+    return !response->overflowed && (response->holding || (response->skipping && response->in_header));
+}
+
+static __attribute__((noinline)) size_t hand_on_queued(struct rb_response *response, enum kind kind, char *bytes,
+                                                       size_t length)
+{
+    if (is_queued(response)) {
+        if (queue(response, kind, bytes, length))
+            return length;
+        response->overflowed = true;
+    }
+    size_t answer = release(response, length);
+    return answer != length ? answer : give(response, kind, bytes, length);
+}
+
+static inline size_t hand_on(struct rb_response *response, enum kind kind, char *bytes, size_t length)
+{
+    bool queued = response->holding || response->skipping;
+    return queued ? hand_on_queued(response, kind, bytes, length) : give(response, kind, bytes, length);
+}
+
+// "HTTP/1.1 503 Busy": the three digits after the first blank (RFC 9112, section 4), 0 when there are none.
+static unsigned parse_status(const char *line, size_t length)
+{
+    size_t at = 0;
+    while (at < length && line[at] != ' ')
+        at++;
+    if (length - at < 4)
+        return 0;
+    unsigned status = 0;
+    for (size_t i = at + 1; i <= at + 3; i++) {
+        if (line[i] < '0' || line[i] > '9')
+            return 0;
+        status = status * 10 + (unsigned) (line[i] - '0');
+    }
+    return status;
+}
+
+// The status of a status line, 0: it is none. A whole line, as libcurl hands header lines over: with CURLOPT_HEADER a
+// body that begins alike must not be taken for one.
+static unsigned status_of_line(const char *line, size_t length)
+{
+    bool alike = length > 5 && memcmp(line, "HTTP/", 5) == 0 && memchr(line, '\n', length) == line + length - 1;
+    return alike ? parse_status(line, length) : 0;
+}
+
+// Keeps the order in which attempts bring their interim blocks, also when an earlier one lacked some of them.
+static void insert_shown(struct rb_response *response)
+{
+    unsigned short *place = &response->shown_status[response->matched];
+    if (response->shown < RB_SHOWN_MAX) {
+        memmove(place + 1, place, (response->shown - response->matched) * sizeof *place);
+        *place = (unsigned short) response->status;
+        response->matched++;
+    }
+    response->shown++;
+}
+
+// The block just ended turned out to be interim: it will come again with the next attempt.
+static void remember_shown(struct rb_response *response)
+{
+    if (response->delivered)
+        insert_shown(response);
+    response->delivered = false;
+}
+
+// Whether this block was shown before: the next such one in their order, as some need not come again (a tunnel that is
+// kept has no CONNECT).
+static bool was_shown(struct rb_response *response, unsigned status)
+{
+    unsigned end = response->shown < RB_SHOWN_MAX ? response->shown : RB_SHOWN_MAX;
+    for (unsigned i = response->matched; i < end; i++)
+        if (response->shown_status[i] == status) {
+            response->matched = i + 1;
+            return true;
+        }
+    return false;
+}
+
+// A status line begins a block. A held block before it was interim after all: it is delivered first. A block that was
+// shown before was interim again: it is dropped.
+static size_t begin_block(struct rb_response *response, unsigned status, size_t length)
+{
+    if (response->skipping)
+        drop(response);
+    if (response->holding) {
+        size_t answer = release(response, length);
+        if (answer != length)
+            return answer;
+    }
+    if (response->blocks > 0 && !response->continuing)
+        remember_shown(response);
+    response->status = status;
+    response->answered = response->in_header = true;
+    response->skipping = !response->continuing && was_shown(response, response->status);
+    response->blocks++;
+    response->redirects += response->status / 100 == 3;
+    response->after = (struct rb_retry_after){0};
+    response->holding = response->may_hold && !response->overflowed && !response->skipping && !response->continuing &&
+                        response->shown <= RB_SHOWN_MAX && rb_rules_status(response->rules, response->status);
+    if (response->tracks)
+        rb_validator_clear(&response->validator);
+    return length;
+}
+
+// Whether the body that follows will be worth knowing again. Without memory for that it will not be.
+static void begin_summing(struct rb_response *response)
+{
+    const struct rb_validator *validator = &response->validator;
+    if (!response->tracks || response->continuing)
+        return;
+    response->summing = response->status == 200 && validator->strong && !response->holding;
+    if (response->summing && !response->sums)
+        response->summing = (response->sums = malloc(sizeof *response->sums)) != NULL;
+    if (response->summing)
+        response->sums->digest = (struct rb_digest){.sampled = validator->ranges};
+}
+
+static void end_block(struct rb_response *response)
+{
+    response->in_header = false;
+    if (response->status / 100 != 1 || response->status == 101) {
+        response->finals++;
+        if (response->on_answer)
+            response->on_answer(response->context, response->status);
+        begin_summing(response);
+        return;
+    }
+    if (response->skipping)
+        drop(response);
+    if (!response->continuing)
+        remember_shown(response);
+    response->status = 0;
+}
+
+static void note_retry_after(struct rb_response *response, const char *line, size_t length)
+{
+    size_t size;
+    const char *value = rb_validator_field(line, length, "retry-after", &size);
+    if (value)
+        rb_retry_after_add(&response->after, value, size, rb_system_unix_s());
+}
+
+static void note_location(struct rb_response *response, const char *line, size_t length)
+{
+    size_t size;
+    const char *value = rb_validator_field(line, length, "location", &size);
+    if (value && response->status / 100 == 3 && response->handle->follows && response->on_redirect)
+        response->on_redirect(response->context, value, size);
+}
+
+static bool is_blank_line(const char *line, size_t length)
+{
+    return length > 0 && length <= 2 && (line[0] == '\r' || line[0] == '\n');
+}
+
+static void note_line(struct rb_response *response, const char *line, size_t length)
+{
+    switch (length > 2 ? line[0] | 0x20 : 0) { // most lines are none of these
+    case 'r':
+        note_retry_after(response, line, length);
+        break;
+    case 'l':
+        note_location(response, line, length);
+        break;
+    case 'a':
+    case 'c':
+    case 'e':
+        if (response->tracks)
+            rb_validator_note(&response->validator, line, length);
+        break;
+    case 0:
+        if (is_blank_line(line, length))
+            end_block(response);
+        break;
+    default:
+        break;
+    }
+}
+
+// libcurl hands what came while the program paused over in one go (before 8.7): several lines, or all of a block.
+static void note_lines(struct rb_response *response, const char *lines, size_t length)
+{
+    while (length > 0 && response->in_header) {
+        const char *end = memchr(lines, '\n', length);
+        size_t line = end ? (size_t) (end - lines) + 1 : length;
+        note_line(response, lines, line);
+        lines += line;
+        length -= line;
+    }
+}
+
+// --- continuing
+
+// The first byte of a body tells which response it is: libcurl keeps the bodies of interim ones to itself. One whose
+// status may be repeated is swallowed: it is no error yet.
+static enum rb_continuing recognise(struct rb_response *response)
+{
+    struct rb_sums *sums = response->sums;
+    if (response->status == 206 && response->ranged &&
+        rb_validator_continues(&sums->whole, &response->validator, response->taken))
+        return RB_CONTINUING_PASS;
+    if (response->status == 200 && rb_validator_repeats(&sums->whole, &response->validator)) {
+        sums->again = (struct rb_digest){.sampled = sums->digest.sampled};
+        sums->to_drop = response->taken;
+        return sums->to_drop > 0 ? RB_CONTINUING_DROP : RB_CONTINUING_PASS;
+    }
+    return rb_rules_status(response->rules, response->status) ? RB_CONTINUING_WAIT : RB_CONTINUING_OTHER;
+}
+
+// Drops what the program has, compares it with what was delivered, and hands on the rest. When the program pauses
+// there, libcurl brings all of these bytes once more: then nothing of them is dropped yet.
+static size_t drop_again(struct rb_response *response, char *bytes, size_t length)
+{
+    struct rb_sums *sums = response->sums;
+    struct rb_digest before = sums->again;
+    int64_t to_drop = sums->to_drop;
+    size_t part = (uint64_t) to_drop < length ? (size_t) to_drop : length;
+    rb_digest_add(&sums->again, bytes, part);
+    sums->to_drop -= (int64_t) part;
+    if (sums->to_drop > 0)
+        return length;
+    if (!rb_digest_equal(&sums->again, &sums->digest)) {
+        response->continuing = RB_CONTINUING_OTHER;
+        return 0;
+    }
+    size_t taken = part < length ? give(response, CONTENT, bytes + part, length - part) : 0;
+    if (taken == CURL_WRITEFUNC_PAUSE) {
+        sums->again = before;
+        sums->to_drop = to_drop;
+        return taken;
+    }
+    response->continuing = RB_CONTINUING_PASS;
+    return part + taken;
+}
+
+static size_t continue_body(struct rb_response *response, char *bytes, size_t length)
+{
+    if (response->in_header) // with CURLOPT_HEADER
+        return length;
+    if (response->continuing == RB_CONTINUING_WAIT)
+        response->continuing = recognise(response);
+    switch (response->continuing) {
+    case RB_CONTINUING_WAIT:
+        return length;
+    case RB_CONTINUING_DROP:
+        return drop_again(response, bytes, length);
+    case RB_CONTINUING_PASS:
+        return give(response, CONTENT, bytes, length);
+    default:
+        return 0;
+    }
+}
+
+bool rb_response_can_continue(const struct rb_response *response)
+{
+    if (response->trailers) // they would come twice
+        return false;
+    if (response->continuing)
+        return response->continuing != RB_CONTINUING_OTHER;
+    return response->summing && response->status == 200 && !response->in_header && !response->validator.coding_cut;
+}
+
+static bool is_decoded(const struct rb_response *response)
+{
+    const struct rb_handle *handle = response->handle;
+    return response->sums->whole.coding[0] && handle->accepts_encoding && !handle->raw_content;
+}
+
+int64_t rb_response_continue(struct rb_response *response)
+{
+    if (!response->continuing)
+        response->sums->whole = response->validator;
+    response->continuing = RB_CONTINUING_WAIT;
+    response->ranged = response->taken > 0 && !is_decoded(response);
+    return response->ranged ? response->taken : -1;
+}
+
+// libcurl takes a part without a length of its own for complete wherever the connection ends; its range tells.
+bool rb_response_continued(const struct rb_response *response, bool complete)
+{
+    const struct rb_validator *last = &response->validator;
+    int64_t end = last->partial ? last->last + 1 : response->sums->whole.length;
+    bool all = end < 0 || is_decoded(response) || response->taken == end;
+    return complete && all && response->continuing == RB_CONTINUING_PASS;
+}
+
+int64_t rb_response_received(const struct rb_response *response)
+{
+    return is_decoded(response) ? -1 : response->taken;
+}
+
+// --- what libcurl calls
+
+// With CURLOPT_HEADER a status line comes here first; the header callback then finds its block begun.
+size_t rb_response_on_body(char *bytes, size_t size, size_t count, void *context)
+{
+    struct rb_response *response = context;
+    size_t length = size * count;
+    bool echo = response->handle->include_header && !response->in_body && !response->in_header;
+    unsigned status = echo ? status_of_line(bytes, length) : 0;
+    if (status) {
+        size_t answer = begin_block(response, status, length);
+        if (answer != length)
+            return answer;
+    }
+    response->answered = true;
+    response->in_body |= !response->in_header;
+    if (response->continuing)
+        return continue_body(response, bytes, length);
+    return hand_on(response, response->in_header ? ECHO : CONTENT, bytes, length);
+}
+
+// The lines of a continuing attempt are not the program's affair, but for the trailers of its body.
+static size_t hand_on_line(struct rb_response *response, char *bytes, size_t length)
+{
+    if (response->continuing && (response->in_header || response->continuing != RB_CONTINUING_PASS))
+        return length;
+    return hand_on(response, LINE, bytes, length);
+}
+
+size_t rb_response_on_header(char *bytes, size_t size, size_t count, void *context)
+{
+    struct rb_response *response = context;
+    size_t length = size * count;
+    unsigned status = response->in_header ? 0 : status_of_line(bytes, length);
+    if (status) {
+        size_t answer = begin_block(response, status, length);
+        if (answer != length)
+            return answer;
+    }
+    size_t taken = hand_on_line(response, bytes, length);
+    if (taken != length)
+        return taken;
+    if (response->in_header)
+        note_lines(response, bytes, length);
+    else
+        response->trailers = true;
+    return taken;
+}
+
+void rb_response_finish(struct rb_response *response, unsigned followed, bool complete)
+{
+    bool interim = response->status / 100 == 3 && followed >= response->redirects;
+    if (response->skipping && (interim || !complete))
+        drop(response);
+    if (response->blocks > 0 && !response->continuing && !response->holding && !response->body_delivered && interim)
+        remember_shown(response);
+}

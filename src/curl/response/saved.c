@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+// Copying figures and header fields out of libcurl, whatever this version has of them.
+#include "curl/response/saved.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// The numbers in use within each type stay below these.
+enum { STRINGS = 50, LONGS = 64, DOUBLES = 48, OFFSETS = 80 };
+
+// Not copied: CURLINFO_PRIVATE is no text but the program's own pointer; CURLINFO_LASTSOCKET is about now.
+static bool is_kept(CURLINFO info)
+{
+    return info != CURLINFO_PRIVATE && (int) info != CURLINFO_LONG + 29;
+}
+
+static void read_figure(struct rb_saved *saved, const struct rb_handle *handle, int info)
+{
+    union rb_figure value = {0};
+    if (saved->count == sizeof saved->figures / sizeof saved->figures[0] || !is_kept((CURLINFO) info) ||
+        handle->curl->easy_getinfo(handle->easy, (CURLINFO) info, &value) != CURLE_OK)
+        return;
+    if ((info & CURLINFO_TYPEMASK) == CURLINFO_STRING && value.text)
+        value.text = strdup(value.text);
+    saved->figures[saved->count].info = (CURLINFO) info;
+    saved->figures[saved->count++].value = value;
+}
+
+static void read_figures(struct rb_saved *saved, const struct rb_handle *handle)
+{
+    static const struct {
+        int type, count;
+    } kinds[] = {
+        {CURLINFO_STRING, STRINGS}, {CURLINFO_LONG, LONGS}, {CURLINFO_DOUBLE, DOUBLES}, {CURLINFO_OFF_T, OFFSETS}};
+    for (unsigned kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++)
+        for (int i = 1; i < kinds[kind].count; i++)
+            read_figure(saved, handle, kinds[kind].type + i);
+}
+
+static bool grow(struct rb_saved *saved)
+{
+    if (saved->header_count < saved->header_room)
+        return true;
+    size_t room = saved->header_room ? 2 * saved->header_room : 16;
+    struct rb_saved_header *larger = realloc(saved->headers, room * sizeof *larger);
+    if (!larger)
+        return false;
+    saved->headers = larger;
+    saved->header_room = room;
+    return true;
+}
+
+static bool keep_header(struct rb_saved *saved, const struct curl_header *header, int request)
+{
+    if (!grow(saved))
+        return false;
+    struct rb_saved_header *entry = &saved->headers[saved->header_count];
+    *entry = (struct rb_saved_header){.header = *header, .request = request};
+    entry->header.name = strdup(header->name);
+    entry->header.value = strdup(header->value);
+    entry->header.anchor = NULL;
+    saved->header_count++;
+    return entry->header.name && entry->header.value;
+}
+
+// Whether a transfer had a request of this number shows in how a look-up of any name fails.
+static bool had_request(const struct rb_handle *handle, int request)
+{
+    struct curl_header *found;
+    CURLHcode code = handle->curl->easy_header(handle->easy, "date", 0, CURLH_HEADER, request, &found);
+    return code == CURLHE_OK || code == CURLHE_MISSING || code == CURLHE_BADINDEX;
+}
+
+static bool read_headers(struct rb_saved *saved, const struct rb_handle *handle)
+{
+    const unsigned all = CURLH_HEADER | CURLH_TRAILER | CURLH_CONNECT | CURLH_1XX | CURLH_PSEUDO;
+    if (!handle->curl->easy_header || !handle->curl->easy_nextheader)
+        return true;
+    for (int request = 0; had_request(handle, request); request++) {
+        struct curl_header *header = NULL;
+        saved->requests = request;
+        while ((header = handle->curl->easy_nextheader(handle->easy, all, request, header)))
+            if (!keep_header(saved, header, request))
+                return false;
+    }
+    return true;
+}
+
+struct rb_saved *rb_saved_read(const struct rb_handle *handle)
+{
+    struct rb_saved *saved = calloc(1, sizeof *saved);
+    if (!saved)
+        return NULL;
+    read_figures(saved, handle);
+    if (read_headers(saved, handle))
+        return saved;
+    rb_saved_free(saved);
+    return NULL;
+}
+
+void rb_saved_free(struct rb_saved *saved)
+{
+    if (!saved)
+        return;
+    for (unsigned i = 0; i < saved->count; i++)
+        if ((saved->figures[i].info & CURLINFO_TYPEMASK) == CURLINFO_STRING)
+            free(saved->figures[i].value.text);
+    for (size_t i = 0; i < saved->header_count; i++) {
+        free(saved->headers[i].header.name);
+        free(saved->headers[i].header.value);
+    }
+    free(saved->headers);
+    free(saved);
+}
+
+const union rb_figure *rb_saved_find(const struct rb_saved *saved, CURLINFO info)
+{
+    for (unsigned i = 0; i < saved->count; i++)
+        if (saved->figures[i].info == info)
+            return &saved->figures[i].value;
+    return NULL;
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+// Reading validators and ranges out of header lines, strictly: what is not understood proves nothing.
+#include "curl/response/validator.h"
+
+#include <string.h>
+#include <strings.h>
+
+void rb_validator_clear(struct rb_validator *validator)
+{
+    validator->etag[0] = validator->coding[0] = '\0';
+    validator->strong = validator->coding_cut = validator->ranges = validator->partial = false;
+    validator->length = validator->first = validator->last = validator->total = -1;
+}
+
+static bool is_blank(char byte)
+{
+    return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
+}
+
+// Inlined, so that the length of a name is known.
+static inline __attribute__((always_inline)) const char *field(const char *line, size_t length, const char *name,
+                                                               size_t *size)
+{
+    size_t named = strlen(name);
+    if (length <= named || line[named] != ':' || strncasecmp(line, name, named) != 0)
+        return NULL;
+    const char *value = line + named + 1, *end = line + length;
+    while (value < end && is_blank(*value))
+        value++;
+    while (end > value && is_blank(end[-1]))
+        end--;
+    *size = (size_t) (end - value);
+    return value;
+}
+
+const char *rb_validator_field(const char *line, size_t length, const char *name, size_t *size)
+{
+    return field(line, length, name, size);
+}
+
+// Reads digits up to `end`. Returns where they end; *number is -1 where there are none or too many.
+static const char *read_number(const char *at, const char *end, int64_t *number)
+{
+    int64_t value = at < end && *at >= '0' && *at <= '9' ? 0 : -1;
+    for (; at < end && *at >= '0' && *at <= '9'; at++)
+        value = value < 0 || value > (INT64_MAX - 9) / 10 ? -1 : value * 10 + (*at - '0');
+    *number = value;
+    return at;
+}
+
+// entity-tag = [ "W/" ] DQUOTE *etagc DQUOTE
+static void note_etag(struct rb_validator *validator, const char *value, size_t size)
+{
+    validator->etag[0] = '\0';
+    validator->strong = false;
+    if (size < 2 || size >= RB_ETAG_SIZE || value[size - 1] != '"' || memchr(value, '\0', size))
+        return;
+    memcpy(validator->etag, value, size);
+    validator->etag[size] = '\0';
+    validator->strong = value[0] == '"' && memchr(value + 1, '"', size - 1) == value + size - 1;
+}
+
+static void note_coding(struct rb_validator *validator, const char *value, size_t size)
+{
+    validator->coding_cut = size >= RB_CODING_SIZE || validator->coding[0]; // two lines: not compared
+    if (validator->coding_cut)
+        return;
+    memcpy(validator->coding, value, size);
+    validator->coding[size] = '\0';
+}
+
+// Two lengths that differ, or that is none, say nothing.
+static void note_length(struct rb_validator *validator, const char *value, size_t size)
+{
+    int64_t length;
+    bool whole = read_number(value, value + size, &length) == value + size;
+    if (!whole || (validator->length >= 0 && validator->length != length))
+        length = -1;
+    validator->length = length;
+}
+
+// Content-Range: bytes FIRST-LAST/(TOTAL|*)
+static void note_content_range(struct rb_validator *validator, const char *value, size_t size)
+{
+    const char *end = value + size;
+    validator->partial = false;
+    if (size < 6 || strncasecmp(value, "bytes", 5) != 0 || (value[5] != ' ' && value[5] != '='))
+        return;
+    const char *at = read_number(value + 6, end, &validator->first);
+    if (validator->first < 0 || at == end || *at++ != '-')
+        return;
+    at = read_number(at, end, &validator->last);
+    if (validator->last < validator->first || at == end || *at++ != '/')
+        return;
+    validator->total = -1;
+    if (end - at == 1 && *at == '*')
+        validator->partial = true;
+    else
+        validator->partial = read_number(at, end, &validator->total) == end && validator->total > validator->last;
+}
+
+// By the letter behind "content-": most other fields go by here.
+static void note_content(struct rb_validator *validator, const char *line, size_t length)
+{
+    size_t size;
+    const char *value;
+    switch (length > 8 ? line[8] | 0x20 : 0) {
+    case 'l':
+        if ((value = field(line, length, "content-length", &size)))
+            note_length(validator, value, size);
+        break;
+    case 'e':
+        if ((value = field(line, length, "content-encoding", &size)))
+            note_coding(validator, value, size);
+        break;
+    case 'r':
+        if ((value = field(line, length, "content-range", &size)))
+            note_content_range(validator, value, size);
+        break;
+    default:
+        break;
+    }
+}
+
+void rb_validator_note(struct rb_validator *validator, const char *line, size_t length)
+{
+    size_t size;
+    const char *value;
+    switch (length > 0 ? line[0] | 0x20 : 0) {
+    case 'e':
+        if ((value = field(line, length, "etag", &size)))
+            note_etag(validator, value, size);
+        break;
+    case 'a':
+        if ((value = field(line, length, "accept-ranges", &size)))
+            validator->ranges = size == 5 && strncasecmp(value, "bytes", 5) == 0;
+        break;
+    case 'c':
+        note_content(validator, line, length);
+        break;
+    default:
+        break;
+    }
+}
+
+bool rb_validator_same_content(const struct rb_validator *a, const struct rb_validator *b)
+{
+    return a->strong && b->strong && strcmp(a->etag, b->etag) == 0 && !a->coding_cut && !b->coding_cut &&
+           strcasecmp(a->coding, b->coding) == 0;
+}
+
+bool rb_validator_continues(const struct rb_validator *whole, const struct rb_validator *part, int64_t from)
+{
+    if (!rb_validator_same_content(whole, part) || !part->partial || part->first != from)
+        return false;
+    if (whole->length >= 0)
+        return part->last == whole->length - 1 && (part->total < 0 || part->total == whole->length);
+    return part->total >= 0 && part->last == part->total - 1;
+}
+
+bool rb_validator_repeats(const struct rb_validator *whole, const struct rb_validator *again)
+{
+    return rb_validator_same_content(whole, again) && !again->partial && whole->length == again->length;
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// Matching a handle's URL, and keeping what came of it.
+#include "curl/route.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "curl/destination.h"
+#include "curl/via.h"
+#include "engine/call.h"
+#include "state/cells.h"
+#include "state/netns.h"
+#include "state/shared.h"
+
+// One piece of memory: the route, the rules but for the long lists at their end, the name.
+static struct rb_route *make(const struct rb_section *section, const struct rb_target *target, uint64_t via)
+{
+    const size_t rules = offsetof(struct rb_rules, methods);
+    size_t length = !target->name ? 0 : target->name_length < RB_NAME_SIZE ? target->name_length : RB_NAME_SIZE - 1;
+    struct rb_route *route = malloc(sizeof *route + rules + length);
+    if (!route)
+        return NULL;
+    *route = (struct rb_route){.shares = 1, .section = section, .target = *target};
+    route->key = rb_cell_key(section, target, via);
+    memcpy(route->policy, section->name, strlen(section->name) + 1);
+    route->repeats_get = rb_list_holds(section->rules.methods, "GET", 3, false);
+    route->rules = memcpy(route + 1, &section->rules, rules);
+    if (!target->name)
+        return route;
+    route->target.name = memcpy((char *) (route + 1) + rules, target->name, length);
+    route->target.name_length = length;
+    return route;
+}
+
+// Returns false without memory; then *route is NULL as well as where the transfer is not ours.
+static bool find(const struct rb_handle *handle, const struct rb_policy *policy, struct rb_route **route)
+{
+    struct rb_target target = {0};
+    char *text;
+    bool secure = false, proxied = false;
+    const struct rb_section *section =
+        rb_destination(handle, &target, &secure, &text) ? rb_policy_match(policy, &target, NULL) : NULL;
+    bool ours = section && (section->rules.intercept & RB_INTERCEPT_CURL);
+    *route = ours ? make(section, &target, rb_via_find(handle, &target, secure, &proxied)) : NULL;
+    if (*route)
+        (*route)->proxied = proxied;
+    if (text)
+        handle->curl->free(text);
+    return *route || !ours;
+}
+
+// A policy that was switched off acts on nobody.
+static struct rb_route *in_force(struct rb_route *route)
+{
+    if (!route || !rb_shared_policy_is_off(route->policy))
+        return route;
+    rb_route_leave(route);
+    return NULL;
+}
+
+// Stands for what a route depends on beside the handle and the policy.
+static uint64_t surroundings(void)
+{
+    return rb_via_environment() + rb_netns() * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+// A CURLU may change under us: what it says is never kept.
+struct rb_route *rb_route_take(struct rb_handle *handle, const struct rb_policy *policy)
+{
+    struct rb_route *route;
+    if (handle->parsed_url) {
+        find(handle, policy, &route);
+        return in_force(route);
+    }
+    uint64_t place = surroundings();
+    if (handle->routed_by != rb_policy_serial(policy) || handle->routed_in != place) {
+        rb_route_forget(handle);
+        if (find(handle, policy, &handle->route))
+            handle->routed_by = rb_policy_serial(policy);
+        handle->routed_in = place;
+    }
+    if (handle->route)
+        handle->route->shares++;
+    return in_force(handle->route);
+}
+
+void rb_route_leave(struct rb_route *route)
+{
+    if (route && --route->shares == 0)
+        free(route);
+}
+
+void rb_route_forget(struct rb_handle *handle)
+{
+    rb_route_leave(handle->route);
+    handle->route = NULL;
+    handle->routed_by = 0;
+}

@@ -1,0 +1,586 @@
+// SPDX-License-Identifier: MIT
+// The life of a transfer: matched, attempted, judged, continued or replayed, and handed to the program.
+#include "curl/transfer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "curl/attempt.h"
+#include "curl/callbacks.h"
+#include "curl/destination.h"
+#include "curl/fields.h"
+#include "curl/via.h"
+#include "process/process.h"
+#include "real/system.h"
+#include "state/cells.h"
+#include "state/record.h"
+#include "state/shared.h"
+
+enum { HTTP_ERROR = 400 };
+
+// --- beginning
+
+static bool is_get(const struct rb_handle *handle)
+{
+    const char *word = handle->custom_request;
+    return !handle->no_body && (word ? strcmp(word, "GET") == 0 : handle->method == RB_METHOD_GET);
+}
+
+// Whether the server checks a condition before it changes something (RFC 9110, section 13.1). Once it has, the same
+// condition fails: the program would be told 412 although its request was carried out.
+static bool is_conditional(const struct rb_handle *handle, const char *method)
+{
+    return !rb_list_holds("GET HEAD OPTIONS TRACE PROPFIND REPORT SEARCH", method, strlen(method), false) &&
+           (handle->time_condition == CURL_TIMECOND_IFUNMODSINCE ||
+            rb_fields_have(handle->headers, "If-Match If-None-Match If-Unmodified-Since"));
+}
+
+static bool may_repeat_request(const struct rb_transfer *transfer)
+{
+    const struct rb_handle *handle = transfer->handle;
+    if (transfer->route->repeats_get && is_get(handle))
+        return true;
+    const struct rb_rules *rules = &transfer->route->section->rules;
+    const char *method = rb_handle_method(handle);
+    bool allowed = rb_list_holds(rules->methods, method, strlen(method), false) ||
+                   rb_fields_have(handle->headers, rules->idempotency_headers);
+    return allowed && !is_conditional(handle, method);
+}
+
+static bool may_resume(const struct rb_transfer *transfer)
+{
+    const struct rb_handle *handle = transfer->handle;
+    return transfer->route->rules->resume && transfer->repeatable && is_get(handle) &&
+           rb_handle_upload(handle) == RB_UPLOAD_NONE && !handle->has_range && !handle->resumes &&
+           !handle->raw_transfer && !rb_fields_have(handle->headers, "Range If-Range");
+}
+
+static uint64_t total_limit_ms(const struct rb_transfer *transfer)
+{
+    uint64_t program = (uint64_t) (transfer->handle->timeout_ms > 0 ? transfer->handle->timeout_ms : 0);
+    if (program == 0)
+        return transfer->route->rules->total_ms;
+    return transfer->route->rules->total_set && transfer->route->rules->total_ms < program
+               ? transfer->route->rules->total_ms
+               : program;
+}
+
+// Finds out for whom the transfer is made, once, where somebody's credential is known to matter.
+static void find_credential(struct rb_transfer *transfer)
+{
+    struct rb_call *call = &transfer->call;
+    const struct rb_state *state = rb_shared_attached();
+    if (call->credential != 0 || call->tenants == NULL || !state)
+        return;
+    uint64_t key[2] = {atomic_load_explicit(&state->header->secret[0], memory_order_relaxed),
+                       atomic_load_explicit(&state->header->secret[1], memory_order_relaxed)};
+    call->credential = rb_credential(transfer->handle, key);
+}
+
+static void begin_call(struct rb_transfer *transfer)
+{
+    const struct rb_route *route = transfer->route;
+    struct rb_cell *cell = rb_cell_get(route->key, route->policy, route->rules, &route->target, transfer->begun_ms);
+    rb_cell_begin(cell, &transfer->call, route->rules, total_limit_ms(transfer), transfer->begun_ms);
+    if (transfer->call.tenants && rb_tenants_wait(transfer->call.tenants, transfer->begun_ms))
+        find_credential(transfer);
+}
+
+// Without a scheme ("//host/...") it is that of the request (RFC 3986, section 5.2.2).
+static void read_location(const struct rb_handle *handle, const char *location, size_t length, char *url, size_t size)
+{
+    const char *scheme = NULL;
+    bool bare = length > 2 && location[0] == '/' && location[1] == '/';
+    if (bare)
+        handle->curl->easy_getinfo(handle->easy, CURLINFO_SCHEME, &scheme);
+    snprintf(url, size, "%s%s%.*s", scheme ? scheme : "", scheme ? ":" : "", (int) (length < size ? length : size - 1),
+             location);
+}
+
+// Makes libcurl refuse what it is to do next, for `left_ms` more of an open breaker.
+static void refuse(struct rb_transfer *transfer, const struct rb_target *target, uint64_t left_ms)
+{
+    char label[RB_LABEL_SIZE];
+    rb_target_format(target, label, sizeof label);
+    free(transfer->refused_host);
+    transfer->refused_host = strdup(label);
+    transfer->refused_ms = left_ms;
+    rb_attempt_poison(transfer);
+}
+
+static const char *refused_host(const struct rb_transfer *transfer)
+{
+    return transfer->refused_host ? transfer->refused_host : "?";
+}
+
+// libcurl is about to follow a redirect. From here on the attempt says nothing about the first host when it leads to
+// another one. Where the breaker of that host refuses attempts, libcurl is made to refuse it.
+static void on_redirect(void *context, const char *location, size_t length)
+{
+    struct rb_transfer *transfer = context;
+    struct rb_target target = {0};
+    char url[512];
+    bool secure, proxied;
+    uint64_t left_ms = 0, now_ms = rb_system_now_ms();
+    const struct rb_policy *policy = rb_process_policy();
+    read_location(transfer->handle, location, length, url, sizeof url);
+    if (!strstr(url, "://")) // stays on the host that answered
+        return;
+    const struct rb_section *section = policy && rb_destination_read(url, &target, &secure)
+                                           ? rb_process_match(policy, &target, RB_INTERCEPT_CURL)
+                                           : NULL;
+    uint64_t via = section ? rb_via_find(transfer->handle, &target, secure, &proxied) : 0;
+    uint64_t key = section ? rb_cell_key(section, &target, via) : 0;
+    bool left = !transfer->elsewhere && key != transfer->route->key;
+    transfer->elsewhere = key != transfer->route->key;
+    if (left) // what comes from here on is not the first host's: it has answered
+        rb_call_answered(&transfer->call, true, now_ms);
+    if (!section || !section->rules.breaker_on || !transfer->elsewhere)
+        return;
+    struct rb_cell *cell = rb_cell_get(key, section->name, &section->rules, &target, now_ms);
+    if (cell &&
+        rb_breaker_would_refuse(&cell->breaker, &section->rules.breaker, rb_cell_ask(key, now_ms), now_ms, &left_ms))
+        refuse(transfer, &target, left_ms);
+}
+
+// A header block is complete. Where it is no error, those who wait for this host need not wait for the body. A proxy's
+// answer to CONNECT is not the host's: libcurl does not report its status as that of the response.
+static void on_answer(void *context, unsigned status)
+{
+    struct rb_transfer *transfer = context;
+    long reported = 0;
+    if (status >= HTTP_ERROR || transfer->elsewhere || transfer->call.permit.kind == RB_PERMIT_NONE ||
+        transfer->call.permit.kind == RB_PERMIT_CLOSED)
+        return;
+    transfer->handle->curl->easy_getinfo(transfer->handle->easy, CURLINFO_RESPONSE_CODE, &reported);
+    if (reported == (long) status)
+        rb_call_answered(&transfer->call, false, rb_system_now_ms());
+}
+
+static bool complete(const struct rb_libcurl *curl)
+{
+    return curl->easy_setopt && curl->easy_getinfo && curl->free;
+}
+
+// Fields are set one by one: clearing the whole would cost more than all the rest.
+bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_handle *handle, const struct rb_policy *policy)
+{
+    if (handle->transfer || handle->connect_only || !complete(handle->curl))
+        return false;
+    transfer->handle = handle;
+    transfer->route = rb_route_take(handle, policy);
+    if (!transfer->route)
+        return false;
+    long own = handle->timeout_ms;
+    transfer->begun_ms = rb_system_now_ms();
+    transfer->program_deadline_ms = own > 0 ? transfer->begun_ms + (uint64_t) own : UINT64_MAX;
+    transfer->poisoned = transfer->ranging = transfer->elsewhere = false;
+    transfer->fallback = NULL;
+    transfer->refused_host = NULL;
+    transfer->outcome = (struct rb_outcome){0};
+    transfer->connects = 0;
+    transfer->code = CURLE_OK;
+    begin_call(transfer);
+    transfer->repeatable = may_repeat_request(transfer);
+    rb_response_begin(&transfer->response, handle, transfer->route->rules, may_resume(transfer));
+    transfer->response.on_redirect = on_redirect;
+    transfer->response.on_answer = on_answer;
+    transfer->response.context = transfer;
+    rb_replay_begin(&transfer->replay, handle);
+    rb_callbacks_arm(handle);
+    handle->transfer = transfer;
+    rb_process_count_call(transfer->route->policy);
+    return true;
+}
+
+// --- events
+
+static uint64_t figure_ms(const struct rb_handle *handle, CURLINFO info)
+{
+    curl_off_t us = 0;
+    handle->curl->easy_getinfo(handle->easy, info, &us);
+    return us > 0 ? (uint64_t) us / 1000 : 0;
+}
+
+// Of the attempt just ended, as libcurl measured them.
+static struct rb_times times_of(const struct rb_handle *handle)
+{
+    return (struct rb_times){
+        .lookup_ms = figure_ms(handle, CURLINFO_NAMELOOKUP_TIME_T),
+        .connect_ms = figure_ms(handle, CURLINFO_CONNECT_TIME_T),
+        .tls_ms = figure_ms(handle, CURLINFO_APPCONNECT_TIME_T),
+        .first_byte_ms = figure_ms(handle, CURLINFO_STARTTRANSFER_TIME_T),
+        .total_ms = figure_ms(handle, CURLINFO_TOTAL_TIME_T),
+    };
+}
+
+static void report(const struct rb_transfer *transfer, enum rb_verdict verdict, enum rb_reason reason)
+{
+    char host[RB_LABEL_SIZE];
+    struct rb_times times = times_of(transfer->handle);
+    rb_target_format(&transfer->route->target, host, sizeof host);
+    struct rb_event event = {
+        .verdict = verdict,
+        .policy = transfer->route->policy,
+        .host = verdict == RB_VERDICT_REFUSED ? refused_host(transfer) : host,
+        .api = RB_API_CURL,
+        .cause = verdict == RB_VERDICT_REFUSED ? RB_CAUSE_NONE : transfer->outcome.cause,
+        .status = transfer->outcome.status,
+        .attempt = transfer->call.attempt,
+        .delay_ms = transfer->delay_ms,
+        .reason = reason,
+        .times = verdict == RB_VERDICT_REFUSED ? NULL : &times,
+        .resends = rb_attempt_resends(transfer, transfer->code),
+    };
+    rb_process_event(&event, &transfer->call);
+}
+
+// --- figures
+
+static void leave_figures(struct rb_transfer *transfer, bool failed)
+{
+    struct rb_figures *figures = transfer->call.attempt > 1 ? malloc(sizeof *figures) : NULL;
+    const struct rb_call *call = &transfer->call;
+    if (!figures)
+        return;
+    struct rb_fallback *fallback = transfer->fallback;
+    uint64_t counted_ms = fallback ? fallback->begun_ms : call->attempt_started_ms;
+    *figures = (struct rb_figures){
+        .begun_us = (curl_off_t) (call->attempt_started_ms - transfer->begun_ms) * 1000,
+        .moments_us = (curl_off_t) (counted_ms - transfer->begun_ms) * 1000,
+        .received = transfer->response.continuing ? rb_response_received(&transfer->response) : -1,
+        .connects = transfer->connects,
+        .failed = failed,
+        .saved = fallback ? fallback->saved : NULL,
+    };
+    if (fallback)
+        fallback->saved = NULL;
+    transfer->handle->figures = figures;
+}
+
+// An attempt that continues a response is not the program's affair: what it asks for from its callbacks meanwhile is
+// about that response.
+static void show_continued(struct rb_transfer *transfer)
+{
+    if (transfer->response.continuing)
+        leave_figures(transfer, false);
+}
+
+static void take_back_continued(const struct rb_transfer *transfer)
+{
+    struct rb_figures *figures = transfer->handle->figures;
+    if (!transfer->response.continuing || !figures)
+        return;
+    transfer->fallback->saved = figures->saved;
+    figures->saved = NULL;
+    rb_figures_forget(transfer->handle);
+}
+
+// --- an open breaker
+
+// The attempt's response is held back only where another attempt could follow.
+static void prepare(struct rb_transfer *transfer, uint64_t now_ms)
+{
+    bool may = transfer->repeatable && !transfer->handle->unknown && rb_replay_rewinds(&transfer->replay);
+    transfer->elsewhere = false;
+    rb_attempt_prepare(transfer, may && rb_call_may_retry(&transfer->call, now_ms));
+    show_continued(transfer);
+}
+
+bool rb_transfer_hold(struct rb_transfer *transfer)
+{
+    transfer->delay_ms = rb_call_hold(&transfer->call, transfer->begun_ms);
+    return transfer->delay_ms > 0;
+}
+
+void rb_transfer_start(struct rb_transfer *transfer)
+{
+    uint64_t retry_in_ms = 0, now_ms = transfer->delay_ms > 0 ? rb_system_now_ms() : transfer->begun_ms;
+    if (rb_call_admit(&transfer->call, now_ms, &retry_in_ms))
+        prepare(transfer, now_ms);
+    else
+        refuse(transfer, &transfer->route->target, retry_in_ms);
+}
+
+static void refused(struct rb_transfer *transfer, CURLcode *code)
+{
+    char sentence[CURL_ERROR_SIZE];
+    report(transfer, RB_VERDICT_REFUSED, RB_REASON_BREAKER);
+    if (*code != CURLE_UNSUPPORTED_PROTOCOL)
+        return;
+    int written =
+        snprintf(sentence, sizeof sentence, "rebound: the circuit breaker of %.180s is ", refused_host(transfer));
+    if (transfer->refused_ms == RB_BREAKER_FOREVER)
+        snprintf(sentence + written, sizeof sentence - (size_t) written, "held open by rebound breaker open");
+    else
+        snprintf(sentence + written, sizeof sentence - (size_t) written, "open, next attempt in %u.%u s",
+                 (unsigned) (transfer->refused_ms / 1000), (unsigned) (transfer->refused_ms % 1000 / 100));
+    rb_handle_say(transfer->handle, sentence);
+    *code = CURLE_COULDNT_CONNECT;
+}
+
+// --- what the program gets when mending fails
+
+static void save_result(struct rb_transfer *transfer)
+{
+    struct rb_fallback *fallback = transfer->fallback;
+    fallback->code = transfer->code;
+    fallback->error[0] = '\0';
+    if (transfer->handle->error)
+        snprintf(fallback->error, sizeof fallback->error, "%s", transfer->handle->error);
+}
+
+static void forget_fallback(struct rb_transfer *transfer)
+{
+    if (!transfer->fallback)
+        return;
+    rb_saved_free(transfer->fallback->saved);
+    free(transfer->fallback);
+    transfer->fallback = NULL;
+}
+
+// Returns false without memory: then there is none.
+static bool save_fallback(struct rb_transfer *transfer)
+{
+    forget_fallback(transfer);
+    struct rb_fallback *fallback = malloc(sizeof *fallback);
+    if (!fallback)
+        return false;
+    transfer->fallback = fallback;
+    fallback->saved = rb_saved_read(transfer->handle);
+    fallback->begun_ms = transfer->call.attempt_started_ms;
+    save_result(transfer);
+    if (!fallback->saved)
+        forget_fallback(transfer);
+    return transfer->fallback != NULL;
+}
+
+static void fall_back(struct rb_transfer *transfer, CURLcode *code)
+{
+    *code = transfer->fallback->code;
+    rb_handle_say(transfer->handle, transfer->fallback->error);
+    leave_figures(transfer, true);
+}
+
+// The last attempt stands, or an earlier one that it was to continue.
+static enum rb_step conclude(struct rb_transfer *transfer, enum rb_reason reason, CURLcode *code)
+{
+    if (reason != RB_REASON_DONE)
+        report(transfer, RB_VERDICT_STOP, reason);
+    else if (transfer->call.attempt > 1)
+        report(transfer, RB_VERDICT_RECOVERED, RB_REASON_NONE);
+    else if (rb_attempt_resends(transfer, transfer->code) > 0)
+        report(transfer, RB_VERDICT_RESENT, RB_REASON_NONE);
+    else
+        rb_record_success(&transfer->call, transfer->route->policy, RB_API_CURL);
+    if (transfer->response.continuing && reason != RB_REASON_DONE) {
+        fall_back(transfer, code);
+        return RB_TRANSFER_DONE;
+    }
+    if (!transfer->response.continuing)
+        forget_fallback(transfer);
+    leave_figures(transfer, false);
+    return RB_TRANSFER_DONE;
+}
+
+// --- deciding
+
+// The program has set another URL meanwhile, from a callback: for its next transfer, and an attempt now would go there.
+static bool is_led_away(const struct rb_transfer *transfer)
+{
+    const struct rb_handle *handle = transfer->handle;
+    return !handle->parsed_url && handle->route != transfer->route;
+}
+
+// Why this attempt cannot be repeated by us, whatever the policy says.
+static enum rb_reason blocked(const struct rb_transfer *transfer)
+{
+    const struct rb_response *response = &transfer->response;
+    bool never_sent = transfer->outcome.sent == RB_SENT_NEVER;
+    if (transfer->handle->unknown)
+        return RB_REASON_UNKNOWN;
+    if (is_led_away(transfer))
+        return RB_REASON_INTERRUPTED;
+    if (response->continuing)
+        return rb_response_can_continue(response) ? RB_REASON_NONE : RB_REASON_CHANGED;
+    if (!rb_replay_possible(&transfer->replay, never_sent))
+        return RB_REASON_UPLOAD;
+    if (response->overflowed)
+        return RB_REASON_OVERFLOW;
+    if (response->may_hold && (response->delivered || response->body_delivered) && !rb_response_can_continue(response))
+        return RB_REASON_DELIVERED;
+    return RB_REASON_NONE;
+}
+
+// Makes sure that the next attempt can be begun. Returns RB_REASON_NONE, or why not.
+static enum rb_reason ready_next(struct rb_transfer *transfer)
+{
+    struct rb_response *response = &transfer->response;
+    bool broke_off = response->delivered || response->body_delivered;
+    bool form = transfer->replay.upload == RB_UPLOAD_FORM;
+    if (broke_off && !rb_response_can_continue(response))
+        return RB_REASON_DELIVERED;
+    if (rb_replay_rewind(&transfer->replay, transfer->outcome.sent == RB_SENT_NEVER) != 0)
+        return RB_REASON_UPLOAD;
+    if ((form || (broke_off && !response->continuing)) && !save_fallback(transfer))
+        return RB_REASON_RESOURCE;
+    if (form)
+        rb_response_keep(response);
+    else if (broke_off)
+        rb_response_continue(response);
+    return RB_REASON_NONE;
+}
+
+// libcurl could not rewind a form's part: nothing was sent, and the response before it is still there.
+static bool is_unwound(const struct rb_transfer *transfer)
+{
+    return transfer->fallback && transfer->replay.upload == RB_UPLOAD_FORM && transfer->code == CURLE_SEND_FAIL_REWIND;
+}
+
+// The end of an attempt that a redirect led to another host: the first host's breaker learns nothing from it, and its
+// callers need not heed what the other host asked for.
+static struct rb_decision judge_elsewhere(struct rb_transfer *transfer, uint32_t draw)
+{
+    struct rb_call *call = &transfer->call;
+    struct rb_not_before *not_before = call->not_before;
+    struct rb_tenants *tenants = call->tenants;
+    transfer->outcome.health = RB_HEALTH_IGNORED;
+    call->not_before = NULL;
+    call->tenants = NULL;
+    struct rb_decision decision = rb_call_judge(call, &transfer->outcome, blocked(transfer), transfer->repeatable,
+                                                &transfer->response.after, rb_system_now_ms(), draw);
+    call->not_before = not_before;
+    call->tenants = tenants;
+    return decision;
+}
+
+// A continuing attempt that ended well and yet did not bring the rest brought something else.
+static enum rb_reason judge(struct rb_transfer *transfer)
+{
+    const struct rb_response *response = &transfer->response;
+    bool mended = !response->continuing || rb_response_continued(response, transfer->code == CURLE_OK);
+    uint32_t draw = transfer->outcome.cause == RB_CAUSE_NONE ? 0 : rb_system_random();
+    if (transfer->outcome.cause != RB_CAUSE_NONE)
+        find_credential(transfer);
+    struct rb_decision decision = transfer->elsewhere
+                                      ? judge_elsewhere(transfer, draw)
+                                      : rb_call_judge(&transfer->call, &transfer->outcome, blocked(transfer),
+                                                      transfer->repeatable, &response->after, rb_system_now_ms(), draw);
+    transfer->delay_ms = decision.delay_ms;
+    if (decision.retry)
+        return ready_next(transfer);
+    return decision.reason == RB_REASON_DONE && !mended ? RB_REASON_CHANGED : decision.reason;
+}
+
+enum rb_step rb_transfer_ended(struct rb_transfer *transfer, CURLcode *code)
+{
+    bool admitted = transfer->call.attempt > 0, poisoned = transfer->poisoned;
+    transfer->code = *code;
+    take_back_continued(transfer);
+    if (admitted)
+        transfer->outcome = rb_attempt_classify(transfer, *code);
+    bool brought = transfer->response.continuing == RB_CONTINUING_PASS && *code != CURLE_OK;
+    if (brought || (transfer->response.continuing && *code == CURLE_ABORTED_BY_CALLBACK))
+        save_result(transfer); // it brought new bytes, or the program cancelled it: its own end is the true one
+    rb_attempt_restore(transfer);
+    enum rb_reason reason = admitted ? judge(transfer) : RB_REASON_DONE;
+    if (poisoned && (!admitted || transfer->code == CURLE_UNSUPPORTED_PROTOCOL)) {
+        refused(transfer, code);
+        return RB_TRANSFER_DONE;
+    }
+    if (is_unwound(transfer)) {
+        report(transfer, RB_VERDICT_STOP, RB_REASON_UPLOAD);
+        rb_response_restore(&transfer->response);
+        fall_back(transfer, code);
+        return RB_TRANSFER_DONE;
+    }
+    if (reason != RB_REASON_NONE)
+        return conclude(transfer, reason, code);
+    report(transfer, RB_VERDICT_RETRY, RB_REASON_NONE);
+    return RB_TRANSFER_WAIT;
+}
+
+// After a decision to repeat that cannot be carried out: the response is where ready_next put it.
+void rb_transfer_give_up(struct rb_transfer *transfer, enum rb_reason reason, CURLcode *code)
+{
+    if (transfer->replay.upload == RB_UPLOAD_FORM)
+        rb_response_restore(&transfer->response);
+    *code = transfer->code;
+    conclude(transfer, reason, code);
+}
+
+bool rb_transfer_again(struct rb_transfer *transfer, CURLcode *code)
+{
+    uint64_t now_ms = rb_system_now_ms();
+    bool away = is_led_away(transfer);
+    if (away || !rb_call_admit(&transfer->call, now_ms, NULL)) {
+        rb_transfer_give_up(transfer, away ? RB_REASON_INTERRUPTED : RB_REASON_BREAKER, code);
+        return false;
+    }
+    prepare(transfer, now_ms);
+    return true;
+}
+
+// As libcurl does it: nothing is delivered after an abort.
+void rb_transfer_abort(struct rb_transfer *transfer, CURLcode *code)
+{
+    rb_transfer_give_up(transfer, RB_REASON_INTERRUPTED, code);
+    rb_response_end(&transfer->response);
+    rb_handle_say(transfer->handle, "Callback aborted");
+    *code = CURLE_ABORTED_BY_CALLBACK;
+}
+
+bool rb_transfer_goes_on(const struct rb_handle *handle)
+{
+    if (handle->no_progress || (!handle->progress && !handle->old_progress))
+        return true;
+    int answer = rb_attempt_show_progress(handle->transfer);
+    return answer == 0 || answer == CURL_PROGRESSFUNC_CONTINUE;
+}
+
+// --- delivering late
+
+enum rb_delivery rb_transfer_deliver(struct rb_transfer *transfer, CURLcode *code)
+{
+    struct rb_handle *handle = transfer->handle;
+    handle->late = true;
+    enum rb_delivery delivery = rb_response_deliver(&transfer->response);
+    handle->late = handle->paused = delivery == RB_DELIVERY_PAUSED;
+    if (delivery != RB_DELIVERY_FAILED)
+        return delivery;
+    rb_handle_say(handle,
+                  transfer->response.refused_line ? "Failed writing header" : "Failure writing output to destination");
+    *code = CURLE_WRITE_ERROR;
+    return delivery;
+}
+
+void rb_transfer_interrupt(struct rb_transfer *transfer, CURLcode code)
+{
+    transfer->handle->late = transfer->handle->paused = false;
+    rb_response_end(&transfer->response);
+    rb_handle_say(transfer->handle, code == CURLE_OPERATION_TIMEDOUT ? "Operation timed out" : "Callback aborted");
+}
+
+bool rb_transfer_pause(struct rb_handle *handle, int mask)
+{
+    if (!handle->late)
+        return false;
+    handle->paused = mask & CURLPAUSE_RECV;
+    return true;
+}
+
+void rb_transfer_end(struct rb_transfer *transfer)
+{
+    struct rb_handle *handle = transfer->handle;
+    rb_attempt_restore(transfer);
+    if (transfer->call.permit.kind != RB_PERMIT_NONE)
+        rb_call_abandon(&transfer->call, rb_system_now_ms());
+    handle->late = handle->paused = handle->pause_wanted = false;
+    handle->transfer = NULL;
+    forget_fallback(transfer);
+    free(transfer->refused_host);
+    rb_response_end(&transfer->response);
+    rb_route_leave(transfer->route);
+}

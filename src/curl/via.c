@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: MIT
+// Proxies, redirected connects and name overrides of a handle, as libcurl applies them.
+#include "curl/via.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "curl/handle.h"
+#include "policy/address.h"
+#include "real/system.h"
+
+// FNV-1a, 64 bit (RFC 9923).
+static const uint64_t seed = 0xcbf29ce484222325u;
+
+static uint64_t mix(uint64_t hash, const void *bytes, size_t length)
+{
+    const unsigned char *p = bytes;
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ p[i]) * 0x100000001b3u;
+    return hash;
+}
+
+// With what the text is, and its end: two texts never make up for each other.
+static uint64_t mix_text(uint64_t hash, unsigned what, const char *text, size_t length)
+{
+    unsigned char kind = (unsigned char) what;
+    hash = mix(mix(hash, &kind, 1), text, length);
+    return mix(hash, "", 1);
+}
+
+static uint64_t hash_of(const char *text)
+{
+    uint64_t hash = text ? mix(seed, text, strlen(text)) : 0;
+    return text && hash == 0 ? 1 : hash;
+}
+
+enum { PROXY = RB_VIA_OPTIONS, PRE_PROXY, CONNECT_TO, RESOLVE, PLAIN_TO_TLS_PORT };
+
+// --- noting
+
+static struct rb_via *via_of(struct rb_handle *handle)
+{
+    if (!handle->via)
+        handle->via = calloc(1, sizeof *handle->via);
+    if (!handle->via)
+        handle->unknown = true;
+    return handle->via;
+}
+
+static void note_option(struct rb_handle *handle, enum rb_via_option which, uint64_t hash)
+{
+    if (hash == 0 && !handle->via)
+        return;
+    struct rb_via *via = via_of(handle);
+    if (via)
+        via->options[which] = hash;
+}
+
+// A proxy's URL without user and password (RFC 3986, section 3.2.1), which are nobody's business.
+static void note_proxy(struct rb_handle *handle, char **text, const char *value)
+{
+    rb_handle_keep(handle, text, value);
+    if (!*text)
+        return;
+    char *scheme_end = strstr(*text, "://"), *begin = scheme_end ? scheme_end + 3 : *text;
+    size_t length = strcspn(begin, "/");
+    char *at = memrchr(begin, '@', length);
+    if (!at)
+        return;
+    size_t rest = strlen(at + 1);
+    memmove(begin, at + 1, rest);
+    memset(begin + rest, 0, (size_t) (at + 1 - begin));
+}
+
+// All lines of a list in one text.
+static void note_list(struct rb_handle *handle, char **text, const struct curl_slist *list)
+{
+    size_t size = 1;
+    for (const struct curl_slist *line = list; line; line = line->next)
+        size += strlen(line->data) + 1;
+    char *joined = list ? malloc(size) : NULL, *end = joined;
+    if (list && !joined)
+        handle->unknown = true;
+    for (const struct curl_slist *line = list; line && joined; line = line->next) {
+        size_t length = strlen(line->data);
+        end = (char *) memcpy(end, line->data, length) + length;
+        *end++ = '\n';
+    }
+    if (joined)
+        *end = '\0';
+    free(*text);
+    *text = joined;
+}
+
+static bool note_pointer(struct rb_handle *handle, CURLoption option, void *pointer)
+{
+    struct rb_via *via;
+    bool needed = pointer || handle->via;
+    switch (option) {
+    case CURLOPT_PROXY:
+        if (needed && (via = via_of(handle)))
+            note_proxy(handle, &via->proxy, pointer);
+        return true;
+    case CURLOPT_PRE_PROXY:
+        if (needed && (via = via_of(handle)))
+            note_proxy(handle, &via->pre_proxy, pointer);
+        return true;
+    case CURLOPT_NOPROXY:
+        if (needed && (via = via_of(handle)))
+            rb_handle_keep(handle, &via->no_proxy, pointer);
+        return true;
+    case CURLOPT_CONNECT_TO:
+        if (needed && (via = via_of(handle)))
+            note_list(handle, &via->connect_to, pointer);
+        return true;
+    case CURLOPT_RESOLVE:
+        if (pointer && (via = via_of(handle)))
+            note_list(handle, &via->resolve, pointer);
+        return true;
+    case CURLOPT_UNIX_SOCKET_PATH:
+    case CURLOPT_ABSTRACT_UNIX_SOCKET:
+        note_option(handle, RB_VIA_SOCKET, pointer ? mix_text(seed, option, pointer, strlen(pointer)) : 0);
+        return true;
+    case CURLOPT_INTERFACE:
+        note_option(handle, RB_VIA_INTERFACE, hash_of(pointer));
+        return true;
+    case CURLOPT_DNS_SERVERS:
+        note_option(handle, RB_VIA_SERVERS, hash_of(pointer));
+        return true;
+    case CURLOPT_DOH_URL:
+        note_option(handle, RB_VIA_DOH, hash_of(pointer));
+        return true;
+    default:
+        return false;
+    }
+}
+
+// HTTP/2 over clear text without an upgrade (CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE), and HTTP/3, which goes by UDP.
+static bool assumes_protocol(long version)
+{
+    enum { HTTP_2_PRIOR_KNOWLEDGE = 5, HTTP_3 = 30 };
+    return version == HTTP_2_PRIOR_KNOWLEDGE || version >= HTTP_3;
+}
+
+static bool note_number(struct rb_handle *handle, CURLoption option, long number)
+{
+    switch (option) {
+    case CURLOPT_PROXYPORT:
+        note_option(handle, RB_VIA_PROXY_PORT, (uint64_t) number);
+        return true;
+    case CURLOPT_PROXYTYPE:
+        note_option(handle, RB_VIA_PROXY_TYPE, (uint64_t) number);
+        return true;
+    case CURLOPT_HTTPPROXYTUNNEL:
+        note_option(handle, RB_VIA_TUNNEL, number != 0);
+        return true;
+    case CURLOPT_IPRESOLVE:
+        note_option(handle, RB_VIA_FAMILY, (uint64_t) number);
+        return true;
+    case CURLOPT_HAPROXYPROTOCOL:
+        note_option(handle, RB_VIA_HAPROXY, number != 0);
+        return true;
+    case CURLOPT_HTTP_VERSION:
+        note_option(handle, RB_VIA_PROTOCOL, assumes_protocol(number) ? (uint64_t) number : 0);
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool rb_via_note(struct rb_handle *handle, CURLoption option, union rb_option value)
+{
+    if (option < CURLOPTTYPE_OBJECTPOINT)
+        return note_number(handle, option, value.number);
+    if (option < CURLOPTTYPE_FUNCTIONPOINT)
+        return note_pointer(handle, option, value.pointer);
+    if (option != CURLOPT_OPENSOCKETFUNCTION)
+        return false;
+    note_option(handle, RB_VIA_OPENER, value.function != NULL);
+    return true;
+}
+
+struct rb_via *rb_via_copy(const struct rb_via *from)
+{
+    struct rb_via *copy = from ? malloc(sizeof *copy) : NULL;
+    if (!copy)
+        return NULL;
+    *copy = *from;
+    char **texts[] = {&copy->proxy, &copy->pre_proxy, &copy->no_proxy, &copy->connect_to, &copy->resolve};
+    bool whole = true;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        char *original = *texts[i];
+        *texts[i] = original ? strdup(original) : NULL;
+        whole = whole && (!original || *texts[i]);
+    }
+    if (whole)
+        return copy;
+    rb_via_free(copy);
+    return NULL;
+}
+
+struct rb_via *rb_via_reset(struct rb_via *via)
+{
+    struct rb_via *kept = via && via->resolve ? calloc(1, sizeof *kept) : NULL;
+    if (kept) {
+        kept->resolve = via->resolve;
+        via->resolve = NULL;
+    }
+    rb_via_free(via);
+    return kept;
+}
+
+void rb_via_free(struct rb_via *via)
+{
+    if (!via)
+        return;
+    free(via->proxy);
+    free(via->pre_proxy);
+    free(via->no_proxy);
+    free(via->connect_to);
+    free(via->resolve);
+    free(via);
+}
+
+// --- the environment
+
+// The variables that libcurl reads, an empty one as none (lib/url.c, detect_proxy). HTTP_PROXY is not among them: a CGI
+// server sets that from a header field of the client's.
+enum variable { HTTP_LOWER, HTTPS_LOWER, HTTPS_UPPER, ALL_LOWER, ALL_UPPER, NO_LOWER, NO_UPPER, VARIABLES };
+
+struct environment {
+    const char *values[VARIABLES];
+};
+
+// One pass: libcurl's own look-ups cost one for each variable.
+static void read_environment(struct environment *found)
+{
+    static const char *const names[VARIABLES] = {
+        "http_proxy=", "https_proxy=", "HTTPS_PROXY=", "all_proxy=", "ALL_PROXY=", "no_proxy=", "NO_PROXY="};
+    *found = (struct environment){{NULL}};
+    for (char **each = environ; each && *each; each++) {
+        const char *text = *each;
+        char first = (char) (text[0] | 0x20);
+        if (first != 'h' && first != 'a' && first != 'n')
+            continue;
+        for (unsigned i = 0; i < VARIABLES; i++) {
+            size_t length = strlen(names[i]);
+            if (!found->values[i] && strncmp(text, names[i], length) == 0)
+                found->values[i] = text + length;
+        }
+    }
+    for (unsigned i = 0; i < VARIABLES; i++)
+        if (found->values[i] && !*found->values[i])
+            found->values[i] = NULL;
+}
+
+static uint64_t hash_environment(void)
+{
+    struct environment found;
+    uint64_t hash = 0;
+    read_environment(&found);
+    for (unsigned i = 0; i < VARIABLES; i++)
+        if (found.values[i])
+            hash = mix_text(hash ? hash : seed, i, found.values[i], strlen(found.values[i]));
+    return hash;
+}
+
+// Stands for the array of variables: setenv and putenv put other pointers there.
+static uint64_t sum_of_pointers(void)
+{
+    uint64_t sum = (uintptr_t) environ;
+    for (char **each = environ; each && *each; each++)
+        sum = (sum << 7 | sum >> 57) + (uintptr_t) *each;
+    return sum;
+}
+
+// To read all variables takes longer than the rest of what a transfer costs. Text that the program changes in its place
+// is seen within a second.
+uint64_t rb_via_environment(void)
+{
+    enum { LOOK_EVERY_MS = 1000 };
+    static _Atomic uint64_t seen, seen_ms, known;
+    uint64_t sum = sum_of_pointers(), now_ms = rb_system_coarse_ms();
+    if (atomic_load_explicit(&seen, memory_order_acquire) == sum &&
+        now_ms - atomic_load_explicit(&seen_ms, memory_order_relaxed) < LOOK_EVERY_MS)
+        return atomic_load_explicit(&known, memory_order_relaxed);
+    uint64_t hash = hash_environment();
+    atomic_store_explicit(&known, hash, memory_order_relaxed);
+    atomic_store_explicit(&seen_ms, now_ms, memory_order_relaxed);
+    atomic_store_explicit(&seen, sum, memory_order_release);
+    return hash;
+}
+
+static const char *either(const char *first, const char *second)
+{
+    return first ? first : second;
+}
+
+static const char *proxy_of_environment(const struct environment *found, bool secure)
+{
+    const char *const *values = found->values;
+    const char *own = secure ? either(values[HTTPS_LOWER], values[HTTPS_UPPER]) : values[HTTP_LOWER];
+    return either(own, either(values[ALL_LOWER], values[ALL_UPPER]));
+}
+
+// --- hosts that need no proxy
+
+// Whether the first `bits` bits of two addresses are the same.
+static bool same_network(const uint8_t *a, const uint8_t *b, unsigned bits)
+{
+    unsigned bytes = bits / 8, rest = bits % 8;
+    return memcmp(a, b, bytes) == 0 && (rest == 0 || (a[bytes] ^ b[bytes]) >> (8 - rest) == 0);
+}
+
+// The number that the bytes are; UINT_MAX: they are none, or no number that matters here.
+static unsigned read_number(const char *digits, size_t length)
+{
+    unsigned number = 0;
+    for (size_t i = 0; i < length; i++) {
+        if (!rb_text_digit(digits[i]) || number > UINT16_MAX)
+            return UINT_MAX;
+        number = number * 10 + (unsigned) (digits[i] - '0');
+    }
+    return length > 0 ? number : UINT_MAX;
+}
+
+// ADDRESS or ADDRESS/BITS, IPv6 perhaps in brackets.
+static bool covers_address(struct rb_slice word, const struct rb_target *target)
+{
+    uint8_t address[16];
+    unsigned all = target->family == AF_INET ? 32 : 128, bits = all;
+    const char *slash = memchr(word.at, '/', word.length);
+    if (slash) {
+        bits = read_number(slash + 1, (size_t) (word.at + word.length - slash - 1));
+        word.length = (size_t) (slash - word.at);
+    }
+    if (word.length > 1 && word.at[0] == '[' && word.at[word.length - 1] == ']')
+        word = (struct rb_slice){word.at + 1, word.length - 2};
+    return bits <= all && rb_address_parse(word, address) == target->family &&
+           same_network(address, target->address, bits);
+}
+
+// The name itself, or one in the domain.
+static bool covers_name(struct rb_slice word, const struct rb_target *target)
+{
+    size_t length = target->name_length;
+    if (length > 0 && target->name[length - 1] == '.')
+        length--;
+    if (word.length > 0 && word.at[word.length - 1] == '.')
+        word.length--;
+    if (word.length > 0 && word.at[0] == '.')
+        word = (struct rb_slice){word.at + 1, word.length - 1};
+    if (word.length == 0 || word.length > length)
+        return false;
+    const char *tail = target->name + length - word.length;
+    return strncasecmp(tail, word.at, word.length) == 0 && (word.length == length || tail[-1] == '.');
+}
+
+// As lib/noproxy.c: "*" alone, or names and addresses separated by commas and blanks.
+static bool needs_no_proxy(const char *list, const struct rb_target *target)
+{
+    static const char separators[] = ", \t";
+    if (!list)
+        return false;
+    if (strcmp(list, "*") == 0)
+        return true;
+    for (const char *at = list + strspn(list, separators); *at; at += strspn(at, separators)) {
+        struct rb_slice word = {at, strcspn(at, separators)};
+        if (target->name ? covers_name(word, target) : covers_address(word, target))
+            return true;
+        at += word.length;
+    }
+    return false;
+}
+
+// --- overrides for single hosts
+
+// Whether the bytes are the target's host as it stands in a URL.
+static bool is_host(struct rb_slice text, const struct rb_target *target)
+{
+    uint8_t address[16];
+    if (target->name) {
+        bool dot = target->name_length > 0 && target->name[target->name_length - 1] == '.';
+        size_t length = target->name_length - (dot && text.length + 1 == target->name_length ? 1 : 0);
+        return text.length == length && strncasecmp(text.at, target->name, length) == 0;
+    }
+    if (text.length > 1 && text.at[0] == '[')
+        text = (struct rb_slice){text.at + 1, text.length - 2};
+    return rb_address_parse(text, address) == target->family &&
+           memcmp(address, target->address, target->family == AF_INET ? 4 : 16) == 0;
+}
+
+// Cuts HOST: off an entry; an IPv6 address in brackets has colons of its own.
+static struct rb_slice cut_host(struct rb_slice *entry)
+{
+    const char *end = entry->at + entry->length, *from = entry->at;
+    const char *bracket = entry->length > 0 && *from == '[' ? memchr(from, ']', entry->length) : NULL;
+    const char *colon = memchr(bracket ? bracket : from, ':', (size_t) (end - (bracket ? bracket : from)));
+    struct rb_slice host = {from, (size_t) ((colon ? colon : end) - from)};
+    *entry = colon ? (struct rb_slice){colon + 1, (size_t) (end - colon - 1)} : (struct rb_slice){end, 0};
+    return host;
+}
+
+// Cuts the port off. Returns whether it is the target's; "" is every port, where `any`.
+static bool cut_port(struct rb_slice *entry, const struct rb_target *target, bool any)
+{
+    struct rb_slice port = cut_host(entry);
+    return port.length == 0 ? any : read_number(port.at, port.length) == target->port;
+}
+
+// The next line of a text of several.
+static bool next_line(const char **text, struct rb_slice *line)
+{
+    if (!*text || !**text)
+        return false;
+    *line = (struct rb_slice){*text, strcspn(*text, "\n")};
+    *text += line->length + 1;
+    return true;
+}
+
+// CURLOPT_CONNECT_TO: HOST:PORT:CONNECT-TO-HOST:CONNECT-TO-PORT. The first entry that says something counts.
+static uint64_t mix_connect_to(uint64_t hash, const char *lines, const struct rb_target *target)
+{
+    struct rb_slice entry;
+    while (next_line(&lines, &entry)) {
+        struct rb_slice host = cut_host(&entry);
+        if ((host.length == 0 || is_host(host, target)) && cut_port(&entry, target, true) && entry.length > 1)
+            return mix_text(hash, CONNECT_TO, entry.at, entry.length);
+    }
+    return hash;
+}
+
+// CURLOPT_RESOLVE: [+]HOST:PORT:ADDRESS[,ADDRESS]..., or -HOST:PORT to forget. HOST may be "*". All entries of the host
+// count: which one libcurl takes depends on what it remembers.
+static uint64_t mix_resolve(uint64_t hash, const char *lines, const struct rb_target *target)
+{
+    struct rb_slice entry;
+    while (next_line(&lines, &entry)) {
+        if (entry.length > 0 && entry.at[0] == '-')
+            continue;
+        if (entry.length > 0 && entry.at[0] == '+')
+            entry = (struct rb_slice){entry.at + 1, entry.length - 1};
+        struct rb_slice host = cut_host(&entry);
+        if ((rb_slice_is(host, "*") || is_host(host, target)) && cut_port(&entry, target, false))
+            hash = mix_text(hash, RESOLVE, entry.at, entry.length);
+    }
+    return hash;
+}
+
+// --- the way
+
+static uint64_t mix_options(uint64_t hash, const struct rb_via *via, unsigned from, unsigned end)
+{
+    for (unsigned i = from; via && i < end; i++)
+        if (via->options[i])
+            hash = mix_text(hash, i, (const char *) &via->options[i], sizeof via->options[i]);
+    return hash;
+}
+
+static bool is_given(const char *proxy)
+{
+    return proxy && *proxy;
+}
+
+// lib/url.c, create_conn_helper_init_proxy: options before the environment, and no proxy at all where the list of hosts
+// without one names the target.
+static uint64_t mix_proxy(uint64_t hash, const struct rb_via *via, const struct rb_target *target, bool secure,
+                          bool *proxied)
+{
+    struct environment found;
+    const char *proxy = via ? via->proxy : NULL, *before = via ? via->pre_proxy : NULL;
+    read_environment(&found);
+    const char *without = either(found.values[NO_LOWER], found.values[NO_UPPER]);
+    if (via && via->no_proxy)
+        without = via->no_proxy;
+    if (!proxy && !before)
+        proxy = proxy_of_environment(&found, secure);
+    *proxied = (is_given(proxy) || is_given(before)) && !needs_no_proxy(without, target);
+    if (!*proxied)
+        return hash;
+    if (is_given(proxy))
+        hash = mix_text(hash, PROXY, proxy, strlen(proxy));
+    if (is_given(before))
+        hash = mix_text(hash, PRE_PROXY, before, strlen(before));
+    return mix_options(hash, via, RB_VIA_ALWAYS, RB_VIA_OPTIONS);
+}
+
+// Plain text spoken to the port of https is a client's mistake, too, and looks like a failing server.
+static bool is_plain_to_tls_port(const struct rb_target *target, bool secure)
+{
+    enum { HTTPS = 443 };
+    return !secure && target->port == HTTPS;
+}
+
+uint64_t rb_via_find(const struct rb_handle *handle, const struct rb_target *target, bool secure, bool *proxied)
+{
+    const struct rb_via *via = handle->via;
+    uint64_t hash = mix_proxy(seed, via, target, secure, proxied);
+    hash = mix_options(hash, via, 0, RB_VIA_ALWAYS);
+    if (via) {
+        hash = mix_connect_to(hash, via->connect_to, target);
+        hash = mix_resolve(hash, via->resolve, target);
+    }
+    if (is_plain_to_tls_port(target, secure))
+        hash = mix_text(hash, PLAIN_TO_TLS_PORT, "", 0);
+    return hash == seed ? 0 : hash ? hash : 1;
+}
