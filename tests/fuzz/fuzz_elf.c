@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/elf_file.h"
-#include "cli/ld_cache.h"
+#include "cli/doctor/elf_file.h"
+#include "cli/doctor/ld_cache.h"
 
 static void require(bool holds)
 {

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "cli/busiest.h"
+#include "cli/state/busiest.h"
 
 enum { HOSTS = 150 };
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "cli/diagnose.h"
+#include "cli/policy/diagnose.h"
 
 static char shown[4096];
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "cli/doctor.h"
+#include "cli/doctor/doctor.h"
 
 // --- the table
 

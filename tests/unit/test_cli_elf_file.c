@@ -12,7 +12,7 @@
 #include <elf.h>
 #include <errno.h>
 
-#include "cli/elf_file.h"
+#include "cli/doctor/elf_file.h"
 
 enum { IMAGE_SIZE = 1024, INTERP_AT = 256, DYNAMIC_AT = 320, STRINGS_AT = 512, SYMBOLS_AT = 576, HASH_AT = 704 };
 enum { LOADED_AT = 0x10000 }; // where the whole file lies in memory

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "cli/host_table.h"
+#include "cli/state/host_table.h"
 
 static char line[RB_TABLE_LINE];
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "cli/ld_cache.h"
+#include "cli/doctor/ld_cache.h"
 
 enum { CACHE_SIZE = 512, HEADER = 48, ENTRY = 24 };
 

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "cli/busiest.h"
-#include "cli/metrics.h"
+#include "cli/state/busiest.h"
+#include "cli/state/metrics.h"
 
 static struct rb_snapshot snapshot;
 static struct rb_view_cell hosts[RB_METRICS_HOSTS + 10];

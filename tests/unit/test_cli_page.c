@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "cli/page.h"
+#include "cli/run/page.h"
 
 static struct rb_summary_page page;
 static char text[RB_PAGE_TEXT_SIZE];

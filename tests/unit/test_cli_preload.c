@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "cli/preload.h"
+#include "cli/run/preload.h"
 
 static const char ours[] = "/opt/r/librebound.so";
 

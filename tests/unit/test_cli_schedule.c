@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "cli/schedule.h"
+#include "cli/policy/schedule.h"
 #include "policy/key.h"
 
 static struct rb_rules rules;

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: MIT
+// Looks at the executable, its libraries, our library and the policy.
+#include <elf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/doctor/doctor.h"
+#include "cli/policy/diagnose.h"
+#include "cli/run/preload.h"
+#include "cli/say.h"
+
+const char *rb_findings_executable(const struct rb_findings *findings)
+{
+    return findings->chain.files[findings->chain.count - 1];
+}
+
+// --- what an object imports and has in itself
+
+struct symbol_search {
+    struct rb_member *member;
+    bool dynamic;
+};
+
+static void note_defined(struct rb_member *member, const char *name, bool dynamic)
+{
+    if (strcmp(name, "curl_easy_perform") == 0) {
+        member->exports_curl = member->exports_curl || dynamic;
+        member->own_curl = true;
+    }
+    member->own_uring = member->own_uring || strcmp(name, "io_uring_queue_init") == 0;
+    member->uv = member->uv || strcmp(name, "uv_loop_init") == 0;
+}
+
+static void note_symbol(void *context, const char *name, bool defined)
+{
+    const struct symbol_search *search = context;
+    if (defined) {
+        note_defined(search->member, name, search->dynamic);
+        return;
+    }
+    int index = search->dynamic ? rb_family_find(name) : -1;
+    if (index >= 0)
+        search->member->imports[index] = true;
+}
+
+static bool imports_any(const struct rb_member *member, enum rb_family family)
+{
+    unsigned count;
+    const struct rb_family_name *names = rb_family_table(&count);
+    for (unsigned i = 0; i < count; i++) {
+        if (member->imports[i] && names[i].family == family)
+            return true;
+    }
+    return false;
+}
+
+// libcurl says its version as "libcurl/8.0.1", which also stripped programs have in them.
+static bool tells_version(const struct rb_elf_file *file)
+{
+    static const char begin[] = "libcurl/";
+    for (const char *at = NULL; (at = rb_elf_file_find(file, at, begin)); at++) {
+        size_t length = sizeof begin - 1;
+        if (rb_elf_file_left(file, at) > length && at[length] >= '0' && at[length] <= '9')
+            return true;
+    }
+    return false;
+}
+
+static void look_at(const struct rb_needed *object, struct rb_member *member)
+{
+    struct symbol_search search = {member, true};
+    rb_elf_file_symbols(&object->file, &object->file.imported_exported, note_symbol, &search);
+    search.dynamic = false;
+    rb_elf_file_symbols(&object->file, &object->file.own, note_symbol, &search);
+    member->go =
+        rb_elf_file_section(&object->file, ".go.buildinfo") || rb_elf_file_section(&object->file, ".note.go.buildid");
+    member->own_curl = member->own_curl || (!imports_any(member, RB_FAMILY_CURL) && tells_version(&object->file));
+}
+
+// --- what it is to the program
+
+static const char *last_part(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static bool is_libc(const char *name)
+{
+    static const char *const names[] = {
+        "libc.",    "libpthread.", "libdl.",  "librt.", "libm.",   "libresolv.",        "libanl.",
+        "libutil.", "libmvec.",    "libnss_", "ld-",    "libnsl.", "libc_malloc_debug."};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strncmp(name, names[i], strlen(names[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum rb_role role_of(const struct rb_needed *object, const struct rb_member *member)
+{
+    if (!object->path)
+        return RB_ROLE_MISSING;
+    if (is_libc(last_part(object->name)))
+        return RB_ROLE_LIBC;
+    return member->exports_curl ? RB_ROLE_LIBCURL : RB_ROLE_BENEATH; // until somebody else is seen to need it
+}
+
+// What is needed by way of libcurl alone stays beneath it.
+static void mark_needs_of(struct rb_findings *findings, unsigned index)
+{
+    const char *name;
+    const struct rb_elf_file *file = &findings->list.items[index].file;
+    findings->members[index].role = RB_ROLE_PROGRAM;
+    for (unsigned n = 0; (name = rb_elf_file_text(file, DT_NEEDED, n)); n++) {
+        int next = rb_needed_index(&findings->list, name);
+        if (next > 0 && findings->members[next].role == RB_ROLE_BENEATH)
+            mark_needs_of(findings, (unsigned) next);
+    }
+}
+
+static int look_at_members(struct rb_findings *findings)
+{
+    findings->members = calloc(findings->list.count, sizeof *findings->members);
+    if (!findings->members)
+        return -ENOMEM;
+    for (unsigned i = 0; i < findings->list.count; i++) {
+        const struct rb_needed *object = &findings->list.items[i];
+        struct rb_member *member = &findings->members[i];
+        if (object->path && (i == 0 || !is_libc(last_part(object->name))))
+            look_at(object, member);
+        member->role = role_of(object, member);
+    }
+    mark_needs_of(findings, 0);
+    return 0;
+}
+
+// --- libc
+
+// glibc has its banner in it: "GNU C Library (...) stable release version 2.36."
+static void read_glibc_version(struct rb_findings *findings, const struct rb_elf_file *libc)
+{
+    static const char banner[] = "release version ";
+    const char *at = rb_elf_file_find(libc, NULL, banner);
+    size_t length = at ? rb_elf_file_left(libc, at) - (sizeof banner - 1) : 0, used = 0;
+    for (at += sizeof banner - 1; used < length && used < sizeof findings->libc_version - 1; used++) {
+        bool digit = at[used] >= '0' && at[used] <= '9';
+        if (!digit && !(at[used] == '.' && used + 1 < length && at[used + 1] >= '0' && at[used + 1] <= '9'))
+            break;
+        findings->libc_version[used] = at[used];
+    }
+}
+
+static void look_at_libc(struct rb_findings *findings)
+{
+    int index = rb_needed_index(&findings->list, "libc.so.6");
+    if (findings->list.musl)
+        findings->libc = RB_LIBC_MUSL;
+    if (findings->list.musl || index <= 0)
+        return;
+    findings->libc = RB_LIBC_GLIBC;
+    if (findings->list.items[index].path)
+        read_glibc_version(findings, &findings->list.items[index].file);
+}
+
+// --- our side
+
+static void note_exported(void *context, const char *name, bool defined)
+{
+    struct rb_findings *findings = context;
+    int index = defined ? rb_family_find(name) : -1;
+    if (index >= 0)
+        findings->in_front[index] = true;
+}
+
+static void look_at_library(struct rb_findings *findings)
+{
+    if (rb_preload_find(findings->library, sizeof findings->library) != 0) {
+        findings->library[0] = '\0';
+        return;
+    }
+    if (rb_elf_file_open(findings->library, &findings->library_file) == 0)
+        rb_elf_file_symbols(&findings->library_file, &findings->library_file.imported_exported, note_exported,
+                            findings);
+}
+
+static bool system_preloads_us(void)
+{
+    char list[4096] = "";
+    FILE *file = fopen("/etc/ld.so.preload", "re");
+    size_t length = file ? fread(list, 1, sizeof list - 1, file) : 0;
+    if (file)
+        fclose(file);
+    list[length] = '\0';
+    for (char *c = list; *c; c++)
+        *c = *c == '\n' || *c == '\t' ? ' ' : *c;
+    return rb_preload_names_us(list);
+}
+
+static void look_at_environment(struct rb_findings *findings)
+{
+    const char *disable = getenv("REBOUND_DISABLE"), *list = getenv("LD_PRELOAD");
+    findings->disabled = disable && *disable && strcmp(disable, "0") != 0;
+    bool named = rb_preload_names_us(list);
+    findings->preloaded = named ? "LD_PRELOAD" : system_preloads_us() ? "/etc/ld.so.preload" : NULL;
+    char *joined = list ? rb_preload_join(list, "librebound.so") : NULL;
+    findings->others_preloaded = joined && strcmp(joined, "librebound.so") != 0;
+    free(joined);
+}
+
+static void look_at_policy(struct rb_findings *findings, const char *explicit_path)
+{
+    char real[PATH_MAX], message[RB_SOURCE_MESSAGE_SIZE];
+    const char *executable = rb_findings_executable(findings);
+    if (rb_source_find(&findings->source, explicit_path) != 0) {
+        findings->source = (struct rb_source){.why = "--policy"};
+        return;
+    }
+    if (!rb_source_trusted(findings->source.path, message)) {
+        rb_say_error("the policy %s is ignored: %s", findings->source.path, message);
+        return;
+    }
+    if (rb_policy_load(findings->source.path, &findings->policy, rb_diagnose_to_stderr, NULL) != 0)
+        return;
+    const char *name = realpath(executable, real) ? real : executable; // as /proc/self/exe will have it
+    findings->left_out = !rb_policy_covers_program(findings->policy, name);
+}
+
+// --- all of it
+
+static int look_at_program(struct rb_findings *findings)
+{
+    const char *path = rb_findings_executable(findings);
+    struct rb_elf_file program, *library = findings->library_file.data ? &findings->library_file : NULL;
+    int error = rb_elf_file_open(path, &program);
+    if (error == -ENOEXEC)
+        return error;
+    findings->readable = error == 0;
+    findings->obstacle = rb_program_file_obstacle(path, findings->readable ? &program : NULL, library);
+    if (findings->chain.cleared)
+        findings->obstacle = RB_OBSTACLE_CLEARED;
+    if (!findings->readable)
+        return 0;
+    error = rb_needed_walk(path, &program, &findings->list);
+    if (error == 0)
+        error = look_at_members(findings);
+    if (error == 0)
+        look_at_libc(findings);
+    return error;
+}
+
+int rb_findings_collect(struct rb_findings *findings, const char *path, const char *policy)
+{
+    memset(findings, 0, sizeof *findings);
+    rb_program_follow(path, &findings->chain);
+    if (findings->chain.missing)
+        return -ENOENT;
+    look_at_library(findings);
+    int error = look_at_program(findings);
+    if (error != 0)
+        return error;
+    look_at_environment(findings);
+    look_at_policy(findings, policy);
+    return 0;
+}
+
+void rb_findings_free(struct rb_findings *findings)
+{
+    rb_elf_file_close(&findings->library_file);
+    rb_needed_free(&findings->list);
+    rb_policy_free(findings->policy);
+    free(findings->members);
+    findings->members = NULL;
+}

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: MIT
+// What the findings mean for each kind of call, and for the program as a whole.
+#include <elf.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/doctor/doctor.h"
+#include "cli/run/preload.h"
+#include "policy/key.h"
+
+// The oldest glibc that has all that librebound.so needs: scripts/check-abi holds it to that.
+enum { GLIBC_MAJOR = 2, GLIBC_MINOR = 17 };
+
+#define FORMATS(n) __attribute__((format(printf, n, (n) + 1)))
+
+unsigned rb_functions_list(const bool functions[RB_FAMILY_NAMES_MAX], char *out, size_t size)
+{
+    unsigned names, count = 0;
+    size_t used = 0;
+    const struct rb_family_name *table = rb_family_table(&names);
+    out[0] = '\0';
+    for (unsigned i = 0; i < names; i++) {
+        if (!functions[i])
+            continue;
+        if (used < size)
+            used += (size_t) snprintf(out + used, size - used, "%s%s%s", count ? ", " : "", table[i].name,
+                                      table[i].prefix ? "*" : "");
+        count++;
+    }
+    return count;
+}
+
+// --- who does what
+
+static bool counts(const struct rb_findings *findings, unsigned member)
+{
+    return findings->members[member].role == RB_ROLE_PROGRAM;
+}
+
+// Adds the functions of a family that the program imports. Returns whether there are any.
+static bool uses(const struct rb_findings *findings, enum rb_family family, bool functions[RB_FAMILY_NAMES_MAX])
+{
+    unsigned names;
+    bool any = false;
+    const struct rb_family_name *table = rb_family_table(&names);
+    for (unsigned m = 0; m < findings->list.count; m++) {
+        for (unsigned i = 0; counts(findings, m) && i < names; i++) {
+            if (table[i].family != family || !findings->members[m].imports[i])
+                continue;
+            any = true;
+            if (functions)
+                functions[i] = true;
+        }
+    }
+    return any;
+}
+
+// The name of the first object that counts and has a property, or NULL.
+static const char *first_with(const struct rb_findings *findings, bool (*has)(const struct rb_member *))
+{
+    for (unsigned m = 0; m < findings->list.count; m++) {
+        const char *name = findings->list.items[m].name, *slash = strrchr(name, '/');
+        if (counts(findings, m) && has(&findings->members[m]))
+            return slash ? slash + 1 : name;
+    }
+    return NULL;
+}
+
+static bool has_own_curl(const struct rb_member *member)
+{
+    return member->own_curl;
+}
+
+static bool is_go(const struct rb_member *member)
+{
+    return member->go;
+}
+
+static bool has_uv(const struct rb_member *member)
+{
+    return member->uv;
+}
+
+static bool has_uring(const struct rb_member *member)
+{
+    unsigned names;
+    const struct rb_family_name *table = rb_family_table(&names);
+    bool found = member->own_uring;
+    for (unsigned i = 0; i < names; i++)
+        found = found || (table[i].family == RB_FAMILY_URING && member->imports[i]);
+    return found;
+}
+
+// --- verdicts
+
+static FORMATS(2) void add_note(struct rb_findings *findings, const char *format, ...)
+{
+    va_list arguments;
+    if (findings->note_count == RB_DOCTOR_NOTES_MAX)
+        return;
+    va_start(arguments, format);
+    vsnprintf(findings->notes[findings->note_count++], RB_DOCTOR_TEXT_SIZE, format, arguments);
+    va_end(arguments);
+}
+
+// Lowers a verdict. The first reason stays.
+static FORMATS(4) void lower(struct rb_call_reach *call, enum rb_reach reach, const char *advice, const char *format,
+                             ...)
+{
+    va_list arguments;
+    if (reach > call->reach)
+        call->reach = reach;
+    if (call->reason[0])
+        return;
+    va_start(arguments, format);
+    vsnprintf(call->reason, sizeof call->reason, format, arguments);
+    va_end(arguments);
+    call->advice = advice;
+}
+
+// Lowers a verdict for the functions in front of which the library does not stand.
+static void lower_for_missing(const struct rb_findings *findings, struct rb_call_reach *call, enum rb_family family)
+{
+    bool missing[RB_FAMILY_NAMES_MAX] = {false}, any_there = false;
+    char list[RB_DOCTOR_TEXT_SIZE / 2];
+    unsigned names;
+    const struct rb_family_name *table = rb_family_table(&names);
+    for (unsigned i = 0; i < names; i++) {
+        if (table[i].family != family || !call->functions[i])
+            continue;
+        missing[i] = !findings->in_front[i];
+        any_there = any_there || findings->in_front[i];
+    }
+    if (rb_functions_list(missing, list, sizeof list) > 0)
+        lower(call, any_there ? RB_REACH_PART : RB_REACH_NONE, NULL, "librebound.so does not stand in front of %s",
+              list);
+}
+
+// True when the value of a key is, in every section, without this word; false when the key does not know the word.
+static bool policy_leaves_out(const struct rb_findings *findings, const char *key_name, const char *word, bool present)
+{
+    char value[RB_POLICY_PATH_SIZE];
+    unsigned count, sections = 0;
+    int index = rb_key_find(key_name);
+    const struct rb_key *key = index >= 0 ? &rb_key_table(&count)[index] : NULL;
+    const struct rb_section *section;
+    bool known = false;
+    for (const char *const *words = key ? key->words : NULL; words && *words; words++)
+        known = known || strcmp(*words, word) == 0;
+    if (!known || !findings->policy)
+        return false;
+    for (; (section = rb_policy_section(findings->policy, sections)); sections++) {
+        key->format(&section->rules, value, sizeof value);
+        if ((strstr(value, word) != NULL) != present)
+            return false;
+    }
+    return sections > 0;
+}
+
+static void lower_for_policy(const struct rb_findings *findings, struct rb_call_reach *call, const char *word)
+{
+    if (policy_leaves_out(findings, "intercept", word, false))
+        lower(call, RB_REACH_NONE, "add it to `intercept` in the policy", "no section of the policy intercepts %s",
+              word);
+}
+
+static void judge_curl(struct rb_findings *findings)
+{
+    struct rb_call_reach *call = &findings->calls[RB_KIND_CURL];
+    const char *owner = first_with(findings, has_own_curl);
+    bool used = uses(findings, RB_FAMILY_CURL, call->functions);
+    if (!used && !owner)
+        return;
+    call->reach = RB_REACH_FULL;
+    lower_for_policy(findings, call, "curl");
+    if (owner)
+        lower(call, used ? RB_REACH_PART : RB_REACH_NONE, "use a build that is linked with the shared libcurl",
+              "%s has a libcurl of its own in it, which it calls directly", owner);
+    lower_for_missing(findings, call, RB_FAMILY_CURL);
+}
+
+// What makes connects and waits go past libc.
+static void lower_for_raw(const struct rb_findings *findings, struct rb_call_reach *call)
+{
+    const char *go = first_with(findings, is_go), *ring = first_with(findings, has_uring);
+    const char *uv = first_with(findings, has_uv), *asked = getenv("UV_USE_IO_URING");
+    if (go && findings->members[0].go)
+        lower(call, RB_REACH_NONE, "Go programs need retries of their own, or a proxy",
+              "%s is made by Go, which makes its system calls itself", go);
+    else if (go)
+        lower(call, RB_REACH_PART, NULL, "%s is made by Go, which makes its system calls itself", go);
+    if (ring)
+        lower(call, RB_REACH_PART, "switch io_uring off, if the program lets you",
+              "%s can use io_uring: what it asks for there is not seen", ring);
+    else if (uv && asked && *asked && strcmp(asked, "0") != 0)
+        lower(call, RB_REACH_PART, "unset UV_USE_IO_URING",
+              "UV_USE_IO_URING is set: what %s asks for there is not seen", uv);
+}
+
+static void judge_connect(struct rb_findings *findings)
+{
+    struct rb_call_reach *call = &findings->calls[RB_KIND_CONNECT];
+    if (!uses(findings, RB_FAMILY_CONNECT, call->functions) && !findings->members[0].go)
+        return;
+    call->reach = RB_REACH_FULL;
+    lower_for_policy(findings, call, "connect");
+    lower_for_raw(findings, call);
+    lower_for_missing(findings, call, RB_FAMILY_CONNECT);
+}
+
+static void judge_nonblocking(struct rb_findings *findings)
+{
+    struct rb_call_reach *call = &findings->calls[RB_KIND_NONBLOCKING];
+    bool waits = uses(findings, RB_FAMILY_WAIT, call->functions);
+    if (findings->calls[RB_KIND_CONNECT].reach == RB_REACH_UNUSED || (!waits && !findings->members[0].go)) {
+        memset(call->functions, 0, sizeof call->functions);
+        return;
+    }
+    call->reach = RB_REACH_FULL;
+    lower_for_policy(findings, call, "connect");
+    if (policy_leaves_out(findings, "connect.nonblocking", "off", true))
+        lower(call, RB_REACH_NONE, "set it to `park`", "connect.nonblocking is off in the policy");
+    lower_for_raw(findings, call);
+    lower_for_missing(findings, call, RB_FAMILY_WAIT);
+    uses(findings, RB_FAMILY_SOCKET, call->functions);
+}
+
+static void judge_dns(struct rb_findings *findings)
+{
+    struct rb_call_reach *call = &findings->calls[RB_KIND_DNS];
+    bool others[RB_FAMILY_NAMES_MAX] = {false}, used = uses(findings, RB_FAMILY_DNS, call->functions);
+    bool go = findings->members[0].go;
+    char list[RB_DOCTOR_TEXT_SIZE / 2];
+    uses(findings, RB_FAMILY_RESOLVER, others);
+    unsigned resolvers = rb_functions_list(others, list, sizeof list);
+    if (!used && resolvers == 0 && !go)
+        return;
+    call->reach = RB_REACH_FULL;
+    lower_for_policy(findings, call, "dns");
+    if (go)
+        lower(call, used ? RB_REACH_PART : RB_REACH_NONE, used ? "set GODEBUG=netdns=cgo" : NULL,
+              "Go has a resolver of its own");
+    if (resolvers > 0)
+        lower(call, used ? RB_REACH_PART : RB_REACH_NONE, NULL, "names are looked up past getaddrinfo, too: %s", list);
+    lower_for_missing(findings, call, RB_FAMILY_DNS);
+}
+
+// --- notes
+
+static void note_loading(struct rb_findings *findings)
+{
+    bool loader[RB_FAMILY_NAMES_MAX] = {false}, namespace[RB_FAMILY_NAMES_MAX] = {false};
+    char list[RB_DOCTOR_TEXT_SIZE / 2];
+    uses(findings, RB_FAMILY_LOADER, loader);
+    int dlopen = rb_family_find("dlopen"), dlsym = rb_family_find("dlsym");
+    bool keep = findings->policy && rb_policy_process(findings->policy)->deepbind_keep;
+    bool cured = findings->in_front[dlopen] && !keep;
+    if (loader[dlopen])
+        add_note(findings, "it may open plug-ins (dlopen): what these call is not listed here, but intercepted%s",
+                 cured ? ", with RTLD_DEEPBIND too" : ", except with RTLD_DEEPBIND");
+    if (loader[dlopen] && keep)
+        add_note(findings, "`deepbind = keep` in the policy leaves RTLD_DEEPBIND alone");
+    if (loader[dlsym])
+        add_note(findings, "it looks functions up while it runs (dlsym): %s",
+                 findings->in_front[dlsym] ? "it gets rebound's" : "these are not intercepted");
+    uses(findings, RB_FAMILY_NAMESPACE, namespace);
+    if (rb_functions_list(namespace, list, sizeof list) > 0)
+        add_note(findings, "what it finds with %s is not intercepted", list);
+}
+
+static void note_rest(struct rb_findings *findings)
+{
+    if (uses(findings, RB_FAMILY_RAW, NULL))
+        add_note(findings, "it makes some system calls by number (syscall): a connect made so is not intercepted");
+    if (uses(findings, RB_FAMILY_START, NULL))
+        add_note(findings, "it can start other programs, which inherit the library: ask about each");
+    if (findings->preloaded)
+        add_note(findings, "librebound.so is in %s already", findings->preloaded);
+    if (findings->others_preloaded)
+        add_note(findings, "LD_PRELOAD names other libraries, too, which come first");
+    for (unsigned i = 0; i < findings->list.count; i++) {
+        if (findings->members[i].role == RB_ROLE_MISSING)
+            add_note(findings, "%s is not found: the program will not start", findings->list.items[i].name);
+    }
+}
+
+// --- the whole
+
+static FORMATS(3) void block(struct rb_findings *findings, const char *advice, const char *format, ...)
+{
+    va_list arguments;
+    if (findings->reason[0])
+        return;
+    va_start(arguments, format);
+    vsnprintf(findings->reason, sizeof findings->reason, format, arguments);
+    va_end(arguments);
+    findings->advice = advice;
+}
+
+static bool is_old_glibc(const char *version)
+{
+    char *rest;
+    long major = strtol(version, &rest, 10);
+    long minor = *rest == '.' ? strtol(rest + 1, NULL, 10) : 0;
+    return *version && (major < GLIBC_MAJOR || (major == GLIBC_MAJOR && minor < GLIBC_MINOR));
+}
+
+static void block_by_library(struct rb_findings *findings)
+{
+    if (!findings->library[0])
+        block(findings, "install it: `make install`", "librebound.so is not installed");
+    else if (!findings->library_file.data)
+        block(findings, "install it again: `make install`", "%s cannot be read, or is no ELF file", findings->library);
+    else if (!rb_preload_can_hold(findings->library))
+        block(findings, "install it elsewhere", "LD_PRELOAD cannot hold a path with a space or colon: %s",
+              findings->library);
+}
+
+// What stands in the way of everything. The first one is told.
+static void block_all(struct rb_findings *findings)
+{
+    const char *executable = rb_findings_executable(findings);
+    enum rb_obstacle obstacle = findings->obstacle;
+    if (obstacle != RB_OBSTACLE_NONE)
+        block(findings, rb_obstacle_advice(obstacle), "%s %s",
+              obstacle == RB_OBSTACLE_CLEARED ? findings->chain.files[0] : executable, rb_obstacle_text(obstacle));
+    if (findings->disabled)
+        block(findings, "unset it", "REBOUND_DISABLE is set");
+    block_by_library(findings);
+    if (!findings->policy)
+        block(findings, "see `rebound check`", "the policy cannot be used: %s", findings->source.path);
+    if (findings->left_out)
+        block(findings, "change `programs` or `skip` in [rebound]", "the policy leaves programs named %s out",
+              strrchr(executable, '/') ? strrchr(executable, '/') + 1 : executable);
+    if (is_old_glibc(findings->libc_version))
+        block(findings, "use a newer system", "glibc %s is older than %d.%d, which librebound.so needs",
+              findings->libc_version, GLIBC_MAJOR, GLIBC_MINOR);
+}
+
+static void block_calls(struct rb_findings *findings)
+{
+    bool known = findings->list.count > 0 && findings->obstacle != RB_OBSTACLE_STATIC;
+    for (int kind = 0; kind < RB_KIND_COUNT; kind++) {
+        struct rb_call_reach *call = &findings->calls[kind];
+        if (known && call->reach == RB_REACH_UNUSED)
+            continue;
+        call->reach = RB_REACH_NONE;
+        snprintf(call->reason, sizeof call->reason, "%s", findings->reason);
+        call->advice = findings->advice;
+    }
+}
+
+static enum rb_reach sum_up(const struct rb_findings *findings)
+{
+    bool has[RB_REACH_COUNT] = {false};
+    for (int kind = 0; kind < RB_KIND_COUNT; kind++)
+        has[findings->calls[kind].reach] = true;
+    if (has[RB_REACH_UNKNOWN])
+        return RB_REACH_UNKNOWN;
+    if (has[RB_REACH_PART] || (has[RB_REACH_NONE] && has[RB_REACH_FULL]))
+        return RB_REACH_PART;
+    if (has[RB_REACH_NONE])
+        return RB_REACH_NONE;
+    return has[RB_REACH_FULL] ? RB_REACH_FULL : RB_REACH_UNUSED;
+}
+
+static void judge_calls(struct rb_findings *findings)
+{
+    judge_curl(findings);
+    judge_connect(findings);
+    judge_nonblocking(findings);
+    judge_dns(findings);
+    note_loading(findings);
+}
+
+static void judge_unreadable(struct rb_findings *findings)
+{
+    for (int kind = 0; kind < RB_KIND_COUNT; kind++)
+        lower(&findings->calls[kind], RB_REACH_UNKNOWN, "run this as a user who may read it", "%s cannot be read",
+              rb_findings_executable(findings));
+}
+
+void rb_findings_judge(struct rb_findings *findings)
+{
+    if (findings->readable)
+        judge_calls(findings);
+    else
+        judge_unreadable(findings);
+    note_rest(findings);
+    block_all(findings);
+    if (findings->reason[0])
+        block_calls(findings);
+    findings->reach = findings->reason[0] ? RB_REACH_NONE : sum_up(findings);
+}

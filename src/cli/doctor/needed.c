@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// Walks what a program needs, breadth first.
+#include "cli/doctor/needed.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/doctor/search.h"
+
+static bool is_called(const struct rb_needed *item, const char *name)
+{
+    const char *soname = item->path ? rb_elf_file_text(&item->file, DT_SONAME, 0) : NULL;
+    return strcmp(item->name, name) == 0 || (soname && strcmp(soname, name) == 0);
+}
+
+int rb_needed_index(const struct rb_needed_list *list, const char *name)
+{
+    for (unsigned i = 0; i < list->count; i++) {
+        if (is_called(&list->items[i], name))
+            return (int) i;
+    }
+    return -1;
+}
+
+static int add(struct rb_needed_list *list, unsigned by, const char *name, char *path, struct rb_elf_file *file)
+{
+    struct rb_needed *item = &list->items[list->count];
+    item->name = strdup(name);
+    if (!item->name)
+        return -ENOMEM;
+    item->path = path;
+    item->file = *file;
+    item->by = by;
+    list->count++;
+    return 0;
+}
+
+static int add_library(struct rb_needed_list *list, unsigned by, const char *name)
+{
+    struct rb_elf_file file = {0};
+    if (rb_needed_index(list, name) >= 0 || list->count == RB_NEEDED_MAX)
+        return 0;
+    char *path = rb_search_library(list, by, name, &file);
+    int error = add(list, by, name, path, &file);
+    if (error != 0) {
+        rb_elf_file_close(&file);
+        free(path);
+    }
+    return error;
+}
+
+static int add_needs_of(struct rb_needed_list *list, unsigned by)
+{
+    const char *name;
+    int error = 0;
+    for (unsigned n = 0; error == 0 && (name = rb_elf_file_text(&list->items[by].file, DT_NEEDED, n)); n++)
+        error = list->count < RB_NEEDED_MAX ? add_library(list, by, name) : -E2BIG;
+    return error == -E2BIG ? 0 : error;
+}
+
+int rb_needed_walk(const char *path, struct rb_elf_file *file, struct rb_needed_list *list)
+{
+    *list = (struct rb_needed_list){.musl = file->interpreter && strstr(file->interpreter, "ld-musl")};
+    list->items = calloc(RB_NEEDED_MAX, sizeof *list->items);
+    char *copy = strdup(path);
+    int error = list->items && copy ? add(list, 0, path, copy, file) : -ENOMEM;
+    if (error != 0) {
+        rb_elf_file_close(file);
+        free(copy);
+        return error;
+    }
+    *file = (struct rb_elf_file){0};
+    for (unsigned i = 0; error == 0 && i < list->count; i++)
+        error = add_needs_of(list, i);
+    return error;
+}
+
+void rb_needed_free(struct rb_needed_list *list)
+{
+    for (unsigned i = 0; i < list->count; i++) {
+        free(list->items[i].name);
+        free(list->items[i].path);
+        rb_elf_file_close(&list->items[i].file);
+    }
+    free(list->items);
+    *list = (struct rb_needed_list){0};
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+// rebound check: every mistake in policy files, as a compiler shows them.
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/json.h"
+#include "cli/policy/diagnose.h"
+#include "cli/policy/source.h"
+#include "cli/say.h"
+
+struct check {
+    cJSON *array; // NULL: text
+    bool colour;
+    bool failed;
+};
+
+static void add_json(cJSON *array, const struct rb_diagnostic *diagnostic)
+{
+    cJSON *object = cJSON_CreateObject();
+    rb_json_add_text(object, "file", diagnostic->file);
+    cJSON_AddNumberToObject(object, "line", diagnostic->line);
+    cJSON_AddNumberToObject(object, "column", diagnostic->column);
+    rb_json_add_text(object, "message", diagnostic->message);
+    rb_json_add_text(object, "suggestion", diagnostic->suggestion);
+    cJSON_AddItemToArray(array, object);
+}
+
+static void receive(void *context, const struct rb_diagnostic *diagnostic)
+{
+    struct check *check = context;
+    if (check->array)
+        add_json(check->array, diagnostic);
+    else
+        rb_diagnose_print(stdout, check->colour, diagnostic);
+}
+
+static const char *plural(unsigned number)
+{
+    return number == 1 ? "" : "s";
+}
+
+static void print_ok(const char *file, const struct rb_policy *policy)
+{
+    unsigned sections = 0, patterns = rb_policy_pattern_count(policy);
+    while (rb_policy_section(policy, sections))
+        sections++;
+    rb_say_clean(stdout, file);
+    printf(": ok (%u section%s, %u pattern%s)\n", sections, plural(sections), patterns, plural(patterns));
+}
+
+static void check_file(struct check *check, const char *file)
+{
+    struct rb_policy *policy = NULL;
+    char message[RB_SOURCE_MESSAGE_SIZE];
+    if (!rb_source_trusted(file, message))
+        rb_say_warning("programs of this user ignore %s: %s", file, message);
+    if (rb_policy_load(file, &policy, receive, check) != 0)
+        check->failed = true;
+    else if (!check->array)
+        print_ok(file, policy);
+    rb_policy_free(policy);
+}
+
+static int check_all(struct check *check, int count, char **files)
+{
+    struct rb_source source;
+    for (int i = 0; i < count; i++)
+        check_file(check, files[i]);
+    if (count == 0) {
+        int error = rb_source_find(&source, NULL);
+        if (error != 0) {
+            rb_say_error("cannot find the policy: %s", strerror(-error));
+            return RB_EXIT_MISUSE;
+        }
+        check_file(check, source.path);
+    }
+    return check->failed ? RB_EXIT_ERRORS : 0;
+}
+
+static int run(int argc, char **argv)
+{
+    struct check check = {.colour = rb_say_colour(stdout)};
+    bool json = false;
+    const struct rb_option options[] = {{"json", .flag = &json}, {NULL}};
+    int status, first = rb_command_options(&rb_cmd_check, argc, argv, options, &status);
+    if (first < 0)
+        return status;
+    check.array = json ? cJSON_CreateArray() : NULL;
+    status = check_all(&check, argc - first, argv + first);
+    if (json && rb_json_print(check.array) != 0) {
+        rb_say_error("out of memory");
+        return RB_EXIT_MISUSE;
+    }
+    return status;
+}
+
+const struct rb_command rb_cmd_check = {
+    .name = "check",
+    .usage = "[--json] [FILE...]",
+    .purpose = "Finds every mistake in policy files",
+    .help = "Without FILE it checks the policy that would be used here.\n"
+            "\n"
+            "Options:\n"
+            "  --json   the mistakes as a JSON array of file, line, column, message, suggestion\n"
+            "  --help   this text\n"
+            "\n"
+            "Exit status: 0 no mistakes, 1 mistakes or a file that cannot be read, 2 wrong command line.\n"
+            "\n"
+            "Examples:\n"
+            "  rebound check                      the policy in use\n"
+            "  rebound check policy.ini           one file, before it is installed\n"
+            "  rebound check --json *.ini         for an editor or a build\n",
+    .misuse = RB_EXIT_MISUSE,
+    .run = run,
+};

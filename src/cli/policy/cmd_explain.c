@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+// rebound explain: which section a host gets, why, and what follows from it.
+#include <string.h>
+#include <strings.h>
+
+#include "base/slice.h"
+#include "cli/command.h"
+#include "cli/policy/diagnose.h"
+#include "cli/policy/explain.h"
+#include "cli/say.h"
+#include "engine/call.h"
+
+struct request {
+    const char *policy; // NULL when not given
+    const char *target;
+    const char *method;
+    bool json;
+};
+
+void rb_explain_origin(const struct rb_explanation *explanation, unsigned key, char *out, size_t size)
+{
+    unsigned line = explanation->section->key_lines[key];
+    bool inherited = explanation->section->key_inherited[key];
+    if (line == 0)
+        snprintf(out, size, "default");
+    else
+        snprintf(out, size, "%s:%u%s", explanation->source.path, line, inherited ? " ([default])" : "");
+}
+
+static bool is_http(const struct rb_target *target, const char *text, size_t scheme)
+{
+    if (target->family == AF_UNIX)
+        return false;
+    return scheme == 0 || (scheme == 4 && strncasecmp(text, "http", 4) == 0) ||
+           (scheme == 5 && strncasecmp(text, "https", 5) == 0);
+}
+
+static void find_out(struct rb_explanation *e, const struct rb_target *target)
+{
+    e->section = rb_policy_match(e->policy, target, &e->match);
+    if (!e->section)
+        return;
+    e->repeatable = rb_list_holds(e->section->rules.methods, e->method, strlen(e->method), false);
+    rb_schedule_compute(&e->section->rules, &e->schedule);
+}
+
+static int print(const struct rb_explanation *e, bool json)
+{
+    if (!json)
+        rb_explain_text(e);
+    else if (rb_explain_json(e) != 0) {
+        rb_say_error("out of memory");
+        return RB_EXIT_MISUSE;
+    }
+    return 0;
+}
+
+static int perform(const struct request *request)
+{
+    char label[RB_LABEL_SIZE], message[RB_SOURCE_MESSAGE_SIZE];
+    struct rb_explanation e = {.label = label, .method = request->method};
+    struct rb_target target = {0};
+    struct rb_policy *policy = NULL;
+    size_t scheme = 0;
+    if (rb_target_from_url(&target, request->target, &scheme) != 0)
+        return rb_command_misuse(&rb_cmd_explain, "no host in '%s'", request->target);
+    int error = rb_source_find(&e.source, request->policy);
+    if (error != 0) {
+        rb_say_error("cannot find the policy: %s", strerror(-error));
+        return RB_EXIT_ERRORS;
+    }
+    if (rb_policy_load(e.source.path, &policy, rb_diagnose_to_stderr, NULL) != 0) {
+        rb_say_note("programs run untouched as long as the policy has mistakes");
+        return RB_EXIT_ERRORS;
+    }
+    if (!rb_source_trusted(e.source.path, message))
+        rb_say_warning("programs of this user ignore the policy %s: %s", e.source.path, message);
+    rb_target_format(&target, label, sizeof label);
+    e.policy = policy;
+    e.unix_socket = target.family == AF_UNIX;
+    e.named = target.name && !e.unix_socket;
+    e.http = is_http(&target, request->target, scheme);
+    find_out(&e, &target);
+    int status = print(&e, request->json);
+    rb_policy_free(policy);
+    return status;
+}
+
+// A method is a token (RFC 9110, section 5.6.2).
+static bool is_token(const char *text)
+{
+    static const char others[] = "!#$%&'*+-.^_`|~";
+    for (const char *c = text; c && *c; c++) {
+        if (!rb_text_alnum(*c) && !strchr(others, *c))
+            return false;
+    }
+    return text && *text != '\0';
+}
+
+static int check_request(const struct request *request, int targets)
+{
+    if (targets != 1)
+        return rb_command_misuse(&rb_cmd_explain, targets == 0 ? "no target" : "one target at a time");
+    if (!is_token(request->method))
+        return rb_command_misuse(&rb_cmd_explain, "'%s' is not an HTTP method", request->method);
+    return 0;
+}
+
+static int run(int argc, char **argv)
+{
+    struct request request = {.method = "GET"};
+    const struct rb_option options[] = {{"policy", .value = &request.policy},
+                                        {"method", .value = &request.method},
+                                        {"json", .flag = &request.json},
+                                        {NULL}};
+    int status, first = rb_command_options(&rb_cmd_explain, argc, argv, options, &status);
+    if (first < 0)
+        return status;
+    status = check_request(&request, argc - first);
+    request.target = argv[first];
+    return status ? status : perform(&request);
+}
+
+const struct rb_command rb_cmd_explain = {
+    .name = "explain",
+    .usage = "[--policy FILE] [--method M] [--json] URL|HOST[:PORT]",
+    .purpose = "Shows what the policy means for a host",
+    .help = "It prints the policy file and the section that are used and why, every value with the line that it comes\n"
+            "from, the waits before each retry, and the longest time that a call can take.\n"
+            "\n"
+            "Options:\n"
+            "  --policy FILE   the policy, found as by 'rebound run' when not given\n"
+            "  --method M      the HTTP method of the request (GET)\n"
+            "  --json          the same for programs\n"
+            "  --help          this text\n"
+            "\n"
+            "Exit status: 0, 1 the policy has mistakes, 2 wrong command line.\n"
+            "\n"
+            "Examples:\n"
+            "  rebound explain https://api.example.com/v1\n"
+            "  rebound explain --method POST api.example.com:8443\n"
+            "  rebound explain --policy policy.ini --json 10.1.2.3:5432\n"
+            "  rebound explain unix:/run/app.sock\n",
+    .misuse = RB_EXIT_MISUSE,
+    .run = run,
+};

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// The explanation for programs.
+#include "cli/json.h"
+#include "cli/policy/explain.h"
+#include "policy/key.h"
+
+static void add_source(cJSON *root, const struct rb_explanation *e)
+{
+    const struct rb_process_rules *process = rb_policy_process(e->policy);
+    cJSON *policy = cJSON_AddObjectToObject(root, "policy");
+    rb_json_add_text(policy, "file", e->source.path);
+    rb_json_add_text(policy, "source", e->source.why);
+    rb_json_add_text(policy, "log", process->log);
+    rb_json_add_text(policy, "programs", process->programs);
+    rb_json_add_text(policy, "skip", process->skip);
+    rb_json_add_text(policy, "deepbind", process->deepbind_keep ? "keep" : "clear");
+    rb_json_add_text(policy, "state", process->state);
+    cJSON_AddNumberToObject(policy, "state.cells", process->state_cells);
+    rb_json_add_text(root, "target", e->label);
+}
+
+static void add_section(cJSON *root, const struct rb_explanation *e)
+{
+    if (!e->section) {
+        cJSON_AddNullToObject(root, "section");
+        return;
+    }
+    cJSON *section = cJSON_AddObjectToObject(root, "section");
+    rb_json_add_text(section, "name", e->section->name);
+    rb_json_add_text(section, "pattern", e->match.pattern);
+    if (e->match.pattern)
+        cJSON_AddNumberToObject(section, "line", e->match.line);
+    else
+        cJSON_AddNullToObject(section, "line");
+}
+
+static void add_method(cJSON *root, const struct rb_explanation *e)
+{
+    cJSON *method = cJSON_AddObjectToObject(root, "method");
+    rb_json_add_text(method, "name", e->method);
+    cJSON_AddBoolToObject(method, "repeatable", e->repeatable);
+}
+
+static void add_values(cJSON *root, const struct rb_explanation *e)
+{
+    char text[RB_EXPLAIN_VALUE_SIZE];
+    unsigned count;
+    const struct rb_key *keys = rb_key_table(&count);
+    cJSON *values = cJSON_AddArrayToObject(root, "values");
+    for (unsigned i = 0; i < count; i++) {
+        unsigned line = e->section->key_lines[i];
+        cJSON *value = cJSON_CreateObject();
+        keys[i].format(&e->section->rules, text, sizeof text);
+        rb_json_add_text(value, "key", keys[i].name);
+        rb_json_add_text(value, "value", text);
+        rb_json_add_text(value, "file", line > 0 ? e->source.path : NULL);
+        if (line > 0)
+            cJSON_AddNumberToObject(value, "line", line);
+        else
+            cJSON_AddNullToObject(value, "line");
+        cJSON_AddBoolToObject(value, "inherited", line > 0 && e->section->key_inherited[i]);
+        cJSON_AddItemToArray(values, value);
+    }
+}
+
+static void add_schedule(cJSON *root, const struct rb_schedule *s)
+{
+    cJSON *schedule = cJSON_AddArrayToObject(root, "schedule");
+    for (uint32_t i = 0; i < s->retries; i++) {
+        cJSON *retry = cJSON_CreateObject();
+        cJSON_AddNumberToObject(retry, "retry", i + 1);
+        cJSON_AddNumberToObject(retry, "min_ms", (double) s->retry[i].min_ms);
+        cJSON_AddNumberToObject(retry, "max_ms", (double) s->retry[i].max_ms);
+        cJSON_AddBoolToObject(retry, "fits", s->retry[i].fits);
+        cJSON_AddItemToArray(schedule, retry);
+    }
+}
+
+static void add_worst(cJSON *root, const struct rb_explanation *e)
+{
+    cJSON *worst = cJSON_AddObjectToObject(root, "worst_case");
+    cJSON_AddNumberToObject(worst, "waits_ms", (double) e->schedule.waits_ms);
+    if (e->schedule.attempts_ms > 0)
+        cJSON_AddNumberToObject(worst, "attempts_ms", (double) e->schedule.attempts_ms);
+    else
+        cJSON_AddNullToObject(worst, "attempts_ms");
+    cJSON_AddNumberToObject(worst, "total_ms", (double) e->section->rules.total_ms);
+    cJSON_AddNumberToObject(worst, "ms", (double) e->schedule.worst_ms);
+}
+
+int rb_explain_json(const struct rb_explanation *e)
+{
+    cJSON *root = cJSON_CreateObject();
+    add_source(root, e);
+    add_section(root, e);
+    if (e->section) {
+        add_method(root, e);
+        add_values(root, e);
+        add_schedule(root, &e->schedule);
+        add_worst(root, e);
+    }
+    return rb_json_print(root);
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+// The explanation as a person reads it.
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arithmetic.h"
+#include "cli/policy/explain.h"
+#include "cli/say.h"
+#include "policy/key.h"
+
+enum { LABEL_WIDTH = 10, KEY_WIDTH = 26, VALUE_WIDTH = 22, DURATION_SIZE = 32 };
+
+static const char *duration(uint64_t ms, char out[DURATION_SIZE])
+{
+    rb_duration_format(ms, out, DURATION_SIZE);
+    return out;
+}
+
+static void label(bool colour, const char *text)
+{
+    char padded[LABEL_WIDTH + 3];
+    snprintf(padded, sizeof padded, "%-*s  ", LABEL_WIDTH, text);
+    rb_say_styled(stdout, colour, RB_STYLE_BOLD, padded);
+}
+
+static void print_policy(const struct rb_explanation *e, bool colour)
+{
+    label(colour, "policy");
+    rb_say_clean(stdout, e->source.path);
+    printf(" (%s)\n", rb_source_reason(&e->source));
+}
+
+static void print_process(const struct rb_explanation *e, bool colour)
+{
+    const struct rb_process_rules *process = rb_policy_process(e->policy);
+    if (strcmp(process->programs, "*") != 0 || *process->skip) {
+        label(colour, "programs");
+        rb_say_clean(stdout, process->programs);
+        fputs(*process->skip ? ", but not " : "", stdout);
+        rb_say_clean(stdout, process->skip);
+        putchar('\n');
+    }
+    if (strcmp(process->log, "off") != 0) {
+        label(colour, "log");
+        rb_say_clean(stdout, process->log);
+        putchar('\n');
+    }
+    if (process->deepbind_keep) {
+        label(colour, "deepbind");
+        puts("keep");
+    }
+    if (strcmp(process->state, "shared") != 0) {
+        label(colour, "state");
+        rb_say_clean(stdout, process->state);
+        putchar('\n');
+    }
+}
+
+static void print_section(const struct rb_explanation *e, bool colour)
+{
+    label(colour, "section");
+    if (!e->section) {
+        puts(e->unix_socket ? "none: no unix: pattern matches; calls to this socket are left alone"
+                            : "none: no pattern matches and there is no [default]; calls to this host are left alone");
+        return;
+    }
+    printf("[%s], ", e->section->name);
+    if (e->match.pattern)
+        printf("by the pattern '%s' in line %u\n", e->match.pattern, e->match.line);
+    else
+        puts("because no pattern matches");
+    if (e->section->rules.intercept == 0) {
+        label(colour, "");
+        puts("intercept is off: calls to this host are left alone");
+    }
+}
+
+static void print_method(const struct rb_explanation *e, bool colour)
+{
+    const char *keys = e->section->rules.idempotency_headers;
+    if (!e->http)
+        return;
+    label(colour, "method");
+    if (e->repeatable) {
+        printf("%s may be repeated (retry.methods)\n", e->method);
+        return;
+    }
+    printf("%s is repeated only if it provably never left", e->method);
+    if (*keys)
+        printf(", or carries %s", strchr(keys, ' ') ? "one of " : "");
+    for (const char *c = keys; *c; c++)
+        fputs(*c == ' ' ? ", " : (char[]){*c, '\0'}, stdout);
+    putchar('\n');
+}
+
+static void print_values(const struct rb_explanation *e, bool colour)
+{
+    char value[RB_EXPLAIN_VALUE_SIZE], origin[RB_POLICY_PATH_SIZE + 64];
+    unsigned count;
+    const struct rb_key *keys = rb_key_table(&count);
+    putchar('\n');
+    rb_say_styled(stdout, colour, RB_STYLE_BOLD, "values");
+    putchar('\n');
+    for (unsigned i = 0; i < count; i++) {
+        keys[i].format(&e->section->rules, value, sizeof value);
+        rb_explain_origin(e, i, origin, sizeof origin);
+        printf("  %-*s  %-*s  ", KEY_WIDTH, keys[i].name, VALUE_WIDTH, value);
+        rb_say_clean(stdout, origin);
+        putchar('\n');
+    }
+}
+
+static bool is_same(const struct rb_schedule *s, uint32_t a, uint32_t b)
+{
+    return s->retry[a].min_ms == s->retry[b].min_ms && s->retry[a].max_ms == s->retry[b].max_ms &&
+           s->retry[a].fits == s->retry[b].fits;
+}
+
+// Retries first to last, counted from 0, which all wait alike.
+static void print_retries(const struct rb_schedule *s, uint32_t first, uint32_t last)
+{
+    char numbers[64], min[DURATION_SIZE], max[DURATION_SIZE];
+    if (first == last)
+        snprintf(numbers, sizeof numbers, "retry %" PRIu32, first + 1);
+    else
+        snprintf(numbers, sizeof numbers, "retries %" PRIu32 " to %" PRIu32, first + 1, last + 1);
+    printf("  %-*s  ", KEY_WIDTH, numbers);
+    if (s->retry[first].min_ms == s->retry[first].max_ms)
+        printf("after %s", duration(s->retry[first].max_ms, max));
+    else
+        printf("after %s to %s", duration(s->retry[first].min_ms, min), duration(s->retry[first].max_ms, max));
+    puts(s->retry[first].fits ? "" : " (never: over timeout.total)");
+}
+
+static void print_schedule(const struct rb_explanation *e, bool colour)
+{
+    const struct rb_schedule *s = &e->schedule;
+    putchar('\n');
+    rb_say_styled(stdout, colour, RB_STYLE_BOLD, "schedule");
+    putchar('\n');
+    printf("  %-*s  at once\n", KEY_WIDTH, "first attempt");
+    for (uint32_t first = 0, last; first < s->retries; first = last + 1) {
+        for (last = first; last + 1 < s->retries && is_same(s, first, last + 1);)
+            last++;
+        print_retries(s, first, last);
+    }
+}
+
+static void print_limits(const struct rb_explanation *e, bool colour)
+{
+    char total[DURATION_SIZE], after[DURATION_SIZE];
+    label(colour, "");
+    printf("no wait or attempt begins later than %s (timeout.total)%s; one that has begun goes on\n",
+           duration(e->section->rules.total_ms, total),
+           e->section->rules.total_set ? "" : " or the program's own limit");
+    if (e->http && e->section->rules.after_honour) {
+        label(colour, "");
+        printf("a Retry-After of up to %s takes the place of a wait\n",
+               duration(e->section->rules.after_max_ms, after));
+    }
+}
+
+static void print_lookups(const struct rb_explanation *e, bool colour)
+{
+    const struct rb_rules *rules = &e->section->rules;
+    char total[DURATION_SIZE], stale[DURATION_SIZE];
+    if (!e->named || !(rules->intercept & RB_INTERCEPT_DNS))
+        return;
+    label(colour, "");
+    printf("no name lookup is repeated later than %s (dns.total)",
+           duration(rb_arithmetic_min(rules->dns_total_ms, rules->total_ms), total));
+    if (rules->dns_stale_ms > 0)
+        printf("; then an answer up to %s old is given (dns.stale)", duration(rules->dns_stale_ms, stale));
+    putchar('\n');
+}
+
+static void print_worst(const struct rb_explanation *e, bool colour)
+{
+    const struct rb_schedule *s = &e->schedule;
+    char waits[DURATION_SIZE], attempts[DURATION_SIZE], worst[DURATION_SIZE];
+    bool cut = s->worst_ms < s->waits_ms || s->worst_ms - s->waits_ms < s->attempts_ms;
+    label(colour, "worst case");
+    printf("%s%s", duration(s->worst_ms, worst), cut ? ": timeout.total ends " : s->attempts_ms > 0 ? ": " : "");
+    if (cut || s->attempts_ms > 0)
+        fputs(duration(s->waits_ms, waits), stdout);
+    fputs(" of waits", stdout);
+    if (s->attempts_ms > 0)
+        printf(" and %s of attempts\n", duration(s->attempts_ms, attempts));
+    else
+        puts(", and the time that the attempts take (timeout.attempt is unset)");
+    print_limits(e, colour);
+    print_lookups(e, colour);
+}
+
+void rb_explain_text(const struct rb_explanation *e)
+{
+    bool colour = rb_say_colour(stdout);
+    print_policy(e, colour);
+    print_process(e, colour);
+    label(colour, "target");
+    rb_say_clean(stdout, e->label);
+    putchar('\n');
+    print_section(e, colour);
+    if (!e->section || e->section->rules.intercept == 0)
+        return;
+    print_method(e, colour);
+    print_values(e, colour);
+    print_schedule(e, colour);
+    putchar('\n');
+    print_worst(e, colour);
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+// rebound run: checks what it can, sets the environment and becomes the program.
+//
+// The promise is that a program under rebound is never worse off: whatever is wrong with the policy, the library or the
+// log is said in a clear line, and the program runs all the same.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/policy/diagnose.h"
+#include "cli/policy/source.h"
+#include "cli/run/preload.h"
+#include "cli/run/program.h"
+#include "cli/run/watch.h"
+#include "cli/say.h"
+#include "process/sink.h"
+
+struct request {
+    const char *policy; // --policy, NULL when not given
+    const char *log;    // --log, NULL when not given
+    bool summary;
+    char **command; // NULL-terminated
+};
+
+static int become(char **command)
+{
+    execvp(command[0], command);
+    int error = errno;
+    rb_watch_cancel();
+    rb_say_error("cannot run %s: %s", command[0], strerror(error));
+    return error == ENOENT ? RB_EXIT_NOT_FOUND : RB_EXIT_CANNOT;
+}
+
+// An LD_PRELOAD that names the library already, from a container's environment perhaps, would act by another policy
+// than the one that was asked for.
+static int become_untouched(char **command)
+{
+    if (rb_preload_names_us(getenv("LD_PRELOAD")))
+        setenv("REBOUND_DISABLE", "1", 1);
+    return become(command);
+}
+
+// --- the log
+
+static bool is_file_name(const char *log)
+{
+    return strcmp(log, "off") != 0 && strcmp(log, "stderr") != 0;
+}
+
+// Zero bytes are enough to learn that a device or a pipe takes nothing; a file tells it by its file system.
+static int probe_file(int fd)
+{
+    struct statvfs fs;
+    struct stat st;
+    if (write(fd, "", 0) < 0)
+        return errno;
+    bool regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    return regular && fstatvfs(fd, &fs) == 0 && fs.f_blocks > 0 && fs.f_bavail == 0 ? ENOSPC : 0;
+}
+
+// The directory of a log that is not there yet. The file is not made here: it shall belong to the program's user.
+static int probe_directory(const char *path)
+{
+    char directory[RB_POLICY_PATH_SIZE];
+    const char *slash = strrchr(path, '/');
+    size_t length = slash ? (size_t) (slash - path) : 0;
+    if (length >= sizeof directory)
+        return ENAMETOOLONG;
+    memcpy(directory, path, length);
+    directory[length] = '\0';
+    return access(length > 0 ? directory : slash ? "/" : ".", W_OK | X_OK) == 0 ? 0 : errno;
+}
+
+// 0, or the errno that the library will meet when it writes.
+static int probe_log(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW);
+    if (fd < 0)
+        return errno == ENOENT ? probe_directory(path) : errno;
+    int error = probe_file(fd);
+    close(fd);
+    return error;
+}
+
+static void warn_of_log(const char *log)
+{
+    if (!is_file_name(log))
+        return;
+    enum rb_sink_error refused = rb_sink_examine(log);
+    int error = refused == RB_SINK_OK ? probe_log(log) : 0;
+    if (refused != RB_SINK_OK)
+        rb_say_warning("the log %s is refused: %s; the program runs without it", log, rb_sink_error_text(refused));
+    else if (error != 0)
+        rb_say_warning("the log %s cannot be written: %s; the program runs without it", log,
+                       error == ENXIO ? "nobody reads it" : strerror(error));
+}
+
+// --- the environment
+
+static int set_log(const struct request *request, const struct rb_policy *policy)
+{
+    char path[RB_POLICY_PATH_SIZE];
+    const char *log = request->log;
+    if (log && is_file_name(log)) {
+        int error = rb_source_absolute(log, path);
+        if (error != 0)
+            return error;
+        log = path;
+    }
+    if (log && setenv("REBOUND_LOG", log, 1) != 0)
+        return -ENOMEM;
+    const char *inherited = getenv("REBOUND_LOG");
+    warn_of_log(inherited && *inherited ? inherited : rb_policy_process(policy)->log);
+    return 0;
+}
+
+static int set_preload(const char *library)
+{
+    char *list = rb_preload_join(getenv("LD_PRELOAD"), library);
+    int error = list && setenv("LD_PRELOAD", list, 1) == 0 ? 0 : -ENOMEM;
+    free(list);
+    return error;
+}
+
+static int set_environment(const struct request *request, const struct rb_policy *policy, const char *path,
+                           const char *library)
+{
+    int error = set_log(request, policy);
+    if (error == 0)
+        error = set_preload(library);
+    if (error == 0 && setenv("REBOUND_POLICY", path, 1) != 0)
+        error = -ENOMEM;
+    return error;
+}
+
+// --- what can be in the way
+
+static bool load_policy(const struct request *request, struct rb_source *source, struct rb_policy **policy)
+{
+    char message[RB_SOURCE_MESSAGE_SIZE];
+    int error = rb_source_find(source, request->policy);
+    if (error != 0) {
+        rb_say_error("cannot find the policy: %s", strerror(-error));
+        return false;
+    }
+    if (!rb_source_trusted(source->path, message)) {
+        rb_say_error("the policy %s is ignored: %s", source->path, message);
+        return false;
+    }
+    return rb_policy_load(source->path, policy, rb_diagnose_to_stderr, NULL) == 0;
+}
+
+static bool find_library(char *library, size_t size)
+{
+    if (rb_preload_find(library, size) != 0) {
+        rb_say_warning("librebound.so is not installed; the program runs untouched");
+        return false;
+    }
+    if (!rb_preload_can_hold(library)) {
+        rb_say_warning("LD_PRELOAD cannot hold a path with a space or colon: %s; the program runs untouched", library);
+        return false;
+    }
+    return true;
+}
+
+static void warn_of_program(const char *name, const char *library)
+{
+    char path[PATH_MAX], culprit[PATH_MAX];
+    if (!rb_program_find(name, path))
+        return;
+    enum rb_obstacle obstacle = rb_program_obstacle(path, library, culprit);
+    if (obstacle != RB_OBSTACLE_NONE)
+        rb_say_warning("%s %s", culprit, rb_obstacle_text(obstacle));
+}
+
+static void start_summary(void)
+{
+    int error = rb_watch_start();
+    if (error != 0)
+        rb_say_warning("no summary: %s", strerror(-error));
+}
+
+static bool is_disabled(void)
+{
+    const char *disable = getenv("REBOUND_DISABLE");
+    return disable && *disable && strcmp(disable, "0") != 0;
+}
+
+static int perform(const struct request *request)
+{
+    struct rb_source source;
+    struct rb_policy *policy = NULL;
+    char library[PATH_MAX];
+    if (is_disabled()) {
+        if (request->summary)
+            rb_say_note("REBOUND_DISABLE is set: nothing is repeated");
+        return become(request->command);
+    }
+    if (!load_policy(request, &source, &policy)) {
+        rb_say_warning("the policy cannot be used; the program runs untouched");
+        return become_untouched(request->command);
+    }
+    if (!find_library(library, sizeof library))
+        return become_untouched(request->command);
+    int error = set_environment(request, policy, source.path, library);
+    rb_policy_free(policy);
+    if (error != 0) {
+        rb_say_error("cannot set the environment: %s", strerror(-error));
+        return RB_EXIT_OWN;
+    }
+    warn_of_program(request->command[0], library);
+    if (request->summary)
+        start_summary();
+    return become(request->command);
+}
+
+// --- the command line
+
+static int run(int argc, char **argv)
+{
+    struct request request = {0};
+    const struct rb_option options[] = {{"policy", .value = &request.policy},
+                                        {"log", .value = &request.log},
+                                        {"summary", .flag = &request.summary},
+                                        {NULL}};
+    int status, first = rb_command_options(&rb_cmd_run, argc, argv, options, &status);
+    if (first < 0)
+        return status;
+    if (first >= argc)
+        return rb_command_misuse(&rb_cmd_run, "no command to run");
+    request.command = argv + first;
+    return perform(&request);
+}
+
+const struct rb_command rb_cmd_run = {
+    .name = "run",
+    .usage = "[--policy FILE] [--log DEST] [--summary] [--] COMMAND [ARG...]",
+    .purpose = "Runs a program with retries, circuit breaker and retry budget",
+    .help =
+        "rebound becomes the program: same process, signals and exit status. If something is wrong with the policy\n"
+        "or the log, it says so in a line on stderr and the program runs untouched.\n"
+        "\n"
+        "Options:\n"
+        "  --policy FILE   the policy; without it REBOUND_POLICY, then ~/.config/rebound/policy.ini, then\n"
+        "                  /etc/rebound/policy.ini, then the built-in one (also by name: builtin:default)\n"
+        "  --log DEST      one JSON line for each decision: off, stderr, or a file; wins over log in the policy\n"
+        "  --summary       at the end, tell on stderr what was done for each policy\n"
+        "  --help          this text\n"
+        "\n"
+        "Exit status: the program's; 125 rebound failed itself, 126 the program cannot be run, 127 not found.\n"
+        "\n"
+        "Examples:\n"
+        "  rebound run -- curl -s https://api.example.com/v1\n"
+        "  rebound run --policy policy.ini --summary -- git pull\n"
+        "  rebound run --log stderr -- wget http://127.0.0.1:8080/\n"
+        "  REBOUND_DISABLE=1 rebound run -- curl -s https://api.example.com/v1   (as if without rebound)\n",
+    .misuse = RB_EXIT_OWN,
+    .takes_program = true,
+    .run = run,
+};

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+// Looks at an executable before it is started: dynamic or static, privileged, script.
+#include "cli/run/program.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+// The kernel reads this much of a script's first line (binfmt_script).
+enum { HEAD_SIZE = 256 };
+
+static const char default_path[] = "/bin:/usr/bin"; // execvp(3), where PATH is not set
+static const char shell[] = "/bin/sh";              // and what reads a text
+
+static bool is_executable(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
+bool rb_program_find(const char *name, char *out)
+{
+    const char *path = getenv("PATH");
+    if (strchr(name, '/'))
+        return snprintf(out, PATH_MAX, "%s", name) < PATH_MAX && is_executable(name);
+    for (path = path ? path : default_path; *name; path++) {
+        size_t length = strcspn(path, ":");
+        const char *slash = length > 0 ? "/" : "";
+        if (snprintf(out, PATH_MAX, "%.*s%s%s", (int) length, path, slash, name) < PATH_MAX && is_executable(out))
+            return true;
+        path += length;
+        if (*path == '\0')
+            break;
+    }
+    return false;
+}
+
+static ssize_t read_head(const char *path, void *head, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    ssize_t length = fd < 0 ? -1 : read(fd, head, size);
+    if (fd >= 0)
+        close(fd);
+    return length;
+}
+
+// --- scripts
+
+static char *next_word(char **rest)
+{
+    char *word = *rest + strspn(*rest, " \t");
+    size_t length = strcspn(word, " \t");
+    *rest = word + length + (word[length] != '\0');
+    word[length] = '\0';
+    return *word ? word : NULL;
+}
+
+static bool clears_environment(const char *option)
+{
+    return strcmp(option, "-") == 0 || strcmp(option, "-i") == 0 || strcmp(option, "--ignore-environment") == 0;
+}
+
+// Replaces *interpreter by the program that env(1) would start, or by its name where that is not found. Options with a
+// value of their own are not understood: then env itself stands.
+static void see_through_env(char *interpreter, char *rest, struct rb_program_chain *chain)
+{
+    char found[PATH_MAX], *word;
+    const char *slash = strrchr(interpreter, '/');
+    if (strcmp(slash ? slash + 1 : interpreter, "env") != 0)
+        return;
+    do {
+        word = next_word(&rest);
+        chain->cleared = chain->cleared || (word && clears_environment(word));
+    } while (word && (word[0] == '-' || strchr(word, '=')));
+    if (word)
+        snprintf(interpreter, PATH_MAX, "%s", rb_program_find(word, found) ? found : word);
+}
+
+// True when `path` is a script; `interpreter` (PATH_MAX bytes) receives what runs it.
+static bool read_interpreter(const char *path, char *interpreter, struct rb_program_chain *chain)
+{
+    char head[HEAD_SIZE];
+    ssize_t length = read_head(path, head, sizeof head - 1);
+    if (length < 3 || head[0] != '#' || head[1] != '!')
+        return false;
+    head[length] = '\0';
+    head[strcspn(head, "\n")] = '\0';
+    char *rest = head + 2, *word = next_word(&rest);
+    if (!word)
+        return false;
+    memcpy(interpreter, word, strlen(word) + 1);
+    see_through_env(interpreter, rest, chain);
+    return true;
+}
+
+// A file that the kernel refuses and that looks like a text: the shell gets it.
+static bool is_plain_text(const char *path)
+{
+    char head[HEAD_SIZE];
+    ssize_t length = read_head(path, head, sizeof head);
+    return length >= 0 && !memchr(head, '\0', (size_t) length) &&
+           (length < SELFMAG || memcmp(head, ELFMAG, SELFMAG) != 0);
+}
+
+void rb_program_follow(const char *path, struct rb_program_chain *chain)
+{
+    chain->count = 1;
+    chain->missing = chain->cleared = false;
+    snprintf(chain->files[0], PATH_MAX, "%s", path);
+    while (chain->count < RB_PROGRAM_CHAIN_MAX) {
+        const char *last = chain->files[chain->count - 1];
+        chain->missing = !is_executable(last);
+        if (chain->missing || !read_interpreter(last, chain->files[chain->count], chain))
+            break;
+        chain->count++;
+    }
+    if (chain->count == 1 && !chain->missing && is_plain_text(path))
+        memcpy(chain->files[chain->count++], shell, sizeof shell);
+}
+
+// --- executables
+
+// True when no program header names a dynamic linker. The linker itself has none either, but obeys LD_PRELOAD.
+static bool is_static(const char *path, const struct rb_elf_file *program)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    return !program->interpreter && strncmp(name, "ld-", 3) != 0 && strncmp(name, "ld.so", 5) != 0;
+}
+
+// A mount with nosuid, or a process that gave up new privileges, makes a set-uid program an ordinary one.
+static bool gives_no_privileges(const char *path)
+{
+    struct statvfs fs;
+    return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 || (statvfs(path, &fs) == 0 && (fs.f_flag & ST_NOSUID));
+}
+
+// The conditions under which the kernel starts a program in secure execution (AT_SECURE, getauxval(3)).
+static enum rb_obstacle privilege(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 || gives_no_privileges(path))
+        return RB_OBSTACLE_NONE;
+    if ((st.st_mode & S_ISUID) && st.st_uid != getuid())
+        return RB_OBSTACLE_SETUID;
+    if ((st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && st.st_gid != getgid())
+        return RB_OBSTACLE_SETGID;
+    if (getuid() != 0 && getxattr(path, "security.capability", NULL, 0) > 0)
+        return RB_OBSTACLE_CAPABILITIES;
+    return RB_OBSTACLE_NONE;
+}
+
+enum rb_obstacle rb_program_file_obstacle(const char *path, const struct rb_elf_file *program,
+                                          const struct rb_elf_file *library)
+{
+    enum rb_obstacle privileged = privilege(path);
+    if (privileged != RB_OBSTACLE_NONE || !program)
+        return privileged;
+    if (library && !rb_elf_file_same_kind(program, library))
+        return RB_OBSTACLE_ALIEN;
+    return is_static(path, program) ? RB_OBSTACLE_STATIC : RB_OBSTACLE_NONE;
+}
+
+enum rb_obstacle rb_program_obstacle(const char *path, const char *library, char *culprit)
+{
+    struct rb_program_chain chain;
+    struct rb_elf_file program, own;
+    rb_program_follow(path, &chain);
+    const char *last = chain.files[chain.count - 1];
+    snprintf(culprit, PATH_MAX, "%s", chain.cleared ? path : last);
+    if (chain.cleared)
+        return RB_OBSTACLE_CLEARED;
+    bool readable = rb_elf_file_open(last, &program) == 0, there = rb_elf_file_open(library, &own) == 0;
+    enum rb_obstacle obstacle = rb_program_file_obstacle(last, readable ? &program : NULL, there ? &own : NULL);
+    rb_elf_file_close(&program);
+    rb_elf_file_close(&own);
+    return obstacle;
+}
+
+const char *rb_obstacle_text(enum rb_obstacle obstacle)
+{
+    static const char *const texts[RB_OBSTACLE_COUNT] = {
+        [RB_OBSTACLE_NONE] = "can be intercepted",
+        [RB_OBSTACLE_STATIC] = "is statically linked: no library can be preloaded into it, it runs untouched",
+        [RB_OBSTACLE_ALIEN] = "is built for another kind of machine than librebound.so: it runs untouched",
+        [RB_OBSTACLE_SETUID] = "is set-uid: the system preloads nothing into it, it runs untouched",
+        [RB_OBSTACLE_SETGID] = "is set-gid: the system preloads nothing into it, it runs untouched",
+        [RB_OBSTACLE_CAPABILITIES] = "has file capabilities: the system preloads nothing into it, it runs untouched",
+        [RB_OBSTACLE_CLEARED] = "starts its interpreter without the environment (env -i): it runs untouched",
+    };
+    return texts[obstacle];
+}
+
+const char *rb_obstacle_advice(enum rb_obstacle obstacle)
+{
+    static const char *const texts[RB_OBSTACLE_COUNT] = {
+        [RB_OBSTACLE_STATIC] = "use a build that is dynamically linked",
+        [RB_OBSTACLE_ALIEN] = "use a librebound.so built for that kind of machine",
+        [RB_OBSTACLE_SETUID] = "run it as the user that it changes to, or a copy without the set-uid bit",
+        [RB_OBSTACLE_SETGID] = "run it with the group that it changes to, or a copy without the set-gid bit",
+        [RB_OBSTACLE_CAPABILITIES] = "run it as root, or a copy without file capabilities",
+        [RB_OBSTACLE_CLEARED] = "run the script by its interpreter: COMMAND is then the interpreter, ARG the script",
+    };
+    return texts[obstacle];
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+// The watcher of `run --summary`.
+//
+// The command becomes the program, so somebody else has to print. A parent that waits was rejected: pid, signals and
+// exit status would be a copy. The library itself was rejected: it never writes to stderr, and a killed program runs no
+// destructor. So: an adopted process with a session of its own that no signal meant for the program reaches.
+#include "cli/run/watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/run/page.h"
+
+// How often the watcher looks whether the program is gone. Its ordinary end wakes the watcher at once.
+enum { STEP_MS = 20 };
+
+static struct rb_summary_page *page;
+static char page_path[32];
+
+static int make_file(void)
+{
+    static const char *const places[] = {"/dev/shm/rebound-XXXXXX", "/tmp/rebound-XXXXXX"};
+    int fd = -1;
+    for (size_t i = 0; fd < 0 && i < sizeof places / sizeof places[0]; i++) {
+        memcpy(page_path, places[i], strlen(places[i]) + 1);
+        fd = mkostemp(page_path, O_CLOEXEC);
+        // Space is reserved now: a full file system would otherwise end the program by SIGBUS when it counts.
+        int error = fd < 0 ? 0 : posix_fallocate(fd, 0, RB_SUMMARY_SIZE);
+        if (error != 0) {
+            unlink(page_path);
+            close(fd);
+            errno = error;
+            fd = -1;
+        }
+    }
+    return fd < 0 ? -errno : fd;
+}
+
+static int make_page(void)
+{
+    int fd = make_file();
+    if (fd < 0)
+        return fd;
+    void *mapped = mmap(NULL, RB_SUMMARY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    int error = mapped == MAP_FAILED ? -errno : 0;
+    close(fd);
+    if (error != 0) {
+        unlink(page_path);
+        return error;
+    }
+    page = mapped;
+    page->version = RB_SUMMARY_VERSION;
+    page->size = RB_SUMMARY_SIZE;
+    atomic_store(&page->main_pid, getpid());
+    page->magic = RB_SUMMARY_MAGIC;
+    return 0;
+}
+
+// --- in the watcher
+
+static void leave_everything(int process)
+{
+    if (chdir("/") != 0) // only pins a directory for a while
+        errno = 0;
+    close(STDOUT_FILENO); // whoever reads the program's output must see its end
+    if (process >= 0)
+        dup2(process, STDIN_FILENO);
+    else
+        close(STDIN_FILENO);
+    closefrom(STDERR_FILENO + 1);
+}
+
+// Without pidfd (Linux before 5.3) a pid that was taken again at once would keep the watcher: then it prints late.
+static bool is_gone(bool has_process, pid_t pid)
+{
+    struct pollfd process = {.fd = STDIN_FILENO, .events = POLLIN};
+    return has_process ? poll(&process, 1, 0) > 0 : kill(pid, 0) != 0 && errno == ESRCH;
+}
+
+static void wait_for_end(bool has_process)
+{
+    const struct timespec step = {.tv_nsec = STEP_MS * 1000000L};
+    pid_t pid = atomic_load(&page->main_pid);
+    while (atomic_load(&page->exiting) == 0 && atomic_load(&page->main_pid) == pid && !is_gone(has_process, pid))
+        syscall(SYS_futex, &page->exiting, FUTEX_WAIT, 0, &step, NULL, 0);
+}
+
+static void print(void)
+{
+    static char text[RB_PAGE_TEXT_SIZE];
+    size_t length = rb_page_format(page, text, sizeof text);
+    for (size_t done = 0; done < length;) {
+        ssize_t written = write(STDERR_FILENO, text + done, length - done);
+        if (written > 0)
+            done += (size_t) written;
+        else if (written < 0 && errno == EAGAIN) // a stderr that the program made non-blocking
+            poll(&(struct pollfd){.fd = STDERR_FILENO, .events = POLLOUT}, 1, -1);
+        else
+            break;
+    }
+}
+
+static void watch(int process)
+{
+    leave_everything(process);
+    wait_for_end(process >= 0);
+    unlink(page_path);
+    if (atomic_load(&page->main_pid) != 0)
+        print();
+    atomic_store(&page->printed, 1);
+    syscall(SYS_futex, &page->printed, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    _exit(0);
+}
+
+// --- in the command
+
+// fork without SIGCHLD at its end: that one would wait, blocked, for the program.
+static pid_t fork_quietly(void)
+{
+    return (pid_t) syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
+}
+
+// A second fork gives the watcher to init. As process 1 of a container we are init ourselves: there the first child
+// stays, which wait() does not see because it does not end with SIGCHLD.
+static void adopt_out(int process, bool stays)
+{
+    setsid();
+    if (stays || fork() == 0)
+        watch(process);
+    _exit(0);
+}
+
+// Returns when the watcher is out of reach: in another session, with all signals blocked. They stay blocked there.
+static int start_watcher(void)
+{
+    sigset_t all, before;
+    bool stays = getpid() == 1;
+    int process = (int) syscall(SYS_pidfd_open, getpid(), 0);
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    pid_t child = fork_quietly();
+    if (child == 0)
+        adopt_out(process, stays);
+    int error = child < 0 ? -errno : 0;
+    if (child > 0 && !stays)
+        waitpid(child, NULL, __WCLONE);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (process >= 0)
+        close(process);
+    return error;
+}
+
+int rb_watch_start(void)
+{
+    int error = make_page();
+    if (error == 0)
+        error = start_watcher();
+    if (error == 0 && setenv(RB_SUMMARY_ENV, page_path, 1) != 0) {
+        rb_watch_cancel();
+        error = -ENOMEM;
+    } else if (error != 0 && page) {
+        unlink(page_path);
+    }
+    return error;
+}
+
+void rb_watch_cancel(void)
+{
+    if (!page)
+        return;
+    atomic_store(&page->main_pid, 0);
+    atomic_store(&page->exiting, 1);
+    syscall(SYS_futex, &page->exiting, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}

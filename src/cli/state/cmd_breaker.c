@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// rebound breaker: opens, closes or lets go of a host's breaker in all running processes.
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/say.h"
+#include "cli/state/known.h"
+#include "cli/state/state_file.h"
+
+static const struct action {
+    const char *name;
+    enum rb_breaker_force force;
+    const char *done; // "N breakers of HOST ..."
+} actions[] = {
+    {"open", RB_FORCE_OPEN, "forced open: calls are refused until 'rebound breaker reset'"},
+    {"close", RB_FORCE_CLOSED, "forced closed: calls are let through until 'rebound breaker reset'"},
+    {"reset", RB_FORCE_NONE, "closed, and left to the results of calls"},
+};
+
+static const struct action *find(const char *name)
+{
+    for (unsigned i = 0; i < sizeof actions / sizeof *actions; i++)
+        if (strcmp(actions[i].name, name) == 0)
+            return &actions[i];
+    return NULL;
+}
+
+struct request {
+    const struct action *action;
+    const char *host;
+};
+
+static void say_unknown(const struct rb_state_file *file, const char *host)
+{
+    struct rb_known known = {0};
+    char nearest[RB_STATE_HOST_SIZE], list[RB_KNOWN_LIST_SIZE];
+    rb_known_hosts(&known, file);
+    const char *best = rb_known_nearest(&known, host, nearest);
+    if (best)
+        rb_say_error("no breaker of '%s': no program has called it yet; did you mean '%s'?", host, best);
+    else
+        rb_say_error("no breaker of '%s': no program has called it yet", host);
+    if (rb_known_list(&known, list))
+        rb_say_note("hosts that were called: %s", list);
+    else if (known.count > 0)
+        rb_say_note("'rebound status' shows the %u hosts that were called", known.count);
+    rb_say_note("a host gets its breaker with its first call under rebound");
+    rb_known_free(&known);
+}
+
+static int perform(struct rb_state_file *file, const void *asked)
+{
+    const struct request *request = asked;
+    const struct action *action = request->action;
+    const char *host = request->host;
+    unsigned count = file->present ? rb_view_force(&file->view, host, action->force) : 0;
+    if (count == 0) {
+        say_unknown(file, host);
+        return RB_EXIT_ERRORS;
+    }
+    char whose[RB_STATE_WHOSE_SIZE];
+    rb_say_note("%u %s of %s%s %s", count, count == 1 ? "breaker" : "breakers", host, rb_state_file_whose(file, whose),
+                action->done);
+    return 0;
+}
+
+static int run(int argc, char **argv)
+{
+    struct rb_state_choice choice = {0};
+    const struct rb_option options[] = {RB_STATE_OPTIONS(&choice), {NULL}};
+    int status, first = rb_command_options(&rb_cmd_breaker, argc, argv, options, &status);
+    if (first < 0)
+        return status;
+    const struct action *action = first < argc ? find(argv[first]) : NULL;
+    if (!action)
+        return rb_command_misuse(&rb_cmd_breaker, "say open, close or reset, and a host");
+    if (argc - first != 2)
+        return rb_command_misuse(&rb_cmd_breaker, argc - first < 2 ? "no host" : "one host at a time");
+    if (!*argv[first + 1])
+        return rb_command_misuse(&rb_cmd_breaker, "the name of the host is empty");
+    return rb_state_file_use(&choice, true, perform, &(struct request){action, argv[first + 1]});
+}
+
+const struct rb_command rb_cmd_breaker = {
+    .name = "breaker",
+    .usage = "[--state PATH] [--user NAME] open|close|reset HOST[:PORT]",
+    .purpose = "Forces a host's breaker open or closed in all running processes",
+    .help =
+        "open    refuse all calls of the host at once, whatever its results are: for maintenance\n"
+        "close   let all calls through, whatever their results are\n"
+        "reset   close the breaker and leave it to the results again\n"
+        "\n"
+        "HOST is a name or an address as 'rebound status' shows it; without a port it stands for all of them. Where\n"
+        "the breaker is of a whole policy, HOST is the name of the policy. A host that no program has called yet has\n"
+        "no breaker.\n"
+        "\n"
+        "The command holds for running and later processes, until a reset or the next start of the system.\n"
+        "\n"
+        "Options:\n" RB_STATE_HELP "  --help             this text\n"
+        "\n"
+        "Exit status: 0, 1 no such host or the state cannot be changed, 2 wrong command line.\n"
+        "\n"
+        "Examples:\n"
+        "  rebound breaker open api.example.com:443\n"
+        "  rebound breaker reset api.example.com\n"
+        "  sudo rebound breaker open api.example.com --user www-data\n",
+    .misuse = RB_EXIT_MISUSE,
+    .run = run,
+};

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// rebound events: the last decisions of all processes, and those to come.
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/say.h"
+#include "cli/state/event_line.h"
+#include "cli/state/state_file.h"
+
+enum { LOOK_MS = 200, FOLLOWED = 10 }; // how often for new ones; how many old ones come before them
+
+struct request {
+    struct rb_state_choice choice;
+    const char *lines;
+    uint64_t count; // how many old ones
+    bool follow, json;
+};
+
+// The number after which `count` events are left.
+static uint64_t start_at(const struct rb_view *view, uint64_t count)
+{
+    uint64_t last = rb_view_event_last(view);
+    return last > count ? last - count : 0;
+}
+
+static void print_new(const struct rb_state_file *file, uint64_t *after, bool json)
+{
+    struct rb_view_event event;
+    while (file->present && rb_view_event(&file->view, after, &event))
+        rb_event_print(&event, json);
+}
+
+// Until the reader of the pipe has gone, or a signal comes. A new file begins with its first event.
+static int follow(struct rb_state_file *file, uint64_t after, bool json)
+{
+    struct pollfd out = {.fd = fileno(stdout)};
+    enum rb_store_error said = RB_STORE_SOUND;
+    for (;;) {
+        ino_t inode = file->inode;
+        enum rb_store_error error = rb_state_file_refresh(file);
+        if (file->inode != inode)
+            after = 0;
+        if (error != said && error != RB_STORE_SOUND && error != RB_STORE_ABSENT)
+            rb_say_warning("%s %s", file->path, rb_store_error_text(error));
+        said = error;
+        print_new(file, &after, json);
+        if (fflush(stdout) != 0)
+            return RB_EXIT_ERRORS;
+        if (poll(&out, 1, LOOK_MS) > 0 && (out.revents & (POLLERR | POLLHUP)))
+            return 0;
+    }
+}
+
+static int perform(struct rb_state_file *file, const void *asked)
+{
+    const struct request *request = asked;
+    uint64_t after = file->present ? start_at(&file->view, request->count) : 0;
+    print_new(file, &after, request->json);
+    return request->follow ? follow(file, after, request->json) : 0;
+}
+
+// Digits only: strtoull would take a sign, too.
+static bool read_count(const char *text, uint64_t *count)
+{
+    char *end;
+    errno = 0;
+    *count = strtoull(text, &end, 10);
+    return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0;
+}
+
+static int run(int argc, char **argv)
+{
+    struct request request = {0};
+    const struct rb_option options[] = {RB_STATE_OPTIONS(&request.choice),
+                                        {"follow", 'f', .flag = &request.follow},
+                                        {"lines", 'n', .value = &request.lines},
+                                        {"json", .flag = &request.json},
+                                        {NULL}};
+    int status, first = rb_command_options(&rb_cmd_events, argc, argv, options, &status);
+    if (first < 0)
+        return status;
+    if (first < argc)
+        return rb_command_misuse(&rb_cmd_events, "'%s' is too much", argv[first]);
+    request.count = request.follow ? FOLLOWED : RB_STATE_EVENTS;
+    if (request.lines && !read_count(request.lines, &request.count))
+        return rb_command_misuse(&rb_cmd_events, "'%s' is not a number of events", request.lines);
+    return rb_state_file_use(&request.choice, false, perform, &request);
+}
+
+const struct rb_command rb_cmd_events = {
+    .name = "events",
+    .usage = "[--state PATH] [--user NAME] [-f] [-n N] [--json]",
+    .purpose = "Shows the last decisions of all processes",
+    .help =
+        "When, which program and process, the policy, the host, what the attempt came to and what was decided. The\n"
+        "shared state keeps the last 512 of them, also of processes that have ended; the log of a policy keeps all.\n"
+        "\n"
+        "Options:\n" RB_STATE_HELP
+        "  -f, --follow       go on with new ones until interrupted; 10 old ones come first\n"
+        "  -n N, --lines N    how many old ones at most\n"
+        "  --json             one JSON object a line, with the names of the log\n"
+        "  --help             this text\n"
+        "\n"
+        "Exit status: 0, 1 the state cannot be read, 2 wrong command line.\n"
+        "\n"
+        "Examples:\n"
+        "  rebound events -f\n"
+        "  sudo rebound events --user www-data -f\n"
+        "  rebound events --json | jq 'select(.decision == \"refused\")'\n",
+    .misuse = RB_EXIT_MISUSE,
+    .run = run,
+};

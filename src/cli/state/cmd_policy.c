@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+// rebound policy: switches a policy off and on in all running processes.
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/say.h"
+#include "cli/state/known.h"
+#include "cli/state/state_file.h"
+
+struct request {
+    const char *name;
+    bool off;
+};
+
+static void say_unknown(const struct rb_known *known, const char *name)
+{
+    char nearest[RB_STATE_HOST_SIZE], list[RB_KNOWN_LIST_SIZE];
+    const char *best = rb_known_nearest(known, name, nearest);
+    if (best)
+        rb_say_error("there is no policy '%s'; did you mean '%s'?", name, best);
+    else
+        rb_say_error("there is no policy '%s'", name);
+    if (rb_known_list(known, list))
+        rb_say_note("known policies: %s", list);
+}
+
+// A name is known when a program has used it, or when it stands in the policy file: the next program may use it.
+static bool is_known(const struct rb_state_file *file, const char *name)
+{
+    struct rb_known known = {0};
+    struct rb_source source;
+    bool usable = rb_known_policies(&known, file, &source), has = rb_known_has(&known, name);
+    if (!has) {
+        say_unknown(&known, name);
+        if (usable)
+            rb_say_note("looked for in %s and among the policies that programs have used", source.path);
+        else
+            rb_say_note("%s cannot be used, so its sections are not known; see 'rebound check'", source.path);
+    }
+    rb_known_free(&known);
+    return has;
+}
+
+static int perform(struct rb_state_file *file, const void *asked)
+{
+    const struct request *request = asked;
+    const char *name = request->name;
+    bool off = request->off;
+    if (!is_known(file, name))
+        return RB_EXIT_ERRORS;
+    if (!file->present) {
+        rb_say_error("nothing has run under rebound yet: there is no %s to note it in", file->path);
+        return RB_EXIT_ERRORS;
+    }
+    if (!rb_view_switch(&file->view, name, off)) {
+        rb_say_error("there is no place for the policy '%s': the state knows %d others", name, RB_STATE_POLICIES);
+        return RB_EXIT_ERRORS;
+    }
+    char whose[RB_STATE_WHOSE_SIZE];
+    rb_say_note("policy %s%s is %s", name, rb_state_file_whose(file, whose),
+                off ? "off: its hosts are left alone" : "on");
+    return 0;
+}
+
+static int run(int argc, char **argv)
+{
+    struct rb_state_choice choice = {0};
+    const struct rb_option options[] = {RB_STATE_OPTIONS(&choice), {NULL}};
+    int status, first = rb_command_options(&rb_cmd_policy, argc, argv, options, &status);
+    if (first < 0)
+        return status;
+    bool off = first < argc && strcmp(argv[first], "off") == 0;
+    if (first >= argc || (!off && strcmp(argv[first], "on") != 0))
+        return rb_command_misuse(&rb_cmd_policy, "say off or on, and a policy");
+    if (argc - first != 2)
+        return rb_command_misuse(&rb_cmd_policy, argc - first < 2 ? "no policy" : "one policy at a time");
+    if (!*argv[first + 1])
+        return rb_command_misuse(&rb_cmd_policy, "the name of the policy is empty");
+    if (strlen(argv[first + 1]) >= RB_STATE_POLICY_SIZE)
+        return rb_command_misuse(&rb_cmd_policy, "'%s' is too long for a policy's name", argv[first + 1]);
+    return rb_state_file_use(&choice, true, perform, &(struct request){argv[first + 1], off});
+}
+
+const struct rb_command rb_cmd_policy = {
+    .name = "policy",
+    .usage = "[--state PATH] [--user NAME] off|on NAME",
+    .purpose = "Switches a policy off or on in all running processes",
+    .help =
+        "NAME is the section of the policy file. While it is off, its hosts are left alone, as if 'intercept = off'\n"
+        "stood there; running and later processes obey, until it is switched on or the system starts anew.\n"
+        "A name is refused when it is neither a section of the policy file that 'rebound explain' finds, nor a policy\n"
+        "that a program has used. Set REBOUND_POLICY to name another file.\n"
+        "\n"
+        "Options:\n" RB_STATE_HELP "  --help             this text\n"
+        "\n"
+        "Exit status: 0, 1 no such policy or the state cannot be changed, 2 wrong command line.\n"
+        "\n"
+        "Examples:\n"
+        "  rebound policy off payments\n"
+        "  rebound policy on payments\n"
+        "  sudo rebound policy off payments --user www-data\n",
+    .misuse = RB_EXIT_MISUSE,
+    .run = run,
+};

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// rebound reset: forgets what the processes have learnt.
+#include "cli/command.h"
+#include "cli/say.h"
+#include "cli/state/state_file.h"
+
+static int perform(struct rb_state_file *file, const void *nothing)
+{
+    (void) nothing;
+    if (file->present) {
+        char whose[RB_STATE_WHOSE_SIZE];
+        rb_view_reset(&file->view);
+        rb_say_note("%s%s is as new", file->path, rb_state_file_whose(file, whose));
+    } else {
+        rb_say_note("nothing to reset: %s does not exist", file->path);
+    }
+    return 0;
+}
+
+static int run(int argc, char **argv)
+{
+    struct rb_state_choice choice = {0};
+    const struct rb_option options[] = {RB_STATE_OPTIONS(&choice), {NULL}};
+    int status, first = rb_command_options(&rb_cmd_reset, argc, argv, options, &status);
+    if (first < 0)
+        return status;
+    if (first < argc)
+        return rb_command_misuse(&rb_cmd_reset, "'%s' is too much; 'rebound breaker reset' is for one host",
+                                 argv[first]);
+    return rb_state_file_use(&choice, true, perform, NULL);
+}
+
+const struct rb_command rb_cmd_reset = {
+    .name = "reset",
+    .usage = "[--state PATH] [--user NAME]",
+    .purpose = "Forgets what all processes have learnt and counted",
+    .help = "Breakers close, budgets are full, counters are 0, events are gone, nothing is forced or switched off.\n"
+            "Running processes go on with that.\n"
+            "\n"
+            "Options:\n" RB_STATE_HELP "  --help             this text\n"
+            "\n"
+            "Exit status: 0, 1 the state cannot be changed, 2 wrong command line.\n",
+    .misuse = RB_EXIT_MISUSE,
+    .run = run,
+};

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// rebound top: the hosts, live.
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/say.h"
+#include "cli/state/screen.h"
+#include "policy/key.h"
+
+enum { INTERVAL_MS = 1000, INTERVAL_MIN_MS = 100 };
+
+static int print_once(const struct rb_state_file *file)
+{
+    char line[RB_TABLE_LINE];
+    struct rb_snapshot *snapshot = rb_snapshot_take(file, RB_ORDER_STATE);
+    struct rb_screen screen = {.file = file, .now = snapshot};
+    unsigned width = rb_table_width();
+    if (!snapshot) {
+        rb_say_error("out of memory");
+        return RB_EXIT_ERRORS;
+    }
+    for (unsigned i = 0; i < RB_SCREEN_HEAD + snapshot->host_count; i++) {
+        if (i < RB_SCREEN_HEAD)
+            rb_screen_line(&screen, i, width, line);
+        else
+            rb_table_row(&snapshot->hosts[i - RB_SCREEN_HEAD], width, line);
+        rb_say_clean(stdout, line);
+        putchar('\n');
+    }
+    rb_snapshot_free(snapshot);
+    return 0;
+}
+
+struct request {
+    bool once;
+    uint64_t interval_ms;
+};
+
+static int perform(struct rb_state_file *file, const void *asked)
+{
+    const struct request *request = asked;
+    return request->once ? print_once(file) : rb_screen_run(file, request->interval_ms);
+}
+
+static int run(int argc, char **argv)
+{
+    struct rb_state_choice choice = {0};
+    const char *interval = NULL;
+    struct request request = {.interval_ms = INTERVAL_MS};
+    const struct rb_option options[] = {
+        RB_STATE_OPTIONS(&choice), {"interval", 'd', .value = &interval}, {"once", .flag = &request.once}, {NULL}};
+    int status, first = rb_command_options(&rb_cmd_top, argc, argv, options, &status);
+    if (first < 0)
+        return status;
+    if (first < argc)
+        return rb_command_misuse(&rb_cmd_top, "'%s' is too much", argv[first]);
+    if (interval && (rb_duration_parse(interval, &request.interval_ms) || request.interval_ms < INTERVAL_MIN_MS))
+        return rb_command_misuse(&rb_cmd_top, "'%s' is no time from 100ms on, such as 2s", interval);
+    if (!request.once && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
+        return rb_command_misuse(&rb_cmd_top, "stdin or stdout is no terminal; --once prints the screen once");
+    return rb_state_file_use(&choice, false, perform, &request);
+}
+
+const struct rb_command rb_cmd_top = {
+    .name = "top",
+    .usage = "[--state PATH] [--user NAME] [-d TIME] [--once]",
+    .purpose = "Shows every host's breaker, live",
+    .help = "The table of 'rebound status', redrawn in place, with what happens in a second above it. Keys: q leaves,\n"
+            "s sorts by state, failures or host, space pauses, the arrows and page keys scroll.\n"
+            "\n"
+            "Options:\n" RB_STATE_HELP "  -d TIME, --interval TIME\n"
+            "                     between two looks (1s)\n"
+            "  --once             print the screen once, with sums in place of rates; needs no terminal\n"
+            "  --help             this text\n"
+            "\n"
+            "Exit status: 0, 1 the state cannot be read, 2 wrong command line; 128 and more after a signal.\n"
+            "\n"
+            "Examples:\n"
+            "  rebound top\n"
+            "  rebound top -d 5s\n"
+            "  rebound top --once | head\n",
+    .misuse = RB_EXIT_MISUSE,
+    .run = run,
+};

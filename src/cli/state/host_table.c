@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+// Laying out the table of hosts.
+#include "cli/state/host_table.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum { CELL_SIZE = 192, HOST_SHARE = 3, SHARES = 5, PERCENT = 100 };
+
+struct column {
+    const char *title;
+    unsigned width;
+    bool right, wide; // aligned to the right; only where there is room
+    unsigned share;   // of the columns that a wider terminal has, in fifths
+    void (*write)(const struct rb_view_cell *host, char *out, size_t size);
+};
+
+const char *rb_table_span(uint64_t ms, char out[24])
+{
+    static const struct {
+        uint64_t ms;
+        char unit;
+    } units[] = {{86400000, 'd'}, {3600000, 'h'}, {60000, 'm'}, {1000, 's'}};
+    unsigned i = 0;
+    while (i < 3 && ms < 2 * units[i].ms)
+        i++;
+    snprintf(out, 24, "%" PRIu64 "%c", ms / units[i].ms + (ms % units[i].ms > 0), units[i].unit);
+    return out;
+}
+
+unsigned rb_table_width(void)
+{
+    struct winsize size;
+    const char *columns = getenv("COLUMNS");
+    unsigned long wanted = columns ? strtoul(columns, NULL, 10) : 0;
+    if (wanted > 0)
+        return wanted > RB_TABLE_MAX ? RB_TABLE_MAX : (unsigned) wanted;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : RB_TABLE_NARROW;
+}
+
+static void write_host(const struct rb_view_cell *host, char *out, size_t size)
+{
+    snprintf(out, size, "%s", *host->host ? host->host : "(all of the policy)");
+}
+
+static void write_policy(const struct rb_view_cell *host, char *out, size_t size)
+{
+    snprintf(out, size, "%s", host->policy);
+}
+
+static void write_state(const struct rb_view_cell *host, char *out, size_t size)
+{
+    snprintf(out, size, "%s", rb_breaker_state_name(rb_snapshot_state(host)));
+}
+
+static void write_calls(const struct rb_view_cell *host, char *out, size_t size)
+{
+    snprintf(out, size, "%" PRIu64, host->calls);
+}
+
+static void write_percent(uint32_t hundredths, uint64_t calls, char *out, size_t size)
+{
+    if (calls == 0)
+        snprintf(out, size, "-");
+    else
+        snprintf(out, size, "%" PRIu32 "%%", (hundredths + PERCENT / 2) / PERCENT);
+}
+
+static void write_failed(const struct rb_view_cell *host, char *out, size_t size)
+{
+    write_percent(host->failure_rate, host->calls, out, size);
+}
+
+static void write_slow(const struct rb_view_cell *host, char *out, size_t size)
+{
+    write_percent(host->slow_rate, host->calls, out, size);
+}
+
+static void write_retries(const struct rb_view_cell *host, char *out, size_t size)
+{
+    snprintf(out, size, "%" PRIu64, host->budget_milli / 1000);
+}
+
+static void write_refused(const struct rb_view_cell *host, char *out, size_t size)
+{
+    snprintf(out, size, "%" PRIu64, host->ended.rejected);
+}
+
+static void write_used(const struct rb_view_cell *host, char *out, size_t size)
+{
+    char span[24];
+    snprintf(out, size, "%s", rb_table_span(host->used_ago_ms, span));
+}
+
+static void write_holder(const struct rb_view_cell *host, char *out, size_t size)
+{
+    const struct rb_view_holder *holder = &host->holders[0];
+    char span[24];
+    int length = snprintf(out, size, "pid %d, %s", holder->pid, rb_table_span(holder->lease_left_ms, span));
+    if (host->holder_count > 1)
+        snprintf(out + length, size - (size_t) length, " +%u", host->holder_count - 1);
+}
+
+// What follows for the host's callers.
+static void write_note(const struct rb_view_cell *host, char *out, size_t size)
+{
+    char span[24];
+    if (host->forced != RB_FORCE_NONE)
+        snprintf(out, size, "forced");
+    else if (rb_snapshot_probe_is_due(host))
+        snprintf(out, size, "probe due");
+    else if (host->state == RB_BREAKER_OPEN)
+        snprintf(out, size, host->refuses ? "refuses for %s" : "no retries, %s",
+                 rb_table_span(host->next_probe_in_ms, span));
+    else if (host->holder_count > 0)
+        write_holder(host, out, size);
+    else if (host->not_before_in_ms > 0)
+        snprintf(out, size, "held for %s", rb_table_span(host->not_before_in_ms, span));
+    else
+        *out = '\0';
+}
+
+static const struct column columns[] = {
+    {"HOST", 24, .share = HOST_SHARE, .write = write_host},
+    {"POLICY", 10, .share = SHARES - HOST_SHARE, .write = write_policy},
+    {"STATE", 9, .write = write_state},
+    {"CALLS", 5, .right = true, .write = write_calls},
+    {"FAILED", 6, .right = true, .write = write_failed},
+    {"SLOW", 4, .right = true, .write = write_slow},
+    {"RETRIES", 7, .right = true, .wide = true, .write = write_retries},
+    {"REFUSED", 7, .right = true, .wide = true, .write = write_refused},
+    {"USED", 5, .right = true, .wide = true, .write = write_used},
+    {"NOTE", 16, .write = write_note},
+};
+enum { COLUMNS = sizeof columns / sizeof *columns };
+
+// A text that is too long ends with '~'; a character of several bytes is not cut in two.
+static void cut(char *text, size_t width)
+{
+    if (strlen(text) <= width)
+        return;
+    size_t end = width - 1;
+    while (end > 0 && ((unsigned char) text[end] & 0xc0) == 0x80)
+        end--;
+    text[end] = '~';
+    text[end + 1] = '\0';
+}
+
+static unsigned bare_width(bool wide)
+{
+    unsigned width = 0;
+    for (unsigned i = 0; i < COLUMNS; i++)
+        width += !columns[i].wide || wide ? columns[i].width + (i > 0) : 0;
+    return width;
+}
+
+static void write_line(const struct rb_view_cell *host, unsigned width, char *out)
+{
+    width = width < RB_TABLE_NARROW ? RB_TABLE_NARROW : width > RB_TABLE_MAX ? RB_TABLE_MAX : width;
+    bool wide = width >= RB_TABLE_WIDE;
+    unsigned more = width - bare_width(wide);
+    size_t length = 0;
+    for (unsigned i = 0; i < COLUMNS; i++) {
+        const struct column *column = &columns[i];
+        char text[CELL_SIZE];
+        unsigned room = column->width + more * column->share / SHARES;
+        if (column->wide && !wide)
+            continue;
+        if (host)
+            column->write(host, text, sizeof text);
+        else
+            snprintf(text, sizeof text, "%s", column->title);
+        cut(text, room);
+        length += (size_t) snprintf(out + length, RB_TABLE_LINE - length, column->right ? "%s%*s" : "%s%-*s",
+                                    i > 0 ? " " : "", (int) room, text);
+    }
+    while (length > 0 && out[length - 1] == ' ')
+        out[--length] = '\0';
+}
+
+void rb_table_head(unsigned width, char out[RB_TABLE_LINE])
+{
+    write_line(NULL, width, out);
+}
+
+void rb_table_row(const struct rb_view_cell *host, unsigned width, char out[RB_TABLE_LINE])
+{
+    write_line(host, width, out);
+}

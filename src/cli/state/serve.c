@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+// Serving the metrics over HTTP, by libmicrohttpd. It is loaded when it is wanted: with what it needs itself (GnuTLS
+// and nine more) it would cost each `rebound run` more than all the rest of its start.
+#include "cli/state/serve.h"
+
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/say.h"
+#include "cli/state/metrics.h"
+
+enum { IDLE_S = 15, CONNECTIONS = 64, PORT_MAX = 65535 };
+
+// Its interface by the header that we are built with.
+#define LIBRARY "libmicrohttpd.so.12"
+
+// What we call of it.
+#define FUNCTIONS(each)                                                                                                \
+    each(start_daemon) each(stop_daemon) each(get_daemon_info) each(create_response_from_buffer)                       \
+        each(add_response_header) each(queue_response) each(destroy_response)
+
+#define DECLARE(name) __typeof__(MHD_##name) *name; // NOLINT(bugprone-macro-parentheses): a declaration
+static struct {
+    FUNCTIONS(DECLARE)
+} mhd;
+
+static bool find(void *library, const char *name, void *function)
+{
+    void *address = dlsym(library, name);
+    memcpy(function, &address, sizeof address);
+    return address != NULL;
+}
+
+// It stays loaded.
+#define FIND_AND(name) find(library, "MHD_" #name, &mhd.name) &&
+static bool load(void)
+{
+    void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    return library && FUNCTIONS(FIND_AND) true;
+}
+
+union place {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static bool read_port(const char *text, uint16_t *port)
+{
+    char *end;
+    unsigned long value = strtoul(text, &end, 10);
+    *port = htons((uint16_t) value);
+    return *text >= '0' && *text <= '9' && *end == '\0' && value <= PORT_MAX;
+}
+
+static bool read_address(const char *text, size_t length, union place *place)
+{
+    char address[INET6_ADDRSTRLEN];
+    bool bracketed = length >= 2 && text[0] == '[' && text[length - 1] == ']';
+    if (bracketed) {
+        text++;
+        length -= 2;
+    }
+    if (length >= sizeof address)
+        return false;
+    memcpy(address, text, length);
+    address[length] = '\0';
+    if (bracketed) {
+        place->v6 = (struct sockaddr_in6){.sin6_family = AF_INET6};
+        return inet_pton(AF_INET6, address, &place->v6.sin6_addr) == 1;
+    }
+    return inet_pton(AF_INET, address, &place->v4.sin_addr) == 1;
+}
+
+static bool read_place(const char *text, union place *place)
+{
+    const char *colon = strrchr(text, ':');
+    *place = (union place){.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
+    if (colon && !read_address(text, (size_t) (colon - text), place))
+        return false;
+    return read_port(colon ? colon + 1 : text,
+                     place->any.sa_family == AF_INET6 ? &place->v6.sin6_port : &place->v4.sin_port);
+}
+
+static bool is_loopback(const union place *place)
+{
+    if (place->any.sa_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&place->v6.sin6_addr);
+    return ntohl(place->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const char *type, char *text,
+                              size_t length, enum MHD_ResponseMemoryMode mode)
+{
+    struct MHD_Response *response = mhd.create_response_from_buffer(length, text, mode);
+    if (!response)
+        return MHD_NO;
+    mhd.add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
+        mhd.add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+    enum MHD_Result result = mhd.queue_response(connection, status, response);
+    mhd.destroy_response(response);
+    return result;
+}
+
+static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned status, const char *text)
+{
+    return answer(connection, status, "text/plain; charset=utf-8", (char *) text, strlen(text), MHD_RESPMEM_PERSISTENT);
+}
+
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
+                                  const char *version, const char *upload, size_t *upload_size, void **state)
+{
+    struct rb_state_file *file = context;
+    size_t length = 0;
+    (void) version;
+    (void) upload;
+    if (!*state) { // the head only; an answer now would close the connection
+        *state = file;
+        return MHD_YES;
+    }
+    *upload_size = 0;
+    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+        return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "Only GET and HEAD are answered here.\n");
+    if (strcmp(url, "/metrics") != 0)
+        return answer_text(connection, MHD_HTTP_NOT_FOUND, "The metrics are at /metrics.\n");
+    enum rb_store_error error = rb_state_file_refresh(file);
+    if (error != RB_STORE_SOUND && error != RB_STORE_ABSENT)
+        return answer_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "The state file cannot be used.\n");
+    char *text = rb_metrics_text(file, &length);
+    if (!text)
+        return answer_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.\n");
+    return answer(connection, MHD_HTTP_OK, RB_METRICS_TYPE, text, length, MHD_RESPMEM_MUST_FREE);
+}
+
+static struct MHD_Daemon *start(struct rb_state_file *file, const union place *place)
+{
+    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | (place->any.sa_family == AF_INET6 ? MHD_USE_IPv6 : 0);
+    return mhd.start_daemon(flags, 0, NULL, NULL, on_request, file, MHD_OPTION_SOCK_ADDR, &place->any,
+                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) IDLE_S, MHD_OPTION_CONNECTION_LIMIT,
+                            (unsigned) CONNECTIONS, MHD_OPTION_END);
+}
+
+// The port that was asked for, or the one that was free.
+static void announce(struct MHD_Daemon *daemon, const union place *place)
+{
+    char address[INET6_ADDRSTRLEN] = "";
+    const union MHD_DaemonInfo *info = mhd.get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT);
+    bool v6 = place->any.sa_family == AF_INET6;
+    inet_ntop(place->any.sa_family, v6 ? (const void *) &place->v6.sin6_addr : &place->v4.sin_addr, address,
+              sizeof address);
+    if (!is_loopback(place))
+        rb_say_warning("whoever reaches %s can read the names of your policies and hosts", address);
+    rb_say_note(v6 ? "metrics at http://[%s]:%u/metrics" : "metrics at http://%s:%u/metrics", address,
+                info ? (unsigned) info->port : 0);
+}
+
+int rb_serve_metrics(struct rb_state_file *file, const char *place_text)
+{
+    union place place;
+    sigset_t ends;
+    int raised;
+    if (!read_place(place_text, &place))
+        return rb_command_misuse(&rb_cmd_metrics,
+                                 "'%s' is no place to listen at: say PORT, ADDRESS:PORT or [ADDRESS]:PORT", place_text);
+    if (!load()) {
+        rb_say_error("%s cannot be loaded, which --listen needs: %s", LIBRARY, dlerror());
+        rb_say_note("install it (on Debian the package libmicrohttpd12), or use --textfile");
+        return RB_EXIT_ERRORS;
+    }
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    sigprocmask(SIG_BLOCK, &ends, NULL); // the server's thread inherits it
+    signal(SIGPIPE, SIG_IGN);
+    struct MHD_Daemon *daemon = start(file, &place);
+    if (!daemon) {
+        rb_say_error("cannot listen at %s: %s", place_text, strerror(errno));
+        return RB_EXIT_ERRORS;
+    }
+    announce(daemon, &place);
+    sigwait(&ends, &raised);
+    mhd.stop_daemon(daemon);
+    return 0;
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+// Finding and opening the state file.
+#include "cli/state/state_file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/policy/source.h"
+#include "cli/say.h"
+
+// ---- finding ----
+
+// The program's own words have been said by `rebound check`; here a policy that cannot be used just says nothing.
+static bool path_by_setting(struct rb_state_file *file, const char *setting)
+{
+    file->is_default = rb_store_is_default(setting);
+    return rb_store_path(setting, file->owner, file->path, sizeof file->path);
+}
+
+static bool path_by_policy(struct rb_state_file *file)
+{
+    struct rb_source source;
+    struct rb_policy *policy = NULL;
+    bool named = rb_source_find(&source, NULL) == 0 && rb_source_trusted(source.path, NULL) &&
+                 rb_policy_load(source.path, &policy, NULL, NULL) == 0;
+    bool found = path_by_setting(file, named ? rb_policy_process(policy)->state : NULL);
+    rb_policy_free(policy);
+    return found;
+}
+
+static bool find_path(struct rb_state_file *file, const struct rb_state_choice *choice)
+{
+    const char *environment = getenv("REBOUND_STATE");
+    if (choice->state || choice->user)
+        return path_by_setting(file, choice->state);
+    return environment && *environment ? path_by_setting(file, environment) : path_by_policy(file);
+}
+
+// Returns 0, or an exit status after saying what is wrong.
+static int find_owner(struct rb_state_file *file, const struct rb_state_choice *choice)
+{
+    uid_t self = geteuid();
+    file->owner = self;
+    file->any_owner = self == 0 && choice->state && !choice->user && !rb_store_is_default(choice->state);
+    file->named_user = choice->user != NULL;
+    if (!choice->user)
+        return 0;
+    if (!rb_user_find(choice->user, &file->owner)) {
+        rb_say_error("there is no user '%s'", choice->user);
+        rb_say_note("--user takes a login name or a user number");
+        return RB_EXIT_ERRORS;
+    }
+    if (self == 0 || file->owner == self)
+        return 0;
+    rb_say_error("--user is for root: the state of user '%s' is closed to others", choice->user);
+    rb_say_note("run the command as root or as that user");
+    return RB_EXIT_ERRORS;
+}
+
+// Programs may have moved on to another name: the file that stood before it in the order is gone, or there is one now.
+static void follow(struct rb_state_file *file)
+{
+    if (file->is_default)
+        path_by_setting(file, NULL);
+}
+
+// ---- opening ----
+
+// Which file it is that was opened. Should it have been exchanged meanwhile, the next look notices.
+static void note_identity(struct rb_state_file *file)
+{
+    struct stat status;
+    bool known = stat(file->path, &status) == 0;
+    file->device = known ? status.st_dev : 0;
+    file->inode = known ? status.st_ino : 0;
+    if (file->any_owner)
+        file->owner = lstat(file->path, &status) == 0 ? status.st_uid : geteuid();
+}
+
+static void close_view(struct rb_state_file *file)
+{
+    if (file->present)
+        rb_view_close(&file->view);
+    file->present = false;
+}
+
+static enum rb_store_error reopen(struct rb_state_file *file)
+{
+    close_view(file);
+    note_identity(file);
+    enum rb_store_error error = rb_view_open(&file->view, file->path, file->owner, file->writable);
+    file->present = error == RB_STORE_SOUND;
+    return error;
+}
+
+// What keeps a file that is there from being used, as a predicate. Looked at again by its path: only words depend on
+// it.
+static void say_what_stands_there(const struct rb_state_file *file, enum rb_store_error error)
+{
+    char owner[RB_USER_LABEL_SIZE];
+    struct stat status;
+    if (lstat(file->path, &status) != 0) {
+        rb_say_error("%s cannot be opened: %s", file->path, strerror(errno));
+    } else if (S_ISLNK(status.st_mode)) {
+        rb_say_error("%s is a symbolic link, which is not followed", file->path);
+        rb_say_note("name the file that it leads to");
+    } else if (!S_ISREG(status.st_mode)) {
+        rb_say_error("%s is not a regular file", file->path);
+    } else if (status.st_uid != file->owner) {
+        rb_say_error("%s belongs to user %s", file->path, rb_user_label(status.st_uid, owner));
+        if (geteuid() != 0)
+            rb_say_note("only root and its owner can use it");
+        else if (file->named_user)
+            rb_say_note("--user names another user than the owner of the file");
+        else
+            rb_say_note("programs of root do not use it; --state %s looks into it all the same", file->path);
+    } else if ((status.st_mode & 07777) != 0600) {
+        rb_say_error("%s has mode %04o; a state has mode 0600", file->path, (unsigned) status.st_mode & 07777);
+        rb_say_note("programs do not use it either; remove it, and the next one under rebound makes a new one");
+    } else {
+        rb_say_error("%s %s", file->path, rb_store_error_text(error));
+    }
+}
+
+static void say_why_not(const struct rb_state_file *file, enum rb_store_error error)
+{
+    if (error == RB_STORE_FOREIGN || error == RB_STORE_DENIED) {
+        say_what_stands_there(file, error);
+        return;
+    }
+    rb_say_error("%s %s", file->path, rb_store_error_text(error));
+    if (error == RB_STORE_VERSION || error == RB_STORE_DAMAGED)
+        rb_say_note("remove it when no program uses it any more; the next one under rebound makes a new one");
+}
+
+// Returns 0, or an exit status. To be closed in either case.
+static int find_and_open(struct rb_state_file *file, const struct rb_state_choice *choice, bool writable)
+{
+    *file = (struct rb_state_file){.writable = writable};
+    int status = find_owner(file, choice);
+    if (status != 0)
+        return status;
+    if (!find_path(file, choice)) {
+        rb_say_error("the state is private: each process keeps its own, and there is nothing to look into");
+        rb_say_note("say 'state = shared' in [rebound] of the policy, or leave REBOUND_STATE unset");
+        return RB_EXIT_ERRORS;
+    }
+    enum rb_store_error error = reopen(file);
+    if (error == RB_STORE_SOUND || error == RB_STORE_ABSENT)
+        return 0;
+    say_why_not(file, error);
+    return RB_EXIT_ERRORS;
+}
+
+int rb_state_file_use(const struct rb_state_choice *choice, bool writable, rb_state_file_action *act,
+                      const void *request)
+{
+    struct rb_state_file file;
+    int status = find_and_open(&file, choice, writable);
+    if (status == 0)
+        status = act(&file, request);
+    close_view(&file);
+    return status;
+}
+
+int rb_state_file_use_default(uid_t owner, rb_state_file_action *act, const void *request)
+{
+    struct rb_state_file file = {.owner = owner};
+    if (!path_by_setting(&file, NULL) || reopen(&file) != RB_STORE_SOUND)
+        return -1;
+    int status = act(&file, request);
+    close_view(&file);
+    return status;
+}
+
+enum rb_store_error rb_state_file_refresh(struct rb_state_file *file)
+{
+    struct stat status;
+    follow(file);
+    bool known = stat(file->path, &status) == 0;
+    bool same = known && status.st_dev == file->device && status.st_ino == file->inode;
+    return file->present && same && rb_store_is_whole(&file->view.state) ? RB_STORE_SOUND : reopen(file);
+}
+
+const char *rb_state_file_whose(const struct rb_state_file *file, char out[RB_STATE_WHOSE_SIZE])
+{
+    char label[RB_USER_LABEL_SIZE];
+    if (file->owner == geteuid())
+        *out = '\0';
+    else
+        snprintf(out, RB_STATE_WHOSE_SIZE, " of user %s", rb_user_label(file->owner, label));
+    return out;
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// What `rebound status --json` prints.
+#ifndef RB_CLI_STATUS_H
+#define RB_CLI_STATUS_H
+
+#include <cjson/cJSON.h>
+
+#include "cli/state/snapshot.h"
+
+// The whole as one JSON object.
+cJSON *rb_status_json(const struct rb_state_file *file, const struct rb_snapshot *snapshot);
+
+#endif
