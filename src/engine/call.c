@@ -295,32 +295,6 @@ bool rb_call_may_retry(const struct rb_call *call, uint64_t now_ms)
     return call->attempt < call->rules->attempts && now_ms < call->deadline_ms && call->permit.kind != RB_PERMIT_PASSED;
 }
 
-const char *rb_reason_name(enum rb_reason reason)
-{
-    static const char *const names[RB_REASON_COUNT] = {
-        [RB_REASON_NONE] = "none",
-        [RB_REASON_DONE] = "done",
-        [RB_REASON_ATTEMPTS] = "attempts",
-        [RB_REASON_CAUSE] = "cause",
-        [RB_REASON_PERMANENT] = "permanent",
-        [RB_REASON_METHOD] = "method",
-        [RB_REASON_TIME] = "time",
-        [RB_REASON_AFTER] = "retry-after",
-        [RB_REASON_BUDGET] = "budget",
-        [RB_REASON_BREAKER] = "breaker",
-        [RB_REASON_SWEEP] = "sweep",
-        [RB_REASON_UPLOAD] = "upload",
-        [RB_REASON_DELIVERED] = "delivered",
-        [RB_REASON_CANDIDATE] = "next-candidate",
-        [RB_REASON_INTERRUPTED] = "interrupted",
-        [RB_REASON_CHANGED] = "changed",
-        [RB_REASON_OVERFLOW] = "overflow",
-        [RB_REASON_RESOURCE] = "resource",
-        [RB_REASON_UNKNOWN] = "unknown-options",
-    };
-    return (unsigned) reason < RB_REASON_COUNT ? names[reason] : "unknown";
-}
-
 static bool same_bytes(const char *a, const char *b, unsigned long length, bool fold)
 {
     for (unsigned long i = 0; i < length; i++) {

@@ -7,39 +7,13 @@
 #include "engine/breaker.h"
 #include "engine/budget.h"
 #include "engine/classify.h"
+#include "engine/event.h"
 #include "engine/not_before.h"
 #include "engine/recent.h"
 #include "engine/retry_after.h"
 #include "engine/rules.h"
 #include "engine/sweep.h"
 #include "engine/tenants.h"
-
-// Why nothing is repeated (any more). The names are the reason codes of the log.
-enum rb_reason {
-    RB_REASON_NONE,        // it is repeated
-    RB_REASON_DONE,        // success, or a status that is not in retry.on
-    RB_REASON_ATTEMPTS,    // retry.attempts made
-    RB_REASON_CAUSE,       // the cause is not in retry.on
-    RB_REASON_PERMANENT,   // repeating cannot help
-    RB_REASON_METHOD,      // may have been sent, and retry.methods does not allow it
-    RB_REASON_TIME,        // the wait does not fit in the total time
-    RB_REASON_AFTER,       // Retry-After is over retry.after_max
-    RB_REASON_BUDGET,      // the retry budget is spent
-    RB_REASON_BREAKER,     // the breaker is open
-    RB_REASON_SWEEP,       // a first contact of a process that meets dead targets only (engine/sweep.h)
-    RB_REASON_UPLOAD,      // an upload that cannot be rewound
-    RB_REASON_DELIVERED,   // bytes of the response reached the program already
-    RB_REASON_CANDIDATE,   // the program has further addresses to try
-    RB_REASON_INTERRUPTED, // a signal or the program itself ended the waiting, or it has gone on to another URL
-    RB_REASON_CHANGED,     // what the server sent did not continue the download
-    RB_REASON_OVERFLOW,    // the held response is over the cap
-    RB_REASON_RESOURCE,    // no timer, memory or other means to wait or repeat
-    RB_REASON_UNKNOWN,     // options were set before the library saw the handle
-    RB_REASON_COUNT
-};
-
-// The reason code as it stands in logs ("attempts", "budget", ...); never NULL.
-const char *rb_reason_name(enum rb_reason reason);
 
 // Who keeps the breaker, the budget and the rest for the call.
 struct rb_keeper {

@@ -5,26 +5,9 @@
 #include <time.h>
 
 #include "base/text.h"
+#include "engine/classify.h"
 #include "process/log.h"
 #include "real/system.h"
-
-static const char *const verdicts[] = {
-    [RB_VERDICT_RETRY] = "retry",     [RB_VERDICT_STOP] = "stop",     [RB_VERDICT_RECOVERED] = "recovered",
-    [RB_VERDICT_REFUSED] = "refused", [RB_VERDICT_RESENT] = "resent", [RB_VERDICT_STALE] = "stale",
-    [RB_VERDICT_LOG] = "log",
-};
-
-const char *rb_verdict_name(enum rb_verdict verdict)
-{
-    return verdicts[verdict];
-}
-
-const char *rb_api_name(enum rb_api api)
-{
-    static const char *const names[RB_API_COUNT] = {
-        [RB_API_CURL] = "curl", [RB_API_CONNECT] = "connect", [RB_API_DNS] = "dns"};
-    return names[api];
-}
 
 static void put_name(struct rb_text *line, const char *name)
 {

@@ -4,44 +4,9 @@
 #define RB_OBSERVE_LOG_H
 
 #include "base/text.h"
-#include "engine/call.h"
+#include "engine/event.h"
 #include "policy/diagnostic.h"
 #include "process/sink.h"
-
-// What was decided, as it stands in the log's `decision`.
-enum rb_verdict {
-    RB_VERDICT_RETRY,     // another attempt follows after delay_ms
-    RB_VERDICT_STOP,      // the failure is handed to the program; reason says why
-    RB_VERDICT_RECOVERED, // an attempt after the first succeeded
-    RB_VERDICT_REFUSED,   // the breaker was open, no attempt was made
-    RB_VERDICT_RESENT,    // a call that succeeded at once for us, after libcurl had repeated the request by itself
-    RB_VERDICT_STALE,     // the program got the last good answer to a lookup that failed
-    RB_VERDICT_LOG,       // no decision on a call: the log cannot be written
-    RB_VERDICT_COUNT
-};
-
-// The kind of call.
-enum rb_api { RB_API_CURL, RB_API_CONNECT, RB_API_DNS, RB_API_COUNT };
-
-// How long an attempt took, in milliseconds from its beginning; 0: it did not come to that, or there was nothing to do.
-struct rb_times {
-    uint64_t lookup_ms, connect_ms, tls_ms, first_byte_ms, total_ms;
-};
-
-// One decision. Strings are borrowed for the call; host is "host:port".
-struct rb_event {
-    enum rb_verdict verdict;
-    const char *policy;
-    const char *host;
-    enum rb_api api;
-    enum rb_cause cause;
-    unsigned status;              // HTTP status, for RB_CAUSE_STATUS
-    uint32_t attempt;             // the attempt just ended, counted from 1
-    uint64_t delay_ms;            // RETRY only
-    enum rb_reason reason;        // written unless RB_REASON_NONE
-    const struct rb_times *times; // of the attempt just ended; NULL: not known
-    unsigned resends;             // how often libcurl sent the request again by itself in it
-};
 
 // Writes an event to `destination` ("off", "stderr" or a path), as rb_sink_write does: it never waits and keeps errno.
 // A line that cannot be written is lost.
@@ -71,11 +36,5 @@ enum rb_sink_error rb_log_policy(const char *destination, const char *program, c
 
 // The same for what happened to the state: its file and why it is not used.
 enum rb_sink_error rb_log_state(const char *destination, const char *program, const char *what, const char *path);
-
-// "curl", "connect", "dns"; never NULL.
-const char *rb_api_name(enum rb_api api);
-
-// "retry", "stop", "recovered", "refused", "resent", "stale", "log"; never NULL.
-const char *rb_verdict_name(enum rb_verdict verdict);
 
 #endif

@@ -10,7 +10,6 @@
 #include "process/process.h"
 #include "process/reload.h"
 #include "process/start.h"
-#include "process/trouble.h"
 #include "real/elf.h"
 #include "real/fork.h"
 #include "real/kernel.h"
@@ -19,6 +18,7 @@
 #include "state/identity.h"
 #include "state/record.h"
 #include "state/shared.h"
+#include "state/trouble.h"
 
 enum { BUSY_MOST_MS = 900 }; // less than a second, see await
 

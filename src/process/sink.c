@@ -22,37 +22,6 @@ enum { ROOT = 0, LOG_MODE = 0640, OPEN_TRIES = 3, LINKS_MAX = 40 };
 // Where O_APPEND and a size of 64 bits are not said, a 32-bit kernel refuses files over 2 GiB.
 enum { OPEN_ALWAYS = O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW | O_LARGEFILE };
 
-const char *rb_sink_error_name(enum rb_sink_error error)
-{
-    static const char *const names[RB_SINK_ERRORS] = {
-        [RB_SINK_OK] = "ok",         [RB_SINK_DENIED] = "denied",
-        [RB_SINK_LINK] = "link",     [RB_SINK_OWNER] = "owner",
-        [RB_SINK_NAMES] = "names",   [RB_SINK_TYPE] = "type",
-        [RB_SINK_ABSENT] = "absent", [RB_SINK_FULL] = "full",
-        [RB_SINK_BUSY] = "busy",     [RB_SINK_REPLACED] = "replaced",
-        [RB_SINK_FAILED] = "failed",
-    };
-    return (unsigned) error < RB_SINK_ERRORS ? names[error] : "unknown";
-}
-
-const char *rb_sink_error_text(enum rb_sink_error error)
-{
-    static const char *const texts[RB_SINK_ERRORS] = {
-        [RB_SINK_OK] = "it can be written",
-        [RB_SINK_DENIED] = "permission denied",
-        [RB_SINK_LINK] = "a symbolic link is not followed",
-        [RB_SINK_OWNER] = "it belongs to another user",
-        [RB_SINK_NAMES] = "it has more than one name (hard links)",
-        [RB_SINK_TYPE] = "it is no file, FIFO or character device",
-        [RB_SINK_ABSENT] = "its directory does not exist",
-        [RB_SINK_FULL] = "no space left, or over a limit",
-        [RB_SINK_BUSY] = "nobody reads it",
-        [RB_SINK_REPLACED] = "the program has closed or replaced it",
-        [RB_SINK_FAILED] = "it cannot be opened or written",
-    };
-    return (unsigned) error < RB_SINK_ERRORS ? texts[error] : "it cannot be written";
-}
-
 static enum rb_sink_error sink_error_of(long result)
 {
     switch (-result) {

@@ -15,25 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-// Why a line was lost. The shared state holds these numbers, so new ones come at the end.
-enum rb_sink_error {
-    RB_SINK_OK,
-    RB_SINK_DENIED,   // no permission, or a read-only file system
-    RB_SINK_LINK,     // a symbolic link, or one of another user among the directories
-    RB_SINK_OWNER,    // the file belongs to another user
-    RB_SINK_NAMES,    // the file has several names
-    RB_SINK_TYPE,     // a directory, a socket or a block device
-    RB_SINK_ABSENT,   // the directory is not there
-    RB_SINK_FULL,     // no space left, or over a quota or limit
-    RB_SINK_BUSY,     // a FIFO that nobody reads, or a full pipe
-    RB_SINK_REPLACED, // descriptor 2 is not the stderr that the process was started with
-    RB_SINK_FAILED,   // anything else: no free descriptor, no memory, an I/O error
-    RB_SINK_ERRORS
-};
-
-// A word for logs ("denied"), and a clause for people ("permission denied"); never NULL.
-const char *rb_sink_error_name(enum rb_sink_error error);
-const char *rb_sink_error_text(enum rb_sink_error error);
+#include "engine/event.h"
 
 // Remembers which file descriptor 2 is; the first call counts. To be called before the program can close it. Until then
 // nothing is written to stderr, and also if descriptor 2 is a network connection, as in a service of inetd: the peer

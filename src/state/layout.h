@@ -15,10 +15,10 @@
 #include "engine/breaker.h"
 #include "engine/budget.h"
 #include "engine/call.h"
+#include "engine/event.h"
 #include "engine/not_before.h"
 #include "engine/tenants.h"
 #include "policy/policy.h"
-#include "process/log.h"
 
 enum {
     RB_STATE_VERSION = 3,
@@ -77,7 +77,7 @@ struct rb_counters {
 
 // ---- parts ----
 
-// A line of the log that is lost: see process/trouble.h. Texts are padded with zeros.
+// A line of the log that is lost: see state/trouble.h. Texts are padded with zeros.
 struct rb_state_trouble {
     uint64_t unix_ms;
     uint64_t process; // as in the table of processes

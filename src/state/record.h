@@ -4,7 +4,7 @@
 #define RB_STATE_RECORD_H
 
 #include "engine/call.h"
-#include "process/log.h"
+#include "engine/event.h"
 
 // A call that succeeded at once. On the path of every call: a few relaxed additions on lines of this thread's stripe.
 void rb_record_success(const struct rb_call *call, const char *policy, enum rb_api api);

@@ -9,7 +9,7 @@
 #include "engine/breaker_window.h"
 #include "engine/breaker_word.h"
 #include "engine/reading.h"
-#include "process/trouble.h"
+#include "state/trouble.h"
 #include "real/system.h"
 #include "state/names.h"
 #include "state/ring.h"

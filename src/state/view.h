@@ -7,7 +7,7 @@
 #ifndef RB_STATE_VIEW_H
 #define RB_STATE_VIEW_H
 
-#include "process/log.h"
+#include "engine/event.h"
 #include "state/store.h"
 
 struct rb_view {

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "process/trouble.h"
+#include "state/trouble.h"
 #include "state/ring.h"
 #include "state/shared.h"
 #include "state/view.h"

@@ -4,22 +4,7 @@
 #ifndef RB_CLI_NEEDED_H
 #define RB_CLI_NEEDED_H
 
-#include "cli/doctor/elf_file.h"
-
-enum { RB_NEEDED_MAX = 1024 };
-
-struct rb_needed {
-    char *name;              // as it is asked for; the program's path for the first
-    char *path;              // NULL: not found
-    struct rb_elf_file file; // zeroes: not found
-    unsigned by;             // index of the first that asks for it
-};
-
-struct rb_needed_list {
-    struct rb_needed *items; // the program first, then in the order of loading
-    unsigned count;
-    bool musl; // the program names musl's dynamic linker
-};
+#include "cli/doctor/needed_list.h"
 
 // Makes the list of a program. `file` is taken over. Returns 0 or -ENOMEM; rb_needed_free frees the list in any case.
 int rb_needed_walk(const char *path, struct rb_elf_file *file, struct rb_needed_list *list);

@@ -3,7 +3,7 @@
 #ifndef RB_CLI_SEARCH_H
 #define RB_CLI_SEARCH_H
 
-#include "cli/doctor/needed.h"
+#include "cli/doctor/needed_list.h"
 
 // Finds what object `by` of the list means by `name` and opens it; files of another kind than the program are passed
 // over, as the linker does. Returns the path, which the caller frees, or NULL.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Printing events.
 #include "cli/state/event_line.h"
+#include "process/log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include "cli/moment.h"
 #include "cli/say.h"
 #include "policy/key.h"
+#include "process/log.h"
 
 enum { CAUSE_SIZE = 24, LINE_SIZE = 512, JSON_SIZE = 4096 };
 

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "process/sink.h"
+#include "engine/event.h"
 #include "state/layout.h"
 
 // Notes how a line of the log fared, in the state of this process. A lost line is counted, and the state then names its

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Noting lost lines of the log.
-#include "process/trouble.h"
+#include "state/trouble.h"
 
 #include <assert.h>
 #include <string.h>
