@@ -52,9 +52,8 @@ static char *take(struct rb_arena *arena, size_t size, size_t alignment)
         chunk = add_chunk(arena, size);
         start = chunk ? round_up(chunk->used, alignment) : 0;
     }
-    if (!chunk) {
+    if (!chunk)
         return NULL;
-    }
     chunk->used = start + size;
     return (char *) chunk + start;
 }

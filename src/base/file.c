@@ -50,9 +50,8 @@ static int look_and_identify(int directory, const char *path, int flags, struct 
 {
     stat_t status;
     int result = look(directory, path, flags, &status);
-    if (result == 0) {
+    if (result == 0)
         identify(&status, out);
-    }
     return result;
 }
 
@@ -79,12 +78,10 @@ bool rb_file_same(const struct rb_file_identity *a, const struct rb_file_identit
 
 static int check_kind(const stat_t *status)
 {
-    if (S_ISDIR(status->st_mode)) {
+    if (S_ISDIR(status->st_mode))
         return -EISDIR;
-    }
-    if (!S_ISREG(status->st_mode)) {
+    if (!S_ISREG(status->st_mode))
         return -EINVAL;
-    }
     return status->st_size > FILE_SIZE_MAX ? -EFBIG : 0;
 }
 
@@ -93,12 +90,10 @@ static int read_all(int fd, char *buffer, size_t size, size_t *length)
     *length = 0;
     while (*length < size) {
         long got = rb_kernel(SYS_read, fd, buffer + *length, size - *length);
-        if (got < 0 && got != -EINTR) {
+        if (got < 0 && got != -EINTR)
             return (int) got;
-        }
-        if (got == 0) {
+        if (got == 0)
             break;
-        }
         *length += got > 0 ? (size_t) got : 0;
     }
     return 0;
@@ -111,14 +106,12 @@ static int read_open(int fd, struct rb_arena *scratch, struct rb_slice *content,
     struct rb_file_identity after;
     int result = look(fd, "", AT_EMPTY_PATH, &status);
     result = result ? result : check_kind(&status);
-    if (result != 0) {
+    if (result != 0)
         return result;
-    }
     identify(&status, identity);
     char *buffer = rb_arena_take(scratch, identity->size);
-    if (!buffer) {
+    if (!buffer)
         return -ENOMEM;
-    }
     *content = (struct rb_slice){buffer, 0};
     result = read_all(fd, buffer, identity->size, &content->length);
     result = result ? result : look(fd, "", AT_EMPTY_PATH, &status);
@@ -132,9 +125,8 @@ int rb_file_read(const char *path, struct rb_arena *scratch, struct rb_slice *co
 {
     // O_NONBLOCK: a FIFO must not stop the program; it is refused as soon as its kind is known.
     int fd = (int) rb_kernel(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0) {
+    if (fd < 0)
         return fd;
-    }
     struct rb_file_identity ignored;
     int result = read_open(fd, scratch, content, identity ? identity : &ignored);
     rb_kernel(SYS_close, fd);

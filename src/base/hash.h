@@ -53,9 +53,8 @@ static inline uint64_t rb_word_load(const char *text, size_t length, size_t rest
         memcpy(&word, text, RB_WORD);
         return rb_word_lower(le64toh(word) << 8 * (RB_WORD - rest));
     }
-    for (size_t i = 0; i < rest; i++) {
+    for (size_t i = 0; i < rest; i++)
         word = word >> 8 | (uint64_t) (unsigned char) text[i] << 56;
-    }
     return rb_word_lower(word);
 }
 
@@ -69,9 +68,8 @@ static inline uint64_t rb_hash_name(const char *at, size_t length)
 {
     uint64_t hash = 0;
     size_t rest = length;
-    for (; rest >= RB_WORD; rest -= RB_WORD) {
+    for (; rest >= RB_WORD; rest -= RB_WORD)
         hash = rb_hash_mix(hash, rb_word_load(at, length, rest));
-    }
     uint64_t tail = rest ? rb_word_tail(rb_word_load(at, length, rest), (unsigned) rest) : 0;
     return rb_hash_finish(hash, tail, length);
 }

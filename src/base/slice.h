@@ -48,12 +48,10 @@ static inline bool rb_slice_is(struct rb_slice slice, const char *word)
 // Without the blanks at both ends.
 static inline struct rb_slice rb_slice_trim(struct rb_slice slice)
 {
-    for (; slice.length > 0 && rb_text_blank(slice.at[0]); slice.length--) {
+    for (; slice.length > 0 && rb_text_blank(slice.at[0]); slice.length--)
         slice.at++;
-    }
-    while (slice.length > 0 && rb_text_blank(slice.at[slice.length - 1])) {
+    while (slice.length > 0 && rb_text_blank(slice.at[slice.length - 1]))
         slice.length--;
-    }
     return slice;
 }
 
@@ -61,9 +59,8 @@ static inline struct rb_slice rb_slice_trim(struct rb_slice slice)
 // be empty. Returns false when there is none left.
 static inline bool rb_slice_next(struct rb_slice *rest, struct rb_slice *item)
 {
-    if (!rest->at) {
+    if (!rest->at)
         return false;
-    }
     const char *comma = memchr(rest->at, ',', rest->length);
     size_t taken = comma ? (size_t) (comma - rest->at) : rest->length;
     *item = rb_slice_trim((struct rb_slice){rest->at, taken});
@@ -114,14 +111,12 @@ static inline void rb_write_number(struct rb_writer *writer, uint64_t number)
 static inline void rb_write_scaled(struct rb_writer *writer, uint64_t number, unsigned decimals)
 {
     static const uint64_t powers[] = {1, 10, 100, 1000};
-    for (; decimals > 0 && number % 10 == 0; decimals--) {
+    for (; decimals > 0 && number % 10 == 0; decimals--)
         number /= 10;
-    }
     rb_write_number(writer, number / powers[decimals]);
     rb_write_text(writer, decimals > 0 ? "." : "");
-    while (decimals-- > 0) {
+    while (decimals-- > 0)
         rb_write_number(writer, number / powers[decimals] % 10);
-    }
 }
 
 #endif

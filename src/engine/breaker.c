@@ -367,10 +367,9 @@ static bool take_any_slot(struct rb_breaker *breaker, const struct rb_breaker_ru
                           uint64_t now_ms, struct rb_permit *permit)
 {
     uint32_t probes = clamp(rules->probes, RB_BREAKER_MAX_PROBES);
-    for (uint32_t slot = 0; slot < probes; slot++) {
+    for (uint32_t slot = 0; slot < probes; slot++)
         if (take_slot(breaker, rules, from, slot, now_ms, permit))
             return true;
-    }
     return false;
 }
 

@@ -23,9 +23,8 @@ int rb_address_parse(struct rb_slice text, uint8_t address[16])
 {
     char literal[INET6_ADDRSTRLEN];
     uint8_t raw[16] = {0};
-    if (text.length >= sizeof(literal) || memchr(text.at, '\0', text.length)) {
+    if (text.length >= sizeof(literal) || memchr(text.at, '\0', text.length))
         return 0;
-    }
     memcpy(literal, text.at, text.length);
     literal[text.length] = '\0';
     if (inet_pton(AF_INET, literal, raw) == 1) {

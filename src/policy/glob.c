@@ -22,9 +22,8 @@ bool rb_glob_match_slice(struct rb_slice pattern, struct rb_slice text)
             return false;
         }
     }
-    while (p < pattern.length && pattern.at[p] == '*') {
+    while (p < pattern.length && pattern.at[p] == '*')
         p++;
-    }
     return p == pattern.length;
 }
 

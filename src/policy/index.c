@@ -11,9 +11,8 @@
 static uint32_t mask_for(uint32_t count)
 {
     uint32_t size = 2;
-    while (size < 2 * (uint64_t) count) {
+    while (size < 2 * (uint64_t) count)
         size *= 2;
-    }
     return size - 1;
 }
 
@@ -37,9 +36,8 @@ static enum rb_table_kind table_of(enum rb_pattern_kind kind)
 // An address is keyed by its bytes: their number tells the families apart.
 static struct rb_slice key_of(const struct rb_pattern *pattern)
 {
-    if (pattern->kind == RB_PATTERN_ADDRESS) {
+    if (pattern->kind == RB_PATTERN_ADDRESS)
         return (struct rb_slice){(const char *) pattern->address, pattern->family_bits / 8};
-    }
     return pattern->key;
 }
 
@@ -52,9 +50,8 @@ static uint64_t hash_of(const struct rb_pattern *pattern)
 static void add_port(struct rb_index *index, uint64_t place, uint32_t number)
 {
     uint32_t at = (uint32_t) rb_hash_mix(0, place) & index->port_mask;
-    while (index->ports[at].place) {
+    while (index->ports[at].place)
         at = (at + 1) & index->port_mask;
-    }
     index->ports[at] = (struct rb_port_slot){place, number};
 }
 
@@ -75,9 +72,8 @@ static struct rb_slot *insert(struct rb_table *table, struct rb_slice key, uint6
     uint32_t at = (uint32_t) hash & table->mask;
     for (; table->slots[at].key; at = (at + 1) & table->mask) {
         struct rb_slot *slot = &table->slots[at];
-        if (slot->length == key.length && memcmp(slot->key, key.at, key.length) == 0) {
+        if (slot->length == key.length && memcmp(slot->key, key.at, key.length) == 0)
             return slot;
-        }
     }
     table->slots[at].key = key.at;
     table->slots[at].length = (uint16_t) key.length;
@@ -88,9 +84,8 @@ static struct rb_slot *insert(struct rb_table *table, struct rb_slice key, uint6
 static void note_depth(struct rb_index *index, struct rb_slice suffix)
 {
     unsigned dots = 0;
-    for (size_t i = 0; i < suffix.length; i++) {
+    for (size_t i = 0; i < suffix.length; i++)
         dots += suffix.at[i] == '.';
-    }
     index->suffix_depths |= rb_depth_bit(dots);
 }
 
@@ -99,18 +94,15 @@ static int add_to_table(struct rb_index *index, enum rb_table_kind kind, const s
 {
     struct rb_table *table = &index->tables[kind];
     struct rb_slice key = key_of(pattern);
-    if (pattern->kind == RB_PATTERN_ADDRESS) { // the others' keys are in the policy's own text
+    if (pattern->kind == RB_PATTERN_ADDRESS) // the others' keys are in the policy's own text
         key.at = rb_arena_copy(arena, key.at, key.length);
-    }
-    if (!key.at) {
+    if (!key.at)
         return -ENOMEM;
-    }
     struct rb_slot *slot = insert(table, key, hash_of(pattern));
     uint64_t position = (uint64_t) (slot - table->slots);
     assign(index, pattern, number, rb_place_of(kind, position, 0), &slot->pattern, &slot->ports);
-    if (kind == RB_TABLE_SUFFIXES) {
+    if (kind == RB_TABLE_SUFFIXES)
         note_depth(index, key);
-    }
     return 0;
 }
 
@@ -132,16 +124,14 @@ static uint32_t distinct_prefixes(const struct rb_pattern *patterns, uint32_t co
     uint32_t found = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct rb_pattern bare = patterns[i];
-        if (bare.kind != RB_PATTERN_PREFIX || tree_of(&bare) != tree) {
+        if (bare.kind != RB_PATTERN_PREFIX || tree_of(&bare) != tree)
             continue;
-        }
         bare.port = 0;
         struct rb_bits bits = bits_of(&bare);
         uint32_t at = (uint32_t) rb_pattern_hash(&bare) & mask;
         while (set[at] && (out[set[at] - 1].bits.high != bits.high || out[set[at] - 1].bits.low != bits.low ||
-                           out[set[at] - 1].length != bare.prefix_bits)) {
+                           out[set[at] - 1].length != bare.prefix_bits))
             at = (at + 1) & mask;
-        }
         if (!set[at]) {
             out[found] = (struct rb_prefix){.bits = bits, .length = bare.prefix_bits};
             set[at] = ++found;
@@ -155,18 +145,15 @@ static int build_tree(struct rb_index *index, const struct rb_pattern *patterns,
                       struct rb_arena *arena, struct rb_arena *scratch)
 {
     uint32_t prefixes = 0;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i++)
         prefixes += patterns[i].kind == RB_PATTERN_PREFIX && tree_of(&patterns[i]) == tree;
-    }
-    if (prefixes == 0) {
+    if (prefixes == 0)
         return 0;
-    }
     uint32_t mask = mask_for(prefixes);
     uint32_t *set = rb_arena_take(scratch, ((size_t) mask + 1) * sizeof(*set));
     struct rb_prefix *entries = rb_arena_take(arena, prefixes * sizeof(*entries));
-    if (!set || !entries) {
+    if (!set || !entries)
         return -ENOMEM;
-    }
     uint32_t distinct = distinct_prefixes(patterns, count, tree, entries, set, mask);
     return rb_prefix_build(&index->trees[tree], entries, distinct, arena, scratch);
 }
@@ -183,9 +170,8 @@ static void add_prefix(struct rb_index *index, const struct rb_pattern *pattern,
 static uint32_t count_literals(struct rb_slice glob)
 {
     uint32_t literals = 0;
-    for (size_t i = 0; i < glob.length; i++) {
+    for (size_t i = 0; i < glob.length; i++)
         literals += glob.at[i] != '*' && glob.at[i] != '?';
-    }
     return literals;
 }
 
@@ -196,18 +182,14 @@ static int sort_globs(struct rb_index *index, struct rb_arena *scratch)
     uint32_t before[RB_UNIX_PATH_MAX + 2] = {0}; // globs with more literals than the place in the array
     size_t size = index->glob_count * sizeof(*index->globs);
     struct rb_glob *copy = size > 0 ? rb_arena_take(scratch, size) : NULL;
-    if (!copy) {
+    if (!copy)
         return size > 0 ? -ENOMEM : 0;
-    }
     memcpy(copy, index->globs, size);
-    for (uint32_t i = 0; i < index->glob_count; i++) {
-        for (uint32_t fewer = 0; fewer < copy[i].literals; fewer++) {
+    for (uint32_t i = 0; i < index->glob_count; i++)
+        for (uint32_t fewer = 0; fewer < copy[i].literals; fewer++)
             before[fewer]++;
-        }
-    }
-    for (uint32_t i = 0; i < index->glob_count; i++) {
+    for (uint32_t i = 0; i < index->glob_count; i++)
         index->globs[before[copy[i].literals]++] = copy[i];
-    }
     return 0;
 }
 
@@ -219,9 +201,8 @@ static void add_glob(struct rb_index *index, const struct rb_pattern *pattern, u
 static int add(struct rb_index *index, const struct rb_pattern *pattern, uint32_t number, struct rb_arena *arena)
 {
     enum rb_table_kind kind = table_of(pattern->kind);
-    if (kind < RB_TABLE_COUNT) {
+    if (kind < RB_TABLE_COUNT)
         return add_to_table(index, kind, pattern, number, arena);
-    }
     switch (pattern->kind) {
     case RB_PATTERN_ANY:
         assign(index, pattern, number, rb_place_of(RB_PLACE_ANY, 0, 0), &index->any, &index->any_ports);
@@ -261,11 +242,9 @@ int rb_index_build(struct rb_index *index, const struct rb_pattern *patterns, ui
 {
     index->count = count;
     int result = size_tables(index, patterns, count, arena);
-    for (unsigned tree = 0; tree < 2 && result == 0; tree++) {
+    for (unsigned tree = 0; tree < 2 && result == 0; tree++)
         result = build_tree(index, patterns, count, tree, arena, scratch);
-    }
-    for (uint32_t i = 0; i < count && result == 0; i++) {
+    for (uint32_t i = 0; i < count && result == 0; i++)
         result = add(index, &patterns[i], i + 1, arena);
-    }
     return result == 0 ? sort_globs(index, scratch) : result;
 }

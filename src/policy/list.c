@@ -56,26 +56,23 @@ static void separate(struct rb_writer *writer)
 
 static void set_statuses(struct rb_rules *rules, unsigned first, unsigned count)
 {
-    for (unsigned status = first; status < first + count; status++) {
+    for (unsigned status = first; status < first + count; status++)
         rules->statuses[status / 64] |= UINT64_C(1) << (status % 64);
-    }
     rules->causes |= 1U << RB_CAUSE_STATUS;
 }
 
 // "503" or "5xx".
 static bool read_status(struct rb_rules *rules, struct rb_slice item)
 {
-    if (item.length != 3 || item.at[0] < '1' || item.at[0] > '5') {
+    if (item.length != 3 || item.at[0] < '1' || item.at[0] > '5')
         return false;
-    }
     unsigned class = (unsigned) (item.at[0] - '0') * STATUS_CLASS_SIZE;
     if (rb_text_lower(item.at[1]) == 'x' && rb_text_lower(item.at[2]) == 'x') {
         set_statuses(rules, class, STATUS_CLASS_SIZE);
         return true;
     }
-    if (!rb_text_digit(item.at[1]) || !rb_text_digit(item.at[2])) {
+    if (!rb_text_digit(item.at[1]) || !rb_text_digit(item.at[2]))
         return false;
-    }
     set_statuses(rules, class + (unsigned) (item.at[1] - '0') * 10 + (unsigned) (item.at[2] - '0'), 1);
     return true;
 }
@@ -88,15 +85,12 @@ static const char *read_cause(struct rb_rules *rules, struct rb_slice item)
             return NULL;
         }
     }
-    if (rb_slice_is(item, "none")) {
+    if (rb_slice_is(item, "none"))
         return "'none' stands alone";
-    }
-    if (item.length == 0) {
+    if (item.length == 0)
         return "an empty item in the list";
-    }
-    if (rb_text_digit(item.at[0])) {
+    if (rb_text_digit(item.at[0]))
         return read_status(rules, item) ? NULL : "an HTTP status is 100 to 599, or a class such as 5xx";
-    }
     return "not a known word";
 }
 
@@ -106,9 +100,8 @@ const char *rb_list_read_causes(struct rb_rules *rules, const char *value, unsig
     struct rb_slice rest = rb_slice_of(value), item;
     while (strcmp(value, "none") != 0 && rb_slice_next(&rest, &item)) {
         const char *wrong = read_cause(&fresh, item);
-        if (wrong) {
+        if (wrong)
             return fail(offset, value, item.at, wrong);
-        }
     }
     rules->causes = fresh.causes;
     memcpy(rules->statuses, fresh.statuses, sizeof(rules->statuses));
@@ -117,11 +110,9 @@ const char *rb_list_read_causes(struct rb_rules *rules, const char *value, unsig
 
 static bool whole_class(const struct rb_rules *rules, unsigned first)
 {
-    for (unsigned status = first; status < first + STATUS_CLASS_SIZE; status++) {
-        if (!rb_rules_status(rules, status)) {
+    for (unsigned status = first; status < first + STATUS_CLASS_SIZE; status++)
+        if (!rb_rules_status(rules, status))
             return false;
-        }
-    }
     return true;
 }
 
@@ -159,20 +150,15 @@ static const char *check_methods(const char *value, unsigned *offset)
 {
     struct rb_slice rest = rb_slice_of(value), item;
     while (rb_slice_next(&rest, &item)) {
-        for (unsigned i = 0; i < METHOD_SETS; i++) {
-            if (rb_slice_is(item, method_sets[i].word)) {
+        for (unsigned i = 0; i < METHOD_SETS; i++)
+            if (rb_slice_is(item, method_sets[i].word))
                 return fail(offset, value, item.at, "'safe', 'idempotent' and 'all' stand alone");
-            }
-        }
-        for (size_t i = 0; i < item.length; i++) {
+        for (size_t i = 0; i < item.length; i++)
             if (item.at[i] != '*' && rb_text_lower(item.at[i]) == item.at[i] && rb_text_alnum(item.at[i]) &&
-                !rb_text_digit(item.at[i])) {
+                !rb_text_digit(item.at[i]))
                 return fail(offset, value, item.at, "method names are written in capitals");
-            }
-        }
-        if (rb_slice_is(item, "*")) {
+        if (rb_slice_is(item, "*"))
             return fail(offset, value, item.at, "all methods are written as 'all'");
-        }
     }
     return NULL;
 }
@@ -208,9 +194,8 @@ const char *rb_list_read_headers(struct rb_rules *rules, const char *value, unsi
         rules->idempotency_headers[0] = '\0';
         return NULL;
     }
-    if (strcmp(value, "*") == 0) {
+    if (strcmp(value, "*") == 0)
         return fail(offset, value, value, "not the name of a header");
-    }
     return rb_value_tokens(value, offset, rules->idempotency_headers, sizeof(rules->idempotency_headers));
 }
 
@@ -229,9 +214,8 @@ static const char *read_intercept(struct rb_slice item, uint32_t *bits)
             return NULL;
         }
     }
-    if (item.length == 0) {
+    if (item.length == 0)
         return "an empty item in the list";
-    }
     return rb_slice_is(item, "off") ? "'off' stands alone" : "not a known word";
 }
 
@@ -241,9 +225,8 @@ const char *rb_list_read_intercept(struct rb_rules *rules, const char *value, un
     struct rb_slice rest = rb_slice_of(value), item;
     while (strcmp(value, "off") != 0 && rb_slice_next(&rest, &item)) {
         const char *wrong = read_intercept(item, &bits);
-        if (wrong) {
+        if (wrong)
             return fail(offset, value, item.at, wrong);
-        }
     }
     rules->intercept = bits;
     return NULL;

@@ -16,14 +16,12 @@ struct found {
 
 const struct rb_slot *rb_table_find(const struct rb_table *table, uint64_t hash, const char *key, size_t length)
 {
-    if (!table->slots) {
+    if (!table->slots)
         return NULL;
-    }
     for (uint32_t at = (uint32_t) hash & table->mask; table->slots[at].key; at = (at + 1) & table->mask) {
         const struct rb_slot *slot = &table->slots[at];
-        if (slot->tag == (uint32_t) (hash >> 32) && slot->length == length && memcmp(slot->key, key, length) == 0) {
+        if (slot->tag == (uint32_t) (hash >> 32) && slot->length == length && memcmp(slot->key, key, length) == 0)
             return slot;
-        }
     }
     return NULL;
 }
@@ -31,11 +29,9 @@ const struct rb_slot *rb_table_find(const struct rb_table *table, uint64_t hash,
 static uint32_t find_port(const struct rb_index *index, uint64_t place)
 {
     for (uint32_t at = (uint32_t) rb_hash_mix(0, place) & index->port_mask; index->ports[at].place;
-         at = (at + 1) & index->port_mask) {
-        if (index->ports[at].place == place) {
+         at = (at + 1) & index->port_mask)
+        if (index->ports[at].place == place)
             return index->ports[at].pattern;
-        }
-    }
     return 0;
 }
 
@@ -45,9 +41,8 @@ static void look_up(const struct rb_index *index, enum rb_table_kind kind, uint6
 {
     const struct rb_table *table = &index->tables[kind];
     const struct rb_slot *slot = rb_table_find(table, hash, key.at, key.length);
-    if (!slot) {
+    if (!slot)
         return;
-    }
     best->without = slot->pattern ? slot->pattern : best->without;
     uint32_t number =
         slot->ports && port ? find_port(index, rb_place_of(kind, (uint64_t) (slot - table->slots), port)) : 0;
@@ -99,15 +94,12 @@ static uint32_t find_name(const struct rb_index *index, struct rb_slice name, ui
     size_t rest = name.length;
     for (;; rest -= RB_WORD) {
         word = rest ? rb_word_load(name.at, name.length, rest) : 0;
-        if (rest) {
+        if (rest)
             *--store = htole64(word);
-        }
-        if (index->suffix_depths) {
+        if (index->suffix_depths)
             look_up_suffixes(index, &lower, word, name.length - rest, hash, &dots, port, &suffix);
-        }
-        if (rest < RB_WORD) {
+        if (rest < RB_WORD)
             break;
-        }
         hash = rb_hash_mix(hash, word);
     }
     if (index->tables[RB_TABLE_NAMES].slots) {
@@ -126,9 +118,8 @@ static uint32_t find_prefix(const struct rb_index *index, unsigned which, struct
     for (; prefix && (!without || (prefix->ports_above && port)); prefix = rb_prefix_parent(tree, prefix)) {
         uint64_t place = rb_place_of(RB_PLACE_PREFIX4 + which, (uint64_t) (prefix - tree->prefixes), port);
         uint32_t number = prefix->ports && port ? find_port(index, place) : 0;
-        if (number) {
+        if (number)
             return number;
-        }
         without = without ? without : prefix->pattern;
     }
     return without;
@@ -144,9 +135,8 @@ static uint32_t find_address(const struct rb_index *index, const struct rb_targe
         struct rb_slice key = {(const char *) address, four ? 4 : 16};
         look_up(index, RB_TABLE_ADDRESSES, rb_hash_address(four ? 32 : 128, address), key, target->port, &exact);
     }
-    if (better(exact)) {
+    if (better(exact))
         return better(exact);
-    }
     unsigned which = four ? 0 : 1;
     return index->trees[which].count
                ? find_prefix(index, which, rb_bits_of(target->family, target->address), target->port)
@@ -156,12 +146,10 @@ static uint32_t find_address(const struct rb_index *index, const struct rb_targe
 static uint32_t find_path(const struct rb_index *index, struct rb_slice path)
 {
     struct found exact = {0, 0};
-    if (index->tables[RB_TABLE_PATHS].slots) {
+    if (index->tables[RB_TABLE_PATHS].slots)
         look_up(index, RB_TABLE_PATHS, rb_hash_name(path.at, path.length), path, 0, &exact);
-    }
-    for (uint32_t i = 0; i < index->glob_count && !exact.without; i++) {
+    for (uint32_t i = 0; i < index->glob_count && !exact.without; i++)
         exact.without = rb_glob_match_slice(index->globs[i].pattern, path) ? index->globs[i].number : 0;
-    }
     return exact.without;
 }
 
@@ -182,17 +170,15 @@ static struct rb_slice name_of(const struct rb_target *target)
 
 static uint32_t find(const struct rb_index *index, const struct rb_target *target)
 {
-    if (target->family == AF_UNIX) {
+    if (target->family == AF_UNIX)
         return find_path(index, (struct rb_slice){target->name, target->name_length});
-    }
     uint32_t number = 0;
     if (index->tables[RB_TABLE_NAMES].slots || index->tables[RB_TABLE_SUFFIXES].slots) {
         struct rb_slice name = name_of(target);
         number = name.length > 0 ? find_name(index, name, target->port) : 0;
     }
-    if (!number && (target->family == AF_INET || target->family == AF_INET6)) {
+    if (!number && (target->family == AF_INET || target->family == AF_INET6))
         number = find_address(index, target);
-    }
     return number ? number : find_any(index, target->port);
 }
 

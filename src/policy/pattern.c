@@ -40,9 +40,8 @@ static bool read_number(struct rb_slice text, unsigned max, unsigned *out)
 {
     unsigned number = 0;
     for (size_t i = 0; i < text.length; i++) {
-        if (!rb_text_digit(text.at[i]) || number > max) {
+        if (!rb_text_digit(text.at[i]) || number > max)
             return false;
-        }
         number = number * 10 + (unsigned) (text.at[i] - '0');
     }
     *out = number;
@@ -52,21 +51,18 @@ static bool read_number(struct rb_slice text, unsigned max, unsigned *out)
 static const char *read_port(const struct parse *parse, struct rb_slice text)
 {
     unsigned port;
-    if (!read_number(text, PORT_MAX, &port) || port == 0) {
+    if (!read_number(text, PORT_MAX, &port) || port == 0)
         return fail(parse, text.at, "a port is a number from 1 to 65535");
-    }
     parse->out->port = (uint16_t) port;
     return NULL;
 }
 
 static const char *read_path(const struct parse *parse, struct rb_slice path)
 {
-    if (path.length == 0 || path.at[0] != '/') {
+    if (path.length == 0 || path.at[0] != '/')
         return fail(parse, path.at, "the path of a Unix socket starts with a slash");
-    }
-    if (path.length > RB_UNIX_PATH_MAX) {
+    if (path.length > RB_UNIX_PATH_MAX)
         return fail(parse, path.at, "the path of a Unix socket has at most 107 bytes");
-    }
     bool glob = memchr(path.at, '*', path.length) || memchr(path.at, '?', path.length);
     parse->out->kind = glob ? RB_PATTERN_GLOB : RB_PATTERN_PATH;
     parse->out->key = path;
@@ -75,37 +71,29 @@ static const char *read_path(const struct parse *parse, struct rb_slice path)
 
 static const char *check_label(const struct parse *parse, struct rb_slice label)
 {
-    if (label.length == 0) {
+    if (label.length == 0)
         return fail(parse, label.at, "an empty label in the name: two dots, or a dot at the start");
-    }
-    if (label.length > RB_HOST_LABEL_MAX) {
+    if (label.length > RB_HOST_LABEL_MAX)
         return fail(parse, label.at, "a label of a name has at most 63 bytes");
-    }
     for (size_t i = 0; i < label.length; i++) {
         char c = label.at[i];
-        if (c == '*') {
+        if (c == '*')
             return fail(parse, label.at + i, "'*' stands for whole labels at the start of a name only: *.example.com");
-        }
-        if ((unsigned char) c >= 0x80) {
+        if ((unsigned char) c >= 0x80)
             return fail(parse, label.at + i, "a name is written in its ASCII form (xn--...)");
-        }
-        if (c == '@' || c == '?') {
+        if (c == '@' || c == '?')
             return fail(parse, label.at + i, "a pattern is a host with an optional port, no URL");
-        }
-        if (!rb_text_alnum(c) && c != '-' && c != '_') {
+        if (!rb_text_alnum(c) && c != '-' && c != '_')
             return fail(parse, label.at + i, "a character that no host name has");
-        }
     }
     return NULL;
 }
 
 static bool all_digits(struct rb_slice text)
 {
-    for (size_t i = 0; i < text.length; i++) {
-        if (!rb_text_digit(text.at[i])) {
+    for (size_t i = 0; i < text.length; i++)
+        if (!rb_text_digit(text.at[i]))
             return false;
-        }
-    }
     return true;
 }
 
@@ -117,9 +105,8 @@ static const char *check_labels(const struct parse *parse, struct rb_slice name,
         const char *dot = memchr(start, '.', (size_t) (end - start));
         *last = between(start, dot ? dot : end);
         const char *wrong = check_label(parse, *last);
-        if (wrong) {
+        if (wrong)
             return wrong;
-        }
     }
     return NULL;
 }
@@ -128,13 +115,11 @@ static const char *lower_key(const struct parse *parse, struct rb_slice name)
 {
     parse->out->key = name;
     size_t i = 0;
-    while (i < name.length && rb_text_lower(name.at[i]) == name.at[i]) {
+    while (i < name.length && rb_text_lower(name.at[i]) == name.at[i])
         i++;
-    }
     char *copy = i < name.length ? rb_arena_copy(parse->keep, name.at, name.length) : NULL;
-    for (i = 0; copy && i < name.length; i++) {
+    for (i = 0; copy && i < name.length; i++)
         copy[i] = rb_text_lower(copy[i]);
-    }
     parse->out->key.at = copy ? copy : name.at;
     return NULL;
 }
@@ -146,12 +131,10 @@ static const char *read_name(const struct parse *parse, struct rb_slice name)
     key.length -= key.length > 1 && key.at[key.length - 1] == '.';
     struct rb_slice last = key;
     const char *wrong = check_labels(parse, key, &last);
-    if (wrong) {
+    if (wrong)
         return wrong;
-    }
-    if (key.length > RB_HOST_MAX) {
+    if (key.length > RB_HOST_MAX)
         return fail(parse, name.at, "a host name has at most 253 bytes");
-    }
     if (all_digits(last)) {
         return fail(parse, name.at,
                     wildcard ? "'*' does not stand in an address: write a prefix such as 10.0.0.0/8"
@@ -197,9 +180,8 @@ static const char *read_address(const struct parse *parse, int family, bool six,
                     six ? "a prefix length of IPv6 is a number from 0 to 128"
                         : "a prefix length of IPv4 is a number from 0 to 32");
     }
-    if (number < folded) {
+    if (number < folded)
         return fail(parse, bits.at, "an IPv4-mapped prefix has 96 to 128 bits");
-    }
     number -= folded;
     if (clear_host_bits(out->address, number)) {
         suggest_prefix(parse, family, out->address, number);
@@ -215,27 +197,23 @@ static const char *read_bracketed(const struct parse *parse)
 {
     struct rb_slice text = parse->text;
     const char *close = memchr(text.at, ']', text.length);
-    if (!close) {
+    if (!close)
         return fail(parse, text.at, "']' is missing after the IPv6 address");
-    }
     struct rb_slice literal = between(text.at + 1, close), bits = {NULL, 0};
     const char *zone = memchr(literal.at, '%', literal.length);
-    if (zone) {
+    if (zone)
         return fail(parse, zone, "an address in a pattern has no zone");
-    }
     int family = rb_address_parse(literal, parse->out->address);
-    if (family == 0 || !memchr(literal.at, ':', literal.length)) {
+    if (family == 0 || !memchr(literal.at, ':', literal.length))
         return fail(parse, literal.at, "this is not an IPv6 address");
-    }
     const char *rest = close + 1, *end = end_of(text);
     const char *colon = memchr(rest, ':', (size_t) (end - rest));
     if (rest < end && *rest == '/') {
         bits = between(rest + 1, colon ? colon : end);
         rest = end_of(bits);
     }
-    if (rest < end && *rest != ':') {
+    if (rest < end && *rest != ':')
         return fail(parse, rest, "only /bits and :port may follow the IPv6 address");
-    }
     const char *wrong = rest < end ? read_port(parse, between(rest + 1, end)) : NULL;
     return wrong ? wrong : read_address(parse, family, true, bits);
 }
@@ -251,9 +229,8 @@ static const char *complain_of_url(const struct parse *parse, const char *host)
 static const char *complain_of_colons(const struct parse *parse)
 {
     uint8_t address[16];
-    if (rb_address_parse(parse->text, address) == 0) {
+    if (rb_address_parse(parse->text, address) == 0)
         return fail(parse, memchr(parse->text.at, ':', parse->text.length), "more than one ':' in the pattern");
-    }
     char text[64];
     struct rb_writer writer = rb_writer_on(text, sizeof(text));
     rb_write_text(&writer, "[");
@@ -273,18 +250,16 @@ static const char *read_host(const struct parse *parse, struct rb_slice host)
         base = between(host.at, slash);
     }
     int family = rb_address_parse(base, parse->out->address);
-    if (family == AF_INET) {
+    if (family == AF_INET)
         return read_address(parse, family, false, bits);
-    }
     if (slash) {
         *parse->better = all_digits(bits) ? NULL : rb_arena_copy(parse->keep, base.at, base.length);
         return fail(parse, slash,
                     all_digits(bits) ? "a prefix length needs an address before it: 10.0.0.0/8"
                                      : "a pattern has no path after the host");
     }
-    if (host.length == 0) {
+    if (host.length == 0)
         return fail(parse, host.at, "the host before ':' is missing");
-    }
     if (rb_slice_is(host, "*")) {
         parse->out->kind = RB_PATTERN_ANY;
         return NULL;
@@ -298,20 +273,16 @@ const char *rb_pattern_parse(struct rb_slice text, struct rb_arena *keep, struct
     struct parse parse = {text, keep, out, offset, better};
     *out = (struct rb_pattern){0};
     *better = NULL;
-    if (text.length >= 5 && memcmp(text.at, "unix:", 5) == 0) {
+    if (text.length >= 5 && memcmp(text.at, "unix:", 5) == 0)
         return read_path(&parse, between(text.at + 5, end_of(text)));
-    }
     const char *scheme = memmem(text.at, text.length, "://", 3);
-    if (scheme) {
+    if (scheme)
         return complain_of_url(&parse, scheme + 3);
-    }
-    if (text.at[0] == '[') {
+    if (text.at[0] == '[')
         return read_bracketed(&parse);
-    }
     const char *colon = memchr(text.at, ':', text.length);
-    if (colon && colon != memrchr(text.at, ':', text.length)) {
+    if (colon && colon != memrchr(text.at, ':', text.length))
         return complain_of_colons(&parse);
-    }
     const char *wrong = colon ? read_port(&parse, between(colon + 1, end_of(text))) : NULL;
     return wrong ? wrong : read_host(&parse, between(text.at, colon ? colon : end_of(text)));
 }

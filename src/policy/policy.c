@@ -32,9 +32,8 @@ static uint32_t cells_of(const char *text)
 {
     unsigned offset;
     uint32_t cells = RB_CELLS_DEFAULT;
-    if (text) {
+    if (text)
         rb_value_count(text, &offset, RB_CELLS_MIN, RB_CELLS_MAX, &cells);
-    }
     return cells;
 }
 
@@ -63,9 +62,8 @@ static int make_section(struct rb_policy *policy, const struct rb_draft *draft, 
     uint32_t *lines = rb_arena_take(&policy->arena, draft->key_count * sizeof(*lines));
     uint8_t *inherited = rb_arena_take(&policy->arena, draft->key_count * sizeof(*inherited));
     made->name = rb_arena_copy(&policy->arena, section->name.at, section->name.length);
-    if (!lines || !inherited || !made->name) {
+    if (!lines || !inherited || !made->name)
         return -ENOMEM;
-    }
     rb_draft_resolve(draft, section, policy->rest, made, lines, inherited);
     rb_draft_check(draft, section, made);
     section->made = made;
@@ -84,9 +82,8 @@ static int make_kind(struct rb_policy *policy, const struct rb_draft *draft, str
             made->index = index;
             result = make_section(policy, draft, section, made);
         }
-        if (section->kind == RB_DRAFT_DEFAULT && kind == RB_DRAFT_DEFAULT) {
+        if (section->kind == RB_DRAFT_DEFAULT && kind == RB_DRAFT_DEFAULT)
             policy->rest = made;
-        }
         index += is_policy(section);
     }
     return result;
@@ -95,9 +92,8 @@ static int make_kind(struct rb_policy *policy, const struct rb_draft *draft, str
 static int make_sections(struct rb_policy *policy, const struct rb_draft *draft)
 {
     struct rb_section *sections = rb_arena_take(&policy->arena, draft->section_count * sizeof(*sections));
-    if (!sections) {
+    if (!sections)
         return -ENOMEM;
-    }
     policy->sections = sections;
     policy->section_count = draft->section_count;
     int result = make_kind(policy, draft, sections, RB_DRAFT_DEFAULT);
@@ -108,9 +104,8 @@ static int make_index(struct rb_policy *policy, const struct rb_draft *draft, st
 {
     struct rb_pattern *patterns = rb_arena_take(scratch, draft->host_count * sizeof(*patterns));
     struct rb_pattern_record *records = rb_arena_take(&policy->arena, draft->host_count * sizeof(*records));
-    if (!patterns || !records) {
+    if (!patterns || !records)
         return -ENOMEM;
-    }
     uint32_t count = 0;
     for (const struct rb_draft_host *host = draft->hosts; host; host = host->next, count++) {
         patterns[count] = host->pattern;
@@ -127,12 +122,10 @@ static int build(struct rb_policy *policy, struct rb_arena *scratch, struct rb_r
     set_process(policy, &draft);
     int result = make_sections(policy, &draft);
     rb_draft_check_twins(&draft);
-    if (policy->arena.failed || scratch->failed) {
+    if (policy->arena.failed || scratch->failed)
         return -ENOMEM;
-    }
-    if (result != 0 || report->count > 0) {
+    if (result != 0 || report->count > 0)
         return result ? result : -EINVAL;
-    }
     return make_index(policy, &draft, scratch);
 }
 
@@ -142,9 +135,8 @@ static int parse(struct rb_slice text, const char *name, struct rb_policy **out,
 {
     struct rb_arena arena = {0};
     struct rb_policy *policy = rb_arena_take(&arena, sizeof(*policy));
-    if (!policy) {
+    if (!policy)
         return -ENOMEM;
-    }
     policy->arena = arena;
     policy->serial = atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed) + 1;
     struct rb_report report = {.scratch = scratch, .file = name};
@@ -197,11 +189,10 @@ static void report_unreadable(const char *path, int error, struct rb_arena *scra
     static const struct rb_line whole_file = {0};
     struct rb_report report = {.scratch = scratch, .file = path};
     const char *text = describe(error);
-    if (text) {
+    if (text)
         rb_report_add(&report, &whole_file, 0, NULL, "%s", text);
-    } else {
+    else
         rb_report_add(&report, &whole_file, 0, NULL, "the file cannot be read: error %d", -error);
-    }
     rb_report_deliver(&report, receive, context);
 }
 
@@ -214,9 +205,8 @@ static int load(const char *path, struct rb_policy **out, struct rb_arena *scrat
         return parse(text, path, out, scratch, receive, context);
     }
     int result = -EAGAIN;
-    for (int tries = 0; result == -EAGAIN && tries < LOAD_TRIES; tries++) {
+    for (int tries = 0; result == -EAGAIN && tries < LOAD_TRIES; tries++)
         result = rb_file_read(path, scratch, &text, NULL);
-    }
     if (result != 0) {
         report_unreadable(path, result, scratch, receive, context);
         return result;
@@ -245,12 +235,10 @@ const struct rb_section *rb_policy_match(const struct rb_policy *policy, const s
                                          struct rb_match *why)
 {
     const struct rb_pattern_record *record = rb_index_find(&policy->index, target);
-    if (why) {
+    if (why)
         *why = record ? record->written : (struct rb_match){NULL, policy->rest ? policy->rest->line : 0};
-    }
-    if (record) {
+    if (record)
         return record->section;
-    }
     return target->family == AF_UNIX ? NULL : policy->rest;
 }
 
@@ -268,9 +256,8 @@ static bool list_matches(const char *globs, struct rb_slice name)
 {
     while (*globs) {
         struct rb_slice glob = {globs, strcspn(globs, " ")};
-        if (rb_glob_match_slice(glob, name)) {
+        if (rb_glob_match_slice(glob, name))
             return true;
-        }
         globs += glob.length + (globs[glob.length] == ' ');
     }
     return false;

@@ -39,9 +39,8 @@ static uint64_t load(const uint8_t *at)
 struct rb_bits rb_bits_of(int family, const uint8_t address[16])
 {
     uint32_t four;
-    if (family != AF_INET) {
+    if (family != AF_INET)
         return (struct rb_bits){load(address), load(address + 8)};
-    }
     memcpy(&four, address, sizeof four);
     return (struct rb_bits){(uint64_t) be32toh(four) << 32, 0};
 }
@@ -49,20 +48,18 @@ struct rb_bits rb_bits_of(int family, const uint8_t address[16])
 static bool covers(const struct rb_prefix *prefix, struct rb_bits address)
 {
     uint64_t high = prefix->bits.high ^ address.high, low = prefix->bits.low ^ address.low;
-    if (prefix->length <= WORD_BITS) {
+    if (prefix->length <= WORD_BITS)
         return prefix->length == 0 || high >> (WORD_BITS - prefix->length) == 0;
-    }
     return high == 0 && low >> (2 * WORD_BITS - prefix->length) == 0;
 }
 
 static uint32_t cut(struct rb_bits bits, unsigned position, unsigned count)
 {
     uint64_t word;
-    if (position >= WORD_BITS) {
+    if (position >= WORD_BITS)
         word = bits.low << (position - WORD_BITS);
-    } else {
+    else
         word = bits.high << position | (position ? bits.low >> (WORD_BITS - position) : 0);
-    }
     return (uint32_t) (word >> (WORD_BITS - count));
 }
 
@@ -75,12 +72,10 @@ static unsigned shared(struct rb_bits a, struct rb_bits b)
 
 static int compare(const struct rb_prefix *a, const struct rb_prefix *b)
 {
-    if (a->bits.high != b->bits.high) {
+    if (a->bits.high != b->bits.high)
         return a->bits.high < b->bits.high ? -1 : 1;
-    }
-    if (a->bits.low != b->bits.low) {
+    if (a->bits.low != b->bits.low)
         return a->bits.low < b->bits.low ? -1 : 1;
-    }
     return (int) a->length - (int) b->length;
 }
 
@@ -89,12 +84,10 @@ static void sift(struct rb_prefix *heap, uint32_t at, uint32_t count)
     struct rb_prefix moved = heap[at];
     uint64_t child;
     while ((child = 2 * (uint64_t) at + 1) < count) {
-        if (child + 1 < count && compare(&heap[child], &heap[child + 1]) < 0) {
+        if (child + 1 < count && compare(&heap[child], &heap[child + 1]) < 0)
             child++;
-        }
-        if (compare(&moved, &heap[child]) >= 0) {
+        if (compare(&moved, &heap[child]) >= 0)
             break;
-        }
         heap[at] = heap[child];
         at = (uint32_t) child;
     }
@@ -104,9 +97,8 @@ static void sift(struct rb_prefix *heap, uint32_t at, uint32_t count)
 // Heap sort: qsort(3) may call malloc.
 static void sort(struct rb_prefix *prefixes, uint32_t count)
 {
-    for (uint32_t at = count / 2; at-- > 0;) {
+    for (uint32_t at = count / 2; at-- > 0;)
         sift(prefixes, at, count);
-    }
     for (uint32_t last = count; last-- > 1;) {
         struct rb_prefix largest = prefixes[0];
         prefixes[0] = prefixes[last];
@@ -120,9 +112,8 @@ static void link_parents(struct rb_prefix *prefixes, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         uint32_t parent = i;
-        while (parent > 0 && !covers(&prefixes[parent - 1], prefixes[i].bits)) {
+        while (parent > 0 && !covers(&prefixes[parent - 1], prefixes[i].bits))
             parent = prefixes[parent - 1].parent;
-        }
         prefixes[i].parent = parent;
         prefixes[i].ports_above = prefixes[i].ports || (parent > 0 && prefixes[parent - 1].ports_above);
     }
@@ -131,11 +122,9 @@ static void link_parents(struct rb_prefix *prefixes, uint32_t count)
 static uint32_t collect_leaves(const struct rb_prefix *prefixes, uint32_t count, uint32_t *leaves)
 {
     uint32_t found = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (i + 1 == count || !covers(&prefixes[i], prefixes[i + 1].bits)) {
+    for (uint32_t i = 0; i < count; i++)
+        if (i + 1 == count || !covers(&prefixes[i], prefixes[i + 1].bits))
             leaves[found++] = i;
-        }
-    }
     return found;
 }
 
@@ -154,9 +143,8 @@ static unsigned choose_branch(const struct builder *builder, struct range range,
             distinct += cut(leaf_bits(builder, i), position, branch + 1) !=
                         cut(leaf_bits(builder, i - 1), position, branch + 1);
         }
-        if (distinct < 1U << branch) {
+        if (distinct < 1U << branch)
             break;
-        }
     }
     return branch;
 }
@@ -166,9 +154,8 @@ static unsigned choose_branch(const struct builder *builder, struct range range,
 static uint32_t neighbour(const struct builder *builder, struct range range, uint32_t next, struct rb_prefix_node node,
                           uint32_t slot)
 {
-    if (next == range.first || next == range.first + range.count) {
+    if (next == range.first || next == range.first + range.count)
         return next == range.first ? next : next - 1;
-    }
     uint32_t before = cut(leaf_bits(builder, next - 1), node.position, node.branch) ^ slot;
     uint32_t after = cut(leaf_bits(builder, next), node.position, node.branch) ^ slot;
     return before < after ? next - 1 : next;
@@ -190,23 +177,20 @@ static void build(struct builder *builder, uint32_t at, struct range range)
     tree->node_count += 1U << node.branch;
     for (uint32_t slot = 0; slot < 1U << node.branch; slot++) {
         struct range below = {next, 0};
-        for (; next < end && cut(leaf_bits(builder, next), position, node.branch) == slot; next++) {
+        for (; next < end && cut(leaf_bits(builder, next), position, node.branch) == slot; next++)
             below.count++;
-        }
-        if (below.count > 0) {
+        if (below.count > 0)
             build(builder, node.child + slot, below);
-        } else {
+        else
             tree->nodes[node.child + slot].child = builder->leaves[neighbour(builder, range, next, node, slot)];
-        }
     }
 }
 
 int rb_prefix_build(struct rb_prefix_tree *tree, struct rb_prefix *prefixes, uint32_t count, struct rb_arena *arena,
                     struct rb_arena *scratch)
 {
-    if (count == 0) {
+    if (count == 0)
         return 0;
-    }
     sort(prefixes, count);
     link_parents(prefixes, count);
     tree->prefixes = prefixes;
@@ -214,9 +198,8 @@ int rb_prefix_build(struct rb_prefix_tree *tree, struct rb_prefix *prefixes, uin
     // Tables are half full at least, and a tree of n leaves whose nodes all branch has less than 2n nodes.
     tree->nodes = rb_arena_take(arena, (4 * (size_t) count + 1) * sizeof(*tree->nodes));
     uint32_t *leaves = rb_arena_take(scratch, count * sizeof(*leaves));
-    if (!tree->nodes || !leaves) {
+    if (!tree->nodes || !leaves)
         return -ENOMEM;
-    }
     struct range all = {0, collect_leaves(prefixes, count, leaves)};
     tree->node_count = 1;
     build(&(struct builder){tree, leaves}, 0, all);
@@ -230,25 +213,21 @@ const struct rb_prefix *rb_prefix_parent(const struct rb_prefix_tree *tree, cons
 
 const struct rb_prefix *rb_prefix_find(const struct rb_prefix_tree *tree, struct rb_bits address)
 {
-    if (tree->count == 0) {
+    if (tree->count == 0)
         return NULL;
-    }
     const struct rb_prefix_node *node = tree->nodes;
-    while (node->branch > 0) {
+    while (node->branch > 0)
         node = &tree->nodes[node->child + cut(address, node->position, node->branch)];
-    }
     const struct rb_prefix *prefix = &tree->prefixes[node->child];
-    while (prefix && !covers(prefix, address)) {
+    while (prefix && !covers(prefix, address))
         prefix = rb_prefix_parent(tree, prefix);
-    }
     return prefix;
 }
 
 struct rb_prefix *rb_prefix_exact(const struct rb_prefix_tree *tree, struct rb_bits bits, unsigned length)
 {
     const struct rb_prefix *prefix = rb_prefix_find(tree, bits);
-    while (prefix && prefix->length > length) {
+    while (prefix && prefix->length > length)
         prefix = rb_prefix_parent(tree, prefix);
-    }
     return prefix && prefix->length == length ? &tree->prefixes[prefix - tree->prefixes] : NULL;
 }

@@ -43,9 +43,8 @@ static void take_line(struct reader *reader)
     const char *stop = memchr(start, '\n', (size_t) (reader->end - start));
     reader->next = stop ? stop + 1 : reader->end;
     size_t length = (size_t) ((stop ? stop : reader->end) - start);
-    if (length > 0 && start[length - 1] == '\r') {
+    if (length > 0 && start[length - 1] == '\r')
         length--;
-    }
     reader->line.number++;
     reader->line.text = (struct rb_slice){start, length};
 }
@@ -59,9 +58,8 @@ static size_t printable_run(struct rb_slice text)
         memcpy(&word, text.at + run, sizeof(word));
         uint64_t low = word & rb_word_of(0x7f);
         uint64_t from_blank = low + rb_word_of(0x80 - ' '), del = low + rb_word_of(1);
-        if ((((from_blank ^ del) | word) & rb_word_of(0x80)) != rb_word_of(0x80)) {
+        if ((((from_blank ^ del) | word) & rb_word_of(0x80)) != rb_word_of(0x80))
             break;
-        }
     }
     return run;
 }
@@ -91,14 +89,12 @@ static bool bytes_clean(struct reader *reader, size_t limit)
 static struct rb_slice without_comment(struct rb_slice text)
 {
     bool quoted = false;
-    if (!memchr(text.at, ';', text.length)) {
+    if (!memchr(text.at, ';', text.length))
         return text;
-    }
     for (size_t i = 0; i < text.length; i++) {
         quoted ^= text.at[i] == '"';
-        if (!quoted && text.at[i] == ';' && (i == 0 || rb_text_blank(text.at[i - 1]))) {
+        if (!quoted && text.at[i] == ';' && (i == 0 || rb_text_blank(text.at[i - 1])))
             text.length = i;
-        }
     }
     return rb_slice_trim(text);
 }
@@ -127,9 +123,8 @@ static bool section_clean(struct reader *reader, struct rb_slice text, struct rb
 static void read_section(struct reader *reader, struct rb_slice text)
 {
     struct rb_slice name = {NULL, 0};
-    if (!section_clean(reader, text, &name)) {
+    if (!section_clean(reader, text, &name))
         name.at = NULL;
-    }
     reader->events->section(reader->user, &reader->line, name);
 }
 
@@ -137,9 +132,8 @@ static void read_section(struct reader *reader, struct rb_slice text)
 static bool unquote(struct reader *reader, struct rb_slice *value)
 {
     const char *quote = memchr(value->at, '"', value->length);
-    if (!quote) {
+    if (!quote)
         return true;
-    }
     const char *close = memchr(quote + 1, '"', (size_t) (value->at + value->length - quote - 1));
     if (!close) {
         refuse(reader, quote, "the double quote is not closed");
@@ -173,9 +167,8 @@ static bool pair_clean(struct reader *reader, struct rb_slice text)
         return false;
     }
     reader->value = rb_slice_trim((struct rb_slice){equals + 1, (size_t) (text.at + text.length - equals - 1)});
-    if (!unquote(reader, &reader->value)) {
+    if (!unquote(reader, &reader->value))
         return false;
-    }
     if (reader->value.length == 0) {
         refuse(reader, equals, "the value after '=' is missing");
         return false;
@@ -190,23 +183,20 @@ static size_t clean_line(struct reader *reader, char *out, size_t limit)
     struct rb_slice text = rb_slice_trim(reader->line.text);
     bool section = text.length > 0 && text.at[0] == '[';
     if (!bytes_clean(reader, limit)) {
-        if (section) {
+        if (section)
             reader->events->section(reader->user, &reader->line, (struct rb_slice){NULL, 0});
-        }
         return 0;
     }
-    if (text.length == 0 || text.at[0] == ';' || text.at[0] == '#') {
+    if (text.length == 0 || text.at[0] == ';' || text.at[0] == '#')
         return 0;
-    }
     text = without_comment(text);
     if (section) {
         read_section(reader, text);
         memcpy(out, standin, sizeof(standin) - 1);
         return sizeof(standin) - 1;
     }
-    if (!pair_clean(reader, text)) {
+    if (!pair_clean(reader, text))
         return 0;
-    }
     memcpy(out, text.at, text.length);
     return text.length;
 }
@@ -215,15 +205,13 @@ static size_t clean_line(struct reader *reader, char *out, size_t limit)
 static char *feed(char *out, int size, void *stream)
 {
     struct reader *reader = stream;
-    if (reader->next == reader->end) {
+    if (reader->next == reader->end)
         return NULL;
-    }
     take_line(reader);
     size_t length = clean_line(reader, out, (size_t) size - INIH_LINE_OVERHEAD);
     // Semicolons left by now are part of a value or key; inih would cut there. The value is taken from the source.
-    for (char *mark = memchr(out, ';', length); mark; mark = memchr(mark, ';', length - (size_t) (mark - out))) {
+    for (char *mark = memchr(out, ';', length); mark; mark = memchr(mark, ';', length - (size_t) (mark - out)))
         *mark = ',';
-    }
     out[length] = '\0';
     return out;
 }
@@ -235,9 +223,8 @@ static int split(void *user, const char *section, const char *name, const char *
     struct reader *reader = user;
     (void) section;
     (void) value;
-    if (strlen(name) != reader->key.length) {
+    if (strlen(name) != reader->key.length)
         return 0;
-    }
     reader->events->pair(reader->user, &reader->line, reader->key, reader->value);
     return 1;
 }

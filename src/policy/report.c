@@ -18,9 +18,8 @@ static const char *keep_text(struct rb_arena *scratch, struct rb_slice text)
 {
     size_t length = text.length < REPORT_TEXT_MAX ? text.length : REPORT_TEXT_MAX;
     char *copy = rb_arena_copy(scratch, text.at, length);
-    for (size_t i = 0; copy && i < length; i++) {
+    for (size_t i = 0; copy && i < length; i++)
         copy[i] = copy[i] ? copy[i] : '?';
-    }
     return copy;
 }
 
@@ -33,9 +32,8 @@ static bool comes_after(const struct rb_diagnostic *a, const struct rb_diagnosti
 static void insert(struct rb_report *report, struct rb_complaint *entry)
 {
     struct rb_complaint *before = report->last;
-    while (before && comes_after(&before->diagnostic, &entry->diagnostic)) {
+    while (before && comes_after(&before->diagnostic, &entry->diagnostic))
         before = before->previous;
-    }
     entry->previous = before;
     entry->next = before ? before->next : report->first;
     *(entry->next ? &entry->next->previous : &report->last) = entry;
@@ -45,18 +43,16 @@ static void insert(struct rb_report *report, struct rb_complaint *entry)
 void rb_report_add(struct rb_report *report, const struct rb_line *line, unsigned column, const char *suggestion,
                    const char *format, ...)
 {
-    if (++report->count > REPORT_MAX + 1) {
+    if (++report->count > REPORT_MAX + 1)
         return;
-    }
     char message[REPORT_MESSAGE_SIZE];
     va_list arguments;
     va_start(arguments, format);
     int length = vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);
     struct rb_complaint *entry = rb_arena_take(report->scratch, sizeof(*entry));
-    if (!entry || length < 0) {
+    if (!entry || length < 0)
         return;
-    }
     bool last = report->count > REPORT_MAX;
     const char *kept = rb_arena_copy(report->scratch, message, strlen(message));
     entry->diagnostic = (struct rb_diagnostic){
@@ -74,7 +70,6 @@ void rb_report_add(struct rb_report *report, const struct rb_line *line, unsigne
 
 void rb_report_deliver(const struct rb_report *report, rb_report_fn *receive, void *context)
 {
-    for (const struct rb_complaint *entry = report->first; receive && entry; entry = entry->next) {
+    for (const struct rb_complaint *entry = report->first; receive && entry; entry = entry->next)
         receive(context, &entry->diagnostic);
-    }
 }

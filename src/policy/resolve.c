@@ -37,20 +37,17 @@ static struct rb_slice item_at(const char *value, unsigned offset)
 static const char *nearest_word(const struct rb_key *key, const char *value, unsigned offset)
 {
     struct rb_suggestion search = rb_suggest_begin(item_at(value, offset));
-    for (unsigned i = 0; key->words && key->words[i]; i++) {
+    for (unsigned i = 0; key->words && key->words[i]; i++)
         rb_suggest_offer(&search, key->words[i]);
-    }
     return search.best;
 }
 
 // Where a comment begins that was written with # behind a value, or NULL.
 static const char *hash_comment(struct rb_slice value)
 {
-    for (size_t i = 1; i < value.length; i++) {
-        if (value.at[i] == '#' && rb_text_blank(value.at[i - 1])) {
+    for (size_t i = 1; i < value.length; i++)
+        if (value.at[i] == '#' && rb_text_blank(value.at[i - 1]))
             return value.at + i;
-        }
-    }
     return NULL;
 }
 
@@ -77,19 +74,17 @@ void rb_draft_resolve(const struct rb_draft *draft, const struct rb_draft_sectio
     made->line = section->line.number;
     made->key_lines = key_lines;
     made->key_inherited = key_inherited;
-    if (base) {
+    if (base)
         made->rules = base->rules;
-    } else {
+    else
         rb_key_defaults(&made->rules);
-    }
     for (unsigned i = 0; i < draft->key_count; i++) {
         const struct rb_draft_value *own = section->by_key[i];
         key_lines[i] = own ? own->line.number : base ? base->key_lines[i] : 0;
         key_inherited[i] = !own && key_lines[i] > 0;
     }
-    for (const struct rb_draft_value *entry = section->values; entry; entry = entry->next) {
+    for (const struct rb_draft_value *entry = section->values; entry; entry = entry->next)
         read_value(draft, entry, &made->rules);
-    }
 }
 
 static void check_conflict(const struct rb_draft *draft, const struct rb_draft_section *section,
@@ -98,9 +93,8 @@ static void check_conflict(const struct rb_draft *draft, const struct rb_draft_s
     unsigned first = (unsigned) rb_key_find(conflict->first), second = (unsigned) rb_key_find(conflict->second);
     const struct rb_draft_value *entry = section->by_key[first] ? section->by_key[first] : section->by_key[second];
     bool set = made->key_lines[first] > 0 && made->key_lines[second] > 0;
-    if (!entry || (conflict->both_set && !set) || !conflict->broken(&made->rules)) {
+    if (!entry || (conflict->both_set && !set) || !conflict->broken(&made->rules))
         return;
-    }
     char values[2][32];
     draft->keys[first].format(&made->rules, values[0], sizeof(values[0]));
     draft->keys[second].format(&made->rules, values[1], sizeof(values[1]));
@@ -110,7 +104,6 @@ static void check_conflict(const struct rb_draft *draft, const struct rb_draft_s
 
 void rb_draft_check(const struct rb_draft *draft, const struct rb_draft_section *section, const struct rb_section *made)
 {
-    for (unsigned i = 0; i < sizeof(conflicts) / sizeof(conflicts[0]); i++) {
+    for (unsigned i = 0; i < sizeof(conflicts) / sizeof(conflicts[0]); i++)
         check_conflict(draft, section, made, &conflicts[i]);
-    }
 }

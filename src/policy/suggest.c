@@ -18,17 +18,15 @@ static bool same(char a, char b)
 static unsigned edit_distance(struct rb_slice a, struct rb_slice b)
 {
     unsigned row[3][SUGGEST_LENGTH_MAX + 1];
-    for (unsigned j = 0; j <= b.length; j++) {
+    for (unsigned j = 0; j <= b.length; j++)
         row[0][j] = j;
-    }
     for (unsigned i = 1; i <= a.length; i++) {
         unsigned *now = row[i % 3], *above = row[(i + 2) % 3], *before = row[(i + 1) % 3];
         now[0] = i;
         for (unsigned j = 1; j <= b.length; j++) {
             now[j] = smaller(above[j - 1] + !same(a.at[i - 1], b.at[j - 1]), smaller(above[j], now[j - 1]) + 1);
-            if (i > 1 && j > 1 && same(a.at[i - 1], b.at[j - 2]) && same(a.at[i - 2], b.at[j - 1])) {
+            if (i > 1 && j > 1 && same(a.at[i - 1], b.at[j - 2]) && same(a.at[i - 2], b.at[j - 1]))
                 now[j] = smaller(now[j], before[j - 2] + 1);
-            }
         }
     }
     return row[a.length % 3][b.length];
@@ -43,9 +41,8 @@ struct rb_suggestion rb_suggest_begin(struct rb_slice word)
 void rb_suggest_offer(struct rb_suggestion *search, const char *name)
 {
     struct rb_slice known = rb_slice_of(name);
-    if (search->word.length == 0 || search->word.length > SUGGEST_LENGTH_MAX || known.length > SUGGEST_LENGTH_MAX) {
+    if (search->word.length == 0 || search->word.length > SUGGEST_LENGTH_MAX || known.length > SUGGEST_LENGTH_MAX)
         return;
-    }
     unsigned distance = edit_distance(search->word, known);
     // A distance as large as the known name means that nothing of it is left.
     if (distance < search->distance && distance < known.length) {

@@ -18,9 +18,8 @@ enum { DEFAULT_PORTS = sizeof(default_ports) / sizeof(default_ports[0]), PORT_HT
 static int from_inet(struct rb_target *target, const struct sockaddr *address, socklen_t length)
 {
     struct sockaddr_in in;
-    if (length < sizeof(in)) {
+    if (length < sizeof(in))
         return -EINVAL;
-    }
     memcpy(&in, address, sizeof(in));
     target->family = AF_INET;
     target->port = ntohs(in.sin_port);
@@ -33,9 +32,8 @@ static int from_inet6(struct rb_target *target, const struct sockaddr *address, 
 {
     struct sockaddr_in6 in6 = {0};
     size_t least = offsetof(struct sockaddr_in6, sin6_scope_id);
-    if (length < least) {
+    if (length < least)
         return -EINVAL;
-    }
     memcpy(&in6, address, least);
     target->family = rb_address_fold(in6.sin6_addr.s6_addr, target->address);
     target->port = ntohs(in6.sin6_port);
@@ -46,9 +44,8 @@ static int from_unix(struct rb_target *target, const struct sockaddr *address, s
 {
     const char *path = (const char *) address + offsetof(struct sockaddr_un, sun_path);
     size_t room = length > offsetof(struct sockaddr_un, sun_path) ? length - offsetof(struct sockaddr_un, sun_path) : 0;
-    if (room == 0 || path[0] == '\0') {
+    if (room == 0 || path[0] == '\0')
         return -EAFNOSUPPORT;
-    }
     target->family = AF_UNIX;
     target->name = path;
     target->name_length = strnlen(path, room);
@@ -59,9 +56,8 @@ int rb_target_from_sockaddr(struct rb_target *target, const struct sockaddr *add
 {
     sa_family_t family;
     *target = (struct rb_target){0};
-    if (!address || length < offsetof(struct sockaddr, sa_family) + sizeof(family)) {
+    if (!address || length < offsetof(struct sockaddr, sa_family) + sizeof(family))
         return -EINVAL;
-    }
     memcpy(&family, (const char *) address + offsetof(struct sockaddr, sa_family), sizeof(family));
     switch (family) {
     case AF_INET:
@@ -79,30 +75,25 @@ int rb_target_from_sockaddr(struct rb_target *target, const struct sockaddr *add
 static size_t scheme_length(const char *text)
 {
     size_t length = 0;
-    while (rb_text_alnum(text[length]) || (text[length] && strchr("+-.", text[length]))) {
+    while (rb_text_alnum(text[length]) || (text[length] && strchr("+-.", text[length])))
         length++;
-    }
     bool scheme = length > 0 && !rb_text_digit(text[0]) && strncmp(text + length, "://", 3) == 0;
     return scheme ? length : 0;
 }
 
 static bool same_word(struct rb_slice text, const char *word)
 {
-    for (size_t i = 0; i < text.length; i++) {
-        if (rb_text_lower(text.at[i]) != word[i]) {
+    for (size_t i = 0; i < text.length; i++)
+        if (rb_text_lower(text.at[i]) != word[i])
             return false;
-        }
-    }
     return word[text.length] == '\0';
 }
 
 static uint16_t port_of_scheme(struct rb_slice scheme)
 {
-    for (unsigned i = 0; i < DEFAULT_PORTS; i++) {
-        if (same_word(scheme, default_ports[i].scheme)) {
+    for (unsigned i = 0; i < DEFAULT_PORTS; i++)
+        if (same_word(scheme, default_ports[i].scheme))
             return default_ports[i].port;
-        }
-    }
     return 0;
 }
 
@@ -116,14 +107,12 @@ static int read_port(struct rb_slice text, uint16_t *port)
 {
     unsigned number = 0;
     for (size_t i = 0; i < text.length; i++) {
-        if (!rb_text_digit(text.at[i]) || number > PORT_MAX) {
+        if (!rb_text_digit(text.at[i]) || number > PORT_MAX)
             return -EINVAL;
-        }
         number = number * 10 + (unsigned) (text.at[i] - '0');
     }
-    if (number > PORT_MAX) {
+    if (number > PORT_MAX)
         return -EINVAL;
-    }
     *port = text.length > 0 ? (uint16_t) number : *port;
     return 0;
 }
@@ -132,35 +121,30 @@ static int read_port(struct rb_slice text, uint16_t *port)
 static int read_bracketed(struct rb_target *target, struct rb_slice text)
 {
     const char *close = memchr(text.at, ']', text.length);
-    if (!close) {
+    if (!close)
         return -EINVAL;
-    }
     struct rb_slice literal = {text.at + 1, (size_t) (close - text.at - 1)};
     const char *zone = memchr(literal.at, '%', literal.length);
     literal.length = zone ? (size_t) (zone - literal.at) : literal.length;
     target->family = rb_address_parse(literal, target->address);
     struct rb_slice rest = {close + 1, text.length - (size_t) (close + 1 - text.at)};
-    if (target->family == 0 || (rest.length > 0 && rest.at[0] != ':')) {
+    if (target->family == 0 || (rest.length > 0 && rest.at[0] != ':'))
         return -EINVAL;
-    }
     return rest.length > 0 ? read_port((struct rb_slice){rest.at + 1, rest.length - 1}, &target->port) : 0;
 }
 
 // HOST, HOST:PORT, [v6], [v6]:PORT, or a bare IPv6 literal.
 static int read_authority(struct rb_target *target, struct rb_slice text)
 {
-    if (text.length > 0 && text.at[0] == '[') {
+    if (text.length > 0 && text.at[0] == '[')
         return read_bracketed(target, text);
-    }
     target->family = rb_address_parse(text, target->address);
-    if (target->family) {
+    if (target->family)
         return 0;
-    }
     const char *colon = memchr(text.at, ':', text.length);
     struct rb_slice host = {text.at, colon ? (size_t) (colon - text.at) : text.length};
-    if (host.length == 0 || memchr(host.at, ' ', host.length)) {
+    if (host.length == 0 || memchr(host.at, ' ', host.length))
         return -EINVAL;
-    }
     target->family = rb_address_parse(host, target->address);
     target->name = target->family ? NULL : host.at;
     target->name_length = target->family ? 0 : host.length;
@@ -169,9 +153,8 @@ static int read_authority(struct rb_target *target, struct rb_slice text)
 
 static int read_unix(struct rb_target *target, const char *path)
 {
-    while (path[0] == '/' && path[1] == '/') { // unix:///run/x
+    while (path[0] == '/' && path[1] == '/') // unix:///run/x
         path++;
-    }
     target->family = AF_UNIX;
     target->name = path;
     target->name_length = strlen(path);
@@ -183,16 +166,14 @@ int rb_target_from_url(struct rb_target *target, const char *text, size_t *schem
     size_t ignored;
     *target = (struct rb_target){0};
     *(scheme ? scheme : &ignored) = 0;
-    if (strncmp(text, "unix:/", 6) == 0) {
+    if (strncmp(text, "unix:/", 6) == 0)
         return read_unix(target, text + 5);
-    }
     size_t length = scheme_length(text);
     const char *host = length > 0 ? text + length + 3 : text;
     struct rb_slice authority = {host, strcspn(host, "/?#")};
     target->port = port_of_scheme((struct rb_slice){text, length});
-    if (length == 0 && host[authority.length] == '/') {
+    if (length == 0 && host[authority.length] == '/')
         target->port = PORT_HTTP;
-    }
     for (size_t at = authority.length; at-- > 0;) {
         if (authority.at[at] == '@') { // what stands before the last @ is user and password
             authority = (struct rb_slice){authority.at + at + 1, authority.length - at - 1};
@@ -201,9 +182,8 @@ int rb_target_from_url(struct rb_target *target, const char *text, size_t *schem
     }
     *(scheme ? scheme : &ignored) = length;
     int result = read_authority(target, authority);
-    if (result != 0) {
+    if (result != 0)
         *target = (struct rb_target){0};
-    }
     return result;
 }
 

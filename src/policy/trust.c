@@ -16,12 +16,10 @@ uint32_t rb_trust_user(void)
 
 enum rb_trust rb_trust_judge(const struct rb_file_identity *file, uint32_t user)
 {
-    if (file->owner != ROOT && file->owner != user) {
+    if (file->owner != ROOT && file->owner != user)
         return RB_TRUST_OWNER;
-    }
-    if (file->mode & S_IWOTH) {
+    if (file->mode & S_IWOTH)
         return RB_TRUST_OTHERS;
-    }
     return user == ROOT && (file->mode & S_IWGRP) ? RB_TRUST_GROUP : RB_TRUST_OK;
 }
 
@@ -38,9 +36,8 @@ static void write_user(struct rb_writer *writer, uint32_t user)
 void rb_trust_explain(enum rb_trust trust, const struct rb_file_identity *file, uint32_t user, char *out, size_t size)
 {
     struct rb_writer writer = rb_writer_on(out, size);
-    if (trust == RB_TRUST_OK) {
+    if (trust == RB_TRUST_OK)
         return;
-    }
     if (trust == RB_TRUST_OWNER) {
         rb_write_text(&writer, "the file belongs to ");
         write_user(&writer, file->owner);
@@ -51,11 +48,10 @@ void rb_trust_explain(enum rb_trust trust, const struct rb_file_identity *file, 
     rb_write_text(&writer, "; programs of ");
     write_user(&writer, user);
     rb_write_text(&writer, " obey only files ");
-    if (user == ROOT) {
+    if (user == ROOT)
         rb_write_text(&writer, "that belong to root and that nobody else may write");
-    } else {
+    else
         rb_write_text(&writer, "that belong to this user or to root and that not everybody may write");
-    }
 }
 
 const char *rb_trust_remedy(enum rb_trust trust)

@@ -29,9 +29,8 @@ static unsigned read_digits(const char **text, uint64_t *out)
 {
     unsigned count = 0;
     *out = 0;
-    for (; rb_text_digit(**text); (*text)++, count++) {
+    for (; rb_text_digit(**text); (*text)++, count++)
         *out = count < NUMBER_DIGITS_MAX ? *out * 10 + (uint64_t) (**text - '0') : UINT64_MAX / 1000000;
-    }
     return count;
 }
 
@@ -43,11 +42,9 @@ static const char *fail(unsigned *offset, const char *text, const char *at, cons
 
 static const struct unit *find_unit(const char *name)
 {
-    for (unsigned i = 0; i < UNIT_COUNT; i++) {
-        if (strcmp(units[i].name, name) == 0) {
+    for (unsigned i = 0; i < UNIT_COUNT; i++)
+        if (strcmp(units[i].name, name) == 0)
             return &units[i];
-        }
-    }
     return NULL;
 }
 
@@ -55,22 +52,17 @@ static const char *read_duration(const char *text, unsigned *offset, uint64_t *m
 {
     const char *at = text;
     uint64_t number;
-    if (read_digits(&at, &number) == 0) {
+    if (read_digits(&at, &number) == 0)
         return fail(offset, text, at, "a duration is a number with a unit: 2s, 250ms");
-    }
-    if (*at == '\0') {
+    if (*at == '\0')
         return fail(offset, text, text, "a duration needs a unit: 2s, 250ms");
-    }
-    if (*at == '.') {
+    if (*at == '.')
         return fail(offset, text, at, "a duration has no decimals: 1500ms in place of 1.5s");
-    }
     const struct unit *unit = find_unit(at);
-    if (!unit) {
+    if (!unit)
         return fail(offset, text, at, "the units of a duration are ms, s, m and h, right after the number");
-    }
-    if (number > DURATION_READ_MAX / unit->ms) {
+    if (number > DURATION_READ_MAX / unit->ms)
         return fail(offset, text, text, rb_value_out_of_range);
-    }
     *ms = number * unit->ms;
     return NULL;
 }
@@ -98,12 +90,10 @@ const char *rb_value_duration(const char *text, unsigned *offset, uint64_t low, 
 {
     uint64_t ms;
     const char *wrong = read_duration(text, offset, &ms);
-    if (wrong) {
+    if (wrong)
         return wrong;
-    }
-    if (ms < low || ms > high) {
+    if (ms < low || ms > high)
         return fail(offset, text, text, rb_value_out_of_range);
-    }
     *out = ms;
     return NULL;
 }
@@ -121,12 +111,10 @@ const char *rb_value_count(const char *text, unsigned *offset, uint64_t low, uin
 {
     const char *at = text;
     uint64_t number;
-    if (read_digits(&at, &number) == 0 || *at != '\0') {
+    if (read_digits(&at, &number) == 0 || *at != '\0')
         return fail(offset, text, at, "not a whole number");
-    }
-    if (number < low || number > high) {
+    if (number < low || number > high)
         return fail(offset, text, text, rb_value_out_of_range);
-    }
     *out = (uint32_t) number;
     return NULL;
 }
@@ -138,9 +126,8 @@ static const char *read_fraction(const char **text, unsigned decimals, uint64_t 
     *text += point;
     for (unsigned i = 0; i < decimals; i++) {
         bool digit = point && rb_text_digit(**text);
-        if (point && i == 0 && !digit) {
+        if (point && i == 0 && !digit)
             return "a digit is missing after the decimal point";
-        }
         *number = *number * 10 + (digit ? (uint64_t) (**text - '0') : 0);
         *text += digit;
     }
@@ -152,22 +139,17 @@ const char *rb_value_scaled(const char *text, unsigned *offset, const struct rb_
 {
     const char *at = text;
     uint64_t number;
-    if (read_digits(&at, &number) == 0) {
+    if (read_digits(&at, &number) == 0)
         return fail(offset, text, at, "not a number");
-    }
     const char *wrong = read_fraction(&at, scale->decimals, &number);
-    if (wrong) {
+    if (wrong)
         return fail(offset, text, at, wrong);
-    }
-    if (*at == '\0' && scale->bare) {
+    if (*at == '\0' && scale->bare)
         return fail(offset, text, text, scale->bare);
-    }
-    if (strcmp(at, scale->unit) != 0) {
+    if (strcmp(at, scale->unit) != 0)
         return fail(offset, text, at, scale->bare ? scale->bare : "not a number");
-    }
-    if (number < low || number > high) {
+    if (number < low || number > high)
         return fail(offset, text, text, rb_value_out_of_range);
-    }
     *out = (uint32_t) number;
     return NULL;
 }
@@ -190,11 +172,9 @@ static bool token_byte(char c)
 
 static const char *check_token(struct rb_slice token, const char *text, unsigned *offset)
 {
-    for (size_t i = 0; i < token.length; i++) {
-        if (!token_byte(token.at[i])) {
+    for (size_t i = 0; i < token.length; i++)
+        if (!token_byte(token.at[i]))
             return fail(offset, text, token.at + i, "a character that no name has");
-        }
-    }
     return token.length > 0 ? NULL : fail(offset, text, token.at, "an empty item in the list");
 }
 
@@ -205,12 +185,10 @@ const char *rb_value_tokens(const char *text, unsigned *offset, char *out, size_
     struct rb_slice rest = rb_slice_of(text), item;
     while (rb_slice_next(&rest, &item)) {
         const char *wrong = check_token(item, text, offset);
-        if (wrong) {
+        if (wrong)
             return wrong;
-        }
-        if (writer.length + (writer.length > 0) + item.length >= writer.size) {
+        if (writer.length + (writer.length > 0) + item.length >= writer.size)
             return fail(offset, text, item.at, "the list is too long");
-        }
         rb_write_text(&writer, writer.length > 0 ? " " : "");
         rb_write_bytes(&writer, item.at, item.length);
     }
@@ -220,7 +198,6 @@ const char *rb_value_tokens(const char *text, unsigned *offset, char *out, size_
 
 void rb_value_write_tokens(struct rb_writer *writer, const char *list)
 {
-    for (; *list; list++) {
+    for (; *list; list++)
         rb_write_bytes(writer, *list == ' ' ? ", " : list, *list == ' ' ? 2 : 1);
-    }
 }

@@ -49,17 +49,15 @@ struct look {
 
 static void tell(enum rb_reload_event event, const struct rb_diagnostic *diagnostic, int error)
 {
-    if (in_force.notify) {
+    if (in_force.notify)
         in_force.notify(event, in_force.path, diagnostic, error);
-    }
 }
 
 static bool join(char *out, const char *directory, const char *file)
 {
     size_t front = strlen(directory), back = strlen(file);
-    if (front + back >= RB_POLICY_PATH_SIZE) {
+    if (front + back >= RB_POLICY_PATH_SIZE)
         return false;
-    }
     memmove(out, directory, front);
     memcpy(out + front, file, back + 1);
     return true;
@@ -75,22 +73,19 @@ static bool exists(const char *path)
 static int locate_own(const struct rb_policy_places *places, char *out)
 {
     bool joined = false;
-    if (places->config && places->config[0] == '/') {
+    if (places->config && places->config[0] == '/')
         joined = join(out, places->config, "/rebound/policy.ini");
-    } else if (places->home && places->home[0] == '/') {
+    else if (places->home && places->home[0] == '/')
         joined = join(out, places->home, "/.config/rebound/policy.ini");
-    }
     return joined && exists(out) ? 0 : -ENOENT;
 }
 
 int rb_policy_locate(const struct rb_policy_places *places, char *out)
 {
-    if (places->named) {
+    if (places->named)
         return join(out, "", places->named) ? 0 : -ENAMETOOLONG;
-    }
-    if (locate_own(places, out) == 0) {
+    if (locate_own(places, out) == 0)
         return 0;
-    }
     return join(out, "", system_path) && exists(out) ? 0 : -ENOENT;
 }
 
@@ -121,9 +116,8 @@ static bool renew(struct look *look)
 static void put_in_force(struct rb_policy *fresh, uint64_t now_ms)
 {
     struct rb_policy *replaced = atomic_exchange_explicit(&in_force.current, fresh, memory_order_acq_rel);
-    if (replaced) {
+    if (replaced)
         retire(replaced, now_ms);
-    }
     tell(replaced ? RB_RELOAD_RELOADED : RB_RELOAD_LOADED, NULL, 0);
 }
 
@@ -146,9 +140,8 @@ static int check_trust(struct look *look, const struct rb_file_identity *identit
 {
     uint32_t user = rb_trust_user();
     enum rb_trust trust = rb_trust_judge(identity, user);
-    if (trust == RB_TRUST_OK) {
+    if (trust == RB_TRUST_OK)
         return 0;
-    }
     char message[RB_TRUST_SIZE];
     rb_trust_explain(trust, identity, user, message, sizeof(message));
     struct rb_diagnostic diagnostic = {.file = in_force.path, .message = message};
@@ -174,18 +167,16 @@ static int load_text(struct look *look, struct rb_slice text, const struct rb_fi
     struct rb_policy *fresh;
     struct first_error first = {false};
     int result = rb_policy_parse(text.at, text.length, in_force.path, &fresh, tell_first, &first);
-    if (result != 0 && result != -EINVAL) {
+    if (result != 0 && result != -EINVAL)
         return note_unreadable(look, result);
-    }
     if (!renew(look)) {
         rb_policy_free(fresh);
         return -EAGAIN;
     }
     in_force.seen = *identity;
     in_force.error = 0;
-    if (result == 0) {
+    if (result == 0)
         put_in_force(fresh, look->now_ms);
-    }
     return result;
 }
 
@@ -193,28 +184,23 @@ static int load_file(struct look *look)
 {
     struct rb_file_identity identity;
     int result = rb_file_identify(in_force.path, &identity);
-    if (result != 0) {
+    if (result != 0)
         return note_unreadable(look, result);
-    }
-    if (in_force.error == 0 && rb_file_same(&identity, &in_force.seen)) {
+    if (in_force.error == 0 && rb_file_same(&identity, &in_force.seen))
         return 0;
-    }
     // Before the file is read: it may be a large one. Another file may come to the path meanwhile, so the file that was
     // read is judged as well.
     result = check_trust(look, &identity);
-    if (result != 0) {
+    if (result != 0)
         return result;
-    }
     struct rb_arena scratch = {0};
     struct rb_slice text;
     result = rb_file_read(in_force.path, &scratch, &text, &identity);
-    if (result != 0 && result != -EAGAIN) { // somebody is writing: the next look will see the whole
+    if (result != 0 && result != -EAGAIN) // somebody is writing: the next look will see the whole
         note_unreadable(look, result);
-    }
     result = result ? result : check_trust(look, &identity);
-    if (result == 0) {
+    if (result == 0)
         result = load_text(look, text, &identity);
-    }
     rb_arena_release(&scratch);
     return result;
 }
@@ -256,9 +242,8 @@ int rb_policy_start(const char *path, rb_reload_fn *notify)
     in_force.fixed = strcmp(path, rb_file_builtin) == 0;
     in_force.seen = (struct rb_file_identity){0};
     in_force.error = 0;
-    if (in_force.fixed) {
+    if (in_force.fixed)
         atomic_store(&in_force.current, NULL); // nobody has asked yet
-    }
     int result = keep_path(path);
     if (result == 0 && !in_force.fixed) {
         result = -EAGAIN;
@@ -277,9 +262,8 @@ int rb_policy_start(const char *path, rb_reload_fn *notify)
 static __attribute__((noinline, cold)) void look_again(uint64_t now_ms, uint64_t due)
 {
     struct look look = {now_ms, now_ms + LEASE};
-    if (!atomic_compare_exchange_strong(&in_force.next_look, &due, look.claim)) {
+    if (!atomic_compare_exchange_strong(&in_force.next_look, &due, look.claim))
         return;
-    }
     int kept_errno = errno;
     load_file(&look);
     atomic_compare_exchange_strong(&in_force.next_look, &look.claim, now_ms + LOOK_EVERY);
@@ -289,9 +273,8 @@ static __attribute__((noinline, cold)) void look_again(uint64_t now_ms, uint64_t
 const struct rb_policy *rb_policy_current(uint64_t now_ms)
 {
     uint64_t due = atomic_load_explicit(&in_force.next_look, memory_order_relaxed);
-    if (now_ms >= due) {
+    if (now_ms >= due)
         look_again(now_ms, due);
-    }
     const struct rb_policy *current = atomic_load_explicit(&in_force.current, memory_order_acquire);
     return current || !in_force.fixed ? current : load_builtin();
 }

@@ -76,9 +76,8 @@ static int sink_open_path(int directory, const char *name)
 
 static void sink_enter(struct sink_walk *walk, int directory)
 {
-    if (walk->directory >= 0) {
+    if (walk->directory >= 0)
         rb_kernel(SYS_close, walk->directory);
-    }
     walk->directory = directory;
 }
 
@@ -87,21 +86,17 @@ static void sink_enter(struct sink_walk *walk, int directory)
 static enum rb_sink_error sink_follow(struct sink_walk *walk, int link, const struct rb_file_identity *identity)
 {
     size_t size = identity->size;
-    if (!sink_is_ours(identity) || size == 0 || ++walk->links > LINKS_MAX) {
+    if (!sink_is_ours(identity) || size == 0 || ++walk->links > LINKS_MAX)
         return RB_SINK_LINK;
-    }
-    if (size + 1 > (size_t) (walk->rest - walk->text)) {
+    if (size + 1 > (size_t) (walk->rest - walk->text))
         return RB_SINK_FAILED;
-    }
     char *target = walk->rest - size - 1;
-    if (rb_kernel(SYS_readlinkat, link, "", target, size) != (long) size) {
+    if (rb_kernel(SYS_readlinkat, link, "", target, size) != (long) size)
         return RB_SINK_LINK;
-    }
     target[size] = '/';
     walk->rest = target;
-    if (target[0] == '/') {
+    if (target[0] == '/')
         sink_enter(walk, sink_open_path(AT_FDCWD, "/"));
-    }
     return RB_SINK_OK;
 }
 
@@ -114,19 +109,16 @@ static enum rb_sink_error sink_step(struct sink_walk *walk)
     *end = '\0';
     int next = sink_open_path(walk->directory, name);
     enum rb_sink_error error = next < 0 ? sink_error_of(next) : RB_SINK_OK;
-    if (error == RB_SINK_OK && rb_file_identify_open(next, &identity) != 0) {
+    if (error == RB_SINK_OK && rb_file_identify_open(next, &identity) != 0)
         error = RB_SINK_FAILED;
-    }
     if (error == RB_SINK_OK && S_ISDIR(identity.mode)) {
         sink_enter(walk, next);
         return RB_SINK_OK;
     }
-    if (error == RB_SINK_OK) {
+    if (error == RB_SINK_OK)
         error = S_ISLNK(identity.mode) ? sink_follow(walk, next, &identity) : RB_SINK_ABSENT;
-    }
-    if (next >= 0) {
+    if (next >= 0)
         rb_kernel(SYS_close, next);
-    }
     return error;
 }
 
@@ -150,14 +142,12 @@ static __attribute__((noinline)) enum rb_sink_error sink_open_directory(const ch
     }
     while (error == RB_SINK_OK && walk.directory >= 0) {
         walk.rest += strspn(walk.rest, "/");
-        if (!*walk.rest) {
+        if (!*walk.rest)
             break;
-        }
         error = sink_step(&walk);
     }
-    if (error != RB_SINK_OK) {
+    if (error != RB_SINK_OK)
         sink_enter(&walk, -1);
-    }
     *directory = walk.directory;
     return error == RB_SINK_OK && walk.directory < 0 ? RB_SINK_FAILED : error;
 }
@@ -194,18 +184,15 @@ static enum rb_sink_error sink_check_path(const char *path, const struct rb_file
     struct rb_file_identity there;
     int directory;
     uint64_t word = sink_check_word(file);
-    if (atomic_load_explicit(&sink_checked, memory_order_relaxed) == word) {
+    if (atomic_load_explicit(&sink_checked, memory_order_relaxed) == word)
         return RB_SINK_OK;
-    }
     enum rb_sink_error error = sink_open_directory(path, &directory);
-    if (error != RB_SINK_OK) {
+    if (error != RB_SINK_OK)
         return error;
-    }
     bool same = rb_file_identify_link(directory, sink_last_name(path), &there) == 0 && sink_same_file(&there, file);
     rb_kernel(SYS_close, directory);
-    if (same) {
+    if (same)
         atomic_store_explicit(&sink_checked, word, memory_order_relaxed);
-    }
     return same ? RB_SINK_OK : RB_SINK_LINK;
 }
 
@@ -222,18 +209,15 @@ static enum rb_sink_error sink_make(const char *path, struct sink_file *file)
 {
     int directory, flags = O_RDWR | O_CREAT | O_EXCL | OPEN_ALWAYS;
     enum rb_sink_error error = sink_open_directory(path, &directory);
-    if (error != RB_SINK_OK) {
+    if (error != RB_SINK_OK)
         return error;
-    }
     long fd = rb_kernel(SYS_openat, directory, sink_last_name(path), flags, LOG_MODE);
     rb_kernel(SYS_close, directory);
-    if (fd < 0) {
+    if (fd < 0)
         return fd == -EEXIST ? SINK_AGAIN : sink_error_of(fd);
-    }
     file->fd = (int) fd;
-    if (rb_file_identify_open(file->fd, &file->identity) != 0) {
+    if (rb_file_identify_open(file->fd, &file->identity) != 0)
         return RB_SINK_FAILED;
-    }
     atomic_store_explicit(&sink_checked, sink_check_word(&file->identity), memory_order_relaxed);
     return RB_SINK_OK;
 }
@@ -243,9 +227,8 @@ static enum rb_sink_error sink_make(const char *path, struct sink_file *file)
 static long sink_open_by_type(const char *path, const struct rb_file_identity *file)
 {
     long fd = -EACCES;
-    if (S_ISREG(file->mode)) {
+    if (S_ISREG(file->mode))
         fd = rb_kernel(SYS_openat, AT_FDCWD, path, O_RDWR | OPEN_ALWAYS);
-    }
     return fd == -EACCES ? rb_kernel(SYS_openat, AT_FDCWD, path, O_WRONLY | OPEN_ALWAYS) : fd;
 }
 
@@ -253,30 +236,25 @@ static enum rb_sink_error sink_open_known(const char *path, const struct rb_file
                                           struct sink_file *file)
 {
     enum rb_sink_error error = sink_judge(known);
-    if (error != RB_SINK_OK) {
+    if (error != RB_SINK_OK)
         return error;
-    }
     long fd = sink_open_by_type(path, known);
-    if (fd < 0) {
+    if (fd < 0)
         return fd == -ENOENT ? SINK_AGAIN : sink_error_of(fd);
-    }
     file->fd = (int) fd;
-    if (rb_file_identify_open(file->fd, &file->identity) != 0) {
+    if (rb_file_identify_open(file->fd, &file->identity) != 0)
         return RB_SINK_FAILED;
-    }
     bool removed = file->identity.links == 0 && known->links > 0; // some file systems count no names at all
-    if (removed || !sink_same_file(&file->identity, known)) {
+    if (removed || !sink_same_file(&file->identity, known))
         return SINK_AGAIN;
-    }
     error = sink_judge(&file->identity);
     return error == RB_SINK_OK ? sink_check_path(path, &file->identity) : error;
 }
 
 static void sink_close(struct sink_file *file)
 {
-    if (file->fd >= 0) {
+    if (file->fd >= 0)
         rb_kernel(SYS_close, file->fd);
-    }
     file->fd = -1;
 }
 
@@ -292,9 +270,8 @@ static enum rb_sink_error sink_open(const char *path, struct sink_file *file)
                 : found == -ENOENT ? sink_make(path, file)
                                    : sink_error_of(found);
     }
-    if (error != RB_SINK_OK) {
+    if (error != RB_SINK_OK)
         sink_close(file);
-    }
     return error == SINK_AGAIN ? RB_SINK_FAILED : error;
 }
 
@@ -303,9 +280,8 @@ enum rb_sink_error rb_sink_examine(const char *path)
     struct rb_file_identity file;
     int directory;
     enum rb_sink_error error = sink_open_directory(path, &directory);
-    if (error != RB_SINK_OK) {
+    if (error != RB_SINK_OK)
         return error == RB_SINK_LINK ? error : RB_SINK_OK;
-    }
     bool there = rb_file_identify_link(directory, sink_last_name(path), &file) == 0;
     rb_kernel(SYS_close, directory);
     return there ? sink_judge(&file) : RB_SINK_OK;
@@ -320,12 +296,10 @@ bool rb_sink_is_for_root(const char *path)
 {
     struct rb_file_identity file;
     int directory, found = rb_file_identify_link(AT_FDCWD, path, &file);
-    if (found != -ENOENT) {
+    if (found != -ENOENT)
         return found == 0 && sink_only_root_writes(&file);
-    }
-    if (sink_open_directory(path, &directory) != RB_SINK_OK) {
+    if (sink_open_directory(path, &directory) != RB_SINK_OK)
         return false;
-    }
     bool known = rb_file_identify_open(directory, &file) == 0;
     rb_kernel(SYS_close, directory);
     return known && sink_only_root_writes(&file);
@@ -338,13 +312,11 @@ bool rb_sink_is_missing_in(const char *root, const char *path)
     const char *begin = path + strspn(path, "/");
     const char *end = sink_last_name(path);
     size_t length = end > begin ? (size_t) (end - begin) : 0;
-    if (begin == path || length == 0 || length >= sizeof(directory)) {
+    if (begin == path || length == 0 || length >= sizeof(directory))
         return false;
-    }
     long fd = rb_kernel(SYS_openat, AT_FDCWD, root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
+    if (fd < 0)
         return false;
-    }
     memcpy(directory, begin, length);
     directory[length] = '\0'; // behind a slash, so that a link is followed
     int found = rb_file_identify_link((int) fd, directory, &ignored);
@@ -373,9 +345,8 @@ static long sink_put(int fd, const char *bytes, size_t length, const struct sink
     long written = rb_kernel(SYS_write, fd, bytes, length);
     if (written == -EPIPE || written == -EFBIG) {
         uint64_t raised = rb_kernel_signal(written == -EPIPE ? SIGPIPE : SIGXFSZ);
-        if (!(quiet->pending & raised)) {
+        if (!(quiet->pending & raised))
             rb_kernel(SYS_rt_sigtimedwait, &raised, NULL, &no_wait, RB_KERNEL_SIGNALS);
-        }
     }
     return written;
 }
@@ -453,12 +424,10 @@ static void sink_blank_part(int fd, int64_t end, size_t length, bool move, const
     end += start == 0 && newline_after;
     length = (size_t) (end - start);
     memset(blanks, ' ', length);
-    if (line_before && !newline_after) {
+    if (line_before && !newline_after)
         blanks[length - 1] = '\n';
-    }
-    if (sink_seek(fd, start, SEEK_SET) == start) {
+    if (sink_seek(fd, start, SEEK_SET) == start)
         sink_put(fd, blanks, length, quiet);
-    }
 }
 
 // A new file that holds nothing but the part becomes empty again.
@@ -474,9 +443,8 @@ static bool sink_take_back(int fd, int64_t end, const char *part, size_t length,
                            const struct sink_quiet *quiet)
 {
     bool found = sink_holds(fd, end, part, length);
-    if (found) {
+    if (found)
         sink_blank_part(fd, end, length, ends_line, quiet);
-    }
     return found;
 }
 
@@ -510,9 +478,8 @@ static enum rb_sink_error sink_write_file(const struct sink_file *file, const ch
 {
     size_t skip = sink_ends_in_part(file) ? 0 : 1;
     long written = sink_put(file->fd, line + skip, length - skip, quiet);
-    if (written < 0) {
+    if (written < 0)
         return sink_error_of(written);
-    }
     bool whole = (size_t) written == length - skip, mended = false;
     if (!whole) {
         int64_t end = sink_seek(file->fd, 0, SEEK_CUR);
@@ -533,9 +500,8 @@ static bool sink_take_back_from_stderr(const char *part, size_t length, const st
     int flags = O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARGEFILE;
     int64_t end = sink_seek(STDERR_FILENO, 0, SEEK_CUR), start = end - (int64_t) length;
     long fd = rb_kernel(SYS_openat, AT_FDCWD, "/proc/self/fd/2", flags);
-    if (fd < 0) {
+    if (fd < 0)
         return false;
-    }
     bool ends_line = sink_byte_at((int) fd, start - 2) == '}';
     bool taken = sink_take_back((int) fd, end, part, length, ends_line, quiet);
     rb_kernel(SYS_close, (int) fd);
@@ -545,14 +511,12 @@ static bool sink_take_back_from_stderr(const char *part, size_t length, const st
 static enum rb_sink_error sink_write_stream(int fd, enum sink_kind kind, const struct rb_file_identity *identity,
                                             const char *line, size_t length, const struct sink_quiet *quiet)
 {
-    if (!sink_writable_now(fd)) {
+    if (!sink_writable_now(fd))
         return RB_SINK_BUSY;
-    }
     size_t skip = sink_is_unfinished(kind) ? 0 : 1;
     long written = sink_put(fd, line + skip, length - skip, quiet);
-    if (written < 0) {
+    if (written < 0)
         return sink_error_of(written);
-    }
     bool whole = (size_t) written == length - skip;
     bool mended = !whole && S_ISREG(identity->mode) && sink_take_back_from_stderr(line + skip, (size_t) written, quiet);
     sink_set_unfinished(kind, !whole && !mended);
@@ -599,9 +563,8 @@ static enum rb_sink_error sink_write_path(const char *path, const char *line, si
 {
     struct sink_file file;
     enum rb_sink_error error = sink_open(path, &file);
-    if (error != RB_SINK_OK) {
+    if (error != RB_SINK_OK)
         return error;
-    }
     error = S_ISREG(file.identity.mode) ? sink_write_file(&file, line, length, quiet)
                                         : sink_write_stream(file.fd, SINK_PATH, &file.identity, line, length, quiet);
     sink_close(&file);
@@ -611,9 +574,8 @@ static enum rb_sink_error sink_write_path(const char *path, const char *line, si
 enum rb_sink_error rb_sink_write(const char *destination, const char *line, size_t length)
 {
     struct sink_quiet quiet;
-    if (length > RB_SINK_LINE_MAX || !sink_begin_quiet(&quiet)) {
+    if (length > RB_SINK_LINE_MAX || !sink_begin_quiet(&quiet))
         return RB_SINK_FAILED;
-    }
     bool to_stderr = strcmp(destination, "stderr") == 0;
     enum rb_sink_error error =
         to_stderr ? sink_write_stderr(line, length, &quiet) : sink_write_path(destination, line, length, &quiet);

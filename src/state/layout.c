@@ -172,10 +172,9 @@ void rb_state_pad(char *out, size_t size, const char *text)
 bool rb_state_is_text(const char *bytes, size_t size)
 {
     size_t length = strnlen(bytes, size);
-    for (size_t i = 0; i < length; i++) {
+    for (size_t i = 0; i < length; i++)
         if ((unsigned char) bytes[i] < ' ' || bytes[i] == 0x7f)
             return false;
-    }
     return length < size;
 }
 
