@@ -38,7 +38,7 @@ TWO_CLIENTS = {
     "wget": ["wget", "-qO/dev/null", "--tries=1", "URL"],
     "curl": ["curl", "-so/dev/null", "URL"],
     "python urllib": ["/usr/bin/python3", "-c", "import urllib.request as u, sys; u.urlopen(sys.argv[1]).read()", "URL"],
-    "node": ["node", "-e", "require('http').get(process.argv[1], r => r.resume())", "URL"],
+    "node": ["node", "--enable-network-family-autoselection", "-e", "require('http').get(process.argv[1], r => r.resume())", "URL"],
 }
 
 

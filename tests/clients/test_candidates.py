@@ -20,7 +20,8 @@ CLIENTS = {
                        f"import urllib.request as u; print(u.urlopen('{URL}', timeout=10).read().decode(), end='')"],
     "aiohttp": [PYTHON, f"{IDIOMS}/client.py", "aiohttp", "two.test", "{port}"],
     "ruby": ["ruby", f"{IDIOMS}/client.rb", "http", "two.test", "{port}"],
-    "node": ["node", f"{IDIOMS}/client.js", "http", "two.test", "{port}"],
+    # Before version 20 it tries the first address only, unless it is told to.
+    "node": ["node", "--enable-network-family-autoselection", f"{IDIOMS}/client.js", "http", "two.test", "{port}"],
     "php": ["php", f"{IDIOMS}/client.php", "http", "two.test", "{port}"],
     "perl": ["perl", f"{IDIOMS}/client.pl", "http", "two.test", "{port}"],
     "lftp": ["lftp", "-c", "set net:max-retries 1; cat " + URL],
