@@ -39,7 +39,7 @@ static const struct rb_peer *peer_of(const struct request *r)
     return r->c.peer;
 }
 
-static bool is_pending(int result)
+static bool connect_is_pending(int result)
 {
     return result == -EINPROGRESS || result == -EALREADY || result == -EINTR || result == -EISCONN;
 }
@@ -98,12 +98,12 @@ static int next_attempt(struct request *r, int previous)
 }
 
 // Why this failure cannot be repeated here, whatever the policy says.
-static enum rb_reason blocked(const struct request *r)
+static enum rb_reason connect_blocked(const struct request *r)
 {
     return peer_of(r)->last_candidate ? RB_REASON_NONE : RB_REASON_CANDIDATE;
 }
 
-static struct rb_outcome outcome_of(const struct request *r, int result)
+static struct rb_outcome connect_outcome_of(const struct request *r, int result)
 {
     struct rb_outcome outcome = rb_connection_outcome(&r->c, result);
     if (r->data && result != -ECONNREFUSED)
@@ -111,8 +111,8 @@ static struct rb_outcome outcome_of(const struct request *r, int result)
     return outcome;
 }
 
-static void report(const struct request *r, enum rb_verdict verdict, const struct rb_outcome *outcome,
-                   uint64_t delay_ms, enum rb_reason reason)
+static void connect_report(const struct request *r, enum rb_verdict verdict, const struct rb_outcome *outcome,
+                           uint64_t delay_ms, enum rb_reason reason)
 {
     rb_connection_report(&r->c, verdict, outcome, delay_ms, reason);
 }
@@ -120,24 +120,24 @@ static void report(const struct request *r, enum rb_verdict verdict, const struc
 // Waits and begins the next attempt. Returns its result; *ended: there was none, hand this result on. Another thread
 // may have closed the socket meanwhile, as a way to end the call: what has its number now is not ours to connect.
 //   identity: the socket's, as it was before anybody could know of the wait
-static int again(struct request *r, uint64_t delay_ms, uint64_t identity, const struct rb_outcome *outcome, int result,
-                 bool *ended)
+static int connect_again(struct request *r, uint64_t delay_ms, uint64_t identity, const struct rb_outcome *outcome,
+                         int result, bool *ended)
 {
     int waited = rb_system_wait_restartable(delay_ms);
     bool gone = rb_socket_identity(r->fd) != identity;
     *ended = true;
     if (waited == -EINTR || gone) {
-        report(r, RB_VERDICT_STOP, outcome, 0, RB_REASON_INTERRUPTED);
+        connect_report(r, RB_VERDICT_STOP, outcome, 0, RB_REASON_INTERRUPTED);
         if (gone)
             return waited == -EINTR ? -EINTR : result;
         return rb_socket_connect_behind(r->fd, r->address, r->length);
     }
     if (waited != 0) {
-        report(r, RB_VERDICT_STOP, outcome, 0, RB_REASON_RESOURCE);
+        connect_report(r, RB_VERDICT_STOP, outcome, 0, RB_REASON_RESOURCE);
         return result;
     }
     if (!rb_call_admit(&r->c.call, rb_system_now_ms(), NULL)) {
-        report(r, RB_VERDICT_STOP, outcome, 0, RB_REASON_BREAKER);
+        connect_report(r, RB_VERDICT_STOP, outcome, 0, RB_REASON_BREAKER);
         return result;
     }
     *ended = false;
@@ -145,27 +145,28 @@ static int again(struct request *r, uint64_t delay_ms, uint64_t identity, const 
 }
 
 // Repeats a failed connect as long as the policy allows. Returns the last result.
-static int repeat(struct request *r, int result)
+static int connect_repeat(struct request *r, int result)
 {
     for (bool ended = false; !ended;) {
-        struct rb_outcome outcome = outcome_of(r, result);
-        struct rb_decision decision =
-            rb_call_judge(&r->c.call, &outcome, blocked(r), !r->data, NULL, rb_system_now_ms(), rb_system_random());
+        struct rb_outcome outcome = connect_outcome_of(r, result);
+        struct rb_decision decision = rb_call_judge(&r->c.call, &outcome, connect_blocked(r), !r->data, NULL,
+                                                    rb_system_now_ms(), rb_system_random());
         if (result == 0)
-            report(r, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
-        if (result == 0 || is_pending(result))
+            connect_report(r, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
+        if (result == 0 || connect_is_pending(result))
             break;
         uint64_t identity = decision.retry ? rb_socket_identity(r->fd) : 0;
-        report(r, decision.retry ? RB_VERDICT_RETRY : RB_VERDICT_STOP, &outcome, decision.delay_ms, decision.reason);
+        connect_report(r, decision.retry ? RB_VERDICT_RETRY : RB_VERDICT_STOP, &outcome, decision.delay_ms,
+                       decision.reason);
         if (!decision.retry)
             break;
-        result = again(r, decision.delay_ms, identity, &outcome, result, &ended);
+        result = connect_again(r, decision.delay_ms, identity, &outcome, result, &ended);
     }
     return result;
 }
 
 // Tells the breaker how a call ended that is not repeated.
-static void settle(struct request *r, int result)
+static void connect_settle(struct request *r, int result)
 {
     struct rb_outcome outcome = rb_connection_outcome(&r->c, result);
     rb_call_judge(&r->c.call, &outcome, RB_REASON_NONE, true, NULL, rb_system_now_ms(), 0);
@@ -187,18 +188,18 @@ static int fly(struct request *r, int result)
     bool can = result == -EINPROGRESS || (fails_at_once(r, result) && peer_of(r)->last_candidate);
     if (can && is_parkable(r) && rb_park_begin(r->fd, r->address, r->length, &r->c, result))
         return -EINPROGRESS;
-    settle(r, -EINPROGRESS); // not ours to judge
+    connect_settle(r, -EINPROGRESS); // not ours to judge
     return result;
 }
 
 // The breaker lets no attempt through. As with a host that refuses, a non-blocking connect begins, and its end is what
 // every wait reports; where that cannot be arranged the call itself says so. Of a socket that is in use the kernel says
 // what it says of any further connect.
-static int refuse(struct request *r)
+static int connect_refuse(struct request *r)
 {
     if (!rb_socket_can_connect(r->fd))
         return dial(r, 0);
-    report(r, RB_VERDICT_REFUSED, NULL, 0, RB_REASON_BREAKER);
+    connect_report(r, RB_VERDICT_REFUSED, NULL, 0, RB_REASON_BREAKER);
     bool pends = peer_of(r)->target.family != AF_UNIX && !rb_socket_is_blocking(r->fd) &&
                  rb_park_refuse(r->fd, r->address, r->length, &r->c);
     return pends ? -EINPROGRESS : -ECONNREFUSED;
@@ -211,29 +212,29 @@ static bool is_left_alone(const struct request *r)
            (r->c.rules.nonblocking == RB_NONBLOCKING_OFF && !rb_socket_is_blocking(r->fd));
 }
 
-static int run(struct request *r, const struct rb_breaker *breaker, uint64_t now_ms)
+static int connect_run(struct request *r, const struct rb_breaker *breaker, uint64_t now_ms)
 {
     bool closed = !breaker || rb_breaker_peek(breaker, NULL) == RB_BREAKER_CLOSED;
     if (!closed && is_left_alone(r))
         return dial(r, 0);
     if (!rb_call_admit(&r->c.call, now_ms, NULL))
-        return closed && is_left_alone(r) ? dial(r, 0) : refuse(r); // closed: it opened just now
+        return closed && is_left_alone(r) ? dial(r, 0) : connect_refuse(r); // closed: it opened just now
     int result = first_attempt(r);
     if (result == 0 && r->data && !is_blocking(r)) // only the SYN has left
-        settle(r, -EINPROGRESS);
-    else if (result == 0 || (is_pending(result) && result != -EINPROGRESS))
-        settle(r, result);
+        connect_settle(r, -EINPROGRESS);
+    else if (result == 0 || (connect_is_pending(result) && result != -EINPROGRESS))
+        connect_settle(r, result);
     else if (result != -EINPROGRESS && is_blocking(r))
-        result = repeat(r, result);
+        result = connect_repeat(r, result);
     else
         result = fly(r, result);
     return result;
 }
 
 // Not inlined: the frame is for matched hosts.
-__attribute__((noinline)) static int perform(int fd, const struct sockaddr *address, socklen_t length,
-                                             struct first_data *data, const struct rb_peer *peer,
-                                             const struct rb_section *section)
+__attribute__((noinline)) static int connect_perform(int fd, const struct sockaddr *address, socklen_t length,
+                                                     struct first_data *data, const struct rb_peer *peer,
+                                                     const struct rb_section *section)
 {
     struct request r;
     uint64_t now_ms = rb_system_now_ms();
@@ -242,7 +243,7 @@ __attribute__((noinline)) static int perform(int fd, const struct sockaddr *addr
     r.length = length;
     r.data = data;
     rb_connection_begin(&r.c, peer, section, now_ms);
-    return run(&r, r.c.call.breaker, now_ms);
+    return connect_run(&r, r.c.call.breaker, now_ms);
 }
 
 int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, const struct rb_policy *policy)
@@ -256,7 +257,7 @@ int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, con
     const struct rb_section *section = rb_peer_match(&peer, address, length, policy);
     if (!section)
         return rb_libc_connect(fd, address, length);
-    result = perform(fd, address, length, NULL, &peer, section);
+    result = connect_perform(fd, address, length, NULL, &peer, section);
     errno = result == 0 ? saved : -result;
     return result == 0 ? 0 : -1;
 }
@@ -270,7 +271,7 @@ ssize_t rb_net_send_first(int fd, const void *bytes, size_t length, int flags, c
     const struct rb_section *section = rb_peer_match(&peer, address, address_length, policy);
     if (!section)
         return rb_libc_sendto(fd, bytes, length, flags, address, address_length);
-    int result = perform(fd, address, address_length, &data, &peer, section);
+    int result = connect_perform(fd, address, address_length, &data, &peer, section);
     errno = result == 0 ? saved : -result;
     return result == 0 ? data.taken : -1;
 }

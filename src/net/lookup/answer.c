@@ -22,7 +22,7 @@ static bool keep_name(struct rb_stale_answer *answer, const char *name)
     return true;
 }
 
-static void add(struct rb_stale_answer *answer, const struct rb_stale_address *address)
+static void answer_add(struct rb_stale_answer *answer, const struct rb_stale_address *address)
 {
     for (uint32_t i = 0; i < answer->count; i++)
         if (memcmp(&answer->addresses[i], address, sizeof *address) == 0)
@@ -42,7 +42,7 @@ static void add_sockaddr(struct rb_stale_answer *answer, const struct sockaddr *
     } else {
         return;
     }
-    add(answer, &address);
+    answer_add(answer, &address);
 }
 
 bool rb_answer_from_addrinfo(struct rb_stale_answer *answer, const struct addrinfo *list)
@@ -65,7 +65,7 @@ bool rb_answer_from_hostent(struct rb_stale_answer *answer, const struct hostent
     for (char **at = entry->h_addr_list; *at; at++) {
         struct rb_stale_address address = {.family = (uint32_t) entry->h_addrtype};
         memcpy(address.bytes, *at, length);
-        add(answer, &address);
+        answer_add(answer, &address);
     }
     return answer->count > 0 && keep_name(answer, entry->h_name);
 }
@@ -125,7 +125,7 @@ static void unname(struct addrinfo *list)
     }
 }
 
-static struct addrinfo *give_up(struct addrinfo *list)
+static struct addrinfo *answer_give_up(struct addrinfo *list)
 {
     if (list)
         freeaddrinfo(list);
@@ -143,18 +143,18 @@ struct addrinfo *rb_answer_to_addrinfo(const struct rb_stale_answer *answer, con
     for (uint32_t i = 0; i < count; i++) {
         *end = make_one(&answer->addresses[i], service, hints);
         if (!*end)
-            return give_up(first);
+            return answer_give_up(first);
         if (named && i > 0)
             unname(*end);
         end = &finish_one(*end, &answer->addresses[i], answer->flags)->ai_next;
     }
-    return !named || name_first(first, answer->name) ? first : give_up(first);
+    return !named || name_first(first, answer->name) ? first : answer_give_up(first);
 }
 
 // ---- to a hostent
 
 // The next `size` bytes of the buffer, NULL when they are not there any more.
-static void *take(char **at, const char *end, size_t size)
+static void *answer_take(char **at, const char *end, size_t size)
 {
     char *taken = *at;
     if ((size_t) (end - taken) < size)
@@ -169,8 +169,9 @@ bool rb_answer_to_hostent(const struct rb_stale_answer *answer, struct hostent *
     char *at = buffer + skip, *end = buffer + size;
     if (size < skip)
         return false;
-    char **list = take(&at, end, (answer->count + 2) * sizeof(char *));
-    char *addresses = take(&at, end, answer->count * each), *name = take(&at, end, strlen(answer->name) + 1);
+    char **list = answer_take(&at, end, (answer->count + 2) * sizeof(char *));
+    char *addresses = answer_take(&at, end, answer->count * each),
+         *name = answer_take(&at, end, strlen(answer->name) + 1);
     if (!list || !addresses || !name)
         return false;
     for (uint32_t i = 0; i < answer->count; i++)

@@ -42,8 +42,8 @@ struct lookup {
     int saved; // errno as the program left it
 };
 
-static void report(const struct lookup *l, enum rb_verdict verdict, const struct rb_outcome *outcome, uint64_t delay_ms,
-                   enum rb_reason reason)
+static void lookup_report(const struct lookup *l, enum rb_verdict verdict, const struct rb_outcome *outcome,
+                          uint64_t delay_ms, enum rb_reason reason)
 {
     struct rb_event event = {
         .verdict = verdict,
@@ -59,7 +59,7 @@ static void report(const struct lookup *l, enum rb_verdict verdict, const struct
 // ---- whose it is
 
 // Literals ask no resolver; a zone may follow one.
-static bool is_numeric(const char *node)
+static bool lookup_is_numeric(const char *node)
 {
     uint8_t address[16];
     struct rb_slice text = {node, strcspn(node, "%")};
@@ -99,7 +99,7 @@ static struct rb_budget *budget_for(const struct rb_section *section, const stru
     return cell ? &cell->budget : NULL;
 }
 
-static void begin(struct lookup *l, const struct rb_section *section)
+static void lookup_begin(struct lookup *l, const struct rb_section *section)
 {
     uint64_t now_ms = rb_system_now_ms();
     memcpy(&l->rules, &section->rules, offsetof(struct rb_rules, methods)); // no method here
@@ -120,7 +120,7 @@ static void expect(struct lookup *l, uint64_t begun_ms, uint64_t took_ms)
 }
 
 // Repeats the call as long as the policy allows. Returns the last result and why it was the last.
-static struct rb_outcome repeat(struct lookup *l, enum rb_reason *reason)
+static struct rb_outcome lookup_repeat(struct lookup *l, enum rb_reason *reason)
 {
     uint64_t begun_ms = rb_system_now_ms();
     for (;;) {
@@ -136,7 +136,7 @@ static struct rb_outcome repeat(struct lookup *l, enum rb_reason *reason)
                                                     true, NULL, ended_ms, rb_system_random());
         *reason = decision.reason;
         if (decision.retry) {
-            report(l, RB_VERDICT_RETRY, &outcome, decision.delay_ms, RB_REASON_NONE);
+            lookup_report(l, RB_VERDICT_RETRY, &outcome, decision.delay_ms, RB_REASON_NONE);
             rb_system_sleep(decision.delay_ms);
             continue;
         }
@@ -170,26 +170,26 @@ static bool answer_stale(const struct lookup *l)
 }
 
 // Not inlined: the frame is for matched hosts.
-__attribute__((noinline)) static void perform(struct question *question, const struct rb_section *section)
+__attribute__((noinline)) static void lookup_perform(struct question *question, const struct rb_section *section)
 {
     struct lookup l = {.question = question, .saved = errno};
     enum rb_reason reason;
-    begin(&l, section);
-    struct rb_outcome outcome = repeat(&l, &reason);
+    lookup_begin(&l, section);
+    struct rb_outcome outcome = lookup_repeat(&l, &reason);
     int left = errno;
     if (outcome.cause == RB_CAUSE_NONE) {
         keep(&l);
         if (l.call.attempt > 1) {
-            report(&l, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
+            lookup_report(&l, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
             left = l.saved;
         } else if (!l.once) {
             rb_record_success(&l.call, l.policy, RB_API_DNS);
         }
     } else if (is_down(&outcome) && answer_stale(&l)) {
-        report(&l, RB_VERDICT_STALE, &outcome, 0, RB_REASON_NONE);
+        lookup_report(&l, RB_VERDICT_STALE, &outcome, 0, RB_REASON_NONE);
         left = l.saved;
     } else if (!l.once) {
-        report(&l, RB_VERDICT_STOP, &outcome, 0, reason);
+        lookup_report(&l, RB_VERDICT_STOP, &outcome, 0, reason);
     }
     errno = left;
 }
@@ -200,7 +200,7 @@ __attribute__((noinline)) static void perform(struct question *question, const s
 static __thread uintptr_t inside;
 
 // Returns false when the call is not ours.
-static bool ask(const struct rb_policy *policy, struct question *question)
+static bool lookup_ask(const struct rb_policy *policy, struct question *question)
 {
     uintptr_t here = (uintptr_t) __builtin_frame_address(0);
     const struct rb_section *section =
@@ -208,7 +208,7 @@ static bool ask(const struct rb_policy *policy, struct question *question)
     if (!section)
         return false;
     inside = here;
-    perform(question, section);
+    lookup_perform(question, section);
     inside = 0;
     return true;
 }
@@ -256,7 +256,7 @@ static struct rb_stale_key info_key(const char *node, const struct addrinfo *hin
 int rb_net_getaddrinfo(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *node,
                        const char *service, const struct addrinfo *hints, struct addrinfo **result)
 {
-    if (!policy || !node || (hints && (hints->ai_flags & AI_NUMERICHOST)) || is_numeric(node))
+    if (!policy || !node || (hints && (hints->ai_flags & AI_NUMERICHOST)) || lookup_is_numeric(node))
         return rb_libc_getaddrinfo(node, service, hints, result);
     struct info_question q = {
         .common = {info_attempt, info_learn, info_restore, info_key(node, hints), target_of(node, service), caller},
@@ -264,7 +264,7 @@ int rb_net_getaddrinfo(const struct rb_policy *policy, enum rb_lookup_caller cal
         .hints = hints,
         .result = result,
     };
-    return ask(policy, &q.common) ? q.answer : rb_libc_getaddrinfo(node, service, hints, result);
+    return lookup_ask(policy, &q.common) ? q.answer : rb_libc_getaddrinfo(node, service, hints, result);
 }
 
 // ---- gethostbyname and gethostbyname2
@@ -335,13 +335,13 @@ static bool host_restore(struct question *question, const struct rb_stale_answer
 struct hostent *rb_net_gethostbyname(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *name,
                                      int family)
 {
-    if (!policy || !name || is_numeric(name))
+    if (!policy || !name || lookup_is_numeric(name))
         return host_by_name(name, family);
     struct host_question q = {.common = host_question(name, family, caller), .saved = h_errno};
     q.common.attempt = host_attempt;
     q.common.learn = host_learn;
     q.common.restore = host_restore;
-    return ask(policy, &q.common) ? q.found : host_by_name(name, family);
+    return lookup_ask(policy, &q.common) ? q.found : host_by_name(name, family);
 }
 
 // ---- gethostbyname_r and gethostbyname2_r
@@ -393,7 +393,7 @@ static bool host_r_restore(struct question *question, const struct rb_stale_answ
 int rb_net_gethostbyname_r(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *name, int family,
                            struct hostent *entry, char *buffer, size_t size, struct hostent **result, int *error)
 {
-    if (!policy || !name || is_numeric(name))
+    if (!policy || !name || lookup_is_numeric(name))
         return host_by_name_r(name, family, entry, buffer, size, result, error);
     struct host_r_question q = {
         .common = host_question(name, family, caller),
@@ -406,5 +406,5 @@ int rb_net_gethostbyname_r(const struct rb_policy *policy, enum rb_lookup_caller
     q.common.attempt = host_r_attempt;
     q.common.learn = host_r_learn;
     q.common.restore = host_r_restore;
-    return ask(policy, &q.common) ? q.answer : host_by_name_r(name, family, entry, buffer, size, result, error);
+    return lookup_ask(policy, &q.common) ? q.answer : host_by_name_r(name, family, entry, buffer, size, result, error);
 }

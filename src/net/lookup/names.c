@@ -95,7 +95,7 @@ void rb_names_start(void)
         rb_system_memory_free(table, sizeof *table);
 }
 
-static struct table *table(void)
+static struct table *names_table(void)
 {
     rb_names_start();
     return atomic_load_explicit(&shared, memory_order_acquire);
@@ -106,20 +106,20 @@ struct key {
     uint64_t family;
 };
 
-static struct key key_of(const struct rb_target *target)
+static struct key names_key_of(const struct rb_target *target)
 {
     struct key key = {.family = (uint64_t) target->family << 8};
     memcpy(key.address, target->address, target->family == AF_INET ? 4 : 16);
     return key;
 }
 
-static struct entry *neighbour(struct table *names, const struct key *key, unsigned i)
+static struct entry *names_neighbour(struct table *names, const struct key *key, unsigned i)
 {
     uint64_t hash = (key->address[0] * 0x9e3779b97f4a7c15u) ^ (key->address[1] * 0xc2b2ae3d27d4eb4fu);
     return &names->entries[((hash >> 32 ^ hash >> 7) + i) % RB_NAMES_COUNT];
 }
 
-static bool holds(const struct entry *entry, const struct key *key)
+static bool names_holds(const struct entry *entry, const struct key *key)
 {
     uint64_t flags = atomic_load_explicit(&entry->flags, memory_order_acquire);
     return (flags & FLAG_USED) && (flags & ~(uint64_t) 0xff) == key->family &&
@@ -128,15 +128,15 @@ static bool holds(const struct entry *entry, const struct key *key)
 }
 
 // The entry to write: the one that holds the address, else a free one, else the oldest.
-static struct entry *place_for(struct table *names, const struct key *key)
+static struct entry *names_place_for(struct table *names, const struct key *key)
 {
     struct entry *best = NULL;
     uint32_t now = atomic_load_explicit(&names->written, memory_order_relaxed), best_age = 0;
     for (unsigned i = 0; i < NEIGHBOURS; i++) {
-        struct entry *entry = neighbour(names, key, i);
+        struct entry *entry = names_neighbour(names, key, i);
         bool used = atomic_load_explicit(&entry->flags, memory_order_relaxed) & FLAG_USED;
         uint32_t age = used ? now - atomic_load_explicit(&entry->order, memory_order_relaxed) : UINT32_MAX;
-        if (holds(entry, key))
+        if (names_holds(entry, key))
             return entry;
         if (!best || age > best_age) {
             best = entry;
@@ -148,8 +148,8 @@ static struct entry *place_for(struct table *names, const struct key *key)
 
 static void write_entry(const struct key *key, const char *name, bool last)
 {
-    struct table *names = table();
-    struct entry *entry = names ? place_for(names, key) : NULL;
+    struct table *names = names_table();
+    struct entry *entry = names ? names_place_for(names, key) : NULL;
     if (!entry)
         return;
     uint64_t words[NAME_WORDS] = {0};
@@ -167,11 +167,11 @@ static void write_entry(const struct key *key, const char *name, bool last)
     atomic_store_explicit(&entry->sequence, sequence + 2, memory_order_release);
 }
 
-static bool read_entry(const struct entry *entry, const struct key *key, char *name, bool *last)
+static bool names_read_entry(const struct entry *entry, const struct key *key, char *name, bool *last)
 {
     uint64_t words[NAME_WORDS];
     uint32_t before = atomic_load_explicit(&entry->sequence, memory_order_acquire);
-    if (before & 1 || !holds(entry, key))
+    if (before & 1 || !names_holds(entry, key))
         return false;
     uint64_t flags = atomic_load_explicit(&entry->flags, memory_order_acquire);
     for (unsigned i = 0; i < NAME_WORDS; i++)
@@ -189,14 +189,14 @@ bool rb_names_find(const struct rb_target *target, char *name, bool *last)
     struct table *names = atomic_load_explicit(&shared, memory_order_acquire);
     if (!names || atomic_load_explicit(&names->written, memory_order_relaxed) == 0)
         return false;
-    struct key key = key_of(target);
+    struct key key = names_key_of(target);
     for (unsigned i = 0; i < NEIGHBOURS; i++)
-        if (read_entry(neighbour(names, &key, i), &key, name, last))
+        if (names_read_entry(names_neighbour(names, &key, i), &key, name, last))
             return true;
     return false;
 }
 
-static bool is_numeric(const char *node)
+static bool names_is_numeric(const char *node)
 {
     unsigned char scratch[sizeof(struct in6_addr)];
     char plain[INET6_ADDRSTRLEN + 1];
@@ -213,14 +213,14 @@ void rb_names_learn_addrinfo(const char *node, const struct addrinfo *list)
 {
     struct key last = {0};
     struct rb_target target;
-    const char *name = is_numeric(node) ? "" : node;
+    const char *name = names_is_numeric(node) ? "" : node;
     for (const struct addrinfo *at = list; at; at = at->ai_next)
         if (rb_target_from_sockaddr(&target, at->ai_addr, at->ai_addrlen) == 0)
-            last = key_of(&target);
+            last = names_key_of(&target);
     for (const struct addrinfo *at = list; at; at = at->ai_next) {
         if (rb_target_from_sockaddr(&target, at->ai_addr, at->ai_addrlen) != 0)
             continue;
-        struct key key = key_of(&target);
+        struct key key = names_key_of(&target);
         write_entry(&key, name, memcmp(&key, &last, sizeof key) == 0);
     }
 }
@@ -228,12 +228,12 @@ void rb_names_learn_addrinfo(const char *node, const struct addrinfo *list)
 void rb_names_learn_hostent(const char *node, const struct hostent *entry)
 {
     struct rb_target target = {.family = entry->h_addrtype};
-    const char *name = is_numeric(node) ? "" : node;
+    const char *name = names_is_numeric(node) ? "" : node;
     if (entry->h_addrtype != AF_INET && entry->h_addrtype != AF_INET6)
         return;
     for (char **address = entry->h_addr_list; *address; address++) {
         memcpy(target.address, *address, target.family == AF_INET ? 4 : 16);
-        struct key key = key_of(&target);
+        struct key key = names_key_of(&target);
         write_entry(&key, name, address[1] == NULL);
     }
 }

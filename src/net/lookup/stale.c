@@ -34,7 +34,7 @@ static struct entry entries[RB_STALE_ANSWERS];
 static _Atomic uint32_t written; // entries ever written
 
 // FNV-1a, 64 bit (Fowler, Noll, Vo; parameters as in RFC 9923).
-static uint64_t hash_of(const struct record *record)
+static uint64_t stale_hash_of(const struct record *record)
 {
     uint64_t hash = 0xcbf29ce484222325u;
     hash = (hash ^ (uint32_t) record->kind) * 0x100000001b3u;
@@ -46,7 +46,7 @@ static uint64_t hash_of(const struct record *record)
 }
 
 // Fills in the question. Returns false when the node is too long.
-static bool ask(struct record *record, const struct rb_stale_key *key)
+static bool stale_ask(struct record *record, const struct rb_stale_key *key)
 {
     size_t length = strnlen(key->node, sizeof record->node);
     if (length == sizeof record->node)
@@ -54,11 +54,11 @@ static bool ask(struct record *record, const struct rb_stale_key *key)
     *record = (struct record){.kind = key->kind, .family = key->family, .flags = key->flags};
     for (size_t i = 0; i < length; i++)
         record->node[i] = rb_text_lower(key->node[i]);
-    record->hash = hash_of(record);
+    record->hash = stale_hash_of(record);
     return true;
 }
 
-static struct entry *neighbour(const struct record *record, unsigned i)
+static struct entry *stale_neighbour(const struct record *record, unsigned i)
 {
     return &entries[((record->hash >> 32 ^ record->hash) + i) % RB_STALE_ANSWERS];
 }
@@ -70,12 +70,12 @@ static uint64_t hash_in(const struct entry *entry)
 
 // The entry to write: the one with the same question, else a free one, else the oldest. A hash stands for its question
 // here: to replace the wrong one of two in 2^64 costs an answer, no more.
-static struct entry *place_for(const struct record *record)
+static struct entry *stale_place_for(const struct record *record)
 {
     struct entry *best = NULL;
     uint32_t now = atomic_load_explicit(&written, memory_order_relaxed), best_age = 0;
     for (unsigned i = 0; i < NEIGHBOURS; i++) {
-        struct entry *entry = neighbour(record, i);
+        struct entry *entry = stale_neighbour(record, i);
         uint64_t hash = hash_in(entry);
         uint32_t age = hash ? now - atomic_load_explicit(&entry->order, memory_order_relaxed) : UINT32_MAX;
         if (hash == record->hash)
@@ -92,11 +92,11 @@ void rb_stale_put(const struct rb_stale_key *key, const struct rb_stale_answer *
 {
     struct record record;
     uint64_t words[WORDS];
-    if (!ask(&record, key))
+    if (!stale_ask(&record, key))
         return;
     record.answer = *answer;
     memcpy(words, &record, sizeof words);
-    struct entry *entry = place_for(&record);
+    struct entry *entry = stale_place_for(&record);
     uint32_t sequence = atomic_load_explicit(&entry->sequence, memory_order_relaxed);
     if (sequence & 1 || !atomic_compare_exchange_strong(&entry->sequence, &sequence, sequence + 1))
         return;
@@ -112,7 +112,7 @@ static bool same_question(const struct record *a, const struct record *b)
     return memcmp(a, b, offsetof(struct record, answer)) == 0;
 }
 
-static bool read_entry(const struct entry *entry, const struct record *question, struct rb_stale_answer *answer)
+static bool stale_read_entry(const struct entry *entry, const struct record *question, struct rb_stale_answer *answer)
 {
     struct record record;
     uint64_t words[WORDS];
@@ -131,10 +131,10 @@ static bool read_entry(const struct entry *entry, const struct record *question,
 bool rb_stale_get(const struct rb_stale_key *key, uint64_t now_ms, uint64_t max_age_ms, struct rb_stale_answer *answer)
 {
     struct record question;
-    if (atomic_load_explicit(&written, memory_order_relaxed) == 0 || !ask(&question, key))
+    if (atomic_load_explicit(&written, memory_order_relaxed) == 0 || !stale_ask(&question, key))
         return false;
     for (unsigned i = 0; i < NEIGHBOURS; i++)
-        if (read_entry(neighbour(&question, i), &question, answer))
+        if (stale_read_entry(stale_neighbour(&question, i), &question, answer))
             return now_ms >= answer->learned_ms && now_ms - answer->learned_ms <= max_age_ms;
     return false;
 }

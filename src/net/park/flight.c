@@ -29,12 +29,12 @@ static uint64_t dues[RB_FLIGHT_COUNT]; // by slot; apart from the flights, for a
 static unsigned used;                  // slots below it have been used
 static unsigned free_from;             // no slot below it is free
 
-static void forking(void)
+static void flight_forking(void)
 {
     atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
 }
 
-static void forked(void)
+static void flight_forked(void)
 {
     atomic_store(&parent, atomic_load(&self)); // the kernel may have another answer already
     atomic_store(&self, rb_system_pid());
@@ -49,7 +49,7 @@ bool rb_flight_is_ours(void)
     if (!rb_fork_owns(process))
         return false;
     if (atomic_compare_exchange_strong(&self, &known, process)) {
-        rb_fork_notify(forking, forked);
+        rb_fork_notify(flight_forking, flight_forked);
         return true;
     }
     return known == process;
@@ -93,7 +93,7 @@ static void mean(int fd, uint32_t slot)
     atomic_store_explicit(&rb_descriptor_of(fd)->slot, slot, memory_order_release);
 }
 
-static int state_of(const struct rb_flight *flight)
+static int flight_state_of(const struct rb_flight *flight)
 {
     return atomic_load_explicit(&flight->state, memory_order_acquire);
 }
@@ -101,7 +101,7 @@ static int state_of(const struct rb_flight *flight)
 bool rb_flight_parked(int fd)
 {
     const struct rb_flight *flight = meant_by(fd);
-    return flight && state_of(flight) == RB_FLIGHT_PARKED;
+    return flight && flight_state_of(flight) == RB_FLIGHT_PARKED;
 }
 
 static void find_next(void)
@@ -174,7 +174,7 @@ static bool owner_lives(int owner)
 }
 
 // Whether the flight is for this process to act on.
-static bool adopt(struct rb_flight *flight)
+static bool flight_adopt(struct rb_flight *flight)
 {
     int process = atomic_load_explicit(&self, memory_order_relaxed);
     if (flight->owner == process)
@@ -201,19 +201,19 @@ static bool is_there(struct rb_flight *flight)
     return true;
 }
 
-static bool is_usable(struct rb_flight *flight)
+static bool flight_is_usable(struct rb_flight *flight)
 {
-    return flight && state_of(flight) != RB_FLIGHT_FREE && adopt(flight) && is_there(flight);
+    return flight && flight_state_of(flight) != RB_FLIGHT_FREE && flight_adopt(flight) && is_there(flight);
 }
 
 struct rb_flight *rb_flight_find(int fd)
 {
     struct rb_flight *flight = meant_by(fd);
-    return is_usable(flight) && meant_by(fd) == flight ? flight : NULL;
+    return flight_is_usable(flight) && meant_by(fd) == flight ? flight : NULL;
 }
 
 // Makes sure that there is memory for the slot.
-static struct rb_flight *make(unsigned slot)
+static struct rb_flight *flight_make(unsigned slot)
 {
     if (!at(slot))
         atomic_store_explicit(&blocks[slot / BLOCK], rb_system_memory(BLOCK * sizeof(struct rb_flight)),
@@ -224,11 +224,11 @@ static struct rb_flight *make(unsigned slot)
 static struct rb_flight *free_flight(void)
 {
     for (unsigned i = free_from; i < RB_FLIGHT_COUNT; i++) {
-        struct rb_flight *flight = make(i);
+        struct rb_flight *flight = flight_make(i);
         free_from = i;
         if (!flight)
             return NULL;
-        if (state_of(flight) != RB_FLIGHT_FREE)
+        if (flight_state_of(flight) != RB_FLIGHT_FREE)
             continue;
         if (i >= used)
             used = i + 1;
@@ -309,9 +309,9 @@ struct rb_flight *rb_flight_next_due(unsigned *slot, uint64_t now_ms)
         if (dues[*slot] > now_ms)
             continue;
         dues[*slot] = UINT64_MAX;
-        if (is_usable(flight))
+        if (flight_is_usable(flight))
             return flight;
-        if (state_of(flight) != RB_FLIGHT_FREE) // another process's
+        if (flight_state_of(flight) != RB_FLIGHT_FREE) // another process's
             dues[*slot] = now_ms + ORPHAN_LOOK_MS;
     }
     find_next();

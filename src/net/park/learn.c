@@ -40,7 +40,7 @@ static int told(int fd, int result, int nonblocking)
     return result;
 }
 
-static enum rb_park_view look(int fd, int flags)
+static enum rb_park_view learn_look(int fd, int flags)
 {
     bool waits = !(flags & MSG_DONTWAIT) && rb_socket_is_blocking(fd);
     return waits ? rb_park_settle(fd) : rb_park_look(fd);
@@ -59,7 +59,7 @@ bool rb_learn_connect(int fd, const struct sockaddr *address, socklen_t length, 
         return false;
     if (length >= sizeof address->sa_family && address->sa_family == AF_UNSPEC)
         rb_park_drop(fd);
-    else if (look(fd, 0) == RB_PARK_PARKED) {
+    else if (learn_look(fd, 0) == RB_PARK_PARKED) {
         *result = pending(fd, EALREADY);
         return true;
     }
@@ -69,7 +69,7 @@ bool rb_learn_connect(int fd, const struct sockaddr *address, socklen_t length, 
 
 bool rb_learn_before_io(int fd, int flags)
 {
-    if (look(fd, flags) != RB_PARK_PARKED)
+    if (learn_look(fd, flags) != RB_PARK_PARKED)
         return true;
     pending(fd, EAGAIN);
     return false;

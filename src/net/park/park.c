@@ -21,13 +21,13 @@ static int family(const struct rb_flight *flight)
     return flight->address.ss_family;
 }
 
-static enum rb_flight_state state_of(const struct rb_flight *flight)
+static enum rb_flight_state park_state_of(const struct rb_flight *flight)
 {
     return atomic_load_explicit(&flight->state, memory_order_relaxed);
 }
 
-static void report(struct rb_flight *flight, enum rb_verdict verdict, const struct rb_outcome *outcome,
-                   uint64_t delay_ms, enum rb_reason reason)
+static void park_report(struct rb_flight *flight, enum rb_verdict verdict, const struct rb_outcome *outcome,
+                        uint64_t delay_ms, enum rb_reason reason)
 {
     rb_connection_report(&flight->connection, verdict, outcome, delay_ms, reason);
 }
@@ -47,7 +47,7 @@ static void show(struct rb_flight *flight)
 }
 
 // The kernel is made to refuse. Where it cannot be (no loopback interface), the host itself is asked once more.
-static void refuse(const struct rb_flight *flight)
+static void park_refuse(const struct rb_flight *flight)
 {
     int fd = flight->fds[0];
     if (rb_socket_dial_refusal(fd, (const struct sockaddr *) &flight->address) == -EINPROGRESS)
@@ -56,10 +56,10 @@ static void refuse(const struct rb_flight *flight)
     rb_socket_dial(fd, (const struct sockaddr *) &flight->address, flight->length);
 }
 
-static void give_up(struct rb_flight *flight, int error)
+static void park_give_up(struct rb_flight *flight, int error)
 {
     if (family(flight) != AF_UNIX)
-        refuse(flight);
+        park_refuse(flight);
     flight->error = error;
     rb_flight_due(flight, UINT64_MAX);
     rb_flight_enter(flight, RB_FLIGHT_TOLD);
@@ -72,7 +72,7 @@ static void end_well(struct rb_flight *flight)
     struct rb_call *call = &flight->connection.call;
     rb_call_judge(call, &outcome, RB_REASON_NONE, true, NULL, rb_system_now_ms(), 0);
     if (call->attempt > 1)
-        report(flight, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
+        park_report(flight, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
     else
         rb_record_success(call, flight->connection.policy, RB_API_CONNECT);
     rb_flight_forget(flight);
@@ -92,7 +92,7 @@ static bool conceal(struct rb_flight *flight, uint64_t delay_ms)
 
 // Judges a failed attempt whose error has been read from the socket, and parks the connect where another one may
 // follow. False: it is to be given up.
-static bool park(struct rb_flight *flight, int error)
+static bool park_park(struct rb_flight *flight, int error)
 {
     struct rb_outcome outcome = rb_connection_outcome(&flight->connection, -error);
     enum rb_reason blocked = flight->peer.last_candidate ? RB_REASON_NONE : RB_REASON_CANDIDATE;
@@ -100,27 +100,28 @@ static bool park(struct rb_flight *flight, int error)
         rb_call_judge(&flight->connection.call, &outcome, blocked, true, NULL, rb_system_now_ms(), rb_system_random());
     if (decision.retry && !conceal(flight, decision.delay_ms))
         decision = (struct rb_decision){.reason = RB_REASON_RESOURCE};
-    report(flight, decision.retry ? RB_VERDICT_RETRY : RB_VERDICT_STOP, &outcome, decision.delay_ms, decision.reason);
+    park_report(flight, decision.retry ? RB_VERDICT_RETRY : RB_VERDICT_STOP, &outcome, decision.delay_ms,
+                decision.reason);
     if (!decision.retry)
         return false;
     flight->error = error;
     return true;
 }
 
-static void fail(struct rb_flight *flight, int error)
+static void park_fail(struct rb_flight *flight, int error)
 {
-    if (!park(flight, error))
-        give_up(flight, error);
+    if (!park_park(flight, error))
+        park_give_up(flight, error);
 }
 
 // A failure of a candidate that is not the last is the program's at once: nothing is read from the socket.
 static void leave_to_next(struct rb_flight *flight)
 {
-    report(flight, RB_VERDICT_STOP, NULL, 0, RB_REASON_CANDIDATE);
+    park_report(flight, RB_VERDICT_STOP, NULL, 0, RB_REASON_CANDIDATE);
     rb_flight_forget(flight);
 }
 
-static void take_off(struct rb_flight *flight)
+static void park_take_off(struct rb_flight *flight)
 {
     uint64_t now_ms = rb_system_now_ms(), limit = rb_connection_limit_ms(&flight->connection, now_ms);
     rb_flight_enter(flight, RB_FLIGHT_FLYING);
@@ -135,7 +136,7 @@ static bool connected_to_itself(const struct rb_flight *flight)
 // What the kernel says of an attempt under way: -EINPROGRESS, 0, or another negative errno, which is then read: but not
 // where the failure is the program's at once. A reset after the handshake is no failure to connect. POLLERR alone means
 // that the socket has queued errors (IP_RECVERR): a connect that failed hangs up, too.
-static int outcome_of(const struct rb_flight *flight)
+static int park_outcome_of(const struct rb_flight *flight)
 {
     int fd = flight->fds[0], events = rb_socket_events(fd);
     if (events == 0 || events == POLLERR)
@@ -147,34 +148,34 @@ static int outcome_of(const struct rb_flight *flight)
 
 static void land(struct rb_flight *flight)
 {
-    int result = outcome_of(flight);
+    int result = park_outcome_of(flight);
     if (result == -EINPROGRESS)
         return;
     if (result == 0) // or somebody read the error before us: the program's own affair, too
         end_well(flight);
     else if (flight->peer.last_candidate)
-        fail(flight, -result);
+        park_fail(flight, -result);
     else
         leave_to_next(flight);
 }
 
 // Makes the attempt that is due.
-static void again(struct rb_flight *flight)
+static void park_again(struct rb_flight *flight)
 {
     struct rb_outcome outcome = rb_connection_outcome(&flight->connection, -flight->error);
     if (!rb_call_admit(&flight->connection.call, rb_system_now_ms(), NULL)) {
-        report(flight, RB_VERDICT_STOP, &outcome, 0, RB_REASON_BREAKER);
-        give_up(flight, flight->error);
+        park_report(flight, RB_VERDICT_STOP, &outcome, 0, RB_REASON_BREAKER);
+        park_give_up(flight, flight->error);
         return;
     }
     if (family(flight) != AF_UNIX)
         rb_socket_disconnect(flight->fds[0]);
     int result = rb_socket_dial(flight->fds[0], (const struct sockaddr *) &flight->address, flight->length);
     if (result != 0 && result != -EINPROGRESS) {
-        fail(flight, -result);
+        park_fail(flight, -result);
         return;
     }
-    take_off(flight);
+    park_take_off(flight);
     show(flight);
     if (result == 0)
         end_well(flight);
@@ -186,20 +187,20 @@ static void again(struct rb_flight *flight)
 static void expire(struct rb_flight *flight)
 {
     rb_socket_disconnect(flight->fds[0]);
-    fail(flight, ETIMEDOUT);
+    park_fail(flight, ETIMEDOUT);
 }
 
 // due: the time that it asked for has come
 static void advance(struct rb_flight *flight, bool due)
 {
-    switch (state_of(flight)) {
+    switch (park_state_of(flight)) {
     case RB_FLIGHT_PARKED:
         if (due)
-            again(flight);
+            park_again(flight);
         break;
     case RB_FLIGHT_FLYING:
         land(flight);
-        if (due && state_of(flight) == RB_FLIGHT_FLYING)
+        if (due && park_state_of(flight) == RB_FLIGHT_FLYING)
             expire(flight);
         break;
     default:
@@ -215,21 +216,21 @@ static enum rb_park_view view_of(const struct rb_flight *flight)
         [RB_FLIGHT_PARKED] = RB_PARK_PARKED,
         [RB_FLIGHT_TOLD] = RB_PARK_TOLD,
     };
-    return views[state_of(flight)];
+    return views[park_state_of(flight)];
 }
 
 // The first attempt failed at once. Parked, it looks like a connect under way; else the program sees the failure.
 static bool begin_failed(struct rb_flight *flight, int error)
 {
-    if (park(flight, error))
+    if (park_park(flight, error))
         return true;
     show(flight);
     rb_flight_forget(flight);
     return false;
 }
 
-static void remember(struct rb_flight *flight, const struct sockaddr *address, socklen_t length,
-                     const struct rb_connection *connection)
+static void park_remember(struct rb_flight *flight, const struct sockaddr *address, socklen_t length,
+                          const struct rb_connection *connection)
 {
     memcpy(&flight->address, address, length);
     flight->length = length;
@@ -247,9 +248,9 @@ bool rb_park_begin(int fd, const struct sockaddr *address, socklen_t length, con
     struct rb_flight *flight = rb_flight_new(fd);
     bool begun = flight != NULL;
     if (begun) {
-        remember(flight, address, length, connection);
+        park_remember(flight, address, length, connection);
         if (result == -EINPROGRESS)
-            take_off(flight);
+            park_take_off(flight);
         else
             begun = begin_failed(flight, -result);
     }
@@ -265,7 +266,7 @@ bool rb_park_refuse(int fd, const struct sockaddr *address, socklen_t length, co
     struct rb_flight *flight = rb_flight_new(fd);
     bool begun = false;
     if (flight) {
-        remember(flight, address, length, connection);
+        park_remember(flight, address, length, connection);
         flight->error = ECONNREFUSED;
         begun = rb_socket_dial_refusal(fd, address) == -EINPROGRESS;
         if (begun)
@@ -288,7 +289,7 @@ static int wait_ms(const struct rb_flight *flight)
 
 // The flight of a descriptor, with the lock, to be given back by rb_flight_unlock. NULL: there is none, or no lock to
 // be had; then it is not held.
-static struct rb_flight *claim(int fd, sigset_t *saved)
+static struct rb_flight *park_claim(int fd, sigset_t *saved)
 {
     if (!rb_flight_lock(saved))
         return NULL;
@@ -299,10 +300,10 @@ static struct rb_flight *claim(int fd, sigset_t *saved)
 }
 
 // One look. *wait receives how long the next one can wait.
-static enum rb_park_view look(int fd, bool *settles, int *wait)
+static enum rb_park_view park_look(int fd, bool *settles, int *wait)
 {
     sigset_t saved;
-    struct rb_flight *flight = claim(fd, &saved);
+    struct rb_flight *flight = park_claim(fd, &saved);
     if (!flight)
         return RB_PARK_PLAIN;
     advance(flight, rb_flight_take_due(flight, rb_system_now_ms()));
@@ -314,19 +315,19 @@ static enum rb_park_view look(int fd, bool *settles, int *wait)
 }
 
 // Without a timer to be had, every signal ends it.
-static bool wait_out(int wait)
+static bool park_wait_out(int wait)
 {
     int waited = rb_system_wait_restartable((uint64_t) wait);
     return waited == 0 || (waited != -EINTR && rb_socket_wait(-1, wait) == 0);
 }
 
 // A signal ends the waiting, and the connect goes on as a parked one.
-static enum rb_park_view settle(int fd, enum rb_park_view view, int wait)
+static enum rb_park_view park_settle(int fd, enum rb_park_view view, int wait)
 {
     bool settles, undisturbed = true;
     while (undisturbed && (view == RB_PARK_PENDING || view == RB_PARK_PARKED)) {
-        undisturbed = view == RB_PARK_PARKED ? wait_out(wait) : rb_socket_wait(fd, wait) == 0;
-        view = look(fd, &settles, &wait);
+        undisturbed = view == RB_PARK_PARKED ? park_wait_out(wait) : rb_socket_wait(fd, wait) == 0;
+        view = park_look(fd, &settles, &wait);
     }
     return view;
 }
@@ -335,9 +336,9 @@ enum rb_park_view rb_park_look(int fd)
 {
     int wait = 0, saved = errno;
     bool settles = false;
-    enum rb_park_view view = look(fd, &settles, &wait);
+    enum rb_park_view view = park_look(fd, &settles, &wait);
     if (view == RB_PARK_PARKED && settles)
-        view = settle(fd, view, wait);
+        view = park_settle(fd, view, wait);
     errno = saved;
     return view;
 }
@@ -346,7 +347,7 @@ enum rb_park_view rb_park_settle(int fd)
 {
     int wait = 0, saved = errno;
     bool settles = false;
-    enum rb_park_view view = settle(fd, look(fd, &settles, &wait), wait);
+    enum rb_park_view view = park_settle(fd, park_look(fd, &settles, &wait), wait);
     errno = saved;
     return view;
 }
@@ -354,7 +355,7 @@ enum rb_park_view rb_park_settle(int fd)
 bool rb_park_knows(int fd)
 {
     sigset_t saved;
-    if (!claim(fd, &saved))
+    if (!park_claim(fd, &saved))
         return false;
     rb_flight_unlock(&saved);
     return true;
@@ -372,7 +373,7 @@ bool rb_park_holds(int fd, bool failed)
     if (!rb_flight_lock(&saved))
         return false;
     const struct rb_flight *flight = rb_flight_find(fd);
-    bool ours = flight != NULL, was_told = ours && state_of(flight) == RB_FLIGHT_TOLD;
+    bool ours = flight != NULL, was_told = ours && park_state_of(flight) == RB_FLIGHT_TOLD;
     rb_flight_unlock(&saved);
     if (was_told)
         return false;
@@ -397,7 +398,7 @@ static bool find_suspects(int epfd, uint64_t data, uint64_t since, struct suspec
     out->count = rb_watch_find(epfd, data, out->fds, sizeof out->fds / sizeof out->fds[0]);
     for (unsigned i = 0; i < out->count; i++) {
         const struct rb_flight *flight = rb_flight_find(out->fds[i]);
-        out->flew[i] = flight && state_of(flight) == RB_FLIGHT_FLYING;
+        out->flew[i] = flight && park_state_of(flight) == RB_FLIGHT_FLYING;
     }
     out->ended = rb_watch_ended(epfd, data, since);
     rb_flight_unlock(&saved);
@@ -436,10 +437,10 @@ static enum testimony of_failure(int epfd, uint64_t data, int fd, bool flew, uin
     bool recent = flight && flight->changed > since;
     if (!flight)
         says = rb_watch_fails_there(epfd, data, fd) ? TRUE : PAST;
-    else if (state_of(flight) == RB_FLIGHT_TOLD)
+    else if (park_state_of(flight) == RB_FLIGHT_TOLD)
         says = of_told(epfd, fd, recent);
     else if (recent)
-        says = flew && state_of(flight) == RB_FLIGHT_PARKED ? ITS_OWN : PAST;
+        says = flew && park_state_of(flight) == RB_FLIGHT_PARKED ? ITS_OWN : PAST;
     rb_flight_unlock(&saved);
     return says;
 }
@@ -479,7 +480,7 @@ bool rb_park_holds_watched(int epfd, const struct epoll_event *event, uint64_t s
 static bool hide_again(int epfd, int fd)
 {
     const struct rb_flight *flight = rb_flight_find(fd);
-    bool parked = flight && state_of(flight) == RB_FLIGHT_PARKED;
+    bool parked = flight && park_state_of(flight) == RB_FLIGHT_PARKED;
     if (parked)
         rb_watch_hide_again(epfd, fd);
     return parked;
@@ -518,10 +519,10 @@ int rb_park_told(int fd)
 {
     sigset_t saved;
     int error = 0;
-    struct rb_flight *flight = claim(fd, &saved);
+    struct rb_flight *flight = park_claim(fd, &saved);
     if (!flight)
         return 0;
-    if (state_of(flight) == RB_FLIGHT_TOLD) {
+    if (park_state_of(flight) == RB_FLIGHT_TOLD) {
         error = flight->error;
         rb_flight_forget(flight);
     }
@@ -532,9 +533,9 @@ int rb_park_told(int fd)
 // The socket has no error left.
 static int fail_elsewhere(struct rb_flight *flight, int error)
 {
-    if (state_of(flight) == RB_FLIGHT_FLYING && park(flight, error))
+    if (park_state_of(flight) == RB_FLIGHT_FLYING && park_park(flight, error))
         return EINPROGRESS;
-    if (state_of(flight) == RB_FLIGHT_TOLD)
+    if (park_state_of(flight) == RB_FLIGHT_TOLD)
         error = flight->error;
     rb_flight_forget(flight);
     return error;
@@ -543,7 +544,7 @@ static int fail_elsewhere(struct rb_flight *flight, int error)
 int rb_park_failed(int fd, int error)
 {
     sigset_t saved;
-    struct rb_flight *flight = claim(fd, &saved);
+    struct rb_flight *flight = park_claim(fd, &saved);
     if (!flight)
         return error;
     int seen = fail_elsewhere(flight, error);
@@ -554,7 +555,7 @@ int rb_park_failed(int fd, int error)
 enum rb_park_view rb_park_drop(int fd)
 {
     sigset_t saved;
-    struct rb_flight *flight = claim(fd, &saved);
+    struct rb_flight *flight = park_claim(fd, &saved);
     if (!flight)
         return RB_PARK_PLAIN;
     enum rb_park_view view = view_of(flight);
@@ -567,14 +568,14 @@ enum rb_park_view rb_park_drop(int fd)
 
 void rb_park_give_up(struct rb_flight *flight)
 {
-    give_up(flight, flight->error);
+    park_give_up(flight, flight->error);
 }
 
 // Others may wait for the same socket: by another descriptor, for a registration that was made with this one and cannot
 // be reached without it; or in a child that was forked meanwhile. What they see is to be true without us.
 static bool leaves_somebody(const struct rb_flight *flight, int fd)
 {
-    return state_of(flight) == RB_FLIGHT_PARKED &&
+    return park_state_of(flight) == RB_FLIGHT_PARKED &&
            (flight->fds[1] < 0 ? rb_flight_is_shared(flight) : rb_watch_is_watched(fd));
 }
 
@@ -585,7 +586,7 @@ void rb_park_closing(int fd)
         return;
     struct rb_flight *flight = rb_flight_find(fd);
     if (flight && leaves_somebody(flight, fd))
-        give_up(flight, flight->error);
+        park_give_up(flight, flight->error);
     rb_flight_close(fd);
     rb_flight_unlock(&saved);
 }
@@ -593,7 +594,7 @@ void rb_park_closing(int fd)
 void rb_park_copied(int fd, int copy)
 {
     sigset_t saved;
-    struct rb_flight *flight = claim(fd, &saved);
+    struct rb_flight *flight = park_claim(fd, &saved);
     if (!flight)
         return;
     rb_flight_name(flight, copy);

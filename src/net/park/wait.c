@@ -44,7 +44,7 @@ static void give_space(const struct space *space)
 
 // --- time
 
-static uint64_t deadline(uint64_t began, const struct timespec *timeout)
+static uint64_t wait_deadline(uint64_t began, const struct timespec *timeout)
 {
     uint64_t seconds = timeout ? (uint64_t) timeout->tv_sec : 0;
     if (!timeout || seconds > NEVER / SECOND / 2)
@@ -191,13 +191,13 @@ int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeou
 {
     uint64_t since = rb_flight_now(), began = rb_system_now_ns(), until;
     if (rb_wait_is_short(timeout)) {
-        until = can_poll(fds, count, timeout) ? deadline(began, timeout) : 0;
+        until = can_poll(fds, count, timeout) ? wait_deadline(began, timeout) : 0;
         return until ? poll_until(fds, count, until, mask) : rb_libc_ppoll(fds, count, timeout, mask);
     }
     int ready = rb_libc_ppoll(fds, count, timeout, mask);
     if (ready <= 0)
         return ready;
-    until = deadline(began, timeout);
+    until = wait_deadline(began, timeout);
     ready = hold_polled(fds, count, ready, since);
     return ready > 0 || is_over(until) ? ready : poll_until(fds, count, until, mask);
 }
@@ -225,7 +225,7 @@ static bool has(const word *set, int fd)
     return set && (set[fd / WORD_BITS] >> (fd % WORD_BITS) & 1);
 }
 
-static void drop(word *set, int fd)
+static void wait_drop(word *set, int fd)
 {
     if (set)
         set[fd / WORD_BITS] &= ~((word) 1 << (fd % WORD_BITS));
@@ -276,7 +276,7 @@ static void hide_selected(const struct selection *s)
     for (; fd < s->count; fd++)
         if (is_selected(s, fd) && rb_flight_parked(fd) && rb_flight_find(fd) && rb_flight_parked(fd))
             for (unsigned i = 0; i < 3; i++)
-                drop(s->asked[i] ? s->answer[i] : NULL, fd);
+                wait_drop(s->asked[i] ? s->answer[i] : NULL, fd);
     rb_flight_unlock(&saved);
 }
 
@@ -291,7 +291,7 @@ static int hold_selected(const struct selection *s, int ready)
             continue;
         for (unsigned i = 0; i < 3; i++)
             if (s->asked[i])
-                drop(s->answer[i], fd);
+                wait_drop(s->answer[i], fd);
         ready -= bits;
     }
     return ready;
@@ -310,7 +310,7 @@ static int select_once(const struct selection *s, const struct timespec *timeout
 }
 
 // In the kernel's order: a program may pass one set twice.
-static void answer(const struct selection *s)
+static void wait_answer(const struct selection *s)
 {
     for (unsigned i = 0; i < 3; i++)
         if (s->asked[i])
@@ -357,7 +357,7 @@ static int select_until(int count, fd_set *reads, fd_set *writes, fd_set *except
     while (ready == 0 && !is_over(until));
     restore_signals(&signals);
     if (ready >= 0)
-        answer(&s);
+        wait_answer(&s);
     give_space(&space);
     return ready;
 }
@@ -380,7 +380,7 @@ int rb_wait_pselect(int count, fd_set *reads, fd_set *writes, fd_set *excepts, c
     if (!concerns_us(count, reads, writes, excepts, timeout) || !is_time(timeout) ||
         !can_select(looked, reads, writes, excepts))
         return rb_libc_pselect(count, reads, writes, excepts, timeout, mask);
-    return select_until(looked, reads, writes, excepts, deadline(rb_system_now_ns(), timeout), mask);
+    return select_until(looked, reads, writes, excepts, wait_deadline(rb_system_now_ns(), timeout), mask);
 }
 
 static void tell_left(struct timeval *left, uint64_t until)
@@ -401,7 +401,7 @@ int rb_wait_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts, st
     if (!concerns_us(count, reads, writes, excepts, end) || !can_select_for(timeout) ||
         !can_select(looked, reads, writes, excepts))
         return rb_libc_select(count, reads, writes, excepts, timeout);
-    uint64_t until = deadline(rb_system_now_ns(), end);
+    uint64_t until = wait_deadline(rb_system_now_ns(), end);
     int ready = select_until(looked, reads, writes, excepts, until, NULL);
     int error = errno;
     if (timeout && until != NEVER)
@@ -490,7 +490,7 @@ int rb_wait_epoll(int epfd, struct epoll_event *events, int size, const struct t
     struct epoll_call call = {.epfd = epfd, .events = events, .size = size, .mask = mask, .exact = exact};
     if (exact && !is_time(timeout))
         return rb_libc_epoll_pwait2(epfd, events, size, timeout, mask);
-    return epoll_until(&call, deadline(rb_system_now_ns(), timeout));
+    return epoll_until(&call, wait_deadline(rb_system_now_ns(), timeout));
 }
 
 int rb_wait_fetched(int epfd, struct epoll_event *events, int size, int ready, const struct timespec *timeout,
@@ -500,7 +500,7 @@ int rb_wait_fetched(int epfd, struct epoll_event *events, int size, int ready, c
     int kept = hold_events(&call, ready, start->change);
     if (kept == 0) {
         uint64_t gone = rb_system_coarse_ms() - start->ms;
-        return epoll_until(&call, deadline(rb_system_now_ns() - gone * MS, timeout));
+        return epoll_until(&call, wait_deadline(rb_system_now_ns() - gone * MS, timeout));
     }
     pass(&call);
     return kept;

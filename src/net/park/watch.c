@@ -87,7 +87,7 @@ static bool write_watch(struct rb_watch *watch, int epfd, const struct epoll_eve
     return true;
 }
 
-static void drop(int epfd, int fd)
+static void watch_drop(int epfd, int fd)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
@@ -95,7 +95,7 @@ static void drop(int epfd, int fd)
         set(&watch->epfd, 0);
 }
 
-static void put(int epfd, int fd, const struct epoll_event *event)
+static void watch_put(int epfd, int fd, const struct epoll_event *event)
 {
     struct rb_descriptor *descriptor = rb_descriptor_make(fd);
     struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
@@ -108,9 +108,9 @@ static void put(int epfd, int fd, const struct epoll_event *event)
 void rb_watch_note(int epfd, int op, int fd, const struct epoll_event *event)
 {
     if (op == EPOLL_CTL_DEL || !event)
-        drop(epfd, fd);
+        watch_drop(epfd, fd);
     else
-        put(epfd, fd, event);
+        watch_put(epfd, fd, event);
 }
 
 bool rb_watch_known(const struct rb_descriptor *descriptor)
@@ -154,7 +154,7 @@ static struct rb_watch_node *node_at(uint32_t number)
     return &rb_descriptor_of((int) ((number - 1) / WATCHES))->nodes[(number - 1) % WATCHES];
 }
 
-static void join(int fd)
+static void watch_join(int fd)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     rb_watch_leave(fd); // chained twice, it would close a ring
@@ -176,7 +176,7 @@ void rb_watch_join(int fd)
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     for (unsigned i = 0; descriptor && i < WATCHES; i++)
         set(&descriptor->watches[i].told, 0);
-    join(fd);
+    watch_join(fd);
 }
 
 static void unlink_node(uint32_t number)
@@ -379,7 +379,7 @@ static void renote(int epfd, int op, int fd, const struct epoll_event *event)
             remember_end(&descriptor->nodes[i]);
     rb_watch_leave(fd);
     rb_watch_note(epfd, op, fd, event);
-    join(fd);
+    watch_join(fd);
 }
 
 // Noted before the call: another thread that waits may have the event before it returns.
