@@ -17,7 +17,7 @@ enum kind { PART, USER, PASSWORD, BEARER, BASIC, ACCESS_KEY, OTHER, NETRC, CERTI
 // key of the state.
 static const uint64_t option_key[2] = {UINT64_C(0x7265626f756e6400), UINT64_C(0x6f7074696f6e7300)};
 
-static uint64_t hash_of(const uint64_t key[2], unsigned kind, const void *bytes, size_t length)
+static uint64_t credential_hash_of(const uint64_t key[2], unsigned kind, const void *bytes, size_t length)
 {
     struct rb_siphash hash;
     unsigned char first = (unsigned char) kind;
@@ -34,7 +34,7 @@ static uint64_t not_zero(uint64_t hash)
 
 static uint64_t hash_of_text(unsigned kind, const char *text, size_t length)
 {
-    return text ? not_zero(hash_of(option_key, kind, text, length)) : 0;
+    return text ? not_zero(credential_hash_of(option_key, kind, text, length)) : 0;
 }
 
 // --- options
@@ -158,13 +158,13 @@ struct piece {
     size_t length;
 };
 
-static bool begins_with(struct piece text, const char *word)
+static bool credential_begins_with(struct piece text, const char *word)
 {
     size_t length = strlen(word);
     return text.length >= length && strncasecmp(text.at, word, length) == 0;
 }
 
-static struct piece skip(struct piece text, size_t length)
+static struct piece credential_skip(struct piece text, size_t length)
 {
     return (struct piece){text.at + length, text.length - length};
 }
@@ -172,12 +172,12 @@ static struct piece skip(struct piece text, size_t length)
 // What follows NAME= up to one of the characters of `ends`; quotes around it are taken off. `at` is NULL without it.
 static struct piece parameter(struct piece text, const char *name, const char *ends)
 {
-    for (; text.length > 0; text = skip(text, 1)) {
-        if (!begins_with(text, name))
+    for (; text.length > 0; text = credential_skip(text, 1)) {
+        if (!credential_begins_with(text, name))
             continue;
-        text = skip(text, strlen(name));
+        text = credential_skip(text, strlen(name));
         if (text.length > 0 && text.at[0] == '"') {
-            text = skip(text, 1);
+            text = credential_skip(text, 1);
             ends = "\"";
         }
         size_t length = 0;
@@ -194,19 +194,19 @@ static uint64_t hash_of_authorization(struct piece value)
     size_t scheme = 0;
     while (scheme < value.length && value.at[scheme] != ' ' && value.at[scheme] != '\t')
         scheme++;
-    struct piece rest = skip(value, scheme);
+    struct piece rest = credential_skip(value, scheme);
     while (rest.length > 0 && (rest.at[0] == ' ' || rest.at[0] == '\t'))
-        rest = skip(rest, 1);
-    if (begins_with(value, "Bearer "))
+        rest = credential_skip(rest, 1);
+    if (credential_begins_with(value, "Bearer "))
         return hash_of_text(BEARER, rest.at, rest.length);
-    if (begins_with(value, "Basic "))
+    if (credential_begins_with(value, "Basic "))
         return hash_of_text(BASIC, rest.at, rest.length);
     struct piece found = {NULL, 0};
-    if (begins_with(value, "Digest "))
+    if (credential_begins_with(value, "Digest "))
         found = parameter(rest, "username=", ", \t");
     if (found.at)
         return hash_of_text(USER, found.at, found.length);
-    if (begins_with(value, "AWS "))
+    if (credential_begins_with(value, "AWS "))
         found = (struct piece){rest.at, strcspn(rest.at, ":\r\n")};
     else
         found = parameter(rest, "Credential=", "/, \t"); // AWS4-HMAC-SHA256 and those made after it
@@ -247,11 +247,11 @@ uint64_t rb_credential(const struct rb_handle *handle, const uint64_t key[2])
                         login.asks_netrc ? not_zero(login.netrc) : 0, login.certificate};
     uint64_t sum = 0, part;
     for (unsigned i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        sum += parts[i] ? hash_of(key, PART, &parts[i], sizeof parts[i]) : 0;
+        sum += parts[i] ? credential_hash_of(key, PART, &parts[i], sizeof parts[i]) : 0;
     struct rb_field field;
     for (const struct curl_slist *line = handle->headers; rb_fields_next(&line, &field);)
         if ((part = hash_of_field(&field)))
-            sum += hash_of(key, PART, &part, sizeof part);
+            sum += credential_hash_of(key, PART, &part, sizeof part);
     if (sum == 0)
         return RB_TENANT_ANONYMOUS;
     return sum > RB_TENANT_ANONYMOUS ? sum : RB_TENANT_ANONYMOUS + 1;

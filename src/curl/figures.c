@@ -21,7 +21,7 @@ enum kind {
 };
 
 // By curl.h. Some of the numbers are younger than the oldest libcurl that we stand in front of, so they are spelt out.
-static enum kind kind_of(CURLINFO info)
+static enum kind figures_kind_of(CURLINFO info)
 {
     switch ((int) info) {
     case CURLINFO_TOTAL_TIME:
@@ -65,7 +65,7 @@ static curl_off_t last_offset(const struct rb_handle *handle, CURLINFO info)
 }
 
 // The figure as an attempt has it, of the saved one where there is one.
-static curl_off_t offset_of(const struct rb_handle *handle, CURLINFO info)
+static curl_off_t figures_offset_of(const struct rb_handle *handle, CURLINFO info)
 {
     const struct rb_saved *saved = handle->figures->saved;
     const union rb_figure *value = saved ? rb_saved_find(saved, info) : NULL;
@@ -77,7 +77,7 @@ static curl_off_t total_us(const struct rb_handle *handle)
     return handle->figures->begun_us + last_offset(handle, CURLINFO_TOTAL_TIME_T);
 }
 
-static curl_off_t rate(const struct rb_handle *handle, curl_off_t bytes)
+static curl_off_t figures_rate(const struct rb_handle *handle, curl_off_t bytes)
 {
     curl_off_t us = total_us(handle);
     return us > 0 ? (curl_off_t) ((double) bytes * 1e6 / (double) us) : bytes;
@@ -90,7 +90,7 @@ static curl_off_t received(const struct rb_handle *handle)
     curl_off_t own = response ? (curl_off_t) rb_response_received(response) : figures->received;
     if (own >= 0)
         return own;
-    return figures->failed ? offset_of(handle, CURLINFO_SIZE_DOWNLOAD_T)
+    return figures->failed ? figures_offset_of(handle, CURLINFO_SIZE_DOWNLOAD_T)
                            : last_offset(handle, CURLINFO_SIZE_DOWNLOAD_T);
 }
 
@@ -115,11 +115,11 @@ static CURLINFO in_microseconds(CURLINFO info)
 
 static curl_off_t moment(const struct rb_handle *handle, CURLINFO info)
 {
-    curl_off_t us = offset_of(handle, in_microseconds(info));
+    curl_off_t us = figures_offset_of(handle, in_microseconds(info));
     return us > 0 ? handle->figures->moments_us + us : us;
 }
 
-static bool put(CURLINFO info, void *out, curl_off_t value, double unit)
+static bool figures_put(CURLINFO info, void *out, curl_off_t value, double unit)
 {
     if (((int) info & CURLINFO_TYPEMASK) == CURLINFO_DOUBLE)
         *(double *) out = (double) value / unit;
@@ -152,20 +152,20 @@ static bool put_saved(const struct rb_handle *handle, CURLINFO info, void *out)
 
 bool rb_figures_answer(const struct rb_handle *handle, CURLINFO info, void *out)
 {
-    enum kind kind = kind_of(info);
+    enum kind kind = figures_kind_of(info);
     if (!handle->figures || !out)
         return false;
     switch (kind) {
     case FIGURE_TOTAL:
-        return put(info, out, total_us(handle), 1e6);
+        return figures_put(info, out, total_us(handle), 1e6);
     case FIGURE_MOMENT:
-        return put(info, out, moment(handle, info), 1e6);
+        return figures_put(info, out, moment(handle, info), 1e6);
     case FIGURE_RECEIVED:
-        return put(info, out, received(handle), 1);
+        return figures_put(info, out, received(handle), 1);
     case FIGURE_SPEED:
-        return put(info, out, rate(handle, received(handle)), 1);
+        return figures_put(info, out, figures_rate(handle, received(handle)), 1);
     case FIGURE_SPEED_UP:
-        return put(info, out, rate(handle, offset_of(handle, CURLINFO_SIZE_UPLOAD_T)), 1);
+        return figures_put(info, out, figures_rate(handle, figures_offset_of(handle, CURLINFO_SIZE_UPLOAD_T)), 1);
     case FIGURE_CONNECTS:
         *(long *) out = handle->figures->connects;
         return true;

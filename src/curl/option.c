@@ -109,7 +109,7 @@ static void note_watcher(struct rb_handle *handle, CURLoption option, union rb_o
     }
 }
 
-static void note_number(struct rb_handle *handle, CURLoption option, long number)
+static void option_note_number(struct rb_handle *handle, CURLoption option, long number)
 {
     switch (option) {
     case CURLOPT_NOPROGRESS:
@@ -164,7 +164,7 @@ static void note_number(struct rb_handle *handle, CURLoption option, long number
     }
 }
 
-static void note_pointer(struct rb_handle *handle, CURLoption option, void *pointer)
+static void option_note_pointer(struct rb_handle *handle, CURLoption option, void *pointer)
 {
     switch (option) {
     case CURLOPT_URL:
@@ -212,7 +212,7 @@ void rb_handle_note(struct rb_handle *handle, CURLoption option, union rb_option
     if (option == CURLOPT_RESUME_FROM_LARGE)
         handle->resumes = value.offset != 0;
     if (option < CURLOPTTYPE_OBJECTPOINT)
-        note_number(handle, option, value.number);
+        option_note_number(handle, option, value.number);
     else if (option < CURLOPTTYPE_FUNCTIONPOINT)
-        note_pointer(handle, option, value.pointer);
+        option_note_pointer(handle, option, value.pointer);
 }

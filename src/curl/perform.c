@@ -19,7 +19,7 @@ static CURLcode real_perform(const struct rb_handle *handle)
 }
 
 // Waits between attempts; the progress callback stays alive because it is how programs cancel. False: cancelled.
-static bool wait_out(const struct rb_handle *handle, uint64_t ms)
+static bool perform_wait_out(const struct rb_handle *handle, uint64_t ms)
 {
     uint64_t until = rb_system_now_ms() + ms;
     for (uint64_t now = until - ms; now < until; now = rb_system_now_ms()) {
@@ -57,10 +57,10 @@ static CURLcode deliver(struct rb_transfer *transfer, CURLcode code)
     return code;
 }
 
-static CURLcode run(struct rb_transfer *transfer)
+static CURLcode perform_run(struct rb_transfer *transfer)
 {
     CURLcode code;
-    if (rb_transfer_hold(transfer) && !wait_out(transfer->handle, transfer->delay_ms)) {
+    if (rb_transfer_hold(transfer) && !perform_wait_out(transfer->handle, transfer->delay_ms)) {
         rb_transfer_abort(transfer, &code);
         return deliver(transfer, code);
     }
@@ -69,7 +69,7 @@ static CURLcode run(struct rb_transfer *transfer)
         code = real_perform(transfer->handle);
         if (rb_transfer_ended(transfer, &code) == RB_TRANSFER_DONE)
             break;
-        if (!wait_out(transfer->handle, transfer->delay_ms)) {
+        if (!perform_wait_out(transfer->handle, transfer->delay_ms)) {
             rb_transfer_abort(transfer, &code);
             break;
         }
@@ -85,7 +85,7 @@ CURLcode rb_http_perform(struct rb_handle *handle, const struct rb_policy *polic
     rb_figures_forget(handle);
     if (!policy || !rb_transfer_begin(&transfer, handle, policy))
         return real_perform(handle);
-    CURLcode code = run(&transfer);
+    CURLcode code = perform_run(&transfer);
     rb_transfer_end(&transfer);
     return code;
 }

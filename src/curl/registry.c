@@ -37,7 +37,7 @@ static struct rb_registry_slot *neighbours(struct rb_registry_slot *slots, unsig
     return &slots[hash >> 40 & mask];
 }
 
-static uint64_t hash_of(const void *key)
+static uint64_t registry_hash_of(const void *key)
 {
     return (uint64_t) (uintptr_t) key * 0x9e3779b97f4a7c15u;
 }
@@ -46,7 +46,7 @@ static uint64_t hash_of(const void *key)
 // key was ever put behind it, and it does not become as new again.
 static __attribute__((noinline)) struct rb_registry_slot *search(struct rb_registry *registry, const void *key)
 {
-    uint64_t hash = hash_of(key);
+    uint64_t hash = registry_hash_of(key);
     for (unsigned n = atomic_load_explicit(&registry->last, memory_order_acquire) + 1; n-- > 0;) {
         struct rb_registry_slot *slots = level(registry, n);
         struct rb_registry_slot *slot = slots ? neighbours(slots, n, hash) : NULL;
@@ -62,9 +62,9 @@ static __attribute__((noinline)) struct rb_registry_slot *search(struct rb_regis
 }
 
 // Most keys stand in the place that they prefer.
-static struct rb_registry_slot *find(struct rb_registry *registry, const void *key)
+static struct rb_registry_slot *registry_find(struct rb_registry *registry, const void *key)
 {
-    uint64_t hash = hash_of(key);
+    uint64_t hash = registry_hash_of(key);
     unsigned last = atomic_load_explicit(&registry->last, memory_order_acquire);
     struct rb_registry_slot *slot = neighbours(level(registry, last), last, hash) + (hash >> 32) % NEIGHBOURS;
     bool there = atomic_load_explicit(&slot->key, memory_order_acquire) == key;
@@ -73,7 +73,7 @@ static struct rb_registry_slot *find(struct rb_registry *registry, const void *k
 
 void *rb_registry_find(struct rb_registry *registry, const void *key)
 {
-    struct rb_registry_slot *slot = key ? find(registry, key) : NULL;
+    struct rb_registry_slot *slot = key ? registry_find(registry, key) : NULL;
     return slot ? slot->record : NULL;
 }
 
@@ -85,20 +85,20 @@ static void raise_last(struct rb_registry *registry, unsigned n)
         continue;
 }
 
-static bool claim(struct rb_registry_slot *slot)
+static bool registry_claim(struct rb_registry_slot *slot)
 {
     void *there = atomic_load_explicit(&slot->key, memory_order_relaxed);
     return (!there || there == &left) && atomic_compare_exchange_strong(&slot->key, &there, (void *) &claimed);
 }
 
 // The record is stored under a claim mark: a reader that sees the key sees the record.
-static bool put(struct rb_registry *registry, unsigned n, void *key, void *record)
+static bool registry_put(struct rb_registry *registry, unsigned n, void *key, void *record)
 {
-    uint64_t hash = hash_of(key);
+    uint64_t hash = registry_hash_of(key);
     struct rb_registry_slot *slots = make_level(registry, n);
     struct rb_registry_slot *slot = slots ? neighbours(slots, n, hash) : NULL;
     for (uint64_t i = hash >> 32; slot && i != (hash >> 32) + NEIGHBOURS; i++) {
-        if (!claim(&slot[i % NEIGHBOURS]))
+        if (!registry_claim(&slot[i % NEIGHBOURS]))
             continue;
         raise_last(registry, n);
         slot[i % NEIGHBOURS].record = record;
@@ -110,7 +110,8 @@ static bool put(struct rb_registry *registry, unsigned n, void *key, void *recor
 
 static bool put_near(struct rb_registry *registry, unsigned last, void *key, void *record)
 {
-    return put(registry, last, key, record) || (last + 1 < RB_REGISTRY_LEVELS && put(registry, last + 1, key, record));
+    return registry_put(registry, last, key, record) ||
+           (last + 1 < RB_REGISTRY_LEVELS && registry_put(registry, last + 1, key, record));
 }
 
 // The last level, where a look-up begins, and a larger one as soon as neighbours are many there: that keeps the way to
@@ -125,14 +126,14 @@ bool rb_registry_put(struct rb_registry *registry, void *key, void *record)
         last = atomic_load_explicit(&registry->last, memory_order_acquire);
     } while (last != seen);
     for (unsigned n = last; n-- > 0;)
-        if (put(registry, n, key, record))
+        if (registry_put(registry, n, key, record))
             return true;
     return false;
 }
 
 void *rb_registry_take(struct rb_registry *registry, const void *key)
 {
-    struct rb_registry_slot *slot = key ? find(registry, key) : NULL;
+    struct rb_registry_slot *slot = key ? registry_find(registry, key) : NULL;
     if (!slot)
         return NULL;
     void *record = slot->record;

@@ -13,7 +13,7 @@
 #include "state/shared.h"
 
 // One piece of memory: the route, the rules but for the long lists at their end, the name.
-static struct rb_route *make(const struct rb_section *section, const struct rb_target *target, uint64_t via)
+static struct rb_route *route_make(const struct rb_section *section, const struct rb_target *target, uint64_t via)
 {
     const size_t rules = offsetof(struct rb_rules, methods);
     size_t length = !target->name ? 0 : target->name_length < RB_NAME_SIZE ? target->name_length : RB_NAME_SIZE - 1;
@@ -33,7 +33,7 @@ static struct rb_route *make(const struct rb_section *section, const struct rb_t
 }
 
 // Returns false without memory; then *route is NULL as well as where the transfer is not ours.
-static bool find(const struct rb_handle *handle, const struct rb_policy *policy, struct rb_route **route)
+static bool route_find(const struct rb_handle *handle, const struct rb_policy *policy, struct rb_route **route)
 {
     struct rb_target target = {0};
     char *text;
@@ -41,7 +41,7 @@ static bool find(const struct rb_handle *handle, const struct rb_policy *policy,
     const struct rb_section *section =
         rb_destination(handle, &target, &secure, &text) ? rb_policy_match(policy, &target, NULL) : NULL;
     bool ours = section && (section->rules.intercept & RB_INTERCEPT_CURL);
-    *route = ours ? make(section, &target, rb_via_find(handle, &target, secure, &proxied)) : NULL;
+    *route = ours ? route_make(section, &target, rb_via_find(handle, &target, secure, &proxied)) : NULL;
     if (*route)
         (*route)->proxied = proxied;
     if (text)
@@ -69,13 +69,13 @@ struct rb_route *rb_route_take(struct rb_handle *handle, const struct rb_policy 
 {
     struct rb_route *route;
     if (handle->parsed_url) {
-        find(handle, policy, &route);
+        route_find(handle, policy, &route);
         return in_force(route);
     }
     uint64_t place = surroundings();
     if (handle->routed_by != rb_policy_serial(policy) || handle->routed_in != place) {
         rb_route_forget(handle);
-        if (find(handle, policy, &handle->route))
+        if (route_find(handle, policy, &handle->route))
             handle->routed_by = rb_policy_serial(policy);
         handle->routed_in = place;
     }

@@ -15,7 +15,7 @@
 // FNV-1a, 64 bit (RFC 9923).
 static const uint64_t seed = 0xcbf29ce484222325u;
 
-static uint64_t mix(uint64_t hash, const void *bytes, size_t length)
+static uint64_t via_mix(uint64_t hash, const void *bytes, size_t length)
 {
     const unsigned char *p = bytes;
     for (size_t i = 0; i < length; i++)
@@ -27,13 +27,13 @@ static uint64_t mix(uint64_t hash, const void *bytes, size_t length)
 static uint64_t mix_text(uint64_t hash, unsigned what, const char *text, size_t length)
 {
     unsigned char kind = (unsigned char) what;
-    hash = mix(mix(hash, &kind, 1), text, length);
-    return mix(hash, "", 1);
+    hash = via_mix(via_mix(hash, &kind, 1), text, length);
+    return via_mix(hash, "", 1);
 }
 
-static uint64_t hash_of(const char *text)
+static uint64_t via_hash_of(const char *text)
 {
-    uint64_t hash = text ? mix(seed, text, strlen(text)) : 0;
+    uint64_t hash = text ? via_mix(seed, text, strlen(text)) : 0;
     return text && hash == 0 ? 1 : hash;
 }
 
@@ -95,7 +95,7 @@ static void note_list(struct rb_handle *handle, char **text, const struct curl_s
     *text = joined;
 }
 
-static bool note_pointer(struct rb_handle *handle, CURLoption option, void *pointer)
+static bool via_note_pointer(struct rb_handle *handle, CURLoption option, void *pointer)
 {
     struct rb_via *via;
     bool needed = pointer || handle->via;
@@ -125,13 +125,13 @@ static bool note_pointer(struct rb_handle *handle, CURLoption option, void *poin
         note_option(handle, RB_VIA_SOCKET, pointer ? mix_text(seed, option, pointer, strlen(pointer)) : 0);
         return true;
     case CURLOPT_INTERFACE:
-        note_option(handle, RB_VIA_INTERFACE, hash_of(pointer));
+        note_option(handle, RB_VIA_INTERFACE, via_hash_of(pointer));
         return true;
     case CURLOPT_DNS_SERVERS:
-        note_option(handle, RB_VIA_SERVERS, hash_of(pointer));
+        note_option(handle, RB_VIA_SERVERS, via_hash_of(pointer));
         return true;
     case CURLOPT_DOH_URL:
-        note_option(handle, RB_VIA_DOH, hash_of(pointer));
+        note_option(handle, RB_VIA_DOH, via_hash_of(pointer));
         return true;
     default:
         return false;
@@ -145,7 +145,7 @@ static bool assumes_protocol(long version)
     return version == HTTP_2_PRIOR_KNOWLEDGE || version >= HTTP_3;
 }
 
-static bool note_number(struct rb_handle *handle, CURLoption option, long number)
+static bool via_note_number(struct rb_handle *handle, CURLoption option, long number)
 {
     switch (option) {
     case CURLOPT_PROXYPORT:
@@ -174,9 +174,9 @@ static bool note_number(struct rb_handle *handle, CURLoption option, long number
 bool rb_via_note(struct rb_handle *handle, CURLoption option, union rb_option value)
 {
     if (option < CURLOPTTYPE_OBJECTPOINT)
-        return note_number(handle, option, value.number);
+        return via_note_number(handle, option, value.number);
     if (option < CURLOPTTYPE_FUNCTIONPOINT)
-        return note_pointer(handle, option, value.pointer);
+        return via_note_pointer(handle, option, value.pointer);
     if (option != CURLOPT_OPENSOCKETFUNCTION)
         return false;
     note_option(handle, RB_VIA_OPENER, value.function != NULL);
@@ -316,7 +316,7 @@ static bool same_network(const uint8_t *a, const uint8_t *b, unsigned bits)
 }
 
 // The number that the bytes are; UINT_MAX: they are none, or no number that matters here.
-static unsigned read_number(const char *digits, size_t length)
+static unsigned via_read_number(const char *digits, size_t length)
 {
     unsigned number = 0;
     for (size_t i = 0; i < length; i++) {
@@ -334,7 +334,7 @@ static bool covers_address(struct rb_slice word, const struct rb_target *target)
     unsigned all = target->family == AF_INET ? 32 : 128, bits = all;
     const char *slash = memchr(word.at, '/', word.length);
     if (slash) {
-        bits = read_number(slash + 1, (size_t) (word.at + word.length - slash - 1));
+        bits = via_read_number(slash + 1, (size_t) (word.at + word.length - slash - 1));
         word.length = (size_t) (slash - word.at);
     }
     if (word.length > 1 && word.at[0] == '[' && word.at[word.length - 1] == ']')
@@ -405,10 +405,10 @@ static struct rb_slice cut_host(struct rb_slice *entry)
 }
 
 // Cuts the port off. Returns whether it is the target's; "" is every port, where `any`.
-static bool cut_port(struct rb_slice *entry, const struct rb_target *target, bool any)
+static bool via_cut_port(struct rb_slice *entry, const struct rb_target *target, bool any)
 {
     struct rb_slice port = cut_host(entry);
-    return port.length == 0 ? any : read_number(port.at, port.length) == target->port;
+    return port.length == 0 ? any : via_read_number(port.at, port.length) == target->port;
 }
 
 // The next line of a text of several.
@@ -427,7 +427,7 @@ static uint64_t mix_connect_to(uint64_t hash, const char *lines, const struct rb
     struct rb_slice entry;
     while (next_line(&lines, &entry)) {
         struct rb_slice host = cut_host(&entry);
-        if ((host.length == 0 || is_host(host, target)) && cut_port(&entry, target, true) && entry.length > 1)
+        if ((host.length == 0 || is_host(host, target)) && via_cut_port(&entry, target, true) && entry.length > 1)
             return mix_text(hash, CONNECT_TO, entry.at, entry.length);
     }
     return hash;
@@ -444,7 +444,7 @@ static uint64_t mix_resolve(uint64_t hash, const char *lines, const struct rb_ta
         if (entry.length > 0 && entry.at[0] == '+')
             entry = (struct rb_slice){entry.at + 1, entry.length - 1};
         struct rb_slice host = cut_host(&entry);
-        if ((rb_slice_is(host, "*") || is_host(host, target)) && cut_port(&entry, target, false))
+        if ((rb_slice_is(host, "*") || is_host(host, target)) && via_cut_port(&entry, target, false))
             hash = mix_text(hash, RESOLVE, entry.at, entry.length);
     }
     return hash;

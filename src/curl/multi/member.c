@@ -183,7 +183,7 @@ uint64_t rb_members_waiting_due_ms(const struct rb_multi *multi)
 // --- one member's way
 
 // A transfer whose progress is watched is cancelled by that, also while nothing moves.
-static void watch(const struct rb_member *member)
+static void member_watch(const struct rb_member *member)
 {
     if (watches(member->easy) && member->multi->progress_ms == RB_NEVER)
         member->multi->progress_ms = rb_system_now_ms() + PROGRESS_MS;
@@ -197,7 +197,7 @@ static void finish(struct rb_member *member, CURLcode code)
         member->code = code;
         move(member, &multi->lingering);
         multi->waiting++;
-        watch(member);
+        member_watch(member);
         return;
     }
     leave_transfer(member);
@@ -220,7 +220,7 @@ static void insert_parked(struct rb_multi *multi, struct rb_member *member)
 }
 
 // Takes a member out for its wait. Returns false when libcurl does not let go of it.
-static bool park(struct rb_member *member)
+static bool member_park(struct rb_member *member)
 {
     struct rb_multi *multi = member->multi;
     uint64_t now_ms = rb_system_now_ms();
@@ -230,14 +230,14 @@ static bool park(struct rb_member *member)
     member->due_ms = now_ms + member->transfer->delay_ms;
     insert_parked(multi, member);
     multi->waiting++;
-    watch(member);
+    member_watch(member);
     return true;
 }
 
 static void ended(struct rb_member *member, CURLcode code)
 {
     if (rb_transfer_ended(member->transfer, &code) == RB_TRANSFER_WAIT) {
-        if (park(member))
+        if (member_park(member))
             return;
         rb_transfer_give_up(member->transfer, RB_REASON_RESOURCE, &code);
     }
@@ -261,7 +261,7 @@ static void come_back(struct rb_member *member)
         ended(member, CURLE_OUT_OF_MEMORY);
 }
 
-static void begin(struct rb_member *member)
+static void member_begin(struct rb_member *member)
 {
     struct rb_multi *multi = member->multi;
     const struct rb_policy *policy = rb_guard_depth > 0 || !rb_process_active() ? NULL : rb_process_policy();
@@ -270,7 +270,7 @@ static void begin(struct rb_member *member)
     if (!policy || !rb_transfer_begin(&member->room, member->easy, policy))
         return;
     member->transfer = &member->room;
-    if (!rb_transfer_hold(member->transfer) || !park(member))
+    if (!rb_transfer_hold(member->transfer) || !member_park(member))
         rb_transfer_start(member->transfer);
 }
 
@@ -278,7 +278,7 @@ void rb_members_begin(struct rb_multi *multi)
 {
     struct rb_member *member;
     while ((member = first_of(&multi->fresh)))
-        begin(member);
+        member_begin(member);
 }
 
 // --- the waiting

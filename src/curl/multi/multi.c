@@ -123,7 +123,7 @@ bool rb_multi_pause(struct rb_handle *easy, int mask)
 
 // From within a callback, where libcurl allows that at all, no transfer comes back: the outer call will see to it. What
 // the program adds when it is notified begins now, too.
-static void before(struct rb_multi *multi)
+static void multi_before(struct rb_multi *multi)
 {
     if (multi->waiting > 0 && multi->inside == 0) {
         rb_members_attend(multi);
@@ -148,14 +148,14 @@ static bool is_idle(const struct rb_multi *multi)
 }
 
 // Around a call of libcurl's that may carry transfers on: what we do before and after it.
-static unsigned enter(struct rb_multi *multi)
+static unsigned multi_enter(struct rb_multi *multi)
 {
-    before(multi);
+    multi_before(multi);
     multi->inside++;
     return rb_guard_enter();
 }
 
-static CURLMcode leave(struct rb_multi *multi, unsigned depth, CURLMcode code, int *running)
+static CURLMcode multi_leave(struct rb_multi *multi, unsigned depth, CURLMcode code, int *running)
 {
     rb_guard_leave(depth);
     multi->inside--;
@@ -169,9 +169,9 @@ static CURLMcode drive(struct rb_multi *multi, CURLMcode (*call)(CURLM *, int *)
         return call(multi->real, running);
     if (rb_multi_refuses(multi))
         return CURLM_RECURSIVE_API_CALL;
-    unsigned depth = enter(multi);
+    unsigned depth = multi_enter(multi);
     CURLMcode code = call(multi->real, running);
-    return leave(multi, depth, code, running);
+    return multi_leave(multi, depth, code, running);
 }
 
 CURLMcode rb_multi_perform(struct rb_multi *multi, int *running)
@@ -193,9 +193,9 @@ CURLMcode rb_multi_socket_action(struct rb_multi *multi, curl_socket_t socket, i
         multi->libcurl_ms = multi->armed_ms = RB_NEVER;
     if (is_idle(multi))
         return multi->curl->multi_socket_action(multi->real, socket, events, running);
-    unsigned depth = enter(multi);
+    unsigned depth = multi_enter(multi);
     CURLMcode code = multi->curl->multi_socket_action(multi->real, socket, events, running);
-    return leave(multi, depth, code, running);
+    return multi_leave(multi, depth, code, running);
 }
 
 // --- waiting and asking

@@ -7,7 +7,7 @@
 // Two lanes, which every vector unit adds in one instruction.
 typedef uint64_t pair __attribute__((vector_size(16)));
 
-static inline void add_pair(pair *sum, pair *sums, const unsigned char *bytes)
+static inline void digest_add_pair(pair *sum, pair *sums, const unsigned char *bytes)
 {
     pair word;
     memcpy(&word, bytes, sizeof word);
@@ -22,10 +22,10 @@ static void add_stripes(struct rb_digest *digest, const unsigned char *at, size_
     memcpy(sum, digest->sum, sizeof sum);
     memcpy(sums, digest->sums, sizeof sums);
     for (const unsigned char *end = at + count * RB_DIGEST_STRIPE; at < end; at += RB_DIGEST_STRIPE) {
-        add_pair(&sum[0], &sums[0], at);
-        add_pair(&sum[1], &sums[1], at + 16);
-        add_pair(&sum[2], &sums[2], at + 32);
-        add_pair(&sum[3], &sums[3], at + 48);
+        digest_add_pair(&sum[0], &sums[0], at);
+        digest_add_pair(&sum[1], &sums[1], at + 16);
+        digest_add_pair(&sum[2], &sums[2], at + 32);
+        digest_add_pair(&sum[3], &sums[3], at + 48);
     }
     memcpy(digest->sum, sum, sizeof sum);
     memcpy(digest->sums, sums, sizeof sums);
@@ -41,7 +41,7 @@ static size_t skipped(const struct rb_digest *digest, size_t length)
 }
 
 // How many bytes go on from here without a gap.
-static size_t run(const struct rb_digest *digest, size_t length)
+static size_t digest_run(const struct rb_digest *digest, size_t length)
 {
     size_t at = digest->offset % RB_DIGEST_BLOCK;
     return digest->sampled && length > RB_DIGEST_SAMPLE - at ? RB_DIGEST_SAMPLE - at : length;
@@ -71,7 +71,7 @@ void rb_digest_add(struct rb_digest *digest, const void *bytes, size_t length)
     const unsigned char *at = bytes;
     while (length > 0) {
         size_t gap = skipped(digest, length);
-        size_t part = gap > 0 ? gap : run(digest, length);
+        size_t part = gap > 0 ? gap : digest_run(digest, length);
         if (gap > 0)
             digest->offset += gap;
         else

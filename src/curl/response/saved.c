@@ -37,7 +37,7 @@ static void read_figures(struct rb_saved *saved, const struct rb_handle *handle)
             read_figure(saved, handle, kinds[kind].type + i);
 }
 
-static bool grow(struct rb_saved *saved)
+static bool saved_grow(struct rb_saved *saved)
 {
     if (saved->header_count < saved->header_room)
         return true;
@@ -52,7 +52,7 @@ static bool grow(struct rb_saved *saved)
 
 static bool keep_header(struct rb_saved *saved, const struct curl_header *header, int request)
 {
-    if (!grow(saved))
+    if (!saved_grow(saved))
         return false;
     struct rb_saved_header *entry = &saved->headers[saved->header_count];
     *entry = (struct rb_saved_header){.header = *header, .request = request};

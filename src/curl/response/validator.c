@@ -12,7 +12,7 @@ void rb_validator_clear(struct rb_validator *validator)
     validator->length = validator->first = validator->last = validator->total = -1;
 }
 
-static bool is_blank(char byte)
+static bool validator_is_blank(char byte)
 {
     return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
 }
@@ -25,9 +25,9 @@ static inline __attribute__((always_inline)) const char *field(const char *line,
     if (length <= named || line[named] != ':' || strncasecmp(line, name, named) != 0)
         return NULL;
     const char *value = line + named + 1, *end = line + length;
-    while (value < end && is_blank(*value))
+    while (value < end && validator_is_blank(*value))
         value++;
-    while (end > value && is_blank(end[-1]))
+    while (end > value && validator_is_blank(end[-1]))
         end--;
     *size = (size_t) (end - value);
     return value;
@@ -39,7 +39,7 @@ const char *rb_validator_field(const char *line, size_t length, const char *name
 }
 
 // Reads digits up to `end`. Returns where they end; *number is -1 where there are none or too many.
-static const char *read_number(const char *at, const char *end, int64_t *number)
+static const char *validator_read_number(const char *at, const char *end, int64_t *number)
 {
     int64_t value = at < end && *at >= '0' && *at <= '9' ? 0 : -1;
     for (; at < end && *at >= '0' && *at <= '9'; at++)
@@ -73,7 +73,7 @@ static void note_coding(struct rb_validator *validator, const char *value, size_
 static void note_length(struct rb_validator *validator, const char *value, size_t size)
 {
     int64_t length;
-    bool whole = read_number(value, value + size, &length) == value + size;
+    bool whole = validator_read_number(value, value + size, &length) == value + size;
     if (!whole || (validator->length >= 0 && validator->length != length))
         length = -1;
     validator->length = length;
@@ -86,17 +86,18 @@ static void note_content_range(struct rb_validator *validator, const char *value
     validator->partial = false;
     if (size < 6 || strncasecmp(value, "bytes", 5) != 0 || (value[5] != ' ' && value[5] != '='))
         return;
-    const char *at = read_number(value + 6, end, &validator->first);
+    const char *at = validator_read_number(value + 6, end, &validator->first);
     if (validator->first < 0 || at == end || *at++ != '-')
         return;
-    at = read_number(at, end, &validator->last);
+    at = validator_read_number(at, end, &validator->last);
     if (validator->last < validator->first || at == end || *at++ != '/')
         return;
     validator->total = -1;
     if (end - at == 1 && *at == '*')
         validator->partial = true;
     else
-        validator->partial = read_number(at, end, &validator->total) == end && validator->total > validator->last;
+        validator->partial =
+            validator_read_number(at, end, &validator->total) == end && validator->total > validator->last;
 }
 
 // By the letter behind "content-": most other fields go by here.
