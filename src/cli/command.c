@@ -117,7 +117,7 @@ static int bad_option(const struct rb_command *command, int answer, char **argv,
 // What getopt_long answers for an option without a letter: beyond all letters.
 enum { FIRST_OPTION = 256 };
 
-static unsigned describe(const struct rb_option *options, struct option *known, char *letters)
+static unsigned command_describe(const struct rb_option *options, struct option *known, char *letters)
 {
     unsigned count = 0;
     for (const struct rb_option *option = options; option->name && count < RB_OPTIONS_MAX; option++, count++) {
@@ -149,7 +149,7 @@ int rb_command_options(const struct rb_command *command, int argc, char **argv, 
     struct option known[RB_OPTIONS_MAX + 2];
     char letters[2 * RB_OPTIONS_MAX + 4];
     snprintf(letters, sizeof letters, "%s:h", command->takes_program ? "+" : "");
-    unsigned count = describe(options, known, letters + strlen(letters));
+    unsigned count = command_describe(options, known, letters + strlen(letters));
     opterr = 0;
     for (int answer; (answer = getopt_long(argc, argv, letters, known, NULL)) != -1;) {
         const struct rb_option *option = chosen(options, count, answer);

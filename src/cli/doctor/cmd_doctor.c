@@ -14,7 +14,7 @@ struct request {
     const char *name;
 };
 
-static int print(const struct rb_findings *findings, bool json)
+static int doctor_print(const struct rb_findings *findings, bool json)
 {
     if (!json) {
         rb_doctor_text(findings);
@@ -26,7 +26,7 @@ static int print(const struct rb_findings *findings, bool json)
 }
 
 // What stands in the way of running it at all.
-static int refuse(const struct rb_findings *findings, int error)
+static int doctor_refuse(const struct rb_findings *findings, int error)
 {
     const char *first = findings->chain.files[0], *last = rb_findings_executable(findings);
     if (error == -ENOENT)
@@ -38,7 +38,7 @@ static int refuse(const struct rb_findings *findings, int error)
     return RB_EXIT_MISUSE;
 }
 
-static int perform(const struct request *request)
+static int doctor_perform(const struct request *request)
 {
     char path[PATH_MAX];
     if (!rb_program_find(request->name, path)) {
@@ -53,16 +53,16 @@ static int perform(const struct request *request)
     int error = rb_findings_collect(findings, path, request->policy), status;
     if (error == 0) {
         rb_findings_judge(findings);
-        status = print(findings, request->json);
+        status = doctor_print(findings, request->json);
     } else {
-        status = refuse(findings, error);
+        status = doctor_refuse(findings, error);
     }
     rb_findings_free(findings);
     free(findings);
     return status;
 }
 
-static int run(int argc, char **argv)
+static int doctor_run(int argc, char **argv)
 {
     struct request request = {0};
     const struct rb_option options[] = {{"policy", .value = &request.policy}, {"json", .flag = &request.json}, {NULL}};
@@ -72,7 +72,7 @@ static int run(int argc, char **argv)
     if (first >= argc)
         return rb_command_misuse(&rb_cmd_doctor, "no command to look at");
     request.name = argv[first];
-    return perform(&request);
+    return doctor_perform(&request);
 }
 
 const struct rb_command rb_cmd_doctor = {
@@ -99,5 +99,5 @@ const struct rb_command rb_cmd_doctor = {
         "  rebound doctor --json ./my-script | jq .verdict\n",
     .misuse = RB_EXIT_MISUSE,
     .takes_program = true,
-    .run = run,
+    .run = doctor_run,
 };

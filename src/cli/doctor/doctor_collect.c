@@ -88,7 +88,7 @@ static const char *last_part(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static bool is_libc(const char *name)
+static bool collect_is_libc(const char *name)
 {
     static const char *const names[] = {
         "libc.",    "libpthread.", "libdl.",  "librt.", "libm.",   "libresolv.",        "libanl.",
@@ -104,7 +104,7 @@ static enum rb_role role_of(const struct rb_needed *object, const struct rb_memb
 {
     if (!object->path)
         return RB_ROLE_MISSING;
-    if (is_libc(last_part(object->name)))
+    if (collect_is_libc(last_part(object->name)))
         return RB_ROLE_LIBC;
     return member->exports_curl ? RB_ROLE_LIBCURL : RB_ROLE_BENEATH; // until somebody else is seen to need it
 }
@@ -130,7 +130,7 @@ static int look_at_members(struct rb_findings *findings)
     for (unsigned i = 0; i < findings->list.count; i++) {
         const struct rb_needed *object = &findings->list.items[i];
         struct rb_member *member = &findings->members[i];
-        if (object->path && (i == 0 || !is_libc(last_part(object->name))))
+        if (object->path && (i == 0 || !collect_is_libc(last_part(object->name))))
             look_at(object, member);
         member->role = role_of(object, member);
     }

@@ -199,7 +199,7 @@ static void lower_for_raw(const struct rb_findings *findings, struct rb_call_rea
               "UV_USE_IO_URING is set: what %s asks for there is not seen", uv);
 }
 
-static void judge_connect(struct rb_findings *findings)
+static void judge_connects(struct rb_findings *findings)
 {
     struct rb_call_reach *call = &findings->calls[RB_KIND_CONNECT];
     if (!uses(findings, RB_FAMILY_CONNECT, call->functions) && !findings->members[0].go)
@@ -352,7 +352,7 @@ static void block_calls(struct rb_findings *findings)
     }
 }
 
-static enum rb_reach sum_up(const struct rb_findings *findings)
+static enum rb_reach judge_sum_up(const struct rb_findings *findings)
 {
     bool has[RB_REACH_COUNT] = {false};
     for (int kind = 0; kind < RB_KIND_COUNT; kind++)
@@ -369,7 +369,7 @@ static enum rb_reach sum_up(const struct rb_findings *findings)
 static void judge_calls(struct rb_findings *findings)
 {
     judge_curl(findings);
-    judge_connect(findings);
+    judge_connects(findings);
     judge_nonblocking(findings);
     judge_dns(findings);
     note_loading(findings);
@@ -392,5 +392,5 @@ void rb_findings_judge(struct rb_findings *findings)
     block_all(findings);
     if (findings->reason[0])
         block_calls(findings);
-    findings->reach = findings->reason[0] ? RB_REACH_NONE : sum_up(findings);
+    findings->reach = findings->reason[0] ? RB_REACH_NONE : judge_sum_up(findings);
 }

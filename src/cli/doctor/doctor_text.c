@@ -32,7 +32,7 @@ static void padded(bool colour, enum rb_style style, const char *text, int width
     printf("%*s", width > (int) strlen(text) ? width - (int) strlen(text) : 1, "");
 }
 
-static void label(bool colour, const char *text)
+static void doctor_text_label(bool colour, const char *text)
 {
     padded(colour, RB_STYLE_BOLD, text, LABEL_WIDTH + 2);
 }
@@ -98,13 +98,13 @@ static void print_program(const struct rb_findings *f, bool colour)
 {
     char machine[32];
     for (unsigned i = 1; i < f->chain.count; i++) {
-        label(colour, i == 1 ? "run by" : "");
+        doctor_text_label(colour, i == 1 ? "run by" : "");
         wrapped(f->chain.files[i], LABEL_WIDTH + 2);
     }
     if (!f->readable)
         return;
     const struct rb_elf_file *file = &f->list.items[0].file;
-    label(colour, "executable");
+    doctor_text_label(colour, "executable");
     printf("%s-bit %s-endian %s, ", file->wide ? "64" : "32", file->big ? "big" : "little",
            rb_findings_machine(file, machine));
     if (f->obstacle == RB_OBSTACLE_STATIC)
@@ -116,10 +116,10 @@ static void print_program(const struct rb_findings *f, bool colour)
 
 static void print_ours(const struct rb_findings *f, bool colour)
 {
-    label(colour, "library");
+    doctor_text_label(colour, "library");
     rb_say_clean(stdout, f->library[0] ? f->library : "not found");
     puts(f->preloaded ? " (preloaded already)" : "");
-    label(colour, "policy");
+    doctor_text_label(colour, "policy");
     rb_say_clean(stdout, f->source.path);
     printf(" (%s%s)\n", f->policy ? "" : "cannot be used; ", rb_source_reason(&f->source));
 }
@@ -149,7 +149,7 @@ static void print_callers(const struct rb_findings *f, bool colour)
     for (unsigned i = 0; i < f->list.count; i++) {
         if (f->members[i].role != RB_ROLE_PROGRAM || telling(&f->members[i], functions, sizeof functions) == 0)
             continue;
-        label(colour, first ? "callers" : "");
+        doctor_text_label(colour, first ? "callers" : "");
         rb_say_clean(stdout, f->list.items[i].path);
         printf("\n%*s", LABEL_WIDTH + 4, "");
         wrapped(functions, LABEL_WIDTH + 4);
@@ -167,7 +167,7 @@ void rb_doctor_text(const struct rb_findings *f)
     print_ours(f, colour);
     print_callers(f, colour);
     for (unsigned i = 0; i < f->note_count; i++) {
-        label(colour, i == 0 ? "notes" : "");
+        doctor_text_label(colour, i == 0 ? "notes" : "");
         wrapped(f->notes[i], LABEL_WIDTH + 2);
     }
 }

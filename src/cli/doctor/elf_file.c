@@ -39,16 +39,16 @@ static const struct layout *layout_of(const struct rb_elf_file *file)
     return &layouts[file->wide];
 }
 
-static bool holds(const struct rb_elf_file *file, uint64_t offset, uint64_t length)
+static bool elf_file_holds(const struct rb_elf_file *file, uint64_t offset, uint64_t length)
 {
     return offset <= file->size && length <= file->size - offset;
 }
 
 // A number of `width` bytes; 0 outside of the file.
-static uint64_t number(const struct rb_elf_file *file, uint64_t offset, unsigned width)
+static uint64_t elf_file_number(const struct rb_elf_file *file, uint64_t offset, unsigned width)
 {
     uint64_t value = 0;
-    if (!holds(file, offset, width))
+    if (!elf_file_holds(file, offset, width))
         return 0;
     for (unsigned i = 0; i < width; i++)
         value = value << 8 | file->data[offset + (file->big ? i : width - 1 - i)];
@@ -57,11 +57,11 @@ static uint64_t number(const struct rb_elf_file *file, uint64_t offset, unsigned
 
 static uint64_t address(const struct rb_elf_file *file, uint64_t offset)
 {
-    return number(file, offset, layout_of(file)->word);
+    return elf_file_number(file, offset, layout_of(file)->word);
 }
 
 // A string that begins in the file and ends, with its terminator, within `length` bytes from `offset`.
-static const char *text(const struct rb_elf_file *file, uint64_t offset, uint64_t length)
+static const char *elf_file_text(const struct rb_elf_file *file, uint64_t offset, uint64_t length)
 {
     if (offset >= file->size)
         return NULL;
@@ -74,29 +74,29 @@ static const char *text(const struct rb_elf_file *file, uint64_t offset, uint64_
 
 static const char *text_in(const struct rb_elf_file *file, uint64_t strings, uint64_t size, uint64_t index)
 {
-    return index < size && strings < file->size ? text(file, strings + index, size - index) : NULL;
+    return index < size && strings < file->size ? elf_file_text(file, strings + index, size - index) : NULL;
 }
 
 // --- segments
 
 static unsigned segments(const struct rb_elf_file *file)
 {
-    return (unsigned) number(file, layout_of(file)->file.phnum, 2);
+    return (unsigned) elf_file_number(file, layout_of(file)->file.phnum, 2);
 }
 
 static uint64_t segment_at(const struct rb_elf_file *file, unsigned n)
 {
     const struct layout *layout = layout_of(file);
-    return address(file, layout->file.phoff) + (uint64_t) n * number(file, layout->file.phentsize, 2);
+    return address(file, layout->file.phoff) + (uint64_t) n * elf_file_number(file, layout->file.phentsize, 2);
 }
 
 // The offset in the file of what is at `place` in memory, or UINT64_MAX.
-static uint64_t offset_of(const struct rb_elf_file *file, uint64_t place)
+static uint64_t elf_file_offset_of(const struct rb_elf_file *file, uint64_t place)
 {
     const struct layout *layout = layout_of(file);
     for (unsigned i = 0; i < segments(file); i++) {
         uint64_t at = segment_at(file, i), from = address(file, at + layout->segment.address);
-        if (number(file, at, 4) == PT_LOAD && place >= from &&
+        if (elf_file_number(file, at, 4) == PT_LOAD && place >= from &&
             place - from < address(file, at + layout->segment.length))
             return address(file, at + layout->segment.offset) + (place - from);
     }
@@ -107,21 +107,21 @@ static int read_segments(struct rb_elf_file *file)
 {
     const struct layout *layout = layout_of(file);
     unsigned count = segments(file);
-    if (count > 0 && number(file, layout->file.phentsize, 2) != layout->segment.size)
+    if (count > 0 && elf_file_number(file, layout->file.phentsize, 2) != layout->segment.size)
         return -ENOEXEC;
     if (count * layout->segment.size > SEGMENTS_SIZE_MAX ||
-        !holds(file, address(file, layout->file.phoff), (uint64_t) count * layout->segment.size))
+        !elf_file_holds(file, address(file, layout->file.phoff), (uint64_t) count * layout->segment.size))
         return -ENOEXEC;
     for (unsigned i = 0; i < count; i++) {
         uint64_t at = segment_at(file, i), offset = address(file, at + layout->segment.offset);
         uint64_t length = address(file, at + layout->segment.length);
-        switch (number(file, at, 4)) {
+        switch (elf_file_number(file, at, 4)) {
         case PT_INTERP:
-            file->interpreter = text(file, offset, length);
+            file->interpreter = elf_file_text(file, offset, length);
             break;
         case PT_DYNAMIC:
             file->dynamic = offset;
-            file->dynamic_size = holds(file, offset, length) ? length : 0;
+            file->dynamic_size = elf_file_holds(file, offset, length) ? length : 0;
             break;
         default:
             break;
@@ -148,20 +148,22 @@ static bool next_dynamic(const struct rb_elf_file *file, uint64_t *offset, uint6
 // symbol, Bloom filter words (of address size), Bloom shift.
 static uint64_t count_by_gnu_hash(const struct rb_elf_file *file, uint64_t hash)
 {
-    uint64_t buckets = number(file, hash, 4), first = number(file, hash + 4, 4), last = 0;
-    uint64_t bucket = hash + 16 + number(file, hash + 8, 4) * layout_of(file)->word, chain = bucket + buckets * 4;
-    for (uint64_t i = 0; i < buckets && holds(file, bucket + i * 4, 4); i++) {
-        uint64_t index = number(file, bucket + i * 4, 4);
+    uint64_t buckets = elf_file_number(file, hash, 4), first = elf_file_number(file, hash + 4, 4), last = 0;
+    uint64_t bucket = hash + 16 + elf_file_number(file, hash + 8, 4) * layout_of(file)->word,
+             chain = bucket + buckets * 4;
+    for (uint64_t i = 0; i < buckets && elf_file_holds(file, bucket + i * 4, 4); i++) {
+        uint64_t index = elf_file_number(file, bucket + i * 4, 4);
         last = index > last ? index : last;
     }
     if (last < first)
         return first;
-    while (holds(file, chain + (last - first) * 4, 4) && !(number(file, chain + (last - first) * 4, 4) & 1))
+    while (elf_file_holds(file, chain + (last - first) * 4, 4) &&
+           !(elf_file_number(file, chain + (last - first) * 4, 4) & 1))
         last++;
     return last + 1;
 }
 
-static void clamp(const struct rb_elf_file *file, struct rb_elf_symbols *symbols)
+static void elf_file_clamp(const struct rb_elf_file *file, struct rb_elf_symbols *symbols)
 {
     uint64_t most = symbols->offset < file->size ? (file->size - symbols->offset) / layout_of(file)->symbol.size : 0;
     if (symbols->count > most)
@@ -174,7 +176,7 @@ static uint64_t table_at(const struct rb_elf_file *file, uint64_t wanted)
     uint64_t tag, value, found = UINT64_MAX;
     for (uint64_t at = file->dynamic; next_dynamic(file, &at, &tag, &value);)
         found = tag == wanted ? value : found;
-    return found == UINT64_MAX ? found : offset_of(file, found);
+    return found == UINT64_MAX ? found : elf_file_offset_of(file, found);
 }
 
 static uint64_t dynamic_value(const struct rb_elf_file *file, uint64_t wanted)
@@ -185,18 +187,18 @@ static uint64_t dynamic_value(const struct rb_elf_file *file, uint64_t wanted)
     return found;
 }
 
-static void read_dynamic(struct rb_elf_file *file)
+static void elf_file_read_dynamic(struct rb_elf_file *file)
 {
     uint64_t gnu_hash = table_at(file, DT_GNU_HASH), sysv_hash = table_at(file, DT_HASH), count = 0;
     file->strings = table_at(file, DT_STRTAB);
     file->strings_size = dynamic_value(file, DT_STRSZ);
     if (sysv_hash < file->size)
-        count = number(file, sysv_hash + 4, 4);
+        count = elf_file_number(file, sysv_hash + 4, 4);
     else if (gnu_hash < file->size)
         count = count_by_gnu_hash(file, gnu_hash);
     file->imported_exported =
         (struct rb_elf_symbols){table_at(file, DT_SYMTAB), count, file->strings, file->strings_size};
-    clamp(file, &file->imported_exported);
+    elf_file_clamp(file, &file->imported_exported);
 }
 
 const char *rb_elf_file_text(const struct rb_elf_file *file, uint64_t wanted, unsigned n)
@@ -214,8 +216,8 @@ const char *rb_elf_file_text(const struct rb_elf_file *file, uint64_t wanted, un
 static unsigned sections(const struct rb_elf_file *file)
 {
     const struct layout *layout = layout_of(file);
-    bool known = number(file, layout->file.shentsize, 2) == layout->section.size;
-    return known ? (unsigned) number(file, layout->file.shnum, 2) : 0;
+    bool known = elf_file_number(file, layout->file.shentsize, 2) == layout->section.size;
+    return known ? (unsigned) elf_file_number(file, layout->file.shnum, 2) : 0;
 }
 
 static uint64_t section_at(const struct rb_elf_file *file, uint64_t n)
@@ -235,22 +237,22 @@ static void read_sections(struct rb_elf_file *file)
     const struct layout *layout = layout_of(file);
     struct rb_elf_symbols *own = &file->own;
     for (unsigned i = 0; i < sections(file); i++) {
-        if (number(file, section_at(file, i) + 4, 4) != SHT_SYMTAB)
+        if (elf_file_number(file, section_at(file, i) + 4, 4) != SHT_SYMTAB)
             continue;
         section_place(file, i, &own->offset, &own->count);
         own->count /= layout->symbol.size;
-        section_place(file, number(file, section_at(file, i) + layout->section.link, 4), &own->strings,
+        section_place(file, elf_file_number(file, section_at(file, i) + layout->section.link, 4), &own->strings,
                       &own->strings_size);
-        clamp(file, own);
+        elf_file_clamp(file, own);
     }
 }
 
 bool rb_elf_file_section(const struct rb_elf_file *file, const char *name)
 {
     uint64_t strings, size;
-    section_place(file, number(file, layout_of(file)->file.shstrndx, 2), &strings, &size);
+    section_place(file, elf_file_number(file, layout_of(file)->file.shstrndx, 2), &strings, &size);
     for (unsigned i = 0; i < sections(file); i++) {
-        const char *found = text_in(file, strings, size, number(file, section_at(file, i), 4));
+        const char *found = text_in(file, strings, size, elf_file_number(file, section_at(file, i), 4));
         if (found && strcmp(found, name) == 0)
             return true;
     }
@@ -271,9 +273,9 @@ int rb_elf_file_parse(const void *data, size_t size, struct rb_elf_file *file)
     struct rb_elf_file found = {.data = bytes, .size = size, .wide = class == ELFCLASS64, .big = order == ELFDATA2MSB};
     if (size < layout_of(&found)->header || read_segments(&found) != 0)
         return -ENOEXEC;
-    found.type = (uint16_t) number(&found, EI_NIDENT, 2);
-    found.machine = (uint16_t) number(&found, EI_NIDENT + 2, 2);
-    read_dynamic(&found);
+    found.type = (uint16_t) elf_file_number(&found, EI_NIDENT, 2);
+    found.machine = (uint16_t) elf_file_number(&found, EI_NIDENT + 2, 2);
+    elf_file_read_dynamic(&found);
     read_sections(&found);
     *file = found;
     return 0;
@@ -309,11 +311,12 @@ void rb_elf_file_symbols(const struct rb_elf_file *file, const struct rb_elf_sym
     const struct layout *layout = layout_of(file);
     for (uint64_t i = 0; i < symbols->count; i++) {
         uint64_t at = symbols->offset + i * layout->symbol.size;
-        const char *name = text_in(file, symbols->strings, symbols->strings_size, number(file, at, 4));
-        unsigned binding = ELF64_ST_BIND(number(file, at + layout->symbol.info, 1)); // the same in both classes
+        const char *name = text_in(file, symbols->strings, symbols->strings_size, elf_file_number(file, at, 4));
+        unsigned binding =
+            ELF64_ST_BIND(elf_file_number(file, at + layout->symbol.info, 1)); // the same in both classes
         bool local = binding == STB_LOCAL && symbols == &file->imported_exported;
         if (name && *name && !local)
-            each(context, name, number(file, at + layout->symbol.index, 2) != SHN_UNDEF);
+            each(context, name, elf_file_number(file, at + layout->symbol.index, 2) != SHN_UNDEF);
     }
 }
 

@@ -17,7 +17,7 @@ enum {
     VALUE_AT = 8,
 };
 
-static uint32_t number(const char *at)
+static uint32_t ld_cache_number(const char *at)
 {
     uint32_t value;
     memcpy(&value, at, sizeof value);
@@ -25,15 +25,15 @@ static uint32_t number(const char *at)
 }
 
 // Where the new header may be.
-static size_t start(const char *cache, size_t size)
+static size_t ld_cache_start(const char *cache, size_t size)
 {
     if (size < OLD_HEADER || memcmp(cache, old_magic, sizeof old_magic - 1) != 0)
         return 0;
-    size_t end = OLD_HEADER + (size_t) number(cache + OLD_HEADER - 4) * OLD_ENTRY;
+    size_t end = OLD_HEADER + (size_t) ld_cache_number(cache + OLD_HEADER - 4) * OLD_ENTRY;
     return (end + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-static const char *text(const char *cache, size_t size, uint32_t offset)
+static const char *ld_cache_text(const char *cache, size_t size, uint32_t offset)
 {
     return offset < size && memchr(cache + offset, '\0', size - offset) ? cache + offset : NULL;
 }
@@ -41,17 +41,17 @@ static const char *text(const char *cache, size_t size, uint32_t offset)
 const char *rb_ld_cache_next(const void *bytes, size_t size, const char *name, uint32_t *at)
 {
     const char *cache = bytes;
-    size_t from = start(cache, size);
+    size_t from = ld_cache_start(cache, size);
     if (from > size || size - from < NEW_HEADER || memcmp(cache + from, new_magic, sizeof new_magic - 1) != 0)
         return NULL;
     cache += from;
     size -= from;
-    uint32_t count = number(cache + COUNT_AT);
+    uint32_t count = ld_cache_number(cache + COUNT_AT);
     while (*at < count && NEW_HEADER + ((size_t) *at + 1) * NEW_ENTRY <= size) {
         const char *entry = cache + NEW_HEADER + (size_t) (*at)++ * NEW_ENTRY;
-        const char *key = text(cache, size, number(entry + KEY_AT));
+        const char *key = ld_cache_text(cache, size, ld_cache_number(entry + KEY_AT));
         if (key && strcmp(key, name) == 0)
-            return text(cache, size, number(entry + VALUE_AT));
+            return ld_cache_text(cache, size, ld_cache_number(entry + VALUE_AT));
     }
     return NULL;
 }

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int map(int fd, struct rb_mapping *mapping)
+static int mapping_map(int fd, struct rb_mapping *mapping)
 {
     struct stat st;
     if (fstat(fd, &st) != 0)
@@ -30,7 +30,7 @@ int rb_mapping_open(const char *path, struct rb_mapping *mapping)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return -errno;
-    int error = map(fd, mapping);
+    int error = mapping_map(fd, mapping);
     close(fd);
     return error;
 }

@@ -24,7 +24,7 @@ int rb_needed_index(const struct rb_needed_list *list, const char *name)
     return -1;
 }
 
-static int add(struct rb_needed_list *list, unsigned by, const char *name, char *path, struct rb_elf_file *file)
+static int needed_add(struct rb_needed_list *list, unsigned by, const char *name, char *path, struct rb_elf_file *file)
 {
     struct rb_needed *item = &list->items[list->count];
     item->name = strdup(name);
@@ -43,7 +43,7 @@ static int add_library(struct rb_needed_list *list, unsigned by, const char *nam
     if (rb_needed_index(list, name) >= 0 || list->count == RB_NEEDED_MAX)
         return 0;
     char *path = rb_search_library(list, by, name, &file);
-    int error = add(list, by, name, path, &file);
+    int error = needed_add(list, by, name, path, &file);
     if (error != 0) {
         rb_elf_file_close(&file);
         free(path);
@@ -65,7 +65,7 @@ int rb_needed_walk(const char *path, struct rb_elf_file *file, struct rb_needed_
     *list = (struct rb_needed_list){.musl = file->interpreter && strstr(file->interpreter, "ld-musl")};
     list->items = calloc(RB_NEEDED_MAX, sizeof *list->items);
     char *copy = strdup(path);
-    int error = list->items && copy ? add(list, 0, path, copy, file) : -ENOMEM;
+    int error = list->items && copy ? needed_add(list, 0, path, copy, file) : -ENOMEM;
     if (error != 0) {
         rb_elf_file_close(file);
         free(copy);

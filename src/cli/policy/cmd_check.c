@@ -79,7 +79,7 @@ static int check_all(struct check *check, int count, char **files)
     return check->failed ? RB_EXIT_ERRORS : 0;
 }
 
-static int run(int argc, char **argv)
+static int check_run(int argc, char **argv)
 {
     struct check check = {.colour = rb_say_colour(stdout)};
     bool json = false;
@@ -113,5 +113,5 @@ const struct rb_command rb_cmd_check = {
             "  rebound check policy.ini           one file, before it is installed\n"
             "  rebound check --json *.ini         for an editor or a build\n",
     .misuse = RB_EXIT_MISUSE,
-    .run = run,
+    .run = check_run,
 };

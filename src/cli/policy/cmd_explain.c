@@ -44,7 +44,7 @@ static void find_out(struct rb_explanation *e, const struct rb_target *target)
     rb_schedule_compute(&e->section->rules, &e->schedule);
 }
 
-static int print(const struct rb_explanation *e, bool json)
+static int explain_print(const struct rb_explanation *e, bool json)
 {
     if (!json)
         rb_explain_text(e);
@@ -55,7 +55,7 @@ static int print(const struct rb_explanation *e, bool json)
     return 0;
 }
 
-static int perform(const struct request *request)
+static int explain_perform(const struct request *request)
 {
     char label[RB_LABEL_SIZE], message[RB_SOURCE_MESSAGE_SIZE];
     struct rb_explanation e = {.label = label, .method = request->method};
@@ -81,7 +81,7 @@ static int perform(const struct request *request)
     e.named = target.name && !e.unix_socket;
     e.http = is_http(&target, request->target, scheme);
     find_out(&e, &target);
-    int status = print(&e, request->json);
+    int status = explain_print(&e, request->json);
     rb_policy_free(policy);
     return status;
 }
@@ -106,7 +106,7 @@ static int check_request(const struct request *request, int targets)
     return 0;
 }
 
-static int run(int argc, char **argv)
+static int explain_run(int argc, char **argv)
 {
     struct request request = {.method = "GET"};
     const struct rb_option options[] = {{"policy", .value = &request.policy},
@@ -118,7 +118,7 @@ static int run(int argc, char **argv)
         return status;
     status = check_request(&request, argc - first);
     request.target = argv[first];
-    return status ? status : perform(&request);
+    return status ? status : explain_perform(&request);
 }
 
 const struct rb_command rb_cmd_explain = {
@@ -142,5 +142,5 @@ const struct rb_command rb_cmd_explain = {
             "  rebound explain --policy policy.ini --json 10.1.2.3:5432\n"
             "  rebound explain unix:/run/app.sock\n",
     .misuse = RB_EXIT_MISUSE,
-    .run = run,
+    .run = explain_run,
 };

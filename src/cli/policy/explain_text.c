@@ -17,7 +17,7 @@ static const char *duration(uint64_t ms, char out[DURATION_SIZE])
     return out;
 }
 
-static void label(bool colour, const char *text)
+static void explain_text_label(bool colour, const char *text)
 {
     char padded[LABEL_WIDTH + 3];
     snprintf(padded, sizeof padded, "%-*s  ", LABEL_WIDTH, text);
@@ -26,7 +26,7 @@ static void label(bool colour, const char *text)
 
 static void print_policy(const struct rb_explanation *e, bool colour)
 {
-    label(colour, "policy");
+    explain_text_label(colour, "policy");
     rb_say_clean(stdout, e->source.path);
     printf(" (%s)\n", rb_source_reason(&e->source));
 }
@@ -35,23 +35,23 @@ static void print_process(const struct rb_explanation *e, bool colour)
 {
     const struct rb_process_rules *process = rb_policy_process(e->policy);
     if (strcmp(process->programs, "*") != 0 || *process->skip) {
-        label(colour, "programs");
+        explain_text_label(colour, "programs");
         rb_say_clean(stdout, process->programs);
         fputs(*process->skip ? ", but not " : "", stdout);
         rb_say_clean(stdout, process->skip);
         putchar('\n');
     }
     if (strcmp(process->log, "off") != 0) {
-        label(colour, "log");
+        explain_text_label(colour, "log");
         rb_say_clean(stdout, process->log);
         putchar('\n');
     }
     if (process->deepbind_keep) {
-        label(colour, "deepbind");
+        explain_text_label(colour, "deepbind");
         puts("keep");
     }
     if (strcmp(process->state, "shared") != 0) {
-        label(colour, "state");
+        explain_text_label(colour, "state");
         rb_say_clean(stdout, process->state);
         putchar('\n');
     }
@@ -59,7 +59,7 @@ static void print_process(const struct rb_explanation *e, bool colour)
 
 static void print_section(const struct rb_explanation *e, bool colour)
 {
-    label(colour, "section");
+    explain_text_label(colour, "section");
     if (!e->section) {
         puts(e->unix_socket ? "none: no unix: pattern matches; calls to this socket are left alone"
                             : "none: no pattern matches and there is no [default]; calls to this host are left alone");
@@ -71,7 +71,7 @@ static void print_section(const struct rb_explanation *e, bool colour)
     else
         puts("because no pattern matches");
     if (e->section->rules.intercept == 0) {
-        label(colour, "");
+        explain_text_label(colour, "");
         puts("intercept is off: calls to this host are left alone");
     }
 }
@@ -81,7 +81,7 @@ static void print_method(const struct rb_explanation *e, bool colour)
     const char *keys = e->section->rules.idempotency_headers;
     if (!e->http)
         return;
-    label(colour, "method");
+    explain_text_label(colour, "method");
     if (e->repeatable) {
         printf("%s may be repeated (retry.methods)\n", e->method);
         return;
@@ -111,7 +111,7 @@ static void print_values(const struct rb_explanation *e, bool colour)
     }
 }
 
-static bool is_same(const struct rb_schedule *s, uint32_t a, uint32_t b)
+static bool explain_text_is_same(const struct rb_schedule *s, uint32_t a, uint32_t b)
 {
     return s->retry[a].min_ms == s->retry[b].min_ms && s->retry[a].max_ms == s->retry[b].max_ms &&
            s->retry[a].fits == s->retry[b].fits;
@@ -141,7 +141,7 @@ static void print_schedule(const struct rb_explanation *e, bool colour)
     putchar('\n');
     printf("  %-*s  at once\n", KEY_WIDTH, "first attempt");
     for (uint32_t first = 0, last; first < s->retries; first = last + 1) {
-        for (last = first; last + 1 < s->retries && is_same(s, first, last + 1);)
+        for (last = first; last + 1 < s->retries && explain_text_is_same(s, first, last + 1);)
             last++;
         print_retries(s, first, last);
     }
@@ -150,12 +150,12 @@ static void print_schedule(const struct rb_explanation *e, bool colour)
 static void print_limits(const struct rb_explanation *e, bool colour)
 {
     char total[DURATION_SIZE], after[DURATION_SIZE];
-    label(colour, "");
+    explain_text_label(colour, "");
     printf("no wait or attempt begins later than %s (timeout.total)%s; one that has begun goes on\n",
            duration(e->section->rules.total_ms, total),
            e->section->rules.total_set ? "" : " or the program's own limit");
     if (e->http && e->section->rules.after_honour) {
-        label(colour, "");
+        explain_text_label(colour, "");
         printf("a Retry-After of up to %s takes the place of a wait\n",
                duration(e->section->rules.after_max_ms, after));
     }
@@ -167,7 +167,7 @@ static void print_lookups(const struct rb_explanation *e, bool colour)
     char total[DURATION_SIZE], stale[DURATION_SIZE];
     if (!e->named || !(rules->intercept & RB_INTERCEPT_DNS))
         return;
-    label(colour, "");
+    explain_text_label(colour, "");
     printf("no name lookup is repeated later than %s (dns.total)",
            duration(rb_arithmetic_min(rules->dns_total_ms, rules->total_ms), total));
     if (rules->dns_stale_ms > 0)
@@ -180,7 +180,7 @@ static void print_worst(const struct rb_explanation *e, bool colour)
     const struct rb_schedule *s = &e->schedule;
     char waits[DURATION_SIZE], attempts[DURATION_SIZE], worst[DURATION_SIZE];
     bool cut = s->worst_ms < s->waits_ms || s->worst_ms - s->waits_ms < s->attempts_ms;
-    label(colour, "worst case");
+    explain_text_label(colour, "worst case");
     printf("%s%s", duration(s->worst_ms, worst), cut ? ": timeout.total ends " : s->attempts_ms > 0 ? ": " : "");
     if (cut || s->attempts_ms > 0)
         fputs(duration(s->waits_ms, waits), stdout);
@@ -198,7 +198,7 @@ void rb_explain_text(const struct rb_explanation *e)
     bool colour = rb_say_colour(stdout);
     print_policy(e, colour);
     print_process(e, colour);
-    label(colour, "target");
+    explain_text_label(colour, "target");
     rb_say_clean(stdout, e->label);
     putchar('\n');
     print_section(e, colour);

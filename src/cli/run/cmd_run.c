@@ -179,25 +179,25 @@ static void warn_of_program(const char *name, const char *library)
         rb_say_warning("%s %s", culprit, rb_obstacle_text(obstacle));
 }
 
-static void start_summary(void)
+static void cmd_run_start_summary(void)
 {
     int error = rb_watch_start();
     if (error != 0)
         rb_say_warning("no summary: %s", strerror(-error));
 }
 
-static bool is_disabled(void)
+static bool cmd_run_is_disabled(void)
 {
     const char *disable = getenv("REBOUND_DISABLE");
     return disable && *disable && strcmp(disable, "0") != 0;
 }
 
-static int perform(const struct request *request)
+static int cmd_run_perform(const struct request *request)
 {
     struct rb_source source;
     struct rb_policy *policy = NULL;
     char library[PATH_MAX];
-    if (is_disabled()) {
+    if (cmd_run_is_disabled()) {
         if (request->summary)
             rb_say_note("REBOUND_DISABLE is set: nothing is repeated");
         return become(request->command);
@@ -216,13 +216,13 @@ static int perform(const struct request *request)
     }
     warn_of_program(request->command[0], library);
     if (request->summary)
-        start_summary();
+        cmd_run_start_summary();
     return become(request->command);
 }
 
 // --- the command line
 
-static int run(int argc, char **argv)
+static int cmd_run(int argc, char **argv)
 {
     struct request request = {0};
     const struct rb_option options[] = {{"policy", .value = &request.policy},
@@ -235,7 +235,7 @@ static int run(int argc, char **argv)
     if (first >= argc)
         return rb_command_misuse(&rb_cmd_run, "no command to run");
     request.command = argv + first;
-    return perform(&request);
+    return cmd_run_perform(&request);
 }
 
 const struct rb_command rb_cmd_run = {
@@ -262,5 +262,5 @@ const struct rb_command rb_cmd_run = {
         "  REBOUND_DISABLE=1 rebound run -- curl -s https://api.example.com/v1   (as if without rebound)\n",
     .misuse = RB_EXIT_OWN,
     .takes_program = true,
-    .run = run,
+    .run = cmd_run,
 };

@@ -14,9 +14,9 @@ struct text {
     size_t length;
 };
 
-static void add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void page_add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-static void add(struct text *text, const char *format, ...)
+static void page_add(struct text *text, const char *format, ...)
 {
     size_t room = text->size - text->length;
     va_list arguments;
@@ -32,29 +32,29 @@ static bool is_ready(const struct rb_summary_policy *slot)
     return atomic_load_explicit(&slot->state, memory_order_acquire) == RB_SUMMARY_READY;
 }
 
-static bool is_same(const struct rb_summary_policy *a, const struct rb_summary_policy *b)
+static bool page_is_same(const struct rb_summary_policy *a, const struct rb_summary_policy *b)
 {
     return is_ready(a) && is_ready(b) && strncmp(a->name, b->name, RB_SUMMARY_NAME_SIZE) == 0;
 }
 
 // Two processes that meet a policy at the same moment may each claim a slot for it.
-static bool is_repeated(const struct rb_summary_page *page, int slot)
+static bool page_is_repeated(const struct rb_summary_page *page, int slot)
 {
     for (int i = 0; i < slot; i++) {
-        if (is_same(&page->policies[i], &page->policies[slot]))
+        if (page_is_same(&page->policies[i], &page->policies[slot]))
             return true;
     }
     return false;
 }
 
 // Adds up the slots of the policy in `slot`. Returns false when nothing was counted.
-static bool sum_up(const struct rb_summary_page *page, int slot, uint64_t sums[RB_SUMMARY_COUNTERS])
+static bool page_sum_up(const struct rb_summary_page *page, int slot, uint64_t sums[RB_SUMMARY_COUNTERS])
 {
     uint64_t any = 0;
     for (int counter = 0; counter < RB_SUMMARY_COUNTERS; counter++) {
         sums[counter] = 0;
         for (int i = slot; i < RB_SUMMARY_POLICIES; i++) {
-            if (is_same(&page->policies[slot], &page->policies[i]))
+            if (page_is_same(&page->policies[slot], &page->policies[i]))
                 sums[counter] += atomic_load_explicit(&page->policies[i].counters[counter], memory_order_relaxed);
         }
         any |= sums[counter];
@@ -66,13 +66,13 @@ static bool sum_up(const struct rb_summary_page *page, int slot, uint64_t sums[R
 static void add_policy(struct text *text, const char *name, const uint64_t sums[RB_SUMMARY_COUNTERS])
 {
     uint64_t calls = sums[RB_SUMMARY_CALLS], retries = sums[RB_SUMMARY_RETRIES];
-    add(text, "rebound: %.*s: %" PRIu64 " call%s, %" PRIu64 " retr%s, ", RB_SUMMARY_NAME_SIZE - 1, name, calls,
-        calls == 1 ? "" : "s", retries, retries == 1 ? "y" : "ies");
-    add(text, "%" PRIu64 " recovered, %" PRIu64 " refused by the breaker", sums[RB_SUMMARY_RECOVERED],
-        sums[RB_SUMMARY_REFUSED]);
+    page_add(text, "rebound: %.*s: %" PRIu64 " call%s, %" PRIu64 " retr%s, ", RB_SUMMARY_NAME_SIZE - 1, name, calls,
+             calls == 1 ? "" : "s", retries, retries == 1 ? "y" : "ies");
+    page_add(text, "%" PRIu64 " recovered, %" PRIu64 " refused by the breaker", sums[RB_SUMMARY_RECOVERED],
+             sums[RB_SUMMARY_REFUSED]);
     if (sums[RB_SUMMARY_STOPPED] > 0)
-        add(text, ", %" PRIu64 " failed", sums[RB_SUMMARY_STOPPED]);
-    add(text, "\n");
+        page_add(text, ", %" PRIu64 " failed", sums[RB_SUMMARY_STOPPED]);
+    page_add(text, "\n");
 }
 
 size_t rb_page_format(const struct rb_summary_page *page, char *out, size_t size)
@@ -81,14 +81,14 @@ size_t rb_page_format(const struct rb_summary_page *page, char *out, size_t size
     uint64_t sums[RB_SUMMARY_COUNTERS];
     out[0] = '\0';
     for (int i = 0; i < RB_SUMMARY_POLICIES; i++) {
-        if (!is_repeated(page, i) && sum_up(page, i, sums))
+        if (!page_is_repeated(page, i) && page_sum_up(page, i, sums))
             add_policy(&text, page->policies[i].name, sums);
     }
     if (text.length == 0)
-        add(&text, "rebound: no call matched the policy\n");
+        page_add(&text, "rebound: no call matched the policy\n");
     if (atomic_load_explicit(&page->crowded, memory_order_relaxed))
-        add(&text, "rebound: more than %d policies were in use; the rest is not counted\n", RB_SUMMARY_POLICIES);
+        page_add(&text, "rebound: more than %d policies were in use; the rest is not counted\n", RB_SUMMARY_POLICIES);
     if (atomic_load_explicit(&page->changed, memory_order_relaxed))
-        add(&text, "rebound: a process changed its user; its calls as another user are not counted\n");
+        page_add(&text, "rebound: a process changed its user; its calls as another user are not counted\n");
     return text.length;
 }

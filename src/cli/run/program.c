@@ -53,7 +53,7 @@ static ssize_t read_head(const char *path, void *head, size_t size)
 
 // --- scripts
 
-static char *next_word(char **rest)
+static char *program_next_word(char **rest)
 {
     char *word = *rest + strspn(*rest, " \t");
     size_t length = strcspn(word, " \t");
@@ -76,7 +76,7 @@ static void see_through_env(char *interpreter, char *rest, struct rb_program_cha
     if (strcmp(slash ? slash + 1 : interpreter, "env") != 0)
         return;
     do {
-        word = next_word(&rest);
+        word = program_next_word(&rest);
         chain->cleared = chain->cleared || (word && clears_environment(word));
     } while (word && (word[0] == '-' || strchr(word, '=')));
     if (word)
@@ -92,7 +92,7 @@ static bool read_interpreter(const char *path, char *interpreter, struct rb_prog
         return false;
     head[length] = '\0';
     head[strcspn(head, "\n")] = '\0';
-    char *rest = head + 2, *word = next_word(&rest);
+    char *rest = head + 2, *word = program_next_word(&rest);
     if (!word)
         return false;
     memcpy(interpreter, word, strlen(word) + 1);

@@ -97,7 +97,7 @@ static void wait_for_end(bool has_process)
         syscall(SYS_futex, &page->exiting, FUTEX_WAIT, 0, &step, NULL, 0);
 }
 
-static void print(void)
+static void run_watch_print(void)
 {
     static char text[RB_PAGE_TEXT_SIZE];
     size_t length = rb_page_format(page, text, sizeof text);
@@ -112,13 +112,13 @@ static void print(void)
     }
 }
 
-static void watch(int process)
+static void run_watch_loop(int process)
 {
     leave_everything(process);
     wait_for_end(process >= 0);
     unlink(page_path);
     if (atomic_load(&page->main_pid) != 0)
-        print();
+        run_watch_print();
     atomic_store(&page->printed, 1);
     syscall(SYS_futex, &page->printed, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
     _exit(0);
@@ -138,7 +138,7 @@ static void adopt_out(int process, bool stays)
 {
     setsid();
     if (stays || fork() == 0)
-        watch(process);
+        run_watch_loop(process);
     _exit(0);
 }
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t number_of(const struct rb_view_calls *calls, enum rb_busiest_number number)
+static uint64_t busiest_number_of(const struct rb_view_calls *calls, enum rb_busiest_number number)
 {
     switch (number) {
     case RB_BUSIEST_ATTEMPTS:
@@ -25,7 +25,7 @@ static bool is_rest(const struct rb_busiest *entry)
     return strcmp(entry->host, RB_BUSIEST_REST) == 0;
 }
 
-static int by_name(const void *left, const void *right)
+static int busiest_by_name(const void *left, const void *right)
 {
     const struct rb_busiest *a = left, *b = right;
     int order = strcmp(a->policy, b->policy);
@@ -44,17 +44,18 @@ static int by_rank(const void *left, const void *right)
     return order != 0 ? order : strcmp(a->host, b->host);
 }
 
-static unsigned collect(const struct rb_snapshot *snapshot, enum rb_busiest_number number, struct rb_busiest *list)
+static unsigned busiest_collect(const struct rb_snapshot *snapshot, enum rb_busiest_number number,
+                                struct rb_busiest *list)
 {
     unsigned count = 0;
     for (unsigned i = 0; i < snapshot->host_count; i++) {
         const struct rb_view_cell *host = &snapshot->hosts[i];
         list[count++] =
-            (struct rb_busiest){host->policy, *host->host ? host->host : "*", number_of(&host->ended, number)};
+            (struct rb_busiest){host->policy, *host->host ? host->host : "*", busiest_number_of(&host->ended, number)};
     }
     for (unsigned i = 0; i < snapshot->policy_count; i++) {
         const struct rb_view_policy *policy = &snapshot->policies[i];
-        list[count++] = (struct rb_busiest){policy->name, RB_BUSIEST_REST, number_of(&policy->rest, number)};
+        list[count++] = (struct rb_busiest){policy->name, RB_BUSIEST_REST, busiest_number_of(&policy->rest, number)};
     }
     return count;
 }
@@ -63,9 +64,9 @@ static unsigned collect(const struct rb_snapshot *snapshot, enum rb_busiest_numb
 static unsigned merge(struct rb_busiest *list, unsigned count)
 {
     unsigned kept = 0;
-    qsort(list, count, sizeof *list, by_name);
+    qsort(list, count, sizeof *list, busiest_by_name);
     for (unsigned i = 0; i < count; i++) {
-        if (kept > 0 && by_name(&list[kept - 1], &list[i]) == 0)
+        if (kept > 0 && busiest_by_name(&list[kept - 1], &list[i]) == 0)
             list[kept - 1].value += list[i].value;
         else
             list[kept++] = list[i];
@@ -99,6 +100,6 @@ static unsigned fold(struct rb_busiest *list, unsigned count)
 struct rb_busiest *rb_busiest_list(const struct rb_snapshot *snapshot, enum rb_busiest_number number, unsigned *count)
 {
     struct rb_busiest *list = calloc(snapshot->host_count + snapshot->policy_count + 1, sizeof *list);
-    *count = list ? fold(list, merge(list, collect(snapshot, number, list))) : 0;
+    *count = list ? fold(list, merge(list, busiest_collect(snapshot, number, list))) : 0;
     return list;
 }

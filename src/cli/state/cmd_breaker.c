@@ -17,7 +17,7 @@ static const struct action {
     {"reset", RB_FORCE_NONE, "closed, and left to the results of calls"},
 };
 
-static const struct action *find(const char *name)
+static const struct action *breaker_find(const char *name)
 {
     for (unsigned i = 0; i < sizeof actions / sizeof *actions; i++)
         if (strcmp(actions[i].name, name) == 0)
@@ -30,7 +30,7 @@ struct request {
     const char *host;
 };
 
-static void say_unknown(const struct rb_state_file *file, const char *host)
+static void breaker_say_unknown(const struct rb_state_file *file, const char *host)
 {
     struct rb_known known = {0};
     char nearest[RB_STATE_HOST_SIZE], list[RB_KNOWN_LIST_SIZE];
@@ -48,14 +48,14 @@ static void say_unknown(const struct rb_state_file *file, const char *host)
     rb_known_free(&known);
 }
 
-static int perform(struct rb_state_file *file, const void *asked)
+static int breaker_perform(struct rb_state_file *file, const void *asked)
 {
     const struct request *request = asked;
     const struct action *action = request->action;
     const char *host = request->host;
     unsigned count = file->present ? rb_view_force(&file->view, host, action->force) : 0;
     if (count == 0) {
-        say_unknown(file, host);
+        breaker_say_unknown(file, host);
         return RB_EXIT_ERRORS;
     }
     char whose[RB_STATE_WHOSE_SIZE];
@@ -64,21 +64,21 @@ static int perform(struct rb_state_file *file, const void *asked)
     return 0;
 }
 
-static int run(int argc, char **argv)
+static int breaker_run(int argc, char **argv)
 {
     struct rb_state_choice choice = {0};
     const struct rb_option options[] = {RB_STATE_OPTIONS(&choice), {NULL}};
     int status, first = rb_command_options(&rb_cmd_breaker, argc, argv, options, &status);
     if (first < 0)
         return status;
-    const struct action *action = first < argc ? find(argv[first]) : NULL;
+    const struct action *action = first < argc ? breaker_find(argv[first]) : NULL;
     if (!action)
         return rb_command_misuse(&rb_cmd_breaker, "say open, close or reset, and a host");
     if (argc - first != 2)
         return rb_command_misuse(&rb_cmd_breaker, argc - first < 2 ? "no host" : "one host at a time");
     if (!*argv[first + 1])
         return rb_command_misuse(&rb_cmd_breaker, "the name of the host is empty");
-    return rb_state_file_use(&choice, true, perform, &(struct request){action, argv[first + 1]});
+    return rb_state_file_use(&choice, true, breaker_perform, &(struct request){action, argv[first + 1]});
 }
 
 const struct rb_command rb_cmd_breaker = {
@@ -105,5 +105,5 @@ const struct rb_command rb_cmd_breaker = {
         "  rebound breaker reset api.example.com\n"
         "  sudo rebound breaker open api.example.com --user www-data\n",
     .misuse = RB_EXIT_MISUSE,
-    .run = run,
+    .run = breaker_run,
 };

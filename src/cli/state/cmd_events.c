@@ -35,7 +35,7 @@ static void print_new(const struct rb_state_file *file, uint64_t *after, bool js
 }
 
 // Until the reader of the pipe has gone, or a signal comes. A new file begins with its first event.
-static int follow(struct rb_state_file *file, uint64_t after, bool json)
+static int events_follow(struct rb_state_file *file, uint64_t after, bool json)
 {
     struct pollfd out = {.fd = fileno(stdout)};
     enum rb_store_error said = RB_STORE_SOUND;
@@ -55,12 +55,12 @@ static int follow(struct rb_state_file *file, uint64_t after, bool json)
     }
 }
 
-static int perform(struct rb_state_file *file, const void *asked)
+static int events_perform(struct rb_state_file *file, const void *asked)
 {
     const struct request *request = asked;
     uint64_t after = file->present ? start_at(&file->view, request->count) : 0;
     print_new(file, &after, request->json);
-    return request->follow ? follow(file, after, request->json) : 0;
+    return request->follow ? events_follow(file, after, request->json) : 0;
 }
 
 // Digits only: strtoull would take a sign, too.
@@ -72,7 +72,7 @@ static bool read_count(const char *text, uint64_t *count)
     return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0;
 }
 
-static int run(int argc, char **argv)
+static int events_run(int argc, char **argv)
 {
     struct request request = {0};
     const struct rb_option options[] = {RB_STATE_OPTIONS(&request.choice),
@@ -88,7 +88,7 @@ static int run(int argc, char **argv)
     request.count = request.follow ? FOLLOWED : RB_STATE_EVENTS;
     if (request.lines && !read_count(request.lines, &request.count))
         return rb_command_misuse(&rb_cmd_events, "'%s' is not a number of events", request.lines);
-    return rb_state_file_use(&request.choice, false, perform, &request);
+    return rb_state_file_use(&request.choice, false, events_perform, &request);
 }
 
 const struct rb_command rb_cmd_events = {
@@ -112,5 +112,5 @@ const struct rb_command rb_cmd_events = {
         "  sudo rebound events --user www-data -f\n"
         "  rebound events --json | jq 'select(.decision == \"refused\")'\n",
     .misuse = RB_EXIT_MISUSE,
-    .run = run,
+    .run = events_run,
 };

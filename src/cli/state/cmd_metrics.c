@@ -51,7 +51,7 @@ static int write_out(const struct request *request, const char *text, size_t len
     return RB_EXIT_ERRORS;
 }
 
-static int print(const struct request *request, const struct rb_state_file *file)
+static int metrics_print(const struct request *request, const struct rb_state_file *file)
 {
     size_t length = 0;
     char *text = rb_metrics_text(file, &length);
@@ -64,13 +64,13 @@ static int print(const struct request *request, const struct rb_state_file *file
     return status;
 }
 
-static int perform(struct rb_state_file *file, const void *asked)
+static int metrics_perform(struct rb_state_file *file, const void *asked)
 {
     const struct request *request = asked;
-    return request->listen ? rb_serve_metrics(file, request->listen) : print(request, file);
+    return request->listen ? rb_serve_metrics(file, request->listen) : metrics_print(request, file);
 }
 
-static int run(int argc, char **argv)
+static int metrics_run(int argc, char **argv)
 {
     struct request request = {0};
     const struct rb_option options[] = {RB_STATE_OPTIONS(&request.choice),
@@ -84,7 +84,7 @@ static int run(int argc, char **argv)
         return rb_command_misuse(&rb_cmd_metrics, "'%s' is too much", argv[first]);
     if (request.textfile && request.listen)
         return rb_command_misuse(&rb_cmd_metrics, "either --textfile or --listen");
-    return rb_state_file_use(&request.choice, false, perform, &request);
+    return rb_state_file_use(&request.choice, false, metrics_perform, &request);
 }
 
 const struct rb_command rb_cmd_metrics = {
@@ -109,5 +109,5 @@ const struct rb_command rb_cmd_metrics = {
         "  rebound metrics --textfile /var/lib/prometheus/node-exporter/rebound.prom\n"
         "  rebound metrics --listen 9464\n",
     .misuse = RB_EXIT_MISUSE,
-    .run = run,
+    .run = metrics_run,
 };

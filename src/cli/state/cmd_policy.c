@@ -12,7 +12,7 @@ struct request {
     bool off;
 };
 
-static void say_unknown(const struct rb_known *known, const char *name)
+static void policy_say_unknown(const struct rb_known *known, const char *name)
 {
     char nearest[RB_STATE_HOST_SIZE], list[RB_KNOWN_LIST_SIZE];
     const char *best = rb_known_nearest(known, name, nearest);
@@ -31,7 +31,7 @@ static bool is_known(const struct rb_state_file *file, const char *name)
     struct rb_source source;
     bool usable = rb_known_policies(&known, file, &source), has = rb_known_has(&known, name);
     if (!has) {
-        say_unknown(&known, name);
+        policy_say_unknown(&known, name);
         if (usable)
             rb_say_note("looked for in %s and among the policies that programs have used", source.path);
         else
@@ -41,7 +41,7 @@ static bool is_known(const struct rb_state_file *file, const char *name)
     return has;
 }
 
-static int perform(struct rb_state_file *file, const void *asked)
+static int policy_perform(struct rb_state_file *file, const void *asked)
 {
     const struct request *request = asked;
     const char *name = request->name;
@@ -62,7 +62,7 @@ static int perform(struct rb_state_file *file, const void *asked)
     return 0;
 }
 
-static int run(int argc, char **argv)
+static int policy_run(int argc, char **argv)
 {
     struct rb_state_choice choice = {0};
     const struct rb_option options[] = {RB_STATE_OPTIONS(&choice), {NULL}};
@@ -78,7 +78,7 @@ static int run(int argc, char **argv)
         return rb_command_misuse(&rb_cmd_policy, "the name of the policy is empty");
     if (strlen(argv[first + 1]) >= RB_STATE_POLICY_SIZE)
         return rb_command_misuse(&rb_cmd_policy, "'%s' is too long for a policy's name", argv[first + 1]);
-    return rb_state_file_use(&choice, true, perform, &(struct request){argv[first + 1], off});
+    return rb_state_file_use(&choice, true, policy_perform, &(struct request){argv[first + 1], off});
 }
 
 const struct rb_command rb_cmd_policy = {
@@ -100,5 +100,5 @@ const struct rb_command rb_cmd_policy = {
         "  rebound policy on payments\n"
         "  sudo rebound policy off payments --user www-data\n",
     .misuse = RB_EXIT_MISUSE,
-    .run = run,
+    .run = policy_run,
 };

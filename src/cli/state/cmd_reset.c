@@ -4,7 +4,7 @@
 #include "cli/say.h"
 #include "cli/state/state_file.h"
 
-static int perform(struct rb_state_file *file, const void *nothing)
+static int reset_perform(struct rb_state_file *file, const void *nothing)
 {
     (void) nothing;
     if (file->present) {
@@ -17,7 +17,7 @@ static int perform(struct rb_state_file *file, const void *nothing)
     return 0;
 }
 
-static int run(int argc, char **argv)
+static int reset_run(int argc, char **argv)
 {
     struct rb_state_choice choice = {0};
     const struct rb_option options[] = {RB_STATE_OPTIONS(&choice), {NULL}};
@@ -27,7 +27,7 @@ static int run(int argc, char **argv)
     if (first < argc)
         return rb_command_misuse(&rb_cmd_reset, "'%s' is too much; 'rebound breaker reset' is for one host",
                                  argv[first]);
-    return rb_state_file_use(&choice, true, perform, NULL);
+    return rb_state_file_use(&choice, true, reset_perform, NULL);
 }
 
 const struct rb_command rb_cmd_reset = {
@@ -41,5 +41,5 @@ const struct rb_command rb_cmd_reset = {
             "\n"
             "Exit status: 0, 1 the state cannot be changed, 2 wrong command line.\n",
     .misuse = RB_EXIT_MISUSE,
-    .run = run,
+    .run = reset_run,
 };

@@ -112,7 +112,8 @@ struct request {
     unsigned *done; // how many states were shown
 };
 
-static int print(const struct rb_state_file *file, const struct rb_snapshot *snapshot, const struct request *request)
+static int status_print(const struct rb_state_file *file, const struct rb_snapshot *snapshot,
+                        const struct request *request)
 {
     if (!request->json) {
         print_hosts(snapshot, rb_say_colour(stdout));
@@ -126,13 +127,13 @@ static int print(const struct rb_state_file *file, const struct rb_snapshot *sna
     return rb_json_print(object) == 0 ? 0 : out_of_memory();
 }
 
-static int perform(struct rb_state_file *file, const void *asked)
+static int status_perform(struct rb_state_file *file, const void *asked)
 {
     const struct request *request = asked;
     struct rb_snapshot *snapshot = rb_snapshot_take(file, RB_ORDER_STATE);
     if (!snapshot)
         return out_of_memory();
-    int status = print(file, snapshot, request);
+    int status = status_print(file, snapshot, request);
     rb_snapshot_free(snapshot);
     return status;
 }
@@ -149,7 +150,7 @@ static int perform_for_user(struct rb_state_file *file, const void *asked)
         putchar('\n');
     }
     (*request->done)++;
-    return perform(file, asked);
+    return status_perform(file, asked);
 }
 
 static int show_users(const struct request *request)
@@ -188,7 +189,7 @@ static int show_all(bool json)
     return status;
 }
 
-static int run(int argc, char **argv)
+static int status_run(int argc, char **argv)
 {
     struct rb_state_choice choice = {0};
     struct request request = {0};
@@ -202,7 +203,7 @@ static int run(int argc, char **argv)
         return rb_command_misuse(&rb_cmd_status, "'%s' is too much", argv[first]);
     if (all && (choice.state || choice.user))
         return rb_command_misuse(&rb_cmd_status, "either --all or one state");
-    return all ? show_all(request.json) : rb_state_file_use(&choice, false, perform, &request);
+    return all ? show_all(request.json) : rb_state_file_use(&choice, false, status_perform, &request);
 }
 
 const struct rb_command rb_cmd_status = {
@@ -226,5 +227,5 @@ const struct rb_command rb_cmd_status = {
             "  sudo rebound status --user www-data\n"
             "  sudo rebound status --all\n",
     .misuse = RB_EXIT_MISUSE,
-    .run = run,
+    .run = status_run,
 };

@@ -37,13 +37,13 @@ struct request {
     uint64_t interval_ms;
 };
 
-static int perform(struct rb_state_file *file, const void *asked)
+static int top_perform(struct rb_state_file *file, const void *asked)
 {
     const struct request *request = asked;
     return request->once ? print_once(file) : rb_screen_run(file, request->interval_ms);
 }
 
-static int run(int argc, char **argv)
+static int top_run(int argc, char **argv)
 {
     struct rb_state_choice choice = {0};
     const char *interval = NULL;
@@ -59,7 +59,7 @@ static int run(int argc, char **argv)
         return rb_command_misuse(&rb_cmd_top, "'%s' is no time from 100ms on, such as 2s", interval);
     if (!request.once && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
         return rb_command_misuse(&rb_cmd_top, "stdin or stdout is no terminal; --once prints the screen once");
-    return rb_state_file_use(&choice, false, perform, &request);
+    return rb_state_file_use(&choice, false, top_perform, &request);
 }
 
 const struct rb_command rb_cmd_top = {
@@ -81,5 +81,5 @@ const struct rb_command rb_cmd_top = {
             "  rebound top -d 5s\n"
             "  rebound top --once | head\n",
     .misuse = RB_EXIT_MISUSE,
-    .run = run,
+    .run = top_run,
 };

@@ -14,7 +14,7 @@
 enum { CAUSE_SIZE = 24, LINE_SIZE = 512, JSON_SIZE = 4096 };
 
 // The status, or the word for what went wrong; "" for a success.
-static const char *cause_of(const struct rb_view_event *event, char out[CAUSE_SIZE])
+static const char *event_line_cause_of(const struct rb_view_event *event, char out[CAUSE_SIZE])
 {
     if (event->cause == RB_CAUSE_STATUS)
         snprintf(out, CAUSE_SIZE, "%u", event->status);
@@ -36,7 +36,7 @@ static void print_trouble(const struct rb_view_event *event)
 static void print_text(const struct rb_view_event *event)
 {
     char time[RB_MOMENT_SIZE], cause[CAUSE_SIZE], delay[32], line[LINE_SIZE];
-    cause_of(event, cause);
+    event_line_cause_of(event, cause);
     int length = snprintf(line, sizeof line, "%s %s[%d] %s %s attempt %u%s%s: %s",
                           rb_moment_format(event->unix_ms, time), event->program, event->pid, event->policy,
                           event->host, event->attempt, *cause ? ", " : "", cause, rb_verdict_name(event->verdict));

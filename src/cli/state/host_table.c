@@ -42,22 +42,22 @@ unsigned rb_table_width(void)
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : RB_TABLE_NARROW;
 }
 
-static void write_host(const struct rb_view_cell *host, char *out, size_t size)
+static void host_table_write_host(const struct rb_view_cell *host, char *out, size_t size)
 {
     snprintf(out, size, "%s", *host->host ? host->host : "(all of the policy)");
 }
 
-static void write_policy(const struct rb_view_cell *host, char *out, size_t size)
+static void host_table_write_policy(const struct rb_view_cell *host, char *out, size_t size)
 {
     snprintf(out, size, "%s", host->policy);
 }
 
-static void write_state(const struct rb_view_cell *host, char *out, size_t size)
+static void host_table_write_state(const struct rb_view_cell *host, char *out, size_t size)
 {
     snprintf(out, size, "%s", rb_breaker_state_name(rb_snapshot_state(host)));
 }
 
-static void write_calls(const struct rb_view_cell *host, char *out, size_t size)
+static void host_table_write_calls(const struct rb_view_cell *host, char *out, size_t size)
 {
     snprintf(out, size, "%" PRIu64, host->calls);
 }
@@ -80,7 +80,7 @@ static void write_slow(const struct rb_view_cell *host, char *out, size_t size)
     write_percent(host->slow_rate, host->calls, out, size);
 }
 
-static void write_retries(const struct rb_view_cell *host, char *out, size_t size)
+static void host_table_write_retries(const struct rb_view_cell *host, char *out, size_t size)
 {
     snprintf(out, size, "%" PRIu64, host->budget_milli / 1000);
 }
@@ -125,13 +125,13 @@ static void write_note(const struct rb_view_cell *host, char *out, size_t size)
 }
 
 static const struct column columns[] = {
-    {"HOST", 24, .share = HOST_SHARE, .write = write_host},
-    {"POLICY", 10, .share = SHARES - HOST_SHARE, .write = write_policy},
-    {"STATE", 9, .write = write_state},
-    {"CALLS", 5, .right = true, .write = write_calls},
+    {"HOST", 24, .share = HOST_SHARE, .write = host_table_write_host},
+    {"POLICY", 10, .share = SHARES - HOST_SHARE, .write = host_table_write_policy},
+    {"STATE", 9, .write = host_table_write_state},
+    {"CALLS", 5, .right = true, .write = host_table_write_calls},
     {"FAILED", 6, .right = true, .write = write_failed},
     {"SLOW", 4, .right = true, .write = write_slow},
-    {"RETRIES", 7, .right = true, .wide = true, .write = write_retries},
+    {"RETRIES", 7, .right = true, .wide = true, .write = host_table_write_retries},
     {"REFUSED", 7, .right = true, .wide = true, .write = write_refused},
     {"USED", 5, .right = true, .wide = true, .write = write_used},
     {"NOTE", 16, .write = write_note},
@@ -139,7 +139,7 @@ static const struct column columns[] = {
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
 // A text that is too long ends with '~'; a character of several bytes is not cut in two.
-static void cut(char *text, size_t width)
+static void host_table_cut(char *text, size_t width)
 {
     if (strlen(text) <= width)
         return;
@@ -174,7 +174,7 @@ static void write_line(const struct rb_view_cell *host, unsigned width, char *ou
             column->write(host, text, sizeof text);
         else
             snprintf(text, sizeof text, "%s", column->title);
-        cut(text, room);
+        host_table_cut(text, room);
         length += (size_t) snprintf(out + length, RB_TABLE_LINE - length, column->right ? "%s%*s" : "%s%-*s",
                                     i > 0 ? " " : "", (int) room, text);
     }

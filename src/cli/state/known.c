@@ -17,7 +17,7 @@
 enum { LISTED_MAX = 12 };
 
 // Without memory a name is missing: the message is a little less helpful.
-static void add(struct rb_known *known, const char *name)
+static void known_add(struct rb_known *known, const char *name)
 {
     if (known->count == known->room) {
         unsigned room = 2 * known->room + 16;
@@ -30,16 +30,16 @@ static void add(struct rb_known *known, const char *name)
     snprintf(known->names[known->count++], sizeof *known->names, "%s", name);
 }
 
-static int by_name(const void *left, const void *right)
+static int known_by_name(const void *left, const void *right)
 {
     return strverscmp(left, right);
 }
 
-static void sort(struct rb_known *known)
+static void known_sort(struct rb_known *known)
 {
     unsigned kept = 0;
     if (known->count > 0)
-        qsort(known->names, known->count, sizeof *known->names, by_name);
+        qsort(known->names, known->count, sizeof *known->names, known_by_name);
     for (unsigned i = 0; i < known->count; i++)
         if (kept == 0 || strcmp(known->names[kept - 1], known->names[i]) != 0)
             memmove(known->names[kept++], known->names[i], sizeof *known->names);
@@ -83,19 +83,19 @@ bool rb_known_policies(struct rb_known *known, const struct rb_state_file *file,
     struct rb_view_cell host;
     for (unsigned i = 0; file->present && i < RB_STATE_POLICIES; i++)
         if (rb_view_policy(&file->view, i, &used))
-            add(known, used.name);
+            known_add(known, used.name);
     for (uint32_t i = 0; file->present && i < file->view.state.cell_count;
          i++) // their first call may not have ended yet
         if (rb_view_cell(&file->view, i, 0, &host))
-            add(known, host.policy);
+            known_add(known, host.policy);
     *source = (struct rb_source){.why = ""};
     bool usable = find_policy_of(file->owner, source) && is_obeyed_by(file->owner, source->path) &&
                   rb_policy_load(source->path, &policy, NULL, NULL) == 0;
     const struct rb_section *section;
     for (unsigned i = 0; usable && (section = rb_policy_section(policy, i)); i++)
-        add(known, section->name);
+        known_add(known, section->name);
     rb_policy_free(policy);
-    sort(known);
+    known_sort(known);
     return usable;
 }
 
@@ -107,8 +107,8 @@ void rb_known_hosts(struct rb_known *known, const struct rb_state_file *file)
     uint64_t now_ms = rb_system_now_ms();
     for (uint32_t i = 0; file->present && i < file->view.state.cell_count; i++)
         if (rb_view_cell(&file->view, i, now_ms, &host))
-            add(known, *host.host ? host.host : host.policy);
-    sort(known);
+            known_add(known, *host.host ? host.host : host.policy);
+    known_sort(known);
 }
 
 // ---- words ----
@@ -122,7 +122,7 @@ bool rb_known_has(const struct rb_known *known, const char *name)
 }
 
 // Cuts the port off, which follows the last colon; an IPv6 address stands in brackets.
-static bool cut_port(char *host)
+static bool known_cut_port(char *host)
 {
     char *colon = strrchr(host, ':');
     if (!colon || strchr(colon, ']'))
@@ -148,7 +148,7 @@ const char *rb_known_nearest(const struct rb_known *known, const char *word, cha
         char bare[RB_STATE_HOST_SIZE];
         offer(&search, known->names[i], out);
         snprintf(bare, sizeof bare, "%s", known->names[i]);
-        if (!has_port && cut_port(bare))
+        if (!has_port && known_cut_port(bare))
             offer(&search, bare, out);
     }
     return search.best ? out : NULL;

@@ -90,7 +90,7 @@ static void write_group(FILE *out, const char *name, const struct rb_snapshot *s
         }
 }
 
-static const char *cause_of(unsigned number)
+static const char *metrics_cause_of(unsigned number)
 {
     return rb_cause_name((enum rb_cause) number);
 }
@@ -100,7 +100,7 @@ static const char *reason_of(unsigned number)
     return rb_reason_name((enum rb_reason) number);
 }
 
-static void write_calls(FILE *out, const char *name, const struct rb_snapshot *snapshot)
+static void metrics_write_calls(FILE *out, const char *name, const struct rb_snapshot *snapshot)
 {
     for (unsigned i = 0; i < snapshot->policy_count; i++)
         for (unsigned k = 0; k < RB_API_COUNT * RB_RESULT_COUNT; k++) {
@@ -117,9 +117,9 @@ static void write_attempts(FILE *out, const char *name, const struct rb_snapshot
     write_counter(out, name, snapshot, RB_COUNTER_ATTEMPTS, put_count);
 }
 
-static void write_retries(FILE *out, const char *name, const struct rb_snapshot *snapshot)
+static void metrics_write_retries(FILE *out, const char *name, const struct rb_snapshot *snapshot)
 {
-    write_group(out, name, snapshot, RB_COUNTER_RETRIES, RB_CAUSE_COUNT, cause_of);
+    write_group(out, name, snapshot, RB_COUNTER_RETRIES, RB_CAUSE_COUNT, metrics_cause_of);
 }
 
 static void write_suppressed(FILE *out, const char *name, const struct rb_snapshot *snapshot)
@@ -133,7 +133,7 @@ static void write_backoff(FILE *out, const char *name, const struct rb_snapshot 
 }
 
 // Two cells can have one name. The first one counts: hosts come in the order of their states, open ones first.
-static bool is_repeated(const struct rb_snapshot *snapshot, unsigned index)
+static bool metrics_is_repeated(const struct rb_snapshot *snapshot, unsigned index)
 {
     const struct rb_view_cell *hosts = snapshot->hosts;
     for (unsigned i = 0; i < index; i++)
@@ -142,11 +142,11 @@ static bool is_repeated(const struct rb_snapshot *snapshot, unsigned index)
     return false;
 }
 
-static void write_state(FILE *out, const char *name, const struct rb_snapshot *snapshot)
+static void metrics_write_state(FILE *out, const char *name, const struct rb_snapshot *snapshot)
 {
     unsigned count = snapshot->host_count < RB_METRICS_HOSTS ? snapshot->host_count : RB_METRICS_HOSTS;
     for (unsigned i = 0; i < count; i++)
-        for (unsigned state = 0; state < RB_BREAKER_STATES && !is_repeated(snapshot, i); state++) {
+        for (unsigned state = 0; state < RB_BREAKER_STATES && !metrics_is_repeated(snapshot, i); state++) {
             const struct rb_view_cell *host = &snapshot->hosts[i];
             fputs(name, out);
             put_label(out, '{', "policy", host->policy);
@@ -273,9 +273,10 @@ static void write_build(FILE *out, const char *name, const struct rb_snapshot *s
 
 static const struct family families[] = {
     {"rebound_calls_total", "counter", "Calls of matched hosts that ended, by how the program saw them end.",
-     write_calls},
+     metrics_write_calls},
     {"rebound_attempts_total", "counter", "Attempts made for those calls.", write_attempts},
-    {"rebound_retries_total", "counter", "Attempts after the first, by why the one before it failed.", write_retries},
+    {"rebound_retries_total", "counter", "Attempts after the first, by why the one before it failed.",
+     metrics_write_retries},
     {"rebound_retries_suppressed_total", "counter", "Failures that were not repeated, by why not.", write_suppressed},
     {"rebound_backoff_seconds_total", "counter", "Time that calls have waited between attempts.", write_backoff},
     {"rebound_host_calls_total", "counter",
@@ -286,7 +287,8 @@ static const struct family families[] = {
      write_host_failures},
     {"rebound_host_refused_total", "counter", "Calls by host that its breaker refused without an attempt.",
      write_host_refused},
-    {"rebound_breaker_state", "gauge", "1 for the state that a host's breaker is in, 0 for the others.", write_state},
+    {"rebound_breaker_state", "gauge", "1 for the state that a host's breaker is in, 0 for the others.",
+     metrics_write_state},
     {"rebound_breaker_transitions_total", "counter", "How often breakers went into a state.", write_transitions},
     {"rebound_breaker_rejected_total", "counter", "Attempts that an open breaker refused.", write_rejected},
     {"rebound_call_duration_seconds", "histogram", "How long calls with at least one attempt took, waits included.",

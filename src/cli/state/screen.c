@@ -36,7 +36,7 @@ static struct totals add_up(const struct rb_snapshot *snapshot)
 }
 
 // What was added for each second. A reset between the two looks makes it less than before: 0.
-static double rate(uint64_t before, uint64_t now, uint64_t between_ms)
+static double screen_rate(uint64_t before, uint64_t now, uint64_t between_ms)
 {
     return between_ms > 0 && now > before ? (double) (now - before) * 1000 / (double) between_ms : 0;
 }
@@ -53,9 +53,9 @@ static void write_rates(const struct rb_screen *screen, char *out, size_t size)
     struct totals before = add_up(screen->before);
     uint64_t ms = screen->between_ms;
     snprintf(out, size, "calls %.1f/s  retries %.1f/s  recovered %.1f/s  refused %.1f/s  failed %.1f/s",
-             rate(before.calls, now.calls, ms), rate(before.retries, now.retries, ms),
-             rate(before.recovered, now.recovered, ms), rate(before.refused, now.refused, ms),
-             rate(before.failed, now.failed, ms));
+             screen_rate(before.calls, now.calls, ms), screen_rate(before.retries, now.retries, ms),
+             screen_rate(before.recovered, now.recovered, ms), screen_rate(before.refused, now.refused, ms),
+             screen_rate(before.failed, now.failed, ms));
 }
 
 static void write_place(const struct rb_screen *screen, char *out, size_t size)

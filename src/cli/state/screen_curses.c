@@ -47,7 +47,7 @@ static void catch_signals(void)
 }
 
 // A name in the file may hold bytes that mean something to the terminal.
-static void put(int row, const char *text, int width, attr_t style)
+static void curses_put(int row, const char *text, int width, attr_t style)
 {
     attron(style);
     move(row, 0);
@@ -85,15 +85,15 @@ static void draw(struct rb_screen *screen)
     erase();
     for (unsigned i = 0; i < RB_SCREEN_HEAD; i++) {
         rb_screen_line(screen, i, width, line);
-        put((int) i, line, COLS, i == 0 || i + 1 == RB_SCREEN_HEAD ? A_BOLD : A_NORMAL);
+        curses_put((int) i, line, COLS, i == 0 || i + 1 == RB_SCREEN_HEAD ? A_BOLD : A_NORMAL);
     }
     for (unsigned i = 0; i < rows && screen->first + i < count; i++) {
         const struct rb_view_cell *host = &screen->now->hosts[screen->first + i];
         rb_table_row(host, width, line);
-        put((int) (RB_SCREEN_HEAD + i), line, COLS, style_of(host));
+        curses_put((int) (RB_SCREEN_HEAD + i), line, COLS, style_of(host));
     }
     rb_screen_keys(screen, line);
-    put(LINES - 1, line, COLS - 1, A_REVERSE);
+    curses_put(LINES - 1, line, COLS - 1, A_REVERSE);
     refresh();
 }
 
@@ -148,7 +148,7 @@ struct looks {
 };
 
 // Looks again; false without memory.
-static bool look(struct rb_screen *screen, struct rb_state_file *file, struct looks *looks)
+static bool curses_look(struct rb_screen *screen, struct rb_state_file *file, struct looks *looks)
 {
     enum rb_store_error error = rb_state_file_refresh(file);
     struct rb_snapshot *fresh = rb_snapshot_take(file, screen->order);
@@ -184,20 +184,20 @@ static bool interact(struct rb_screen *screen, uint64_t until_ms)
     return false;
 }
 
-static int watch(struct rb_state_file *file, uint64_t interval_ms)
+static int curses_watch(struct rb_state_file *file, uint64_t interval_ms)
 {
     struct looks looks = {0};
     struct rb_screen screen = {.file = file};
     bool memory;
     do
-        memory = look(&screen, file, &looks);
+        memory = curses_look(&screen, file, &looks);
     while (memory && interact(&screen, rb_system_now_ms() + interval_ms));
     rb_snapshot_free(looks.before);
     rb_snapshot_free(looks.now);
     return memory ? 0 : RB_EXIT_ERRORS;
 }
 
-static void begin(void)
+static void curses_begin(void)
 {
     cbreak();
     noecho();
@@ -221,8 +221,8 @@ int rb_screen_run(struct rb_state_file *file, uint64_t interval_ms)
         return RB_EXIT_ERRORS;
     }
     catch_signals();
-    begin();
-    int status = watch(file, interval_ms);
+    curses_begin();
+    int status = curses_watch(file, interval_ms);
     endwin();
     delscreen(terminal);
     if (status != 0)

@@ -31,7 +31,7 @@ static struct {
     FUNCTIONS(DECLARE)
 } mhd;
 
-static bool find(void *library, const char *name, void *function)
+static bool serve_find(void *library, const char *name, void *function)
 {
     void *address = dlsym(library, name);
     memcpy(function, &address, sizeof address);
@@ -39,8 +39,8 @@ static bool find(void *library, const char *name, void *function)
 }
 
 // It stays loaded.
-#define FIND_AND(name) find(library, "MHD_" #name, &mhd.name) &&
-static bool load(void)
+#define FIND_AND(name) serve_find(library, "MHD_" #name, &mhd.name) &&
+static bool serve_load(void)
 {
     void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
     return library && FUNCTIONS(FIND_AND) true;
@@ -52,7 +52,7 @@ union place {
     struct sockaddr_in6 v6;
 };
 
-static bool read_port(const char *text, uint16_t *port)
+static bool serve_read_port(const char *text, uint16_t *port)
 {
     char *end;
     unsigned long value = strtoul(text, &end, 10);
@@ -60,7 +60,7 @@ static bool read_port(const char *text, uint16_t *port)
     return *text >= '0' && *text <= '9' && *end == '\0' && value <= PORT_MAX;
 }
 
-static bool read_address(const char *text, size_t length, union place *place)
+static bool serve_read_address(const char *text, size_t length, union place *place)
 {
     char address[INET6_ADDRSTRLEN];
     bool bracketed = length >= 2 && text[0] == '[' && text[length - 1] == ']';
@@ -83,10 +83,10 @@ static bool read_place(const char *text, union place *place)
 {
     const char *colon = strrchr(text, ':');
     *place = (union place){.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
-    if (colon && !read_address(text, (size_t) (colon - text), place))
+    if (colon && !serve_read_address(text, (size_t) (colon - text), place))
         return false;
-    return read_port(colon ? colon + 1 : text,
-                     place->any.sa_family == AF_INET6 ? &place->v6.sin6_port : &place->v4.sin_port);
+    return serve_read_port(colon ? colon + 1 : text,
+                           place->any.sa_family == AF_INET6 ? &place->v6.sin6_port : &place->v4.sin_port);
 }
 
 static bool is_loopback(const union place *place)
@@ -96,8 +96,8 @@ static bool is_loopback(const union place *place)
     return ntohl(place->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
 }
 
-static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const char *type, char *text,
-                              size_t length, enum MHD_ResponseMemoryMode mode)
+static enum MHD_Result serve_answer(struct MHD_Connection *connection, unsigned status, const char *type, char *text,
+                                    size_t length, enum MHD_ResponseMemoryMode mode)
 {
     struct MHD_Response *response = mhd.create_response_from_buffer(length, text, mode);
     if (!response)
@@ -112,11 +112,13 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
 
 static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned status, const char *text)
 {
-    return answer(connection, status, "text/plain; charset=utf-8", (char *) text, strlen(text), MHD_RESPMEM_PERSISTENT);
+    return serve_answer(connection, status, "text/plain; charset=utf-8", (char *) text, strlen(text),
+                        MHD_RESPMEM_PERSISTENT);
 }
 
-static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
-                                  const char *version, const char *upload, size_t *upload_size, void **state)
+static enum MHD_Result serve_on_request(void *context, struct MHD_Connection *connection, const char *url,
+                                        const char *method, const char *version, const char *upload,
+                                        size_t *upload_size, void **state)
 {
     struct rb_state_file *file = context;
     size_t length = 0;
@@ -137,13 +139,13 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     char *text = rb_metrics_text(file, &length);
     if (!text)
         return answer_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "Out of memory.\n");
-    return answer(connection, MHD_HTTP_OK, RB_METRICS_TYPE, text, length, MHD_RESPMEM_MUST_FREE);
+    return serve_answer(connection, MHD_HTTP_OK, RB_METRICS_TYPE, text, length, MHD_RESPMEM_MUST_FREE);
 }
 
-static struct MHD_Daemon *start(struct rb_state_file *file, const union place *place)
+static struct MHD_Daemon *serve_start(struct rb_state_file *file, const union place *place)
 {
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | (place->any.sa_family == AF_INET6 ? MHD_USE_IPv6 : 0);
-    return mhd.start_daemon(flags, 0, NULL, NULL, on_request, file, MHD_OPTION_SOCK_ADDR, &place->any,
+    return mhd.start_daemon(flags, 0, NULL, NULL, serve_on_request, file, MHD_OPTION_SOCK_ADDR, &place->any,
                             MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) IDLE_S, MHD_OPTION_CONNECTION_LIMIT,
                             (unsigned) CONNECTIONS, MHD_OPTION_END);
 }
@@ -170,7 +172,7 @@ int rb_serve_metrics(struct rb_state_file *file, const char *place_text)
     if (!read_place(place_text, &place))
         return rb_command_misuse(&rb_cmd_metrics,
                                  "'%s' is no place to listen at: say PORT, ADDRESS:PORT or [ADDRESS]:PORT", place_text);
-    if (!load()) {
+    if (!serve_load()) {
         rb_say_error("%s cannot be loaded, which --listen needs: %s", LIBRARY, dlerror());
         rb_say_note("install it (on Debian the package libmicrohttpd12), or use --textfile");
         return RB_EXIT_ERRORS;
@@ -180,7 +182,7 @@ int rb_serve_metrics(struct rb_state_file *file, const char *place_text)
     sigaddset(&ends, SIGTERM);
     sigprocmask(SIG_BLOCK, &ends, NULL); // the server's thread inherits it
     signal(SIGPIPE, SIG_IGN);
-    struct MHD_Daemon *daemon = start(file, &place);
+    struct MHD_Daemon *daemon = serve_start(file, &place);
     if (!daemon) {
         rb_say_error("cannot listen at %s: %s", place_text, strerror(errno));
         return RB_EXIT_ERRORS;

@@ -154,7 +154,7 @@ void rb_snapshot_free(struct rb_snapshot *snapshot)
     free(snapshot);
 }
 
-static uint64_t sum_of(const struct rb_view_policy *policy, unsigned first, unsigned count)
+static uint64_t snapshot_sum_of(const struct rb_view_policy *policy, unsigned first, unsigned count)
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < count; i++)
@@ -164,12 +164,12 @@ static uint64_t sum_of(const struct rb_view_policy *policy, unsigned first, unsi
 
 uint64_t rb_snapshot_calls(const struct rb_view_policy *policy)
 {
-    return sum_of(policy, RB_COUNTER_CALLS, RB_API_COUNT * RB_RESULT_COUNT);
+    return snapshot_sum_of(policy, RB_COUNTER_CALLS, RB_API_COUNT * RB_RESULT_COUNT);
 }
 
 uint64_t rb_snapshot_retries(const struct rb_view_policy *policy)
 {
-    return sum_of(policy, RB_COUNTER_RETRIES, RB_CAUSE_COUNT);
+    return snapshot_sum_of(policy, RB_COUNTER_RETRIES, RB_CAUSE_COUNT);
 }
 
 uint64_t rb_snapshot_ended(const struct rb_view_policy *policy, enum rb_result result)

@@ -33,7 +33,7 @@ static bool path_by_policy(struct rb_state_file *file)
     return found;
 }
 
-static bool find_path(struct rb_state_file *file, const struct rb_state_choice *choice)
+static bool state_file_find_path(struct rb_state_file *file, const struct rb_state_choice *choice)
 {
     const char *environment = getenv("REBOUND_STATE");
     if (choice->state || choice->user)
@@ -63,7 +63,7 @@ static int find_owner(struct rb_state_file *file, const struct rb_state_choice *
 }
 
 // Programs may have moved on to another name: the file that stood before it in the order is gone, or there is one now.
-static void follow(struct rb_state_file *file)
+static void state_file_follow(struct rb_state_file *file)
 {
     if (file->is_default)
         path_by_setting(file, NULL);
@@ -145,7 +145,7 @@ static int find_and_open(struct rb_state_file *file, const struct rb_state_choic
     int status = find_owner(file, choice);
     if (status != 0)
         return status;
-    if (!find_path(file, choice)) {
+    if (!state_file_find_path(file, choice)) {
         rb_say_error("the state is private: each process keeps its own, and there is nothing to look into");
         rb_say_note("say 'state = shared' in [rebound] of the policy, or leave REBOUND_STATE unset");
         return RB_EXIT_ERRORS;
@@ -181,7 +181,7 @@ int rb_state_file_use_default(uid_t owner, rb_state_file_action *act, const void
 enum rb_store_error rb_state_file_refresh(struct rb_state_file *file)
 {
     struct stat status;
-    follow(file);
+    state_file_follow(file);
     bool known = stat(file->path, &status) == 0;
     bool same = known && status.st_dev == file->device && status.st_ino == file->inode;
     return file->present && same && rb_store_is_whole(&file->view.state) ? RB_STORE_SOUND : reopen(file);

@@ -14,7 +14,7 @@
 
 // Digits only, at least one: strtoull would take a sign and blanks, too. (uid_t) -1 is no user. *end receives where the
 // number ends.
-static bool read_number(const char *text, uid_t *uid, const char **end)
+static bool user_read_number(const char *text, uid_t *uid, const char **end)
 {
     size_t length = strspn(text, "0123456789");
     errno = 0;
@@ -29,7 +29,7 @@ bool rb_user_find(const char *text, uid_t *uid)
     const char *end;
     struct passwd *entry = getpwnam(text);
     if (!entry)
-        return read_number(text, uid, &end) && *end == '\0';
+        return user_read_number(text, uid, &end) && *end == '\0';
     *uid = entry->pw_uid;
     return true;
 }
@@ -57,13 +57,13 @@ static int by_number(const void *left, const void *right)
 }
 
 // The names in one directory that begin with `prefix` and a number. Returns 0 or a negative errno.
-static int collect(DIR *directory, const char *prefix, uid_t **list, size_t *count)
+static int user_collect(DIR *directory, const char *prefix, uid_t **list, size_t *count)
 {
     size_t room = 0, length = strlen(prefix);
     for (struct dirent *entry; (entry = readdir(directory));) {
         uid_t uid;
         const char *end;
-        if (strncmp(entry->d_name, prefix, length) != 0 || !read_number(entry->d_name + length, &uid, &end))
+        if (strncmp(entry->d_name, prefix, length) != 0 || !user_read_number(entry->d_name + length, &uid, &end))
             continue;
         if (*end != '\0' && *end != '.')
             continue;
@@ -89,7 +89,7 @@ int rb_user_list(uid_t **list, size_t *count)
     DIR *directory = opendir(path);
     if (!directory)
         return errno == ENOENT ? 0 : -errno;
-    int result = collect(directory, slash + 1, list, count);
+    int result = user_collect(directory, slash + 1, list, count);
     closedir(directory);
     if (result != 0) {
         free(*list);
