@@ -20,50 +20,11 @@
 #ifndef RB_ENGINE_BREAKER_H
 #define RB_ENGINE_BREAKER_H
 
-#include <stdatomic.h>
-
+#include "engine/breaker_data.h"
 #include "engine/classify.h"
-#include "engine/rules.h"
-
-enum rb_breaker_state { RB_BREAKER_CLOSED, RB_BREAKER_OPEN, RB_BREAKER_HALF_OPEN, RB_BREAKER_STATES };
 
 // What somebody at the controls wants, whatever the results are.
 enum rb_breaker_force { RB_FORCE_NONE, RB_FORCE_OPEN, RB_FORCE_CLOSED };
-
-struct rb_breaker {
-    _Atomic uint64_t state;    // packed: state, generation, times reopened, costly, open until (ms)
-    _Atomic uint64_t counted;  // the generation up to which transitions were counted (rb_breaker_moves)
-    _Atomic uint64_t forced;   // enum rb_breaker_force; other values are RB_FORCE_NONE
-    _Atomic uint64_t head;     // packed: generation, outcomes recorded in it
-    _Atomic uint64_t answered; // when an attempt last succeeded (ms), to the second; 0: never
-    union {
-        struct {
-            _Atomic uint64_t failed[RB_BREAKER_MAX_CALLS / 64]; // ring of bits
-            _Atomic uint64_t slow[RB_BREAKER_MAX_CALLS / 64];
-            _Atomic uint64_t instant[RB_BREAKER_MAX_CALLS / 64];
-        } calls;
-        // Packed: tag of second and generation, whether an instant failure is in it, three counts.
-        _Atomic uint64_t seconds[RB_BREAKER_MAX_SECONDS + 4];
-    } window;
-    _Atomic uint64_t probe[RB_BREAKER_MAX_PROBES];  // packed: generation, kind, lease deadline (ms)
-    _Atomic uint64_t holder[RB_BREAKER_MAX_PROBES]; // for who looks: packed by the caller, who took the lease
-    _Atomic uint64_t blame[RB_BREAKER_MAX_QUORUM];  // packed: generation, who failed, when
-};
-
-enum rb_permit_kind {
-    RB_PERMIT_NONE,   // nothing is held
-    RB_PERMIT_CLOSED, // given by a closed breaker: the result goes into the window
-    RB_PERMIT_PROBE,  // given by a half-open breaker: the result decides
-    RB_PERMIT_PASSED  // an open or half-open breaker let the program's own attempt pass: only a success counts
-};
-
-// A permit for one attempt, by value.
-struct rb_permit {
-    enum rb_permit_kind kind;
-    uint32_t generation;
-    uint32_t slot;  // PROBE only
-    uint64_t lease; // PROBE only: the exact word of the slot
-};
 
 // Who asks for a permit.
 enum rb_ask {
@@ -114,11 +75,6 @@ bool rb_breaker_is_refusing(const struct rb_breaker *breaker, const struct rb_br
 enum rb_recorded rb_breaker_record(struct rb_breaker *breaker, const struct rb_breaker_rules *rules,
                                    struct rb_permit *permit, enum rb_health health, uint64_t took_ms, uint64_t now_ms,
                                    uint32_t draw);
-
-// Before rb_breaker_record, for a failed or slow attempt under a quorum: whose it was.
-//   who: tells processes apart, 22 bits of it count
-void rb_breaker_blame(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, const struct rb_permit *permit,
-                      uint64_t who, uint64_t now_ms);
 
 // Leaves word of who holds a half-open permit, for who looks; other permits leave none.
 //   owner: pid in the low 22 bits, start time of the process above; 26 bits of that are kept

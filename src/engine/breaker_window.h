@@ -3,7 +3,7 @@
 #ifndef RB_ENGINE_BREAKER_WINDOW_H
 #define RB_ENGINE_BREAKER_WINDOW_H
 
-#include "engine/breaker.h"
+#include "engine/breaker_data.h"
 
 struct rb_window_counts {
     uint64_t calls;

@@ -3,7 +3,7 @@
 #ifndef RB_ENGINE_BREAKER_WORD_H
 #define RB_ENGINE_BREAKER_WORD_H
 
-#include "engine/breaker.h"
+#include "engine/breaker_data.h"
 
 enum { RB_GENERATION_MASK = 0xffff, RB_REOPENED_MAX = 31 };
 

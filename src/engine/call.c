@@ -6,6 +6,7 @@
 
 #include "base/arithmetic.h"
 #include "engine/backoff.h"
+#include "engine/breaker_quorum.h"
 
 // Attempts for a result that is worth one retry at most.
 enum { ONCE_ATTEMPTS = 2 };

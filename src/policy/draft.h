@@ -5,8 +5,8 @@
 
 #include "policy/key.h"
 #include "policy/pattern.h"
-#include "policy/policy.h"
 #include "policy/report.h"
+#include "policy/section.h"
 
 // Room for the keys of the table, for arrays by key; checked when a draft begins.
 enum { RB_DRAFT_KEYS_MAX = 48 };

@@ -2,8 +2,6 @@
 // Glob match with * and ? by bytes: fnmatch(3) depends on the locale and may allocate.
 #include "policy/glob.h"
 
-#include "policy/policy.h"
-
 // Backtracks to the latest star only: an earlier one can never do better. At worst pattern times text steps.
 bool rb_glob_match_slice(struct rb_slice pattern, struct rb_slice text)
 {

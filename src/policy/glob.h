@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Glob match of texts that have no terminator.
+// Glob match with * and ? by bytes.
 #ifndef RB_POLICY_GLOB_H
 #define RB_POLICY_GLOB_H
 
 #include "base/slice.h"
 
-// As rb_glob_match: * stands for any bytes, ? for one, nothing else is special.
+// * stands for any bytes, ? for one byte. No other byte is special. No allocation.
 bool rb_glob_match_slice(struct rb_slice pattern, struct rb_slice text);
+
+// The same for NUL-terminated texts.
+bool rb_glob_match(const char *pattern, const char *text);
 
 #endif

@@ -4,8 +4,9 @@
 #define RB_POLICY_INDEX_H
 
 #include "policy/pattern.h"
-#include "policy/policy.h"
 #include "policy/prefix.h"
+#include "policy/section.h"
+#include "policy/target.h"
 
 // A pattern as it was written, and the section that it leads to.
 struct rb_pattern_record {

@@ -29,11 +29,4 @@ int rb_key_find(const char *name);
 // The built-in defaults (the fallbacks of the table; timeout.total counts as not set).
 void rb_key_defaults(struct rb_rules *rules);
 
-// Writes a duration as a file would have it ("250ms", "2s", "1500ms", "5m", "1h"): the largest unit that divides it,
-// but one minute as "60s". Returns the length.
-unsigned long rb_duration_format(uint64_t ms, char *out, unsigned long size);
-
-// Reads a duration with its unit. Returns NULL, or what is wrong as half a sentence.
-const char *rb_duration_parse(const char *text, uint64_t *ms);
-
 #endif

@@ -6,36 +6,11 @@
 #ifndef RB_POLICY_POLICY_H
 #define RB_POLICY_POLICY_H
 
-#include "engine/rules.h"
 #include "policy/diagnostic.h"
+#include "policy/section.h"
 #include "policy/target.h"
 
 struct rb_policy; // opaque, immutable after load, usable from any thread
-
-enum { RB_POLICY_PATH_SIZE = 4096, RB_SECTION_NAME_SIZE = 64 };
-
-// How many hosts a state can have (`state.cells`).
-enum { RB_CELLS_MIN = 16, RB_CELLS_DEFAULT = 1024, RB_CELLS_MAX = 65536 };
-
-// One section with its inherited values. name is unique in the policy; index counts from 0 in file order.
-struct rb_section {
-    const char *name;
-    unsigned index;
-    unsigned line; // of its header; 0 for built-in defaults
-    struct rb_rules rules;
-    const uint32_t *key_lines;    // per rb_key index: the line that set the value, 0: built-in default
-    const uint8_t *key_inherited; // per rb_key index: nonzero when that line is in [default]
-};
-
-// What `[rebound]` says. Strings are NUL-terminated and live as long as the policy.
-struct rb_process_rules {
-    const char *log;      // "off", "stderr" or a path
-    const char *programs; // globs separated by one space; "*" by default
-    const char *skip;     // likewise; "" by default
-    bool deepbind_keep;   // libraries opened with RTLD_DEEPBIND keep the flag
-    const char *state;    // "shared", "private" or a path
-    uint32_t state_cells; // RB_CELLS_MIN to RB_CELLS_MAX
-};
 
 // Reads a policy file. On success *out is the policy and 0 is returned. On failure *out is NULL and every error has
 // been reported: -EINVAL for errors in the text and for what is no regular file (a FIFO could block the program), else
@@ -52,12 +27,6 @@ void rb_policy_free(struct rb_policy *policy);
 
 // The text of the built-in default policy (config/default.ini), NUL-terminated.
 const char *rb_policy_builtin(size_t *length);
-
-// Why a section was chosen, for explain: the pattern as written and its line; pattern NULL: [default] for the rest.
-struct rb_match {
-    const char *pattern;
-    unsigned line;
-};
 
 // The section for a target, or NULL when the host is left alone. Precedence as in the format document: exact with port,
 // exact, longest wildcard with port, longest wildcard, longest prefix with port, longest prefix, *:port, *, [default].
@@ -81,8 +50,5 @@ const struct rb_section *rb_policy_section(const struct rb_policy *policy, unsig
 
 // Host patterns in the policy, all sections together.
 unsigned rb_policy_pattern_count(const struct rb_policy *policy);
-
-// Glob match with * and ? only, by bytes; no allocation.
-bool rb_glob_match(const char *pattern, const char *text);
 
 #endif

@@ -2,8 +2,6 @@
 // The kinds of value that keys are made of: durations, ratios, rates, numbers, words.
 #include "policy/value.h"
 
-#include "policy/key.h"
-
 const char rb_value_out_of_range[] = "out of range";
 
 const struct rb_scale rb_scale_factor = {3, "", NULL};

@@ -43,6 +43,13 @@ void rb_value_write_tokens(struct rb_writer *writer, const char *list);
 // The half sentence for a number that is too small or too large.
 extern const char rb_value_out_of_range[];
 
+// Writes a duration as a file would have it ("250ms", "2s", "1500ms", "5m", "1h"): the largest unit that divides it,
+// but one minute as "60s". Returns the length.
+unsigned long rb_duration_format(uint64_t ms, char *out, unsigned long size);
+
+// Reads a duration with its unit. Returns NULL, or what is wrong as half a sentence.
+const char *rb_duration_parse(const char *text, uint64_t *ms);
+
 // The values that are lists of several kinds: retry.on, retry.methods, retry.idempotency_headers, intercept.
 const char *rb_list_read_causes(struct rb_rules *rules, const char *value, unsigned *offset);
 unsigned long rb_list_write_causes(const struct rb_rules *rules, char *out, unsigned long size);

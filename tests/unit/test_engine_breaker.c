@@ -2,6 +2,8 @@
 // Tests of the circuit breaker by one caller: the known scripts, a reference model, and rules at their edges.
 #include "engine_breaker.h"
 
+#include "engine/breaker_quorum.h"
+
 // ---- the scripts ----
 
 // Splits off the next word of a list into `word`; false at its end.

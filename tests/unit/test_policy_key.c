@@ -3,6 +3,7 @@
 #include "test_policy_support.h"
 
 #include "policy/key.h"
+#include "policy/value.h"
 
 struct documented {
     const char *name, *fallback;

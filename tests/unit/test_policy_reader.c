@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "policy/glob.h"
 #include "policy/key.h"
 
 // One file with exactly one error. length 0: that of the text as a string.

@@ -8,6 +8,7 @@
 #include "cli/policy/explain.h"
 #include "cli/say.h"
 #include "policy/key.h"
+#include "policy/value.h"
 
 enum { LABEL_WIDTH = 10, KEY_WIDTH = 26, VALUE_WIDTH = 22, DURATION_SIZE = 32 };
 

@@ -6,7 +6,7 @@
 #include "cli/command.h"
 #include "cli/say.h"
 #include "cli/state/screen.h"
-#include "policy/key.h"
+#include "policy/value.h"
 
 enum { INTERVAL_MS = 1000, INTERVAL_MIN_MS = 100 };
 

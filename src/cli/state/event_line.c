@@ -8,7 +8,7 @@
 
 #include "cli/moment.h"
 #include "cli/say.h"
-#include "policy/key.h"
+#include "policy/value.h"
 #include "process/log.h"
 
 enum { CAUSE_SIZE = 24, LINE_SIZE = 512, JSON_SIZE = 4096 };

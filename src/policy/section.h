@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// What a policy is made of: its sections with their rules, and the rules for the process.
+#ifndef RB_POLICY_SECTION_H
+#define RB_POLICY_SECTION_H
+
+#include "engine/rules.h"
+
+enum { RB_POLICY_PATH_SIZE = 4096, RB_SECTION_NAME_SIZE = 64 };
+
+// How many hosts a state can have (`state.cells`).
+enum { RB_CELLS_MIN = 16, RB_CELLS_DEFAULT = 1024, RB_CELLS_MAX = 65536 };
+
+// One section with its inherited values. name is unique in the policy; index counts from 0 in file order.
+struct rb_section {
+    const char *name;
+    unsigned index;
+    unsigned line; // of its header; 0 for built-in defaults
+    struct rb_rules rules;
+    const uint32_t *key_lines;    // per rb_key index: the line that set the value, 0: built-in default
+    const uint8_t *key_inherited; // per rb_key index: nonzero when that line is in [default]
+};
+
+// What `[rebound]` says. Strings are NUL-terminated and live as long as the policy.
+struct rb_process_rules {
+    const char *log;      // "off", "stderr" or a path
+    const char *programs; // globs separated by one space; "*" by default
+    const char *skip;     // likewise; "" by default
+    bool deepbind_keep;   // libraries opened with RTLD_DEEPBIND keep the flag
+    const char *state;    // "shared", "private" or a path
+    uint32_t state_cells; // RB_CELLS_MIN to RB_CELLS_MAX
+};
+
+// Why a section was chosen, for explain: the pattern as written and its line; pattern NULL: [default] for the rest.
+struct rb_match {
+    const char *pattern;
+    unsigned line;
+};
+
+#endif
