@@ -2,9 +2,9 @@
 // 64 clients and one host, played on a virtual clock by the engine alone: what the breaker does to programs.
 //
 // Each scenario is played three times: without rebound ("alone"), with the default policy (breaker.refuse = slow), and
-// with breaker.refuse = always. Every client wants one call a second. A client that still waits for an earlier call
-// misses its wish. The table shows the share of wishes that were fulfilled, the requests that the host got, and the
-// time from the host's recovery to the first success.
+// with breaker.refuse = always. Every client wants one call a second. A call that a client could not begin, because it
+// still waited for an earlier one, counts as failed. The table shows the share of calls that succeeded, the requests
+// that the host got, and the time from the host's recovery to the first success.
 //
 // The engine's order of events is that of real programs: admit, attempt, judge, wait. Cells are what the library makes
 // of them: one for each route to the host, so a client with a proxy of its own has a breaker of its own.
@@ -24,7 +24,7 @@
 
 enum {
     CLIENTS = 64,
-    PERIOD_MS = 1000, // between two wishes of a client
+    PERIOD_MS = 1000, // between two calls that a client wants
     SICK_MS = 20000,  // when the host falls ill
     WELL_MS = 80000,  // when it is well again
     END_MS = 140000,  // the end of the play
@@ -183,7 +183,7 @@ enum step { STEP_IDLE, STEP_HELD, STEP_FLIES, STEP_WAITS };
 struct client {
     enum step step;
     uint64_t next_ms; // when the step ends
-    uint64_t wish;    // number of the wish it is busy with
+    uint64_t wish;    // number of the call that it makes
     uint64_t limit_ms;
     struct rb_call call;
     struct rb_recent recent;
@@ -214,7 +214,7 @@ static unsigned number_of(const struct play *play, const struct client *client)
     return (unsigned) (client - play->clients);
 }
 
-// The client's next wish that is not over yet.
+// The client's next call that is not over yet.
 static void rest(struct play *play, struct client *client, uint64_t now_ms)
 {
     uint64_t phase_ms = number_of(play, client) * (uint64_t) PERIOD_MS / CLIENTS;
