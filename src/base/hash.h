@@ -1,18 +1,41 @@
 // SPDX-License-Identifier: MIT
-// Hashes of names and addresses for the policy's tables.
-#ifndef RB_POLICY_HASH_H
-#define RB_POLICY_HASH_H
+// Hashes: FNV-1a over bytes, one multiplication for a word, and hashes of names and addresses.
+#ifndef RB_BASE_HASH_H
+#define RB_BASE_HASH_H
 
 #include <endian.h>
 
 #include "base/slice.h"
+
+// FNV-1a, 64 bit (Fowler, Noll, Vo; parameters as in RFC 9923): the value to begin with, and one more run of bytes.
+// Keys in the shared state are made with it.
+#define RB_HASH_BEGIN UINT64_C(0xcbf29ce484222325)
+static inline uint64_t rb_hash_bytes(uint64_t hash, const void *bytes, size_t length)
+{
+    const unsigned char *byte = bytes;
+    for (size_t i = 0; i < length; i++) {
+        hash = (hash ^ byte[i]) * UINT64_C(0x100000001b3);
+    }
+    return hash;
+}
+
+// 2^64 divided by the golden ratio, odd: the upper bits of a product depend on all bits of the other factor (Knuth, The
+// Art of Computer Programming, volume 3, section 6.4).
+#define RB_HASH_GOLDEN UINT64_C(0x9e3779b97f4a7c15)
+
+// A word spread over all bits of the result.
+static inline uint64_t rb_hash_word(uint64_t word)
+{
+    word *= RB_HASH_GOLDEN;
+    return word ^ word >> 32;
+}
 
 // One multiplication for 8 bytes. Not keyed: the tables hold what the policy's author wrote, and a probe ends at the
 // first empty slot of tables that are at most half full, so a hostile name in a request finds no long chain to walk
 // that the policy itself does not have.
 static inline uint64_t rb_hash_mix(uint64_t hash, uint64_t word)
 {
-    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    hash = (hash ^ word) * RB_HASH_GOLDEN;
     return hash ^ hash >> 29;
 }
 

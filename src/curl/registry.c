@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "base/hash.h"
+
 enum { NEIGHBOURS = 8 };
 
 // In place of a key: somebody is putting one there, or one was taken from there.
@@ -37,16 +39,11 @@ static struct rb_registry_slot *neighbours(struct rb_registry_slot *slots, unsig
     return &slots[hash >> 40 & mask];
 }
 
-static uint64_t registry_hash_of(const void *key)
-{
-    return (uint64_t) (uintptr_t) key * 0x9e3779b97f4a7c15u;
-}
-
 // Keys prefer different places among their neighbours. A place that never had a key ends the search in its level: no
 // key was ever put behind it, and it does not become as new again.
 static __attribute__((noinline)) struct rb_registry_slot *search(struct rb_registry *registry, const void *key)
 {
-    uint64_t hash = registry_hash_of(key);
+    uint64_t hash = rb_hash_word((uintptr_t) key);
     for (unsigned n = atomic_load_explicit(&registry->last, memory_order_acquire) + 1; n-- > 0;) {
         struct rb_registry_slot *slots = level(registry, n);
         struct rb_registry_slot *slot = slots ? neighbours(slots, n, hash) : NULL;
@@ -64,7 +61,7 @@ static __attribute__((noinline)) struct rb_registry_slot *search(struct rb_regis
 // Most keys stand in the place that they prefer.
 static struct rb_registry_slot *registry_find(struct rb_registry *registry, const void *key)
 {
-    uint64_t hash = registry_hash_of(key);
+    uint64_t hash = rb_hash_word((uintptr_t) key);
     unsigned last = atomic_load_explicit(&registry->last, memory_order_acquire);
     struct rb_registry_slot *slot = neighbours(level(registry, last), last, hash) + (hash >> 32) % NEIGHBOURS;
     bool there = atomic_load_explicit(&slot->key, memory_order_acquire) == key;
@@ -94,7 +91,7 @@ static bool registry_claim(struct rb_registry_slot *slot)
 // The record is stored under a claim mark: a reader that sees the key sees the record.
 static bool registry_put(struct rb_registry *registry, unsigned n, void *key, void *record)
 {
-    uint64_t hash = registry_hash_of(key);
+    uint64_t hash = rb_hash_word((uintptr_t) key);
     struct rb_registry_slot *slots = make_level(registry, n);
     struct rb_registry_slot *slot = slots ? neighbours(slots, n, hash) : NULL;
     for (uint64_t i = hash >> 32; slot && i != (hash >> 32) + NEIGHBOURS; i++) {

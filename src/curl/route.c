@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "curl/destination.h"
 #include "curl/via.h"
 #include "engine/call.h"
@@ -61,7 +62,7 @@ static struct rb_route *in_force(struct rb_route *route)
 // Stands for what a route depends on beside the handle and the policy.
 static uint64_t surroundings(void)
 {
-    return rb_via_environment() + rb_netns() * UINT64_C(0x9e3779b97f4a7c15);
+    return rb_via_environment() + rb_netns() * RB_HASH_GOLDEN;
 }
 
 // A CURLU may change under us: what it says is never kept.

@@ -8,32 +8,22 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "curl/handle.h"
 #include "policy/address.h"
 #include "real/system.h"
-
-// FNV-1a, 64 bit (RFC 9923).
-static const uint64_t seed = 0xcbf29ce484222325u;
-
-static uint64_t via_mix(uint64_t hash, const void *bytes, size_t length)
-{
-    const unsigned char *p = bytes;
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ p[i]) * 0x100000001b3u;
-    return hash;
-}
 
 // With what the text is, and its end: two texts never make up for each other.
 static uint64_t mix_text(uint64_t hash, unsigned what, const char *text, size_t length)
 {
     unsigned char kind = (unsigned char) what;
-    hash = via_mix(via_mix(hash, &kind, 1), text, length);
-    return via_mix(hash, "", 1);
+    hash = rb_hash_bytes(rb_hash_bytes(hash, &kind, 1), text, length);
+    return rb_hash_bytes(hash, "", 1);
 }
 
 static uint64_t via_hash_of(const char *text)
 {
-    uint64_t hash = text ? via_mix(seed, text, strlen(text)) : 0;
+    uint64_t hash = text ? rb_hash_bytes(RB_HASH_BEGIN, text, strlen(text)) : 0;
     return text && hash == 0 ? 1 : hash;
 }
 
@@ -122,7 +112,7 @@ static bool via_note_pointer(struct rb_handle *handle, CURLoption option, void *
         return true;
     case CURLOPT_UNIX_SOCKET_PATH:
     case CURLOPT_ABSTRACT_UNIX_SOCKET:
-        note_option(handle, RB_VIA_SOCKET, pointer ? mix_text(seed, option, pointer, strlen(pointer)) : 0);
+        note_option(handle, RB_VIA_SOCKET, pointer ? mix_text(RB_HASH_BEGIN, option, pointer, strlen(pointer)) : 0);
         return true;
     case CURLOPT_INTERFACE:
         note_option(handle, RB_VIA_INTERFACE, via_hash_of(pointer));
@@ -264,7 +254,7 @@ static uint64_t hash_environment(void)
     read_environment(&found);
     for (unsigned i = 0; i < VARIABLES; i++)
         if (found.values[i])
-            hash = mix_text(hash ? hash : seed, i, found.values[i], strlen(found.values[i]));
+            hash = mix_text(hash ? hash : RB_HASH_BEGIN, i, found.values[i], strlen(found.values[i]));
     return hash;
 }
 
@@ -498,7 +488,7 @@ static bool is_plain_to_tls_port(const struct rb_target *target, bool secure)
 uint64_t rb_via_find(const struct rb_handle *handle, const struct rb_target *target, bool secure, bool *proxied)
 {
     const struct rb_via *via = handle->via;
-    uint64_t hash = mix_proxy(seed, via, target, secure, proxied);
+    uint64_t hash = mix_proxy(RB_HASH_BEGIN, via, target, secure, proxied);
     hash = mix_options(hash, via, 0, RB_VIA_ALWAYS);
     if (via) {
         hash = mix_connect_to(hash, via->connect_to, target);
@@ -506,5 +496,5 @@ uint64_t rb_via_find(const struct rb_handle *handle, const struct rb_target *tar
     }
     if (is_plain_to_tls_port(target, secure))
         hash = mix_text(hash, PLAIN_TO_TLS_PORT, "", 0);
-    return hash == seed ? 0 : hash ? hash : 1;
+    return hash == RB_HASH_BEGIN ? 0 : hash ? hash : 1;
 }

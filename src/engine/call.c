@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "base/arithmetic.h"
+#include "base/hash.h"
 #include "engine/backoff.h"
 #include "engine/breaker_quorum.h"
 
@@ -72,7 +73,7 @@ static bool is_slow(const struct rb_breaker_rules *rules, uint64_t took_ms)
 // Of pid and start time the low bits of a quorum's word must hold something of both: in containers pids are the same.
 static uint64_t spread(uint64_t owner)
 {
-    return owner * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+    return rb_hash_word(owner) >> 32;
 }
 
 // The shortest timeout that says something about the host. A shorter one says something about whoever set it: the

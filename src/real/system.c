@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "real/clock.h"
 #include "real/elf.h"
 #include "real/kernel.h"
@@ -116,7 +117,7 @@ uint32_t rb_system_random(void)
     static __thread uint64_t state;
     if (state == 0 && rb_kernel(SYS_getrandom, &state, sizeof state, 1 /* GRND_NONBLOCK */) != (long) sizeof state)
         state = clock_ms(CLOCK_MONOTONIC) ^ (uint64_t) (uintptr_t) &state;
-    uint64_t z = (state += 0x9e3779b97f4a7c15u) ^ (uint64_t) (uint32_t) rb_system_pid() << 32;
+    uint64_t z = (state += RB_HASH_GOLDEN) ^ (uint64_t) (uint32_t) rb_system_pid() << 32;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return (uint32_t) ((z ^ (z >> 31)) >> 32);
@@ -265,11 +266,8 @@ static void read_small(const char *path, char *out, size_t size)
 uint64_t rb_system_boot(void)
 {
     char id[64];
-    uint64_t hash = 0xcbf29ce484222325u; // FNV-1a
     read_small("/proc/sys/kernel/random/boot_id", id, sizeof id);
-    for (const char *c = id; *c; c++)
-        hash = (hash ^ (unsigned char) *c) * 0x100000001b3u;
-    return id[0] ? hash : 0;
+    return id[0] ? rb_hash_bytes(RB_HASH_BEGIN, id, strlen(id)) : 0;
 }
 
 // The second field is the program's name in parentheses, which may hold anything; the third begins after the last one.

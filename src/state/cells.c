@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/arithmetic.h"
+#include "base/hash.h"
 #include "engine/reading.h"
 #include "state/cells.h"
 #include "state/names.h"
@@ -16,15 +17,6 @@ enum { NEIGHBOURS = 8, USED_MS = 1000 };
 // Hosts whose latest result the process remembers: one page of memory.
 enum { RB_RECENT_HOSTS = 512 };
 
-// FNV-1a, 64 bit (Fowler, Noll, Vo; parameters as in RFC 9923).
-static uint64_t mix(uint64_t hash, const void *bytes, size_t length)
-{
-    const unsigned char *p = bytes;
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ p[i]) * 0x100000001b3u;
-    return hash;
-}
-
 static uint64_t mix_name(uint64_t hash, const char *name, size_t length)
 {
     if (length > 0 && name[length - 1] == '.')
@@ -33,7 +25,7 @@ static uint64_t mix_name(uint64_t hash, const char *name, size_t length)
         unsigned char c = (unsigned char) name[i];
         if (c >= 'A' && c <= 'Z')
             c = (unsigned char) (c + ('a' - 'A'));
-        hash = mix(hash, &c, 1);
+        hash = rb_hash_bytes(hash, &c, 1);
     }
     return hash;
 }
@@ -41,24 +33,24 @@ static uint64_t mix_name(uint64_t hash, const char *name, size_t length)
 static uint64_t mix_target(uint64_t hash, const struct rb_target *target)
 {
     if (target->family == AF_UNIX)
-        return mix(hash, target->name, target->name_length); // a path: case matters
+        return rb_hash_bytes(hash, target->name, target->name_length); // a path: case matters
     if (target->name)
         hash = mix_name(hash, target->name, target->name_length);
     else
-        hash = mix(hash, target->address, target->family == AF_INET ? 4 : 16);
-    return mix(hash, &target->port, sizeof target->port);
+        hash = rb_hash_bytes(hash, target->address, target->family == AF_INET ? 4 : 16);
+    return rb_hash_bytes(hash, &target->port, sizeof target->port);
 }
 
 uint64_t rb_cell_key(const struct rb_section *section, const struct rb_target *target, uint64_t via)
 {
-    uint64_t hash = mix(0xcbf29ce484222325u, section->name, strlen(section->name) + 1);
+    uint64_t hash = rb_hash_bytes(RB_HASH_BEGIN, section->name, strlen(section->name) + 1);
     if (section->rules.breaker_scope == RB_SCOPE_HOST)
         hash = mix_target(hash, target);
     if (via)
-        hash = mix(hash, &via, sizeof via);
+        hash = rb_hash_bytes(hash, &via, sizeof via);
     uint64_t namespace = target->family != AF_UNIX ? rb_netns() : 0;
     if (namespace)
-        hash = mix(hash, &namespace, sizeof namespace);
+        hash = rb_hash_bytes(hash, &namespace, sizeof namespace);
     return hash ? hash : 1;
 }
 

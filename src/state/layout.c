@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/hash.h"
+
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared memory needs lock-free 64-bit atomics");
 
 uint64_t rb_duration_bound_ms(unsigned bucket)
@@ -152,7 +154,7 @@ static uint64_t mixed(uint64_t sum, uint64_t word)
 
 uint64_t rb_state_checksum(uint64_t seed, const void *bytes, unsigned words)
 {
-    uint64_t sum = mixed(0xcbf29ce484222325u, seed);
+    uint64_t sum = mixed(RB_HASH_BEGIN, seed);
     const char *at = bytes;
     for (unsigned i = 0; i < words; i++, at += 8) {
         uint64_t word;

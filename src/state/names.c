@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "base/hash.h"
+
 enum {
     POLICY_WORDS = RB_STATE_WORDS(RB_STATE_POLICY_SIZE),
     HOST_WORDS = RB_STATE_WORDS(RB_STATE_HOST_SIZE),
@@ -48,9 +50,7 @@ bool rb_names_read_cell(const struct rb_cell *cell, char *policy, char *host)
 // Of as much of it as is kept.
 static uint64_t key_of(const char *name)
 {
-    uint64_t hash = 0xcbf29ce484222325u; // FNV-1a
-    for (unsigned i = 1; *name && i < RB_STATE_POLICY_SIZE; i++, name++)
-        hash = (hash ^ (unsigned char) *name) * 0x100000001b3u;
+    uint64_t hash = rb_hash_bytes(RB_HASH_BEGIN, name, strnlen(name, RB_STATE_POLICY_SIZE - 1));
     return hash ? hash : 1;
 }
 

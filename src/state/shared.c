@@ -7,6 +7,7 @@
 #include "state/shared.h"
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "policy/policy.h"
 #include "real/fork.h"
 #include "real/kernel.h"
@@ -65,24 +66,18 @@ uint64_t rb_shared_self(void)
     return known;
 }
 
-static uint64_t mix(uint64_t word)
-{
-    word *= UINT64_C(0x9e3779b97f4a7c15);
-    return word ^ word >> 32;
-}
-
 // Threads differ by the address of their own variables, forked processes by their pid.
 unsigned rb_shared_stripe(void)
 {
     uint64_t word = (uintptr_t) &mine ^ atomic_load_explicit(&self, memory_order_relaxed);
-    return (unsigned) (mix(word) % RB_STATE_STRIPES);
+    return (unsigned) (rb_hash_word(word) % RB_STATE_STRIPES);
 }
 
 // A place near the one that the hash names. Where all are taken the first one gives way: whoever lives comes back with
 // its next look.
 static void sign_in(const struct rb_state *state)
 {
-    uint64_t me = rb_shared_self(), first = mix(me);
+    uint64_t me = rb_shared_self(), first = rb_hash_word(me);
     uint32_t at = atomic_load_explicit(&place, memory_order_relaxed);
     if (atomic_load_explicit(&state->processes[at % RB_STATE_PROCESSES], memory_order_relaxed) == me)
         return;

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "net/lookup/names.h"
 #include "real/fork.h"
 #include "real/kernel.h"
@@ -115,8 +116,8 @@ static struct key names_key_of(const struct rb_target *target)
 
 static struct entry *names_neighbour(struct table *names, const struct key *key, unsigned i)
 {
-    uint64_t hash = (key->address[0] * 0x9e3779b97f4a7c15u) ^ (key->address[1] * 0xc2b2ae3d27d4eb4fu);
-    return &names->entries[((hash >> 32 ^ hash >> 7) + i) % RB_NAMES_COUNT];
+    uint64_t hash = rb_hash_mix(rb_hash_mix(key->family, key->address[0]), key->address[1]);
+    return &names->entries[((hash >> 32) + i) % RB_NAMES_COUNT];
 }
 
 static bool names_holds(const struct entry *entry, const struct key *key)

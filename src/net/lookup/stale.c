@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/slice.h"
 
 enum { NEIGHBOURS = 4 };
@@ -33,15 +34,12 @@ struct entry {
 static struct entry entries[RB_STALE_ANSWERS];
 static _Atomic uint32_t written; // entries ever written
 
-// FNV-1a, 64 bit (Fowler, Noll, Vo; parameters as in RFC 9923).
 static uint64_t stale_hash_of(const struct record *record)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
-    hash = (hash ^ (uint32_t) record->kind) * 0x100000001b3u;
-    hash = (hash ^ (uint32_t) record->family) * 0x100000001b3u;
-    hash = (hash ^ (uint32_t) record->flags) * 0x100000001b3u;
-    for (const char *c = record->node; *c; c++)
-        hash = (hash ^ (unsigned char) *c) * 0x100000001b3u;
+    uint64_t hash = rb_hash_bytes(RB_HASH_BEGIN, &record->kind, sizeof record->kind);
+    hash = rb_hash_bytes(hash, &record->family, sizeof record->family);
+    hash = rb_hash_bytes(hash, &record->flags, sizeof record->flags);
+    hash = rb_hash_bytes(hash, record->node, strlen(record->node));
     return hash ? hash : 1;
 }
 

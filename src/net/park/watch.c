@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 
+#include "base/hash.h"
 #include "net/park/descriptor.h"
 #include "net/park/flight.h"
 #include "net/park/watch.h"
@@ -143,8 +144,7 @@ bool rb_watch_has_flights(int epfd)
 
 static uint32_t *chain_of(int epfd, uint64_t data)
 {
-    uint64_t hash = (data ^ (uint64_t) (unsigned) epfd << 48) * 0x9e3779b97f4a7c15u;
-    return &heads[hash >> 52];
+    return &heads[rb_hash_word(data ^ (uint64_t) (unsigned) epfd << 48) >> 52];
 }
 
 _Static_assert(BUCKETS == 1 << 12, "the hash's upper 12 bits");
