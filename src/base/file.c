@@ -8,8 +8,6 @@
 
 #include "real/kernel.h"
 
-const char rb_file_builtin[] = "builtin:default";
-
 // The largest policy, in bytes.
 enum { FILE_SIZE_MAX = 64 * 1024 * 1024 };
 

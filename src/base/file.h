@@ -3,14 +3,11 @@
 //
 // By system call where libc's function is either new (stat and fstat are symbols of glibc 2.33) or a cancellation point
 // (open, read, close): a thread that is cancelled in the middle of a reload would leave it undone for ever.
-#ifndef RB_POLICY_FILE_H
-#define RB_POLICY_FILE_H
+#ifndef RB_BASE_FILE_H
+#define RB_BASE_FILE_H
 
 #include "base/arena.h"
 #include "base/slice.h"
-
-// The path that stands for the policy that is part of the program.
-extern const char rb_file_builtin[];
 
 // What changes when a file is replaced or written, and whose it is. Times in nanoseconds; mode with the file's type.
 struct rb_file_identity {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/list.h"
 #include "engine/call.h"
 #include "real/libcurl.h"
 

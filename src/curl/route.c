@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/list.h"
 #include "curl/destination.h"
 #include "curl/via.h"
 #include "engine/call.h"

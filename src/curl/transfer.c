@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/list.h"
 #include "curl/attempt.h"
 #include "curl/callbacks.h"
 #include "curl/destination.h"

@@ -86,8 +86,4 @@ void rb_call_abandon(struct rb_call *call, uint64_t now_ms);
 // a response.
 bool rb_call_may_retry(const struct rb_call *call, uint64_t now_ms);
 
-// True when `list` (names separated by one space, or "*") holds the `length` bytes at `name`.
-// fold: compare without case (header names), else exactly (methods).
-bool rb_list_holds(const char *list, const char *name, unsigned long length, bool fold);
-
 #endif

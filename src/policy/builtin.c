@@ -4,6 +4,8 @@
 
 #include "gen/default_ini.h"
 
+const char rb_policy_builtin_path[] = "builtin:default";
+
 const char *rb_policy_builtin(size_t *length)
 {
     *length = sizeof(rb_default_ini) - 1;

@@ -200,7 +200,7 @@ static int load(const char *path, struct rb_policy **out, struct rb_arena *scrat
                 void *context)
 {
     struct rb_slice text;
-    if (strcmp(path, rb_file_builtin) == 0) {
+    if (strcmp(path, rb_policy_builtin_path) == 0) {
         text.at = rb_policy_builtin(&text.length);
         return parse(text, path, out, scratch, receive, context);
     }

@@ -25,6 +25,9 @@ int rb_policy_parse(const char *text, size_t length, const char *name, struct rb
 // Frees a policy; NULL is allowed. Nobody may hold a section of it any more.
 void rb_policy_free(struct rb_policy *policy);
 
+// The path that stands for the built-in default policy: "builtin:default".
+extern const char rb_policy_builtin_path[];
+
 // The text of the built-in default policy (config/default.ini), NUL-terminated.
 const char *rb_policy_builtin(size_t *length);
 

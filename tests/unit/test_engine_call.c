@@ -603,7 +603,7 @@ static void test_two_draws_from_one(void **state)
     assert_in_range(same, 400, 600);
 }
 
-// ---- names and lists ----
+// ---- names ----
 
 static void test_reason_names(void **state)
 {
@@ -616,34 +616,6 @@ static void test_reason_names(void **state)
     for (int reason = 0; reason < RB_REASON_COUNT; reason++)
         assert_string_equal(rb_reason_name((enum rb_reason) reason), names[reason]);
     assert_string_equal(rb_reason_name(RB_REASON_COUNT), "unknown");
-}
-
-static bool holds(const char *list, const char *name, bool fold)
-{
-    return rb_list_holds(list, name, strlen(name), fold);
-}
-
-static void test_lists(void **state)
-{
-    (void) state;
-    assert_true(holds("GET HEAD PUT", "GET", false));
-    assert_true(holds("GET HEAD PUT", "HEAD", false));
-    assert_true(holds("GET HEAD PUT", "PUT", false));
-    assert_false(holds("GET HEAD PUT", "get", false));
-    assert_false(holds("GET HEAD PUT", "GE", false));
-    assert_false(holds("GET HEAD PUT", "GETS", false));
-    assert_false(holds("GET HEAD PUT", "GET HEAD", false));
-    assert_false(holds("GET HEAD PUT", "", false));
-    assert_false(holds("GET  HEAD", "", false));
-    assert_false(holds("", "GET", false));
-    assert_false(holds("", "", false));
-    assert_true(holds("*", "ANYTHING", false));
-    assert_false(holds("* GET", "PUT", false));
-    assert_true(holds("Idempotency-Key X-Key", "idempotency-KEY", true));
-    assert_true(holds("Idempotency-Key X-Key", "x-key", true));
-    assert_false(holds("X-Key", "X\rKey", true));
-    assert_false(holds("A@B", "A`B", true)); // differ in the case bit, but are no letters
-    assert_true(rb_list_holds("GET HEAD", "HEADER", 4, false));
 }
 
 // ---- what the host told another call ----
@@ -805,7 +777,6 @@ int main(void)
         cmocka_unit_test(test_sweep_ends),
         cmocka_unit_test(test_two_draws_from_one),
         cmocka_unit_test(test_reason_names),
-        cmocka_unit_test(test_lists),
     };
     return cmocka_run_group_tests_name("engine call", tests, NULL, NULL);
 }

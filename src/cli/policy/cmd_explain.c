@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/list.h"
 #include "base/slice.h"
 #include "cli/command.h"
 #include "cli/policy/diagnose.h"

@@ -12,8 +12,6 @@
 #include "policy/trust.h"
 #include "process/reload.h"
 
-static const char builtin[] = "builtin:default";
-
 int rb_source_absolute(const char *path, char out[RB_POLICY_PATH_SIZE])
 {
     char directory[RB_POLICY_PATH_SIZE] = "";
@@ -50,15 +48,15 @@ int rb_source_find(struct rb_source *source, const char *explicit_path)
     places.named = explicit_path ? explicit_path : variable && *variable ? variable : NULL;
     int result = rb_policy_locate(&places, path);
     if (result == -ENOENT) {
-        memcpy(source->path, builtin, sizeof builtin);
+        snprintf(source->path, sizeof source->path, "%s", rb_policy_builtin_path);
         source->why = "builtin";
         return 0;
     }
     if (result != 0)
         return result;
     source->why = reason(path, explicit_path);
-    if (strcmp(path, builtin) == 0) {
-        memcpy(source->path, builtin, sizeof builtin);
+    if (strcmp(path, rb_policy_builtin_path) == 0) {
+        snprintf(source->path, sizeof source->path, "%s", rb_policy_builtin_path);
         return 0;
     }
     return rb_source_absolute(path, source->path);
@@ -68,7 +66,7 @@ bool rb_source_trusted(const char *path, char message[RB_SOURCE_MESSAGE_SIZE])
 {
     struct rb_file_identity identity;
     char why[RB_TRUST_SIZE];
-    if (strcmp(path, builtin) == 0 || rb_file_identify(path, &identity) != 0)
+    if (strcmp(path, rb_policy_builtin_path) == 0 || rb_file_identify(path, &identity) != 0)
         return true;
     uint32_t user = rb_trust_user();
     enum rb_trust trust = rb_trust_judge(&identity, user);
