@@ -40,7 +40,7 @@ TSAN := -O1 -fsanitize=thread
 # --exclude-libs: nothing of the compiler's or of inih's is needed at run time or seen by the program. -Bsymbolic-functions:
 # where we hand out a function of ours it is ours, not that of a library preloaded before us. Code and constants share a
 # segment: each segment is a mapping that every program start pays for.
-SO_LDFLAGS := -shared -static-libgcc -Wl,-soname,librebound.so -Wl,--version-script=config/librebound.map \
+SO_LDFLAGS := -shared -static-libgcc -Wl,-soname,librebound.so -Wl,--version-script=$(BUILD)/gen/librebound.map \
 	-Wl,--exclude-libs,ALL -Wl,-z,defs -Wl,-z,relro -Wl,-z,lazy -Wl,-z,noexecstack -Wl,-z,text -Wl,--as-needed \
 	-Wl,-Bsymbolic-functions -Wl,-z,noseparate-code
 INIH ?= -l:libinih.a
@@ -89,7 +89,7 @@ $(1)/obj/%.o: %.c $$(BUILD)/flags
 $$(CLI_SRC:%.c=$(1)/obj/%.o): $$(BUILD)/libdir
 $$(patsubst %.c,$(1)/obj/%.o,$$(filter src/policy/%,$$(LIB_SRC))): | $$(BUILD)/gen/default_ini.h
 
-$(1)/librebound.so: $$(LIB_SRC:%.c=$(1)/obj/%.o) config/librebound.map
+$(1)/librebound.so: $$(LIB_SRC:%.c=$(1)/obj/%.o) $$(BUILD)/gen/librebound.map
 	$$(call say,LD)$$(CC) $$(CFLAGS) $(2) $$(LDFLAGS) $$(SO_LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(INIH)
 
 $(1)/libcore.a: $$(CORE_SRC:%.c=$(1)/obj/%.o)
@@ -138,8 +138,16 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) $(FUZZ_SRC) $(BUILD)/
 $(BUILD)/gen/default_ini.h: config/default.ini scripts/embed
 	$(call say,GEN)mkdir -p $(@D) && scripts/embed $< >$@.new && mv $@.new $@
 
-$(BUILD)/man/%: config/man/%.scd
-	$(call say,MAN)mkdir -p $(@D) && scdoc <$< >$@.new && mv $@.new $@
+$(BUILD)/gen/librebound.map: src/hook/hooks.def scripts/hooks
+	$(call say,GEN)mkdir -p $(@D) && CC='$(CC)' scripts/hooks map >$@.new && mv $@.new $@
+
+$(BUILD)/gen/hooks.scd: src/hook/hooks.def scripts/hooks
+	$(call say,GEN)mkdir -p $(@D) && CC='$(CC)' scripts/hooks manual >$@.new && mv $@.new $@
+
+# A line "; include FILE" in a manual stands for the text of $(BUILD)/gen/FILE.
+$(BUILD)/man/%: config/man/%.scd $(BUILD)/gen/hooks.scd
+	$(call say,MAN)mkdir -p $(@D) && awk '/^; include / { while ((getline line <("$(BUILD)/gen/" $$3)) > 0) print line; next } { print }' \
+		$< | scdoc >$@.new && mv $@.new $@
 
 # Change when the flags do, so that what they touch is built again. The room is that of whichever object asked first.
 $(BUILD)/flags: room :=

@@ -5,19 +5,11 @@
 // The real ones judge their caller by the return address (RUNPATH, RTLD_NEXT, RTLD_DEFAULT), so the hooks end in a jump
 // to them. Only a look-up in a handle of a name of ours does not: nobody's return address matters there.
 #include <dlfcn.h>
-#include <fcntl.h>
-#include <grp.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/fsuid.h>
-#include <sys/prctl.h>
-#include <unistd.h>
 
 #include "hook/curl.h"
 #include "hook/hook.h"
-#include "hook/undeclared.h"
 #include "real/elf.h"
 #include "real/libc.h"
 
@@ -57,12 +49,10 @@ static _Atomic(const struct rb_libcurl *) slots[SLOTS];
     static void *const name##_copies[SLOTS] = {name##_0, name##_1, name##_2, name##_3,                                 \
                                                name##_4, name##_5, name##_6, name##_7};
 
-COPIES(easy_init, CURL *)
-COPIES(multi_init, CURLM *)
+#define LIBCURL_MAKER(family, result, name) COPIES(name, result)
+#include "hook/hooks.def"
 
-// What we answer for a name. Every function in config/librebound.map has its line here: LIBC where one function of
-// libc's stands behind it, HANDLE where a libcurl handle is its argument, MAKER where it has none and returns one (with
-// COPIES above and rb_hook_NAME in hook/curl.h).
+// What we answer for a name.
 struct answer {
     const char *name;
     void *ours;          // NULL: one of the copies
@@ -70,105 +60,13 @@ struct answer {
     bool libcurl;        // stands in front of a libcurl
 };
 
-#define LIBC(function)                                                                                                 \
-    {                                                                                                                  \
-#function, function, NULL, false                                                                               \
-    }
-#define HANDLE(function)                                                                                               \
-    {                                                                                                                  \
-#function, function, NULL, true                                                                                \
-    }
-#define MAKER(name)                                                                                                    \
-    {                                                                                                                  \
-        "curl_" #name, NULL, name##_copies, true                                                                       \
-    }
-
 static const struct answer answers[] = {
-    LIBC(__poll_chk),
-    LIBC(__ppoll_chk),
-    LIBC(__read_chk),
-    LIBC(__recv_chk),
-    LIBC(__recvfrom_chk),
-    LIBC(__sysv_signal),
-    LIBC(bsd_signal),
-    LIBC(chroot),
-    LIBC(close),
-    LIBC(connect),
-    LIBC(dlopen),
-    LIBC(dlsym),
-    LIBC(dup),
-    LIBC(dup2),
-    LIBC(dup3),
-    LIBC(epoll_ctl),
-    LIBC(epoll_pwait),
-    LIBC(epoll_pwait2),
-    LIBC(epoll_wait),
-    LIBC(fcntl),
-    LIBC(fcntl64),
-    LIBC(getaddrinfo),
-    LIBC(gethostbyname),
-    LIBC(gethostbyname2),
-    LIBC(gethostbyname2_r),
-    LIBC(gethostbyname_r),
-    LIBC(getsockopt),
-    LIBC(initgroups),
-    LIBC(poll),
-    LIBC(ppoll),
-    LIBC(prctl),
-    LIBC(pselect),
-    LIBC(read),
-    LIBC(readv),
-    LIBC(recv),
-    LIBC(recvfrom),
-    LIBC(recvmsg),
-    LIBC(select),
-    LIBC(send),
-    LIBC(sendmsg),
-    LIBC(sendto),
-    LIBC(setegid),
-    LIBC(seteuid),
-    LIBC(setfsgid),
-    LIBC(setfsuid),
-    LIBC(setgid),
-    LIBC(setgroups),
-    LIBC(setns),
-    LIBC(setregid),
-    LIBC(setresgid),
-    LIBC(setresuid),
-    LIBC(setreuid),
-    LIBC(setuid),
-    LIBC(shutdown),
-    LIBC(sigaction),
-    LIBC(signal),
-    LIBC(ssignal),
-    LIBC(unshare),
-    LIBC(write),
-    LIBC(writev),
-    HANDLE(curl_easy_cleanup),
-    HANDLE(curl_easy_duphandle),
-    HANDLE(curl_easy_getinfo),
-    HANDLE(curl_easy_header),
-    MAKER(easy_init),
-    HANDLE(curl_easy_nextheader),
-    HANDLE(curl_easy_pause),
-    HANDLE(curl_easy_perform),
-    HANDLE(curl_easy_reset),
-    HANDLE(curl_easy_setopt),
-    HANDLE(curl_multi_add_handle),
-    HANDLE(curl_multi_cleanup),
-    HANDLE(curl_multi_info_read),
-    MAKER(multi_init),
-    HANDLE(curl_multi_notify_disable),
-    HANDLE(curl_multi_notify_enable),
-    HANDLE(curl_multi_perform),
-    HANDLE(curl_multi_poll),
-    HANDLE(curl_multi_remove_handle),
-    HANDLE(curl_multi_setopt),
-    HANDLE(curl_multi_socket),
-    HANDLE(curl_multi_socket_action),
-    HANDLE(curl_multi_socket_all),
-    HANDLE(curl_multi_timeout),
-    HANDLE(curl_multi_wait),
+#define LIBC(family, result, name, ...) {#name, name, NULL, false},
+#define LIBC_VARIADIC LIBC
+#define LOADER(family, name) {#name, name, NULL, false},
+#define LIBCURL_HANDLE(family, name) {"curl_" #name, curl_##name, NULL, true},
+#define LIBCURL_MAKER(family, result, name) {"curl_" #name, NULL, name##_copies, true},
+#include "hook/hooks.def"
 };
 
 enum { ANSWERS = sizeof answers / sizeof answers[0] };

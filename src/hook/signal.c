@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Actions of signals: of SIGBUS the program sees and sets its own, though the kernel's may be ours.
 #include "hook/hook.h"
-#include "hook/undeclared.h"
 #include "real/fault.h"
 
 RB_HOOK int sigaction(int number, const struct sigaction *restrict action, struct sigaction *restrict old)
@@ -26,5 +25,5 @@ RB_HOOK sighandler_t ssignal(int number, sighandler_t handler)
 
 RB_HOOK sighandler_t __sysv_signal(int number, sighandler_t handler)
 {
-    return rb_fault_signalled(number, rb_libc_sysv_signal(number, handler));
+    return rb_fault_signalled(number, rb_libc___sysv_signal(number, handler));
 }

@@ -2,7 +2,6 @@
 // Calls on a socket that may be connecting: how programs learn of the result, or use it.
 #include "net/socket.h"
 #include "hook/hook.h"
-#include "hook/undeclared.h"
 #include "net/connect.h"
 #include "net/park/flight.h"
 #include "net/park/learn.h"
@@ -49,7 +48,7 @@ RB_HOOK ssize_t read(int fd, void *buffer, size_t length)
 
 RB_HOOK ssize_t __read_chk(int fd, void *buffer, size_t length, size_t size)
 {
-    return IO(fd, 0, rb_libc_read_chk(fd, buffer, length, size));
+    return IO(fd, 0, rb_libc___read_chk(fd, buffer, length, size));
 }
 
 RB_HOOK ssize_t readv(int fd, const struct iovec *parts, int count)
@@ -64,7 +63,7 @@ RB_HOOK ssize_t recv(int fd, void *buffer, size_t length, int flags)
 
 RB_HOOK ssize_t __recv_chk(int fd, void *buffer, size_t length, size_t size, int flags)
 {
-    return IO(fd, flags, rb_libc_recv_chk(fd, buffer, length, size, flags));
+    return IO(fd, flags, rb_libc___recv_chk(fd, buffer, length, size, flags));
 }
 
 RB_HOOK ssize_t recvfrom(int fd, void *restrict buffer, size_t length, int flags, struct sockaddr *restrict address,
@@ -76,7 +75,7 @@ RB_HOOK ssize_t recvfrom(int fd, void *restrict buffer, size_t length, int flags
 RB_HOOK ssize_t __recvfrom_chk(int fd, void *restrict buffer, size_t length, size_t size, int flags,
                                struct sockaddr *restrict address, socklen_t *restrict address_length)
 {
-    return IO(fd, flags, rb_libc_recvfrom_chk(fd, buffer, length, size, flags, address, address_length));
+    return IO(fd, flags, rb_libc___recvfrom_chk(fd, buffer, length, size, flags, address, address_length));
 }
 
 RB_HOOK ssize_t recvmsg(int fd, struct msghdr *message, int flags)

@@ -2,7 +2,6 @@
 // poll, select and epoll: waits for sockets, some of which may be connecting.
 #include "net/park/wait.h"
 #include "hook/hook.h"
-#include "hook/undeclared.h"
 #include "net/park/flight.h"
 #include "net/park/learn.h"
 #include "real/libc.h"
@@ -25,7 +24,7 @@ RB_HOOK int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeo
 RB_HOOK int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size)
 {
     if (!rb_flight_any() || size / sizeof *fds < count)
-        return rb_libc_poll_chk(fds, count, timeout, size);
+        return rb_libc___poll_chk(fds, count, timeout, size);
     return poll(fds, count, timeout);
 }
 
@@ -33,7 +32,7 @@ RB_HOOK int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec 
                         size_t size)
 {
     if (!rb_flight_any() || size / sizeof *fds < count)
-        return rb_libc_ppoll_chk(fds, count, timeout, mask, size);
+        return rb_libc___ppoll_chk(fds, count, timeout, mask, size);
     return ppoll(fds, count, timeout, mask);
 }
 

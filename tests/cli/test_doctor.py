@@ -9,7 +9,7 @@ import struct
 import subprocess
 
 from harness import (
-    ANOTHER_USER, build_static, content, expect, holds, LIBRARY, on_terminal, REBOUND, ROOT, same, test
+    ANOTHER_USER, BUILD, build_static, content, expect, holds, LIBRARY, on_terminal, REBOUND, same, test
 )
 
 
@@ -37,7 +37,7 @@ def object_of(found, name):
 
 def in_front():
     """The functions that the library stands in front of."""
-    return set(re.findall(r"^ +(\w+);$", content(os.path.join(ROOT, "config", "librebound.map")), re.MULTILINE))
+    return set(re.findall(r"^ +(\w+);$", content(os.path.join(BUILD, "gen", "librebound.map")), re.MULTILINE))
 
 
 def compile_c(place, name, code, *flags, compiler="gcc"):

@@ -126,7 +126,7 @@ static void default_and_next(void)
 // Every function that we export has an answer: who adds one to the map adds it to the hook's table.
 static void every_name(void)
 {
-    char *map = test_read(RB_SOURCE_DIR "/config/librebound.map", NULL), line[128];
+    char *map = test_read(RB_BUILD_DIR "/gen/librebound.map", NULL), line[128];
     void *libc = open_object("libc.so.6"), *curl = open_object("libcurl.so.4");
     unsigned names = 0;
     for (char *at = map; (at = strchr(at, '\n')); at++) {

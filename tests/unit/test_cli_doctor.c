@@ -20,7 +20,7 @@ static void test_table_has_the_map(void **state)
     char line[256], name[256];
     unsigned count, found = 0;
     const struct rb_family_name *names = rb_family_table(&count);
-    FILE *map = fopen(RB_SOURCE_DIR "/config/librebound.map", "r");
+    FILE *map = fopen(RB_BUILD_DIR "/gen/librebound.map", "r");
     (void) state;
     assert_non_null(map);
     while (fgets(line, sizeof line, map)) {

@@ -7,17 +7,10 @@
 #include <stdbool.h>
 
 enum rb_family {
-    // In front of which the library stands, or may stand: which of them it does, the library itself says (its exported
-    // functions).
-    RB_FAMILY_CURL,
-    RB_FAMILY_CONNECT,
-    RB_FAMILY_WAIT,   // tells when a non-blocking connect has ended
-    RB_FAMILY_SOCKET, // tells how, or changes the descriptor
-    RB_FAMILY_DNS,
-    RB_FAMILY_LOADER,    // finds functions and libraries while the program runs
-    RB_FAMILY_NETWORK,   // moves a thread to another network
-    RB_FAMILY_SIGNAL,    // sets actions of signals, of which SIGBUS may be ours
-    RB_FAMILY_PRIVILEGE, // changes the user or the root directory, before which the policy is read
+// Functions that the library intercepts, or may intercept. Which of them a library at hand intercepts is told by the
+// functions that it exports.
+#define FAMILY(family, text) RB_FAMILY_##family,
+#include "hook/hooks.def"
     // Past it.
     RB_FAMILY_RESOLVER,  // looks names up by other means
     RB_FAMILY_URING,     // asks the kernel through a ring
