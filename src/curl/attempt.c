@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "curl/callbacks.h"
+#include "curl/override.h"
 
 static long left_of(uint64_t deadline_ms, uint64_t now_ms)
 {
@@ -22,14 +22,12 @@ static long shorter(long a, long b)
     return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
-static void set_number(const struct rb_transfer *transfer, CURLoption option, long number)
+static void override_number(const struct rb_transfer *transfer, enum rb_override override, CURLoption option,
+                            long number)
 {
-    transfer->handle->curl->easy_setopt(transfer->handle->easy, option, number);
-}
-
-static void set_pointer(const struct rb_transfer *transfer, CURLoption option, const void *pointer)
-{
-    transfer->handle->curl->easy_setopt(transfer->handle->easy, option, pointer);
+    struct rb_handle *handle = transfer->handle;
+    handle->overrides |= override;
+    handle->curl->easy_setopt(handle->easy, option, number);
 }
 
 static bool is_first(const struct rb_transfer *transfer)
@@ -50,18 +48,10 @@ static void set_limits(const struct rb_transfer *transfer)
     const struct rb_rules *rules = transfer->route->rules;
     long left = left_of(transfer->program_deadline_ms, transfer->call.attempt_started_ms);
     if (rules->attempt_ms || is_late(transfer))
-        set_number(transfer, CURLOPT_TIMEOUT_MS, shorter(left, (long) rules->attempt_ms));
+        override_number(transfer, RB_OVERRIDE_TIMEOUT, CURLOPT_TIMEOUT_MS, shorter(left, (long) rules->attempt_ms));
     if (rules->connect_ms)
-        set_number(transfer, CURLOPT_CONNECTTIMEOUT_MS, shorter(handle->connect_timeout_ms, (long) rules->connect_ms));
-}
-
-static void restore_limits(const struct rb_transfer *transfer)
-{
-    const struct rb_handle *handle = transfer->handle;
-    if (transfer->route->rules->attempt_ms || is_late(transfer))
-        set_number(transfer, CURLOPT_TIMEOUT_MS, handle->timeout_ms);
-    if (transfer->route->rules->connect_ms)
-        set_number(transfer, CURLOPT_CONNECTTIMEOUT_MS, handle->connect_timeout_ms);
+        override_number(transfer, RB_OVERRIDE_CONNECT_TIMEOUT, CURLOPT_CONNECTTIMEOUT_MS,
+                        shorter(handle->connect_timeout_ms, (long) rules->connect_ms));
 }
 
 static long number_of(const struct rb_transfer *transfer, CURLINFO info)
@@ -90,26 +80,18 @@ static bool leaves_body(const struct rb_handle *handle)
 static void set_connection(const struct rb_transfer *transfer)
 {
     if (transfer->outcome.cause != RB_CAUSE_STATUS || is_clear_http2(transfer) || leaves_body(transfer->handle))
-        set_number(transfer, CURLOPT_FRESH_CONNECT, 1);
-}
-
-static void restore_connection(const struct rb_transfer *transfer)
-{
-    set_number(transfer, CURLOPT_FRESH_CONNECT, transfer->handle->fresh_connect);
+        override_number(transfer, RB_OVERRIDE_FRESH_CONNECT, CURLOPT_FRESH_CONNECT, 1);
 }
 
 // libcurl reads all of the program's HSTS hosts at the beginning of each attempt, and keeps them. A program that hands
 // them out once, for its one call, may not stand to be asked again.
 static void set_hosts(const struct rb_transfer *transfer)
 {
-    if (transfer->handle->hosts)
-        transfer->handle->curl->easy_setopt(transfer->handle->easy, CURLOPT_HSTSREADFUNCTION, NULL);
-}
-
-static void restore_hosts(const struct rb_transfer *transfer)
-{
-    if (transfer->handle->hosts)
-        transfer->handle->curl->easy_setopt(transfer->handle->easy, CURLOPT_HSTSREADFUNCTION, transfer->handle->hosts);
+    struct rb_handle *handle = transfer->handle;
+    if (!handle->hosts)
+        return;
+    handle->overrides |= RB_OVERRIDE_HSTS;
+    handle->curl->easy_setopt(handle->easy, CURLOPT_HSTSREADFUNCTION, NULL);
 }
 
 // --- progress
@@ -148,21 +130,9 @@ static void replace_progress(struct rb_transfer *transfer, bool may_hold)
     if (handle->no_progress || (!handle->progress && !handle->old_progress) ||
         (!may_hold && !transfer->response.continuing))
         return;
-    handle->shows_by_ours = true;
+    handle->overrides |= RB_OVERRIDE_PROGRESS;
     handle->curl->easy_setopt(handle->easy, CURLOPT_XFERINFOFUNCTION, on_progress);
-    set_pointer(transfer, CURLOPT_XFERINFODATA, transfer);
-}
-
-static void restore_progress(const struct rb_transfer *transfer)
-{
-    struct rb_handle *handle = transfer->handle;
-    if (!handle->shows_by_ours)
-        return;
-    handle->shows_by_ours = false;
-    handle->curl->easy_setopt(handle->easy, CURLOPT_XFERINFOFUNCTION, handle->progress);
-    if (!handle->progress) // taking that one off stops the older one, too
-        handle->curl->easy_setopt(handle->easy, CURLOPT_PROGRESSFUNCTION, handle->old_progress);
-    set_pointer(transfer, CURLOPT_XFERINFODATA, handle->progress_data);
+    handle->curl->easy_setopt(handle->easy, CURLOPT_XFERINFODATA, transfer);
 }
 
 // --- continuing a download
@@ -180,45 +150,25 @@ static void set_range(struct rb_transfer *transfer)
     struct rb_fallback *fallback = transfer->fallback;
     snprintf(fallback->if_range_text, sizeof fallback->if_range_text, "If-Range: %s",
              transfer->response.sums->whole.etag);
-    fallback->if_range = (struct curl_slist){fallback->if_range_text, transfer->handle->headers};
-    set_pointer(transfer, CURLOPT_RANGE, range);
-    set_pointer(transfer, CURLOPT_HTTPHEADER, &fallback->if_range);
-    transfer->ranging = true;
-}
-
-static void restore_range(struct rb_transfer *transfer)
-{
-    if (!transfer->ranging)
-        return;
-    transfer->ranging = false;
-    if (!transfer->handle->has_range) // else the program has set its own meanwhile
-        set_pointer(transfer, CURLOPT_RANGE, NULL);
-    set_pointer(transfer, CURLOPT_HTTPHEADER, transfer->handle->headers);
+    struct rb_handle *handle = transfer->handle;
+    fallback->if_range = (struct curl_slist){fallback->if_range_text, handle->headers};
+    handle->overrides |= RB_OVERRIDE_RANGE;
+    handle->curl->easy_setopt(handle->easy, CURLOPT_RANGE, range);
+    handle->curl->easy_setopt(handle->easy, CURLOPT_HTTPHEADER, &fallback->if_range);
 }
 
 // --- the whole
-
-static void prepare_another(struct rb_transfer *transfer)
-{
-    set_range(transfer);
-    set_connection(transfer);
-    set_hosts(transfer);
-}
-
-static void restore_another(struct rb_transfer *transfer)
-{
-    restore_range(transfer);
-    restore_connection(transfer);
-    restore_hosts(transfer);
-}
 
 void rb_attempt_prepare(struct rb_transfer *transfer, bool may_hold)
 {
     struct rb_handle *handle = transfer->handle;
     handle->response = &transfer->response;
     handle->requests = 0;
-    if (!is_first(transfer))
-        prepare_another(transfer);
+    if (!is_first(transfer)) {
+        set_range(transfer);
+        set_connection(transfer);
+        set_hosts(transfer);
+    }
     replace_progress(transfer, may_hold);
     rb_response_attempt(&transfer->response, may_hold);
     rb_replay_attempt(&transfer->replay);
@@ -228,33 +178,14 @@ void rb_attempt_prepare(struct rb_transfer *transfer, bool may_hold)
 void rb_attempt_poison(struct rb_transfer *transfer)
 {
     transfer->poisoned = true;
-    set_number(transfer, CURLOPT_PROTOCOLS, 0);
-}
-
-static void restore_protocols(struct rb_transfer *transfer)
-{
-    const struct rb_handle *handle = transfer->handle;
-    if (!transfer->poisoned)
-        return;
-    transfer->poisoned = false;
-    if (handle->protocols_text)
-        set_pointer(transfer, CURLOPT_PROTOCOLS_STR, handle->protocols_text);
-    else
-        set_number(transfer, CURLOPT_PROTOCOLS, handle->protocols);
+    override_number(transfer, RB_OVERRIDE_PROTOCOLS, CURLOPT_PROTOCOLS, 0);
 }
 
 void rb_attempt_restore(struct rb_transfer *transfer)
 {
-    struct rb_handle *handle = transfer->handle;
-    restore_protocols(transfer);
-    if (!handle->response)
-        return;
-    handle->response = NULL;
-    rb_replay_ended(&transfer->replay);
-    restore_progress(transfer);
-    restore_limits(transfer);
-    if (!is_first(transfer))
-        restore_another(transfer);
+    transfer->poisoned = false;
+    transfer->handle->response = NULL;
+    rb_override_end_attempt(transfer->handle);
 }
 
 static bool has_time(const struct rb_transfer *transfer, CURLINFO info)

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "curl/override.h"
 #include "curl/response/response.h"
 
 // No write function means fwrite to a FILE*, stdout by default.
@@ -66,73 +67,13 @@ static int on_request(void *context, char *peer, char *local, int peer_port, int
 void rb_callbacks_arm(struct rb_handle *handle)
 {
     const struct rb_libcurl *curl = handle->curl;
-    if (handle->armed)
+    if (handle->overrides & RB_OVERRIDE_CALLBACKS)
         return;
-    handle->armed = true;
+    handle->overrides |= RB_OVERRIDE_CALLBACKS;
     curl->easy_setopt(handle->easy, CURLOPT_WRITEFUNCTION, on_body);
     curl->easy_setopt(handle->easy, CURLOPT_WRITEDATA, handle);
     curl->easy_setopt(handle->easy, CURLOPT_HEADERFUNCTION, on_header);
     curl->easy_setopt(handle->easy, CURLOPT_HEADERDATA, handle);
     curl->easy_setopt(handle->easy, CURLOPT_PREREQFUNCTION, on_request);
     curl->easy_setopt(handle->easy, CURLOPT_PREREQDATA, handle);
-}
-
-// What an attempt under way has changed beside the callbacks.
-static void return_attempt(const struct rb_handle *handle, CURL *easy)
-{
-    const struct rb_libcurl *curl = handle->curl;
-    curl->easy_setopt(easy, CURLOPT_TIMEOUT_MS, handle->timeout_ms);
-    curl->easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, handle->connect_timeout_ms);
-    curl->easy_setopt(easy, CURLOPT_FRESH_CONNECT, handle->fresh_connect);
-    curl->easy_setopt(easy, CURLOPT_HSTSREADFUNCTION, handle->hosts);
-    curl->easy_setopt(easy, CURLOPT_HTTPHEADER, handle->headers);
-    if (!handle->has_range)
-        curl->easy_setopt(easy, CURLOPT_RANGE, NULL);
-    if (handle->reads_by_ours) {
-        curl->easy_setopt(easy, CURLOPT_READFUNCTION, handle->read);
-        curl->easy_setopt(easy, CURLOPT_READDATA, handle->read_data_set ? handle->read_data : (void *) stdin);
-    }
-    if (handle->shows_by_ours) {
-        curl->easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, handle->progress);
-        if (!handle->progress) // taking that one off stops the older one, too
-            curl->easy_setopt(easy, CURLOPT_PROGRESSFUNCTION, handle->old_progress);
-        curl->easy_setopt(easy, CURLOPT_XFERINFODATA, handle->progress_data);
-    }
-}
-
-void rb_callbacks_return(const struct rb_handle *handle, CURL *easy)
-{
-    const struct rb_libcurl *curl = handle->curl;
-    if (!handle->armed)
-        return;
-    if (handle->transfer)
-        return_attempt(handle, easy);
-    curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, handle->write);
-    curl->easy_setopt(easy, CURLOPT_WRITEDATA, handle->write_data_set ? handle->write_data : (void *) stdout);
-    curl->easy_setopt(easy, CURLOPT_HEADERFUNCTION, handle->header);
-    curl->easy_setopt(easy, CURLOPT_HEADERDATA, handle->header_data);
-    curl->easy_setopt(easy, CURLOPT_PREREQFUNCTION, handle->before_request);
-    curl->easy_setopt(easy, CURLOPT_PREREQDATA, handle->before_request_data);
-}
-
-bool rb_callbacks_replace(const struct rb_handle *handle, CURLoption option)
-{
-    switch (option) {
-    case CURLOPT_WRITEFUNCTION:
-    case CURLOPT_WRITEDATA:
-    case CURLOPT_HEADERFUNCTION:
-    case CURLOPT_HEADERDATA:
-    case CURLOPT_PREREQFUNCTION:
-    case CURLOPT_PREREQDATA:
-        return handle->armed;
-    case CURLOPT_READFUNCTION:
-    case CURLOPT_READDATA:
-        return handle->reads_by_ours;
-    case CURLOPT_XFERINFOFUNCTION:
-    case CURLOPT_PROGRESSFUNCTION:
-    case CURLOPT_PROGRESSDATA:
-        return handle->shows_by_ours;
-    default:
-        return false;
-    }
 }

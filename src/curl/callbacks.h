@@ -11,12 +11,6 @@
 // Puts our write, header and (where this libcurl has it) pre-request callbacks on the handle, once.
 void rb_callbacks_arm(struct rb_handle *handle);
 
-// Sets the program's own callbacks on `easy`: on the handle itself before libcurl frees it, or on a clone of it.
-void rb_callbacks_return(const struct rb_handle *handle, CURL *easy);
-
-// True for an option that is only noted at present, since ours stands in its place on the handle.
-bool rb_callbacks_replace(const struct rb_handle *handle, CURLoption option);
-
 // Hands bytes to the program as libcurl does. Returns what its callback returns.
 size_t rb_callbacks_give_body(const struct rb_handle *handle, char *bytes, size_t length);
 size_t rb_callbacks_give_header_anyhow(const struct rb_handle *handle, char *bytes, size_t length);

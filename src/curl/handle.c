@@ -90,7 +90,7 @@ void rb_handle_duplicate(const struct rb_handle *handle, CURL *copy)
     *record = *handle;
     record->easy = copy;
     record->url = record->custom_request = record->protocols_text = NULL;
-    record->armed = record->reads_by_ours = record->shows_by_ours = false;
+    record->overrides = 0; // rb_override_restore has set the program's values on the copy
     record->late = record->paused = record->pause_wanted = false;
     record->response = NULL;
     record->transfer = NULL;

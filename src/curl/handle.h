@@ -87,9 +87,7 @@ struct rb_handle {
     bool paused;           // the program paused that delivery
     bool pause_wanted;     // the program paused a transfer that was waiting for its next attempt
 
-    bool armed;         // our callbacks stand in place of the program's, which are called by ours
-    bool reads_by_ours; // likewise for the read callback, during an attempt only
-    bool shows_by_ours; // likewise for the progress callbacks
+    unsigned overrides; // options that have our value at present (curl/override.h)
 };
 
 // Begins to track a handle that `curl` has made. Without memory for it the handle stays unknown and passes through.
@@ -99,7 +97,7 @@ void rb_handle_register(CURL *easy, const struct rb_libcurl *curl);
 struct rb_handle *rb_handle_find(CURL *easy);
 
 // Stops tracking a handle and frees its record. Call before the real curl_easy_cleanup, which frees the address for
-// others, and after rb_callbacks_return, as libcurl may call back while it cleans up.
+// others, and after rb_override_restore, as libcurl may call back while it cleans up.
 void rb_handle_forget(CURL *easy);
 
 // As curl_easy_reset: the options return to their defaults. A transfer under way keeps its place.

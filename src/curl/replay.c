@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "curl/override.h"
+
 static FILE *file_of(const struct rb_handle *handle)
 {
     return handle->read_data_set ? handle->read_data : stdin;
@@ -37,18 +39,7 @@ void rb_replay_attempt(struct rb_replay *replay)
         return;
     handle->curl->easy_setopt(handle->easy, CURLOPT_READFUNCTION, on_read);
     handle->curl->easy_setopt(handle->easy, CURLOPT_READDATA, replay);
-    handle->reads_by_ours = true;
-}
-
-void rb_replay_ended(struct rb_replay *replay)
-{
-    struct rb_handle *handle = replay->handle;
-    if (!handle->reads_by_ours)
-        return;
-    handle->reads_by_ours = false;
-    handle->curl->easy_setopt(handle->easy, CURLOPT_READFUNCTION, handle->read);
-    handle->curl->easy_setopt(handle->easy, CURLOPT_READDATA,
-                              handle->read_data_set ? handle->read_data : (void *) stdin);
+    handle->overrides |= RB_OVERRIDE_READ;
 }
 
 static bool untouched(const struct rb_replay *replay, bool never_sent)

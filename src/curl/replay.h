@@ -19,11 +19,10 @@ struct rb_replay {
 // Begins a call: notes where a file stands.
 void rb_replay_begin(struct rb_replay *replay, struct rb_handle *handle);
 
-// Puts our read callback in place of the program's before an attempt, and the program's back after it. Ours is put
-// there only for a READFUNCTION: libcurl compares the default one by its address, and calls a READFUNCTION for forms
-// with another argument.
+// Overrides the program's read callback for an attempt (rb_override_end_attempt ends that). Only a READFUNCTION is
+// overridden: libcurl compares the default one by its address, and calls a READFUNCTION for forms with another
+// argument.
 void rb_replay_attempt(struct rb_replay *replay);
-void rb_replay_ended(struct rb_replay *replay);
 
 // True where the body can be rewound, as far as is known before it is tried: a held response is worth it only then. For
 // MIME parts only the next attempt tells: libcurl ends it with CURLE_SEND_FAIL_REWIND before anything is sent.

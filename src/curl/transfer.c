@@ -177,7 +177,7 @@ bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_handle *handle, c
     long own = handle->timeout_ms;
     transfer->begun_ms = rb_system_now_ms();
     transfer->program_deadline_ms = own > 0 ? transfer->begun_ms + (uint64_t) own : UINT64_MAX;
-    transfer->poisoned = transfer->ranging = transfer->elsewhere = false;
+    transfer->poisoned = transfer->elsewhere = false;
     transfer->fallback = NULL;
     transfer->refused_host = NULL;
     transfer->outcome = (struct rb_outcome){0};

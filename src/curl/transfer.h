@@ -44,7 +44,6 @@ struct rb_transfer {
 
     bool poisoned;       // libcurl was made to refuse this attempt, or a redirect in it
     bool elsewhere;      // a redirect has led this attempt to another host
-    bool ranging;        // our Range and If-Range are on the handle
     char *refused_host;  // owned; whose breaker is open; NULL without memory
     uint64_t refused_ms; // and for how long
 };

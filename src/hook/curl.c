@@ -3,9 +3,9 @@
 //
 // libcurl calls its own public functions through the PLT, so each of these is also called from inside of libcurl.
 #include "hook/curl.h"
-#include "curl/callbacks.h"
 #include "curl/figures.h"
 #include "curl/multi/multi.h"
+#include "curl/override.h"
 #include "curl/perform.h"
 #include "hook/hook.h"
 #include "hook/option.h"
@@ -48,7 +48,7 @@ RB_HOOK void curl_easy_cleanup(CURL *easy)
     struct callee callee = callee_of(easy, RB_CALLER);
     if (callee.handle) {
         rb_multi_forget(callee.handle);
-        rb_callbacks_return(callee.handle, easy);
+        rb_override_restore(callee.handle, easy);
     }
     rb_handle_forget(easy);
     if (callee.curl && callee.curl->easy_cleanup)
@@ -66,8 +66,8 @@ RB_HOOK void curl_easy_reset(CURL *easy)
         rb_handle_reset(handle);
 }
 
-// A clone has our callbacks where the original has them. libcurl makes clones by itself, too, for streams that a server
-// pushes: those are not tracked.
+// libcurl copies our values of overridden options to a clone. libcurl makes clones by itself, too, for streams that a
+// server pushes: those are not tracked.
 RB_HOOK CURL *curl_easy_duphandle(CURL *easy)
 {
     struct callee callee = callee_of(easy, RB_CALLER);
@@ -75,7 +75,7 @@ RB_HOOK CURL *curl_easy_duphandle(CURL *easy)
     const struct rb_handle *original = rb_handle_find(easy);
     CURL *copy = curl && curl->easy_duphandle ? curl->easy_duphandle(easy) : NULL;
     if (copy && original)
-        rb_callbacks_return(original, copy);
+        rb_override_restore(original, copy);
     if (copy && callee.handle)
         rb_handle_duplicate(callee.handle, copy);
     return copy;
@@ -92,7 +92,7 @@ RB_HOOK CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
     const struct rb_libcurl *curl = callee.curl;
     if (!curl || !curl->easy_setopt)
         return CURLE_FAILED_INIT;
-    bool ours = handle && rb_callbacks_replace(handle, option);
+    bool ours = handle && rb_override_hides(handle, option);
     CURLcode code = ours ? CURLE_OK : RB_OPTION_FORWARD(curl->easy_setopt, easy, option, value);
     if (handle && code == CURLE_OK)
         rb_handle_note(handle, option, value);

@@ -94,6 +94,45 @@ static void protocols_text(void)
     check_protocols(easy);
 }
 
+// A clone made by the debug callback while libcurl refuses the original's attempt.
+struct cloner {
+    CURL *copy;
+};
+
+static int clone_when_told(CURL *easy, curl_infotype type, char *data, size_t size, void *context)
+{
+    struct cloner *cloner = context;
+    (void) type, (void) data, (void) size;
+    if (!cloner->copy)
+        cloner->copy = curl_easy_duphandle(easy);
+    return 0;
+}
+
+// Such a clone has the protocols of the original. No section names localhost, so that nothing refuses the clone's call.
+static void clone_of_refused(void)
+{
+    char url[600];
+    struct cloner cloner = {NULL};
+    CURL *easy = open_breaker();
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long) CURLPROTO_HTTP);
+    curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);
+    curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, clone_when_told);
+    curl_easy_setopt(easy, CURLOPT_DEBUGDATA, &cloner);
+    CHECK_INT(curl_easy_perform(easy), CURLE_COULDNT_CONNECT);
+    CHECK_INT(test_log(REFUSED, ""), 1);
+    CHECK(cloner.copy != NULL);
+    curl_easy_cleanup(easy);
+    snprintf(url, sizeof url, "http://localhost:%u/well/ok", ntohs(web_port.address.sin_port));
+    curl_easy_setopt(cloner.copy, CURLOPT_URL, url);
+    CHECK_INT(curl_easy_perform(cloner.copy), CURLE_OK);
+    CHECK_TEXT(body.at, "good well\n");
+    test_write(test_path("file"), "text\n");
+    snprintf(url, sizeof url, "file://%s", test_path("file"));
+    curl_easy_setopt(cloner.copy, CURLOPT_URL, url);
+    CHECK_INT(curl_easy_perform(cloner.copy), CURLE_UNSUPPORTED_PROTOCOL);
+    curl_easy_cleanup(cloner.copy);
+}
+
 // Retries end when the breaker opens under them, and the response that was held is delivered.
 static void ends_retries(void)
 {
@@ -147,6 +186,7 @@ static const struct test tests[] = {
     {"handle_works_on", OPENS_AT_2 "breaker.open=100ms\n", handle_works_on},
     {"protocols", OPENS_AT_2 "breaker.open=100ms\n", protocols},
     {"protocols_text", OPENS_AT_2 "breaker.open=100ms\n", protocols_text},
+    {"clone_of_refused", OPENS_AT_2, clone_of_refused},
     {"ends_retries",
      "[local]\nhosts=127.0.0.1\nretry.attempts=9\nretry.base=5ms\nbreaker.window=2\nbreaker.min_calls=2\n"
      "breaker.failure_rate=50%\n",

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "curl/handle.h"
+#include "curl/override.h"
 
 // A libcurl of which only the callbacks' return matters here.
 static CURLcode accept_option(CURL *easy, CURLoption option, ...)
@@ -104,12 +104,12 @@ static void test_duplicate_copies_its_own_strings(void **state)
     struct rb_handle *handle = fresh(easy);
     (void) state;
     set_pointer(handle, CURLOPT_URL, "http://a/");
-    handle->armed = true;
+    handle->overrides = RB_OVERRIDE_CALLBACKS;
     rb_handle_duplicate(handle, copy);
     rb_handle_forget(easy);
     struct rb_handle *record = rb_handle_find(copy);
     assert_string_equal(record->url, "http://a/");
-    assert_false(record->armed);
+    assert_int_equal(record->overrides, 0);
     rb_handle_forget(copy);
 }
 

@@ -3,7 +3,7 @@
 #include "curl/multi/multi_callback.h"
 
 #include "base/arithmetic.h"
-#include "curl/callbacks.h"
+#include "curl/override.h"
 #include "real/system.h"
 
 // --- the timer
@@ -83,7 +83,7 @@ static int on_push(CURL *parent, CURL *easy, size_t count, struct curl_pushheade
     const struct rb_multi *multi = context;
     const struct rb_handle *handle = rb_handle_find(parent);
     if (handle)
-        rb_callbacks_return(handle, easy);
+        rb_override_restore(handle, easy);
     return multi->push(parent, easy, count, headers, multi->push_data);
 }
 

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+// Restoring the program's values of the options that we override.
+#include "curl/override.h"
+
+#include <stdio.h>
+
+static void restore_callbacks(const struct rb_handle *handle, CURL *easy)
+{
+    const struct rb_libcurl *curl = handle->curl;
+    curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, handle->write);
+    curl->easy_setopt(easy, CURLOPT_WRITEDATA, handle->write_data_set ? handle->write_data : (void *) stdout);
+    curl->easy_setopt(easy, CURLOPT_HEADERFUNCTION, handle->header);
+    curl->easy_setopt(easy, CURLOPT_HEADERDATA, handle->header_data);
+    curl->easy_setopt(easy, CURLOPT_PREREQFUNCTION, handle->before_request);
+    curl->easy_setopt(easy, CURLOPT_PREREQDATA, handle->before_request_data);
+}
+
+static void restore_read(const struct rb_handle *handle, CURL *easy)
+{
+    handle->curl->easy_setopt(easy, CURLOPT_READFUNCTION, handle->read);
+    handle->curl->easy_setopt(easy, CURLOPT_READDATA, handle->read_data_set ? handle->read_data : (void *) stdin);
+}
+
+// Setting XFERINFOFUNCTION to NULL also stops the older progress function, so that one is set again.
+static void restore_progress(const struct rb_handle *handle, CURL *easy)
+{
+    handle->curl->easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, handle->progress);
+    if (!handle->progress)
+        handle->curl->easy_setopt(easy, CURLOPT_PROGRESSFUNCTION, handle->old_progress);
+    handle->curl->easy_setopt(easy, CURLOPT_XFERINFODATA, handle->progress_data);
+}
+
+// A range that the program set during the attempt has replaced ours. We keep no copy of a program's range: none is set
+// when an attempt gets ours.
+static void restore_range(const struct rb_handle *handle, CURL *easy)
+{
+    if (!handle->has_range)
+        handle->curl->easy_setopt(easy, CURLOPT_RANGE, NULL);
+    handle->curl->easy_setopt(easy, CURLOPT_HTTPHEADER, handle->headers);
+}
+
+static void restore_protocols(const struct rb_handle *handle, CURL *easy)
+{
+    if (handle->protocols_text)
+        handle->curl->easy_setopt(easy, CURLOPT_PROTOCOLS_STR, handle->protocols_text);
+    else
+        handle->curl->easy_setopt(easy, CURLOPT_PROTOCOLS, handle->protocols);
+}
+
+static void restore_one(const struct rb_handle *handle, CURL *easy, enum rb_override override)
+{
+    const struct rb_libcurl *curl = handle->curl;
+    switch (override) {
+    case RB_OVERRIDE_CALLBACKS:
+        restore_callbacks(handle, easy);
+        break;
+    case RB_OVERRIDE_READ:
+        restore_read(handle, easy);
+        break;
+    case RB_OVERRIDE_PROGRESS:
+        restore_progress(handle, easy);
+        break;
+    case RB_OVERRIDE_TIMEOUT:
+        curl->easy_setopt(easy, CURLOPT_TIMEOUT_MS, handle->timeout_ms);
+        break;
+    case RB_OVERRIDE_CONNECT_TIMEOUT:
+        curl->easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, handle->connect_timeout_ms);
+        break;
+    case RB_OVERRIDE_FRESH_CONNECT:
+        curl->easy_setopt(easy, CURLOPT_FRESH_CONNECT, handle->fresh_connect);
+        break;
+    case RB_OVERRIDE_HSTS:
+        curl->easy_setopt(easy, CURLOPT_HSTSREADFUNCTION, handle->hosts);
+        break;
+    case RB_OVERRIDE_RANGE:
+        restore_range(handle, easy);
+        break;
+    case RB_OVERRIDE_PROTOCOLS:
+        restore_protocols(handle, easy);
+        break;
+    default:
+        break;
+    }
+}
+
+static void restore_set(const struct rb_handle *handle, CURL *easy, unsigned overrides)
+{
+    for (unsigned left = overrides; left != 0; left &= left - 1)
+        restore_one(handle, easy, left & -left);
+}
+
+void rb_override_restore(const struct rb_handle *handle, CURL *easy)
+{
+    restore_set(handle, easy, handle->overrides);
+}
+
+void rb_override_end_attempt(struct rb_handle *handle)
+{
+    unsigned ended = handle->overrides & RB_OVERRIDES_ATTEMPT;
+    handle->overrides &= ~ended;
+    restore_set(handle, handle->easy, ended);
+}
+
+bool rb_override_hides(const struct rb_handle *handle, CURLoption option)
+{
+    switch (option) {
+    case CURLOPT_WRITEFUNCTION:
+    case CURLOPT_WRITEDATA:
+    case CURLOPT_HEADERFUNCTION:
+    case CURLOPT_HEADERDATA:
+    case CURLOPT_PREREQFUNCTION:
+    case CURLOPT_PREREQDATA:
+        return handle->overrides & RB_OVERRIDE_CALLBACKS;
+    case CURLOPT_READFUNCTION:
+    case CURLOPT_READDATA:
+        return handle->overrides & RB_OVERRIDE_READ;
+    case CURLOPT_XFERINFOFUNCTION:
+    case CURLOPT_PROGRESSFUNCTION:
+    case CURLOPT_PROGRESSDATA:
+        return handle->overrides & RB_OVERRIDE_PROGRESS;
+    default:
+        return false;
+    }
+}
