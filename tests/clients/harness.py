@@ -61,6 +61,25 @@ class Skip(Exception):
     """A test cannot run on this machine."""
 
 
+def check_gets_through(test, command):
+    """A program that uses libcurl gets through two failures. command: a function that makes it for a URL."""
+    server = test.server()
+    result = test.rebound(command(server.url("k/s503/reset/ok")))
+    test.good(result, b"200 1\ngood k\n")
+    test.equal(server.count("k"), 3, "requests")
+    test.equal({e["api"] for e in test.events()}, {"curl"}, "api in the log")
+
+
+def check_attempts_exhausted(test, command):
+    """A program that uses libcurl is told the failure as it is told alone, after all attempts."""
+    server = test.server()
+    program = command(server.url("k/s503"))
+    alone = test.alone(program)
+    server.reset()
+    test.same(test.rebound(program), alone)
+    test.equal(server.count("k"), 3, "requests")
+
+
 def cases(*names, **named):
     """Runs the test once for each name (given to it as second argument) or each name=value (the value is given)."""
     table = {name: name for name in names}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Other programs that bring libcurl in: the GnuTLS flavour, loaded at run time by Python, Perl and Tcl."""
 
-from harness import cases
+from harness import cases, check_attempts_exhausted, check_gets_through
 
 PYCURL = """
 import io, pycurl, sys
@@ -44,21 +44,12 @@ def command(test, language, url):
 
 @cases("python", "perl", "tcl")
 def test_gets_through(test, language):
-    server = test.server()
-    result = test.rebound(command(test, language, server.url("k/s503/reset/ok")))
-    test.good(result, b"200 1\ngood k\n")
-    test.equal(server.count("k"), 3, "requests")
-    test.equal({e["api"] for e in test.events()}, {"curl"}, "api in the log")
+    check_gets_through(test, lambda url: command(test, language, url))
 
 
 @cases("python", "perl", "tcl")
 def test_attempts_exhausted(test, language):
-    server = test.server()
-    program = command(test, language, server.url("k/s503"))
-    alone = test.alone(program)
-    server.reset()
-    test.same(test.rebound(program), alone)
-    test.equal(server.count("k"), 3, "requests")
+    check_attempts_exhausted(test, lambda url: command(test, language, url))
 
 
 BREAKER = """

@@ -212,6 +212,16 @@ static inline void loop_until_parked(struct loop *loop, unsigned count)
         loop_turn_within(loop, 1);
 }
 
+// Begins a loop by curl_multi_poll whose only transfer waits for its second attempt.
+static inline CURL *loop_open_parked(struct loop *loop, struct bytes *body)
+{
+    loop_open(loop, LOOP_POLL);
+    CURL *easy = easy_new(web_url("a/s503/ok;text=x"), body);
+    loop_add(loop, easy);
+    loop_until_parked(loop, 1);
+    return easy;
+}
+
 // Policies whose waits are long enough to be seen.
 #define WAITING(wait)                                                                                                  \
     "[local]\nhosts=127.0.0.1\nretry.backoff=fixed\nretry.base=" wait                                                  \

@@ -377,4 +377,20 @@ static inline int test_main(int argc, char **argv, const struct test *tests, siz
         return test_main(argc, argv, tests, sizeof(tests) / sizeof((tests)[0]));                                       \
     }
 
+// The inode of the mapped file whose path holds `path`; a file that was removed does not count. 0: there is none.
+static inline unsigned long long test_mapped_inode(const char *path)
+{
+    char line[512];
+    unsigned long long inode = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    CHECK(maps != NULL);
+    while (fgets(line, sizeof line, maps))
+        if (strstr(line, path) && !strstr(line, "(deleted)")) {
+            CHECK_INT(inode, 0);
+            CHECK_INT(sscanf(line, "%*s %*s %*s %*s %llu", &inode), 1);
+        }
+    fclose(maps);
+    return inode;
+}
+
 #endif

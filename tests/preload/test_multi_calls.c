@@ -449,10 +449,7 @@ static void paused_while_waiting(void)
 {
     struct loop loop;
     web_start();
-    loop_open(&loop, LOOP_POLL);
-    CURL *easy = easy_new(web_url("a/s503/ok;text=x"), &body);
-    loop_add(&loop, easy);
-    loop_until_parked(&loop, 1);
+    CURL *easy = loop_open_parked(&loop, &body);
     CHECK_INT(curl_easy_pause(easy, CURLPAUSE_RECV), CURLE_OK);
     while (web_count("a") < 2)
         loop_turn_within(&loop, 20);

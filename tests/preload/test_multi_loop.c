@@ -383,10 +383,7 @@ static void forked(void)
 {
     struct loop loop;
     web_start();
-    loop_open(&loop, LOOP_POLL);
-    CURL *easy = easy_new(web_url("a/s503/ok;text=x"), &body);
-    loop_add(&loop, easy);
-    loop_until_parked(&loop, 1);
+    CURL *easy = loop_open_parked(&loop, &body);
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {

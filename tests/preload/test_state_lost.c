@@ -90,20 +90,9 @@ static void under_threads(void)
 
 // ---- a file that is removed or replaced ----
 
-// The inode of the state that is mapped; a mapping of a file that was removed does not count. 0: there is none.
 static unsigned long long mapped_inode(void)
 {
-    char line[512];
-    unsigned long long inode = 0;
-    FILE *maps = fopen("/proc/self/maps", "re");
-    CHECK(maps != NULL);
-    while (fgets(line, sizeof line, maps))
-        if (strstr(line, getenv("REBOUND_STATE")) && !strstr(line, "(deleted)")) {
-            CHECK_INT(inode, 0);
-            CHECK_INT(sscanf(line, "%*s %*s %*s %*s %llu", &inode), 1);
-        }
-    fclose(maps);
-    return inode;
+    return test_mapped_inode(getenv("REBOUND_STATE"));
 }
 
 static unsigned long long inode_of_file(void)

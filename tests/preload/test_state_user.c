@@ -353,15 +353,7 @@ static void take_and_give_up(int stop)
 
 static unsigned long long mapped_inode(void)
 {
-    char line[512];
-    unsigned long long inode = 0;
-    FILE *maps = fopen("/proc/self/maps", "re");
-    CHECK(maps != NULL);
-    while (fgets(line, sizeof line, maps))
-        if (strstr(line, name_of(0)))
-            CHECK_INT(sscanf(line, "%*s %*s %*s %*s %llu", &inode), 1);
-    fclose(maps);
-    return inode;
+    return test_mapped_inode(name_of(0));
 }
 
 // A process whose first name was taken uses the next one. As soon as there is a file of its user at the first name, it
