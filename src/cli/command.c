@@ -82,7 +82,7 @@ int rb_command_misuse(const struct rb_command *command, const char *format, ...)
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     rb_say_error("%s", text);
-    rb_say_note("usage: rebound %s %s; more by 'rebound %s --help'", command->name, command->usage, command->name);
+    rb_say_note("usage: rebound %s %s; see 'rebound %s --help'", command->name, command->usage, command->name);
     return command->misuse;
 }
 

@@ -84,7 +84,7 @@ static void begin_section(void *user, const struct rb_line *line, struct rb_slic
 static void complain_of_twin(const struct rb_draft *draft, const struct rb_line *line, struct rb_slice key,
                              unsigned first)
 {
-    rb_report_add(draft->report, line, column_of(line, key), NULL, "%.*s is set already in line %u", shown(key), key.at,
+    rb_report_add(draft->report, line, column_of(line, key), NULL, "%.*s is already set on line %u", shown(key), key.at,
                   first);
 }
 
@@ -402,7 +402,7 @@ static void check_section_twins(const struct rb_draft *draft)
         const struct rb_draft_section *twin = meet(&set, hash, section, same_name);
         if (twin) {
             rb_report_add(draft->report, &section->line, column_of(&section->line, section->name), NULL,
-                          "section [%.*s] exists already in line %u", shown(section->name), section->name.at,
+                          "duplicate section [%.*s]; first used on line %u", shown(section->name), section->name.at,
                           twin->line.number);
         }
     }
@@ -418,8 +418,8 @@ void rb_draft_check_twins(const struct rb_draft *draft)
     for (const struct rb_draft_host *host = draft->hosts; host; host = host->next) {
         const struct rb_draft_host *twin = meet(&set, rb_pattern_hash(&host->pattern), host, same_pattern);
         if (twin) {
-            rb_report_add(draft->report, &host->line, host->column, NULL, "the pattern %.*s stands already in line %u",
-                          shown(host->text), host->text.at, twin->line.number);
+            rb_report_add(draft->report, &host->line, host->column, NULL, "duplicate pattern; first used on line %u",
+                          twin->line.number);
         }
     }
 }

@@ -25,7 +25,7 @@ static bool too_few_calls(const struct rb_rules *rules)
 static const struct conflict conflicts[] = {
     {"retry.base", "retry.cap", base_over_cap, false, "%s (%s) is over %s (%s), so every wait would be the cap"},
     {"breaker.min_calls", "breaker.window", too_few_calls, true,
-     "%s (%s) is over %s (%s), so the breaker would never open"},
+     "%s (%s) is over %s (%s), which never holds so many calls"},
 };
 
 // The half of the key's list around `offset`, for a suggestion.

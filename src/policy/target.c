@@ -107,12 +107,13 @@ static int read_port(struct rb_slice text, uint16_t *port)
 {
     unsigned number = 0;
     for (size_t i = 0; i < text.length; i++) {
-        if (!rb_text_digit(text.at[i]) || number > PORT_MAX)
+        if (!rb_text_digit(text.at[i]))
             return -EINVAL;
-        number = number * 10 + (unsigned) (text.at[i] - '0');
+        if (number <= PORT_MAX)
+            number = number * 10 + (unsigned) (text.at[i] - '0');
     }
     if (number > PORT_MAX)
-        return -EINVAL;
+        return -ERANGE;
     *port = text.length > 0 ? (uint16_t) number : *port;
     return 0;
 }

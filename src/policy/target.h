@@ -28,7 +28,7 @@ int rb_target_from_sockaddr(struct rb_target *target, const struct sockaddr *add
 //   text: NUL-terminated; name points into it
 //   scheme: may be NULL; receives the scheme's length (0 when there is none); the scheme starts at text
 // The port is the explicit one, else 80 for http and ws, 443 for https and wss, 21 for ftp, else 0.
-// Returns 0, or -EINVAL when no host can be found in it.
+// Returns 0, -ERANGE for a port over 65535, or -EINVAL when no host can be found in the text.
 int rb_target_from_url(struct rb_target *target, const char *text, size_t *scheme);
 
 // The port that a URL with this scheme has unless it names one, in host order; 0: none of the above.

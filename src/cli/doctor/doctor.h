@@ -61,15 +61,16 @@ struct rb_findings {
     char libc_version[16]; // "2.36", "" where it is not known
     enum rb_obstacle obstacle;
     // Our side.
-    bool disabled;                      // REBOUND_DISABLE
-    char library[PATH_MAX];             // "" where none was found
-    struct rb_elf_file library_file;    // zeroes: not there, or no ELF file
-    bool in_front[RB_FAMILY_NAMES_MAX]; // functions that the library exports
-    const char *preloaded;              // where the library is named already: "LD_PRELOAD", "/etc/ld.so.preload"
-    bool others_preloaded;              // LD_PRELOAD names something else
-    struct rb_source source;            // of the policy
-    struct rb_policy *policy;           // NULL: it cannot be used
-    bool left_out;                      // `programs` or `skip` leaves the program out
+    bool disabled;                       // REBOUND_DISABLE
+    char library[PATH_MAX];              // "" where none was found
+    struct rb_elf_file library_file;     // zeroes: not there, or no ELF file
+    bool in_front[RB_FAMILY_NAMES_MAX];  // functions that the library exports
+    const char *preloaded;               // where the library is named already: "LD_PRELOAD", "/etc/ld.so.preload"
+    bool others_preloaded;               // LD_PRELOAD names something else
+    struct rb_source source;             // of the policy
+    struct rb_policy *policy;            // NULL: it cannot be used
+    char remedy[RB_SOURCE_MESSAGE_SIZE]; // what to do where the policy cannot be used
+    bool left_out;                       // `programs` or `skip` leaves the program out
     // What follows.
     enum rb_reach reach;
     char reason[RB_DOCTOR_TEXT_SIZE]; // why nothing can be intercepted, "" where something can

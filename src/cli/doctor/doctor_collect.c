@@ -217,8 +217,10 @@ static void look_at_policy(struct rb_findings *findings, const char *explicit_pa
     const char *executable = rb_findings_executable(findings);
     if (rb_source_find(&findings->source, explicit_path) != 0) {
         findings->source = (struct rb_source){.why = "--policy"};
+        snprintf(findings->remedy, sizeof findings->remedy, "name a file by --policy");
         return;
     }
+    rb_source_remedy(findings->source.path, findings->remedy);
     if (!rb_source_trusted(findings->source.path, message)) {
         rb_say_error("the policy %s is ignored: %s", findings->source.path, message);
         return;

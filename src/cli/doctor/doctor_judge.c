@@ -330,7 +330,7 @@ static void block_all(struct rb_findings *findings)
         block(findings, "unset it", "REBOUND_DISABLE is set");
     block_by_library(findings);
     if (!findings->policy)
-        block(findings, "see `rebound check`", "the policy cannot be used: %s", findings->source.path);
+        block(findings, findings->remedy, "the policy cannot be used: %s", findings->source.path);
     if (findings->left_out)
         block(findings, "change `programs` or `skip` in [rebound]", "the policy leaves programs named %s out",
               strrchr(executable, '/') ? strrchr(executable, '/') + 1 : executable);

@@ -41,25 +41,27 @@ static const char *plural(unsigned number)
     return number == 1 ? "" : "s";
 }
 
-static void print_ok(const char *file, const struct rb_policy *policy)
+static void print_ok(const char *file, const struct rb_policy *policy, bool trusted)
 {
     unsigned sections = 0, patterns = rb_policy_pattern_count(policy);
     while (rb_policy_section(policy, sections))
         sections++;
     rb_say_clean(stdout, file);
-    printf(": ok (%u section%s, %u pattern%s)\n", sections, plural(sections), patterns, plural(patterns));
+    printf(": ok (%u section%s, %u pattern%s)%s\n", sections, plural(sections), patterns, plural(patterns),
+           trusted ? "" : ", but programs of this user ignore the file");
 }
 
 static void check_file(struct check *check, const char *file)
 {
     struct rb_policy *policy = NULL;
     char message[RB_SOURCE_MESSAGE_SIZE];
-    if (!rb_source_trusted(file, message))
+    bool trusted = rb_source_trusted(file, message);
+    if (!trusted)
         rb_say_warning("programs of this user ignore %s: %s", file, message);
     if (rb_policy_load(file, &policy, receive, check) != 0)
         check->failed = true;
     else if (!check->array)
-        print_ok(file, policy);
+        print_ok(file, policy, trusted);
     rb_policy_free(policy);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // rebound explain: which section a host gets, why, and what follows from it.
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
@@ -63,9 +64,11 @@ static int explain_perform(const struct request *request)
     struct rb_target target = {0};
     struct rb_policy *policy = NULL;
     size_t scheme = 0;
-    if (rb_target_from_url(&target, request->target, &scheme) != 0)
-        return rb_command_misuse(&rb_cmd_explain, "no host in '%s'", request->target);
-    int error = rb_source_find(&e.source, request->policy);
+    int error = rb_target_from_url(&target, request->target, &scheme);
+    if (error != 0)
+        return rb_command_misuse(
+            &rb_cmd_explain, error == -ERANGE ? "the port in '%s' is over 65535" : "no host in '%s'", request->target);
+    error = rb_source_find(&e.source, request->policy);
     if (error != 0) {
         rb_say_error("cannot find the policy: %s", strerror(-error));
         return RB_EXIT_ERRORS;

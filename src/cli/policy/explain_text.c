@@ -100,6 +100,8 @@ static void print_values(const struct rb_explanation *e, bool colour)
     char value[RB_EXPLAIN_VALUE_SIZE], origin[RB_POLICY_PATH_SIZE + 64];
     unsigned count;
     const struct rb_key *keys = rb_key_table(&count);
+    const struct rb_breaker_rules *breaker = &e->section->rules.breaker;
+    unsigned min_calls = (unsigned) rb_key_find("breaker.min_calls");
     putchar('\n');
     rb_say_styled(stdout, colour, RB_STYLE_BOLD, "values");
     putchar('\n');
@@ -108,6 +110,8 @@ static void print_values(const struct rb_explanation *e, bool colour)
         rb_explain_origin(e, i, origin, sizeof origin);
         printf("  %-*s  %-*s  ", KEY_WIDTH, keys[i].name, VALUE_WIDTH, value);
         rb_say_clean(stdout, origin);
+        if (i == min_calls && !breaker->time_window && breaker->min_calls > breaker->window)
+            printf("; a full window of %" PRIu32 " calls is enough", breaker->window);
         putchar('\n');
     }
 }

@@ -62,6 +62,15 @@ int rb_source_find(struct rb_source *source, const char *explicit_path)
     return rb_source_absolute(path, source->path);
 }
 
+void rb_source_remedy(const char *path, char out[RB_SOURCE_MESSAGE_SIZE])
+{
+    struct rb_file_identity identity;
+    bool known = strcmp(path, rb_policy_builtin_path) != 0 && rb_file_identify(path, &identity) == 0;
+    enum rb_trust trust = known ? rb_trust_judge(&identity, rb_trust_user()) : RB_TRUST_OK;
+    snprintf(out, RB_SOURCE_MESSAGE_SIZE, "run `%s %s`",
+             trust == RB_TRUST_OK ? "rebound check" : rb_trust_remedy(trust), path);
+}
+
 bool rb_source_trusted(const char *path, char message[RB_SOURCE_MESSAGE_SIZE])
 {
     struct rb_file_identity identity;

@@ -24,6 +24,10 @@ enum { RB_SOURCE_MESSAGE_SIZE = RB_POLICY_PATH_SIZE + 256 };
 // policy.
 bool rb_source_trusted(const char *path, char message[RB_SOURCE_MESSAGE_SIZE]);
 
+// Writes what to do where the policy file at `path` cannot be used: "run `chmod go-w PATH`" where programs of this user
+// ignore it, else "run `rebound check PATH`".
+void rb_source_remedy(const char *path, char out[RB_SOURCE_MESSAGE_SIZE]);
+
 // Makes `path` absolute. Returns 0 or -ENAMETOOLONG, or the error of getcwd.
 int rb_source_absolute(const char *path, char out[RB_POLICY_PATH_SIZE]);
 

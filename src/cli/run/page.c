@@ -85,7 +85,7 @@ size_t rb_page_format(const struct rb_summary_page *page, char *out, size_t size
             add_policy(&text, page->policies[i].name, sums);
     }
     if (text.length == 0)
-        page_add(&text, "rebound: no call matched the policy\n");
+        page_add(&text, "rebound: no calls seen\n");
     if (atomic_load_explicit(&page->crowded, memory_order_relaxed))
         page_add(&text, "rebound: more than %d policies were in use; the rest is not counted\n", RB_SUMMARY_POLICIES);
     if (atomic_load_explicit(&page->changed, memory_order_relaxed))

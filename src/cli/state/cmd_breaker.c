@@ -6,6 +6,7 @@
 #include "cli/say.h"
 #include "cli/state/known.h"
 #include "cli/state/state_file.h"
+#include "policy/target.h"
 
 static const struct action {
     const char *name;
@@ -33,10 +34,15 @@ struct request {
 static void breaker_say_unknown(const struct rb_state_file *file, const char *host)
 {
     struct rb_known known = {0};
-    char nearest[RB_STATE_HOST_SIZE], list[RB_KNOWN_LIST_SIZE];
+    struct rb_target target;
+    size_t scheme;
+    char nearest[RB_STATE_HOST_SIZE], list[RB_KNOWN_LIST_SIZE], place[RB_LABEL_SIZE];
     rb_known_hosts(&known, file);
     const char *best = rb_known_nearest(&known, host, nearest);
-    if (best)
+    if (rb_target_from_url(&target, host, &scheme) == 0 && scheme > 0 &&
+        rb_target_format(&target, place, sizeof place) > 0)
+        rb_say_error("'%s' is a URL, not a host; did you mean '%s'?", host, place);
+    else if (best)
         rb_say_error("no breaker of '%s': no program has called it yet; did you mean '%s'?", host, best);
     else
         rb_say_error("no breaker of '%s': no program has called it yet", host);
@@ -73,7 +79,7 @@ static int breaker_run(int argc, char **argv)
         return status;
     const struct action *action = first < argc ? breaker_find(argv[first]) : NULL;
     if (!action)
-        return rb_command_misuse(&rb_cmd_breaker, "say open, close or reset, and a host");
+        return rb_command_misuse(&rb_cmd_breaker, "name an action (open, close or reset) and a host");
     if (argc - first != 2)
         return rb_command_misuse(&rb_cmd_breaker, argc - first < 2 ? "no host" : "one host at a time");
     if (!*argv[first + 1])

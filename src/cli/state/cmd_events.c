@@ -84,7 +84,7 @@ static int events_run(int argc, char **argv)
     if (first < 0)
         return status;
     if (first < argc)
-        return rb_command_misuse(&rb_cmd_events, "'%s' is too much", argv[first]);
+        return rb_command_misuse(&rb_cmd_events, "unexpected argument '%s'", argv[first]);
     request.count = request.follow ? FOLLOWED : RB_STATE_EVENTS;
     if (request.lines && !read_count(request.lines, &request.count))
         return rb_command_misuse(&rb_cmd_events, "'%s' is not a number of events", request.lines);

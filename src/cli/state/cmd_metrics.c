@@ -81,9 +81,9 @@ static int metrics_run(int argc, char **argv)
     if (first < 0)
         return status;
     if (first < argc)
-        return rb_command_misuse(&rb_cmd_metrics, "'%s' is too much", argv[first]);
+        return rb_command_misuse(&rb_cmd_metrics, "unexpected argument '%s'", argv[first]);
     if (request.textfile && request.listen)
-        return rb_command_misuse(&rb_cmd_metrics, "either --textfile or --listen");
+        return rb_command_misuse(&rb_cmd_metrics, "use either --textfile or --listen, not both");
     return rb_state_file_use(&request.choice, false, metrics_perform, &request);
 }
 

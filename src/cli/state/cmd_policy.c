@@ -49,7 +49,8 @@ static int policy_perform(struct rb_state_file *file, const void *asked)
     if (!is_known(file, name))
         return RB_EXIT_ERRORS;
     if (!file->present) {
-        rb_say_error("nothing has run under rebound yet: there is no %s to note it in", file->path);
+        rb_say_error("no program has called a host under rebound yet, so there is no state file %s", file->path);
+        rb_say_note("the first call to a host that a policy covers makes the file");
         return RB_EXIT_ERRORS;
     }
     if (!rb_view_switch(&file->view, name, off)) {
@@ -71,7 +72,7 @@ static int policy_run(int argc, char **argv)
         return status;
     bool off = first < argc && strcmp(argv[first], "off") == 0;
     if (first >= argc || (!off && strcmp(argv[first], "on") != 0))
-        return rb_command_misuse(&rb_cmd_policy, "say off or on, and a policy");
+        return rb_command_misuse(&rb_cmd_policy, "name an action (off or on) and a policy");
     if (argc - first != 2)
         return rb_command_misuse(&rb_cmd_policy, argc - first < 2 ? "no policy" : "one policy at a time");
     if (!*argv[first + 1])
@@ -90,6 +91,7 @@ const struct rb_command rb_cmd_policy = {
         "stood there; running and later processes obey, until it is switched on or the system starts anew.\n"
         "A name is refused when it is neither a section of the policy file that 'rebound explain' finds, nor a policy\n"
         "that a program has used. Set REBOUND_POLICY to name another file.\n"
+        "It needs a state file, which the first call of a program to a host makes. Before that, it fails.\n"
         "\n"
         "Options:\n" RB_STATE_HELP "  --help             this text\n"
         "\n"

@@ -10,7 +10,7 @@ static int reset_perform(struct rb_state_file *file, const void *nothing)
     if (file->present) {
         char whose[RB_STATE_WHOSE_SIZE];
         rb_view_reset(&file->view);
-        rb_say_note("%s%s is as new", file->path, rb_state_file_whose(file, whose));
+        rb_say_note("%s%s: all state cleared", file->path, rb_state_file_whose(file, whose));
     } else {
         rb_say_note("nothing to reset: %s does not exist", file->path);
     }
@@ -25,7 +25,7 @@ static int reset_run(int argc, char **argv)
     if (first < 0)
         return status;
     if (first < argc)
-        return rb_command_misuse(&rb_cmd_reset, "'%s' is too much; 'rebound breaker reset' is for one host",
+        return rb_command_misuse(&rb_cmd_reset, "unexpected argument '%s'; use 'rebound breaker reset' for one host",
                                  argv[first]);
     return rb_state_file_use(&choice, true, reset_perform, NULL);
 }

@@ -25,10 +25,12 @@ static void print_row(const struct rb_view_cell *host, unsigned width, bool colo
     putchar('\n');
 }
 
-// Whoever holds the host's probes: the row has room for one.
-static void print_holders(const struct rb_view_cell *host)
+// What the row has no room for: the processes that hold the host's probes, and what its Retry-After means.
+static void print_more(const struct rb_view_cell *host)
 {
     char name[RB_PROGRAM_NAME_SIZE], span[24];
+    if (host->not_before_in_ms > 0)
+        printf("  the server asked to wait (Retry-After): %s left\n", rb_table_span(host->not_before_in_ms, span));
     for (unsigned i = 0; i < host->holder_count; i++) {
         const struct rb_view_holder *holder = &host->holders[i];
         fputs("  probe held by ", stdout);
@@ -50,7 +52,7 @@ static void print_hosts(const struct rb_snapshot *snapshot, bool colour)
     putchar('\n');
     for (unsigned i = 0; i < snapshot->host_count; i++) {
         print_row(&snapshot->hosts[i], width, colour);
-        print_holders(&snapshot->hosts[i]);
+        print_more(&snapshot->hosts[i]);
     }
 }
 
@@ -59,9 +61,10 @@ static void print_policies(const struct rb_snapshot *snapshot)
     for (unsigned i = 0; i < snapshot->policy_count; i++) {
         const struct rb_view_policy *policy = &snapshot->policies[i];
         rb_say_clean(stdout, policy->name);
-        printf(": %s%" PRIu64 " calls, %" PRIu64 " retries, %" PRIu64 " recovered, %" PRIu64 " refused, %" PRIu64
+        uint64_t calls = rb_snapshot_calls(policy), retries = rb_snapshot_retries(policy);
+        printf(": %s%" PRIu64 " call%s, %" PRIu64 " retr%s, %" PRIu64 " recovered, %" PRIu64 " refused, %" PRIu64
                " failed\n",
-               policy->off ? "off; " : "", rb_snapshot_calls(policy), rb_snapshot_retries(policy),
+               policy->off ? "off; " : "", calls, calls == 1 ? "" : "s", retries, retries == 1 ? "y" : "ies",
                rb_snapshot_ended(policy, RB_RESULT_RECOVERED), rb_snapshot_ended(policy, RB_RESULT_REFUSED),
                rb_snapshot_ended(policy, RB_RESULT_FAILED));
     }
@@ -71,13 +74,14 @@ static void print_log(const struct rb_snapshot *snapshot)
 {
     const struct rb_view_trouble *log = &snapshot->log;
     char time[RB_MOMENT_SIZE], line[RB_TABLE_LINE];
-    uint64_t lost = snapshot->totals.log_lost;
     if (!snapshot->log_in_trouble)
         return;
     snprintf(line, sizeof line,
-             "log %s cannot be written by process %d (%s, user %" PRIu32 "): %s; %" PRIu64 " %s lost, last at %s",
-             log->destination, log->pid, log->program, log->user, rb_sink_error_text(log->error), lost,
-             lost == 1 ? "line is" : "lines are", rb_moment_format(log->unix_ms, time));
+             "log %s cannot be written by process %d (%s, user %" PRIu32
+             "): %s; last line lost at %s; lines lost in all "
+             "logs: %" PRIu64,
+             log->destination, log->pid, log->program, log->user, rb_sink_error_text(log->error),
+             rb_moment_format(log->unix_ms, time), snapshot->totals.log_lost);
     rb_say_clean(stdout, line);
     putchar('\n');
 }
@@ -200,9 +204,9 @@ static int status_run(int argc, char **argv)
     if (first < 0)
         return status;
     if (first < argc)
-        return rb_command_misuse(&rb_cmd_status, "'%s' is too much", argv[first]);
+        return rb_command_misuse(&rb_cmd_status, "unexpected argument '%s'", argv[first]);
     if (all && (choice.state || choice.user))
-        return rb_command_misuse(&rb_cmd_status, "either --all or one state");
+        return rb_command_misuse(&rb_cmd_status, "use either --all or one state");
     return all ? show_all(request.json) : rb_state_file_use(&choice, false, status_perform, &request);
 }
 

@@ -35,11 +35,12 @@ static void print_trouble(const struct rb_view_event *event)
 
 static void print_text(const struct rb_view_event *event)
 {
-    char time[RB_MOMENT_SIZE], cause[CAUSE_SIZE], delay[32], line[LINE_SIZE];
+    char time[RB_MOMENT_SIZE], cause[CAUSE_SIZE], attempt[24], delay[32], line[LINE_SIZE];
     event_line_cause_of(event, cause);
-    int length = snprintf(line, sizeof line, "%s %s[%d] %s %s attempt %u%s%s: %s",
-                          rb_moment_format(event->unix_ms, time), event->program, event->pid, event->policy,
-                          event->host, event->attempt, *cause ? ", " : "", cause, rb_verdict_name(event->verdict));
+    snprintf(attempt, sizeof attempt, event->attempt > 0 ? "attempt %u" : "no attempt", event->attempt);
+    int length = snprintf(line, sizeof line, "%s %s[%d] %s %s %s%s%s: %s", rb_moment_format(event->unix_ms, time),
+                          event->program, event->pid, event->policy, event->host, attempt, *cause ? ", " : "", cause,
+                          rb_verdict_name(event->verdict));
     size_t used = (size_t) length < sizeof line ? (size_t) length : sizeof line - 1;
     if (event->verdict == RB_VERDICT_RETRY) {
         rb_duration_format(event->delay_ms, delay, sizeof delay);

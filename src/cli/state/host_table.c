@@ -119,7 +119,7 @@ static void write_note(const struct rb_view_cell *host, char *out, size_t size)
     else if (host->holder_count > 0)
         write_holder(host, out, size);
     else if (host->not_before_in_ms > 0)
-        snprintf(out, size, "held for %s", rb_table_span(host->not_before_in_ms, span));
+        snprintf(out, size, "Retry-After %s", rb_table_span(host->not_before_in_ms, span));
     else
         *out = '\0';
 }
