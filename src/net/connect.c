@@ -120,8 +120,8 @@ static void connect_report(const struct request *r, enum rb_verdict verdict, con
 // Waits and begins the next attempt. Returns its result; *ended: there was none, hand this result on. Another thread
 // may have closed the socket meanwhile, as a way to end the call: what has its number now is not ours to connect.
 //   identity: the socket's, as it was before anybody could know of the wait
-static int connect_again(struct request *r, uint64_t delay_ms, uint64_t identity, const struct rb_outcome *outcome,
-                         int result, bool *ended)
+static int connect_wait_and_retry(struct request *r, uint64_t delay_ms, uint64_t identity,
+                                  const struct rb_outcome *outcome, int result, bool *ended)
 {
     int waited = rb_system_wait_restartable(delay_ms);
     bool gone = rb_socket_identity(r->fd) != identity;
@@ -160,7 +160,7 @@ static int connect_repeat(struct request *r, int result)
                        decision.reason);
         if (!decision.retry)
             break;
-        result = connect_again(r, decision.delay_ms, identity, &outcome, result, &ended);
+        result = connect_wait_and_retry(r, decision.delay_ms, identity, &outcome, result, &ended);
     }
     return result;
 }
@@ -183,7 +183,7 @@ static bool fails_at_once(const struct request *r, int result)
     return result == -ENETUNREACH || result == -EHOSTUNREACH;
 }
 
-static int fly(struct request *r, int result)
+static int connect_track(struct request *r, int result)
 {
     bool can = result == -EINPROGRESS || (fails_at_once(r, result) && peer_of(r)->last_candidate);
     if (can && is_parkable(r) && rb_park_begin(r->fd, r->address, r->length, &r->c, result))
@@ -227,7 +227,7 @@ static int connect_run(struct request *r, const struct rb_breaker *breaker, uint
     else if (result != -EINPROGRESS && is_blocking(r))
         result = connect_repeat(r, result);
     else
-        result = fly(r, result);
+        result = connect_track(r, result);
     return result;
 }
 

@@ -23,7 +23,7 @@ struct rb_watch {
     _Atomic uint32_t epoch;  // of the epoll when this was written
     _Atomic uint32_t events; // as the program asked
     _Atomic uint64_t data;
-    _Atomic uint32_t told; // since it was last armed the program has had the event of a connect's end
+    _Atomic uint32_t reported; // since it was last armed the program has had the event of a connect's end
 };
 
 // A registration of a connect in flight, found by what the epoll reports. Under the lock of net/park/flight.h.

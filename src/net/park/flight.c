@@ -151,7 +151,7 @@ void rb_flight_forget(struct rb_flight *flight)
 {
     if (flight->owner == atomic_load_explicit(&self, memory_order_relaxed)) // a permit is its owner's
         rb_call_abandon(&flight->connection.call, rb_system_now_ms());
-    for (unsigned i = 0; i < RB_FLIGHT_NAMES; i++) {
+    for (unsigned i = 0; i < RB_FLIGHT_FDS; i++) {
         if (flight->fds[i] < 0)
             continue;
         rb_watch_end(flight->fds[i]);
@@ -188,13 +188,13 @@ static bool flight_adopt(struct rb_flight *flight)
 // Strikes out the names that were closed behind our back: another name of the socket may live on.
 static bool is_there(struct rb_flight *flight)
 {
-    for (unsigned i = 0; i < RB_FLIGHT_NAMES && flight->fds[i] >= 0;) {
+    for (unsigned i = 0; i < RB_FLIGHT_FDS && flight->fds[i] >= 0;) {
         bool last = flight->fds[1] < 0;
         if (rb_socket_is(flight->fds[i], flight->identity)) {
             i++;
             continue;
         }
-        rb_flight_unname(flight, flight->fds[i]);
+        rb_flight_remove_fd(flight, flight->fds[i]);
         if (last)
             return false;
     }
@@ -243,7 +243,7 @@ struct rb_flight *rb_flight_new(int fd)
     struct rb_flight *before = meant_by(fd);
     uint64_t identity = rb_descriptor_make(fd) ? rb_socket_identity(fd) : 0;
     if (before)
-        rb_flight_unname(before, fd);
+        rb_flight_remove_fd(before, fd);
     struct rb_flight *flight = identity ? free_flight() : NULL;
     if (!flight)
         return NULL;
@@ -251,23 +251,23 @@ struct rb_flight *rb_flight_new(int fd)
     flight->owner = atomic_load_explicit(&self, memory_order_relaxed);
     flight->forks = atomic_load_explicit(&forks, memory_order_relaxed);
     flight->error = 0;
-    for (unsigned i = 0; i < RB_FLIGHT_NAMES; i++)
+    for (unsigned i = 0; i < RB_FLIGHT_FDS; i++)
         flight->fds[i] = -1;
     dues[flight->slot] = UINT64_MAX;
-    rb_flight_enter(flight, RB_FLIGHT_FLYING);
+    rb_flight_enter(flight, RB_FLIGHT_CONNECTING);
     atomic_fetch_add_explicit(&rb_flight_count, 1, memory_order_release);
-    rb_flight_name(flight, fd);
+    rb_flight_add_fd(flight, fd);
     return flight;
 }
 
-void rb_flight_name(struct rb_flight *flight, int fd)
+void rb_flight_add_fd(struct rb_flight *flight, int fd)
 {
     struct rb_flight *before = meant_by(fd);
     if (!rb_descriptor_make(fd))
         return;
     if (before)
-        rb_flight_unname(before, fd);
-    for (unsigned i = 0; i < RB_FLIGHT_NAMES; i++) {
+        rb_flight_remove_fd(before, fd);
+    for (unsigned i = 0; i < RB_FLIGHT_FDS; i++) {
         if (flight->fds[i] >= 0)
             continue;
         flight->fds[i] = fd;
@@ -277,12 +277,12 @@ void rb_flight_name(struct rb_flight *flight, int fd)
     }
 }
 
-void rb_flight_unname(struct rb_flight *flight, int fd)
+void rb_flight_remove_fd(struct rb_flight *flight, int fd)
 {
     unsigned i = 0;
-    while (i < RB_FLIGHT_NAMES && flight->fds[i] != fd)
+    while (i < RB_FLIGHT_FDS && flight->fds[i] != fd)
         i++;
-    if (i == RB_FLIGHT_NAMES)
+    if (i == RB_FLIGHT_FDS)
         return;
     if (i == 0 && flight->fds[1] < 0) {
         rb_flight_forget(flight);
@@ -290,16 +290,16 @@ void rb_flight_unname(struct rb_flight *flight, int fd)
     }
     rb_watch_end(fd);
     mean(fd, 0);
-    for (; i + 1 < RB_FLIGHT_NAMES; i++)
+    for (; i + 1 < RB_FLIGHT_FDS; i++)
         flight->fds[i] = flight->fds[i + 1];
-    flight->fds[RB_FLIGHT_NAMES - 1] = -1;
+    flight->fds[RB_FLIGHT_FDS - 1] = -1;
 }
 
 void rb_flight_close(int fd)
 {
     struct rb_flight *flight = meant_by(fd);
     if (flight)
-        rb_flight_unname(flight, fd);
+        rb_flight_remove_fd(flight, fd);
 }
 
 struct rb_flight *rb_flight_next_due(unsigned *slot, uint64_t now_ms)

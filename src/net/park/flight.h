@@ -16,26 +16,26 @@
 
 enum {
     RB_FLIGHT_COUNT = 16384, // connects in flight at once; further ones pass through
-    RB_FLIGHT_NAMES = 4      // descriptors of one socket
+    RB_FLIGHT_FDS = 4        // descriptors of one socket
 };
 
 enum rb_flight_state {
     RB_FLIGHT_FREE,
-    RB_FLIGHT_FLYING, // the kernel is connecting
-    RB_FLIGHT_PARKED, // failed; hidden from the program until the next attempt
-    RB_FLIGHT_TOLD    // given up: the kernel reports a failure, `error` says which one it was
+    RB_FLIGHT_CONNECTING, // the kernel is connecting
+    RB_FLIGHT_PARKED,     // failed; hidden from the program until the next attempt
+    RB_FLIGHT_FAILED      // given up: the kernel reports a failure, `error` says which one it was
 };
 
 // One connect. Everything but `state` is read and written under the lock.
 struct rb_flight {
     _Atomic int state;
-    int fds[RB_FLIGHT_NAMES]; // all the same socket; -1: none. The first one is used
-    uint64_t identity;        // of the socket: a number may have become another file behind our back
-    unsigned slot;            // its own
-    int owner;                // the process that makes the attempts
-    unsigned forks;           // how many forks there had been when it began
-    int error;                // TOLD: errno
-    uint64_t changed;         // when `state` was last entered, by rb_flight_clock
+    int fds[RB_FLIGHT_FDS]; // all the same socket; -1: none. The first one is used
+    uint64_t identity;      // of the socket: a number may have become another file behind our back
+    unsigned slot;          // its own
+    int owner;              // the process that makes the attempts
+    unsigned forks;         // how many forks there had been when it began
+    int error;              // TOLD: errno
+    uint64_t changed;       // when `state` was last entered, by rb_flight_clock
     struct sockaddr_storage address;
     socklen_t length;
     struct rb_peer peer;
@@ -105,8 +105,8 @@ void rb_flight_enter(struct rb_flight *flight, enum rb_flight_state state);
 
 // A descriptor means the same socket as the flight's, too, and nothing else that it meant before; or does not mean it
 // any more (the last one ends it).
-void rb_flight_name(struct rb_flight *flight, int fd);
-void rb_flight_unname(struct rb_flight *flight, int fd);
+void rb_flight_add_fd(struct rb_flight *flight, int fd);
+void rb_flight_remove_fd(struct rb_flight *flight, int fd);
 
 // A descriptor is closed, whoever makes the attempts.
 void rb_flight_close(int fd);

@@ -16,9 +16,9 @@ int rb_learn_error(int fd, void *value, socklen_t *length)
     enum rb_park_view view = rb_park_look(fd);
     int option = view == RB_PARK_PENDING || view == RB_PARK_PARKED ? SO_ACCEPTCONN : SO_ERROR; // the first is 0
     int result = rb_libc_getsockopt(fd, SOL_SOCKET, option, value, length);
-    if (view != RB_PARK_TOLD || result != 0)
+    if (view != RB_PARK_FAILED || result != 0)
         return result;
-    int error = rb_park_told(fd);
+    int error = rb_park_take_error(fd);
     memcpy(value, &error, *length < sizeof error ? *length : sizeof error);
     return result;
 }
@@ -31,7 +31,7 @@ static bool is_no_failure(int error)
 // What the kernel says of the failure it was made to report, put right. An attempt may also have failed since we
 // looked: then this call has read the error, and what it says is ours to judge.
 //   nonblocking: what the program sees of a connect that goes on
-static int told(int fd, int result, int nonblocking)
+static int correct_error(int fd, int result, int nonblocking)
 {
     if (result >= 0 || is_no_failure(errno))
         return result;
@@ -47,7 +47,7 @@ static enum rb_park_view learn_look(int fd, int flags)
 }
 
 // An error that no kernel reports to a call on a connect under way, and that the program takes as such.
-static int pending(int fd, int nonblocking)
+static int report_pending(int fd, int nonblocking)
 {
     errno = rb_socket_is_blocking(fd) ? EINTR : nonblocking;
     return -1;
@@ -55,15 +55,15 @@ static int pending(int fd, int nonblocking)
 
 bool rb_learn_connect(int fd, const struct sockaddr *address, socklen_t length, int *result)
 {
-    if (!rb_park_knows(fd))
+    if (!rb_park_tracks(fd))
         return false;
     if (length >= sizeof address->sa_family && address->sa_family == AF_UNSPEC)
         rb_park_drop(fd);
     else if (learn_look(fd, 0) == RB_PARK_PARKED) {
-        *result = pending(fd, EALREADY);
+        *result = report_pending(fd, EALREADY);
         return true;
     }
-    *result = told(fd, rb_libc_connect(fd, address, length), EALREADY);
+    *result = correct_error(fd, rb_libc_connect(fd, address, length), EALREADY);
     return true;
 }
 
@@ -71,13 +71,13 @@ bool rb_learn_before_io(int fd, int flags)
 {
     if (learn_look(fd, flags) != RB_PARK_PARKED)
         return true;
-    pending(fd, EAGAIN);
+    report_pending(fd, EAGAIN);
     return false;
 }
 
 ssize_t rb_learn_after_io(int fd, ssize_t result)
 {
-    return result < 0 ? told(fd, -1, EAGAIN) : result;
+    return result < 0 ? correct_error(fd, -1, EAGAIN) : result;
 }
 
 // As on a connect under way, which it ends: no error, though nothing was connected.

@@ -14,7 +14,7 @@
 #include "real/system.h"
 #include "state/record.h"
 
-enum { LOCKED_OUT_MS = 10 }; // until the next try where the lock was not to be had
+enum { LOCK_RETRY_MS = 10 }; // until the next try where the lock was not to be had
 
 static int family(const struct rb_flight *flight)
 {
@@ -35,14 +35,14 @@ static void park_report(struct rb_flight *flight, enum rb_verdict verdict, const
 static bool hide(struct rb_flight *flight)
 {
     bool hidden = true;
-    for (unsigned i = 0; i < RB_FLIGHT_NAMES && flight->fds[i] >= 0; i++)
+    for (unsigned i = 0; i < RB_FLIGHT_FDS && flight->fds[i] >= 0; i++)
         hidden = rb_watch_hide(flight->fds[i]) && hidden;
     return hidden;
 }
 
 static void show(struct rb_flight *flight)
 {
-    for (unsigned i = 0; i < RB_FLIGHT_NAMES && flight->fds[i] >= 0; i++)
+    for (unsigned i = 0; i < RB_FLIGHT_FDS && flight->fds[i] >= 0; i++)
         rb_watch_show(flight->fds[i]);
 }
 
@@ -62,11 +62,11 @@ static void park_give_up(struct rb_flight *flight, int error)
         park_refuse(flight);
     flight->error = error;
     rb_flight_due(flight, UINT64_MAX);
-    rb_flight_enter(flight, RB_FLIGHT_TOLD);
+    rb_flight_enter(flight, RB_FLIGHT_FAILED);
     show(flight);
 }
 
-static void end_well(struct rb_flight *flight)
+static void end_with_success(struct rb_flight *flight)
 {
     struct rb_outcome outcome = rb_connection_outcome(&flight->connection, 0);
     struct rb_call *call = &flight->connection.call;
@@ -80,7 +80,7 @@ static void end_well(struct rb_flight *flight)
 
 // Out of sight until then. Who gets the event that is left asks at once when that is; what was fetched until here was
 // fetched before the change.
-static bool conceal(struct rb_flight *flight, uint64_t delay_ms)
+static bool hide_until_due(struct rb_flight *flight, uint64_t delay_ms)
 {
     rb_flight_due(flight, rb_system_now_ms() + delay_ms);
     bool hidden = hide(flight);
@@ -92,13 +92,13 @@ static bool conceal(struct rb_flight *flight, uint64_t delay_ms)
 
 // Judges a failed attempt whose error has been read from the socket, and parks the connect where another one may
 // follow. False: it is to be given up.
-static bool park_park(struct rb_flight *flight, int error)
+static bool park_or_stop(struct rb_flight *flight, int error)
 {
     struct rb_outcome outcome = rb_connection_outcome(&flight->connection, -error);
     enum rb_reason blocked = flight->peer.last_candidate ? RB_REASON_NONE : RB_REASON_CANDIDATE;
     struct rb_decision decision =
         rb_call_judge(&flight->connection.call, &outcome, blocked, true, NULL, rb_system_now_ms(), rb_system_random());
-    if (decision.retry && !conceal(flight, decision.delay_ms))
+    if (decision.retry && !hide_until_due(flight, decision.delay_ms))
         decision = (struct rb_decision){.reason = RB_REASON_RESOURCE};
     park_report(flight, decision.retry ? RB_VERDICT_RETRY : RB_VERDICT_STOP, &outcome, decision.delay_ms,
                 decision.reason);
@@ -110,21 +110,21 @@ static bool park_park(struct rb_flight *flight, int error)
 
 static void park_fail(struct rb_flight *flight, int error)
 {
-    if (!park_park(flight, error))
+    if (!park_or_stop(flight, error))
         park_give_up(flight, error);
 }
 
 // A failure of a candidate that is not the last is the program's at once: nothing is read from the socket.
-static void leave_to_next(struct rb_flight *flight)
+static void leave_to_program(struct rb_flight *flight)
 {
     park_report(flight, RB_VERDICT_STOP, NULL, 0, RB_REASON_CANDIDATE);
     rb_flight_forget(flight);
 }
 
-static void park_take_off(struct rb_flight *flight)
+static void start_attempt(struct rb_flight *flight)
 {
     uint64_t now_ms = rb_system_now_ms(), limit = rb_connection_limit_ms(&flight->connection, now_ms);
-    rb_flight_enter(flight, RB_FLIGHT_FLYING);
+    rb_flight_enter(flight, RB_FLIGHT_CONNECTING);
     rb_flight_due(flight, limit ? now_ms + limit : UINT64_MAX);
 }
 
@@ -146,21 +146,21 @@ static int park_outcome_of(const struct rb_flight *flight)
     return flight->peer.last_candidate ? -rb_socket_take_error(fd) : -ECONNREFUSED;
 }
 
-static void land(struct rb_flight *flight)
+static void check_attempt(struct rb_flight *flight)
 {
     int result = park_outcome_of(flight);
     if (result == -EINPROGRESS)
         return;
     if (result == 0) // or somebody read the error before us: the program's own affair, too
-        end_well(flight);
+        end_with_success(flight);
     else if (flight->peer.last_candidate)
         park_fail(flight, -result);
     else
-        leave_to_next(flight);
+        leave_to_program(flight);
 }
 
 // Makes the attempt that is due.
-static void park_again(struct rb_flight *flight)
+static void begin_next_attempt(struct rb_flight *flight)
 {
     struct rb_outcome outcome = rb_connection_outcome(&flight->connection, -flight->error);
     if (!rb_call_admit(&flight->connection.call, rb_system_now_ms(), NULL)) {
@@ -175,12 +175,12 @@ static void park_again(struct rb_flight *flight)
         park_fail(flight, -result);
         return;
     }
-    park_take_off(flight);
+    start_attempt(flight);
     show(flight);
     if (result == 0)
-        end_well(flight);
+        end_with_success(flight);
     else
-        land(flight); // a near host may have refused already
+        check_attempt(flight); // a near host may have refused already
 }
 
 // The attempt took longer than it may.
@@ -196,11 +196,11 @@ static void advance(struct rb_flight *flight, bool due)
     switch (park_state_of(flight)) {
     case RB_FLIGHT_PARKED:
         if (due)
-            park_again(flight);
+            begin_next_attempt(flight);
         break;
-    case RB_FLIGHT_FLYING:
-        land(flight);
-        if (due && park_state_of(flight) == RB_FLIGHT_FLYING)
+    case RB_FLIGHT_CONNECTING:
+        check_attempt(flight);
+        if (due && park_state_of(flight) == RB_FLIGHT_CONNECTING)
             expire(flight);
         break;
     default:
@@ -211,10 +211,10 @@ static void advance(struct rb_flight *flight, bool due)
 static enum rb_park_view view_of(const struct rb_flight *flight)
 {
     static const enum rb_park_view views[] = {
-        [RB_FLIGHT_FREE] = RB_PARK_PLAIN,
-        [RB_FLIGHT_FLYING] = RB_PARK_PENDING,
+        [RB_FLIGHT_FREE] = RB_PARK_UNTRACKED,
+        [RB_FLIGHT_CONNECTING] = RB_PARK_PENDING,
         [RB_FLIGHT_PARKED] = RB_PARK_PARKED,
-        [RB_FLIGHT_TOLD] = RB_PARK_TOLD,
+        [RB_FLIGHT_FAILED] = RB_PARK_FAILED,
     };
     return views[park_state_of(flight)];
 }
@@ -222,7 +222,7 @@ static enum rb_park_view view_of(const struct rb_flight *flight)
 // The first attempt failed at once. Parked, it looks like a connect under way; else the program sees the failure.
 static bool begin_failed(struct rb_flight *flight, int error)
 {
-    if (park_park(flight, error))
+    if (park_or_stop(flight, error))
         return true;
     show(flight);
     rb_flight_forget(flight);
@@ -250,7 +250,7 @@ bool rb_park_begin(int fd, const struct sockaddr *address, socklen_t length, con
     if (begun) {
         park_remember(flight, address, length, connection);
         if (result == -EINPROGRESS)
-            park_take_off(flight);
+            start_attempt(flight);
         else
             begun = begin_failed(flight, -result);
     }
@@ -270,7 +270,7 @@ bool rb_park_refuse(int fd, const struct sockaddr *address, socklen_t length, co
         flight->error = ECONNREFUSED;
         begun = rb_socket_dial_refusal(fd, address) == -EINPROGRESS;
         if (begun)
-            rb_flight_enter(flight, RB_FLIGHT_TOLD);
+            rb_flight_enter(flight, RB_FLIGHT_FAILED);
         else
             rb_flight_forget(flight);
     }
@@ -305,7 +305,7 @@ static enum rb_park_view park_look(int fd, bool *settles, int *wait)
     sigset_t saved;
     struct rb_flight *flight = park_claim(fd, &saved);
     if (!flight)
-        return RB_PARK_PLAIN;
+        return RB_PARK_UNTRACKED;
     advance(flight, rb_flight_take_due(flight, rb_system_now_ms()));
     enum rb_park_view view = view_of(flight);
     *wait = wait_ms(flight);
@@ -352,7 +352,7 @@ enum rb_park_view rb_park_settle(int fd)
     return view;
 }
 
-bool rb_park_knows(int fd)
+bool rb_park_tracks(int fd)
 {
     sigset_t saved;
     if (!park_claim(fd, &saved))
@@ -373,24 +373,24 @@ bool rb_park_holds(int fd, bool failed)
     if (!rb_flight_lock(&saved))
         return false;
     const struct rb_flight *flight = rb_flight_find(fd);
-    bool ours = flight != NULL, was_told = ours && park_state_of(flight) == RB_FLIGHT_TOLD;
+    bool ours = flight != NULL, was_given_up = ours && park_state_of(flight) == RB_FLIGHT_FAILED;
     rb_flight_unlock(&saved);
-    if (was_told)
+    if (was_given_up)
         return false;
-    if (ours && rb_park_look(fd) != RB_PARK_PLAIN)
+    if (ours && rb_park_look(fd) != RB_PARK_UNTRACKED)
         return true;
     return failed && !is_failing(fd);
 }
 
 // The connects in flight that can have given an event.
-struct suspects {
+struct matches {
     int fds[8];
-    bool flew[8]; // it was not known that it had failed
+    bool was_connecting[8]; // it was not known that it had failed
     unsigned count;
     bool ended; // there was another one, whose end the event may be older than
 };
 
-static bool find_suspects(int epfd, uint64_t data, uint64_t since, struct suspects *out)
+static bool find_matches(int epfd, uint64_t data, uint64_t since, struct matches *out)
 {
     sigset_t saved;
     if (!rb_flight_lock(&saved))
@@ -398,7 +398,7 @@ static bool find_suspects(int epfd, uint64_t data, uint64_t since, struct suspec
     out->count = rb_watch_find(epfd, data, out->fds, sizeof out->fds / sizeof out->fds[0]);
     for (unsigned i = 0; i < out->count; i++) {
         const struct rb_flight *flight = rb_flight_find(out->fds[i]);
-        out->flew[i] = flight && park_state_of(flight) == RB_FLIGHT_FLYING;
+        out->was_connecting[i] = flight && park_state_of(flight) == RB_FLIGHT_CONNECTING;
     }
     out->ended = rb_watch_ended(epfd, data, since);
     rb_flight_unlock(&saved);
@@ -406,75 +406,75 @@ static bool find_suspects(int epfd, uint64_t data, uint64_t since, struct suspec
 }
 
 // What an event says of one suspect.
-enum testimony {
-    NOT_ITS, // it cannot have given the event
-    PAST,    // it gave the event before it changed, or another descriptor did
-    ITS_OWN, // it gave the event, and nobody is to see it
-    TRUE     // the program is to know
+enum event_meaning {
+    EVENT_UNRELATED, // it cannot have given the event
+    EVENT_OUTDATED,  // it gave the event before it changed, or another descriptor did
+    EVENT_HIDDEN,    // it gave the event, and nobody is to see it
+    EVENT_VISIBLE    // the program is to know
 };
 
 // Of what was given up the kernel reports the refusal, which is a new edge: one from before comes again.
-static enum testimony of_told(int epfd, int fd, bool recent)
+static enum event_meaning meaning_given_up(int epfd, int fd, bool recent)
 {
-    if (!rb_watch_may_tell(epfd, fd))
-        return PAST;
+    if (!rb_watch_may_report(epfd, fd))
+        return EVENT_OUTDATED;
     if (recent && rb_watch_is_edge(epfd, fd)) {
         rb_watch_show_again(epfd, fd);
-        return PAST;
+        return EVENT_OUTDATED;
     }
-    rb_watch_tell(epfd, fd, true);
-    return TRUE;
+    rb_watch_mark_reported(epfd, fd, true);
+    return EVENT_VISIBLE;
 }
 
 // An event with an error or a hang-up, seen after a look at the suspect.
-static enum testimony of_failure(int epfd, uint64_t data, int fd, bool flew, uint64_t since)
+static enum event_meaning meaning_of_failure(int epfd, uint64_t data, int fd, bool was_connecting, uint64_t since)
 {
     sigset_t saved;
-    enum testimony says = NOT_ITS;
+    enum event_meaning meaning = EVENT_UNRELATED;
     if (!rb_flight_lock(&saved))
-        return TRUE;
+        return EVENT_VISIBLE;
     const struct rb_flight *flight = rb_flight_find(fd);
     bool recent = flight && flight->changed > since;
     if (!flight)
-        says = rb_watch_fails_there(epfd, data, fd) ? TRUE : PAST;
-    else if (park_state_of(flight) == RB_FLIGHT_TOLD)
-        says = of_told(epfd, fd, recent);
+        meaning = rb_watch_fails_there(epfd, data, fd) ? EVENT_VISIBLE : EVENT_OUTDATED;
+    else if (park_state_of(flight) == RB_FLIGHT_FAILED)
+        meaning = meaning_given_up(epfd, fd, recent);
     else if (recent)
-        says = flew && park_state_of(flight) == RB_FLIGHT_PARKED ? ITS_OWN : PAST;
+        meaning = was_connecting && park_state_of(flight) == RB_FLIGHT_PARKED ? EVENT_HIDDEN : EVENT_OUTDATED;
     rb_flight_unlock(&saved);
-    return says;
+    return meaning;
 }
 
 // No failure: the program's, but not where a socket had connected to itself.
-static bool holds_success(const struct suspects *suspects, int epfd, uint32_t events)
+static bool holds_success(const struct matches *matches, int epfd, uint32_t events)
 {
-    bool turned = false;
-    for (unsigned i = 0; i < suspects->count; i++) {
-        if (rb_park_look(suspects->fds[i]) == RB_PARK_PLAIN)
-            rb_watch_tell(epfd, suspects->fds[i], false);
-        turned = turned || (suspects->flew[i] && rb_flight_parked(suspects->fds[i]));
+    bool self_connected = false;
+    for (unsigned i = 0; i < matches->count; i++) {
+        if (rb_park_look(matches->fds[i]) == RB_PARK_UNTRACKED)
+            rb_watch_mark_reported(epfd, matches->fds[i], false);
+        self_connected = self_connected || (matches->was_connecting[i] && rb_flight_parked(matches->fds[i]));
     }
-    return turned && !(events & (EPOLLIN | EPOLLPRI));
+    return self_connected && !(events & (EPOLLIN | EPOLLPRI));
 }
 
-static bool holds_failure(const struct suspects *suspects, int epfd, uint64_t data, uint64_t since)
+static bool holds_failure(const struct matches *matches, int epfd, uint64_t data, uint64_t since)
 {
-    enum testimony most = suspects->ended ? PAST : NOT_ITS;
-    for (unsigned i = 0; i < suspects->count && most != TRUE; i++) {
-        rb_park_look(suspects->fds[i]);
-        enum testimony says = of_failure(epfd, data, suspects->fds[i], suspects->flew[i], since);
-        most = says > most ? says : most;
+    enum event_meaning most = matches->ended ? EVENT_OUTDATED : EVENT_UNRELATED;
+    for (unsigned i = 0; i < matches->count && most != EVENT_VISIBLE; i++) {
+        rb_park_look(matches->fds[i]);
+        enum event_meaning meaning = meaning_of_failure(epfd, data, matches->fds[i], matches->was_connecting[i], since);
+        most = meaning > most ? meaning : most;
     }
-    return most == ITS_OWN || (most == PAST && !rb_watch_fails(epfd, data));
+    return most == EVENT_HIDDEN || (most == EVENT_OUTDATED && !rb_watch_fails(epfd, data));
 }
 
 bool rb_park_holds_watched(int epfd, const struct epoll_event *event, uint64_t since)
 {
-    struct suspects suspects;
-    if (!find_suspects(epfd, event->data.u64, since, &suspects))
+    struct matches matches;
+    if (!find_matches(epfd, event->data.u64, since, &matches))
         return false;
-    return event->events & (EPOLLERR | EPOLLHUP) ? holds_failure(&suspects, epfd, event->data.u64, since)
-                                                 : holds_success(&suspects, epfd, event->events);
+    return event->events & (EPOLLERR | EPOLLHUP) ? holds_failure(&matches, epfd, event->data.u64, since)
+                                                 : holds_success(&matches, epfd, event->events);
 }
 
 static bool hide_again(int epfd, int fd)
@@ -505,7 +505,7 @@ uint64_t rb_park_tick(uint64_t now_ms)
         return atomic_load_explicit(&rb_flight_next_ms, memory_order_relaxed);
     do {
         if (!rb_flight_lock(&saved))
-            return rb_flight_is_ours() ? now_ms + LOCKED_OUT_MS : UINT64_MAX;
+            return rb_flight_is_ours() ? now_ms + LOCK_RETRY_MS : UINT64_MAX;
         flight = rb_flight_next_due(&slot, now_ms);
         if (flight)
             advance(flight, true);
@@ -515,14 +515,14 @@ uint64_t rb_park_tick(uint64_t now_ms)
     return atomic_load_explicit(&rb_flight_next_ms, memory_order_acquire);
 }
 
-int rb_park_told(int fd)
+int rb_park_take_error(int fd)
 {
     sigset_t saved;
     int error = 0;
     struct rb_flight *flight = park_claim(fd, &saved);
     if (!flight)
         return 0;
-    if (park_state_of(flight) == RB_FLIGHT_TOLD) {
+    if (park_state_of(flight) == RB_FLIGHT_FAILED) {
         error = flight->error;
         rb_flight_forget(flight);
     }
@@ -531,11 +531,11 @@ int rb_park_told(int fd)
 }
 
 // The socket has no error left.
-static int fail_elsewhere(struct rb_flight *flight, int error)
+static int fail_with_read_error(struct rb_flight *flight, int error)
 {
-    if (park_state_of(flight) == RB_FLIGHT_FLYING && park_park(flight, error))
+    if (park_state_of(flight) == RB_FLIGHT_CONNECTING && park_or_stop(flight, error))
         return EINPROGRESS;
-    if (park_state_of(flight) == RB_FLIGHT_TOLD)
+    if (park_state_of(flight) == RB_FLIGHT_FAILED)
         error = flight->error;
     rb_flight_forget(flight);
     return error;
@@ -547,7 +547,7 @@ int rb_park_failed(int fd, int error)
     struct rb_flight *flight = park_claim(fd, &saved);
     if (!flight)
         return error;
-    int seen = fail_elsewhere(flight, error);
+    int seen = fail_with_read_error(flight, error);
     rb_flight_unlock(&saved);
     return seen;
 }
@@ -557,7 +557,7 @@ enum rb_park_view rb_park_drop(int fd)
     sigset_t saved;
     struct rb_flight *flight = park_claim(fd, &saved);
     if (!flight)
-        return RB_PARK_PLAIN;
+        return RB_PARK_UNTRACKED;
     enum rb_park_view view = view_of(flight);
     if (view == RB_PARK_PARKED)
         show(flight);
@@ -573,7 +573,7 @@ void rb_park_give_up(struct rb_flight *flight)
 
 // Others may wait for the same socket: by another descriptor, for a registration that was made with this one and cannot
 // be reached without it; or in a child that was forked meanwhile. What they see is to be true without us.
-static bool leaves_somebody(const struct rb_flight *flight, int fd)
+static bool has_other_waiters(const struct rb_flight *flight, int fd)
 {
     return park_state_of(flight) == RB_FLIGHT_PARKED &&
            (flight->fds[1] < 0 ? rb_flight_is_shared(flight) : rb_watch_is_watched(fd));
@@ -585,7 +585,7 @@ void rb_park_closing(int fd)
     if (!rb_flight_lock(&saved))
         return;
     struct rb_flight *flight = rb_flight_find(fd);
-    if (flight && leaves_somebody(flight, fd))
+    if (flight && has_other_waiters(flight, fd))
         park_give_up(flight, flight->error);
     rb_flight_close(fd);
     rb_flight_unlock(&saved);
@@ -597,6 +597,6 @@ void rb_park_copied(int fd, int copy)
     struct rb_flight *flight = park_claim(fd, &saved);
     if (!flight)
         return;
-    rb_flight_name(flight, copy);
+    rb_flight_add_fd(flight, copy);
     rb_flight_unlock(&saved);
 }

@@ -20,10 +20,10 @@ struct rb_flight;
 
 // What a descriptor is to the program now.
 enum rb_park_view {
-    RB_PARK_PLAIN,   // no connect of ours: the kernel's word is the last
-    RB_PARK_PENDING, // still connecting, whatever the kernel says of it
-    RB_PARK_PARKED,  // the same, and the kernel has nothing under way
-    RB_PARK_TOLD     // given up: the kernel reports it, rb_park_told has the errno
+    RB_PARK_UNTRACKED, // no connect of ours: the kernel's word is the last
+    RB_PARK_PENDING,   // still connecting, whatever the kernel says of it
+    RB_PARK_PARKED,    // the same, and the kernel has nothing under way
+    RB_PARK_FAILED     // given up: the kernel reports it, rb_park_take_error has the errno
 };
 
 // Takes over a connect whose first attempt ended with `result` (-EINPROGRESS: it is under way; another negative errno:
@@ -37,7 +37,7 @@ bool rb_park_begin(int fd, const struct sockaddr *address, socklen_t length, con
 bool rb_park_refuse(int fd, const struct sockaddr *address, socklen_t length, const struct rb_connection *connection);
 
 // True when the descriptor means a connect that is tracked, and not one whose number was given to another socket.
-bool rb_park_knows(int fd);
+bool rb_park_tracks(int fd);
 
 // Looks what has become of the descriptor's connect and acts on it: judges a failure, makes an attempt that is due.
 // With connect.nonblocking = settle a failure is waited out here, until the end (PLAIN or TOLD) or a signal. errno is
@@ -69,7 +69,7 @@ void rb_park_give_up(struct rb_flight *flight);
 uint64_t rb_park_tick(uint64_t now_ms);
 
 // The errno of a connect that was given up; the program has learnt of it, and the tracking ends. 0: no such connect.
-int rb_park_told(int fd);
+int rb_park_take_error(int fd);
 
 // A call on the socket has read `error` from it. Returns what the program is to see: EINPROGRESS: another attempt
 // follows; else an errno, and the tracking ends.

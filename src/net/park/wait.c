@@ -383,7 +383,7 @@ int rb_wait_pselect(int count, fd_set *reads, fd_set *writes, fd_set *excepts, c
     return select_until(looked, reads, writes, excepts, wait_deadline(rb_system_now_ns(), timeout), mask);
 }
 
-static void tell_left(struct timeval *left, uint64_t until)
+static void write_time_left(struct timeval *left, uint64_t until)
 {
     uint64_t now = rb_system_now_ns(), rest = until > now ? until - now : 0;
     *left = (struct timeval){.tv_sec = (time_t) (rest / SECOND), .tv_usec = (suseconds_t) (rest % SECOND / 1000)};
@@ -405,7 +405,7 @@ int rb_wait_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts, st
     int ready = select_until(looked, reads, writes, excepts, until, NULL);
     int error = errno;
     if (timeout && until != NEVER)
-        tell_left(timeout, until);
+        write_time_left(timeout, until);
     errno = error;
     return ready;
 }
@@ -418,14 +418,14 @@ struct epoll_call {
     int size;
     const sigset_t *mask;
     bool exact;
-    bool passes; // an event that is left to what is parked was held
+    bool got_hidden_event; // an event that is left to what is parked was held
 };
 
 // What was fetched by a wait that began then. A connect may have ended meanwhile that this epoll watched.
 static bool is_held(struct epoll_call *call, const struct epoll_event *event, uint64_t since)
 {
     bool hidden = rb_watch_is_hidden_event(event->events), failed = event->events & (EPOLLERR | EPOLLHUP);
-    call->passes = call->passes || hidden;
+    call->got_hidden_event = call->got_hidden_event || hidden;
     if (hidden)
         return true;
     return (rb_watch_has_flights(call->epfd) || (failed && rb_flight_now() != since)) &&
@@ -462,9 +462,9 @@ static int epoll_once(struct epoll_call *call, const struct timespec *timeout, c
 }
 
 // This thread waits no more; another one may have to know when to make the next attempt.
-static void pass(const struct epoll_call *call)
+static void pass_on(const struct epoll_call *call)
 {
-    if (call->passes && atomic_load_explicit(&rb_wait_several, memory_order_relaxed))
+    if (call->got_hidden_event && atomic_load_explicit(&rb_wait_several, memory_order_relaxed))
         rb_park_pass(call->epfd);
 }
 
@@ -480,7 +480,7 @@ static int epoll_until(struct epoll_call *call, uint64_t until)
         ready = epoll_once(call, slice(until, &left), signals.within, &fetched);
     while (ready == 0 && ((fetched > 0 && holds++ < RB_FLIGHT_COUNT) || !is_over(until)));
     restore_signals(&signals);
-    pass(call);
+    pass_on(call);
     return ready;
 }
 
@@ -502,6 +502,6 @@ int rb_wait_fetched(int epfd, struct epoll_event *events, int size, int ready, c
         uint64_t gone = rb_system_coarse_ms() - start->ms;
         return epoll_until(&call, wait_deadline(rb_system_now_ns() - gone * MS, timeout));
     }
-    pass(&call);
+    pass_on(&call);
     return kept;
 }

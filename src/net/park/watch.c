@@ -82,7 +82,7 @@ static bool write_watch(struct rb_watch *watch, int epfd, const struct epoll_eve
         set(&epoll->epoch, get(&epoll->epoch) + 1);
     set(&watch->epoch, get(&epoll->epoch));
     set(&watch->events, event->events);
-    set(&watch->told, 0);
+    set(&watch->reported, 0);
     atomic_store_explicit(&watch->data, event->data.u64, memory_order_relaxed);
     set(&watch->epfd, (uint32_t) epfd + 1);
     return true;
@@ -175,7 +175,7 @@ void rb_watch_join(int fd)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     for (unsigned i = 0; descriptor && i < WATCHES; i++)
-        set(&descriptor->watches[i].told, 0);
+        set(&descriptor->watches[i].reported, 0);
     watch_join(fd);
 }
 
@@ -252,20 +252,20 @@ static bool modify(int fd, const struct rb_watch *watch, uint32_t events)
     return result == 0 || result == -ENOENT || result == -EBADF || (result == -EINVAL && !exclusive);
 }
 
-bool rb_watch_may_tell(int epfd, int fd)
+bool rb_watch_may_report(int epfd, int fd)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     const struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
-    return watch && !get(&watch->told);
+    return watch && !get(&watch->reported);
 }
 
-void rb_watch_tell(int epfd, int fd, bool disarm)
+void rb_watch_mark_reported(int epfd, int fd, bool disarm)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
     uint32_t events = watch ? get(&watch->events) : 0;
     if (events & (EPOLLET | EPOLLONESHOT))
-        set(&watch->told, 1);
+        set(&watch->reported, 1);
     if (disarm && events & EPOLLONESHOT)
         modify(fd, watch, HIDDEN);
 }
@@ -309,10 +309,10 @@ bool rb_watch_fails_there(int epfd, uint64_t data, int fd)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     const struct rb_watch *watch = descriptor && get(&descriptor->slot) == 0 ? watch_of(descriptor, epfd) : NULL;
-    if (!watch || event_of(watch).data.u64 != data || get(&watch->told) ||
+    if (!watch || event_of(watch).data.u64 != data || get(&watch->reported) ||
         !(rb_socket_events(fd) & (POLLERR | POLLHUP)))
         return false;
-    rb_watch_tell(epfd, fd, true);
+    rb_watch_mark_reported(epfd, fd, true);
     return true;
 }
 

@@ -49,10 +49,10 @@ void rb_watch_end(int fd);
 unsigned rb_watch_find(int epfd, uint64_t data, int *fds, unsigned size);
 
 // True when the program may have the event of the end: of a level-triggered registration always, of another one once
-// for each time that the program arms it. rb_watch_tell: it has it.
+// for each time that the program arms it. rb_watch_mark_reported: it has it.
 //   disarm: that of a one-shot registration may not have been the only one on its way: the others are hidden
-bool rb_watch_may_tell(int epfd, int fd);
-void rb_watch_tell(int epfd, int fd, bool disarm);
+bool rb_watch_may_report(int epfd, int fd);
+void rb_watch_mark_reported(int epfd, int fd, bool disarm);
 
 // True for an edge-triggered registration that is not one-shot.
 bool rb_watch_is_edge(int epfd, int fd);
@@ -67,7 +67,7 @@ void rb_watch_show_again(int epfd, int fd);
 bool rb_watch_ended(int epfd, uint64_t data, uint64_t since);
 
 // True when a descriptor that means no connect in flight, watched by this epoll with this data, has an error or a
-// hang-up to report now, and the program may have the event (rb_watch_may_tell). It counts as had from now on.
+// hang-up to report now, and the program may have the event (rb_watch_may_report). It counts as had from now on.
 bool rb_watch_fails_there(int epfd, uint64_t data, int fd);
 
 // The same of any descriptor. Looks through all.
