@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The loop of attempts around the real connect.
+// The attempts of one connect(2).
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,8 +15,8 @@
 #include "real/system.h"
 #include "state/record.h"
 
-// What to send with the handshake (TCP Fast Open). A result over 0 is how much of it the kernel took. The server may
-// have processed the data of a SYN although the connect fails later: only a refusal proves that nobody took it.
+// Data to send with the handshake (TCP Fast Open). The server may have processed the data of a SYN even if the connect
+// fails later. Only a refusal proves that the server did not.
 struct first_data {
     const void *bytes;
     size_t length;
@@ -24,13 +24,12 @@ struct first_data {
     ssize_t taken;
 };
 
-// One call of the program. It is large, and most calls are of hosts that no section covers: set up after the match
-// only.
+// One call of the program. The struct is large, so it is initialized only after a section has matched.
 struct request {
     int fd;
     const struct sockaddr *address;
     socklen_t length;
-    struct first_data *data; // NULL: a plain connect
+    struct first_data *data; // NULL for a plain connect
     struct rb_connection c;
 };
 
@@ -44,10 +43,10 @@ static bool connect_is_pending(int result)
     return result == -EINPROGRESS || result == -EALREADY || result == -EINTR || result == -EISCONN;
 }
 
-// Datagram sockets pass through, and non-blocking ones go another way. Asking costs more than all the rest of a call
-// that succeeds, so it is asked where the answer matters: before a limit or a refusal, and after a failure. A datagram
-// socket that is connected to a covered host counts as a success there; that can only keep the breaker closed a little
-// longer.
+// Non-blocking sockets and datagram sockets are not retried inside the call. These checks are system calls that cost
+// more than the rest of a successful call. They run only when the answer matters: before an attempt with a limit,
+// before a refusal and after a failure. So connecting a datagram socket to a covered host counts as a success. At
+// worst, the breaker stays closed a little longer.
 static bool is_blocking(const struct request *r)
 {
     bool may_wait = !r->data || !(r->data->flags & MSG_DONTWAIT);
@@ -77,7 +76,8 @@ static int first_attempt(struct request *r)
     return dial(r, limit && is_blocking(r) ? limit : 0);
 }
 
-// After these the kernel takes another connect on the same socket as it is; after others it must be reset first.
+// True for errors after which the kernel accepts another connect on the same socket. After other errors, the socket
+// must be disconnected first.
 static bool connects_again(int result)
 {
     return result == -ECONNREFUSED || result == -ENETUNREACH || result == -EHOSTUNREACH || result == -ETIMEDOUT;
@@ -97,7 +97,7 @@ static int next_attempt(struct request *r, int previous)
     return result;
 }
 
-// Why this failure cannot be repeated here, whatever the policy says.
+// The reason why this connect cannot be retried here under any policy, or RB_REASON_NONE.
 static enum rb_reason connect_blocked(const struct request *r)
 {
     return peer_of(r)->last_candidate ? RB_REASON_NONE : RB_REASON_CANDIDATE;
@@ -117,9 +117,10 @@ static void connect_report(const struct request *r, enum rb_verdict verdict, con
     rb_connection_report(&r->c, verdict, outcome, delay_ms, reason);
 }
 
-// Waits and begins the next attempt. Returns its result; *ended: there was none, hand this result on. Another thread
-// may have closed the socket meanwhile, as a way to end the call: what has its number now is not ours to connect.
-//   identity: the socket's, as it was before anybody could know of the wait
+// Waits, then makes the next attempt and returns its result. If *ended is set, no attempt was made, and the returned
+// result is final. Another thread may close the socket during the wait to end the call. Then the descriptor may belong
+// to another socket, which must not be connected.
+//   identity: rb_socket_identity of the socket before the wait
 static int connect_wait_and_retry(struct request *r, uint64_t delay_ms, uint64_t identity,
                                   const struct rb_outcome *outcome, int result, bool *ended)
 {
@@ -144,7 +145,7 @@ static int connect_wait_and_retry(struct request *r, uint64_t delay_ms, uint64_t
     return next_attempt(r, result);
 }
 
-// Repeats a failed connect as long as the policy allows. Returns the last result.
+// Retries a failed connect while the policy allows. Returns the last result.
 static int connect_repeat(struct request *r, int result)
 {
     for (bool ended = false; !ended;) {
@@ -165,7 +166,7 @@ static int connect_repeat(struct request *r, int result)
     return result;
 }
 
-// Tells the breaker how a call ended that is not repeated.
+// Gives the outcome of a call that is not retried to the breaker.
 static void connect_settle(struct request *r, int result)
 {
     struct rb_outcome outcome = rb_connection_outcome(&r->c, result);
@@ -174,8 +175,8 @@ static void connect_settle(struct request *r, int result)
         rb_record_success(&r->c.call, r->c.policy, RB_API_CONNECT);
 }
 
-// What a non-blocking connect says at once of this host, and not of an earlier one on the same socket: only what comes
-// from the routing table, or from AF_UNIX.
+// True for errors that a non-blocking connect returns at once and that concern this address. Other errors may come from
+// an earlier connect on the same socket. Only the routing table and AF_UNIX return such errors at once.
 static bool fails_at_once(const struct request *r, int result)
 {
     if (peer_of(r)->target.family == AF_UNIX)
@@ -188,13 +189,13 @@ static int connect_track(struct request *r, int result)
     bool can = result == -EINPROGRESS || (fails_at_once(r, result) && peer_of(r)->last_candidate);
     if (can && is_parkable(r) && rb_park_begin(r->fd, r->address, r->length, &r->c, result))
         return -EINPROGRESS;
-    connect_settle(r, -EINPROGRESS); // not ours to judge
+    connect_settle(r, -EINPROGRESS); // the outcome is unknown, so the breaker does not count it
     return result;
 }
 
-// The breaker lets no attempt through. As with a host that refuses, a non-blocking connect begins, and its end is what
-// every wait reports; where that cannot be arranged the call itself says so. Of a socket that is in use the kernel says
-// what it says of any further connect.
+// The breaker refuses the call. A non-blocking TCP connect looks like a connect to a host that refuses: it starts, and
+// the program's wait reports the failure. In other cases the call itself returns ECONNREFUSED. A socket that is already
+// in use gets the kernel's answer.
 static int connect_refuse(struct request *r)
 {
     if (!rb_socket_can_connect(r->fd))
@@ -205,7 +206,7 @@ static int connect_refuse(struct request *r)
     return pends ? -EINPROGRESS : -ECONNREFUSED;
 }
 
-// Datagram sockets, and non-blocking ones where the policy leaves them alone.
+// True for datagram sockets, and for non-blocking sockets if connect.nonblocking = off.
 static bool is_left_alone(const struct request *r)
 {
     return !rb_socket_is_stream(r->fd) ||
@@ -218,9 +219,10 @@ static int connect_run(struct request *r, const struct rb_breaker *breaker, uint
     if (!closed && is_left_alone(r))
         return dial(r, 0);
     if (!rb_call_admit(&r->c.call, now_ms, NULL))
-        return closed && is_left_alone(r) ? dial(r, 0) : connect_refuse(r); // closed: it opened just now
+        return closed && is_left_alone(r) ? dial(r, 0)
+                                          : connect_refuse(r); // closed: the breaker opened after the check above
     int result = first_attempt(r);
-    if (result == 0 && r->data && !is_blocking(r)) // only the SYN has left
+    if (result == 0 && r->data && !is_blocking(r)) // only the SYN has been sent
         connect_settle(r, -EINPROGRESS);
     else if (result == 0 || (connect_is_pending(result) && result != -EINPROGRESS))
         connect_settle(r, result);
@@ -231,7 +233,7 @@ static int connect_run(struct request *r, const struct rb_breaker *breaker, uint
     return result;
 }
 
-// Not inlined: the frame is for matched hosts.
+// Not inlined, so that only matched hosts pay for the large stack frame.
 __attribute__((noinline)) static int connect_perform(int fd, const struct sockaddr *address, socklen_t length,
                                                      struct first_data *data, const struct rb_peer *peer,
                                                      const struct rb_section *section)

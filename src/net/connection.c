@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What all connects of the program have in common.
+// The parts that blocking and parked connects share.
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -28,7 +28,7 @@ void rb_connection_begin(struct rb_connection *c, const struct rb_peer *peer, co
                          uint64_t now_ms)
 {
     c->peer = peer;
-    memcpy(&c->rules, &section->rules, offsetof(struct rb_rules, methods)); // no method here
+    memcpy(&c->rules, &section->rules, offsetof(struct rb_rules, methods)); // connects have no HTTP method
     memcpy(c->policy, section->name, strnlen(section->name, sizeof c->policy - 1) + 1);
     c->policy[sizeof c->policy - 1] = '\0';
     struct rb_cell *cell =

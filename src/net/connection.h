@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A connect of the program as its policy sees it: for whom it is, what its results mean, what is told about it. Shared
-// by the connects that wait in the call and those that are parked.
+// One connect of the program and its policy: the target, the meaning of results, the log. Blocking and parked connects
+// share this file.
 #ifndef RB_NET_CONNECTION_H
 #define RB_NET_CONNECTION_H
 
@@ -8,41 +8,43 @@
 #include "policy/policy.h"
 #include "process/log.h"
 
-// Whom a connect is for.
+// The target of a connect.
 struct rb_peer {
-    struct rb_target target; // its name may point to `name`
-    bool last_candidate;     // of the program's own lookup
+    struct rb_target target; // target.name may point to `name`
+    bool last_candidate;     // the address is the last candidate of the program's own lookup
     char name[RB_NAME_SIZE];
 };
 
 struct rb_connection {
     const struct rb_peer *peer;
-    struct rb_rules rules; // a copy, as far as it is used: the policy may be replaced while we wait
+    struct rb_rules
+        rules; // a copy, because the policy may be replaced during a wait; `methods` and later fields are not copied
     char policy[RB_SECTION_NAME_SIZE];
     struct rb_call call;
 };
 
-// Finds the section of an address, by the name of the program's own lookup first, and fills *peer. NULL: no connect of
-// ours. address: as the program gave it, may be wild
+// Finds the section for an address and fills *peer. The name that the program looked up is matched first. Returns NULL
+// when the connect passes through.
+//   address: from the program, not checked
 const struct rb_section *rb_peer_match(struct rb_peer *peer, const struct sockaddr *address, socklen_t length,
                                        const struct rb_policy *policy);
 
-// Begins a call: copies what it needs of the section, counts it. peer is borrowed for the connection's life.
+// Begins a call: copies the rules of the section and counts the call. *peer must live as long as the connection.
 void rb_connection_begin(struct rb_connection *connection, const struct rb_peer *peer, const struct rb_section *section,
                          uint64_t now_ms);
 
-// Copies a connection with its peer to a place of its own. The source must not be used for attempts any more.
+// Copies a connection and its peer. The source must make no further attempts.
 void rb_connection_move(struct rb_connection *to, struct rb_peer *peer, const struct rb_connection *from);
 
-// What a result (0 or a negative errno) means. A failure of a candidate that is not the last says nothing about the
-// host: with ::1 refused and 127.0.0.1 alive the host is well.
+// Classifies a result (0 or a negative errno). A failed candidate that is not the last one says nothing about the
+// health of the host: if ::1 refuses and 127.0.0.1 accepts, the host works.
 struct rb_outcome rb_connection_outcome(const struct rb_connection *connection, int result);
 
-// The limit of the attempt about to begin, 0 for none: timeout.connect or timeout.attempt, and after the first attempt
-// also what is left of the total time.
+// The limit of the next attempt in milliseconds, 0 for none: the smaller one of timeout.connect and timeout.attempt.
+// From the second attempt on, the rest of the total time is a limit too.
 uint64_t rb_connection_limit_ms(const struct rb_connection *connection, uint64_t now_ms);
 
-// Writes a decision to the log and the summary. outcome may be NULL.
+// Writes a decision to the log and to the summary. outcome may be NULL.
 void rb_connection_report(const struct rb_connection *connection, enum rb_verdict verdict,
                           const struct rb_outcome *outcome, uint64_t delay_ms, enum rb_reason reason);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Socket questions and limited connects.
+// Queries about one socket, and single connects with a limit.
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -28,11 +28,11 @@ bool rb_socket_is_blocking(int fd)
 }
 
 #ifndef TCP_FASTOPEN_CONNECT
-#define TCP_FASTOPEN_CONNECT 30 // include/uapi/linux/tcp.h, from Linux 4.11 on
+#define TCP_FASTOPEN_CONNECT 30 // include/uapi/linux/tcp.h, since Linux 4.11
 #endif
 
 #ifndef SO_COOKIE
-#define SO_COOKIE 57 // include/uapi/asm-generic/socket.h; sparc and parisc differ and find nothing under this number
+#define SO_COOKIE 57 // include/uapi/asm-generic/socket.h; on sparc and parisc the number differs, and getsockopt fails
 #endif
 
 uint64_t rb_socket_identity(int fd)
@@ -50,7 +50,7 @@ bool rb_socket_is(int fd, uint64_t identity)
     return result == 0 ? cookie == identity : result != -EBADF && result != -ENOTSOCK;
 }
 
-// tcpi_state comes first in struct tcp_info. Sockets of other protocols are asked for their peer.
+// tcpi_state is the first byte of struct tcp_info. Sockets that are not TCP are connected if they have a peer.
 bool rb_socket_can_connect(int fd)
 {
     unsigned char state = TCP_CLOSE;
@@ -61,7 +61,7 @@ bool rb_socket_can_connect(int fd)
     return rb_kernel(SYS_getpeername, fd, &peer, &length) != 0;
 }
 
-enum { MOST_ERRORS = 64 }; // of failed connects on one socket: each leaves one or two
+enum { MOST_ERRORS = 64 }; // upper limit of queued errors on one socket; each failed connect queues one or two
 
 void rb_socket_forget_errors(int fd)
 {
@@ -79,7 +79,7 @@ void rb_socket_disconnect(int fd)
     rb_socket_forget_errors(fd);
     rb_kernel(SYS_connect, fd, &nobody, sizeof nobody);
     rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &error,
-              &length); // an aborted handshake leaves ECONNRESET there
+              &length); // clears the ECONNRESET of an aborted handshake
 }
 
 bool rb_socket_is_self_connected(int fd)
@@ -100,15 +100,15 @@ static int plain(int fd, const struct sockaddr *address, socklen_t length)
     return rb_libc_connect(fd, address, length) == 0 ? 0 : -errno;
 }
 
-// Signals that a fault raises: crash handlers are installed without SA_RESTART by many runtimes, and never return into
-// a connect.
+// True for signals that a fault raises. Many runtimes install crash handlers without SA_RESTART. Such handlers never
+// return into a connect, so they do not count below.
 static bool is_fault(int signal)
 {
     return signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL || signal == SIGTRAP ||
            signal == SIGSYS || signal == SIGABRT;
 }
 
-// The kernel's struct sigaction.
+// The kernel's struct sigaction, which differs from libc's.
 struct kernel_action {
     sighandler_t handler;
     unsigned long flags;
@@ -116,8 +116,8 @@ struct kernel_action {
     uint64_t mask;
 };
 
-// With SO_SNDTIMEO a connect gives EINTR even where SA_RESTART is set. Whether the bare call would have gone on cannot
-// be seen from here; it would have for certain when no handler without SA_RESTART is installed.
+// If SO_SNDTIMEO is set, a signal always interrupts connect with EINTR, even if the handler has SA_RESTART. The handler
+// that ran is unknown. If no handler lacks SA_RESTART, an unlimited connect(2) would have restarted.
 static bool bare_call_would_restart(void)
 {
     for (int signal = 1; signal < NSIG; signal++) {
@@ -131,7 +131,7 @@ static bool bare_call_would_restart(void)
     return true;
 }
 
-// The value of SO_SNDTIMEO. By this number the option has two longs, also where libc's struct timeval has 64 bits.
+// The value of SO_SNDTIMEO_OLD: two longs, even where libc's struct timeval has 64-bit fields.
 struct send_limit {
     long seconds, microseconds;
 };
@@ -152,7 +152,8 @@ static bool is_shorter(const struct send_limit *a, uint64_t ms)
     return (a->seconds || a->microseconds) && (uint64_t) a->seconds * 1000 + (uint64_t) a->microseconds / 1000 <= ms;
 }
 
-// A second connect on a socket in handshake waits on for its end.
+// Calls connect(2) again after a restartable signal. A connect(2) on a socket in handshake waits until the handshake
+// ends.
 static int wait_within(int fd, const struct sockaddr *address, socklen_t length, uint64_t limit_ms)
 {
     uint64_t now_ms = rb_system_now_ms(), until_ms = now_ms + limit_ms;
@@ -164,7 +165,8 @@ static int wait_within(int fd, const struct sockaddr *address, socklen_t length,
         result = plain(fd, address, length);
         now_ms = rb_system_now_ms();
     } while (result == -EINTR && bare_call_would_restart());
-    if (result == -EAGAIN && address->sa_family == AF_UNIX) // its backlog stayed full; there is nothing to abort
+    if (result == -EAGAIN &&
+        address->sa_family == AF_UNIX) // the listener's backlog stayed full; no handshake needs to be aborted
         return -ETIMEDOUT;
     if (result != -EINPROGRESS && result != -EALREADY)
         return result;
@@ -199,7 +201,8 @@ int rb_socket_dial(int fd, const struct sockaddr *address, socklen_t length)
     return (int) rb_kernel(SYS_connect, fd, address, length);
 }
 
-// Packets of such a socket leave by that interface, also those to loopback: nobody answers there.
+// A socket that is bound to an interface sends even loopback packets through that interface, so the kernel never
+// refuses them.
 static bool is_bound_to_interface(int fd)
 {
     char name[IF_NAMESIZE];
@@ -213,21 +216,21 @@ union own_address {
     struct sockaddr_in6 v6;
 };
 
-// The address that the socket's last connect was made from, or that the program has bound the socket to. The kernel
-// delivers to an address of its own without leaving the machine. False: there is none yet.
+// Writes the socket's own address: the source of its last connect, or the address that the program bound. The kernel
+// delivers packets for its own addresses locally. Returns false when the socket has no address yet.
 static bool find_own(int fd, union own_address *own)
 {
     socklen_t length = sizeof *own;
     if (rb_kernel(SYS_getsockname, fd, &own->any, &length) != 0)
         return false;
-    own->v4.sin_port = 0; // sin6_port lies at the same place
+    own->v4.sin_port = 0; // sin6_port is at the same offset
     if (own->any.sa_family == AF_INET6)
         return !IN6_IS_ADDR_UNSPECIFIED(&own->v6.sin6_addr);
     return own->any.sa_family == AF_INET && own->v4.sin_addr.s_addr != htonl(INADDR_ANY);
 }
 
-// An IPv4-mapped IPv6 address where the peer was one: the socket has become one for IPv4, and waits for ever for an
-// answer from the other kind.
+// The loopback address in the family of the peer. An IPv6 socket that connected to an IPv4-mapped address sends IPv4
+// packets. Such a socket must use the IPv4-mapped loopback address; with ::1 it would wait for ever.
 static union own_address loopback_like(const struct sockaddr *peer)
 {
     static const uint8_t mapped[16] = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1};
@@ -240,18 +243,19 @@ static union own_address loopback_like(const struct sockaddr *peer)
     return own;
 }
 
-// With TCP_FASTOPEN_CONNECT a connect to an address whose cookie is known says 0 and sends nothing (tcp(7)).
+// Turns TCP_FASTOPEN_CONNECT off. With this option, connect(2) to an address with a known cookie returns 0 and sends
+// nothing (tcp(7)).
 static void connect_at_once(int fd)
 {
     int off = 0;
     rb_kernel(SYS_setsockopt, fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &off, sizeof off);
 }
 
-enum { REFUSAL_MS = 2 }; // how long a refusal that is certain may take
+enum { REFUSAL_MS = 2 }; // longest wait for the refusal
 
-// The refusal is there when connect returns, but for a machine that handles packets elsewhere. It never comes when the
-// loopback interface is down, and when the program has bound the socket to a foreign address (IP_TRANSPARENT), to which
-// the refusal then goes.
+// True when the refusal has arrived. Normally it is ready when connect returns; it can be late if another CPU processes
+// the packets. It never arrives if the loopback interface is down, or if the program has bound the socket to a foreign
+// address (IP_TRANSPARENT).
 static bool is_refused(int fd)
 {
     int events = rb_socket_events(fd);
@@ -276,8 +280,8 @@ int rb_socket_dial_refusal(int fd, const struct sockaddr *peer)
     return -ETIMEDOUT;
 }
 
-// ppoll: the one that every architecture has.
-//   limit: the kernel writes what is left of it; NULL: none
+// Calls ppoll, because every architecture has this system call.
+//   limit: the kernel writes the remaining time here; NULL waits without limit
 static int wait_for_events(int fd, struct rb_kernel_time *limit)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN | POLLOUT};
@@ -304,8 +308,9 @@ int rb_socket_take_error(int fd)
     return rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : 0;
 }
 
-// tcpi_bytes_acked of include/uapi/linux/tcp.h (RFC 4898, tcpEStatsAppHCThruOctetsAcked), from Linux 4.2 on; glibc's
-// struct ends before it. A SYN counts as one byte there; a refusal acknowledges nothing.
+// Reads tcpi_bytes_acked (include/uapi/linux/tcp.h, since Linux 4.2; tcpEStatsAppHCThruOctetsAcked in RFC 4898).
+// glibc's struct tcp_info ends before this field. An acknowledged SYN counts as one byte; a refusal acknowledges
+// nothing.
 bool rb_socket_was_connected(int fd)
 {
     enum { BYTES_ACKED = 120 };

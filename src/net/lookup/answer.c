@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Answers taken apart and put together again.
+// Converts results of lookups.
 #include "net/lookup/answer.h"
 
 #include <arpa/inet.h>
@@ -72,7 +72,8 @@ bool rb_answer_from_hostent(struct rb_stale_answer *answer, const struct hostent
 
 // ---- to a list
 
-// A symbol of glibc's would not prove it: layers for other libcs have those too.
+// True in glibc, whose freeaddrinfo frees each element. The soname decides, because compatibility layers of other libcs
+// also export glibc's symbols.
 static bool frees_by_element(void)
 {
     struct rb_object object;
@@ -94,7 +95,7 @@ static struct addrinfo *make_one(const struct rb_stale_address *address, const c
     return rb_libc_getaddrinfo(literal, service, &numeric, &made) == 0 ? made : NULL;
 }
 
-// Puts the literal's traces right. Returns the last element.
+// Sets what the lookup of a literal cannot know: flags and scope. Returns the last element of the list.
 static struct addrinfo *finish_one(struct addrinfo *list, const struct rb_stale_address *address, int flags)
 {
     for (;; list = list->ai_next) {
@@ -106,7 +107,7 @@ static struct addrinfo *finish_one(struct addrinfo *list, const struct rb_stale_
     }
 }
 
-// glibc allocates the name for itself and frees it with the element that has it, the first.
+// Sets the canonical name. glibc allocates it separately and frees it with the first element.
 static bool name_first(struct addrinfo *first, const char *name)
 {
     char *copy = strdup(name);
@@ -153,7 +154,7 @@ struct addrinfo *rb_answer_to_addrinfo(const struct rb_stale_answer *answer, con
 
 // ---- to a hostent
 
-// The next `size` bytes of the buffer, NULL when they are not there any more.
+// Takes the next `size` bytes of the buffer. NULL when fewer are left.
 static void *answer_take(char **at, const char *end, size_t size)
 {
     char *taken = *at;

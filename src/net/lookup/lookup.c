@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The loop of attempts around the real lookups.
+// The attempts of one name lookup.
 #include "net/lookup/lookup.h"
 
 #include <errno.h>
@@ -15,31 +15,33 @@
 #include "state/cells.h"
 #include "state/record.h"
 
-// The answer of one real call in the terms of getaddrinfo; error: its errno, for EAI_SYSTEM.
+// The result of one call of libc as an EAI_* code. error: errno, for EAI_SYSTEM.
 struct verdict {
     int eai;
     int error;
 };
 
-// A call of the program. The kinds differ in how it is made once, and in how a kept answer becomes theirs.
+// One call of the program. Each intercepted function makes attempts and returns kept answers in its own way.
 struct question {
     struct verdict (*attempt)(struct question *question);
-    bool (*learn)(const struct question *question, struct rb_stale_answer *answer); // false: nothing to keep
+    bool (*learn)(const struct question *question,
+                  struct rb_stale_answer *answer); // returns false when there is nothing to keep
     bool (*restore)(struct question *question, const struct rb_stale_answer *answer);
     struct rb_stale_key key;
     struct rb_target target;
     enum rb_lookup_caller caller;
 };
 
-// One matched call with its policy.
+// One call that a section covers.
 struct lookup {
     struct question *question;
-    bool once;             // libcurl's transfer is repeated in its place
-    struct rb_rules rules; // a copy, as far as it is used: the policy may be replaced while we wait
+    bool once; // no retries, because libcurl's transfer is retried as a whole
+    struct rb_rules
+        rules; // a copy, because the policy may be replaced during a wait; `methods` and later fields are not copied
     char policy[RB_SECTION_NAME_SIZE];
     struct rb_call call;
     uint64_t total_ms;
-    int saved; // errno as the program left it
+    int saved; // errno before the call
 };
 
 static void lookup_report(const struct lookup *l, enum rb_verdict verdict, const struct rb_outcome *outcome,
@@ -56,9 +58,9 @@ static void lookup_report(const struct lookup *l, enum rb_verdict verdict, const
     rb_process_report(event, &l->question->target, &l->call);
 }
 
-// ---- whose it is
+// ---- which calls are covered
 
-// Literals ask no resolver; a zone may follow one.
+// True for an address literal, with or without a scope. It needs no resolver.
 static bool lookup_is_numeric(const char *node)
 {
     uint8_t address[16];
@@ -66,7 +68,7 @@ static bool lookup_is_numeric(const char *node)
     return rb_address_parse(text, address) != 0;
 }
 
-// The port where the program says it as a number or by a name that URLs have too; else 0.
+// The port if the service is a number or the name of a URL scheme, else 0.
 static uint16_t port_of(const char *service)
 {
     uint32_t port = 0;
@@ -89,8 +91,8 @@ static struct rb_target target_of(const char *node, const char *service)
 
 // ---- the loop
 
-// Lookups of a name share a budget whatever the port: the load is the resolver's. There is no breaker: what fails is
-// not the host, and a lookup may not take a probe's permit.
+// Returns the retry budget. Lookups of a name on all ports share one budget, because the resolver has the load. Lookups
+// use no breaker: a failed lookup says nothing about the host, and a lookup must not take the permit of a probe.
 static struct rb_budget *budget_for(const struct rb_section *section, const struct rb_target *target, uint64_t now_ms)
 {
     struct rb_target bare = *target;
@@ -102,7 +104,7 @@ static struct rb_budget *budget_for(const struct rb_section *section, const stru
 static void lookup_begin(struct lookup *l, const struct rb_section *section)
 {
     uint64_t now_ms = rb_system_now_ms();
-    memcpy(&l->rules, &section->rules, offsetof(struct rb_rules, methods)); // no method here
+    memcpy(&l->rules, &section->rules, offsetof(struct rb_rules, methods)); // lookups have no HTTP method
     memcpy(l->policy, section->name, strnlen(section->name, sizeof l->policy - 1) + 1);
     l->policy[sizeof l->policy - 1] = '\0';
     l->once = l->question->caller == RB_LOOKUP_LIBCURL && (l->rules.intercept & RB_INTERCEPT_CURL);
@@ -113,13 +115,14 @@ static void lookup_begin(struct lookup *l, const struct rb_section *section)
         rb_process_count_call(l->policy);
 }
 
-// A lookup cannot be cut off. One that may take as long as the last would end after dns.total is not begun.
+// A running lookup cannot be stopped. Sets the deadline so that no lookup starts that would end after dns.total, if it
+// takes as long as the last one.
 static void expect(struct lookup *l, uint64_t begun_ms, uint64_t took_ms)
 {
     l->call.deadline_ms = rb_arithmetic_sub(rb_arithmetic_add(begun_ms, l->total_ms), took_ms);
 }
 
-// Repeats the call as long as the policy allows. Returns the last result and why it was the last.
+// Retries the lookup while the policy allows. Returns the last result; *reason receives why it was the last.
 static struct rb_outcome lookup_repeat(struct lookup *l, enum rb_reason *reason)
 {
     uint64_t begun_ms = rb_system_now_ms();
@@ -145,7 +148,7 @@ static struct rb_outcome lookup_repeat(struct lookup *l, enum rb_reason *reason)
     }
 }
 
-// ---- answers kept
+// ---- kept answers
 
 static void keep(const struct lookup *l)
 {
@@ -169,7 +172,7 @@ static bool answer_stale(const struct lookup *l)
            l->question->restore(l->question, &answer);
 }
 
-// Not inlined: the frame is for matched hosts.
+// Not inlined, so that only matched hosts pay for the large stack frame.
 __attribute__((noinline)) static void lookup_perform(struct question *question, const struct rb_section *section)
 {
     struct lookup l = {.question = question, .saved = errno};
@@ -194,12 +197,12 @@ __attribute__((noinline)) static void lookup_perform(struct question *question, 
     errno = left;
 }
 
-// The frame of the repeated lookup that this thread is in; 0: none. What stands behind us may call itself by names that
-// lead back here, and that must not multiply. A frame and no counter: programs leave lookups by siglongjmp (wget), and
-// a call from further up the stack then shows that the other is over.
+// The stack frame of the lookup that this thread is retrying, 0 for none. libc may call its own functions through our
+// hooks; nested calls must not be retried. A counter would not work, because programs leave lookups by siglongjmp
+// (wget). A call from a frame further up the stack shows that the older lookup has ended.
 static __thread uintptr_t inside;
 
-// Returns false when the call is not ours.
+// Returns false when the call passes through.
 static bool lookup_ask(const struct rb_policy *policy, struct question *question)
 {
     uintptr_t here = (uintptr_t) __builtin_frame_address(0);
@@ -269,7 +272,7 @@ int rb_net_getaddrinfo(const struct rb_policy *policy, enum rb_lookup_caller cal
 
 // ---- gethostbyname and gethostbyname2
 
-// h_errno in the terms of getaddrinfo.
+// Converts h_errno to an EAI_* code.
 static struct verdict verdict_of(const struct hostent *found, int host_error, int error)
 {
     if (found)
@@ -298,7 +301,7 @@ static struct question host_question(const char *name, int family, enum rb_looku
 struct host_question {
     struct question common;
     struct hostent *found;
-    int saved; // h_errno as the program left it
+    int saved; // h_errno before the call
 };
 
 static struct hostent *host_by_name(const char *name, int family)
@@ -319,8 +322,8 @@ static bool host_learn(const struct question *question, struct rb_stale_answer *
     return rb_answer_from_hostent(answer, ((const struct host_question *) question)->found);
 }
 
-// libc's own static result is of no use: it cannot hold this one. One more like it does no harm, since a program may
-// not look at a result after its next call.
+// Kept answers need a static buffer, as gethostbyname returns one. libc's own buffer is not accessible. A second one is
+// allowed, because a program must not use a result after its next call.
 static bool host_restore(struct question *question, const struct rb_stale_answer *answer)
 {
     static struct hostent entry;
@@ -363,7 +366,7 @@ static int host_by_name_r(const char *name, int family, struct hostent *entry, c
                                      : rb_libc_gethostbyname2_r(name, family, entry, buffer, size, result, error);
 }
 
-// A buffer that is too small ends the call as an answer does: the program comes again.
+// A buffer that is too small ends the retries like an answer. The program calls again with a larger one.
 static struct verdict host_r_attempt(struct question *question)
 {
     struct host_r_question *q = (struct host_r_question *) question;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One name lookup of the program, made of as many attempts as its policy allows.
+// Retries name lookups as the policy allows.
 #ifndef RB_NET_LOOKUP_H
 #define RB_NET_LOOKUP_H
 
@@ -7,26 +7,27 @@
 
 #include "policy/policy.h"
 
-// Who asks: for libcurl's own lookups a policy that acts on its transfers repeats those, and not the lookup as well.
+// The caller of a lookup. If the policy covers libcurl's transfers, a lookup of libcurl is not retried, because the
+// whole transfer is.
 enum rb_lookup_caller { RB_LOOKUP_PROGRAM, RB_LOOKUP_LIBCURL };
 
-// As the functions of the same name: result, errno and h_errno are those of the last call that was made, but for an
-// answer that took repeating, which leaves errno as it was. Numeric nodes, and hosts that no section covers, go to libc
-// untouched. While the resolver fails for a time only, the call is repeated within dns.total; where it fails to the
-// end, and dns.stale allows, the program gets the last good answer. The waits are no signal's business, as in
-// getaddrinfo itself, and nothing is held across them.
-//   policy: the policy in force; NULL: untouched
+// Replaces getaddrinfo. The result, errno and h_errno are those of the last attempt. If a retry succeeded, errno keeps
+// its value from before. Numeric nodes and hosts that no section covers pass through. Temporary failures of the
+// resolver are retried within dns.total. If they persist and dns.stale allows it, the program gets the last good
+// answer. As in getaddrinfo, signals do not end the waits. No lock is held during a wait.
+//   policy: the current policy; NULL passes through
 int rb_net_getaddrinfo(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *node,
                        const char *service, const struct addrinfo *hints, struct addrinfo **result);
 
-// In place of a family: the function without one.
+// A value for `family`: the function without this parameter.
 enum { RB_LOOKUP_PLAIN = -1 };
 
-// gethostbyname and gethostbyname2.
+// Replaces gethostbyname and gethostbyname2.
 struct hostent *rb_net_gethostbyname(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *name,
                                      int family);
 
-// gethostbyname_r and gethostbyname2_r, likewise. A buffer that is too small is the program's to enlarge.
+// Replaces gethostbyname_r and gethostbyname2_r. A buffer that is too small is reported to the program, which then
+// calls again.
 int rb_net_gethostbyname_r(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *name, int family,
                            struct hostent *entry, char *buffer, size_t size, struct hostent **result, int *error);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The table of names by address: one small neighbourhood per address, each entry under a sequence lock.
+// A table of names by address. Each address may be in a few neighbouring entries; each entry has a sequence lock.
 //
-// The words of an entry are stored with release and loaded with acquire, in place of fences: whoever sees a new word
-// sees the odd sequence number that was stored before it.
+// The words of an entry are stored with release and loaded with acquire instead of using fences. So a reader that sees
+// a new word also sees the odd sequence number that was stored before.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
@@ -22,23 +22,23 @@ enum { NEIGHBOURS = 4, NAME_WORDS = RB_NAME_SIZE / 8, ADDRESS_WORDS = 2 };
 enum { FLAG_LAST = 1 << 0, FLAG_USED = 1 << 1 };
 
 struct entry {
-    _Atomic uint32_t sequence; // odd while it is written
-    _Atomic uint32_t order;    // when it was written, for replacement
-    _Atomic uint64_t flags;    // FLAG_*, and the family above them
+    _Atomic uint32_t sequence; // odd while the entry is being written
+    _Atomic uint32_t order;    // value of `written`, to find the oldest entry
+    _Atomic uint64_t flags;    // FLAG_* in the low byte, the address family above
     _Atomic uint64_t address[ADDRESS_WORDS];
     _Atomic uint64_t name[NAME_WORDS];
 };
 
-// Shared with the children that a program forks: some look names up in a child and connect in the parent.
+// Shared with forked children, because some programs look up names in a child and connect in the parent.
 struct table {
-    _Atomic uint32_t written; // entries ever written: 0 makes look-ups free
+    _Atomic uint32_t written; // entries ever written; 0 makes lookups in the table free
     struct entry entries[RB_NAMES_COUNT];
 };
 
 static _Atomic(struct table *) shared;
-static _Atomic uint32_t owner; // the effective user when the table was made
+static _Atomic uint32_t owner; // the effective user who created the table
 
-// Copies what is no entry half written. One that changes meanwhile is left out: it would count as half written for
+// Copies a used entry. Skips entries that are being written: a copy with an odd sequence number would stay locked for
 // ever.
 static void copy_entry(struct entry *to, const struct entry *from)
 {
@@ -54,8 +54,8 @@ static void copy_entry(struct entry *to, const struct entry *from)
     atomic_store_explicit(&to->order, atomic_load_explicit(&from->order, memory_order_relaxed), memory_order_relaxed);
 }
 
-// The same names in memory of this process alone, put in the table's place in one step. Where there is no memory for
-// that, the names are given up.
+// Replaces the shared table by a private copy at the same address, with one system call. Without memory, an empty table
+// replaces it.
 static bool make_private(struct table *table)
 {
     uint32_t written = atomic_load_explicit(&table->written, memory_order_relaxed);
@@ -72,8 +72,8 @@ static bool make_private(struct table *table)
     return rb_system_memory_over(table, sizeof *table);
 }
 
-// Processes of the user before must not be told names by this process, nor this one by them. A vfork child has its
-// parent's memory and leaves it alone.
+// Makes the table private after a change of the user, so that processes of different users exchange no names. A vfork
+// child shares its parent's memory and changes nothing.
 static void user_changed(void)
 {
     static _Atomic bool apart;
@@ -128,7 +128,7 @@ static bool names_holds(const struct entry *entry, const struct key *key)
            atomic_load_explicit(&entry->address[1], memory_order_acquire) == key->address[1];
 }
 
-// The entry to write: the one that holds the address, else a free one, else the oldest.
+// Returns the entry to overwrite: the one with this address, else a free one, else the oldest.
 static struct entry *names_place_for(struct table *names, const struct key *key)
 {
     struct entry *best = NULL;
@@ -201,7 +201,7 @@ static bool names_is_numeric(const char *node)
 {
     unsigned char scratch[sizeof(struct in6_addr)];
     char plain[INET6_ADDRSTRLEN + 1];
-    size_t length = strcspn(node, "%"); // a scope may follow
+    size_t length = strcspn(node, "%"); // "%" starts a scope
     if (length >= sizeof plain)
         return false;
     memcpy(plain, node, length);
@@ -209,7 +209,7 @@ static bool names_is_numeric(const char *node)
     return inet_pton(AF_INET, plain, scratch) == 1 || inet_pton(AF_INET6, plain, scratch) == 1;
 }
 
-// The last candidate is the last distinct address: getaddrinfo repeats each for every socket type.
+// getaddrinfo repeats each address for every socket type, so the last candidate is the last distinct address.
 void rb_names_learn_addrinfo(const char *node, const struct addrinfo *list)
 {
     struct key last = {0};

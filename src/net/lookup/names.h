@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Which name the program looked up to get an address, and whether that address was its lookup's last candidate.
+// Remembers which name the program looked up to get an address, and whether the address was the last one of its lookup
+// ("last candidate").
 //
-// The table is shared with the children that the process forks, until the effective user changes: then the process goes
-// on with a copy.
+// Forked children share the table until the effective user changes; then the process continues with a private copy.
 //
-// A fixed table, read from connect(2) hooks: no allocation, no lock; a clash of two writers loses one
-// entry, and an entry seen half-written counts as absent.
+// The table has a fixed size and is read in the hooks of connect(2). It needs no allocation and no lock. If two writers
+// collide, one entry is lost. An entry that is being written counts as absent.
 #ifndef RB_NET_NAMES_H
 #define RB_NET_NAMES_H
 
@@ -15,19 +15,19 @@
 
 enum { RB_NAMES_COUNT = 1024 };
 
-// Makes the table where there is none, for this process and the children that it forks from then on. Called before a
-// fork; without that the table is made with the first lookup. Without memory nothing is learnt.
+// Creates the table for this process and its future children, if there is none. Called before a fork; otherwise the
+// first lookup creates the table. Without memory, no names are recorded.
 void rb_names_start(void);
 
-// Learns the result of getaddrinfo(node): each address gets the name; the last distinct one is the last candidate. A
-// numeric node teaches that its address has no name.
+// Records the result of getaddrinfo(node). Each address gets the name; the last distinct address is the last candidate.
+// A numeric node records that the address has no name.
 void rb_names_learn_addrinfo(const char *node, const struct addrinfo *list);
 
-// The same for gethostbyname and its kin.
+// Records the result of gethostbyname and related functions.
 void rb_names_learn_hostent(const char *node, const struct hostent *entry);
 
-// What is known of the target's address. Writes the name (RB_NAME_SIZE bytes, "" for none) and returns true when the
-// address was the result of a lookup; *last then tells whether it was the last candidate. Returns false otherwise.
+// Finds the entry for the target's address. Writes the name (RB_NAME_SIZE bytes, "" for none) and whether the address
+// is the last candidate. Returns false if no lookup returned this address.
 bool rb_names_find(const struct rb_target *target, char *name, bool *last);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The table of answers: a small neighbourhood per question, each entry under a sequence lock.
+// A table of answers by key. Each key may be in a few neighbouring entries; each entry has a sequence lock.
 //
-// Words are stored with release and loaded with acquire, in place of fences: whoever sees a new word sees the odd
-// sequence number that was stored before it.
+// The words of an entry are stored with release and loaded with acquire instead of using fences. So a reader that sees
+// a new word also sees the odd sequence number that was stored before.
 #include "net/lookup/stale.h"
 
 #include <stdatomic.h>
@@ -13,11 +13,11 @@
 
 enum { NEIGHBOURS = 4 };
 
-// A question with its answer as they are kept, without padding.
+// A key with its answer, without padding.
 struct record {
-    uint64_t hash; // never 0
+    uint64_t hash; // of the key, never 0
     int32_t kind, family, flags, unused;
-    char node[RB_NAME_SIZE]; // lower case, the rest zero
+    char node[RB_NAME_SIZE]; // lower case, padded with zeros
     struct rb_stale_answer answer;
 };
 
@@ -26,8 +26,8 @@ enum { WORDS = sizeof(struct record) / sizeof(uint64_t) };
 _Static_assert(sizeof(struct record) % sizeof(uint64_t) == 0, "a record is copied by words");
 
 struct entry {
-    _Atomic uint32_t sequence; // odd while it is written
-    _Atomic uint32_t order;    // when it was written, for replacement
+    _Atomic uint32_t sequence; // odd while the entry is being written
+    _Atomic uint32_t order;    // value of `written`, to find the oldest entry
     _Atomic uint64_t words[WORDS];
 };
 
@@ -43,7 +43,7 @@ static uint64_t stale_hash_of(const struct record *record)
     return hash ? hash : 1;
 }
 
-// Fills in the question. Returns false when the node is too long.
+// Fills in the key. Returns false when the node is too long.
 static bool stale_ask(struct record *record, const struct rb_stale_key *key)
 {
     size_t length = strnlen(key->node, sizeof record->node);
@@ -66,8 +66,8 @@ static uint64_t hash_in(const struct entry *entry)
     return atomic_load_explicit(&entry->words[0], memory_order_acquire);
 }
 
-// The entry to write: the one with the same question, else a free one, else the oldest. A hash stands for its question
-// here: to replace the wrong one of two in 2^64 costs an answer, no more.
+// Returns the entry to overwrite: the one with this key, else a free one, else the oldest. Only hashes are compared
+// here; a collision costs one answer.
 static struct entry *stale_place_for(const struct record *record)
 {
     struct entry *best = NULL;

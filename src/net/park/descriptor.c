@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Pages of descriptor records.
+// The pages of descriptor records.
 #include "net/park/descriptor.h"
 
 #include "real/system.h"
@@ -16,6 +16,6 @@ struct rb_descriptor *rb_descriptor_make(int fd)
     if (!page)
         return NULL;
     if (!atomic_compare_exchange_strong(&rb_descriptor_pages[(unsigned) fd / RB_DESCRIPTOR_PAGE], &nobody, page))
-        rb_system_memory_free(page, size); // another thread was first
+        rb_system_memory_free(page, size); // another thread has installed its page
     return rb_descriptor_of(fd);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What is known of each descriptor: the connect in flight that it means, and the epolls that watch it.
+// One record per descriptor: the connect in flight that it belongs to, and the epolls that watch it.
 //
-// In pages that come from the kernel when a descriptor in them is first noted: a program that makes no non-blocking
-// connect and has no epoll pays nothing, not even address space.
+// The records are in pages that the kernel allocates when a descriptor in the page is first recorded. A program without
+// non-blocking connects and without epoll uses no memory for them.
 #ifndef RB_NET_DESCRIPTOR_H
 #define RB_NET_DESCRIPTOR_H
 
@@ -12,40 +12,41 @@
 #include <stdint.h>
 
 enum {
-    RB_DESCRIPTORS = 65536,    // those from here on are left alone
-    RB_DESCRIPTOR_PAGE = 1024, // records that come at once
-    RB_DESCRIPTOR_WATCHES = 2  // epolls that one descriptor can be in
+    RB_DESCRIPTORS = 65536,    // descriptors from this number on pass through
+    RB_DESCRIPTOR_PAGE = 1024, // records in one page
+    RB_DESCRIPTOR_WATCHES = 2  // epolls that can watch one descriptor
 };
 
-// One registration in an epoll. Each word is atomic: one thread writes it while others read.
+// One registration in an epoll. Every field is atomic, because one thread writes it while others read.
 struct rb_watch {
-    _Atomic uint32_t epfd;   // 0: none; else 1 + the epoll's descriptor
-    _Atomic uint32_t epoch;  // of the epoll when this was written
-    _Atomic uint32_t events; // as the program asked
+    _Atomic uint32_t epfd;   // 0 for an empty record, else 1 + the epoll's descriptor
+    _Atomic uint32_t epoch;  // the epoll's epoch when this record was written
+    _Atomic uint32_t events; // as the program registered them
     _Atomic uint64_t data;
-    _Atomic uint32_t reported; // since it was last armed the program has had the event of a connect's end
+    _Atomic uint32_t
+        reported; // 1 when the program has got the event for the connect's end since it last armed the registration
 };
 
-// A registration of a connect in flight, found by what the epoll reports. Under the lock of net/park/flight.h.
+// A registration of a connect in flight, found by epoll and data. Protected by the lock of net/park/flight.h.
 struct rb_watch_node {
-    uint32_t next; // 0: end of the chain
+    uint32_t next; // number of the next node; 0 ends the chain
     bool linked;
     int epfd;
     uint64_t data;
 };
 
 struct rb_descriptor {
-    _Atomic uint32_t slot;    // 0, or 1 + the flight's
-    _Atomic uint32_t epoch;   // of an epoll: odd while it is known as one, counted up when it is closed
-    _Atomic uint32_t flights; // of an epoll: how many connects in flight it watches
-    _Atomic uint32_t crowded; // watched by more epolls than fit below
+    _Atomic uint32_t slot;    // 0 for none, else 1 + the slot of the flight
+    _Atomic uint32_t epoch;   // for an epoll: odd while the epoll is known; incremented when it is closed
+    _Atomic uint32_t flights; // for an epoll: how many connects in flight it watches
+    _Atomic uint32_t crowded; // 1 when more epolls watch this descriptor than `watches` has room for
     struct rb_watch watches[RB_DESCRIPTOR_WATCHES];
     struct rb_watch_node nodes[RB_DESCRIPTOR_WATCHES];
 };
 
 extern _Atomic(struct rb_descriptor *) rb_descriptor_pages[RB_DESCRIPTORS / RB_DESCRIPTOR_PAGE];
 
-// The record of a descriptor, NULL: nothing was ever noted in its page, or it is beyond the table.
+// Returns the record of a descriptor. NULL if nothing was recorded in its page yet, or if fd is RB_DESCRIPTORS or more.
 static inline struct rb_descriptor *rb_descriptor_of(int fd)
 {
     if ((unsigned) fd >= RB_DESCRIPTORS)
@@ -55,7 +56,8 @@ static inline struct rb_descriptor *rb_descriptor_of(int fd)
     return page ? &page[(unsigned) fd % RB_DESCRIPTOR_PAGE] : NULL;
 }
 
-// The same, made where there is none. NULL: beyond the table, or no memory. Lock-free, async-signal-safe; keeps errno.
+// Returns the record of a descriptor and allocates its page if necessary. NULL if fd is RB_DESCRIPTORS or more, or
+// without memory. Lock-free, async-signal-safe; keeps errno.
 struct rb_descriptor *rb_descriptor_make(int fd);
 
 #endif

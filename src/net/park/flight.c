@@ -10,9 +10,9 @@
 #include "real/system.h"
 
 enum {
-    BLOCK = 256,          // flights whose memory comes at once
-    PATIENCE = 100000,    // looks at a held lock before it counts as lost
-    ORPHAN_LOOK_MS = 1000 // how often a child looks whether the owner of a flight still lives
+    BLOCK = 256,          // flights that are allocated together
+    PATIENCE = 100000,    // tries to take a held lock before giving up
+    ORPHAN_LOOK_MS = 1000 // interval in which a child checks whether the owner of a flight is alive
 };
 
 _Atomic uint32_t rb_flight_count;
@@ -20,14 +20,14 @@ _Atomic uint64_t rb_flight_next_ms = UINT64_MAX;
 _Atomic uint64_t rb_flight_clock;
 
 static _Atomic int held;
-static _Atomic int self;   // the process that the tables belong to; 0: not asked yet
-static _Atomic int parent; // the one that it was forked by
+static _Atomic int self;   // the process that owns the tables; 0: not known yet
+static _Atomic int parent; // the process that forked the owner
 static _Atomic unsigned forks;
 
 static _Atomic(struct rb_flight *) blocks[RB_FLIGHT_COUNT / BLOCK];
-static uint64_t dues[RB_FLIGHT_COUNT]; // by slot; apart from the flights, for a quick look through all
-static unsigned used;                  // slots below it have been used
-static unsigned free_from;             // no slot below it is free
+static uint64_t dues[RB_FLIGHT_COUNT]; // due time by slot; a separate array, so that a scan reads little memory
+static unsigned used;                  // one past the highest slot that was ever used
+static unsigned free_from;             // all slots below are in use
 
 static void flight_forking(void)
 {
@@ -36,13 +36,13 @@ static void flight_forking(void)
 
 static void flight_forked(void)
 {
-    atomic_store(&parent, atomic_load(&self)); // the kernel may have another answer already
+    atomic_store(&parent, atomic_load(&self)); // getppid may already return another process
     atomic_store(&self, rb_system_pid());
     atomic_store(&held, 0);
 }
 
-// A child by vfork shares this memory and is not its owner. One by fork comes through `forked`; where the C library
-// cannot tell us of forks, a child leaves its connects alone.
+// A vfork child shares this memory but does not own it. A fork child becomes the owner in flight_forked. If libc cannot
+// notify us of forks, the child's connects pass through.
 bool rb_flight_is_ours(void)
 {
     int process = rb_system_pid(), known = 0;
@@ -149,7 +149,7 @@ void rb_flight_enter(struct rb_flight *flight, enum rb_flight_state state)
 
 void rb_flight_forget(struct rb_flight *flight)
 {
-    if (flight->owner == atomic_load_explicit(&self, memory_order_relaxed)) // a permit is its owner's
+    if (flight->owner == atomic_load_explicit(&self, memory_order_relaxed)) // the permit belongs to the owner
         rb_call_abandon(&flight->connection.call, rb_system_now_ms());
     for (unsigned i = 0; i < RB_FLIGHT_FDS; i++) {
         if (flight->fds[i] < 0)
@@ -165,7 +165,8 @@ void rb_flight_forget(struct rb_flight *flight)
     atomic_fetch_sub_explicit(&rb_flight_count, 1, memory_order_release);
 }
 
-// A parent that ended has its children given away at once; it may be there as a zombie for long.
+// False when the owner has ended. A parent's end is detected by the changed getppid, because the parent may remain a
+// zombie for long.
 static bool owner_lives(int owner)
 {
     if (owner == atomic_load_explicit(&parent, memory_order_relaxed) && rb_kernel(SYS_getppid) != owner)
@@ -173,7 +174,7 @@ static bool owner_lives(int owner)
     return rb_kernel(SYS_kill, owner, 0) != -ESRCH;
 }
 
-// Whether the flight is for this process to act on.
+// True when this process may act on the flight. Takes over a flight whose owner has ended.
 static bool flight_adopt(struct rb_flight *flight)
 {
     int process = atomic_load_explicit(&self, memory_order_relaxed);
@@ -185,7 +186,8 @@ static bool flight_adopt(struct rb_flight *flight)
     return true;
 }
 
-// Strikes out the names that were closed behind our back: another name of the socket may live on.
+// Removes descriptors that were closed without our hooks. The socket may still be open through another descriptor.
+// Returns false when none is left.
 static bool is_there(struct rb_flight *flight)
 {
     for (unsigned i = 0; i < RB_FLIGHT_FDS && flight->fds[i] >= 0;) {
@@ -212,7 +214,7 @@ struct rb_flight *rb_flight_find(int fd)
     return flight_is_usable(flight) && meant_by(fd) == flight ? flight : NULL;
 }
 
-// Makes sure that there is memory for the slot.
+// Allocates the block of a slot if necessary.
 static struct rb_flight *flight_make(unsigned slot)
 {
     if (!at(slot))
@@ -311,7 +313,7 @@ struct rb_flight *rb_flight_next_due(unsigned *slot, uint64_t now_ms)
         dues[*slot] = UINT64_MAX;
         if (flight_is_usable(flight))
             return flight;
-        if (flight_state_of(flight) != RB_FLIGHT_FREE) // another process's
+        if (flight_state_of(flight) != RB_FLIGHT_FREE) // another process owns the flight
             dues[*slot] = now_ms + ORPHAN_LOOK_MS;
     }
     find_next();

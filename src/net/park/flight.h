@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The table of connects in flight: which descriptors mean one, and the lock around what is known of it.
+// The table of connects in flight, the descriptors of each one, and the lock of the table.
 //
-// Connects may come from signal handlers and from vfork children, waits may end by longjmp or cancellation: so the lock
-// is held for a few system calls only, never across a wait and over no cancellation point, with all signals blocked;
-// nobody waits for it without end; and a process that is not the one that the tables belong to (a vfork child) does not
-// get it.
+// A "flight" is a non-blocking connect that rebound tracks. A connect may come from a signal handler or from a vfork
+// child, and a wait may end by longjmp or by cancellation. Therefore the lock is held only for a few system calls, with
+// all signals blocked, and never across a wait or a cancellation point. A thread that cannot get the lock gives up
+// after a bounded number of tries. A process that does not own the table (a vfork child) never gets the lock.
 #ifndef RB_NET_FLIGHT_H
 #define RB_NET_FLIGHT_H
 
@@ -15,27 +15,27 @@
 #include "net/park/descriptor.h"
 
 enum {
-    RB_FLIGHT_COUNT = 16384, // connects in flight at once; further ones pass through
-    RB_FLIGHT_FDS = 4        // descriptors of one socket
+    RB_FLIGHT_COUNT = 16384, // connects in flight at the same time; further ones pass through
+    RB_FLIGHT_FDS = 4        // descriptors that can refer to one socket
 };
 
 enum rb_flight_state {
     RB_FLIGHT_FREE,
     RB_FLIGHT_CONNECTING, // the kernel is connecting
-    RB_FLIGHT_PARKED,     // failed; hidden from the program until the next attempt
-    RB_FLIGHT_FAILED      // given up: the kernel reports a failure, `error` says which one it was
+    RB_FLIGHT_PARKED,     // the attempt failed; its events are hidden until the next attempt
+    RB_FLIGHT_FAILED      // given up; the kernel reports a failure, and `error` is the errno that the program gets
 };
 
-// One connect. Everything but `state` is read and written under the lock.
+// One connect. Fields other than `state` are protected by the lock.
 struct rb_flight {
     _Atomic int state;
-    int fds[RB_FLIGHT_FDS]; // all the same socket; -1: none. The first one is used
-    uint64_t identity;      // of the socket: a number may have become another file behind our back
-    unsigned slot;          // its own
+    int fds[RB_FLIGHT_FDS]; // all refer to the same socket; -1: unused. System calls use the first one
+    uint64_t identity;      // of the socket; detects a descriptor that was closed and reused without our hooks
+    unsigned slot;          // its index in the table
     int owner;              // the process that makes the attempts
-    unsigned forks;         // how many forks there had been when it began
-    int error;              // TOLD: errno
-    uint64_t changed;       // when `state` was last entered, by rb_flight_clock
+    unsigned forks;         // the process's fork count when the flight began
+    int error;              // errno of the last failed attempt
+    uint64_t changed;       // rb_flight_clock when `state` last changed
     struct sockaddr_storage address;
     socklen_t length;
     struct rb_peer peer;
@@ -43,83 +43,85 @@ struct rb_flight {
 };
 
 extern _Atomic uint32_t rb_flight_count;   // connects in flight
-extern _Atomic uint64_t rb_flight_next_ms; // the earliest due time of all, UINT64_MAX: none
-extern _Atomic uint64_t rb_flight_clock;   // counts every change of a connect in flight, its end too
+extern _Atomic uint64_t rb_flight_next_ms; // the earliest due time of all flights in milliseconds, UINT64_MAX for none
+extern _Atomic uint64_t rb_flight_clock;   // incremented by every change and every end of a flight
 
-// The time by that clock: what changes from now on has a later one.
+// Reads the clock. Changes that happen later get a greater value.
 static inline uint64_t rb_flight_now(void)
 {
     return atomic_load_explicit(&rb_flight_clock, memory_order_acquire);
 }
 
-// Moves the clock on. Returns the time of what has just changed. With the lock held.
+// Increments the clock and returns the value for the change that just happened. Requires the lock.
 static inline uint64_t rb_flight_changes(void)
 {
     return atomic_fetch_add_explicit(&rb_flight_clock, 1, memory_order_acq_rel) + 1;
 }
 
-// True when this process has connects in flight. One load: what every hook asks first, most often in vain.
+// True when this process has connects in flight. One atomic load, because every hook calls this first.
 static inline bool rb_flight_any(void)
 {
     return __builtin_expect(atomic_load_explicit(&rb_flight_count, memory_order_acquire) > 0, false);
 }
 
-// True when a descriptor may mean a connect in flight.
+// True when a descriptor may belong to a connect in flight.
 static inline bool rb_flight_on(int fd)
 {
     const struct rb_descriptor *descriptor = rb_flight_any() ? rb_descriptor_of(fd) : NULL;
     return descriptor && atomic_load_explicit(&descriptor->slot, memory_order_acquire) != 0;
 }
 
-// True when its event may have to be hidden now. Without the lock: it may change at once, and the number may have
-// become another file.
+// True when events of the descriptor may have to be hidden. Works without the lock, so the answer may be outdated, and
+// the descriptor may refer to another file already.
 bool rb_flight_parked(int fd);
 
-// True in the process that the tables belong to, which is the first one that asks. Costs a system call.
+// True in the process that owns the tables: the first process that calls this. Makes a system call.
 bool rb_flight_is_ours(void);
 
-// Takes the lock; *saved receives the signal mask for rb_flight_unlock. False: not to be had here (a vfork child, a
-// holder that died), then leave everything as it is. errno is kept by both.
+// Takes the lock. *saved receives the signal mask for rb_flight_unlock. Returns false in a vfork child and when the
+// holder has died; then the caller must change nothing. Both functions keep errno.
 bool rb_flight_lock(sigset_t *saved);
 void rb_flight_unlock(const sigset_t *saved);
 
-// --- with the lock held
+// --- These functions require the lock.
 
-// The flight of a descriptor, or NULL. Names that became other files are struck out, with the last one it is forgotten;
-// one of a process that ended while this one, its child, lives on is taken over; one of another living process is not
-// found.
+// Returns the flight of a descriptor or NULL. Removes descriptors that refer to other files now; a flight without
+// descriptors is forgotten. If the owner was the parent process and has ended, this process becomes the owner. Returns
+// NULL if the owner is another living process.
 struct rb_flight *rb_flight_find(int fd);
 
-// A new flight for a descriptor, FLYING and never due, its connection to be filled in; NULL: the table is full, no
-// memory, or a socket without identity. One that the descriptor meant before is forgotten.
+// Creates a flight in state CONNECTING that is never due. The caller fills in the connection. An older flight of the
+// descriptor loses this descriptor. Returns NULL if the table is full, without memory, or if the socket has no
+// identity.
 struct rb_flight *rb_flight_new(int fd);
 
-// Ends the tracking: the socket is the program's alone. A permit of the breaker goes back.
+// Stops tracking the connect. Returns a breaker permit if the flight has one.
 void rb_flight_forget(struct rb_flight *flight);
 
-// True when this process has forked since it began: a child may have the socket, too.
+// True when this process has forked since the flight began, so a child may have the socket too.
 bool rb_flight_is_shared(const struct rb_flight *flight);
 
-// Enters a state.
+// Sets the state.
 void rb_flight_enter(struct rb_flight *flight, enum rb_flight_state state);
 
-// A descriptor means the same socket as the flight's, too, and nothing else that it meant before; or does not mean it
-// any more (the last one ends it).
+// Adds a descriptor that refers to the same socket, or removes one. Adding removes the descriptor from its older
+// flight. Removing the last descriptor forgets the flight.
 void rb_flight_add_fd(struct rb_flight *flight, int fd);
 void rb_flight_remove_fd(struct rb_flight *flight, int fd);
 
-// A descriptor is closed, whoever makes the attempts.
+// Removes a descriptor that is being closed, even if another process owns the flight.
 void rb_flight_close(int fd);
 
-// Says when the flight wants to be looked at, UINT64_MAX: only when something happens.
+// Sets the time of the flight's next action in milliseconds. UINT64_MAX: the flight only reacts to events.
 void rb_flight_due(struct rb_flight *flight, uint64_t due_ms);
 
-// When that is; and whether it has come: then it is UINT64_MAX from now on.
+// rb_flight_due_at returns the due time. rb_flight_take_due returns whether it has passed, and if so sets it to
+// UINT64_MAX.
 uint64_t rb_flight_due_at(const struct rb_flight *flight);
 bool rb_flight_take_due(struct rb_flight *flight, uint64_t now_ms);
 
-// The next flight from slot *slot on that is due, NULL: none is left. *slot begins at 0 and is moved on; the lock may
-// be given up between two calls. The flight's due time is then UINT64_MAX.
+// Returns the next due flight at or after *slot, or NULL. Start with *slot = 0. The caller may release the lock between
+// calls. Sets the due time of the returned flight to UINT64_MAX.
 struct rb_flight *rb_flight_next_due(unsigned *slot, uint64_t now_ms);
 
 #endif

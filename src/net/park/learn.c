@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Answers for sockets whose connect is in flight, parked or given up.
+// Answers of calls on sockets whose connect is in flight, parked or given up.
 #include <errno.h>
 #include <string.h>
 
@@ -14,7 +14,9 @@
 int rb_learn_error(int fd, void *value, socklen_t *length)
 {
     enum rb_park_view view = rb_park_look(fd);
-    int option = view == RB_PARK_PENDING || view == RB_PARK_PARKED ? SO_ACCEPTCONN : SO_ERROR; // the first is 0
+    int option = view == RB_PARK_PENDING || view == RB_PARK_PARKED
+                     ? SO_ACCEPTCONN
+                     : SO_ERROR; // SO_ACCEPTCONN of a connecting socket is 0, like the SO_ERROR that we pretend
     int result = rb_libc_getsockopt(fd, SOL_SOCKET, option, value, length);
     if (view != RB_PARK_FAILED || result != 0)
         return result;
@@ -28,9 +30,9 @@ static bool is_no_failure(int error)
     return error == EINTR || error == EAGAIN || error == EALREADY || error == EINPROGRESS || error == EISCONN;
 }
 
-// What the kernel says of the failure it was made to report, put right. An attempt may also have failed since we
-// looked: then this call has read the error, and what it says is ours to judge.
-//   nonblocking: what the program sees of a connect that goes on
+// Replaces the errno of the refusal that we caused by the errno of the real failure. The attempt may also have failed
+// after the last rb_park_look. Then this call has consumed the socket's error, and rb_park_failed decides about it.
+//   nonblocking: the errno for a connect that continues
 static int correct_error(int fd, int result, int nonblocking)
 {
     if (result >= 0 || is_no_failure(errno))
@@ -46,7 +48,8 @@ static enum rb_park_view learn_look(int fd, int flags)
     return waits ? rb_park_settle(fd) : rb_park_look(fd);
 }
 
-// An error that no kernel reports to a call on a connect under way, and that the program takes as such.
+// Fails like a call on a connecting socket: with EINTR on a blocking socket, where a signal has ended the wait,
+// otherwise with the given errno.
 static int report_pending(int fd, int nonblocking)
 {
     errno = rb_socket_is_blocking(fd) ? EINTR : nonblocking;
@@ -80,7 +83,8 @@ ssize_t rb_learn_after_io(int fd, ssize_t result)
     return result < 0 ? correct_error(fd, -1, EAGAIN) : result;
 }
 
-// As on a connect under way, which it ends: no error, though nothing was connected.
+// shutdown(2) on a connecting socket ends the connect and returns 0. A parked socket is not connected, so the kernel
+// returns ENOTCONN; the program gets 0.
 int rb_learn_shutdown(int fd, int how)
 {
     bool parked = rb_park_look(fd) == RB_PARK_PARKED;
@@ -89,7 +93,7 @@ int rb_learn_shutdown(int fd, int how)
     return parked && result < 0 && errno == ENOTCONN ? 0 : result;
 }
 
-// With the lock: its registrations are in the index.
+// Requires the lock, because the index of registrations changes.
 static int control_flight(int epfd, int op, int fd, struct epoll_event *event)
 {
     struct rb_flight *flight = rb_flight_find(fd);
@@ -97,13 +101,13 @@ static int control_flight(int epfd, int op, int fd, struct epoll_event *event)
     if (parked && rb_watch_can_hide(epfd, op, fd, event))
         return rb_watch_control(epfd, op, fd, event, true);
     int result = rb_watch_control(epfd, op, fd, event, false), error = errno;
-    if (parked && result == 0) // it could not stay so
+    if (parked && result == 0) // the registration cannot be hidden, so the connect cannot stay parked
         rb_park_give_up(flight);
     errno = error;
     return result;
 }
 
-// False: the kernel says what it thinks of such an event.
+// False for a bad pointer; the kernel then reports the error.
 static bool is_readable(int op, const struct epoll_event *event)
 {
     return op == EPOLL_CTL_DEL || rb_system_can_read(event, sizeof *event);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What follows from close and dup for connects in flight and epolls.
+// Effects of close and dup on connects in flight and on epolls.
 #include <fcntl.h>
 
 #include "net/park/name.h"
@@ -28,7 +28,7 @@ static bool mean_the_same(int fd, int copy)
 void rb_name_replacing(int fd, int copy)
 {
     bool replaces = copy != fd && rb_flight_on(copy) && !mean_the_same(fd, copy);
-    if (replaces && rb_kernel(SYS_fcntl, fd, F_GETFD, 0) >= 0) // else nothing is closed
+    if (replaces && rb_kernel(SYS_fcntl, fd, F_GETFD, 0) >= 0) // otherwise dup2 fails and closes nothing
         rb_name_closing(copy);
 }
 
@@ -36,7 +36,7 @@ int rb_name_copied(int fd, int copy)
 {
     if (copy < 0 || copy == fd || mean_the_same(fd, copy))
         return copy;
-    rb_name_closing(copy); // it was free: what is known of it was closed behind our back
+    rb_name_closing(copy); // the number was free, so old records of it come from a close that we did not see
     if (rb_flight_on(fd))
         rb_park_copied(fd, copy);
     return copy;

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Numbers of sockets that the program gives back, or makes two of one.
+// Keeps the table of flights up to date when descriptors are closed or duplicated.
 #ifndef RB_NET_NAME_H
 #define RB_NET_NAME_H
 
-// A descriptor is about to be closed. For every descriptor; does nothing in a vfork child, whose descriptors are its
-// own. Keeps errno.
+// Call before a descriptor is closed, for every descriptor. Does nothing in a vfork child, which has its own
+// descriptors. Keeps errno.
 void rb_name_closing(int fd);
 
-// A descriptor is about to be duplicated to a number that may mean something: as rb_name_closing, where that is closed.
+// Call before fd is duplicated to the number `copy`. If `copy` is open, dup2 closes it, so this does the same as
+// rb_name_closing(copy).
 void rb_name_replacing(int fd, int copy);
 
-// A descriptor was duplicated: `copy` is the result, -1: it failed. Returns it. Keeps errno.
+// Call after fd was duplicated. copy: the new descriptor, or -1 if the call failed. Returns copy. Keeps errno.
 int rb_name_copied(int fd, int copy);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Judging, parking, reconnecting and giving up.
+// State changes of tracked connects: decide, park, connect again, give up.
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,7 +14,7 @@
 #include "real/system.h"
 #include "state/record.h"
 
-enum { LOCK_RETRY_MS = 10 }; // until the next try where the lock was not to be had
+enum { LOCK_RETRY_MS = 10 }; // delay until the next try when the lock was not available
 
 static int family(const struct rb_flight *flight)
 {
@@ -46,7 +46,7 @@ static void show(struct rb_flight *flight)
         rb_watch_show(flight->fds[i]);
 }
 
-// The kernel is made to refuse. Where it cannot be (no loopback interface), the host itself is asked once more.
+// Makes the kernel refuse a connect. If that is not possible (no loopback interface), connects to the host once more.
 static void park_refuse(const struct rb_flight *flight)
 {
     int fd = flight->fds[0];
@@ -78,8 +78,8 @@ static void end_with_success(struct rb_flight *flight)
     rb_flight_forget(flight);
 }
 
-// Out of sight until then. Who gets the event that is left asks at once when that is; what was fetched until here was
-// fetched before the change.
+// Parks the connect. One EPOLLONESHOT event stays armed. The thread that receives it computes the next deadline, so the
+// due time is set before the descriptor is hidden. Events that were fetched earlier count as outdated.
 static bool hide_until_due(struct rb_flight *flight, uint64_t delay_ms)
 {
     rb_flight_due(flight, rb_system_now_ms() + delay_ms);
@@ -90,8 +90,8 @@ static bool hide_until_due(struct rb_flight *flight, uint64_t delay_ms)
     return hidden;
 }
 
-// Judges a failed attempt whose error has been read from the socket, and parks the connect where another one may
-// follow. False: it is to be given up.
+// Decides about a failed attempt whose error was read from the socket. Returns true when the connect is parked, false
+// when the caller must give it up.
 static bool park_or_stop(struct rb_flight *flight, int error)
 {
     struct rb_outcome outcome = rb_connection_outcome(&flight->connection, -error);
@@ -114,7 +114,7 @@ static void park_fail(struct rb_flight *flight, int error)
         park_give_up(flight, error);
 }
 
-// A failure of a candidate that is not the last is the program's at once: nothing is read from the socket.
+// A failed candidate that is not the last one. The error is not read from the socket, so the program sees it.
 static void leave_to_program(struct rb_flight *flight)
 {
     park_report(flight, RB_VERDICT_STOP, NULL, 0, RB_REASON_CANDIDATE);
@@ -133,9 +133,9 @@ static bool connected_to_itself(const struct rb_flight *flight)
     return flight->connection.call.attempt > 1 && rb_socket_is_self_connected(flight->fds[0]);
 }
 
-// What the kernel says of an attempt under way: -EINPROGRESS, 0, or another negative errno, which is then read: but not
-// where the failure is the program's at once. A reset after the handshake is no failure to connect. POLLERR alone means
-// that the socket has queued errors (IP_RECVERR): a connect that failed hangs up, too.
+// The kernel's result of the current attempt: -EINPROGRESS, 0 or another negative errno. Reads the error from the
+// socket, unless the program must see it. A reset after the handshake counts as connected. POLLERR without POLLHUP only
+// means that errors are queued (IP_RECVERR); a failed connect also reports POLLHUP.
 static int park_outcome_of(const struct rb_flight *flight)
 {
     int fd = flight->fds[0], events = rb_socket_events(fd);
@@ -151,7 +151,7 @@ static void check_attempt(struct rb_flight *flight)
     int result = park_outcome_of(flight);
     if (result == -EINPROGRESS)
         return;
-    if (result == 0) // or somebody read the error before us: the program's own affair, too
+    if (result == 0) // also when another call has read the error first: then the program knows the result
         end_with_success(flight);
     else if (flight->peer.last_candidate)
         park_fail(flight, -result);
@@ -159,7 +159,6 @@ static void check_attempt(struct rb_flight *flight)
         leave_to_program(flight);
 }
 
-// Makes the attempt that is due.
 static void begin_next_attempt(struct rb_flight *flight)
 {
     struct rb_outcome outcome = rb_connection_outcome(&flight->connection, -flight->error);
@@ -180,17 +179,17 @@ static void begin_next_attempt(struct rb_flight *flight)
     if (result == 0)
         end_with_success(flight);
     else
-        check_attempt(flight); // a near host may have refused already
+        check_attempt(flight); // a host nearby may have refused already
 }
 
-// The attempt took longer than it may.
+// The attempt has reached its limit.
 static void expire(struct rb_flight *flight)
 {
     rb_socket_disconnect(flight->fds[0]);
     park_fail(flight, ETIMEDOUT);
 }
 
-// due: the time that it asked for has come
+// due: the flight's due time has passed
 static void advance(struct rb_flight *flight, bool due)
 {
     switch (park_state_of(flight)) {
@@ -219,7 +218,8 @@ static enum rb_park_view view_of(const struct rb_flight *flight)
     return views[park_state_of(flight)];
 }
 
-// The first attempt failed at once. Parked, it looks like a connect under way; else the program sees the failure.
+// The first attempt failed at once. Returns true when the connect is parked, so it looks like a connect in progress.
+// Returns false when the program must see the failure.
 static bool begin_failed(struct rb_flight *flight, int error)
 {
     if (park_or_stop(flight, error))
@@ -235,7 +235,7 @@ static void park_remember(struct rb_flight *flight, const struct sockaddr *addre
     memcpy(&flight->address, address, length);
     flight->length = length;
     rb_connection_move(&flight->connection, &flight->peer, connection);
-    if (family(flight) == AF_UNIX) // its target's name lies in the address
+    if (family(flight) == AF_UNIX) // the name of an AF_UNIX target is the path in the address
         rb_target_from_sockaddr(&flight->peer.target, (const struct sockaddr *) &flight->address, length);
 }
 
@@ -278,7 +278,7 @@ bool rb_park_refuse(int fd, const struct sockaddr *address, socklen_t length, co
     return begun;
 }
 
-// How long until something can be expected of a flight, as a poll timeout.
+// Time until the flight's next action, as a timeout for poll.
 static int wait_ms(const struct rb_flight *flight)
 {
     uint64_t due_ms = rb_flight_due_at(flight), now_ms = rb_system_now_ms();
@@ -287,8 +287,8 @@ static int wait_ms(const struct rb_flight *flight)
     return due_ms > now_ms ? (int) (due_ms - now_ms) : 0;
 }
 
-// The flight of a descriptor, with the lock, to be given back by rb_flight_unlock. NULL: there is none, or no lock to
-// be had; then it is not held.
+// Returns the flight of a descriptor and holds the lock; the caller calls rb_flight_unlock. Returns NULL, without the
+// lock, when there is none or the lock is not available.
 static struct rb_flight *park_claim(int fd, sigset_t *saved)
 {
     if (!rb_flight_lock(saved))
@@ -299,7 +299,7 @@ static struct rb_flight *park_claim(int fd, sigset_t *saved)
     return flight;
 }
 
-// One look. *wait receives how long the next one can wait.
+// Checks the connect once. *wait receives the time until the next check, in milliseconds.
 static enum rb_park_view park_look(int fd, bool *settles, int *wait)
 {
     sigset_t saved;
@@ -314,14 +314,14 @@ static enum rb_park_view park_look(int fd, bool *settles, int *wait)
     return view;
 }
 
-// Without a timer to be had, every signal ends it.
+// Without a timer, every signal ends the wait, even if its handler has SA_RESTART.
 static bool park_wait_out(int wait)
 {
     int waited = rb_system_wait_restartable((uint64_t) wait);
     return waited == 0 || (waited != -EINTR && rb_socket_wait(-1, wait) == 0);
 }
 
-// A signal ends the waiting, and the connect goes on as a parked one.
+// Waits until the connect ends. A signal ends the wait early, and the connect stays parked.
 static enum rb_park_view park_settle(int fd, enum rb_park_view view, int wait)
 {
     bool settles, undisturbed = true;
@@ -361,7 +361,6 @@ bool rb_park_tracks(int fd)
     return true;
 }
 
-// What the kernel says of the socket now.
 static bool is_failing(int fd)
 {
     return rb_socket_events(fd) & (POLLERR | POLLHUP);
@@ -382,12 +381,12 @@ bool rb_park_holds(int fd, bool failed)
     return failed && !is_failing(fd);
 }
 
-// The connects in flight that can have given an event.
+// The tracked connects that an epoll event can belong to.
 struct matches {
     int fds[8];
-    bool was_connecting[8]; // it was not known that it had failed
+    bool was_connecting[8]; // the connect was not known to have failed when the event was fetched
     unsigned count;
-    bool ended; // there was another one, whose end the event may be older than
+    bool ended; // another connect with the same data ended after the event was fetched
 };
 
 static bool find_matches(int epfd, uint64_t data, uint64_t since, struct matches *out)
@@ -405,15 +404,16 @@ static bool find_matches(int epfd, uint64_t data, uint64_t since, struct matches
     return true;
 }
 
-// What an event says of one suspect.
+// What an epoll event means for one connect. The greatest value among all connects decides.
 enum event_meaning {
-    EVENT_UNRELATED, // it cannot have given the event
-    EVENT_OUTDATED,  // it gave the event before it changed, or another descriptor did
-    EVENT_HIDDEN,    // it gave the event, and nobody is to see it
-    EVENT_VISIBLE    // the program is to know
+    EVENT_UNRELATED, // this connect cannot have caused the event
+    EVENT_OUTDATED,  // caused before a later change, or by another descriptor
+    EVENT_HIDDEN,    // caused by this connect, and the program must not see it
+    EVENT_VISIBLE    // the program must see the event
 };
 
-// Of what was given up the kernel reports the refusal, which is a new edge: one from before comes again.
+// For a connect that was given up. With an edge-triggered registration, an event that was fetched before the refusal is
+// outdated: the refusal causes a new edge.
 static enum event_meaning meaning_given_up(int epfd, int fd, bool recent)
 {
     if (!rb_watch_may_report(epfd, fd))
@@ -426,7 +426,7 @@ static enum event_meaning meaning_given_up(int epfd, int fd, bool recent)
     return EVENT_VISIBLE;
 }
 
-// An event with an error or a hang-up, seen after a look at the suspect.
+// For an event with an error or a hang-up, after rb_park_look.
 static enum event_meaning meaning_of_failure(int epfd, uint64_t data, int fd, bool was_connecting, uint64_t since)
 {
     sigset_t saved;
@@ -445,7 +445,7 @@ static enum event_meaning meaning_of_failure(int epfd, uint64_t data, int fd, bo
     return meaning;
 }
 
-// No failure: the program's, but not where a socket had connected to itself.
+// Returns true when an event without an error must be hidden: a socket had connected to itself.
 static bool holds_success(const struct matches *matches, int epfd, uint32_t events)
 {
     bool self_connected = false;
@@ -530,7 +530,7 @@ int rb_park_take_error(int fd)
     return error;
 }
 
-// The socket has no error left.
+// The caller has read the socket's error, so the kernel cannot report it again.
 static int fail_with_read_error(struct rb_flight *flight, int error)
 {
     if (park_state_of(flight) == RB_FLIGHT_CONNECTING && park_or_stop(flight, error))
@@ -571,8 +571,8 @@ void rb_park_give_up(struct rb_flight *flight)
     park_give_up(flight, flight->error);
 }
 
-// Others may wait for the same socket: by another descriptor, for a registration that was made with this one and cannot
-// be reached without it; or in a child that was forked meanwhile. What they see is to be true without us.
+// True when others wait for the same socket: through another descriptor whose epoll registration needs this one, or in
+// a forked child. They must see a state that needs no further work from us.
 static bool has_other_waiters(const struct rb_flight *flight, int fd)
 {
     return park_state_of(flight) == RB_FLIGHT_PARKED &&

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// poll, select and epoll around what is parked.
+// poll, select and epoll with parked connects.
 #include <errno.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -19,11 +19,11 @@ _Atomic bool rb_wait_several;
 
 static const uint64_t NEVER = UINT64_MAX;
 
-// Copies of what the program gave: small ones on the stack, others from the kernel (lost if the program leaves the wait
-// by longjmp, which with so many descriptors nobody does).
+// A copy of the program's arrays: on the stack if small, otherwise in pages from the kernel. These pages leak if the
+// program leaves the wait by longjmp.
 struct space {
     void *at;
-    size_t size; // 0: on the stack
+    size_t size; // 0 if the copy is on the stack
 };
 
 static bool take_space(struct space *space, void *small, size_t small_size, size_t size)
@@ -72,8 +72,8 @@ bool rb_wait_reaches(uint64_t next_ms, const struct timespec *timeout)
     return rb_system_coarse_ms() + lasts_ms + COARSE_MS >= next_ms;
 }
 
-// One bare wait: until the program's own end or the next attempt. Makes the attempts that are due first. Their clock is
-// another one, which goes on in suspend.
+// Makes the attempts that are due. Returns the timeout of the next call to the kernel: until the program's deadline or
+// the next attempt. The two use different clocks: the clock of the attempts also runs while the machine is suspended.
 static const struct timespec *slice(uint64_t until, struct timespec *out)
 {
     uint64_t now_ms = rb_system_now_ms(), next_ms = left_until(rb_park_tick(now_ms), now_ms);
@@ -94,13 +94,13 @@ static bool is_time(const struct timespec *timeout)
 
 // --- signals
 
-// Those that arrive between two bare waits interrupt the next one, as they would have interrupted the one long wait: so
-// they are blocked outside of these. A cancellation that arrives there finds
-// them so, for the rest of the thread.
+// Signals are blocked between two calls to the kernel. A signal that arrives there interrupts the next call, as it
+// would have interrupted the single long wait. If the thread is cancelled during such a call, signals stay blocked
+// until the thread ends.
 struct signals {
     sigset_t own;
     bool blocked;
-    const sigset_t *within; // the mask of the bare waits
+    const sigset_t *within; // the signal mask during the calls to the kernel
 };
 
 static void block_signals(struct signals *signals, const sigset_t *mask)
@@ -117,7 +117,8 @@ static void restore_signals(const struct signals *signals)
 
 // --- poll
 
-// Those of them that are parked, and have not become other files. A negative descriptor is passed over by the kernel.
+// Hides the parked sockets: poll skips negative descriptors. The test under the lock excludes descriptors that refer to
+// other files now.
 static void hide_parked(struct pollfd *copy, const struct pollfd *fds, nfds_t count)
 {
     sigset_t saved;
@@ -134,7 +135,7 @@ static void hide_parked(struct pollfd *copy, const struct pollfd *fds, nfds_t co
     rb_flight_unlock(&saved);
 }
 
-// What a failed one has reported may be past with the connect, too, if anything has changed since.
+// An error event of a descriptor without a connect may be outdated too, if any connect has changed since.
 static int hold_polled(struct pollfd *copy, nfds_t count, int ready, uint64_t since)
 {
     for (nfds_t i = 0; i < count && ready > 0; i++) {
@@ -178,7 +179,7 @@ static int poll_until(struct pollfd *fds, nfds_t count, uint64_t until, const si
     return ready;
 }
 
-// False: the kernel says what it thinks of such arguments.
+// False for bad arguments; the kernel then reports the error.
 static bool can_poll(const struct pollfd *fds, nfds_t count, const struct timespec *timeout)
 {
     if (count > COPIED && count > rb_kernel_limit(RLIMIT_NOFILE))
@@ -186,7 +187,7 @@ static bool can_poll(const struct pollfd *fds, nfds_t count, const struct timesp
     return is_time(timeout) && rb_system_can_read(fds, count * sizeof *fds);
 }
 
-// As long as nothing is due, what is in flight is looked at when it reports something.
+// If no attempt is due before the timeout, the program's call is made unchanged and its events are filtered.
 int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
     uint64_t since = rb_flight_now(), began = rb_system_now_ns(), until;
@@ -210,7 +211,7 @@ int rb_wait_poll_ms(struct pollfd *fds, nfds_t count, int timeout)
 
 // --- select
 
-// Sets are as long as their count says, in words: programs pass short ones.
+// Only the words that `count` needs are read or written, because programs pass sets that are shorter than an fd_set.
 typedef unsigned long word;
 
 enum { WORD_BITS = 8 * sizeof(word) };
@@ -231,7 +232,7 @@ static void wait_drop(word *set, int fd)
         set[fd / WORD_BITS] &= ~((word) 1 << (fd % WORD_BITS));
 }
 
-// The rest of the bad pointers is found where asking costs nothing any more.
+// Finds some bad pointers without a system call. can_select checks the rest.
 static bool is_wild(const void *set)
 {
     return set && rb_system_is_wild(set);
@@ -253,8 +254,8 @@ static bool concerns_us(int count, const fd_set *reads, const fd_set *writes, co
 
 struct selection {
     int count;
-    word *asked[3];  // the program's, NULL: none
-    word *answer[3]; // ours
+    word *asked[3];  // the program's sets, NULL if not given
+    word *answer[3]; // our copies
 };
 
 static bool is_selected(const struct selection *s, int fd)
@@ -286,7 +287,7 @@ static int hold_selected(const struct selection *s, int ready)
         int bits = 0;
         for (unsigned i = 0; i < 3; i++)
             bits += s->asked[i] && has(s->answer[i], fd);
-        // Failures have no set of their own. A connect that turns out to have ended well is the program's to see.
+        // select has no set for failures, so `failed` is false. The program must see a connect that succeeded.
         if (bits == 0 || !rb_flight_on(fd) || !rb_park_holds(fd, false))
             continue;
         for (unsigned i = 0; i < 3; i++)
@@ -309,7 +310,7 @@ static int select_once(const struct selection *s, const struct timespec *timeout
     return ready > 0 ? hold_selected(s, ready) : ready;
 }
 
-// In the kernel's order: a program may pass one set twice.
+// Writes the sets in the kernel's order, because a program may pass the same set twice.
 static void wait_answer(const struct selection *s)
 {
     for (unsigned i = 0; i < 3; i++)
@@ -317,9 +318,10 @@ static void wait_answer(const struct selection *s)
             memcpy(s->asked[i], s->answer[i], words(s->count) * sizeof(word));
 }
 
-// The kernel looks at no more of a set than its table of descriptors has room for, a power of two, and programs pass
-// the largest count there can be with a set of the usual size. So it is asked how much it looks at: what it has looked
-// at of a set of one that is out of the question is taken out of it, or is refused.
+// Returns how many bits of a set the kernel reads. It reads at most as many as its table of descriptors has room for, a
+// power of two. Programs may pass a large count with a set of normal size. To find the limit, select is called with a
+// set that has only one bit set, for a descriptor that is not open. If the kernel reads this bit, it clears it or
+// fails.
 static int looked_at(int count)
 {
     size_t size = (words(count) + 1) * sizeof(word);
@@ -367,7 +369,7 @@ static bool can_read_set(const fd_set *set, int count)
     return !set || rb_system_can_read(set, words(count) * sizeof(word));
 }
 
-// False: the kernel says what it thinks of such arguments.
+// False for bad arguments; the kernel then reports the error.
 static bool can_select(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts)
 {
     return count >= 0 && can_read_set(reads, count) && can_read_set(writes, count) && can_read_set(excepts, count);
@@ -418,10 +420,11 @@ struct epoll_call {
     int size;
     const sigset_t *mask;
     bool exact;
-    bool got_hidden_event; // an event that is left to what is parked was held
+    bool got_hidden_event; // the one-shot event of a parked connect was among the fetched events
 };
 
-// What was fetched by a wait that began then. A connect may have ended meanwhile that this epoll watched.
+// True when the event must be hidden. since: rb_flight_clock at the start of the wait; a connect that this epoll
+// watched may have ended since.
 static bool is_held(struct epoll_call *call, const struct epoll_event *event, uint64_t since)
 {
     bool hidden = rb_watch_is_hidden_event(event->events), failed = event->events & (EPOLLERR | EPOLLHUP);
@@ -441,10 +444,10 @@ static int hold_events(struct epoll_call *call, int ready, uint64_t since)
     return kept;
 }
 
-// Rounded up, as the kernel does with what it is given.
+// Converts to milliseconds and rounds up, as the kernel does.
 static int in_ms(const struct timespec *timeout)
 {
-    enum { LONGEST = 1000000 }; // s
+    enum { LONGEST = 1000000 }; // seconds
     if (!timeout)
         return -1;
     if (timeout->tv_sec > LONGEST)
@@ -452,7 +455,7 @@ static int in_ms(const struct timespec *timeout)
     return (int) (timeout->tv_sec * 1000 + (timeout->tv_nsec + MS - 1) / MS);
 }
 
-// *fetched: how many events there were, with those that are held
+// *fetched: number of events from the kernel, including hidden ones
 static int epoll_once(struct epoll_call *call, const struct timespec *timeout, const sigset_t *mask, int *fetched)
 {
     uint64_t since = rb_flight_now();
@@ -461,14 +464,14 @@ static int epoll_once(struct epoll_call *call, const struct timespec *timeout, c
     return *fetched > 0 ? hold_events(call, *fetched, since) : *fetched;
 }
 
-// This thread waits no more; another one may have to know when to make the next attempt.
+// This thread stops waiting. Another thread must learn when the next attempt is due.
 static void pass_on(const struct epoll_call *call)
 {
     if (call->got_hidden_event && atomic_load_explicit(&rb_wait_several, memory_order_relaxed))
         rb_park_pass(call->epfd);
 }
 
-// As long as what is fetched is held there may be more behind it, even when the time is over.
+// If every fetched event was hidden, fetch again, even after the deadline: more events may be pending.
 static int epoll_until(struct epoll_call *call, uint64_t until)
 {
     struct signals signals;

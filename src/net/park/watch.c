@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Registrations by descriptor, and those of connects in flight by what the kernel reports.
+// Registrations by descriptor, and an index of those of connects in flight by epoll and data.
 #include <errno.h>
 #include <poll.h>
 
@@ -13,20 +13,21 @@
 
 enum { BUCKETS = 4096, WATCHES = RB_DESCRIPTOR_WATCHES };
 
-// How what is hidden is registered.
+// The registered events of a hidden descriptor.
 static const uint32_t HIDDEN = EPOLLONESHOT | EPOLLWRNORM;
 
-// The last connects that ended while an epoll watched them: more than end while a thread is kept from what it fetched.
+// The most recent ends of connects that an epoll watched. The ring is larger than the number of connects that can end
+// while a thread handles its fetched events.
 enum { ENDS = 1024 };
 
 static struct {
     int epfd;
-    uint64_t data, when; // by rb_flight_clock
+    uint64_t data, when; // rb_flight_clock of the end
 } ends[ENDS];
 
 static unsigned next_end;
 
-// Chains of nodes by epoll and data. A node's number is 1 + descriptor * WATCHES + its place.
+// Hash chains of nodes by epoll and data. The number of a node is 1 + descriptor * WATCHES + index.
 static uint32_t heads[BUCKETS];
 
 static uint32_t get(const _Atomic uint32_t *word)
@@ -50,7 +51,7 @@ static struct epoll_event event_of(const struct rb_watch *watch)
     return (struct epoll_event){.events = get(&watch->events), .data.u64 = data};
 }
 
-// The epoll that it was made in was not closed since.
+// True while the epoll of the registration has not been closed.
 static bool is_live(const struct rb_watch *watch)
 {
     const struct rb_descriptor *epoll = get(&watch->epfd) ? rb_descriptor_of(epfd_of(watch)) : NULL;
@@ -157,7 +158,7 @@ static struct rb_watch_node *node_at(uint32_t number)
 static void watch_join(int fd)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
-    rb_watch_leave(fd); // chained twice, it would close a ring
+    rb_watch_leave(fd); // linking a node twice would make the chain a ring
     for (unsigned i = 0; descriptor && i < WATCHES; i++) {
         const struct rb_watch *watch = &descriptor->watches[i];
         struct rb_watch_node *node = &descriptor->nodes[i];
@@ -216,7 +217,8 @@ void rb_watch_end(int fd)
     rb_watch_leave(fd);
 }
 
-// A node outlives its epoll until the descriptor leaves; the epoll's number may be another epoll's by then.
+// True when the node belongs to this epoll and data. The epoll may have been closed and its number reused while the
+// node is still linked.
 static bool reports(uint32_t number, int epfd, uint64_t data)
 {
     const struct rb_watch_node *node = node_at(number);
@@ -241,8 +243,9 @@ void rb_watch_each(int epfd, bool (*visit)(int epfd, int fd))
             done = reports(number, epfd, node_at(number)->data) && visit(epfd, (int) ((number - 1) / WATCHES));
 }
 
-// What was registered by others' means, or in another process, may be gone, and a number that was closed behind our
-// back may be no epoll any more (EINVAL). EPOLLEXCLUSIVE cannot be modified, which is EINVAL too.
+// Changes the registration in the kernel. Errors are accepted if the registration is gone: it was removed without our
+// hooks or in another process (ENOENT, EBADF), or the number is no longer an epoll (EINVAL). EPOLLEXCLUSIVE
+// registrations cannot be modified, which also gives EINVAL and is a failure.
 static bool modify(int fd, const struct rb_watch *watch, uint32_t events)
 {
     struct epoll_event event = event_of(watch);
@@ -299,7 +302,7 @@ bool rb_watch_ended(int epfd, uint64_t data, uint64_t since)
 {
     bool ended = false;
     for (unsigned i = next_end, left = ENDS; !ended && left > 0 && ends[(i + ENDS - 1) % ENDS].when > since; left--) {
-        i = (i + ENDS - 1) % ENDS; // from the last one back
+        i = (i + ENDS - 1) % ENDS; // from the newest to older ones
         ended = ends[i].epfd == epfd && ends[i].data == data;
     }
     return ended;
@@ -323,7 +326,7 @@ bool rb_watch_fails(int epfd, uint64_t data)
         if (rb_descriptor_of(fd))
             fails = rb_watch_fails_there(epfd, data, fd);
         else
-            fd += RB_DESCRIPTOR_PAGE - 1; // the whole page
+            fd += RB_DESCRIPTOR_PAGE - 1; // skip the whole page
     return fails;
 }
 
@@ -370,7 +373,7 @@ bool rb_watch_can_hide(int epfd, int op, int fd, const struct epoll_event *event
     return descriptor && rb_descriptor_make(epfd) && (watch_of(descriptor, epfd) || free_watch(descriptor));
 }
 
-// What was fetched of the registration as it was is past.
+// Replaces the record of a registration. Events that were fetched under the old registration become outdated.
 static void renote(int epfd, int op, int fd, const struct epoll_event *event)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
@@ -382,7 +385,7 @@ static void renote(int epfd, int op, int fd, const struct epoll_event *event)
     watch_join(fd);
 }
 
-// Noted before the call: another thread that waits may have the event before it returns.
+// Records the registration before the system call, because a waiting thread may get an event before the call returns.
 static int control_noted(int epfd, int op, int fd, struct epoll_event *event, bool hidden)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Which epoll watches which descriptor, for which events and with which data: a registration may be older than the
-// connect whose event has to be held back, and the data that the kernel hands out is the program's own.
+// Records which epoll watches which descriptor, with which events and data. A registration may be older than the
+// connect whose events must be hidden, and epoll reports only the program's data, so rebound needs its own records.
 //
-// What is hidden stays registered: as a one-shot watch, which fires once and is silent then. That one event is wanted:
-// whoever of the program's threads waits on this epoll gets it, finds out when the next attempt is due, and waits no
-// longer than that. It asks for EPOLLWRNORM without EPOLLOUT, which no program does and every failed socket reports: so
-// the event is known by itself as ours, however late it is read, and is never taken for one of another descriptor.
+// A hidden descriptor stays registered with one one-shot event. The program's thread that receives this event computes
+// when the next attempt is due and waits only until then. The registration asks for EPOLLWRNORM without EPOLLOUT.
+// Programs do not use this combination, and every failed socket reports EPOLLWRNORM. So the event is always recognized
+// as ours, however late it is read.
 #ifndef RB_NET_WATCH_H
 #define RB_NET_WATCH_H
 
@@ -16,79 +16,80 @@
 
 #include "net/park/descriptor.h"
 
-// Notes what epoll_ctl(epfd, op, fd, event) has done. For every descriptor: cheap, no lock.
+// Records the result of epoll_ctl(epfd, op, fd, event). Takes no lock.
 void rb_watch_note(int epfd, int op, int fd, const struct epoll_event *event);
 
-// True when anything is known of the descriptor.
+// True when anything is recorded for the descriptor.
 bool rb_watch_known(const struct rb_descriptor *descriptor);
 
-// A descriptor was closed: it is in no epoll, and if it was one itself, nothing is in it.
+// Call when a descriptor is closed. Removes its registrations. If it is an epoll, the registrations in it become
+// invalid.
 void rb_watch_close(int fd);
 
-// True when some connect in flight is watched by this epoll.
+// True when this epoll watches a connect in flight.
 bool rb_watch_has_flights(int epfd);
 
-// True for the event that is left to a hidden descriptor.
+// True for the one-shot event of a hidden descriptor.
 static inline bool rb_watch_is_hidden_event(uint32_t events)
 {
     return (events & (EPOLLWRNORM | EPOLLOUT)) == EPOLLWRNORM;
 }
 
-// --- with the lock of net/park/flight.h held
+// --- These functions require the lock of net/park/flight.h.
 
-// The descriptor begins or ceases to mean a connect in flight. Between the two its registrations change only so: leave,
-// note, join.
+// A descriptor starts or stops to belong to a connect in flight. In between, change its registrations only in this
+// order: leave, note, join.
 void rb_watch_join(int fd);
 void rb_watch_leave(int fd);
 
-// The connect has ended, or this descriptor of it: leave, and remember it for rb_watch_ended.
+// The connect has ended, or lost this descriptor. Like rb_watch_leave, and keeps the end for rb_watch_ended.
 void rb_watch_end(int fd);
 
-// The descriptors of connects in flight that an epoll reports with this data: a program may give several the same.
-// Returns how many there are in fds, at most `size`.
+// Writes the descriptors of connects in flight that this epoll reports with this data; several can share the same data.
+// Returns the number written to fds, at most `size`.
 unsigned rb_watch_find(int epfd, uint64_t data, int *fds, unsigned size);
 
-// True when the program may have the event of the end: of a level-triggered registration always, of another one once
-// for each time that the program arms it. rb_watch_mark_reported: it has it.
-//   disarm: that of a one-shot registration may not have been the only one on its way: the others are hidden
+// True when the program may get the event for the connect's end: always for a level-triggered registration, otherwise
+// once each time the program arms it. rb_watch_mark_reported records that the program got it.
+//   disarm: for a one-shot registration: other events may have been fetched already; arm only the hidden event
 bool rb_watch_may_report(int epfd, int fd);
 void rb_watch_mark_reported(int epfd, int fd, bool disarm);
 
 // True for an edge-triggered registration that is not one-shot.
 bool rb_watch_is_edge(int epfd, int fd);
 
-// The event that is left to a hidden descriptor comes once more, for another thread that waits on this epoll.
+// Arms the one-shot event of a hidden descriptor again, for another thread that waits on this epoll.
 void rb_watch_hide_again(int epfd, int fd);
 
-// The registration in this epoll is armed anew: what is true now is reported.
+// Arms the program's registration again, so that the kernel reports the current events.
 void rb_watch_show_again(int epfd, int fd);
 
-// True when a connect that this epoll reported with this data has ended after `since`, by rb_flight_clock.
+// True when a connect that this epoll reported with this data has ended after `since` (rb_flight_clock).
 bool rb_watch_ended(int epfd, uint64_t data, uint64_t since);
 
-// True when a descriptor that means no connect in flight, watched by this epoll with this data, has an error or a
-// hang-up to report now, and the program may have the event (rb_watch_may_report). It counts as had from now on.
+// True when a descriptor without a connect in flight, watched by this epoll with this data, now has an error or a
+// hang-up that the program may see (rb_watch_may_report). Marks the event as reported.
 bool rb_watch_fails_there(int epfd, uint64_t data, int fd);
 
-// The same of any descriptor. Looks through all.
+// The same for any descriptor. Scans all records.
 bool rb_watch_fails(int epfd, uint64_t data);
 
-// Calls `visit` with the descriptors of connects in flight that this epoll watches until one returns true.
+// Calls `visit` for each descriptor of a connect in flight that this epoll watches, until a call returns true.
 void rb_watch_each(int epfd, bool (*visit)(int epfd, int fd));
 
-// Holds all events of a descriptor back, or lets them come again, with what it has to report now. False when it cannot
-// be done: in more epolls than we can note, watched exclusively, or refused by the kernel.
+// Hides all events of a descriptor, or restores the program's registrations. Returns false when this is not possible:
+// more epolls watch it than we can record, EPOLLEXCLUSIVE, or an error of the kernel.
 bool rb_watch_hide(int fd);
 bool rb_watch_show(int fd);
 
-// True when an epoll is known to watch this descriptor.
+// True when a recorded epoll watches this descriptor.
 bool rb_watch_is_watched(int fd);
 
-// True when what is to be registered can be noted and modified later.
+// True when this registration can be recorded and changed later.
 bool rb_watch_can_hide(int epfd, int op, int fd, const struct epoll_event *event);
 
-// epoll_ctl on a descriptor that means a connect in flight. hidden: what the program asks for is noted, and comes into
-// force when the descriptor is shown. Result and errno are the kernel's.
+// Calls epoll_ctl for a descriptor of a connect in flight. Returns the kernel's result and errno.
+//   hidden: only record the program's registration; it takes effect when the descriptor is shown
 int rb_watch_control(int epfd, int op, int fd, struct epoll_event *event, bool hidden);
 
 #endif
