@@ -88,7 +88,6 @@ RB_HOOK CURLMcode curl_multi_socket_action(CURLM *multi, curl_socket_t socket, i
                : CURLM_INTERNAL_ERROR;
 }
 
-#undef curl_multi_socket
 RB_HOOK CURLMcode curl_multi_socket(CURLM *multi, curl_socket_t socket, int *running)
 {
     struct callee callee = callee_of(multi, RB_CALLER);

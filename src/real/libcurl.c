@@ -122,32 +122,10 @@ static unsigned choose(const struct object_list *list, unsigned caller)
 static void fill(struct rb_libcurl *library, const struct rb_object *object)
 {
     *library = (struct rb_libcurl){.start = object->start, .end = object->end};
-    library->easy_init = rb_elf_symbol(object, "curl_easy_init");
-    library->easy_perform = rb_elf_symbol(object, "curl_easy_perform");
-    library->easy_setopt = rb_elf_symbol(object, "curl_easy_setopt");
-    library->easy_getinfo = rb_elf_symbol(object, "curl_easy_getinfo");
-    library->easy_pause = rb_elf_symbol(object, "curl_easy_pause");
-    library->easy_reset = rb_elf_symbol(object, "curl_easy_reset");
-    library->easy_cleanup = rb_elf_symbol(object, "curl_easy_cleanup");
-    library->easy_duphandle = rb_elf_symbol(object, "curl_easy_duphandle");
-    library->easy_header = rb_elf_symbol(object, "curl_easy_header");
-    library->easy_nextheader = rb_elf_symbol(object, "curl_easy_nextheader");
-    library->multi_init = rb_elf_symbol(object, "curl_multi_init");
-    library->multi_cleanup = rb_elf_symbol(object, "curl_multi_cleanup");
-    library->multi_add_handle = rb_elf_symbol(object, "curl_multi_add_handle");
-    library->multi_remove_handle = rb_elf_symbol(object, "curl_multi_remove_handle");
-    library->multi_perform = rb_elf_symbol(object, "curl_multi_perform");
-    library->multi_socket_action = rb_elf_symbol(object, "curl_multi_socket_action");
-    library->multi_socket = rb_elf_symbol(object, "curl_multi_socket");
-    library->multi_socket_all = rb_elf_symbol(object, "curl_multi_socket_all");
-    library->multi_wait = rb_elf_symbol(object, "curl_multi_wait");
-    library->multi_poll = rb_elf_symbol(object, "curl_multi_poll");
+#define LIBCURL_HANDLE(family, result, name, parameters) library->name = rb_elf_symbol(object, "curl_" #name);
+#define LIBCURL_MAKER(family, result, name) library->name = rb_elf_symbol(object, "curl_" #name);
+#include "hook/hooks.def"
     library->multi_wakeup = rb_elf_symbol(object, "curl_multi_wakeup");
-    library->multi_timeout = rb_elf_symbol(object, "curl_multi_timeout");
-    library->multi_setopt = rb_elf_symbol(object, "curl_multi_setopt");
-    library->multi_info_read = rb_elf_symbol(object, "curl_multi_info_read");
-    library->multi_notify_enable = rb_elf_symbol(object, "curl_multi_notify_enable");
-    library->multi_notify_disable = rb_elf_symbol(object, "curl_multi_notify_disable");
     library->url_get = rb_elf_symbol(object, "curl_url_get");
     library->free = rb_elf_symbol(object, "curl_free");
 }

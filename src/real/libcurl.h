@@ -13,6 +13,7 @@
 #undef curl_easy_setopt
 #undef curl_easy_getinfo
 #undef curl_multi_setopt
+#undef curl_multi_socket
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -26,40 +27,25 @@ enum {
     RB_NOTIFYDATA = CURLOPTTYPE_OBJECTPOINT + 19
 };
 typedef void (*rb_notify_callback)(CURLM *multi, unsigned int kind, CURL *easy, void *data);
-CURL_EXTERN CURLMcode curl_multi_notify_enable(CURLM *multi, unsigned int kind);
-CURL_EXTERN CURLMcode curl_multi_notify_disable(CURLM *multi, unsigned int kind);
+
+// Older headers lack some of these functions. The others are declared again: the compiler compares each row with
+// curl.h.
+#define LIBCURL_HANDLE(family, result, name, parameters) result curl_##name parameters;
+#define LIBCURL_MAKER(family, result, name) result curl_##name(void);
+#include "hook/hooks.def"
 
 // The functions of one loaded libcurl. Never freed; a function that this version lacks is NULL.
 struct rb_libcurl {
     struct rb_libcurl *next; // the one found before this
     uintptr_t start, end;    // addresses that the object spans
-    CURL *(*easy_init)(void);
-    CURLcode (*easy_perform)(CURL *);
-    CURLcode (*easy_setopt)(CURL *, CURLoption, ...);
-    CURLcode (*easy_getinfo)(CURL *, CURLINFO, ...);
-    CURLcode (*easy_pause)(CURL *, int);
-    void (*easy_reset)(CURL *);
-    void (*easy_cleanup)(CURL *);
-    CURL *(*easy_duphandle)(CURL *);
-    CURLHcode (*easy_header)(CURL *, const char *, size_t, unsigned int, int, struct curl_header **); // from 7.83
-    struct curl_header *(*easy_nextheader)(CURL *, unsigned int, int, struct curl_header *);          // from 7.83
-    CURLM *(*multi_init)(void);
-    CURLMcode (*multi_cleanup)(CURLM *);
-    CURLMcode (*multi_add_handle)(CURLM *, CURL *);
-    CURLMcode (*multi_remove_handle)(CURLM *, CURL *);
-    CURLMcode (*multi_perform)(CURLM *, int *);
-    CURLMcode (*multi_socket_action)(CURLM *, curl_socket_t, int, int *);
-    CURLMcode (*multi_socket)(CURLM *, curl_socket_t, int *);
-    CURLMcode (*multi_socket_all)(CURLM *, int *);
-    CURLMcode (*multi_wait)(CURLM *, struct curl_waitfd *, unsigned int, int, int *);
-    CURLMcode (*multi_poll)(CURLM *, struct curl_waitfd *, unsigned int, int, int *); // from 7.66
-    CURLMcode (*multi_wakeup)(CURLM *);                                               // from 7.68; only asked for
-    CURLMcode (*multi_timeout)(CURLM *, long *);
-    CURLMcode (*multi_setopt)(CURLM *, CURLMoption, ...);
-    CURLMsg *(*multi_info_read)(CURLM *, int *);
-    CURLMcode (*multi_notify_enable)(CURLM *, unsigned int);         // from 8.17
-    CURLMcode (*multi_notify_disable)(CURLM *, unsigned int);        // from 8.17
-    CURLUcode (*url_get)(CURLU *, CURLUPart, char **, unsigned int); // NULL before 7.62
+// NOLINTBEGIN(bugprone-macro-parentheses): it is the name of a member
+#define LIBCURL_HANDLE(family, result, name, parameters) __typeof__(&curl_##name) name;
+#define LIBCURL_MAKER(family, result, name) __typeof__(&curl_##name) name;
+// NOLINTEND(bugprone-macro-parentheses)
+#include "hook/hooks.def"
+    // Not intercepted.
+    CURLMcode (*multi_wakeup)(CURLM *);                              // from 7.68; only asked for
+    CURLUcode (*url_get)(CURLU *, CURLUPart, char **, unsigned int); // from 7.62
     void (*free)(void *);
     _Atomic bool gone; // it was unloaded: another one lies there now
 };

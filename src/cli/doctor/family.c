@@ -9,7 +9,7 @@ static const struct rb_family_name names[] = {
 #define LIBC(family, result, name, ...) ROW(#name, family)
 #define LIBC_VARIADIC LIBC
 #define LOADER(family, name) ROW(#name, family)
-#define LIBCURL_HANDLE(family, name) ROW("curl_" #name, family)
+#define LIBCURL_HANDLE(family, result, name, ...) ROW("curl_" #name, family)
 #define LIBCURL_MAKER(family, result, name) ROW("curl_" #name, family)
 #define NOT_HOOKED(family, name) ROW(#name, family)
 #include "hook/hooks.def"
