@@ -253,8 +253,8 @@ def doctor_of_what_cannot_be_run(place):
     rows = [("nowhere-to-be-found", "no such executable"), ("./nowhere", "no such executable"), ("", "no such executable"),
             (place.path, "no such executable"), ("./readonly", "no such executable"), ("./fifo", "no such executable"),
             ("./loop", "no such executable"),
-            ("./lost", "its interpreter /nowhere/interpreter is not there"),
-            ("./lost-env", "its interpreter nowhere-to-be-found is not there"),
+            ("./lost", "its interpreter /nowhere/interpreter is missing or not executable"),
+            ("./lost-env", "its interpreter nowhere-to-be-found is missing or not executable"),
             ("./cut", "neither a whole ELF file nor a script"), ("./head", "neither a whole ELF file nor a script"),
             ("./random", "neither a whole ELF file nor a script"),
             ("./cut-script", "cannot run ./cut-script: ./cut is neither a whole ELF file nor a script")]

@@ -158,8 +158,8 @@ def state_that_does_not_exist(place):
 @test
 def state_misuse(place):
     for words, wanted in ((["status", "x"], "unexpected argument 'x'"), (["events", "-n", "-1"], "not a number"),
-                          (["metrics", "--listen", "nowhere"], "no place"), (["metrics", "--listen", "1.2.3:1"], "no place"),
-                          (["metrics", "--listen", "65536"], "no place"), (["top", "-d", "1ms"], "100ms"), (["top"], "--once"),
+                          (["metrics", "--listen", "nowhere"], "cannot listen at"), (["metrics", "--listen", "1.2.3:1"], "cannot listen at"),
+                          (["metrics", "--listen", "65536"], "cannot listen at"), (["top", "-d", "1ms"], "100ms"), (["top"], "--once"),
                           (["metrics", "--listen", "1", "--textfile", "x"], "either"), (["breaker"], "open, close or reset"),
                           (["breaker", "opne", "x"], "open, close or reset"), (["breaker", "open"], "no host"),
                           (["breaker", "open", "a", "b"], "one host"), (["policy", "of", "x"], "off or on"),

@@ -30,7 +30,7 @@ static int doctor_refuse(const struct rb_findings *findings, int error)
 {
     const char *first = findings->chain.files[0], *last = rb_findings_executable(findings);
     if (error == -ENOENT)
-        rb_say_error("cannot run %s: its interpreter %s is not there, or is no executable", first, last);
+        rb_say_error("cannot run %s: its interpreter %s is missing or not executable", first, last);
     else if (error == -ENOEXEC)
         rb_say_error("cannot run %s: %s is neither a whole ELF file nor a script", first, last);
     else

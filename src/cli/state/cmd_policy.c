@@ -54,7 +54,7 @@ static int policy_perform(struct rb_state_file *file, const void *asked)
         return RB_EXIT_ERRORS;
     }
     if (!rb_view_switch(&file->view, name, off)) {
-        rb_say_error("there is no place for the policy '%s': the state knows %d others", name, RB_STATE_POLICIES);
+        rb_say_error("the state has no room for the policy '%s': it holds %d others", name, RB_STATE_POLICIES);
         return RB_EXIT_ERRORS;
     }
     char whose[RB_STATE_WHOSE_SIZE];

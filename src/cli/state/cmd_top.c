@@ -58,7 +58,7 @@ static int top_run(int argc, char **argv)
     if (interval && (rb_duration_parse(interval, &request.interval_ms) || request.interval_ms < INTERVAL_MIN_MS))
         return rb_command_misuse(&rb_cmd_top, "interval needs a unit and must be at least 100ms, for example 2s");
     if (!request.once && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
-        return rb_command_misuse(&rb_cmd_top, "stdin or stdout is no terminal; --once prints the screen once");
+        return rb_command_misuse(&rb_cmd_top, "stdin or stdout is not a terminal; use --once to print the screen once");
     return rb_state_file_use(&choice, false, top_perform, &request);
 }
 

@@ -52,7 +52,7 @@ void rb_old_state_say(uid_t owner)
             continue;
         printf("%s/", directory);
         rb_say_clean(stdout, entry->d_name);
-        puts(" is of another version of rebound: remove it when no program uses it any more");
+        puts(" is of another version of rebound; delete it when no program of that version runs");
     }
     if (entries)
         closedir(entries);

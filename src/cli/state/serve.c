@@ -171,7 +171,7 @@ int rb_serve_metrics(struct rb_state_file *file, const char *place_text)
     int raised;
     if (!read_place(place_text, &place))
         return rb_command_misuse(&rb_cmd_metrics,
-                                 "'%s' is no place to listen at: say PORT, ADDRESS:PORT or [ADDRESS]:PORT", place_text);
+                                 "cannot listen at '%s'; expected PORT, ADDRESS:PORT or [ADDRESS]:PORT", place_text);
     if (!serve_load()) {
         rb_say_error("%s cannot be loaded, which --listen needs: %s", LIBRARY, dlerror());
         rb_say_note("install it (on Debian the package libmicrohttpd12), or use --textfile");

@@ -121,7 +121,7 @@ static void say_what_stands_there(const struct rb_state_file *file, enum rb_stor
             rb_say_note("programs of root do not use it; --state %s looks into it all the same", file->path);
     } else if ((status.st_mode & 07777) != 0600) {
         rb_say_error("%s has mode %04o; a state has mode 0600", file->path, (unsigned) status.st_mode & 07777);
-        rb_say_note("programs do not use it either; remove it, and the next one under rebound makes a new one");
+        rb_say_note("programs do not use the file either; remove it, and the next program makes a new file");
     } else {
         rb_say_error("%s %s", file->path, rb_store_error_text(error));
     }
@@ -135,7 +135,7 @@ static void say_why_not(const struct rb_state_file *file, enum rb_store_error er
     }
     rb_say_error("%s %s", file->path, rb_store_error_text(error));
     if (error == RB_STORE_VERSION || error == RB_STORE_DAMAGED)
-        rb_say_note("remove it when no program uses it any more; the next one under rebound makes a new one");
+        rb_say_note("remove the file when no program uses it any more; the next program makes a new file");
 }
 
 // Returns 0, or an exit status. To be closed in either case.
@@ -147,7 +147,7 @@ static int find_and_open(struct rb_state_file *file, const struct rb_state_choic
         return status;
     if (!state_file_find_path(file, choice)) {
         rb_say_error("the state is private: each process keeps its own, and there is nothing to look into");
-        rb_say_note("say 'state = shared' in [rebound] of the policy, or leave REBOUND_STATE unset");
+        rb_say_note("set 'state = shared' in [rebound] of the policy, or leave REBOUND_STATE unset");
         return RB_EXIT_ERRORS;
     }
     enum rb_store_error error = reopen(file);
