@@ -96,23 +96,11 @@ static void set_hosts(const struct rb_transfer *transfer)
 
 // --- progress
 
-// What the program is shown of a download: nothing of a response that it may never see, and of one that is continued
-// the whole.
-static void shown_download(const struct rb_response *response, curl_off_t *total, curl_off_t *now)
-{
-    if (response->continuing) {
-        *total = response->sums->whole.length > 0 ? response->sums->whole.length : 0;
-        *now = *total > 0 && response->taken > *total ? *total : response->taken; // decoded bytes may be more
-    } else if (response->holding) {
-        *total = *now = 0;
-    }
-}
-
 static int on_progress(void *context, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up_now)
 {
     const struct rb_transfer *transfer = context;
     const struct rb_handle *handle = transfer->handle;
-    shown_download(&transfer->response, &total, &now);
+    rb_response_progress(transfer->response, &total, &now);
     if (handle->progress)
         return handle->progress(handle->progress_data, total, now, up_total, up_now);
     return handle->old_progress(handle->progress_data, (double) total, (double) now, (double) up_total,
@@ -128,7 +116,7 @@ static void replace_progress(struct rb_transfer *transfer, bool may_hold)
 {
     struct rb_handle *handle = transfer->handle;
     if (handle->no_progress || (!handle->progress && !handle->old_progress) ||
-        (!may_hold && !transfer->response.continuing))
+        (!may_hold && !rb_response_continues(transfer->response)))
         return;
     handle->overrides |= RB_OVERRIDE_PROGRESS;
     handle->curl->easy_setopt(handle->easy, CURLOPT_XFERINFOFUNCTION, on_progress);
@@ -141,15 +129,15 @@ static void replace_progress(struct rb_transfer *transfer, bool may_hold)
 static void set_range(struct rb_transfer *transfer)
 {
     char range[32];
-    if (!transfer->response.continuing)
+    if (!rb_response_continues(transfer->response))
         return;
-    int64_t from = rb_response_continue(&transfer->response);
+    int64_t from = rb_response_continue(transfer->response);
     if (from < 0)
         return;
     snprintf(range, sizeof range, "%lld-", (long long) from);
     struct rb_fallback *fallback = transfer->fallback;
     snprintf(fallback->if_range_text, sizeof fallback->if_range_text, "If-Range: %s",
-             transfer->response.sums->whole.etag);
+             rb_response_etag(transfer->response));
     struct rb_handle *handle = transfer->handle;
     fallback->if_range = (struct curl_slist){fallback->if_range_text, handle->headers};
     handle->overrides |= RB_OVERRIDE_RANGE;
@@ -162,7 +150,7 @@ static void set_range(struct rb_transfer *transfer)
 void rb_attempt_prepare(struct rb_transfer *transfer, bool may_hold)
 {
     struct rb_handle *handle = transfer->handle;
-    handle->response = &transfer->response;
+    handle->response = transfer->response;
     handle->requests = 0;
     if (!is_first(transfer)) {
         set_range(transfer);
@@ -170,7 +158,7 @@ void rb_attempt_prepare(struct rb_transfer *transfer, bool may_hold)
         set_hosts(transfer);
     }
     replace_progress(transfer, may_hold);
-    rb_response_attempt(&transfer->response, may_hold);
+    rb_response_attempt(transfer->response, may_hold);
     rb_replay_attempt(&transfer->replay);
     set_limits(transfer);
 }
@@ -209,10 +197,10 @@ static enum rb_reached reached_by(const struct rb_transfer *transfer)
 // Of a transfer that ended well libcurl is asked nothing: its last status line was seen.
 static struct rb_outcome judge_result(const struct rb_transfer *transfer, CURLcode code)
 {
-    const struct rb_response *response = &transfer->response;
-    struct rb_curl_result result = {.code = (int) code, .answered = response->answered, .http = true};
-    if (code == CURLE_OK && response->status >= 200) {
-        result.status = response->status;
+    struct rb_response_seen seen = rb_response_seen(transfer->response);
+    struct rb_curl_result result = {.code = (int) code, .answered = seen.answered, .http = true};
+    if (code == CURLE_OK && seen.status >= 200) {
+        result.status = seen.status;
         return rb_classify_curl(&result);
     }
     result.request_size = number_of(transfer, CURLINFO_REQUEST_SIZE);
@@ -227,9 +215,9 @@ static struct rb_outcome judge_result(const struct rb_transfer *transfer, CURLco
 // Connections count where there was, or will be, another attempt.
 struct rb_outcome rb_attempt_classify(struct rb_transfer *transfer, CURLcode code)
 {
-    bool redirected = transfer->response.redirects > 0;
+    bool redirected = rb_response_seen(transfer->response).redirects > 0;
     unsigned followed = redirected ? (unsigned) number_of(transfer, CURLINFO_REDIRECT_COUNT) : 0;
-    rb_response_finish(&transfer->response, followed, code == CURLE_OK);
+    rb_response_finish(transfer->response, followed, code == CURLE_OK);
     struct rb_outcome outcome = judge_result(transfer, code);
     if (outcome.cause == RB_CAUSE_NONE && is_first(transfer))
         return outcome;
@@ -242,8 +230,8 @@ struct rb_outcome rb_attempt_classify(struct rb_transfer *transfer, CURLcode cod
 // Each request either got an answer or was the last one; what libcurl began beyond that it sent again.
 unsigned rb_attempt_resends(const struct rb_transfer *transfer, CURLcode code)
 {
-    const struct rb_response *response = &transfer->response;
-    unsigned expected = response->finals + (code != CURLE_OK && !response->in_body ? 1 : 0);
+    struct rb_response_seen seen = rb_response_seen(transfer->response);
+    unsigned expected = seen.finals + (code != CURLE_OK && !seen.body ? 1 : 0);
     unsigned requests = transfer->handle->requests;
     return requests > expected ? requests - expected : 0;
 }

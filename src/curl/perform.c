@@ -2,6 +2,7 @@
 // Driving a transfer around the real curl_easy_perform.
 #include "curl/perform.h"
 
+#include "curl/response/response_private.h"
 #include "curl/transfer.h"
 #include "real/guard.h"
 #include "real/system.h"
@@ -80,10 +81,11 @@ static CURLcode perform_run(struct rb_transfer *transfer)
 CURLcode rb_http_perform(struct rb_handle *handle, const struct rb_policy *policy)
 {
     struct rb_transfer transfer; // large: what follows fills in what is used
+    struct rb_response response; // likewise
     if (handle->transfer)        // from one of its own callbacks
         return rb_guard_depth > 0 ? real_perform(handle) : CURLE_FAILED_INIT;
     rb_figures_forget(handle);
-    if (!policy || !rb_transfer_begin(&transfer, handle, policy))
+    if (!policy || !rb_transfer_begin(&transfer, &response, handle, policy))
         return real_perform(handle);
     CURLcode code = perform_run(&transfer);
     rb_transfer_end(&transfer);

@@ -160,17 +160,21 @@ static void on_answer(void *context, unsigned status)
         rb_call_answered(&transfer->call, false, rb_system_now_ms());
 }
 
+static const struct rb_response_listener listener = {on_redirect, on_answer};
+
 static bool complete(const struct rb_libcurl *curl)
 {
     return curl->easy_setopt && curl->easy_getinfo && curl->free;
 }
 
 // Fields are set one by one: clearing the whole would cost more than all the rest.
-bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_handle *handle, const struct rb_policy *policy)
+bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_response *response, struct rb_handle *handle,
+                       const struct rb_policy *policy)
 {
     if (handle->transfer || handle->connect_only || !complete(handle->curl))
         return false;
     transfer->handle = handle;
+    transfer->response = response;
     transfer->route = rb_route_take(handle, policy);
     if (!transfer->route)
         return false;
@@ -185,10 +189,8 @@ bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_handle *handle, c
     transfer->code = CURLE_OK;
     begin_call(transfer);
     transfer->repeatable = may_repeat_request(transfer);
-    rb_response_begin(&transfer->response, handle, transfer->route->rules, may_resume(transfer));
-    transfer->response.on_redirect = on_redirect;
-    transfer->response.on_answer = on_answer;
-    transfer->response.context = transfer;
+    rb_response_begin(response, handle, transfer->route->rules, may_resume(transfer));
+    rb_response_listen(response, &listener, transfer);
     rb_replay_begin(&transfer->replay, handle);
     rb_callbacks_arm(handle);
     handle->transfer = transfer;
@@ -251,7 +253,7 @@ static void leave_figures(struct rb_transfer *transfer, bool failed)
     *figures = (struct rb_figures){
         .begun_us = (curl_off_t) (call->attempt_started_ms - transfer->begun_ms) * 1000,
         .moments_us = (curl_off_t) (counted_ms - transfer->begun_ms) * 1000,
-        .received = transfer->response.continuing ? rb_response_received(&transfer->response) : -1,
+        .received = rb_response_continues(transfer->response) ? rb_response_received(transfer->response) : -1,
         .connects = transfer->connects,
         .failed = failed,
         .saved = fallback ? fallback->saved : NULL,
@@ -265,14 +267,14 @@ static void leave_figures(struct rb_transfer *transfer, bool failed)
 // about that response.
 static void show_continued(struct rb_transfer *transfer)
 {
-    if (transfer->response.continuing)
+    if (rb_response_continues(transfer->response))
         leave_figures(transfer, false);
 }
 
 static void take_back_continued(const struct rb_transfer *transfer)
 {
     struct rb_figures *figures = transfer->handle->figures;
-    if (!transfer->response.continuing || !figures)
+    if (!rb_response_continues(transfer->response) || !figures)
         return;
     transfer->fallback->saved = figures->saved;
     figures->saved = NULL;
@@ -376,11 +378,11 @@ static enum rb_step conclude(struct rb_transfer *transfer, enum rb_reason reason
         report(transfer, RB_VERDICT_RESENT, RB_REASON_NONE);
     else
         rb_record_success(&transfer->call, transfer->route->policy, RB_API_CURL);
-    if (transfer->response.continuing && reason != RB_REASON_DONE) {
+    if (rb_response_continues(transfer->response) && reason != RB_REASON_DONE) {
         fall_back(transfer, code);
         return RB_TRANSFER_DONE;
     }
-    if (!transfer->response.continuing)
+    if (!rb_response_continues(transfer->response))
         forget_fallback(transfer);
     leave_figures(transfer, false);
     return RB_TRANSFER_DONE;
@@ -398,19 +400,19 @@ static bool is_led_away(const struct rb_transfer *transfer)
 // Why this attempt cannot be repeated by us, whatever the policy says.
 static enum rb_reason blocked(const struct rb_transfer *transfer)
 {
-    const struct rb_response *response = &transfer->response;
+    const struct rb_response *response = transfer->response;
     bool never_sent = transfer->outcome.sent == RB_SENT_NEVER;
     if (transfer->handle->unknown)
         return RB_REASON_UNKNOWN;
     if (is_led_away(transfer))
         return RB_REASON_INTERRUPTED;
-    if (response->continuing)
+    if (rb_response_continues(response))
         return rb_response_can_continue(response) ? RB_REASON_NONE : RB_REASON_CHANGED;
     if (!rb_replay_possible(&transfer->replay, never_sent))
         return RB_REASON_UPLOAD;
-    if (response->overflowed)
+    if (rb_response_overflowed(response))
         return RB_REASON_OVERFLOW;
-    if (response->may_hold && (response->delivered || response->body_delivered) && !rb_response_can_continue(response))
+    if (rb_response_may_hold(response) && rb_response_reached_program(response) && !rb_response_can_continue(response))
         return RB_REASON_DELIVERED;
     return RB_REASON_NONE;
 }
@@ -418,14 +420,14 @@ static enum rb_reason blocked(const struct rb_transfer *transfer)
 // Makes sure that the next attempt can be begun. Returns RB_REASON_NONE, or why not.
 static enum rb_reason ready_next(struct rb_transfer *transfer)
 {
-    struct rb_response *response = &transfer->response;
-    bool broke_off = response->delivered || response->body_delivered;
+    struct rb_response *response = transfer->response;
+    bool broke_off = rb_response_reached_program(response);
     bool form = transfer->replay.upload == RB_UPLOAD_FORM;
     if (broke_off && !rb_response_can_continue(response))
         return RB_REASON_DELIVERED;
     if (rb_replay_rewind(&transfer->replay, transfer->outcome.sent == RB_SENT_NEVER) != 0)
         return RB_REASON_UPLOAD;
-    if ((form || (broke_off && !response->continuing)) && !save_fallback(transfer))
+    if ((form || (broke_off && !rb_response_continues(response))) && !save_fallback(transfer))
         return RB_REASON_RESOURCE;
     if (form)
         rb_response_keep(response);
@@ -451,7 +453,7 @@ static struct rb_decision judge_elsewhere(struct rb_transfer *transfer, uint32_t
     call->not_before = NULL;
     call->tenants = NULL;
     struct rb_decision decision = rb_call_judge(call, &transfer->outcome, blocked(transfer), transfer->repeatable,
-                                                &transfer->response.after, rb_system_now_ms(), draw);
+                                                rb_response_retry_after(transfer->response), rb_system_now_ms(), draw);
     call->not_before = not_before;
     call->tenants = tenants;
     return decision;
@@ -460,15 +462,16 @@ static struct rb_decision judge_elsewhere(struct rb_transfer *transfer, uint32_t
 // A continuing attempt that ended well and yet did not bring the rest brought something else.
 static enum rb_reason judge(struct rb_transfer *transfer)
 {
-    const struct rb_response *response = &transfer->response;
-    bool mended = !response->continuing || rb_response_continued(response, transfer->code == CURLE_OK);
+    const struct rb_response *response = transfer->response;
+    bool mended = !rb_response_continues(response) || rb_response_continued(response, transfer->code == CURLE_OK);
     uint32_t draw = transfer->outcome.cause == RB_CAUSE_NONE ? 0 : rb_system_random();
     if (transfer->outcome.cause != RB_CAUSE_NONE)
         find_credential(transfer);
-    struct rb_decision decision = transfer->elsewhere
-                                      ? judge_elsewhere(transfer, draw)
-                                      : rb_call_judge(&transfer->call, &transfer->outcome, blocked(transfer),
-                                                      transfer->repeatable, &response->after, rb_system_now_ms(), draw);
+    struct rb_decision decision =
+        transfer->elsewhere
+            ? judge_elsewhere(transfer, draw)
+            : rb_call_judge(&transfer->call, &transfer->outcome, blocked(transfer), transfer->repeatable,
+                            rb_response_retry_after(response), rb_system_now_ms(), draw);
     transfer->delay_ms = decision.delay_ms;
     if (decision.retry)
         return ready_next(transfer);
@@ -482,8 +485,8 @@ enum rb_step rb_transfer_ended(struct rb_transfer *transfer, CURLcode *code)
     take_back_continued(transfer);
     if (admitted)
         transfer->outcome = rb_attempt_classify(transfer, *code);
-    bool brought = transfer->response.continuing == RB_CONTINUING_PASS && *code != CURLE_OK;
-    if (brought || (transfer->response.continuing && *code == CURLE_ABORTED_BY_CALLBACK))
+    bool brought = rb_response_brings_rest(transfer->response) && *code != CURLE_OK;
+    if (brought || (rb_response_continues(transfer->response) && *code == CURLE_ABORTED_BY_CALLBACK))
         save_result(transfer); // it brought new bytes, or the program cancelled it: its own end is the true one
     rb_attempt_restore(transfer);
     enum rb_reason reason = admitted ? judge(transfer) : RB_REASON_DONE;
@@ -493,7 +496,7 @@ enum rb_step rb_transfer_ended(struct rb_transfer *transfer, CURLcode *code)
     }
     if (is_unwound(transfer)) {
         report(transfer, RB_VERDICT_STOP, RB_REASON_UPLOAD);
-        rb_response_restore(&transfer->response);
+        rb_response_restore(transfer->response);
         fall_back(transfer, code);
         return RB_TRANSFER_DONE;
     }
@@ -507,7 +510,7 @@ enum rb_step rb_transfer_ended(struct rb_transfer *transfer, CURLcode *code)
 void rb_transfer_give_up(struct rb_transfer *transfer, enum rb_reason reason, CURLcode *code)
 {
     if (transfer->replay.upload == RB_UPLOAD_FORM)
-        rb_response_restore(&transfer->response);
+        rb_response_restore(transfer->response);
     *code = transfer->code;
     conclude(transfer, reason, code);
 }
@@ -528,7 +531,7 @@ bool rb_transfer_again(struct rb_transfer *transfer, CURLcode *code)
 void rb_transfer_abort(struct rb_transfer *transfer, CURLcode *code)
 {
     rb_transfer_give_up(transfer, RB_REASON_INTERRUPTED, code);
-    rb_response_end(&transfer->response);
+    rb_response_end(transfer->response);
     rb_handle_say(transfer->handle, "Callback aborted");
     *code = CURLE_ABORTED_BY_CALLBACK;
 }
@@ -547,12 +550,12 @@ enum rb_delivery rb_transfer_deliver(struct rb_transfer *transfer, CURLcode *cod
 {
     struct rb_handle *handle = transfer->handle;
     handle->late = true;
-    enum rb_delivery delivery = rb_response_deliver(&transfer->response);
+    enum rb_delivery delivery = rb_response_deliver(transfer->response);
     handle->late = handle->paused = delivery == RB_DELIVERY_PAUSED;
-    if (delivery != RB_DELIVERY_FAILED)
+    if (delivery == RB_DELIVERED || delivery == RB_DELIVERY_PAUSED)
         return delivery;
-    rb_handle_say(handle,
-                  transfer->response.refused_line ? "Failed writing header" : "Failure writing output to destination");
+    rb_handle_say(handle, delivery == RB_DELIVERY_HEADER_REFUSED ? "Failed writing header"
+                                                                 : "Failure writing output to destination");
     *code = CURLE_WRITE_ERROR;
     return delivery;
 }
@@ -560,7 +563,7 @@ enum rb_delivery rb_transfer_deliver(struct rb_transfer *transfer, CURLcode *cod
 void rb_transfer_interrupt(struct rb_transfer *transfer, CURLcode code)
 {
     transfer->handle->late = transfer->handle->paused = false;
-    rb_response_end(&transfer->response);
+    rb_response_end(transfer->response);
     rb_handle_say(transfer->handle, code == CURLE_OPERATION_TIMEDOUT ? "Operation timed out" : "Callback aborted");
 }
 
@@ -582,6 +585,6 @@ void rb_transfer_end(struct rb_transfer *transfer)
     handle->transfer = NULL;
     forget_fallback(transfer);
     free(transfer->refused_host);
-    rb_response_end(&transfer->response);
+    rb_response_end(transfer->response);
     rb_route_leave(transfer->route);
 }

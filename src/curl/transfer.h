@@ -11,6 +11,7 @@
 #include "curl/figures.h"
 #include "curl/replay.h"
 #include "curl/response/response.h"
+#include "curl/response/validator.h"
 #include "curl/route.h"
 #include "engine/call.h"
 #include "policy/policy.h"
@@ -30,7 +31,7 @@ struct rb_transfer {
     struct rb_handle *handle;
     struct rb_route *route; // a share of it
     struct rb_call call;
-    struct rb_response response;
+    struct rb_response *response; // room that the caller of rb_transfer_begin made
     struct rb_replay replay;
     uint64_t begun_ms;
     uint64_t program_deadline_ms; // from CURLOPT_TIMEOUT; UINT64_MAX: none
@@ -52,8 +53,10 @@ enum rb_step { RB_TRANSFER_DONE, RB_TRANSFER_WAIT };
 
 // Fills in a transfer for what the program set on the handle, and puts our callbacks there. Returns false when it is
 // not ours: no policy matches, it is not HTTP, or this libcurl lacks what is needed. Then nothing was changed.
+//   response: room for the call's responses, for as long as the transfer lasts; need not be initialized
 //   policy: the policy in force, not NULL
-bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_handle *handle, const struct rb_policy *policy);
+bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_response *response, struct rb_handle *handle,
+                       const struct rb_policy *policy);
 
 // Whether the first attempt has to wait, delay_ms, because the host asked for that (Retry-After) on behalf of another
 // call. Ask once.

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "curl/response/response.h"
+#include "curl/response/response_private.h"
 
 enum {
     PLAY_CONTENT_MAX = 160 * 1024,
@@ -385,7 +385,7 @@ static inline void play_deliver(struct play *play)
     enum rb_delivery delivery;
     while ((delivery = rb_response_deliver(&play->response)) == RB_DELIVERY_PAUSED)
         ;
-    play_require((delivery == RB_DELIVERY_FAILED) <= play->refused, "a delivery failed by itself");
+    play_require(delivery == RB_DELIVERED || play->refused, "a delivery failed by itself");
 }
 
 // Returns true when the transfer may be continued from here.
@@ -403,18 +403,19 @@ static inline bool play_alone(struct play *play, bool may_hold, bool *continues)
     play_begin_attempt(play);
     rb_response_attempt(&play->response, may_hold);
     play_first_kind(play);
-    bool passed = response->delivered || response->body_delivered;
+    bool passed = rb_response_reached_program(response);
     bool held = play_is_held(play, may_hold);
     if (held && play_said.length < 60000)
         play_require(!passed || play->refused, "a response that could be held was not");
-    play->overflowed |= held && response->overflowed;
+    play->overflowed |= held && rb_response_overflowed(response);
     bool failed = !play->complete || held;
     *continues = passed && failed && may_hold && !play->refused && rb_response_can_continue(response);
     if (*continues)
         play_require(play_continuable(play) || !play->body, "nothing to continue was to be continued");
     else if (!play->complete && play_continuable(play))
         play_require(!may_hold || play->refused, "a broken download cannot be continued");
-    bool again = failed && may_hold && !passed && !response->overflowed && !play->refused && !play_rarely(play, 8);
+    bool again =
+        failed && may_hold && !passed && !rb_response_overflowed(response) && !play->refused && !play_rarely(play, 8);
     play_expect(play, !again);
     if (!again && !*continues)
         play_deliver(play);

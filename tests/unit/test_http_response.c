@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "curl/response/response.h"
+#include "curl/response/response_private.h"
 
 // What the program received: header pieces in upper-case brackets order, as one text.
 struct program {
@@ -279,7 +279,7 @@ static void test_short_write_fails_the_delivery(void **state)
     block(f, "HTTP/1.1 503 Busy\r\n");
     body(f, "sorry");
     f->program.short_from = 10;
-    assert_int_equal(rb_response_deliver(&f->response), RB_DELIVERY_FAILED);
+    assert_int_equal(rb_response_deliver(&f->response), RB_DELIVERY_HEADER_REFUSED);
 }
 
 static void test_retry_after_of_the_last_block_counts(void **state)

@@ -267,7 +267,7 @@ static void member_begin(struct rb_member *member)
     const struct rb_policy *policy = rb_guard_depth > 0 || !rb_process_active() ? NULL : rb_process_policy();
     move(member, &multi->running);
     rb_figures_forget(member->easy);
-    if (!policy || !rb_transfer_begin(&member->room, member->easy, policy))
+    if (!policy || !rb_transfer_begin(&member->room, &member->response, member->easy, policy))
         return;
     member->transfer = &member->room;
     if (!rb_transfer_hold(member->transfer) || !member_park(member))

@@ -11,6 +11,7 @@
 
 #include "curl/multi/messages.h"
 #include "curl/multi/multi.h"
+#include "curl/response/response_private.h"
 #include "curl/transfer.h"
 
 // A time that does not come.
@@ -34,6 +35,7 @@ struct rb_member {
     bool own;    // the message is ours
     bool untold; // the program is to be notified of its end
     struct rb_transfer room;
+    struct rb_response response; // of `room`
 };
 
 // One multi handle that the program made.

@@ -8,7 +8,7 @@
 #include <strings.h>
 
 #include "curl/callbacks.h"
-#include "curl/response/response.h"
+#include "curl/response/response_private.h"
 #include "real/system.h"
 
 // What libcurl brings: a header line, the same line for the write callback (CURLOPT_HEADER), or a piece of the body.
@@ -28,6 +28,12 @@ void rb_response_begin(struct rb_response *response, struct rb_handle *handle, c
     response->rules = rules;
     response->tracks = tracks;
     rb_validator_clear(&response->validator);
+}
+
+void rb_response_listen(struct rb_response *response, const struct rb_response_listener *listener, void *context)
+{
+    response->listener = listener;
+    response->context = context;
 }
 
 static void drop(struct rb_response *response)
@@ -108,9 +114,8 @@ enum rb_delivery rb_response_deliver(struct rb_response *response)
             return RB_DELIVERY_PAUSED;
         response->queue.flushed += sizeof piece + piece.length;
         if (taken != piece.length) {
-            response->refused_line = piece.kind == LINE;
             drop(response); // libcurl delivers nothing after a write error
-            return RB_DELIVERY_FAILED;
+            return piece.kind == LINE ? RB_DELIVERY_HEADER_REFUSED : RB_DELIVERY_BODY_REFUSED;
         }
     }
     drop(response);
@@ -285,8 +290,8 @@ static void end_block(struct rb_response *response)
     response->in_header = false;
     if (response->status / 100 != 1 || response->status == 101) {
         response->finals++;
-        if (response->on_answer)
-            response->on_answer(response->context, response->status);
+        if (response->listener)
+            response->listener->on_answer(response->context, response->status);
         begin_summing(response);
         return;
     }
@@ -309,8 +314,8 @@ static void note_location(struct rb_response *response, const char *line, size_t
 {
     size_t size;
     const char *value = rb_validator_field(line, length, "location", &size);
-    if (value && response->status / 100 == 3 && response->handle->follows && response->on_redirect)
-        response->on_redirect(response->context, value, size);
+    if (value && response->status / 100 == 3 && response->handle->follows && response->listener)
+        response->listener->on_redirect(response->context, value, size);
 }
 
 static bool is_blank_line(const char *line, size_t length)
@@ -452,6 +457,64 @@ bool rb_response_continued(const struct rb_response *response, bool complete)
 int64_t rb_response_received(const struct rb_response *response)
 {
     return is_decoded(response) ? -1 : response->taken;
+}
+
+// --- questions
+
+struct rb_response_seen rb_response_seen(const struct rb_response *response)
+{
+    return (struct rb_response_seen){
+        .answered = response->answered,
+        .body = response->in_body,
+        .status = response->status,
+        .redirects = response->redirects,
+        .finals = response->finals,
+    };
+}
+
+const struct rb_retry_after *rb_response_retry_after(const struct rb_response *response)
+{
+    return &response->after;
+}
+
+bool rb_response_continues(const struct rb_response *response)
+{
+    return response->continuing != RB_CONTINUING_NO;
+}
+
+bool rb_response_brings_rest(const struct rb_response *response)
+{
+    return response->continuing == RB_CONTINUING_PASS;
+}
+
+const char *rb_response_etag(const struct rb_response *response)
+{
+    return response->sums->whole.etag;
+}
+
+bool rb_response_reached_program(const struct rb_response *response)
+{
+    return response->delivered || response->body_delivered;
+}
+
+bool rb_response_may_hold(const struct rb_response *response)
+{
+    return response->may_hold;
+}
+
+bool rb_response_overflowed(const struct rb_response *response)
+{
+    return response->overflowed;
+}
+
+void rb_response_progress(const struct rb_response *response, curl_off_t *total, curl_off_t *now)
+{
+    if (response->continuing) {
+        *total = response->sums->whole.length > 0 ? response->sums->whole.length : 0;
+        *now = *total > 0 && response->taken > *total ? *total : response->taken; // decoded bytes may be more
+    } else if (response->holding) {
+        *total = *now = 0;
+    }
 }
 
 // --- what libcurl calls

@@ -9,8 +9,6 @@
 #define RB_HTTP_RESPONSE_H
 
 #include "curl/handle.h"
-#include "curl/response/digest.h"
-#include "curl/response/validator.h"
 #include "engine/call.h"
 
 enum {
@@ -18,83 +16,39 @@ enum {
     RB_SHOWN_MAX = 8         // interim blocks remembered
 };
 
-// How far an attempt is that continues an earlier one.
-enum rb_continuing {
-    RB_CONTINUING_NO,
-    RB_CONTINUING_WAIT, // no byte of the final response's body yet
-    RB_CONTINUING_DROP, // the body from its beginning: what the program has already is dropped
-    RB_CONTINUING_PASS, // new bytes
-    RB_CONTINUING_OTHER // another response, or other bytes: libcurl was made to end the attempt
-};
-
-// Pieces of a response in order, owned.
-struct rb_queue {
-    char *at;
-    size_t size, length;
-    size_t flushed; // bytes of it already delivered
-};
-
-// What it takes to continue a download, apart: most responses cannot be continued, and need not have it.
-struct rb_sums {
-    struct rb_validator whole; // of the response that is continued
-    struct rb_digest digest;   // of the bytes that the program took
-    struct rb_digest again;    // of those dropped
-    int64_t to_drop;
-};
-
 // The state of one call's responses. Lives as long as the call; begin anew with rb_response_attempt for each attempt.
-struct rb_response {
-    struct rb_handle *handle;
-    const struct rb_rules *rules;
+// Its fields are in response_private.h.
+struct rb_response;
 
-    bool may_hold;   // this attempt may be followed by another
-    bool holding;    // the current block and what follows it are queued
-    bool overflowed; // a held response became too large, or memory ran out
-    bool skipping;   // the current block looks like one shown before: queued until that is clear
-    bool in_header;  // between a status line and its blank line
-    bool in_body;    // a byte of a body was seen in this attempt
-    bool answered;   // a status line or a body byte was seen in this attempt
-    bool delivered;  // bytes of the current block, or a body, reached the program
-    bool body_delivered;
-    bool trailers;      // header lines after the body were seen
-    bool refused_line;  // what the program did not take, late, was a header line
-    unsigned status;    // of the current block
-    unsigned blocks;    // status lines in this attempt
-    unsigned finals;    // of them those that answer a request: neither 1xx nor a proxy's answer to CONNECT
-    unsigned redirects; // of them 3xx
-
-    unsigned shown;   // interim blocks that the program has seen
-    unsigned matched; // of which this attempt has come so far
-    unsigned short shown_status[RB_SHOWN_MAX];
-
-    struct rb_queue queue;
-    struct rb_queue kept; // a held response set aside while the next attempt is tried
-
-    struct rb_retry_after after;
-
-    bool tracks;   // the request is one that could be continued: validators are noted
-    bool summing;  // the body being delivered is summed up
-    bool ranged;   // the attempt asked for a range
-    int64_t taken; // bytes of the body that the program took
-    enum rb_continuing continuing;
-    struct rb_sums *sums; // owned; not NULL where summing, and where an attempt continues an earlier one
-
-    // Called for the Location of a redirect that libcurl is about to follow; NULL: not wanted.
+// Who wants to know of what libcurl brings.
+struct rb_response_listener {
+    // Called for the Location of a redirect that libcurl is about to follow.
     void (*on_redirect)(void *context, const char *location, size_t length);
-    // Called at the end of a header block that is not 1xx, with its status; NULL: not wanted.
+    // Called at the end of a header block that is not 1xx, with its status.
     void (*on_answer)(void *context, unsigned status);
-    void *context; // for both
-
-    struct rb_validator validator; // of the current block
 };
 
-// What became of a delivery.
-enum rb_delivery { RB_DELIVERED, RB_DELIVERY_PAUSED, RB_DELIVERY_FAILED };
+// What became of a delivery. The last two: the program's callback refused a header line, or bytes of the body.
+enum rb_delivery { RB_DELIVERED, RB_DELIVERY_PAUSED, RB_DELIVERY_HEADER_REFUSED, RB_DELIVERY_BODY_REFUSED };
+
+// What came in this attempt.
+struct rb_response_seen {
+    bool answered;      // a status line or a byte of a body
+    bool body;          // a byte of a body
+    unsigned status;    // of the current header block; 0: none, or it was 1xx
+    unsigned redirects; // header blocks with a 3xx status
+    unsigned finals;    // header blocks that answer a request: neither 1xx nor a proxy's answer to CONNECT
+};
 
 // Prepares for the first attempt.
 //   tracks: a GET without ranges of the program's own, which the policy allows to be continued
 void rb_response_begin(struct rb_response *response, struct rb_handle *handle, const struct rb_rules *rules,
                        bool tracks);
+
+// Sets who is told of what libcurl brings, until the response ends.
+//   listener: with both functions; kept, not copied
+//   context: for the functions
+void rb_response_listen(struct rb_response *response, const struct rb_response_listener *listener, void *context);
 
 // Prepares for the next attempt; a response still held is dropped. may_hold: another attempt could follow this one.
 void rb_response_attempt(struct rb_response *response, bool may_hold);
@@ -130,6 +84,36 @@ bool rb_response_continued(const struct rb_response *response, bool complete);
 // Bytes of the body over all attempts at the end of a continuing one, as libcurl counts them; -1: what it counted in
 // this attempt, which read a decoded body again from its beginning.
 int64_t rb_response_received(const struct rb_response *response);
+
+// What came in this attempt so far.
+struct rb_response_seen rb_response_seen(const struct rb_response *response);
+
+// What the last header block said in Retry-After. Valid until the next call on the response.
+const struct rb_retry_after *rb_response_retry_after(const struct rb_response *response);
+
+// True when the attempt continues an earlier one's response.
+bool rb_response_continues(const struct rb_response *response);
+
+// True when such an attempt has brought the rest of the response, or the beginning of the rest.
+bool rb_response_brings_rest(const struct rb_response *response);
+
+// The entity tag of the response that is continued; only where rb_response_continues.
+const char *rb_response_etag(const struct rb_response *response);
+
+// True when the program has received something that another attempt cannot take back: bytes of the current header
+// block, or of a body.
+bool rb_response_reached_program(const struct rb_response *response);
+
+// True when rb_response_attempt was told that another attempt could follow this one.
+bool rb_response_may_hold(const struct rb_response *response);
+
+// True when a response could not be held to its end: it was larger than RB_HELD_MAX, or memory ran out.
+bool rb_response_overflowed(const struct rb_response *response);
+
+// Turns libcurl's figures of a download into those that the program may be shown: none of a response that is held, and
+// those of the whole response where an attempt continues it.
+//   total, now: bytes; in: of this attempt
+void rb_response_progress(const struct rb_response *response, curl_off_t *total, curl_off_t *now);
 
 // Frees the queues.
 void rb_response_end(struct rb_response *response);
