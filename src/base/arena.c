@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Memory that grows by mmap and goes as a whole.
+// An arena of mmapped chunks that are released together.
 #include "base/arena.h"
 
 #include <stdint.h>
@@ -7,13 +7,14 @@
 
 #include "real/system.h"
 
-// Bytes of the smallest and the largest ordinary chunk: small policies stay small, large ones need few system calls.
+// Chunk sizes in bytes. Each new chunk is twice as large as the last one, up to the maximum: small policies use little
+// memory, and large ones need few system calls.
 enum { ARENA_CHUNK_MIN = 16 * 1024, ARENA_CHUNK_MAX = 1024 * 1024, ARENA_ALIGNMENT = 16 };
 
 struct rb_arena_chunk {
     struct rb_arena_chunk *next;
-    size_t size; // mapped bytes, this header included
-    size_t used; // bytes from the start; pages behind them were never touched and cost nothing
+    size_t size; // bytes mapped, including this header
+    size_t used; // bytes from the start, including this header; later pages were never touched
 };
 
 static size_t round_up(size_t size, size_t unit)
@@ -43,7 +44,7 @@ static struct rb_arena_chunk *add_chunk(struct rb_arena *arena, size_t need)
     return chunk;
 }
 
-// `size` bytes at a multiple of `alignment`. What is left in older chunks is given up.
+// Takes `size` bytes aligned to `alignment` from the newest chunk. Unused bytes at the end of older chunks stay unused.
 static char *take(struct rb_arena *arena, size_t size, size_t alignment)
 {
     struct rb_arena_chunk *chunk = arena->chunks;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Unsigned arithmetic that saturates, and a random share of a number, for the engine's own files.
+// Saturating unsigned arithmetic, and a random share of a number.
 //
-// No 128-bit integers: 32-bit targets have none.
-#ifndef RB_ENGINE_ARITHMETIC_H
-#define RB_ENGINE_ARITHMETIC_H
+// No 128-bit integers: compilers for 32-bit targets do not have them.
+#ifndef RB_BASE_ARITHMETIC_H
+#define RB_BASE_ARITHMETIC_H
 
 #include <stdint.h>
 
@@ -29,8 +29,9 @@ static inline uint64_t rb_arithmetic_min(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-// (whole * draw + extra) / 2^32, rounded to the nearest integer. Exact and never over `whole` for extra 0.
-// extra: at most 2^32; added to the product before the division
+// Returns (whole * draw + extra) / 2^32, rounded to the nearest integer. With extra 0 the result is at most `whole`.
+//
+//   extra: at most 2^32
 static inline uint64_t rb_arithmetic_share(uint64_t whole, uint32_t draw, uint64_t extra)
 {
     uint64_t high = (whole >> 32) * draw;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Days and seconds of the proleptic Gregorian calendar, counted from 1 January of the year 0.
+// Conversion between dates of the proleptic Gregorian calendar and seconds since 1970.
 #include "base/civil.h"
 
 enum { DAY_S = 86400, HOUR_S = 3600, MINUTE_S = 60 };
-enum { CYCLE_YEARS = 400, CYCLE_DAYS = 146097 }; // the calendar repeats after so long
+enum { CYCLE_YEARS = 400, CYCLE_DAYS = 146097 }; // the calendar repeats after 400 years
 enum { EPOCH_DAY = 719528 };                     // 1970-01-01, counted from 0000-01-01
 
-// Years beyond these are centuries outside what 64-bit seconds hold.
+// Years beyond this limit do not fit in 64-bit seconds by a wide margin. Clamping to it avoids overflow in the day
+// count.
 static const int64_t year_limit = INT64_C(300000000000);
 
 static int64_t floor_div(int64_t value, int64_t divisor)
@@ -25,7 +26,7 @@ static int is_leap(int64_t year)
     return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 }
 
-// Days from 1 January of year 0 of a cycle to 1 January of its year `year` (0..400).
+// Returns the days from 1 January of year 0 to 1 January of year `year` of a cycle, 0 to 400.
 static int64_t days_before(int64_t year)
 {
     int64_t past = year - 1;
@@ -58,7 +59,8 @@ int64_t rb_civil_to_unix(const struct rb_civil *civil)
     int64_t day = day_number(civil);
     int64_t second = (int64_t) civil->hour * HOUR_S + (int64_t) civil->minute * MINUTE_S + civil->second;
     int64_t result;
-    // The first day of the range begins before the range does: take one day of it from the seconds.
+    // The smallest representable second lies within a day, not at its start. Moving one day into `second` keeps the
+    // product below from overflowing there.
     if (day < 0) {
         day++;
         second -= DAY_S;
@@ -73,7 +75,7 @@ struct rb_civil rb_civil_from_unix(int64_t unix_s)
     int64_t day = floor_div(unix_s, DAY_S) + EPOCH_DAY;
     int second = (int) floor_mod(unix_s, DAY_S);
     int64_t rest = floor_mod(day, CYCLE_DAYS);
-    int64_t year = rest / 365; // right, or one too many
+    int64_t year = rest / 365; // may be one too large because of leap days
     if (days_before(year) > rest)
         year--;
     rest -= days_before(year);

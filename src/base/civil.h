@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Calendar arithmetic without libc's locale, time zone or locks (proleptic Gregorian, UTC).
-#ifndef RB_ENGINE_CIVIL_H
-#define RB_ENGINE_CIVIL_H
+// Calendar arithmetic in UTC (proleptic Gregorian). It does not use libc, which may take locks and depends on the
+// locale and time zone.
+#ifndef RB_BASE_CIVIL_H
+#define RB_BASE_CIVIL_H
 
 #include <stdint.h>
 
@@ -12,13 +13,14 @@ struct rb_civil {
     int hour, minute, second;
 };
 
-// Seconds since 1970-01-01T00:00:00Z of a valid UTC date and time (second may be 60). Pure.
+// Returns the seconds since 1970-01-01T00:00:00Z of a valid UTC date and time. second may be 60. The result is clamped
+// to the range of int64_t. Pure.
 int64_t rb_civil_to_unix(const struct rb_civil *civil);
 
-// The UTC date and time of `unix_s`. Pure. Inverse of rb_civil_to_unix.
+// Returns the UTC date and time of `unix_s`. Pure. Inverse of rb_civil_to_unix.
 struct rb_civil rb_civil_from_unix(int64_t unix_s);
 
-// Days in `month` (1..12) of `year`.
+// Returns the number of days in `month` (1..12) of `year`; 0 for another month.
 int rb_civil_month_days(int64_t year, int month);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Policy files: what tells one state of a file from another, and reading one.
+// Identifies and reads policy files by system calls.
 #define _GNU_SOURCE 1 // AT_EMPTY_PATH
 #include "base/file.h"
 
@@ -11,7 +11,8 @@
 // The largest policy, in bytes.
 enum { FILE_SIZE_MAX = 64 * 1024 * 1024 };
 
-// The system call's struct is libc's on every 64-bit machine; 32-bit ones have another call with the struct for it.
+// On 64-bit machines libc's struct stat is the kernel's. 32-bit machines need another system call, which fills struct
+// stat64.
 #ifdef SYS_newfstatat
 enum { CALL_STAT = SYS_newfstatat };
 typedef struct stat stat_t;
@@ -97,7 +98,8 @@ static int read_all(int fd, char *buffer, size_t size, size_t *length)
     return 0;
 }
 
-// Reads as much as the file had when it was opened, then looks again whether it still is the same.
+// Reads the size that the file had at first, then compares its identity with a second stat: a change in between gives
+// -EAGAIN.
 static int read_open(int fd, struct rb_arena *scratch, struct rb_slice *content, struct rb_file_identity *identity)
 {
     stat_t status;
@@ -113,7 +115,7 @@ static int read_open(int fd, struct rb_arena *scratch, struct rb_slice *content,
     *content = (struct rb_slice){buffer, 0};
     result = read_all(fd, buffer, identity->size, &content->length);
     result = result ? result : look(fd, "", AT_EMPTY_PATH, &status);
-    identify(&status, &after); // as before when the second look failed
+    identify(&status, &after); // the first stat again if the second failed
     bool settled = content->length == identity->size && rb_file_same(identity, &after);
     return result == 0 && !settled ? -EAGAIN : result;
 }
@@ -121,7 +123,7 @@ static int read_open(int fd, struct rb_arena *scratch, struct rb_slice *content,
 int rb_file_read(const char *path, struct rb_arena *scratch, struct rb_slice *content,
                  struct rb_file_identity *identity)
 {
-    // O_NONBLOCK: a FIFO must not stop the program; it is refused as soon as its kind is known.
+    // O_NONBLOCK: opening a FIFO must not block the program. check_kind refuses it afterwards.
     int fd = (int) rb_kernel(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return fd;

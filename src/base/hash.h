@@ -39,18 +39,18 @@ static inline uint64_t rb_hash_mix(uint64_t hash, uint64_t word)
     return hash ^ hash >> 29;
 }
 
-// Names are hashed in words of 8 bytes from their end towards their start, so that the hashes of all suffixes come by
-// the way, and without case: where case counts, the comparison of the key sees to it. In a word the last byte of the
-// text is the most significant one on every machine; a word that the text does not fill has zeros in front.
+// Names are hashed in words of 8 bytes from the end of the text to its start, so that one pass yields the hashes of all
+// suffixes. Case is ignored; where case matters, the comparison of the key checks it. In a word the last byte of the
+// text is the most significant one on every machine. A word that the text does not fill has zeros in its low bytes.
 enum { RB_WORD = sizeof(uint64_t) };
 
-// Every byte of a word set to `byte`.
+// Returns a word with each byte set to `byte`.
 static inline uint64_t rb_word_of(uint8_t byte)
 {
     return UINT64_C(0x0101010101010101) * byte;
 }
 
-// ASCII capitals become small letters, 8 at a time.
+// Converts 8 ASCII characters to lower case at once.
 static inline uint64_t rb_word_lower(uint64_t word)
 {
     uint64_t low = word & rb_word_of(0x7f);
@@ -58,13 +58,13 @@ static inline uint64_t rb_word_lower(uint64_t word)
     return word | ((from_a ^ beyond_z) & ~word & rb_word_of(0x80)) >> 2;
 }
 
-// The last `count` bytes of a word, 0 to 7 of them.
+// Returns the last `count` bytes (0 to 7) of a word.
 static inline uint64_t rb_word_tail(uint64_t word, unsigned count)
 {
     return count ? word >> 8 * (RB_WORD - count) : 0;
 }
 
-// The word that ends where `rest` bytes of the text are left before and including it. Reads no byte outside the text.
+// Loads the word that ends at offset `rest` of the text, in lower case. Reads no byte outside the text.
 static inline uint64_t rb_word_load(const char *text, size_t length, size_t rest)
 {
     uint64_t word = 0;
@@ -81,7 +81,8 @@ static inline uint64_t rb_word_load(const char *text, size_t length, size_t rest
     return rb_word_lower(word);
 }
 
-// The hash of a text whose full words gave `hash`, whose other bytes are `tail`, and which has `length` bytes.
+// Finishes a hash: `hash` covers the full words, `tail` holds the remaining bytes, and `length` is the length of the
+// text.
 static inline uint64_t rb_hash_finish(uint64_t hash, uint64_t tail, size_t length)
 {
     return rb_hash_mix(rb_hash_mix(hash, tail), length);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Pieces of text without a terminator, and a bounded writer: what the policy code uses in place of stdio and ctype.
-#ifndef RB_POLICY_TEXT_H
-#define RB_POLICY_TEXT_H
+// Text slices without a terminating NUL, and a bounded writer. Used instead of stdio and ctype, which depend on the
+// locale and may allocate.
+#ifndef RB_BASE_SLICE_H
+#define RB_BASE_SLICE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-// Borrowed bytes.
+// A borrowed piece of text; not terminated.
 struct rb_slice {
     const char *at;
     size_t length;
@@ -45,7 +46,7 @@ static inline bool rb_slice_is(struct rb_slice slice, const char *word)
     return strlen(word) == slice.length && memcmp(slice.at, word, slice.length) == 0;
 }
 
-// Without the blanks at both ends.
+// Removes blanks from both ends.
 static inline struct rb_slice rb_slice_trim(struct rb_slice slice)
 {
     for (; slice.length > 0 && rb_text_blank(slice.at[0]); slice.length--)
@@ -55,8 +56,8 @@ static inline struct rb_slice rb_slice_trim(struct rb_slice slice)
     return slice;
 }
 
-// Cuts the next item off a comma-separated list; *rest->at becomes NULL after the last one. Items come trimmed and may
-// be empty. Returns false when there is none left.
+// Takes the next item from a comma-separated list. The item is trimmed and may be empty. After the last item rest->at
+// is NULL. Returns false when no item is left.
 static inline bool rb_slice_next(struct rb_slice *rest, struct rb_slice *item)
 {
     if (!rest->at)
@@ -69,7 +70,8 @@ static inline bool rb_slice_next(struct rb_slice *rest, struct rb_slice *item)
     return true;
 }
 
-// Text being put together in a buffer of `size` bytes (at least 1): always terminated, cut when too long.
+// Writes text into a buffer of `size` bytes (at least 1). The text is always terminated; text that does not fit is
+// dropped.
 struct rb_writer {
     char *out;
     size_t size;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Building a line in a fixed buffer.
+// Builds a line in a fixed buffer.
 #include <string.h>
 
 #include "base/civil.h"
@@ -33,7 +33,7 @@ void rb_text_number(struct rb_text *text, uint64_t number, unsigned digits)
     rb_text_bytes(text, out, n);
 }
 
-// Length of the UTF-8 sequence at `s` (RFC 3629, section 4), or 0 when it is none.
+// Returns the length of the UTF-8 sequence at `s` (RFC 3629, section 4), or 0 if it is invalid.
 static unsigned utf8_length(const unsigned char *s)
 {
     if (s[0] < 0x80)

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Building a line in a fixed buffer: no allocation, no stdio, no locale, async-signal-safe.
-#ifndef RB_OBSERVE_TEXT_H
-#define RB_OBSERVE_TEXT_H
+// Builds a line in a fixed buffer without allocation, stdio or locale. All functions are async-signal-safe.
+#ifndef RB_BASE_TEXT_H
+#define RB_BASE_TEXT_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-// A line being built. Zero-initialise length; text that does not fit is cut, and `cut` counts the bytes lost.
+// A line that is being built. Initialise at and size, and set the rest to 0. Text that does not fit is dropped; `cut`
+// counts the dropped bytes.
 struct rb_text {
     char *at;
     size_t size;
@@ -14,13 +15,13 @@ struct rb_text {
     size_t cut;
 };
 
-// Appends bytes, a string, a decimal number (zero-padded to `digits` where it is shorter).
+// Append bytes, a string, or a decimal number with leading zeros up to `digits`.
 void rb_text_bytes(struct rb_text *text, const char *bytes, size_t length);
 void rb_text_string(struct rb_text *text, const char *string);
 void rb_text_number(struct rb_text *text, uint64_t number, unsigned digits);
 
-// Appends a JSON string with its quotes (RFC 8259, section 7). Bytes from 0x80 on are passed when they form UTF-8, else
-// each is replaced by U+FFFD: a log line must always parse.
+// Appends a JSON string with its quotes (RFC 8259, section 7). Valid UTF-8 is copied. Each byte that is not part of
+// valid UTF-8 becomes U+FFFD, so that a log line always parses.
 void rb_text_json(struct rb_text *text, const char *string);
 
 // Appends a time as RFC 3339 in UTC with milliseconds, "2026-01-02T03:04:05.678Z".
