@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The vDSO's clock_gettime, found in its ELF tables; else the system call.
+// Reads clocks by the vDSO's clock_gettime, which is found through its ELF tables, or by the system call.
 #include "real/clock.h"
 
 #include <elf.h>
@@ -15,14 +15,15 @@ static int by_system_call(clockid_t clock, struct rb_kernel_time *out)
     return (int) rb_kernel(SYS_clock_gettime, clock, out);
 }
 
-// vdso(7): the name depends on the architecture. 32-bit machines have another function for libc's struct of 64 bits.
+// The name depends on the architecture (vdso(7)). On 32-bit machines these functions take the kernel's old struct,
+// which is struct rb_kernel_time; __vdso_clock_gettime64 takes another one.
 static void *find_in_vdso(const struct rb_object *vdso)
 {
     void *found = rb_elf_symbol(vdso, "__vdso_clock_gettime");
     return found ? found : rb_elf_symbol(vdso, "__kernel_clock_gettime");
 }
 
-// Its segments are linked from address 0 on.
+// The vDSO is linked at address 0, so its load address is its base.
 static read_fn *find(void)
 {
     const ElfW(Ehdr) *header = (const void *) rb_elf_auxiliary(AT_SYSINFO_EHDR);

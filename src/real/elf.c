@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Walk of the ELF tables: generic ABI, chapter "Dynamic Linking"; the GNU hash section as the GNU linker writes it.
+// Finds symbols in ELF tables (generic ABI, chapter "Dynamic Linking"; GNU hash section as written by the GNU linker).
 #include <elf.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -9,7 +9,8 @@
 
 enum { VERSION_HIDDEN = 0x8000 };
 
-// glibc relocates the addresses in a dynamic section, musl and the vDSO do not; an unrelocated one lies below the base.
+// Returns the address of a table. glibc relocates the addresses in a dynamic section; musl and the vDSO do not. An
+// address below the base is not relocated.
 static RB_EARLY const void *table(const struct rb_object *object, ElfW(Addr) address)
 {
     return (const void *) (address >= object->base ? address : object->base + address);
@@ -62,8 +63,7 @@ bool rb_elf_object(const struct dl_phdr_info *info, struct rb_object *object)
     return object->symbols && object->strings && (object->gnu_hash || object->sysv_hash);
 }
 
-// Accepts a symbol with this name; keeps looking for a default version after a hidden one. Returns true when it is
-// final.
+// As strcmp(a, b) == 0. strcmp itself may be interposed by a sanitizer (RB_EARLY).
 static RB_EARLY bool same_text(const char *a, const char *b)
 {
     while (*a && *a == *b)
@@ -71,6 +71,9 @@ static RB_EARLY bool same_text(const char *a, const char *b)
     return *a == *b;
 }
 
+// Checks whether the symbol at `index` is a defined function called `name`, and stores its address in *found if it is.
+// A symbol of a hidden version is stored only while *found is NULL. Returns true for a default version: the search
+// ends.
 static RB_EARLY bool accept(const struct rb_object *object, uint32_t index, const char *name, void **found)
 {
     const ElfW(Sym) *symbol = &object->symbols[index];
@@ -91,7 +94,8 @@ static RB_EARLY uint32_t gnu_hash(const char *name)
     return h;
 }
 
-// Header words: buckets, index of the first hashed symbol, Bloom filter words (of address size), Bloom shift.
+// The header has four words: number of buckets, index of the first hashed symbol, number of Bloom filter words (each of
+// address size), Bloom shift.
 static RB_EARLY void *find_gnu(const struct rb_object *object, const char *name)
 {
     const uint32_t *header = object->gnu_hash;
@@ -171,9 +175,9 @@ bool rb_elf_is_self(const struct rb_object *object)
 
 // ---- the loader's list ----
 
-// Both C libraries keep a list of the loaded objects for debuggers, and say where it is by a variable: glibc by the
-// first one, musl by the second. Reading it takes no lock and calls nobody. The objects that were there when the
-// program began come first and are never unloaded, so the list may be read up to libc at any time.
+// Both C libraries keep a list of the loaded objects for debuggers and export a variable that points to it: _r_debug in
+// glibc, _dl_debug_addr in musl. Reading the list takes no lock and calls no function. The objects that were loaded at
+// program start come first and are never unloaded, so the list may be read up to libc at any time.
 extern struct r_debug _r_debug __attribute__((weak)); // NOLINT(readability-redundant-declaration): not in musl's header
 extern struct r_debug *_dl_debug_addr __attribute__((weak));
 
@@ -187,7 +191,7 @@ static RB_EARLY const struct link_map *first_object(void)
 // Returns false when the object has no usable tables.
 static RB_EARLY bool read_object(const struct link_map *map, struct rb_object *object)
 {
-    // Field by field: a compiler may clear a whole structure by memset.
+    // Assign each field: for a whole structure the compiler may call memset, which may be interposed (RB_EARLY).
     object->base = map->l_addr;
     object->start = object->end = 0;
     object->path = map->l_name;
@@ -209,7 +213,8 @@ static RB_EARLY bool begins_with(const char *text, const char *start)
     return !*start;
 }
 
-// glibc calls itself libc.so.6, musl libc.musl-ARCHITECTURE.so.1, or has the file name of its loader only.
+// The soname is libc.so.6 with glibc and libc.musl-ARCHITECTURE.so.1 with musl. A musl without soname is known by the
+// file name of its loader.
 static RB_EARLY bool is_libc(const struct link_map *map)
 {
     struct rb_object object;
@@ -219,7 +224,7 @@ static RB_EARLY bool is_libc(const struct link_map *map)
     return begins_with(name, "libc.") || begins_with(name, "ld-musl-");
 }
 
-// NULL: there is no list, or no libc in it.
+// Returns libc's entry; NULL if there is no list or no libc in it.
 static RB_EARLY const struct link_map *libc_object(void)
 {
     static _Atomic(const struct link_map *) known;
@@ -290,7 +295,7 @@ bool rb_elf_holding(const void *address, struct rb_object *object)
 struct next_search {
     const char *name;
     void *found;
-    bool passed; // this library has been seen
+    bool passed; // the walk has passed this library
 };
 
 static int visit_next(struct dl_phdr_info *info, size_t size, void *context)
@@ -314,7 +319,8 @@ void *rb_elf_next_anywhere(const char *name)
     return search.found;
 }
 
-// Without a libc behind this library in the list it was not preloaded, and the objects there may be unloaded.
+// If the list does not hold libc after this library, the library was not preloaded. Objects after it may be unloaded
+// then, so the search takes the loader's lock (rb_elf_next_anywhere).
 RB_EARLY void *rb_elf_next(const char *name)
 {
     const struct link_map *libc = libc_object(), *map = libc ? first_object() : NULL;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Symbols of loaded objects, read from their ELF tables.
-//
-// dlsym is not used: linked on a current system it carries a version that stops every program in an older container, a
-// failing look-up allocates, and RTLD_NEXT finds neither a library opened RTLD_LOCAL nor the right one of two.
+// Why dlsym is not used: linked on a current system it gets a symbol version that older containers lack, so programs
+// would not start there. A failing dlsym allocates. RTLD_NEXT neither finds a library opened with RTLD_LOCAL nor
+// chooses the right one of two.
 #ifndef RB_REAL_ELF_H
 #define RB_REAL_ELF_H
 
@@ -10,14 +9,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// For what runs inside of a program's dlsym: sanitizer runtimes find there what they wrap, before their shadow memory
-// and their own strcmp or dl_iterate_phdr work. Such code is not instrumented and calls nothing of the kind.
+// Marks functions that run inside a program's dlsym call. Sanitizer runtimes call dlsym to find the functions they
+// wrap, before their shadow memory is ready and before their own strcmp and dl_iterate_phdr work. So these functions
+// are not instrumented and call no function that a sanitizer wraps.
 #define RB_EARLY __attribute__((no_sanitize("address", "undefined", "thread")))
 
-// A loaded object as far as look-ups need it. All pointers belong to the object and live as long as it is loaded.
+// The tables of a loaded object that look-ups need. All pointers belong to the object and are valid while it is loaded.
 struct rb_object {
     uintptr_t base;
-    uintptr_t start, end; // addresses that its segments span, end exclusive
+    uintptr_t start, end; // the range of addresses of its segments; end is exclusive
     const char *path;
     const ElfW(Dyn) * dynamic;
     const ElfW(Sym) * symbols;
@@ -30,34 +30,35 @@ struct rb_object {
 // Reads the tables of the object that dl_iterate_phdr describes. Returns false when it has no usable dynamic section.
 bool rb_elf_object(const struct dl_phdr_info *info, struct rb_object *object);
 
-// The object that `address` lies in. Returns false when there is none. Takes the loader's lock.
+// Finds the object that contains `address`. Returns false if there is none. Takes the loader's lock.
 bool rb_elf_holding(const void *address, struct rb_object *object);
 
-// The address of a function that `object` exports, in its default version where there are several; NULL when it has
-// none. Indirect functions (STT_GNU_IFUNC) are not resolved and count as absent.
+// Returns the address of a function that `object` exports, or NULL. If there are several versions, the default version
+// is returned. Indirect functions (STT_GNU_IFUNC) are not resolved; NULL is returned for them.
 void *rb_elf_symbol(const struct rb_object *object, const char *name);
 
-// The object's DT_SONAME, or the last component of its path.
+// Returns the object's DT_SONAME, or the last component of its path.
 const char *rb_elf_soname(const struct rb_object *object);
 
-// The n-th DT_NEEDED of an object, or NULL past the last.
+// Returns the n-th DT_NEEDED entry of an object, or NULL past the last.
 const char *rb_elf_needed(const struct rb_object *object, unsigned n);
 
-// True when `address` lies in this library itself.
+// Returns true if `object` is this library itself.
 bool rb_elf_is_self(const struct rb_object *object);
 
-// The function called `name` in the next object after this library, in load order (as RTLD_NEXT means it); NULL: none
-// up to libc. Takes no lock and calls nothing that another library may have replaced: it may be called at any time, in
-// signal handlers and in a child that a program with threads has forked.
+// Finds `name` in the objects after this library in load order, up to libc, as RTLD_NEXT does. Returns NULL if none
+// defines it. Takes no lock and calls no function that another library may have interposed. So it is async-signal-safe,
+// and safe in a child forked by a program with threads.
 void *rb_elf_next(const char *name);
 
-// The same in all objects, also in those that were loaded later. Takes the loader's lock.
+// As rb_elf_next, but searches all objects, including those loaded later. Takes the loader's lock.
 void *rb_elf_next_anywhere(const char *name);
 
-// libc's own function of this name, whatever stands in front of it; NULL: none, or libc was not found. Takes no lock.
+// Finds `name` in libc, even if another library interposes it. Returns NULL if libc lacks it or was not found. Takes no
+// lock.
 void *rb_elf_libc(const char *name);
 
-// As dl_iterate_phdr(3) and getauxval(3): libc's own.
+// libc's own dl_iterate_phdr(3) and getauxval(3).
 int rb_elf_each(int (*visit)(struct dl_phdr_info *info, size_t size, void *context), void *context);
 unsigned long rb_elf_auxiliary(unsigned long type);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The handler, and the program's own action behind it.
+// Our SIGBUS handler, and the emulation of the program's own SIGBUS action.
 #include "real/fault.h"
 
 #include <errno.h>
@@ -18,11 +18,12 @@ static void on_fault(int number, siginfo_t *info, void *context);
 enum { MAPPINGS = 4, TAKEN = 1 };
 
 static struct {
-    _Atomic uintptr_t start; // 0: free; TAKEN: about to be watched
+    _Atomic uintptr_t start; // 0: free; TAKEN: being filled in
     _Atomic size_t size;
 } mappings[MAPPINGS];
 
-// Where several threads fault at once, each puts memory there; what was written meanwhile is lost, as the file is.
+// Replaces the mapping that contains `address` by zeroed memory. If several threads fault at once, each replaces it;
+// what they wrote in between is lost, as the file's content is.
 static bool mend(uintptr_t address)
 {
     for (unsigned i = 0; i < MAPPINGS; i++) {
@@ -36,13 +37,13 @@ static bool mend(uintptr_t address)
 
 // ---- the program's action ----
 
-// Of the process with this number our handler is, or may become, the kernel's action. 0: of none. A vfork child shares
-// our memory but not our actions.
+// The pid of the process whose kernel action for SIGBUS is, or may become, our handler. 0: no process. A vfork child
+// shares our memory but has its own actions.
 static _Atomic int owner;
 static _Atomic(sighandler_t) programs_handler;
 static _Atomic int programs_flags;
 
-// What we add to the flags of a program without a handler; a handler keeps its own.
+// The flags that we add when the program's action is SIG_DFL. If the program has a handler, its flags are kept.
 enum { ADDED = SA_ONSTACK | SA_RESTART };
 
 struct action {
@@ -71,7 +72,7 @@ static bool is_ours(const struct sigaction *action)
     return action->sa_handler == ours();
 }
 
-// Notes an action of the program's and makes it ours: same mask, and called in the same way.
+// Stores the program's action and replaces its handler by ours in *action. The mask and other flags stay.
 static void put_on(struct sigaction *action)
 {
     atomic_store(&programs_handler, action->sa_handler);
@@ -89,7 +90,8 @@ static void take_off(struct sigaction *action, struct action programs)
     action->sa_handler = programs.handler;
 }
 
-// Whatever action there is becomes ours, but not one that ignores: it would be seen in programs that this one runs.
+// Installs our handler in front of the current action. SIG_IGN stays: it is inherited by programs that this process
+// executes.
 static void adopt(void)
 {
     struct sigaction action;
@@ -101,7 +103,8 @@ static void adopt(void)
 
 // ---- the handler ----
 
-// Waits for the end of the handler, where it is unblocked, and ends the program as without us.
+// Sets SIG_DFL and sends the signal again. It is delivered when the handler returns and SIGBUS is unblocked, and ends
+// the program as it would without us.
 static void die(siginfo_t *info)
 {
     struct sigaction action = {.sa_handler = SIG_DFL};
@@ -109,8 +112,8 @@ static void die(siginfo_t *info)
     rb_kernel(SYS_rt_tgsigqueueinfo, rb_system_pid(), rb_kernel(SYS_gettid), SIGBUS, info);
 }
 
-// With SA_RESETHAND the kernel has taken the handler away, and nothing else: a program's is used up by a signal of its
-// own only.
+// With SA_RESETHAND the kernel has reset the handler to SIG_DFL and kept the flags. We install ours again. The
+// program's own handler counts as used up only if the signal was for it.
 static void put_on_again(bool used)
 {
     struct sigaction action;
@@ -146,7 +149,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
         pass_on(programs, number, info, context);
 }
 
-// ---- from outside ----
+// ---- the interface ----
 
 static void forked(void)
 {
@@ -192,7 +195,8 @@ static __attribute__((noinline)) int act(const struct sigaction *action, struct 
 {
     struct sigaction dressed;
     struct action before = recall();
-    bool is_programs = action && action->sa_handler != SIG_IGN && !is_ours(action); // who asked the kernel saw ours
+    bool is_programs = action && action->sa_handler != SIG_IGN &&
+                       !is_ours(action); // a program that bypassed us by a raw system call may pass our handler
     if (is_programs && is_owner()) {
         dressed = *action;
         put_on(&dressed);
@@ -204,7 +208,7 @@ static __attribute__((noinline)) int act(const struct sigaction *action, struct 
     return result;
 }
 
-// libcurl calls it a dozen times in a transfer, for SIGPIPE.
+// Kept small: libcurl calls sigaction a dozen times per transfer, for SIGPIPE.
 int rb_fault_sigaction(int number, const struct sigaction *action, struct sigaction *old)
 {
     return number == SIGBUS ? act(action, old) : rb_libc_sigaction(number, action, old);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One registration with either C library for all of our fork handlers.
+// Registers one set of fork handlers with the C library and calls all of ours from it.
 #include "real/fork.h"
 
 #include <stdatomic.h>
@@ -8,10 +8,10 @@
 #include "real/section.h"
 #include "real/system.h"
 
-// glibc's own name for it; its pthread_atfork is a static function that every user brings along.
+// glibc exports this name. Its pthread_atfork is a static function in libc_nonshared.a that is linked into each caller.
 extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *object)
     __attribute__((weak));
-// musl has that one only.
+// musl exports only this one.
 extern int pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void)) __attribute__((weak));
 
 enum { HANDLERS = 8 };
@@ -24,7 +24,7 @@ static RB_START_DATA struct {
 } handlers[HANDLERS];
 
 static RB_START_DATA _Atomic unsigned used;
-static RB_START_DATA _Atomic int owner; // 0: not known yet
+static RB_START_DATA _Atomic int owner; // pid of the process that this memory belongs to; 0: not known yet
 
 static void forking(void)
 {

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
-// Being told of forks, and telling a process from a vfork child that runs in its memory.
+// Fork handlers, and a test for running in a vfork child.
 #ifndef RB_REAL_FORK_H
 #define RB_REAL_FORK_H
 
 #include <stdbool.h>
 
-// Notes that this memory belongs to this process, and has the C library tell us of forks from now on: then it belongs
-// to the child. Called when the library is loaded: a vfork child that came first would take the memory for its own.
-// With glibc it allocates nothing, with musl once.
+// Records the pid of this process as the owner of this memory, and registers fork handlers: after a fork the child is
+// the owner of its copy. Must be called when the library is loaded, before a vfork child could call it. Allocates
+// nothing with glibc, and once with musl.
 void rb_fork_start(void);
 
-// True when the memory belongs to the process with this number: false in a vfork child, and in a child that raw system
-// calls made. Calls rb_fork_start when nobody has. Async-signal-safe after that.
+// Returns true if the process with this pid owns the memory. False in a vfork child, and in a child made by a raw
+// system call. Calls rb_fork_start if nobody has; async-signal-safe after that.
 bool rb_fork_owns(int process);
 
-// Has `before` (NULL: nothing) called in the process and then `child` in each child that fork makes from now on, before
-// fork returns there. vfork and raw system calls tell nobody. There is room for a few.
+// From now on, each fork calls `before` (may be NULL) in the parent before it forks, and `child` in the child before
+// fork returns. vfork and raw system calls call neither. There is room for a few registrations.
 void rb_fork_notify(void (*before)(void), void (*child)(void));
 
 #endif

@@ -3,7 +3,7 @@
 #ifndef RB_REAL_GUARD_H
 #define RB_REAL_GUARD_H
 
-// How many real calls this thread is inside of. Initial-exec TLS: the default model may allocate on first use.
+// Number of nested real calls that this thread is in. Initial-exec TLS: the default model may allocate on first use.
 extern __thread unsigned rb_guard_depth;
 
 // Begins a real call. Returns the depth to hand to rb_guard_leave.
@@ -12,7 +12,8 @@ static inline unsigned rb_guard_enter(void)
     return rb_guard_depth++;
 }
 
-// Ends it. Restores rather than counts down: a longjmp out of an inner call must not leave the thread guarded for ever.
+// Ends a real call. The depth is restored, not decremented: after a longjmp out of an inner call a decrement would
+// leave the thread guarded forever.
 static inline void rb_guard_leave(unsigned depth)
 {
     rb_guard_depth = depth;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// System calls by libc's own function, for architectures whose instruction is not known here.
+// System calls by libc's syscall function, for architectures without inline assembly in kernel.h.
 #include "real/kernel.h"
 
 #include <errno.h>

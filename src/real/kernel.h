@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Our own system calls, made in place.
+// System calls made inline, without libc.
 //
-// libc's functions for them (syscall, mmap, sigprocmask, getrlimit, ...) are symbols that another preloaded library may
-// define. That definition may wait for a lock which the calling thread already holds, or it may call us back. So the
-// library calls none of them for itself. Calls that are made for the program are another matter: other preloaded
-// libraries must see them, so they go to the next definition (real/libc.h).
+// libc's functions (syscall, mmap, sigprocmask, getrlimit, ...) are symbols that another preloaded library may
+// interpose. Its definition may wait for a lock that the calling thread holds, or may call us back. So the library
+// calls none of them for itself. Calls made for the program are different: other preloaded libraries must see them, so
+// they go to the next definition (real/libc.h).
 #ifndef RB_REAL_KERNEL_H
 #define RB_REAL_KERNEL_H
 
@@ -15,30 +15,30 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-// Makes a system call: rb_kernel(SYS_read, fd, buffer, size). It takes up to six arguments, each an integer that fits
-// into a long or a pointer. Returns what the kernel returns: a negative errno on failure. Leaves errno alone, is no
-// cancellation point, and is async-signal-safe.
+// Makes a system call: rb_kernel(SYS_read, fd, buffer, size). It takes up to six arguments, each a pointer or an
+// integer that fits into a long. Returns the kernel's result: a negative errno on failure. Does not change errno, is
+// not a cancellation point, and is async-signal-safe.
 //
-// The caller must know the kernel's structures: sets of signals have RB_KERNEL_SIGNALS bytes, and times are struct
-// rb_kernel_time. On 32-bit machines an argument of 64 bits takes two of the six.
+// The arguments use the kernel's structures: signal sets have RB_KERNEL_SIGNALS bytes, and times are struct
+// rb_kernel_time. On 32-bit machines a 64-bit argument takes two of the six.
 #define rb_kernel(...) RB_KERNEL_PAD(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
 #define RB_KERNEL_PAD(number, a, b, c, d, e, f, ...)                                                                   \
     rb_kernel_call((long) (number), (long) (a), (long) (b), (long) (c), (long) (d), (long) (e), (long) (f))
 
-// The size of a set of signals. In libc's larger sigset_t the kernel's set comes first.
+// Bytes of the kernel's signal set. libc's sigset_t is larger and begins with the kernel's set.
 enum { RB_KERNEL_SIGNALS = 8 };
 
-// The time of the system calls that every architecture has. Where libc was told to use times of 64 bits on a 32-bit
-// machine, its struct timespec is another one.
+// The time structure of the system calls that every architecture has. It differs from struct timespec if libc uses
+// 64-bit times on a 32-bit machine.
 struct rb_kernel_time {
     long seconds, nanoseconds;
 };
 
-// Makes a system call by the function `syscall` from libc's own symbol table, whatever stands in front of it. Result as
-// for rb_kernel.
+// Makes a system call by libc's own `syscall`, even if another library interposes it. Result as for rb_kernel.
 long rb_kernel_by_libc(long number, long a, long b, long c, long d, long e, long f);
 
-// clang's analyzer does not see that the kernel writes through the arguments of an instruction.
+// Only declared for clang's analyzer, which does not see that the kernel writes through the arguments of an
+// instruction.
 #if defined(__clang_analyzer__)
 
 long rb_kernel_call(long number, long a, long b, long c, long d, long e, long f);
@@ -78,8 +78,8 @@ static inline long rb_kernel_call(long number, long a, long b, long c, long d, l
 
 #elif defined(__i386__)
 
-// The arguments come from memory: without optimisation the compiler needs ebp for itself, and ebx in code that is
-// independent of its position.
+// The arguments are loaded from memory: without optimisation the compiler needs ebp, and position-independent code
+// needs ebx.
 static inline long rb_kernel_call(long number, long a, long b, long c, long d, long e, long f)
 {
     long arguments[] = {number, a, b, c, d, e, f};
@@ -133,7 +133,8 @@ static inline long rb_kernel_call(long number, long a, long b, long c, long d, l
 
 #endif
 
-// Names of calls that differ: 32-bit machines have mmap in units of pages, and users beyond 16 bits.
+// Calls whose name differs: on 32-bit machines mmap2 counts the offset in pages, and the *32 calls have 32-bit user
+// ids.
 #ifdef SYS_mmap2
 enum { RB_KERNEL_MMAP = SYS_mmap2 };
 #else
@@ -150,7 +151,7 @@ enum { RB_KERNEL_GETRESUID = SYS_getresuid32 };
 enum { RB_KERNEL_GETRESUID = SYS_getresuid };
 #endif
 
-// Maps memory; `fd` is -1 for MAP_ANONYMOUS, and a file is mapped from its beginning. NULL: refused.
+// Maps memory. `fd` is -1 for MAP_ANONYMOUS; a file is mapped from its beginning. Returns NULL on failure.
 static inline void *rb_kernel_map(void *place, size_t size, int protection, int flags, int fd)
 {
     long result = rb_kernel(RB_KERNEL_MMAP, place, size, protection, flags, fd, 0);
@@ -162,7 +163,7 @@ static inline void rb_kernel_unmap(void *memory, size_t size)
     rb_kernel(SYS_munmap, memory, size);
 }
 
-// The effective user. Some preloaded libraries (fakeroot) tell programs another one.
+// The kernel's effective user id. Some preloaded libraries (fakeroot) return a different one from geteuid.
 static inline uint32_t rb_kernel_euid(void)
 {
     return (uint32_t) rb_kernel(RB_KERNEL_GETEUID);
@@ -179,7 +180,7 @@ static inline struct rb_kernel_users rb_kernel_users(void)
     return users;
 }
 
-// The soft limit of a resource (RLIMIT_*), UINT64_MAX for none; 0 where the kernel does not say.
+// The soft limit of a resource (RLIMIT_*): UINT64_MAX for no limit, 0 if the call fails.
 static inline uint64_t rb_kernel_limit(int resource)
 {
     struct {
@@ -188,7 +189,7 @@ static inline uint64_t rb_kernel_limit(int resource)
     return rb_kernel(SYS_prlimit64, 0, resource, NULL, &limit) == 0 ? limit.soft : 0;
 }
 
-// One signal as a member of the kernel's set.
+// The bit of one signal in the kernel's signal set.
 static inline uint64_t rb_kernel_signal(int number)
 {
     return UINT64_C(1) << (number - 1);

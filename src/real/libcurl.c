@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Finding the libcurl behind a call.
+// Finds the libcurl that a call is meant for.
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,12 +8,12 @@
 #include "real/libcurl.h"
 #include "real/system.h"
 
-// More objects than a large desktop program has; those past the end are not considered.
+// OBJECTS is larger than the number of objects of a large desktop program. Further objects are ignored.
 enum { OBJECTS = 1024, CACHED = 16 };
 
 static const char marker[] = "curl_easy_perform";
 
-// A libcurl, and not something that has one name in common with it: our functions would call what it lacks.
+// Checks three symbols: an object that shares only one name with libcurl would lack functions that we call.
 static bool has_libcurl(const struct rb_object *object)
 {
     return rb_elf_symbol(object, marker) && rb_elf_symbol(object, "curl_easy_init") &&
@@ -27,11 +27,11 @@ struct object_list {
     unsigned long long unloaded; // how many objects the loader has dropped so far
 };
 
-// A list that only grows, by compare-and-swap: a lock here could be left behind by a fork in a threaded program. Two
-// threads that meet a libcurl at the same time may enter it twice, which does no harm.
+// All libcurls found so far. Entries are added by compare-and-swap and never removed. A lock would stay held in the
+// child if another thread held it during a fork.
 _Atomic(struct rb_libcurl *) rb_libcurl_last;
 
-// Calling objects seen before. An entry holds while the loader has dropped nothing since.
+// A calling object that was looked up before. The entry is valid until the loader unloads an object.
 struct cached_caller {
     _Atomic uintptr_t start, end;
     _Atomic(const struct rb_libcurl *) library;
@@ -68,7 +68,8 @@ static unsigned index_of_soname(const struct object_list *list, const char *sona
     return list->count;
 }
 
-// Breadth first through DT_NEEDED from the object `from`, itself included; list->count when nothing is found.
+// Searches for a libcurl breadth first through DT_NEEDED, starting with the object `from` itself. Returns its index, or
+// list->count if there is none.
 static unsigned needed_libcurl(const struct object_list *list, unsigned from)
 {
     unsigned short queue[OBJECTS];
@@ -130,8 +131,7 @@ static void fill(struct rb_libcurl *library, const struct rb_object *object)
     library->free = rb_elf_symbol(object, "curl_free");
 }
 
-// All of its functions: where one libcurl was unloaded another one can come to lie, as large as the first, with this
-// function or that in the same place.
+// Compares every function. After a dlclose, a different libcurl of the same size can be mapped at the same address.
 static bool same_library(const struct rb_libcurl *library, const struct rb_object *object)
 {
     size_t from = offsetof(struct rb_libcurl, start), to = offsetof(struct rb_libcurl, gone);
@@ -142,7 +142,8 @@ static bool same_library(const struct rb_libcurl *library, const struct rb_objec
     return memcmp((const char *) library + from, (const char *) &fresh + from, to - from) == 0;
 }
 
-// No two lie in the same place at the same time.
+// Updates `gone` of the known libcurls that overlap `object`. Two objects never share an address, so a libcurl that
+// differs from `object` was unloaded. One that equals it is loaded.
 static void bury_others(struct rb_libcurl *first, const struct rb_object *object)
 {
     for (struct rb_libcurl *library = first; library; library = library->next) {
@@ -161,7 +162,8 @@ static const struct rb_libcurl *known(const struct rb_libcurl *first, const stru
     return library;
 }
 
-// The entry for a libcurl, made on first sight; NULL without memory. There is one for each: owners are compared.
+// Returns the entry of a libcurl, and makes it if it is new; NULL without memory. Each libcurl has exactly one entry,
+// because callers compare owners by pointer.
 static const struct rb_libcurl *library_for(const struct rb_object *object)
 {
     struct rb_libcurl *first = atomic_load_explicit(&rb_libcurl_last, memory_order_acquire);
@@ -209,8 +211,8 @@ static bool remembered(const struct cached_caller *entry, const struct rb_object
            atomic_load_explicit(&entry->end, memory_order_relaxed) == caller->end;
 }
 
-// Entries are written once, but for the number that says how long they hold: a reader cannot see half of one. When all
-// are used, callers are looked up anew.
+// An entry is written once; only `unloaded` changes later. So a reader never sees half an entry. When all entries are
+// used, further callers are looked up each time.
 static void remember(const struct rb_object *caller, const struct rb_libcurl *library, unsigned long long unloaded)
 {
     for (unsigned i = 0; i < CACHED; i++)
@@ -243,7 +245,7 @@ static const struct rb_libcurl *search(struct rb_object *objects, const void *ca
     return library;
 }
 
-// The list of objects is mapped for the search: threads of musl programs have small stacks.
+// The list of objects is mapped, not on the stack: threads of musl programs have small stacks.
 const struct rb_libcurl *rb_libcurl_of_caller(const void *caller)
 {
     const struct rb_libcurl *library = cached((uintptr_t) caller, unloaded_now());

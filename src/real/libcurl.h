@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The libcurl that owns a handle: one process may hold several, and none is linked by us.
+// Finds the libcurl that owns a handle. A process may have loaded several; this library is linked to none.
 //
-// RTLD_NEXT would hand a handle of one flavour to another. Instead: the libcurl that the calling object needs (directly
-// or through what it needs), else the only loaded object that exports libcurl's functions, else the next one in load
-// order.
+// RTLD_NEXT could pass a handle to the wrong libcurl. So the search order is: the libcurl that the calling object
+// needs, directly or indirectly; the only loaded object that exports libcurl's functions; the next one in load order.
 #ifndef RB_REAL_LIBCURL_H
 #define RB_REAL_LIBCURL_H
 
-#define CURL_DISABLE_TYPECHECK   // curl_easy_setopt and others as functions: we define them
+#define CURL_DISABLE_TYPECHECK   // we define curl_easy_setopt and others as functions
 #define CURL_DISABLE_DEPRECATION // programs use the old options too
 #include <curl/curl.h>
 #undef curl_easy_setopt
@@ -19,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Of libcurl 8.17; older headers lack them.
+// Constants and functions of libcurl 8.17 that older headers lack.
 enum {
     RB_NOTIFY_INFO_READ = 0,
     RB_NOTIFY_EASY_DONE = 1,
@@ -36,7 +35,7 @@ typedef void (*rb_notify_callback)(CURLM *multi, unsigned int kind, CURL *easy, 
 
 // The functions of one loaded libcurl. Never freed; a function that this version lacks is NULL.
 struct rb_libcurl {
-    struct rb_libcurl *next; // the one found before this
+    struct rb_libcurl *next; // the libcurl found before this one
     uintptr_t start, end;    // addresses that the object spans
 // NOLINTBEGIN(bugprone-macro-parentheses): it is the name of a member
 #define LIBCURL_HANDLE(family, result, name, parameters) __typeof__(&curl_##name) name;
@@ -44,30 +43,30 @@ struct rb_libcurl {
 // NOLINTEND(bugprone-macro-parentheses)
 #include "hook/hooks.def"
     // Not intercepted.
-    CURLMcode (*multi_wakeup)(CURLM *);                              // from 7.68; only asked for
+    CURLMcode (*multi_wakeup)(CURLM *);                              // from 7.68; only tested for presence
     CURLUcode (*url_get)(CURLU *, CURLUPart, char **, unsigned int); // from 7.62
     void (*free)(void *);
-    _Atomic bool gone; // it was unloaded: another one lies there now
+    _Atomic bool gone; // unloaded; another object was found at its address
 };
 
-// The libcurl that a call from `caller` (a return address) means, or NULL when none is loaded. Takes the loader's lock.
+// Returns the libcurl for a call from `caller` (a return address); NULL if none is loaded. Takes the loader's lock.
 const struct rb_libcurl *rb_libcurl_of_caller(const void *caller);
 
-// The libcurl whose object holds `address`, such as a function that dlsym found; NULL when it is no libcurl. Takes the
-// loader's lock.
+// Returns the libcurl that contains `address`, for example a function that dlsym found; NULL if the object is not a
+// libcurl. Takes the loader's lock.
 const struct rb_libcurl *rb_libcurl_at(const void *address);
 
-// True when `address` lies inside this libcurl: a call that it makes itself. Meaningful while it is loaded, as it is
-// while one of its handles is alive.
+// Returns true if `address` lies inside this libcurl, that is, if libcurl itself makes the call. Valid while the
+// libcurl is loaded, which one of its live handles guarantees.
 static inline bool rb_libcurl_spans(const struct rb_libcurl *library, const void *address)
 {
     return (uintptr_t) address >= library->start && (uintptr_t) address < library->end;
 }
 
-// The one found last; the others follow. Only for the function below.
+// Head of the list: the libcurl found last. Only for the function below.
 extern _Atomic(struct rb_libcurl *) rb_libcurl_last;
 
-// The libcurl among those found so far inside which `address` lies, or NULL. A few loads, no lock.
+// Returns the libcurl found so far that contains `address`, or NULL. Costs a few loads; takes no lock.
 static inline const struct rb_libcurl *rb_libcurl_around(const void *address)
 {
     const struct rb_libcurl *library = atomic_load_explicit(&rb_libcurl_last, memory_order_acquire);
@@ -77,8 +76,9 @@ static inline const struct rb_libcurl *rb_libcurl_around(const void *address)
     return library;
 }
 
-// True when `address` lies inside any libcurl found so far. A few loads, no lock. Another object may lie by now where a
-// libcurl was: for calls that may pass through, not for deciding whose a handle is.
+// Returns true if `address` lies inside a libcurl found so far. Costs a few loads; takes no lock. After a dlclose
+// another object may lie there, so use this only for deciding whether a call passes through, not to find the owner of a
+// handle.
 bool rb_libcurl_contains(const void *address);
 
 #endif

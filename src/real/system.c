@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Clock, dice and sleep by Linux system calls. The date alone is libc's: what a program is told of it, logs are, too.
+// Clock, random numbers, sleep, memory and signals by system calls. The date is read by libc's clock_gettime, so that
+// log lines show the date that the program sees (libfaketime).
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -30,16 +31,16 @@ static uint64_t clock_ns(clockid_t clock)
     return (uint64_t) t.seconds * 1000000000 + (uint64_t) t.nanoseconds;
 }
 
-// ---- the clock of the host ----
+// ---- the boot clock without the offset of a time namespace ----
 
-// Not read yet. No offset is that large.
+// The initial value: not read yet. No real offset is that large.
 static const int64_t offset_unknown = INT64_MIN;
 static _Atomic int64_t boot_offset_ms = INT64_MIN;
 
 static void read_small(const char *path, char *out, size_t size);
 
-// Whether /proc/self/timens_offsets is about this process. It is about the namespace of the children, which is another
-// one after unshare(2).
+// /proc/self/timens_offsets describes the time namespace of this process's children. After unshare(2) that differs from
+// the process's own. Returns true if both are the same.
 static bool children_have_our_clock(void)
 {
     char own[64] = "", theirs[64] = "";
@@ -48,8 +49,8 @@ static bool children_have_our_clock(void)
     return strcmp(own, theirs) == 0;
 }
 
-// The offset of CLOCK_BOOTTIME in this process's time namespace: a line "boottime", seconds, nanoseconds
-// (time_namespaces(7)). 0 where the kernel knows no such namespaces, or /proc is not there.
+// Reads the offset of CLOCK_BOOTTIME in this process's time namespace. The line holds "boottime", seconds, nanoseconds
+// (time_namespaces(7)). Returns 0 if the kernel has no time namespaces or /proc is not mounted.
 static int64_t read_boot_offset_ms(void)
 {
     static const char word[] = "boottime";
@@ -110,8 +111,8 @@ uint64_t rb_system_unix_ms(void)
     return clock_ms(CLOCK_REALTIME);
 }
 
-// splitmix64 (Steele, Lea, Flood 2014) over a per-thread counter. A forked child shares its parent's sequence from then
-// on, so the pid is mixed in: workers must not retry in step.
+// splitmix64 (Steele, Lea, Flood 2014) over a per-thread counter. A forked child inherits the counter, so the pid is
+// mixed in: otherwise workers would retry at the same moments.
 uint32_t rb_system_random(void)
 {
     static __thread uint64_t state;
@@ -148,8 +149,8 @@ int rb_system_wait_restartable(uint64_t ms)
 
 typedef int sleep_fn(const struct rb_kernel_time *time, struct rb_kernel_time *left);
 
-// By libc's own function: a bare system call is no cancellation point. Under this name both libcs take the kernel's
-// time.
+// Uses libc's nanosleep, because a raw system call is not a cancellation point. In both libcs the symbol of this name
+// takes the kernel's time structure.
 void rb_system_sleep(uint64_t ms)
 {
     sleep_fn *function = (sleep_fn *) rb_elf_libc("nanosleep");
@@ -179,7 +180,7 @@ void rb_system_memory_free(void *memory, size_t size)
     rb_kernel_unmap(memory, size);
 }
 
-// The arguments of fallocate(2) that have 64 bits.
+// The 64-bit arguments of fallocate(2).
 #if __SIZEOF_LONG__ == 8
 #define FROM_START 0
 #define LENGTH(size) (size)
@@ -210,8 +211,8 @@ int rb_system_allocate(int fd, uint64_t size)
     return (int) (result == -EOPNOTSUPP || result == -ENOSYS ? write_zeros(fd, size) : result);
 }
 
-// The C libraries use the first real-time signals themselves (glibc two, musl three): for the cancellation of threads,
-// and to change the user of all threads. Who blocks them lets setuid(2) in another thread wait for ever.
+// The C libraries use the first real-time signals themselves (glibc two, musl three), for thread cancellation and to
+// change the user id of all threads. If a thread blocks them, setuid(2) in another thread waits forever.
 enum { FIRST_OF_LIBC = 32, LAST_OF_LIBC = 34 };
 
 bool rb_system_block_signals(sigset_t *saved)
@@ -231,7 +232,8 @@ void rb_system_restore_signals(const sigset_t *saved)
     rb_kernel(SYS_rt_sigprocmask, SIG_SETMASK, saved, NULL, RB_KERNEL_SIGNALS);
 }
 
-// The kernel reads a set of signals before it looks at what is to be done with it, which here is nothing.
+// rt_sigprocmask reads the signal set before it checks its first argument. -1 is invalid, so the call fails and changes
+// nothing.
 static bool can_read_word(uintptr_t address)
 {
     enum { NOTHING = -1 };
@@ -242,7 +244,7 @@ bool rb_system_can_read(const void *memory, size_t size)
 {
     enum { PAGE = 4096, WORD = 8 };
     uintptr_t from = (uintptr_t) memory & ~(uintptr_t) (WORD - 1), last = (uintptr_t) memory + size - 1;
-    bool can = size == 0 || (from && last >= from); // no set at all is readable to the kernel
+    bool can = size == 0 || (from && last >= from); // rt_sigprocmask accepts a NULL set
     for (uintptr_t at = from; can && size && at <= last && at >= from; at = (at | (PAGE - 1)) + 1)
         can = can_read_word(at);
     return can;
@@ -253,7 +255,7 @@ int rb_system_pid(void)
     return (int) rb_kernel(SYS_getpid);
 }
 
-// Reads the start of a small file; NUL-terminated, "" where it cannot be read.
+// Reads the start of a file into `out` and terminates it with NUL. Stores "" if the file cannot be read.
 static void read_small(const char *path, char *out, size_t size)
 {
     int fd = (int) rb_kernel(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
@@ -270,7 +272,8 @@ uint64_t rb_system_boot(void)
     return id[0] ? rb_hash_bytes(RB_HASH_BEGIN, id, strlen(id)) : 0;
 }
 
-// The second field is the program's name in parentheses, which may hold anything; the third begins after the last one.
+// The second field is the program's name in parentheses, which may contain spaces and parentheses. The third field
+// begins after the last ')'.
 uint64_t rb_system_start_ticks(const char *process)
 {
     enum { FIELD_AFTER_NAME = 3, FIELD_START = 22, PATH_ROOM = 64 };
