@@ -870,3 +870,21 @@ def completion(place):
         done = subprocess.run(["bash", "-c", COMPLETE, "bash", script, "rebound", *words], env=place.env, cwd=place.path,
                               capture_output=True, check=True)
         expect(wanted in done.stdout.decode().split(), words, done.stdout, done.stderr)
+
+
+@test
+def completion_knows_each_command_and_option(place):
+    script = os.path.join(ROOT, "config", "completion", "rebound.bash")
+
+    def offered(*words):
+        done = subprocess.run(["bash", "-c", COMPLETE, "bash", script, "rebound", *words], env=place.env, cwd=place.path,
+                              capture_output=True, check=True)
+        return sorted(done.stdout.decode().split())
+
+    commands = re.findall(r"^  ([a-z]+)  ", place.text("--help")[1].split("\n\n")[1], re.MULTILINE)
+    expect(len(commands) > 10, commands)
+    same([word for word in offered("") if not word.startswith("-")], sorted(commands))
+    for command in commands:
+        if command != "help":
+            options = re.findall(r"^  (?:-\w[ A-Z]*, )?(--[a-z-]+)", place.text(command, "--help")[1], re.MULTILINE)
+            same((command, offered(command, "--")), (command, sorted(options)))
