@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Credentials out of options, header fields and URLs.
+// Reads credentials from options, header fields and URLs.
 #include "curl/credential.h"
 
 #include <string.h>
@@ -10,11 +10,11 @@
 #include "curl/handle.h"
 #include "engine/tenants.h"
 
-// What a hash is of.
+// The kind of text in a hash.
 enum kind { PART, USER, PASSWORD, BEARER, BASIC, ACCESS_KEY, OTHER, NETRC, CERTIFICATE, API_KEY };
 
-// The hashes of options stay in this process. They must be the same in every one, since they are hashed again with the
-// key of the state.
+// The key for hashes of options. It is constant because these hashes are hashed again with the key of the state, and
+// the result must be equal in all processes.
 static const uint64_t option_key[2] = {UINT64_C(0x7265626f756e6400), UINT64_C(0x6f7074696f6e7300)};
 
 static uint64_t credential_hash_of(const uint64_t key[2], unsigned kind, const void *bytes, size_t length)
@@ -39,7 +39,7 @@ static uint64_t hash_of_text(unsigned kind, const char *text, size_t length)
 
 // --- options
 
-// "user:password", or a user alone.
+// Splits "user:password". Without a colon, the text is a user.
 static void note_pair(struct rb_login *login, const char *pair)
 {
     const char *colon = pair ? strchr(pair, ':') : NULL;
@@ -100,7 +100,7 @@ static unsigned hex(char digit)
     return letter >= 'a' && letter <= 'f' ? (unsigned) (letter - 'a') + 10 : 16;
 }
 
-// Of text in which %XX stands for a byte.
+// Hashes percent-encoded text after decoding it.
 static uint64_t hash_of_encoded(unsigned kind, const char *text, size_t length)
 {
     struct rb_siphash hash;
@@ -118,7 +118,7 @@ static uint64_t hash_of_encoded(unsigned kind, const char *text, size_t length)
     return not_zero(rb_siphash_end(&hash));
 }
 
-// User and password in front of the host (RFC 3986, section 3.2.1).
+// Reads user and password from the URL (RFC 3986, section 3.2.1).
 static void read_url(struct rb_login *login, const char *url)
 {
     const char *scheme_end = url ? strstr(url, "://") : NULL;
@@ -169,7 +169,8 @@ static struct piece credential_skip(struct piece text, size_t length)
     return (struct piece){text.at + length, text.length - length};
 }
 
-// What follows NAME= up to one of the characters of `ends`; quotes around it are taken off. `at` is NULL without it.
+// Returns the value of NAME=VALUE, without quotes. VALUE ends at one of the characters in `ends`. `at` is NULL if there
+// is no such parameter.
 static struct piece parameter(struct piece text, const char *name, const char *ends)
 {
     for (; text.length > 0; text = credential_skip(text, 1)) {
@@ -188,7 +189,7 @@ static struct piece parameter(struct piece text, const char *name, const char *e
     return (struct piece){NULL, 0};
 }
 
-// The part of an Authorization field that is the same in each request.
+// Hashes the part of an Authorization field that is the same in every request.
 static uint64_t hash_of_authorization(struct piece value)
 {
     size_t scheme = 0;
@@ -209,13 +210,13 @@ static uint64_t hash_of_authorization(struct piece value)
     if (credential_begins_with(value, "AWS "))
         found = (struct piece){rest.at, strcspn(rest.at, ":\r\n")};
     else
-        found = parameter(rest, "Credential=", "/, \t"); // AWS4-HMAC-SHA256 and those made after it
+        found = parameter(rest, "Credential=", "/, \t"); // AWS4-HMAC-SHA256 and schemes derived from it
     if (found.at)
         return hash_of_text(ACCESS_KEY, found.at, found.length);
     return hash_of_text(OTHER, value.at, value.length);
 }
 
-// 0: no credential.
+// Returns 0 if the field is not a credential.
 static uint64_t hash_of_field(const struct rb_field *field)
 {
     static const char *const keys[] = {"X-Api-Key", "Api-Key", "X-Goog-Api-Key"};
@@ -227,15 +228,15 @@ static uint64_t hash_of_field(const struct rb_field *field)
     return 0;
 }
 
-// --- the whole
+// --- the credential
 
-// The password counts unless the server is only told what was made of it together with something new.
+// False if the server gets only a value derived from the password, which changes with each request.
 static bool has_password(const struct rb_login *login)
 {
     return login->password != 0 && !login->signs && login->methods != (long) CURLAUTH_DIGEST;
 }
 
-// A sum of parts: their order does not matter.
+// Adds the hashes of all parts, so their order does not matter.
 uint64_t rb_credential(const struct rb_handle *handle, const uint64_t key[2])
 {
     struct rb_login login = handle->login;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The URL of a transfer: CURLOPT_URL or CURLOPT_CURLU, and what other options do to it.
+// Reads CURLOPT_URL or CURLOPT_CURLU and the options that change the target.
 #include "curl/destination.h"
 
 #include <string.h>
@@ -31,7 +31,7 @@ static bool target_of_text(const struct rb_handle *handle, struct rb_target *tar
     return !bare && rb_destination_read(handle->url, target, secure);
 }
 
-// *text holds what the target points to, for libcurl's free.
+// *text holds the target's name; the caller frees it with libcurl's free.
 static bool target_of_object(const struct rb_handle *handle, struct rb_target *target, bool *secure, char **text)
 {
     return handle->curl->url_get && handle->curl->url_get(handle->parsed_url, CURLUPART_URL, text, 0) == CURLUE_OK &&

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: MIT
-// Whom a transfer is for, read out of the options of its handle.
+// Reads the target host of a transfer from the options of its handle.
 #ifndef RB_HTTP_DESTINATION_H
 #define RB_HTTP_DESTINATION_H
 
 #include "curl/handle.h"
 #include "policy/target.h"
 
-// Finds host and port of the handle's next transfer. Returns false when it is not HTTP or has no host.
-//   secure: receives whether it is https
-//   text: receives what target's name may point into, to be freed with the library's own free; NULL: the record's
+// Finds host and port of the handle's next transfer. Returns false when the scheme is not HTTP or HTTPS, or when there
+// is no host.
+//   secure: receives whether the scheme is https
+//   text: receives memory that target->name may point into; the caller frees it with libcurl's own free. NULL if the
+//     name points into the handle's record
 bool rb_destination(const struct rb_handle *handle, struct rb_target *target, bool *secure, char **text);
 
-// Reads host and port out of a URL as libcurl does: without a scheme it guesses by the first label of the name
-// (CURLU_GUESS_SCHEME), else takes http. Returns false when it is not HTTP or has no host.
+// Reads host and port from a URL as libcurl does. Without a scheme, libcurl guesses it from the first label of the name
+// (CURLU_GUESS_SCHEME) and defaults to http. Returns false when the scheme is not HTTP or HTTPS, or when there is no
+// host.
 bool rb_destination_read(const char *url, struct rb_target *target, bool *secure);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Lines of a program's header list, taken apart.
+// Parses the lines of the program's header list.
 #include "curl/fields.h"
 
 #include <string.h>
@@ -9,10 +9,10 @@
 #include "engine/call.h"
 #include "real/libcurl.h"
 
-static const char blanks[] = " \t\r\n\v\f"; // ISSPACE of libcurl
+static const char blanks[] = " \t\r\n\v\f"; // what libcurl's ISSPACE accepts
 
-// libcurl's Curl_add_custom_headers: a colon makes a field, which needs a value. Without a colon, a semicolon that ends
-// the line makes a field with an empty value.
+// Follows Curl_add_custom_headers of libcurl. A line with a colon is a field if it has a value. A line without a colon
+// is an empty field if it ends with a semicolon.
 static bool read_line(const char *line, struct rb_field *field)
 {
     const char *colon = strchr(line, ':');

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The header fields that a program sets itself (CURLOPT_HTTPHEADER), read as libcurl reads them. Pure.
+// Reads the program's own request header fields (CURLOPT_HTTPHEADER) as libcurl does. Pure functions.
 #ifndef RB_HTTP_FIELDS_H
 #define RB_HTTP_FIELDS_H
 
@@ -8,24 +8,23 @@
 
 struct curl_slist;
 
-// One field of a request. Not terminated; points into the program's list.
+// One request field. Points into the program's list; not NUL-terminated.
 struct rb_field {
     const char *name;
     size_t name_length;
-    const char *value; // without blanks on both sides; may be empty
+    const char *value; // without surrounding blanks; may be empty
     size_t value_length;
 };
 
-// Reads the next field that libcurl sends: "Name: value", or "Name;" for an empty value. "Name:" without a value
-// removes a field of libcurl's own and is passed over.
-//   line: in: where to begin; out: the line after it
-// Returns false at the end of the list.
+// Reads the next field that libcurl sends: "Name: value", or "Name;" for an empty value. Skips "Name:" without a value,
+// which removes a field. Returns false at the end of the list.
+//   line: in: the line to start at; out: the line after the field
 bool rb_fields_next(const struct curl_slist **line, struct rb_field *field);
 
-// Whether the field has this name. The case does not matter.
+// True when the field has this name, regardless of case.
 bool rb_field_is(const struct rb_field *field, const char *name);
 
-// Whether the program sets one of these fields.
+// True when the list contains one of these fields.
 //   names: separated by one space, as in the rules
 bool rb_fields_have(const struct curl_slist *lines, const char *names);
 

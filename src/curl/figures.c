@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Figures of the whole call out of those of its attempts.
+// Computes the values of a call from those of its attempts.
 #include "curl/figures.h"
 
 #include <stdlib.h>
@@ -8,19 +8,19 @@
 #include "curl/response/response.h"
 #include "curl/response/saved.h"
 
-// How a figure of the last (or the saved) attempt becomes one of the call.
+// How the value of an attempt becomes the value of the call.
 enum kind {
-    FIGURE_PLAIN,    // stays
-    FIGURE_MOMENT,   // counts from the beginning of the call; 0 means that it never came
-    FIGURE_TOTAL,    // likewise, always of the last attempt
+    FIGURE_PLAIN,    // unchanged
+    FIGURE_MOMENT,   // a time, counted from the start of the call; 0 if it was not reached
+    FIGURE_TOTAL,    // total time from the start of the call; always of the last attempt
     FIGURE_RECEIVED, // body bytes
-    FIGURE_SPEED,    // bytes for each second, down
+    FIGURE_SPEED,    // bytes per second received
     FIGURE_SPEED_UP,
     FIGURE_CONNECTS,
     FIGURE_ERRNO // of the attempt whose result the program got
 };
 
-// By curl.h. Some of the numbers are younger than the oldest libcurl that we stand in front of, so they are spelt out.
+// Newer constants are written as numbers, because the oldest supported curl.h lacks them.
 static enum kind figures_kind_of(CURLINFO info)
 {
     switch ((int) info) {
@@ -64,7 +64,7 @@ static curl_off_t last_offset(const struct rb_handle *handle, CURLINFO info)
     return value;
 }
 
-// The figure as an attempt has it, of the saved one where there is one.
+// Returns the value of the saved attempt if there is one, else of the last attempt.
 static curl_off_t figures_offset_of(const struct rb_handle *handle, CURLINFO info)
 {
     const struct rb_saved *saved = handle->figures->saved;
@@ -86,7 +86,7 @@ static curl_off_t figures_rate(const struct rb_handle *handle, curl_off_t bytes)
 static curl_off_t received(const struct rb_handle *handle)
 {
     const struct rb_figures *figures = handle->figures;
-    const struct rb_response *response = handle->response; // of an attempt that continues it
+    const struct rb_response *response = handle->response; // set while an attempt continues the response
     curl_off_t own = response ? (curl_off_t) rb_response_received(response) : figures->received;
     if (own >= 0)
         return own;
@@ -94,7 +94,7 @@ static curl_off_t received(const struct rb_handle *handle)
                            : last_offset(handle, CURLINFO_SIZE_DOWNLOAD_T);
 }
 
-// A moment is asked for in seconds or in microseconds; both are made of the latter.
+// The same time as a value in microseconds. Both forms are computed from it.
 static CURLINFO in_microseconds(CURLINFO info)
 {
     switch ((int) info) {
@@ -198,7 +198,7 @@ static bool matches(const struct rb_saved *saved, const struct rb_saved_header *
     return (entry->header.origin & origin) && entry->request == (request == -1 ? saved->requests : request);
 }
 
-// libcurl counts the fields of one name anew for each mask of origins.
+// libcurl numbers fields of the same name separately for each mask of origins.
 static struct curl_header *counted(const struct rb_saved *saved, struct rb_saved_header *entry, unsigned origin,
                                    int request)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Noting each option that a program sets, as libcurl understands it.
+// Records each option that a program sets, with libcurl's semantics.
 #include "curl/route.h"
 #include "curl/via.h"
 
-// How libcurl derives the method from the options that imply one (lib/setopt.c): the last one set wins, and switching
-// one off means GET, but NOBODY off changes only HEAD.
+// Derives the method from options as libcurl does (lib/setopt.c). The last option wins. Turning one off selects GET,
+// except NOBODY, which only changes HEAD to GET.
 static void note_method(struct rb_handle *handle, CURLoption option, union rb_option value)
 {
     switch (option) {
@@ -101,7 +101,7 @@ static void note_watcher(struct rb_handle *handle, CURLoption option, union rb_o
     case CURLOPT_PROGRESSFUNCTION:
         handle->old_progress = (curl_progress_callback) value.function;
         break;
-    case CURLOPT_PROGRESSDATA: // CURLOPT_XFERINFODATA is the same option
+    case CURLOPT_PROGRESSDATA: // also CURLOPT_XFERINFODATA, which has the same number
         handle->progress_data = value.pointer;
         break;
     default:

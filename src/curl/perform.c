@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Driving a transfer around the real curl_easy_perform.
+// The attempts of one curl_easy_perform.
 #include "curl/perform.h"
 
 #include "curl/response/response_private.h"
@@ -7,8 +7,7 @@
 #include "real/guard.h"
 #include "real/system.h"
 
-// How often a waiting transfer calls the program's progress callback, and how often a paused late delivery is looked
-// at.
+// Intervals of progress callbacks during a wait, and of checks for resumption during a paused delivery.
 enum { PROGRESS_MS = 100, PAUSE_MS = 10 };
 
 static CURLcode real_perform(const struct rb_handle *handle)
@@ -19,7 +18,8 @@ static CURLcode real_perform(const struct rb_handle *handle)
     return code;
 }
 
-// Waits between attempts; the progress callback stays alive because it is how programs cancel. False: cancelled.
+// Waits between attempts and calls the progress callback, because programs cancel with it. Returns false when
+// cancelled.
 static bool perform_wait_out(const struct rb_handle *handle, uint64_t ms)
 {
     uint64_t until = rb_system_now_ms() + ms;
@@ -32,8 +32,8 @@ static bool perform_wait_out(const struct rb_handle *handle, uint64_t ms)
     return true;
 }
 
-// A paused delivery goes on when the program resumes it, which it can do from its progress callback only. Returns
-// CURLE_OK once it does.
+// Waits until the program resumes a paused delivery. Only its progress callback can do this here. Returns CURLE_OK when
+// resumed.
 static CURLcode await_resumption(const struct rb_transfer *transfer)
 {
     while (transfer->handle->paused) {
@@ -80,9 +80,9 @@ static CURLcode perform_run(struct rb_transfer *transfer)
 
 CURLcode rb_http_perform(struct rb_handle *handle, const struct rb_policy *policy)
 {
-    struct rb_transfer transfer; // large: what follows fills in what is used
+    struct rb_transfer transfer; // large, so rb_transfer_begin initializes only what is used
     struct rb_response response; // likewise
-    if (handle->transfer)        // from one of its own callbacks
+    if (handle->transfer)        // called from a callback of this transfer
         return rb_guard_depth > 0 ? real_perform(handle) : CURLE_FAILED_INIT;
     rb_figures_forget(handle);
     if (!policy || !rb_transfer_begin(&transfer, &response, handle, policy))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Levels that grow by a factor of four; a key stands in one of a few neighbouring slots of one of them, most often of
-// the last.
+// A hash table of levels, each four times as large as the one before. A key is in one of NEIGHBOURS adjacent slots of
+// one level, most often the last.
 #include "curl/registry.h"
 
 #include <stddef.h>
@@ -11,15 +11,15 @@
 
 enum { NEIGHBOURS = 8 };
 
-// In place of a key: somebody is putting one there, or one was taken from there.
-static char claimed, left;
+// Special keys: a slot that is being filled, and a slot whose key was removed.
+static char claimed, removed;
 
 static struct rb_registry_slot *level(struct rb_registry *registry, unsigned n)
 {
     return n == 0 ? registry->first : atomic_load_explicit(&registry->levels[n], memory_order_acquire);
 }
 
-// Returns NULL without memory.
+// Returns the slots of level n, allocated if necessary. NULL without memory.
 static struct rb_registry_slot *make_level(struct rb_registry *registry, unsigned n)
 {
     struct rb_registry_slot *slots = level(registry, n);
@@ -32,15 +32,15 @@ static struct rb_registry_slot *make_level(struct rb_registry *registry, unsigne
     return slots;
 }
 
-// The neighbourhood of a key. It begins at a multiple of its size, so that it lies in as few cache lines as can be.
+// The adjacent slots for a key. They start at a multiple of NEIGHBOURS to use few cache lines.
 static struct rb_registry_slot *neighbours(struct rb_registry_slot *slots, unsigned n, uint64_t hash)
 {
     size_t mask = ((size_t) RB_REGISTRY_FIRST << (2 * n)) - NEIGHBOURS;
     return &slots[hash >> 40 & mask];
 }
 
-// Keys prefer different places among their neighbours. A place that never had a key ends the search in its level: no
-// key was ever put behind it, and it does not become as new again.
+// The search starts at the key's preferred slot. A slot that was never used ends the search in its level, because keys
+// are only added to the first free slot and a used slot never becomes unused.
 static __attribute__((noinline)) struct rb_registry_slot *search(struct rb_registry *registry, const void *key)
 {
     uint64_t hash = rb_hash_word((uintptr_t) key);
@@ -58,7 +58,7 @@ static __attribute__((noinline)) struct rb_registry_slot *search(struct rb_regis
     return NULL;
 }
 
-// Most keys stand in the place that they prefer.
+// Checks the preferred slot first, which holds most keys.
 static struct rb_registry_slot *registry_find(struct rb_registry *registry, const void *key)
 {
     uint64_t hash = rb_hash_word((uintptr_t) key);
@@ -74,7 +74,7 @@ void *rb_registry_find(struct rb_registry *registry, const void *key)
     return slot ? slot->record : NULL;
 }
 
-// Called before a key is put into a level: who looks for it has to know that there is such a level.
+// Called before a key is added to level n, so that searches include the level.
 static void raise_last(struct rb_registry *registry, unsigned n)
 {
     unsigned last = atomic_load_explicit(&registry->last, memory_order_relaxed);
@@ -85,10 +85,10 @@ static void raise_last(struct rb_registry *registry, unsigned n)
 static bool registry_claim(struct rb_registry_slot *slot)
 {
     void *there = atomic_load_explicit(&slot->key, memory_order_relaxed);
-    return (!there || there == &left) && atomic_compare_exchange_strong(&slot->key, &there, (void *) &claimed);
+    return (!there || there == &removed) && atomic_compare_exchange_strong(&slot->key, &there, (void *) &claimed);
 }
 
-// The record is stored under a claim mark: a reader that sees the key sees the record.
+// Claims the slot, stores the record, then the key. So a reader that sees the key sees the record.
 static bool registry_put(struct rb_registry *registry, unsigned n, void *key, void *record)
 {
     uint64_t hash = rb_hash_word((uintptr_t) key);
@@ -111,8 +111,8 @@ static bool put_near(struct rb_registry *registry, unsigned last, void *key, voi
            (last + 1 < RB_REGISTRY_LEVELS && registry_put(registry, last + 1, key, record));
 }
 
-// The last level, where a look-up begins, and a larger one as soon as neighbours are many there: that keeps the way to
-// each key short. Others may have put many larger ones there meanwhile. The smaller ones only where memory has run out.
+// Tries the last level, then a larger one, which keeps searches short. Repeats if other threads have added levels
+// meanwhile. Uses smaller levels only without memory for a larger one.
 bool rb_registry_put(struct rb_registry *registry, void *key, void *record)
 {
     unsigned seen, last = atomic_load_explicit(&registry->last, memory_order_acquire);
@@ -134,6 +134,6 @@ void *rb_registry_take(struct rb_registry *registry, const void *key)
     if (!slot)
         return NULL;
     void *record = slot->record;
-    atomic_store_explicit(&slot->key, (void *) &left, memory_order_release);
+    atomic_store_explicit(&slot->key, (void *) &removed, memory_order_release);
     return record;
 }

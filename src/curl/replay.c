@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Rewinding uploads for another attempt.
+// Rewinds uploads for another attempt.
 #include "curl/replay.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ static size_t on_read(char *bytes, size_t size, size_t count, void *context)
     struct rb_replay *replay = context;
     const struct rb_handle *handle = replay->handle;
     void *data = handle->read_data_set ? handle->read_data : stdin;
-    replay->taken = true; // whatever it answers: it may have moved on
+    replay->taken = true; // set even if the callback fails, because the callback may have read data
     return handle->read ? handle->read(bytes, size, count, data) : fread(bytes, size, count, data);
 }
 
@@ -47,7 +47,7 @@ static bool untouched(const struct rb_replay *replay, bool never_sent)
     switch (replay->upload) {
     case RB_UPLOAD_CALLBACK:
         return !replay->taken;
-    case RB_UPLOAD_FILE: // what libcurl reads of it by itself is not seen
+    case RB_UPLOAD_FILE: // libcurl reads the file itself, so reads are not seen here
         return never_sent && replay->start < 0;
     default:
         return true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Sending a request's body again: what was read of it by the program's own means, and how it is rewound.
+// Sends a request body again: records whether the program's data was read, and rewinds it.
 #ifndef RB_HTTP_REPLAY_H
 #define RB_HTTP_REPLAY_H
 
@@ -7,33 +7,32 @@
 
 #include "curl/handle.h"
 
-// Of one call. POSTFIELDS libcurl sends again by itself, and MIME parts where it can rewind them; a READFUNCTION and a
-// FILE* it never rewinds for a new transfer.
+// The body of one call. libcurl itself can send POSTFIELDS again, and MIME parts if they can be rewound. libcurl never
+// rewinds a READFUNCTION or a FILE* for a new transfer, so this file does.
 struct rb_replay {
     struct rb_handle *handle;
     enum rb_upload upload;
-    bool taken;  // bytes were asked for in this attempt
-    off_t start; // RB_UPLOAD_FILE: where the file stood at the beginning; -1: it cannot be rewound
+    bool taken;  // the read callback was called in this attempt
+    off_t start; // RB_UPLOAD_FILE: file position at the start of the call; -1: cannot be rewound
 };
 
-// Begins a call: notes where a file stands.
+// Begins a call and records the position of a file.
 void rb_replay_begin(struct rb_replay *replay, struct rb_handle *handle);
 
-// Overrides the program's read callback for an attempt (rb_override_end_attempt ends that). Only a READFUNCTION is
-// overridden: libcurl compares the default one by its address, and calls a READFUNCTION for forms with another
-// argument.
+// Installs our read callback for an attempt; rb_override_end_attempt removes it. Replaces only a READFUNCTION: libcurl
+// compares the default function by address and calls a form's READFUNCTION with another argument.
 void rb_replay_attempt(struct rb_replay *replay);
 
-// True where the body can be rewound, as far as is known before it is tried: a held response is worth it only then. For
-// MIME parts only the next attempt tells: libcurl ends it with CURLE_SEND_FAIL_REWIND before anything is sent.
+// True when the body can probably be rewound; otherwise holding a response back is useless. For MIME parts, only the
+// next attempt shows it: libcurl then fails with CURLE_SEND_FAIL_REWIND before it sends anything.
 bool rb_replay_rewinds(const struct rb_replay *replay);
 
-// True where the body can be sent again after this attempt: it can be rewound, or nothing of it was read.
-//   never_sent: not a byte of the request left; libcurl reads a FILE* only after the head was sent
+// True when the body can be sent again after this attempt: it can be rewound, or nothing was read.
+//   never_sent: no byte of the request was sent; libcurl reads a FILE* only after it has sent the header
 bool rb_replay_possible(const struct rb_replay *replay, bool never_sent);
 
-// Rewinds what was read: by SEEKFUNCTION, else IOCTLFUNCTION, else by fseeko to where the file stood. Calls the
-// program's functions. Returns 0, or -ESPIPE when it cannot be rewound, -EIO when the program's function fails.
+// Rewinds the body if it was read: with SEEKFUNCTION, else IOCTLFUNCTION, else fseeko to the recorded position. Calls
+// the program's functions. Returns 0, -ESPIPE if the body cannot be rewound, or -EIO if the program's function fails.
 int rb_replay_rewind(const struct rb_replay *replay, bool never_sent);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Matching a handle's URL, and keeping what came of it.
+// Matches a handle's URL with the policy and keeps the result.
 #include "curl/route.h"
 
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 #include "state/netns.h"
 #include "state/shared.h"
 
-// One piece of memory: the route, the rules but for the long lists at their end, the name.
+// Allocates route, rules (without the long lists at their end) and name in one block.
 static struct rb_route *route_make(const struct rb_section *section, const struct rb_target *target, uint64_t via)
 {
     const size_t rules = offsetof(struct rb_rules, methods);
@@ -34,7 +34,7 @@ static struct rb_route *route_make(const struct rb_section *section, const struc
     return route;
 }
 
-// Returns false without memory; then *route is NULL as well as where the transfer is not ours.
+// Returns false without memory. *route is NULL without memory and when the transfer passes through.
 static bool route_find(const struct rb_handle *handle, const struct rb_policy *policy, struct rb_route **route)
 {
     struct rb_target target = {0};
@@ -51,7 +51,7 @@ static bool route_find(const struct rb_handle *handle, const struct rb_policy *p
     return *route || !ours;
 }
 
-// A policy that was switched off acts on nobody.
+// Releases the route and returns NULL if its section is switched off.
 static struct rb_route *in_force(struct rb_route *route)
 {
     if (!route || !rb_shared_policy_is_off(route->policy))
@@ -60,13 +60,13 @@ static struct rb_route *in_force(struct rb_route *route)
     return NULL;
 }
 
-// Stands for what a route depends on beside the handle and the policy.
+// A hash of what a route depends on besides the handle and the policy.
 static uint64_t surroundings(void)
 {
     return rb_via_environment() + rb_netns() * RB_HASH_GOLDEN;
 }
 
-// A CURLU may change under us: what it says is never kept.
+// A CURLU may be changed by the program at any time, so its route is not kept.
 struct rb_route *rb_route_take(struct rb_handle *handle, const struct rb_policy *policy)
 {
     struct rb_route *route;

@@ -1,31 +1,34 @@
 // SPDX-License-Identifier: MIT
-// Whom a handle's transfers are for and what the policy says of it: found once, and kept until either changes.
+// The route of a handle: its target and the policy section for it. Found once and kept until the handle's options or
+// the policy change.
 #ifndef RB_HTTP_ROUTE_H
 #define RB_HTTP_ROUTE_H
 
 #include "curl/handle.h"
 #include "policy/policy.h"
 
-// Immutable. A transfer may outlast the policy, the handle's URL and even its options: it has a share of its own.
+// Immutable. A transfer holds its own reference, because it may last longer than the policy, the handle's URL and its
+// options.
 struct rb_route {
-    unsigned shares;                  // of a handle and its transfer, which one thread uses at a time
-    uint64_t key;                     // of the cell
-    bool proxied;                     // it goes by way of a proxy
-    struct rb_target target;          // its name and the rules are part of the route's memory
-    const struct rb_section *section; // only to be used where a transfer begins: the policy is in force then
+    unsigned shares; // references: one from the handle and one from its transfer, which only one thread uses at a time
+    uint64_t key;    // key of the cell
+    bool proxied;    // the transfer uses a proxy
+    struct rb_target target;          // target.name and `rules` lie in the same allocation
+    const struct rb_section *section; // valid only when a transfer begins, because the policy may be replaced later
     char policy[RB_SECTION_NAME_SIZE];
-    bool repeats_get;             // methods has GET
-    const struct rb_rules *rules; // a copy up to methods, which like idempotency_headers counts at the beginning only
+    bool repeats_get; // `methods` of the section contains GET
+    const struct rb_rules
+        *rules; // a copy without `methods` and later fields, which are used only when a transfer begins
 };
 
-// The route of the handle's next transfer, with a share for the caller. NULL: no section matches, it does not act on
-// libcurl, the transfer is not HTTP, or memory ran out.
+// Returns the route of the handle's next transfer with a reference for the caller. NULL if no section matches, the
+// section does not cover libcurl, the transfer is not HTTP, or without memory.
 struct rb_route *rb_route_take(struct rb_handle *handle, const struct rb_policy *policy);
 
-// Gives a share back. NULL is allowed.
+// Releases a reference. NULL is allowed.
 void rb_route_leave(struct rb_route *route);
 
-// The handle's options have changed: its next transfer finds its route anew.
+// Drops the handle's route after its options have changed.
 void rb_route_forget(struct rb_handle *handle);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Proxies, redirected connects and name overrides of a handle, as libcurl applies them.
+// Proxies, redirected connects and address overrides of a handle, with libcurl's semantics.
 #include "curl/via.h"
 
 #include <limits.h>
@@ -13,7 +13,7 @@
 #include "policy/address.h"
 #include "real/system.h"
 
-// With what the text is, and its end: two texts never make up for each other.
+// Adds a text with its kind and a terminating NUL, so that different sequences of texts have different hashes.
 static uint64_t mix_text(uint64_t hash, unsigned what, const char *text, size_t length)
 {
     unsigned char kind = (unsigned char) what;
@@ -29,7 +29,7 @@ static uint64_t via_hash_of(const char *text)
 
 enum { PROXY = RB_VIA_OPTIONS, PRE_PROXY, CONNECT_TO, RESOLVE, PLAIN_TO_TLS_PORT };
 
-// --- noting
+// --- recording options
 
 static struct rb_via *via_of(struct rb_handle *handle)
 {
@@ -49,7 +49,7 @@ static void note_option(struct rb_handle *handle, enum rb_via_option which, uint
         via->options[which] = hash;
 }
 
-// A proxy's URL without user and password (RFC 3986, section 3.2.1), which are nobody's business.
+// Removes user and password from a proxy's URL (RFC 3986, section 3.2.1), so that no secret is kept.
 static void note_proxy(struct rb_handle *handle, char **text, const char *value)
 {
     rb_handle_keep(handle, text, value);
@@ -65,7 +65,7 @@ static void note_proxy(struct rb_handle *handle, char **text, const char *value)
     memset(begin + rest, 0, (size_t) (at + 1 - begin));
 }
 
-// All lines of a list in one text.
+// Joins the lines of a list.
 static void note_list(struct rb_handle *handle, char **text, const struct curl_slist *list)
 {
     size_t size = 1;
@@ -128,7 +128,8 @@ static bool via_note_pointer(struct rb_handle *handle, CURLoption option, void *
     }
 }
 
-// HTTP/2 over clear text without an upgrade (CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE), and HTTP/3, which goes by UDP.
+// True for HTTP/2 without TLS and without upgrade (CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE), and for HTTP/3, which uses
+// UDP.
 static bool assumes_protocol(long version)
 {
     enum { HTTP_2_PRIOR_KNOWLEDGE = 5, HTTP_3 = 30 };
@@ -217,15 +218,15 @@ void rb_via_free(struct rb_via *via)
 
 // --- the environment
 
-// The variables that libcurl reads, an empty one as none (lib/url.c, detect_proxy). HTTP_PROXY is not among them: a CGI
-// server sets that from a header field of the client's.
+// The variables that libcurl reads (lib/url.c, detect_proxy). An empty one counts as not set. HTTP_PROXY is not among
+// them, because a CGI server sets it from a request field.
 enum variable { HTTP_LOWER, HTTPS_LOWER, HTTPS_UPPER, ALL_LOWER, ALL_UPPER, NO_LOWER, NO_UPPER, VARIABLES };
 
 struct environment {
     const char *values[VARIABLES];
 };
 
-// One pass: libcurl's own look-ups cost one for each variable.
+// Scans the environment once; libcurl scans it once per variable.
 static void read_environment(struct environment *found)
 {
     static const char *const names[VARIABLES] = {
@@ -258,7 +259,7 @@ static uint64_t hash_environment(void)
     return hash;
 }
 
-// Stands for the array of variables: setenv and putenv put other pointers there.
+// A cheap checksum of the environment: setenv and putenv change the pointers.
 static uint64_t sum_of_pointers(void)
 {
     uint64_t sum = (uintptr_t) environ;
@@ -267,8 +268,8 @@ static uint64_t sum_of_pointers(void)
     return sum;
 }
 
-// To read all variables takes longer than the rest of what a transfer costs. Text that the program changes in its place
-// is seen within a second.
+// Reading all variables takes longer than everything else per transfer, so the hash is cached. Text that the program
+// overwrites in place is noticed within a second.
 uint64_t rb_via_environment(void)
 {
     enum { LOOK_EVERY_MS = 1000 };
@@ -296,16 +297,16 @@ static const char *proxy_of_environment(const struct environment *found, bool se
     return either(own, either(values[ALL_LOWER], values[ALL_UPPER]));
 }
 
-// --- hosts that need no proxy
+// --- hosts without a proxy
 
-// Whether the first `bits` bits of two addresses are the same.
+// True when the first `bits` bits of two addresses are equal.
 static bool same_network(const uint8_t *a, const uint8_t *b, unsigned bits)
 {
     unsigned bytes = bits / 8, rest = bits % 8;
     return memcmp(a, b, bytes) == 0 && (rest == 0 || (a[bytes] ^ b[bytes]) >> (8 - rest) == 0);
 }
 
-// The number that the bytes are; UINT_MAX: they are none, or no number that matters here.
+// Parses digits. Returns UINT_MAX if there are none, other characters, or a number that is too large.
 static unsigned via_read_number(const char *digits, size_t length)
 {
     unsigned number = 0;
@@ -317,7 +318,7 @@ static unsigned via_read_number(const char *digits, size_t length)
     return length > 0 ? number : UINT_MAX;
 }
 
-// ADDRESS or ADDRESS/BITS, IPv6 perhaps in brackets.
+// Matches ADDRESS or ADDRESS/BITS. IPv6 may have brackets.
 static bool covers_address(struct rb_slice word, const struct rb_target *target)
 {
     uint8_t address[16];
@@ -333,7 +334,7 @@ static bool covers_address(struct rb_slice word, const struct rb_target *target)
            same_network(address, target->address, bits);
 }
 
-// The name itself, or one in the domain.
+// Matches the name itself or a subdomain.
 static bool covers_name(struct rb_slice word, const struct rb_target *target)
 {
     size_t length = target->name_length;
@@ -349,7 +350,7 @@ static bool covers_name(struct rb_slice word, const struct rb_target *target)
     return strncasecmp(tail, word.at, word.length) == 0 && (word.length == length || tail[-1] == '.');
 }
 
-// As lib/noproxy.c: "*" alone, or names and addresses separated by commas and blanks.
+// Follows lib/noproxy.c: "*" alone, or names and addresses separated by commas and blanks.
 static bool needs_no_proxy(const char *list, const struct rb_target *target)
 {
     static const char separators[] = ", \t";
@@ -368,7 +369,7 @@ static bool needs_no_proxy(const char *list, const struct rb_target *target)
 
 // --- overrides for single hosts
 
-// Whether the bytes are the target's host as it stands in a URL.
+// True when the text is the target's host, as written in a URL.
 static bool is_host(struct rb_slice text, const struct rb_target *target)
 {
     uint8_t address[16];
@@ -383,7 +384,7 @@ static bool is_host(struct rb_slice text, const struct rb_target *target)
            memcmp(address, target->address, target->family == AF_INET ? 4 : 16) == 0;
 }
 
-// Cuts HOST: off an entry; an IPv6 address in brackets has colons of its own.
+// Removes HOST: from an entry and returns HOST. Colons in brackets belong to an IPv6 address.
 static struct rb_slice cut_host(struct rb_slice *entry)
 {
     const char *end = entry->at + entry->length, *from = entry->at;
@@ -394,14 +395,14 @@ static struct rb_slice cut_host(struct rb_slice *entry)
     return host;
 }
 
-// Cuts the port off. Returns whether it is the target's; "" is every port, where `any`.
+// Removes the port. Returns whether it is the target's port. An empty port matches if `any` is true.
 static bool via_cut_port(struct rb_slice *entry, const struct rb_target *target, bool any)
 {
     struct rb_slice port = cut_host(entry);
     return port.length == 0 ? any : via_read_number(port.at, port.length) == target->port;
 }
 
-// The next line of a text of several.
+// Reads the next line.
 static bool next_line(const char **text, struct rb_slice *line)
 {
     if (!*text || !**text)
@@ -411,7 +412,7 @@ static bool next_line(const char **text, struct rb_slice *line)
     return true;
 }
 
-// CURLOPT_CONNECT_TO: HOST:PORT:CONNECT-TO-HOST:CONNECT-TO-PORT. The first entry that says something counts.
+// CURLOPT_CONNECT_TO: HOST:PORT:CONNECT-TO-HOST:CONNECT-TO-PORT. The first matching entry with a destination counts.
 static uint64_t mix_connect_to(uint64_t hash, const char *lines, const struct rb_target *target)
 {
     struct rb_slice entry;
@@ -423,8 +424,8 @@ static uint64_t mix_connect_to(uint64_t hash, const char *lines, const struct rb
     return hash;
 }
 
-// CURLOPT_RESOLVE: [+]HOST:PORT:ADDRESS[,ADDRESS]..., or -HOST:PORT to forget. HOST may be "*". All entries of the host
-// count: which one libcurl takes depends on what it remembers.
+// CURLOPT_RESOLVE: [+]HOST:PORT:ADDRESS[,ADDRESS]..., or -HOST:PORT to remove. HOST may be "*". All entries of the host
+// count, because the one that libcurl uses depends on its cache.
 static uint64_t mix_resolve(uint64_t hash, const char *lines, const struct rb_target *target)
 {
     struct rb_slice entry;
@@ -440,7 +441,7 @@ static uint64_t mix_resolve(uint64_t hash, const char *lines, const struct rb_ta
     return hash;
 }
 
-// --- the way
+// --- the path
 
 static uint64_t mix_options(uint64_t hash, const struct rb_via *via, unsigned from, unsigned end)
 {
@@ -455,8 +456,8 @@ static bool is_given(const char *proxy)
     return proxy && *proxy;
 }
 
-// lib/url.c, create_conn_helper_init_proxy: options before the environment, and no proxy at all where the list of hosts
-// without one names the target.
+// Follows lib/url.c, create_conn_helper_init_proxy: options have priority over the environment. No proxy is used if the
+// exclusion list contains the target.
 static uint64_t mix_proxy(uint64_t hash, const struct rb_via *via, const struct rb_target *target, bool secure,
                           bool *proxied)
 {
@@ -478,7 +479,7 @@ static uint64_t mix_proxy(uint64_t hash, const struct rb_via *via, const struct 
     return mix_options(hash, via, RB_VIA_ALWAYS, RB_VIA_OPTIONS);
 }
 
-// Plain text spoken to the port of https is a client's mistake, too, and looks like a failing server.
+// http:// on port 443 is the client's mistake, but looks like a failing server. So it counts as a separate path.
 static bool is_plain_to_tls_port(const struct rb_target *target, bool secure)
 {
     enum { HTTPS = 443 };

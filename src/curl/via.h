@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// By what way a handle's transfers reach their host: a proxy, another address than the host's own, or an interface.
+// The network path of a handle's transfers ("via"): proxy, redirected connect, overridden addresses, interface.
 //
-// The host's breaker, budget and Retry-After are shared by the calls that go the same way. A client whose proxy is
-// dead, or that is told to connect elsewhere, harms only those that make the same mistake.
+// Calls share the breaker, budget and Retry-After of a host only if they use the same path. So a client with a broken
+// proxy or a wrong address affects only clients with the same mistake.
 #ifndef RB_HTTP_VIA_H
 #define RB_HTTP_VIA_H
 
@@ -12,49 +12,49 @@
 struct rb_handle;
 union rb_option;
 
-// Options that hold for every host of the handle. Each is kept as a hash of its value, 0: not set.
+// Options that apply to every host of the handle, each kept as a hash of its value. 0: not set.
 enum rb_via_option {
     RB_VIA_SOCKET,    // CURLOPT_UNIX_SOCKET_PATH, CURLOPT_ABSTRACT_UNIX_SOCKET
     RB_VIA_INTERFACE, // CURLOPT_INTERFACE
     RB_VIA_FAMILY,    // CURLOPT_IPRESOLVE
     RB_VIA_SERVERS,   // CURLOPT_DNS_SERVERS
     RB_VIA_DOH,       // CURLOPT_DOH_URL
-    RB_VIA_OPENER,    // CURLOPT_OPENSOCKETFUNCTION: the program connects where it likes
-    RB_VIA_PROTOCOL,  // CURLOPT_HTTP_VERSION where it asks for what not every server understands
-    RB_VIA_HAPROXY,   // CURLOPT_HAPROXYPROTOCOL, likewise
-    RB_VIA_ALWAYS,    // the ones below count only where there is a proxy
+    RB_VIA_OPENER,    // CURLOPT_OPENSOCKETFUNCTION: the program chooses the address
+    RB_VIA_PROTOCOL,  // CURLOPT_HTTP_VERSION, only versions that some servers do not understand
+    RB_VIA_HAPROXY,   // CURLOPT_HAPROXYPROTOCOL, which some servers do not understand
+    RB_VIA_ALWAYS,    // the options below count only with a proxy
     RB_VIA_PROXY_PORT = RB_VIA_ALWAYS,
     RB_VIA_PROXY_TYPE,
     RB_VIA_TUNNEL,
     RB_VIA_OPTIONS
 };
 
-// Of a handle with such an option. Texts are owned.
+// Exists if the handle has such an option. The strings are owned.
 struct rb_via {
-    char *proxy;      // CURLOPT_PROXY without its user and password, "": none; NULL: as the environment says
-    char *pre_proxy;  // likewise
-    char *no_proxy;   // CURLOPT_NOPROXY; NULL: as the environment says
-    char *connect_to; // CURLOPT_CONNECT_TO, a line for each entry
-    char *resolve;    // CURLOPT_RESOLVE, likewise. Stays when the option is taken back: libcurl keeps what it was told
+    char *proxy;      // CURLOPT_PROXY without user and password; "": no proxy; NULL: use the environment
+    char *pre_proxy;  // CURLOPT_PRE_PROXY, likewise
+    char *no_proxy;   // CURLOPT_NOPROXY; NULL: use the environment
+    char *connect_to; // CURLOPT_CONNECT_TO, one entry per line
+    char *resolve;    // CURLOPT_RESOLVE, one entry per line. Kept when the option is cleared, because libcurl keeps the
+                      // addresses
     uint64_t options[RB_VIA_OPTIONS];
 };
 
-// Notes an option that libcurl accepted. Returns whether it has to do with the way. Without memory the handle becomes
-// unknown.
+// Records an option that libcurl accepted. Returns whether it affects the path. Without memory, sets handle->unknown.
 bool rb_via_note(struct rb_handle *handle, CURLoption option, union rb_option value);
 
-// The way to a target as a number that is not 0, or 0: directly, so that calls by connect go the same way.
+// A hash of the path to a target. 0 means a direct connection; such transfers share their state with plain connects.
 //   secure: the URL's scheme is https
-//   proxied: receives whether there is a proxy
+//   proxied: receives whether a proxy is used
 uint64_t rb_via_find(const struct rb_handle *handle, const struct rb_target *target, bool secure, bool *proxied);
 
-// Stands for the proxies that the environment names at this moment, 0: none.
+// A hash of the proxy variables in the environment, 0 for none.
 uint64_t rb_via_environment(void);
 
-// As curl_easy_reset: what is left, NULL: nothing. libcurl keeps the names and addresses that it was told.
+// Effect of curl_easy_reset. Returns what libcurl keeps (CURLOPT_RESOLVE), or NULL.
 struct rb_via *rb_via_reset(struct rb_via *via);
 
-// A copy of `from`, NULL: it is NULL, or there is no memory.
+// Returns a copy of `from`. NULL if `from` is NULL or without memory.
 struct rb_via *rb_via_copy(const struct rb_via *from);
 
 // NULL is allowed.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Summing a body in stripes, whatever pieces it comes in.
+// Sums a body in stripes, independent of how it is split.
 #include "curl/response/digest.h"
 
 #include <string.h>
 
-// Two lanes, which every vector unit adds in one instruction.
+// Two lanes, which a vector instruction adds together.
 typedef uint64_t pair __attribute__((vector_size(16)));
 
 static inline void digest_add_pair(pair *sum, pair *sums, const unsigned char *bytes)
@@ -15,7 +15,7 @@ static inline void digest_add_pair(pair *sum, pair *sums, const unsigned char *b
     *sums += *sum;
 }
 
-// The lanes stay in registers meanwhile.
+// Copies the lanes, so that they stay in registers during the loop.
 static void add_stripes(struct rb_digest *digest, const unsigned char *at, size_t count)
 {
     pair sum[4], sums[4];
@@ -31,7 +31,7 @@ static void add_stripes(struct rb_digest *digest, const unsigned char *at, size_
     memcpy(digest->sums, sums, sizeof sums);
 }
 
-// How many of the next bytes are left out, since they lie between two samples.
+// Returns how many of the next bytes are between two samples.
 static size_t skipped(const struct rb_digest *digest, size_t length)
 {
     size_t at = digest->offset % RB_DIGEST_BLOCK;
@@ -40,14 +40,14 @@ static size_t skipped(const struct rb_digest *digest, size_t length)
     return length < RB_DIGEST_BLOCK - at ? length : RB_DIGEST_BLOCK - at;
 }
 
-// How many bytes go on from here without a gap.
+// Returns how many of the next bytes are summed before the next gap.
 static size_t digest_run(const struct rb_digest *digest, size_t length)
 {
     size_t at = digest->offset % RB_DIGEST_BLOCK;
     return digest->sampled && length > RB_DIGEST_SAMPLE - at ? RB_DIGEST_SAMPLE - at : length;
 }
 
-// Samples and blocks are whole stripes, so a stripe never spans a gap.
+// The sizes of samples and blocks are multiples of a stripe, so no stripe crosses a gap.
 static void add_run(struct rb_digest *digest, const unsigned char *bytes, size_t length)
 {
     size_t filled = digest->offset % RB_DIGEST_STRIPE;

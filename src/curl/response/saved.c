@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Copying figures and header fields out of libcurl, whatever this version has of them.
+// Copies values and header fields from libcurl, as far as its version supports them.
 #include "curl/response/saved.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-// The numbers in use within each type stay below these.
+// Greater than all numbers in use for each type of CURLINFO.
 enum { STRINGS = 50, LONGS = 64, DOUBLES = 48, OFFSETS = 80 };
 
-// Not copied: CURLINFO_PRIVATE is no text but the program's own pointer; CURLINFO_LASTSOCKET is about now.
+// Skips CURLINFO_PRIVATE, which is the program's pointer and not text, and CURLINFO_LASTSOCKET, which must be current.
 static bool is_kept(CURLINFO info)
 {
     return info != CURLINFO_PRIVATE && (int) info != CURLINFO_LONG + 29;
@@ -63,7 +63,8 @@ static bool keep_header(struct rb_saved *saved, const struct curl_header *header
     return entry->header.name && entry->header.value;
 }
 
-// Whether a transfer had a request of this number shows in how a look-up of any name fails.
+// True if the transfer had a request of this number. libcurl returns another error for the lookup of a field if it had
+// not.
 static bool had_request(const struct rb_handle *handle, int request)
 {
     struct curl_header *found;

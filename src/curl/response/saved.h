@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A copy of everything that libcurl tells of one attempt.
+// A copy of all values and header fields that libcurl has for one attempt.
 #ifndef RB_HTTP_SAVED_H
 #define RB_HTTP_SAVED_H
 
@@ -13,7 +13,7 @@ union rb_figure {
 };
 
 struct rb_saved_header {
-    struct curl_header header; // name and value owned; anchor: this struct
+    struct curl_header header; // name and value are owned; anchor points to this struct
     int request;
 };
 
@@ -24,11 +24,11 @@ struct rb_saved {
         union rb_figure value;
     } figures[192];
     size_t header_count, header_room;
-    int requests; // the number of the last one
+    int requests; // number of the last request
     struct rb_saved_header *headers;
 };
 
-// The saved value of `info`, NULL: there is none.
+// Returns the saved value of `info` or NULL.
 const union rb_figure *rb_saved_find(const struct rb_saved *saved, CURLINFO info);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reading validators and ranges out of header lines, strictly: what is not understood proves nothing.
+// Parses validators and ranges strictly: a malformed field counts as absent.
 #include "curl/response/validator.h"
 
 #include <string.h>
@@ -17,7 +17,7 @@ static bool validator_is_blank(char byte)
     return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
 }
 
-// Inlined, so that the length of a name is known.
+// Inlined, so that strlen(name) is a constant.
 static inline __attribute__((always_inline)) const char *field(const char *line, size_t length, const char *name,
                                                                size_t *size)
 {
@@ -38,7 +38,7 @@ const char *rb_validator_field(const char *line, size_t length, const char *name
     return field(line, length, name, size);
 }
 
-// Reads digits up to `end`. Returns where they end; *number is -1 where there are none or too many.
+// Parses digits up to `end`. Returns where they end. *number is -1 if there are none or too many.
 static const char *validator_read_number(const char *at, const char *end, int64_t *number)
 {
     int64_t value = at < end && *at >= '0' && *at <= '9' ? 0 : -1;
@@ -62,14 +62,14 @@ static void note_etag(struct rb_validator *validator, const char *value, size_t 
 
 static void note_coding(struct rb_validator *validator, const char *value, size_t size)
 {
-    validator->coding_cut = size >= RB_CODING_SIZE || validator->coding[0]; // two lines: not compared
+    validator->coding_cut = size >= RB_CODING_SIZE || validator->coding[0]; // a second line makes the coding unknown
     if (validator->coding_cut)
         return;
     memcpy(validator->coding, value, size);
     validator->coding[size] = '\0';
 }
 
-// Two lengths that differ, or that is none, say nothing.
+// Two different lengths, or a malformed one, count as unknown.
 static void note_length(struct rb_validator *validator, const char *value, size_t size)
 {
     int64_t length;
@@ -100,7 +100,7 @@ static void note_content_range(struct rb_validator *validator, const char *value
             validator_read_number(at, end, &validator->total) == end && validator->total > validator->last;
 }
 
-// By the letter behind "content-": most other fields go by here.
+// Checks the letter after "content-" first, because most lines are other fields.
 static void note_content(struct rb_validator *validator, const char *line, size_t length)
 {
     size_t size;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the header fields of a response say about the identity and the extent of its content.
+// Parses the header fields that identify a response's content and its range.
 #ifndef RB_HTTP_VALIDATOR_H
 #define RB_HTTP_VALIDATOR_H
 
@@ -9,36 +9,37 @@
 
 enum { RB_ETAG_SIZE = 256, RB_CODING_SIZE = 32 };
 
-// Of one header block. Begin with rb_validator_clear.
+// The fields of one header block. Call rb_validator_clear first.
 struct rb_validator {
-    int64_t length;              // Content-Length in bytes, -1: not known
-    int64_t first, last;         // Content-Range, inclusive
-    int64_t total;               // likewise; -1: not known ("*")
-    bool partial;                // Content-Range gave these three (RFC 9110, section 14.4)
-    bool ranges;                 // Accept-Ranges: bytes
-    bool strong;                 // the entity tag is a strong one (RFC 9110, section 8.8.1)
-    bool coding_cut;             // Content-Encoding is longer than what is kept: compares unequal to everything
-    char coding[RB_CODING_SIZE]; // Content-Encoding; empty: none
-    char etag[RB_ETAG_SIZE];     // with its quotes; empty: none, or too long to keep
+    int64_t length;      // Content-Length in bytes, -1: unknown
+    int64_t first, last; // first and last byte of Content-Range
+    int64_t total;       // total length in Content-Range, -1: unknown ("*")
+    bool partial;        // the three fields above are valid (RFC 9110, section 14.4)
+    bool ranges;         // Accept-Ranges: bytes
+    bool strong;         // the entity tag is strong (RFC 9110, section 8.8.1)
+    bool coding_cut;     // Content-Encoding was not kept because it is too long or occurs twice; it equals nothing
+    char coding[RB_CODING_SIZE]; // Content-Encoding, empty if absent
+    char etag[RB_ETAG_SIZE];     // entity tag with its quotes; empty if absent or too long
 };
 
-// Forgets everything.
+// Resets all fields.
 void rb_validator_clear(struct rb_validator *validator);
 
-// Notes a header line as libcurl hands it over ("Name: value\r\n"); others than the ones above change nothing.
+// Reads a header line as libcurl passes it ("Name: value\r\n"). Ignores other fields.
 void rb_validator_note(struct rb_validator *validator, const char *line, size_t length);
 
 // True when both describe the same bytes: equal strong entity tags and equal codings.
 bool rb_validator_same_content(const struct rb_validator *a, const struct rb_validator *b);
 
-// True when `part` (of a 206) continues `whole` (of a 200) at byte `from` up to its end.
+// True when `part` (206) contains `whole` (200) from byte `from` to its end.
 bool rb_validator_continues(const struct rb_validator *whole, const struct rb_validator *part, int64_t from);
 
-// True when `again` (of a 200) is the response `whole` once more.
+// True when `again` (200) is the same response as `whole`.
 bool rb_validator_repeats(const struct rb_validator *whole, const struct rb_validator *again);
 
-// The value of the field `name` (lower case) in a header line, blanks cut off on both sides; NULL: another field.
-//   size: receives the value's length
+// Returns the value of field `name` (lower case) in a header line, without surrounding blanks. NULL if the line is
+// another field.
+//   size: receives the length of the value
 const char *rb_validator_field(const char *line, size_t length, const char *name, size_t *size);
 
 #endif
