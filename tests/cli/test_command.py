@@ -14,7 +14,7 @@ import sys
 import time
 
 from harness import (
-    ANOTHER_USER, BUILD, build_static, closed_port, CONNECT, content, EXAMPLES, expect, holds, LIBRARY,
+    ANOTHER_USER, BUILD, build_static, closed_port, CONNECT, content, EXAMPLES, expect, holds, in_front, LIBRARY,
     on_terminal, PATIENCE, QUICK, REBOUND, ROOT, same, test
 )
 
@@ -847,6 +847,15 @@ def manual_pages_are_clean(place):
             done = subprocess.run(["scdoc"], stdin=source, capture_output=True, check=False)
         same((page, done.returncode, done.stderr), (page, 0, b""))
         expect(done.stdout.count(b"\n") > 100, page)
+
+
+@test
+def manual_lists_the_hooks(place):
+    page = content(os.path.join(BUILD, "man", "rebound.1"))
+    section = page[page.index(".SH INTERCEPTED FUNCTIONS"):page.index(".SH SEE ALSO")]
+    lists = re.findall(r"^\.RS 4\n(.*)$", section, re.MULTILINE)
+    listed = [name for names in lists for name in re.sub(r"\\f[BR]", "", names).split(", ")]
+    same(sorted(listed), sorted(in_front()))
 
 
 COMPLETE = """

@@ -9,7 +9,7 @@ import struct
 import subprocess
 
 from harness import (
-    ANOTHER_USER, BUILD, build_static, content, expect, holds, LIBRARY, on_terminal, REBOUND, same, test
+    ANOTHER_USER, build_static, expect, holds, in_front, LIBRARY, on_terminal, REBOUND, same, test
 )
 
 
@@ -33,11 +33,6 @@ def call_of(found, name):
 
 def object_of(found, name):
     return next(item for item in found["objects"] if item["name"] == name)
-
-
-def in_front():
-    """The functions that the library stands in front of."""
-    return set(re.findall(r"^ +(\w+);$", content(os.path.join(BUILD, "gen", "librebound.map")), re.MULTILINE))
 
 
 def compile_c(place, name, code, *flags, compiler="gcc"):

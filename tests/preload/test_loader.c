@@ -123,7 +123,7 @@ static void default_and_next(void)
     CHECK(dlsym(RTLD_DEFAULT, "test_nothing") == NULL);
 }
 
-// Every function that we export has an answer: who adds one to the map adds it to the hook's table.
+// dlsym answers every function that the library exports with ours.
 static void every_name(void)
 {
     char *map = test_read(RB_BUILD_DIR "/gen/librebound.map", NULL), line[128];

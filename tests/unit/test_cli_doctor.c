@@ -28,7 +28,7 @@ static void test_table_has_the_map(void **state)
             continue;
         int index = rb_family_find(name);
         if (index < 0 || strcmp(names[index].name, name) != 0 || names[index].family > RB_FAMILY_PRIVILEGE)
-            fail_msg("%s is in the map, but not in the table of src/cli/family.c", name);
+            fail_msg("%s is in the version script, but not in the table of src/cli/doctor/family.c", name);
         found++;
     }
     fclose(map);
