@@ -6,7 +6,7 @@
 
 enum { MILLI = 1000 };
 
-// A time in milliseconds with 32 binary places. Without them a base of 1 ms could never grow by a factor of 1.5.
+// A time in milliseconds with 32 binary places. Without the fraction, a base of 1 ms times 1.5 would always round to 1.
 struct fixed {
     uint64_t whole;
     uint32_t fraction;
@@ -22,8 +22,8 @@ static struct fixed times(struct fixed value, uint32_t milli)
     return (struct fixed){whole, (uint32_t) fraction};
 }
 
-// base * (milli / 1000)^steps, at most cap. A factor other than 1 reaches the cap or nothing within some 75,000 steps,
-// whatever the arguments; a policy allows 100 attempts.
+// Returns base * (milli / 1000)^steps, at most cap. The loop ends early: a factor other than 1 reaches the cap or 0
+// within about 75,000 steps for any arguments, and a policy allows 100 attempts.
 static uint64_t grow(uint64_t base, uint32_t milli, uint32_t steps, uint64_t cap)
 {
     struct fixed value = {base, 0};
@@ -48,7 +48,8 @@ uint64_t rb_backoff_ceiling_ms(const struct rb_backoff *rules, uint32_t retry)
     return rb_arithmetic_min(rules->cap_ms, rules->base_ms);
 }
 
-// ceiling / 2 + u * ceiling / 2. The halves of an odd ceiling's last millisecond go into the rounding.
+// Returns ceiling / 2 + u * ceiling / 2. For an odd ceiling, `extra` carries the two half milliseconds into the
+// rounding.
 static uint64_t equal_jitter(uint64_t ceiling, uint32_t draw)
 {
     uint64_t half = ceiling / 2;
@@ -56,7 +57,7 @@ static uint64_t equal_jitter(uint64_t ceiling, uint32_t draw)
     return half + rb_arithmetic_share(half, draw, extra);
 }
 
-// A base that was raised by a reload may exceed three times the previous delay: then there is nothing to draw from.
+// If a reload raised the base above three times the previous delay, the span is 0 and the delay is the base.
 static uint64_t decorrelated_jitter(const struct rb_backoff *rules, uint64_t previous, uint32_t draw)
 {
     uint64_t last = previous != 0 ? previous : rules->base_ms;

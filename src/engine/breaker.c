@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The circuit breaker: one state word that every transition swaps, and leases for the probes.
 //
-// A process may die between any two instructions here, and the others go on with what it left. Results are recorded
-// first and judged after; whoever comes next judges what a dead recorder left behind. As in the window, a probe slot is
-// read before the state is checked and swapped after, so that a late caller cannot take a newer generation's lease.
+// A process may die between any two instructions, and the others continue with the state that it left. Results are
+// recorded first and judged afterwards; the next process also judges results whose recorder died. As in the window, a
+// probe slot is read before the state is checked and swapped afterwards, so that a delayed caller cannot take a lease
+// of a newer generation.
 #include "engine/breaker.h"
 
 #include <assert.h>
@@ -17,8 +18,8 @@
 
 enum { RATE_ONE = 10000, JITTER_DIVISOR = 10, ANSWER_REFRESH_MS = 1000 };
 
-// Two processes that act at the same moment have clock readings that lie apart by this much at most, unless one of them
-// was stopped between reading and acting.
+// Two processes that act at the same moment have clock readings at most this far apart, unless one was stopped between
+// reading and acting.
 enum { READINGS_APART_MS = 1000 };
 
 static const uint64_t time_max_ms = (UINT64_C(1) << 40) - 1;
@@ -26,7 +27,8 @@ static const uint64_t time_max_ms = (UINT64_C(1) << 40) - 1;
 static_assert(sizeof(struct rb_breaker) == 8 * (5 + 64 + 2 * 16 + 16), "one layout for all processes");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared memory needs lock-free 64-bit atomics");
 
-// The next state word with this name, in a new generation: closed from the start, else as `from` was.
+// Returns the next state word with this name, in a new generation. Closing resets `reopened` and `costly`; the other
+// states keep them from `from`.
 static struct rb_breaker_word next_word(uint64_t from, enum rb_breaker_state name)
 {
     struct rb_breaker_word next = rb_breaker_unpack(from);
@@ -69,7 +71,7 @@ static uint64_t open_time_ms(const struct rb_breaker_rules *rules, uint32_t reop
 
 // Opens a breaker that is in the state `from`.
 //   reopened: failed half-open periods in a row
-//   since_ms: where the open time begins
+//   since_ms: when the open time begins
 static void open_breaker(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t from,
                          uint32_t reopened, bool costly, uint64_t since_ms, uint32_t draw)
 {
@@ -93,8 +95,8 @@ static bool is_sick(const struct rb_breaker_rules *rules, struct rb_window_count
            (rules->slow_call_ms > 0 && reaches(counts.slow, counts.calls, rules->slow_rate));
 }
 
-// What opens it is costly when failures did it, and each of them was: to refuse then saves the program time. Where slow
-// successes did it there is nothing to save.
+// Opening is costly if failures caused it and each of them took long: then a refusal saves the program time. If slow
+// successes caused it, a refusal saves nothing.
 static bool is_costly(const struct rb_breaker_rules *rules, struct rb_window_counts counts)
 {
     return !counts.instant && reaches(counts.failed, counts.calls, rules->failure_rate);
@@ -107,9 +109,9 @@ static uint32_t clamp(uint32_t value, uint32_t max)
     return value < max ? value : max;
 }
 
-// ---- closed: record, and after a failed or slow attempt look at the rates ----
+// ---- closed: record, and check the rates after a failed or slow attempt ----
 
-// min_calls counts as the window where it is larger: a window of calls never holds more.
+// A min_calls above the window size counts as the window size: a window of calls never holds more.
 static bool window_is_sick(const struct rb_breaker_rules *rules, struct rb_window_counts counts)
 {
     uint64_t least = rules->min_calls;
@@ -118,7 +120,7 @@ static bool window_is_sick(const struct rb_breaker_rules *rules, struct rb_windo
     return counts.calls >= least && is_sick(rules, counts);
 }
 
-// One result, with what the rules make of it.
+// One result, and whether it is slow by the rules.
 struct result {
     enum rb_health health;
     uint64_t took_ms, now_ms;
@@ -131,7 +133,7 @@ static bool is_instant(const struct result *result)
     return result->took_ms < RB_BREAKER_COSTLY_MS;
 }
 
-// Half-opens an open breaker. The word keeps the end of the open time.
+// Makes an open breaker half-open. The word keeps the end of the open time.
 static void half_open(struct rb_breaker *breaker, uint64_t from)
 {
     struct rb_breaker_word next = next_word(from, RB_BREAKER_HALF_OPEN);
@@ -139,14 +141,14 @@ static void half_open(struct rb_breaker *breaker, uint64_t from)
     transit(breaker, from, next);
 }
 
-// Closes a half-open breaker with an empty window. False: somebody else has changed the state.
+// Closes a half-open breaker with an empty window. Returns false if another process changed the state.
 static bool close_half_open(struct rb_breaker *breaker, uint64_t from)
 {
     return rb_window_clear(breaker, from) && transit(breaker, from, next_word(from, RB_BREAKER_CLOSED));
 }
 
-// Closes the breaker because an attempt succeeded. An open one becomes half-open on the way: only there nobody writes
-// into the window.
+// Closes the breaker because an attempt succeeded. An open breaker becomes half-open first, because only in that state
+// no process writes into the window.
 static void close_on_success(struct rb_breaker *breaker)
 {
     uint64_t from = atomic_load(&breaker->state);
@@ -158,8 +160,7 @@ static void close_on_success(struct rb_breaker *breaker)
         close_half_open(breaker, from);
 }
 
-// Lets own attempts pass again in the state `from`: what made it costly is not known to be true any more. It is no
-// transition.
+// Clears `costly` in the state `from`, so that own attempts pass again. This is not a transition.
 static void forget_cost(struct rb_breaker *breaker, uint64_t from)
 {
     struct rb_breaker_word state = rb_breaker_unpack(from);
@@ -169,8 +170,8 @@ static void forget_cost(struct rb_breaker *breaker, uint64_t from)
     transit(breaker, from, state);
 }
 
-// A result that came too late to be counted. Unless rules->refuse is ALWAYS, a success closes the breaker whenever the
-// attempt was admitted: the host answered just now.
+// Handles a result of an earlier generation or an expired lease. Unless rules->refuse is ALWAYS, a success still closes
+// the breaker: the host answered just now.
 static enum rb_recorded record_late(struct rb_breaker *breaker, const struct rb_breaker_rules *rules,
                                     enum rb_health health, enum rb_recorded late)
 {
@@ -181,7 +182,7 @@ static enum rb_recorded record_late(struct rb_breaker *breaker, const struct rb_
     return RB_RECORDED;
 }
 
-// Notes the moment of a success, for all. Writes at most once a second.
+// Stores the time of a success, at most once a second.
 static void note_answer(struct rb_breaker *breaker, uint64_t now_ms)
 {
     uint64_t then_ms = atomic_load_explicit(&breaker->answered, memory_order_relaxed);
@@ -189,8 +190,8 @@ static void note_answer(struct rb_breaker *breaker, uint64_t now_ms)
         atomic_store_explicit(&breaker->answered, now_ms > 0 ? now_ms : 1, memory_order_relaxed);
 }
 
-// Whether the host has answered anybody within the longest open time. Then it may be a host that fails most attempts
-// only: the first open time refuses nobody, and a failed probe decides. A time in the future is of another clock and
+// Returns whether the host answered any process within the longest open time. Such a host may fail only most attempts:
+// the first open time refuses nobody, and a failed probe decides. A time in the future comes from another clock and
 // counts as now.
 static bool has_answered_lately(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t now_ms)
 {
@@ -225,7 +226,8 @@ static enum rb_recorded record_closed(struct rb_breaker *breaker, const struct r
 
 enum probe_kind { PROBE_FREE, PROBE_HELD, PROBE_OK, PROBE_FAILED, PROBE_SLOW, PROBE_FAILED_SLOW };
 
-// A lease that is taken over ends later than the one before: no two leases of a generation are the same word.
+// One slot, unpacked. A lease that is taken over ends later than the previous one, so no two leases of a generation
+// have the same word.
 struct probe {
     uint32_t generation;
     enum probe_kind kind;
@@ -248,14 +250,14 @@ static struct probe unpack_probe(uint64_t word)
     };
 }
 
-// A lease is at least 1 ms, or it would be over at once.
+// The lease time in ms, at least 1: a lease of 0 would end at once.
 static uint64_t lease_of(const struct rb_breaker_rules *rules)
 {
     return rules->probe_lease_ms > 0 ? rules->probe_lease_ms : 1;
 }
 
-// A lease that is over, or that ends later than these rules and this clock can have made it: it is of a process with
-// another clock (a time namespace), and nobody would wait for its end.
+// Returns whether a lease has ended. A lease that ends later than these rules and this clock allow comes from a process
+// with another clock (a time namespace) and counts as ended.
 static bool is_lease_over(const struct rb_breaker_rules *rules, struct probe probe, uint64_t now_ms)
 {
     uint64_t longest = rb_arithmetic_add(lease_of(rules), READINGS_APART_MS);
@@ -268,7 +270,7 @@ static bool is_vacant(const struct rb_breaker_rules *rules, struct probe probe, 
            (probe.kind == PROBE_HELD && is_lease_over(rules, probe, now_ms));
 }
 
-// Takes the slot if it is vacant in the state `from`.
+// Takes the slot if it is vacant and the state is still `from`.
 static bool take_slot(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t from, uint32_t slot,
                       uint64_t now_ms, struct rb_permit *permit)
 {
@@ -300,8 +302,9 @@ static bool probe_results(const struct rb_breaker *breaker, uint32_t probes, uin
     return true;
 }
 
-// Ends the half-open state `from` when all probes have results. Returns true when they had, whoever ended it.
-//   since_ms: where the open time begins when it opens again
+// Ends the half-open state `from` if all probes have results. Returns true if they have, even if another process ended
+// the state.
+//   since_ms: when the open time begins if the breaker opens again
 static bool settle(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t from, uint64_t since_ms,
                    uint32_t draw)
 {
@@ -373,7 +376,7 @@ static bool take_any_slot(struct rb_breaker *breaker, const struct rb_breaker_ru
     return false;
 }
 
-// The time until the first lease ends; 1 ms when a slot has just become free.
+// Returns the time until the first lease ends; 1 ms if a slot has just become free.
 static uint64_t lease_left(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t now_ms)
 {
     uint32_t probes = clamp(rules->probes, RB_BREAKER_MAX_PROBES);
@@ -394,15 +397,15 @@ static bool acquire_half_open(struct rb_breaker *breaker, const struct rb_breake
     return taken;
 }
 
-// How long the breaker stays open from now on. An end that is further away than the rules can have made it was written
-// by a process with another clock or other rules, and counts as the longest open time.
+// Returns how long the breaker stays open from now. An end further ahead than the rules allow was written with another
+// clock or other rules, and counts as the longest open time.
 static uint64_t open_left_ms(const struct rb_breaker_rules *rules, struct rb_breaker_word state, uint64_t now_ms)
 {
     uint64_t left = state.name == RB_BREAKER_OPEN ? rb_arithmetic_sub(state.until_ms, now_ms) : 0;
     return rb_arithmetic_min(left, longest_open_ms(rules));
 }
 
-// Writes that end down, so that the time really passes. It is no transition.
+// Stores the limited end, so that the open time passes. This is not a transition.
 static void pull_end_back(struct rb_breaker *breaker, uint64_t from, uint64_t end_ms)
 {
     struct rb_breaker_word state = rb_breaker_unpack(from);
@@ -410,9 +413,8 @@ static void pull_end_back(struct rb_breaker *breaker, uint64_t from, uint64_t en
     transit(breaker, from, state);
 }
 
-// Whether nobody has tried the host for so long that nothing is known of it: the open time, or the lease of each probe,
-// ended longer ago than the longest open time. The calls of a burst then pass beside the probe, because the host may
-// have been well for long.
+// Returns whether nothing recent is known about the host: the open time and each probe's lease ended longer ago than
+// the longest open time. Then the calls of a burst pass beside the probe, because the host may have recovered long ago.
 static bool is_cost_old(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules,
                         struct rb_breaker_word state, uint64_t now_ms)
 {
@@ -426,7 +428,7 @@ static bool is_cost_old(const struct rb_breaker *breaker, const struct rb_breake
     return rb_arithmetic_sub(now_ms, known_ms) > longest_open_ms(rules);
 }
 
-// Whether a breaker in this state lets the attempt pass although it is not closed and has no probe to give.
+// Returns whether a breaker that is not closed and has no free probe still admits the attempt.
 static bool lets_pass(const struct rb_breaker_rules *rules, enum rb_ask ask, struct rb_breaker_word state)
 {
     if (ask == RB_ASK_RETRY || rules->refuse == RB_REFUSE_ALWAYS)
@@ -442,7 +444,7 @@ static bool acquire_forced(enum rb_breaker_force force, struct rb_permit *permit
     return force == RB_FORCE_CLOSED;
 }
 
-// Each turn of the loop follows a transition that somebody made; a state of `from` that stays ends it.
+// The loop repeats only after a transition, by this or another process. An unchanged state ends it.
 bool rb_breaker_acquire(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, enum rb_ask ask,
                         uint64_t now_ms, struct rb_permit *permit, uint64_t *retry_in_ms)
 {
@@ -539,8 +541,8 @@ enum rb_breaker_state rb_breaker_peek(const struct rb_breaker *breaker, uint64_t
     return state.name;
 }
 
-// The window is empty with its generation; it is cleared all the same, as a place that was claimed and never filled
-// must hold no failure.
+// The new generation makes the window empty. It is cleared anyway: a place that was claimed and never written must not
+// hold an old failure.
 void rb_breaker_renew(struct rb_breaker *breaker)
 {
     uint64_t from = atomic_load(&breaker->state);
@@ -549,7 +551,7 @@ void rb_breaker_renew(struct rb_breaker *breaker)
     while (!transit(breaker, from, next_word(from, RB_BREAKER_CLOSED)))
         from = atomic_load(&breaker->state);
     rb_window_clear(breaker, atomic_load(&breaker->state));
-    rb_breaker_moves(breaker); // this one was no transition
+    rb_breaker_moves(breaker); // a renewal is not counted as a transition
 }
 
 struct rb_breaker_moves rb_breaker_moves(struct rb_breaker *breaker)
@@ -557,7 +559,7 @@ struct rb_breaker_moves rb_breaker_moves(struct rb_breaker *breaker)
     struct rb_breaker_word state = rb_breaker_unpack(atomic_load_explicit(&breaker->state, memory_order_relaxed));
     uint64_t counted = atomic_load_explicit(&breaker->counted, memory_order_relaxed);
     uint32_t count = (state.generation - (uint32_t) counted) & RB_GENERATION_MASK;
-    bool ahead = count > 0 && count <= RB_GENERATION_MASK / 2; // else somebody counted further than this reading
+    bool ahead = count > 0 && count <= RB_GENERATION_MASK / 2; // else another process counted a newer generation
     if (!ahead || !atomic_compare_exchange_strong(&breaker->counted, &counted, state.generation))
         count = 0;
     return (struct rb_breaker_moves){count, state.name};
@@ -577,7 +579,7 @@ enum rb_breaker_force rb_breaker_forced(const struct rb_breaker *breaker)
     return force <= RB_FORCE_CLOSED ? (enum rb_breaker_force) force : RB_FORCE_NONE;
 }
 
-// ---- who holds a probe: pid 22 bits, generation 16, start time 26 ----
+// ---- the process that holds a probe: pid 22 bits, generation 16, start time 26 ----
 
 enum { OWNER_PID_BITS = 22, OWNER_START_SHIFT = OWNER_PID_BITS + 16 };
 

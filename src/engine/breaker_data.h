@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The memory of a breaker and of a permit. engine/breaker.h has the states and what changes them.
+// The data of a breaker and of a permit. engine/breaker.h describes the states and the transitions.
 #ifndef RB_ENGINE_BREAKER_DATA_H
 #define RB_ENGINE_BREAKER_DATA_H
 
@@ -17,23 +17,24 @@ struct rb_breaker {
     _Atomic uint64_t answered; // when an attempt last succeeded (ms), to the second; 0: never
     union {
         struct {
-            _Atomic uint64_t failed[RB_BREAKER_MAX_CALLS / 64]; // ring of bits
+            _Atomic uint64_t failed[RB_BREAKER_MAX_CALLS / 64]; // each a ring of bits
             _Atomic uint64_t slow[RB_BREAKER_MAX_CALLS / 64];
             _Atomic uint64_t instant[RB_BREAKER_MAX_CALLS / 64];
         } calls;
-        // Packed: tag of second and generation, whether an instant failure is in it, three counts.
+        // Packed: tag of second and generation, whether the second has an instant failure, three counts.
         _Atomic uint64_t seconds[RB_BREAKER_MAX_SECONDS + 4];
     } window;
-    _Atomic uint64_t probe[RB_BREAKER_MAX_PROBES];  // packed: generation, kind, lease deadline (ms)
-    _Atomic uint64_t holder[RB_BREAKER_MAX_PROBES]; // for who looks: packed by the caller, who took the lease
-    _Atomic uint64_t blame[RB_BREAKER_MAX_QUORUM];  // packed: generation, who failed, when
+    _Atomic uint64_t probe[RB_BREAKER_MAX_PROBES]; // packed: generation, kind, lease deadline (ms)
+    _Atomic uint64_t
+        holder[RB_BREAKER_MAX_PROBES]; // for `rebound status`: packed pid and start time of the lease's process
+    _Atomic uint64_t blame[RB_BREAKER_MAX_QUORUM]; // packed: generation, who failed, when
 };
 
 enum rb_permit_kind {
-    RB_PERMIT_NONE,   // nothing is held
+    RB_PERMIT_NONE,   // no permit is held
     RB_PERMIT_CLOSED, // given by a closed breaker: the result goes into the window
     RB_PERMIT_PROBE,  // given by a half-open breaker: the result decides
-    RB_PERMIT_PASSED  // an open or half-open breaker let the program's own attempt pass: only a success counts
+    RB_PERMIT_PASSED  // an open or half-open breaker admitted the program's own attempt: only a success counts
 };
 
 // A permit for one attempt, by value.
@@ -41,7 +42,7 @@ struct rb_permit {
     enum rb_permit_kind kind;
     uint32_t generation;
     uint32_t slot;  // PROBE only
-    uint64_t lease; // PROBE only: the exact word of the slot
+    uint64_t lease; // PROBE only: the word in the slot while the lease is held
 };
 
 #endif

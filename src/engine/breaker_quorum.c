@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The quorum: a few places, one for each process that failed, with the moment of its latest failure.
+// The quorum: one place for each process that saw a failure, with the moment of its latest one.
 #include "engine/breaker_quorum.h"
 
 #include <stddef.h>
 
 #include "engine/breaker_word.h"
 
-// Generation 16 bits, who 22, moment 26: seconds, or outcomes in the window. A process of 0 would be an empty place.
+// A place: generation 16 bits, process 22, moment 26. The moment is a second, or the number of outcomes in the window.
+// The process is never 0, because 0 is an empty place.
 enum { WHO_BITS = 22, WHO_SHIFT = 16, MOMENT_SHIFT = WHO_SHIFT + WHO_BITS, SECOND_MS = 1000 };
 
 static const uint64_t moment_mask = (UINT64_C(1) << 26) - 1;
@@ -22,7 +23,7 @@ static uint64_t pack(uint32_t generation, uint64_t who, uint64_t moment)
     return (uint64_t) generation | (short_who ? short_who : 1) << WHO_SHIFT | moment << MOMENT_SHIFT;
 }
 
-// Without the moment: generation and who.
+// Returns generation and process, without the moment.
 static uint64_t identity_of(uint64_t word)
 {
     return word & ((UINT64_C(1) << MOMENT_SHIFT) - 1);
@@ -34,7 +35,8 @@ static bool is_fresh(uint64_t word, const struct rb_breaker_rules *rules, uint32
            ((moment - (word >> MOMENT_SHIFT)) & moment_mask) <= rules->window;
 }
 
-// One's own place, else one that is over; NULL when all are taken by others: then the quorum is reached anyway.
+// Finds the process's own place, or an expired one. Returns NULL if other processes hold all places: then the quorum is
+// reached anyway.
 static _Atomic uint64_t *find_place(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t word,
                                     uint64_t *there)
 {
@@ -52,7 +54,8 @@ static _Atomic uint64_t *find_place(struct rb_breaker *breaker, const struct rb_
     return free_place;
 }
 
-// A place that another process took meanwhile is not free any more: each turn has one less to try.
+// If another process takes the place first, the search starts again. Each time one place less is free, so the loop
+// ends.
 void rb_breaker_blame(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, const struct rb_permit *permit,
                       uint64_t who, uint64_t now_ms)
 {

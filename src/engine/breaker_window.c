@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The breaker's window of outcomes: the last calls as rings of bits, or the last seconds as buckets of counts.
 //
-// A word that belongs to a generation (head, bucket) is read before the state is checked and swapped after. If a newer
-// generation wrote to it in between, the swap fails: a late writer can never undo a newer generation's work. What it
-// can do, when it stalls between claiming its index and setting its bit, is to turn one outcome of the ring over.
+// A word that belongs to a generation (head, bucket) is read before the state is checked and swapped afterwards. If a
+// newer generation wrote the word in between, the swap fails, so a delayed writer cannot overwrite newer data. One
+// error remains: a writer that stalls between claiming its index and setting its bit can change one outcome of a newer
+// generation.
 #include "engine/breaker_window.h"
 
 #include <assert.h>
@@ -36,7 +37,7 @@ static uint64_t head_count(uint64_t head)
     return head >> 16;
 }
 
-// Most bits have the value already, and a locked instruction costs as much as many others.
+// Most bits already have the value, so a load avoids most of the locked instructions.
 static void put_bit(_Atomic uint64_t *ring, uint32_t index, bool value)
 {
     uint64_t bit = UINT64_C(1) << index % WORD_BITS;
@@ -48,7 +49,7 @@ static void put_bit(_Atomic uint64_t *ring, uint32_t index, bool value)
         atomic_fetch_and(&ring[index / WORD_BITS], ~bit);
 }
 
-// Most often none: counting is a call where the processor need not have an instruction for it.
+// Most words are 0. The check avoids a call on processors without a popcount instruction.
 static uint64_t ones(uint64_t word)
 {
     return word ? (uint64_t) __builtin_popcountll(word) : 0;
@@ -85,8 +86,8 @@ static bool record_call(struct rb_breaker *breaker, uint32_t window, uint32_t ge
     return true;
 }
 
-// Bits at and over the count belong to earlier generations. After a reload that enlarged the window, places that were
-// never filled count as successes until the window has come round once.
+// Bits at or above the count belong to earlier generations. If a reload enlarged the window, places that were never
+// written count as successes until the ring has wrapped once.
 static struct rb_window_counts count_calls(const struct rb_breaker *breaker, uint32_t window, uint32_t generation)
 {
     uint64_t head = atomic_load(&breaker->head);
@@ -129,7 +130,8 @@ static struct rb_window_counts bucket_counts(uint64_t bucket)
     };
 }
 
-// A full bucket is halved: the rates stay, where counts that stop growing would hide what comes later in the second.
+// A full bucket is halved, which keeps the rates. If its counts stopped growing, later outcomes of the second would be
+// lost.
 static uint64_t add_to_bucket(uint64_t bucket, uint64_t tag, struct rb_window_outcome outcome)
 {
     struct rb_window_counts counts = has_tag(bucket, tag) ? bucket_counts(bucket) : (struct rb_window_counts){0};
@@ -140,8 +142,8 @@ static uint64_t add_to_bucket(uint64_t bucket, uint64_t tag, struct rb_window_ou
            (counts.slow + outcome.slow) << (2 * BUCKET_COUNT_BITS) | (uint64_t) instant << BUCKET_INSTANT_SHIFT;
 }
 
-// Calls that the rings hold in this generation must not be believed after the buckets wrote over them (a reload that
-// changes the kind of window and changes it back).
+// Buckets overwrite the rings. If a reload changes the kind of window and another one changes it back, the rings must
+// not count any more in this generation. So head gets another generation.
 static void disown_rings(struct rb_breaker *breaker, uint32_t generation)
 {
     uint64_t head = atomic_load(&breaker->head);

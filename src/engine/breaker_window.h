@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The breaker's window of outcomes. For the breaker's own files.
+// The breaker's window of outcomes. Private to the breaker's files.
 #ifndef RB_ENGINE_BREAKER_WINDOW_H
 #define RB_ENGINE_BREAKER_WINDOW_H
 
@@ -12,25 +12,25 @@ struct rb_window_counts {
     bool instant; // at least one failure took less than RB_BREAKER_COSTLY_MS
 };
 
-// What the window keeps of one attempt.
+// One attempt as stored in the window.
 struct rb_window_outcome {
     bool failed;
     bool slow;
     bool instant; // it failed in less than RB_BREAKER_COSTLY_MS
 };
 
-// Records an outcome of the closed state with this generation. Returns false when that has passed.
+// Records an outcome of the closed state with this generation. Returns false if the breaker has left that generation.
 bool rb_window_record(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t now_ms,
                       uint32_t generation, struct rb_window_outcome outcome);
 
-// What the window holds of this generation at now_ms. Counted from the window each time: a running sum would drift with
-// every process that dies between two steps.
+// Counts the outcomes of this generation in the window at now_ms. The window is counted each time: a stored sum would
+// become wrong whenever a process dies between two steps.
 struct rb_window_counts rb_window_count(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules,
                                         uint64_t now_ms, uint32_t generation);
 
-// Clears the window while the state word is `from` (half-open: nobody records), so that a place which was claimed in
-// the next generation and not yet written, or never, holds a success and nothing old. Returns false, and stops, as soon
-// as the state is another: outcomes of the new generation are not touched.
+// Clears the window while the state word is `from` (half-open: no process records). Afterwards a place that is claimed
+// in the next generation but not yet written counts as a success. Returns false and stops if the state changes, so that
+// outcomes of the new generation are kept.
 bool rb_window_clear(struct rb_breaker *breaker, uint64_t from);
 
 #endif

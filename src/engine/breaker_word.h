@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The breaker's state word, taken apart and put together. For the breaker's own files.
+// Packs and unpacks the breaker's state word. Private to the breaker's files.
 #ifndef RB_ENGINE_BREAKER_WORD_H
 #define RB_ENGINE_BREAKER_WORD_H
 
@@ -7,8 +7,7 @@
 
 enum { RB_GENERATION_MASK = 0xffff, RB_REOPENED_MAX = 31 };
 
-// Packed: state 2 bits, generation 16, times reopened 5, costly 1, open until 40. All times of the breaker have 40
-// bits: a clock in milliseconds is good for 34 years.
+// Packed: state 2 bits, generation 16, times reopened 5, costly 1, open until 40. 40 bits of milliseconds are 34 years.
 struct rb_breaker_word {
     enum rb_breaker_state name;
     uint32_t generation;

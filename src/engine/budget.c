@@ -38,8 +38,9 @@ static bool is_fresh(uint64_t slot, uint32_t second)
     return second - second_of(slot) < RB_BUDGET_SECONDS;
 }
 
-// Whether a slot holds earnings of a later second, by the clock reading of another process. A second further ahead than
-// readings lie apart comes from another clock: such a slot is free. Otherwise nothing would be earned in it until then.
+// Returns whether a slot holds earnings of a later second, written by a process whose clock reading is a little ahead.
+// A second further ahead than RB_READINGS_APART_MS comes from another clock; the slot then counts as free, because
+// otherwise nothing would be earned in it until that second.
 static bool is_later(uint64_t slot, uint32_t second)
 {
     uint32_t ahead = second_of(slot) - second;
@@ -57,7 +58,7 @@ void rb_budget_deposit(struct rb_budget *budget, const struct rb_budget_rules *r
     do {
         uint64_t saved = second_of(old) == second ? parts_of(old) : 0;
         if (is_later(old, second))
-            return; // a deposit that comes ten seconds late
+            return; // this deposit is ten seconds late
         new = pack(second, saved + rules->ratio);
     } while (!atomic_compare_exchange_weak(slot, &old, new));
 }
@@ -117,7 +118,7 @@ static uint64_t earned_total(const struct rb_budget *budget, uint32_t second)
     return total;
 }
 
-// Takes up to `wanted` parts out of one slot; returns them with the slot's second.
+// Takes up to `wanted` parts from one slot. Returns them packed with the slot's second.
 static uint64_t take(_Atomic uint64_t *slot, uint32_t second, uint32_t wanted)
 {
     uint64_t old = atomic_load(slot);
@@ -130,7 +131,7 @@ static uint64_t take(_Atomic uint64_t *slot, uint32_t second, uint32_t wanted)
     return pack(second_of(old), taken);
 }
 
-// Gives parts back to a slot, unless it has passed to another second meanwhile: then they are lost.
+// Returns parts to a slot. If the slot has moved to another second, they are lost.
 static void give_back(_Atomic uint64_t *slot, uint64_t taken)
 {
     uint64_t old = atomic_load(slot);
@@ -141,8 +142,8 @@ static void give_back(_Atomic uint64_t *slot, uint64_t taken)
     }
 }
 
-// One retry may be gathered from several seconds, the oldest first. What was taken before a death or a lost race goes
-// back or is lost; nothing is ever spent twice.
+// Collects one retry from several seconds, oldest first. Parts taken by a process that dies are lost; parts of an
+// incomplete retry are returned. No part is ever spent twice.
 static bool withdraw_earned(struct rb_budget *budget, uint32_t second)
 {
     uint64_t taken[RB_BUDGET_SECONDS];

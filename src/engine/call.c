@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The decision after each attempt of a call, and the names of the reasons.
+// The decision after each attempt of a call.
 #include "engine/call.h"
 
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include "engine/backoff.h"
 #include "engine/breaker_quorum.h"
 
-// Attempts for a result that is worth one retry at most.
+// The number of attempts for a result with `once` set: one retry.
 enum { ONCE_ATTEMPTS = 2 };
 
 enum { HTTP_THROTTLED = 429 };
@@ -59,7 +59,7 @@ bool rb_call_admit(struct rb_call *call, uint64_t now_ms, uint64_t *retry_in_ms)
     return true;
 }
 
-// The breaker's jitter must not follow the delay's: both come from one draw.
+// Derives a second random number: the breaker's jitter must not correlate with the jitter of the delay.
 static uint32_t second_draw(uint32_t draw)
 {
     return draw * UINT32_C(2654435769);
@@ -70,14 +70,15 @@ static bool is_slow(const struct rb_breaker_rules *rules, uint64_t took_ms)
     return rules->slow_call_ms > 0 && took_ms > rules->slow_call_ms;
 }
 
-// Of pid and start time the low bits of a quorum's word must hold something of both: in containers pids are the same.
+// Hashes the owner so that its low bits depend on pid and start time: the quorum keeps only 22 bits, and processes in
+// different containers have the same pids.
 static uint64_t spread(uint64_t owner)
 {
     return rb_hash_word(owner) >> 32;
 }
 
-// The shortest timeout that says something about the host. A shorter one says something about whoever set it: the
-// policy's limit for an attempt is trusted, the program's own is not.
+// Returns the shortest timeout that counts against the host. The policy's limit per attempt is trusted; a shorter
+// timeout set by the program says nothing about the host.
 static uint64_t telling_timeout_ms(const struct rb_rules *rules)
 {
     if (rules->attempt_ms > 0)
@@ -85,7 +86,8 @@ static uint64_t telling_timeout_ms(const struct rb_rules *rules)
     return rules->breaker.slow_call_ms > 0 ? rules->breaker.slow_call_ms : RB_BREAKER_TIMEOUT_MS;
 }
 
-// A host refuses at once. Where that seems to have taken longer, the program was late to look.
+// Returns how long the attempt took. A refusal arrives at once, so a longer time means that the program checked late;
+// it never counts as costly.
 static uint64_t took_of(const struct rb_call *call, const struct rb_outcome *outcome, uint64_t now_ms)
 {
     uint64_t took_ms = rb_arithmetic_sub(now_ms, call->attempt_started_ms);
@@ -127,7 +129,7 @@ static bool is_retried_cause(const struct rb_rules *rules, enum rb_cause cause)
     return (unsigned) cause < RB_CAUSE_OTHER && (rules->causes >> cause & 1);
 }
 
-// Why the result as such is not repeated; RB_REASON_NONE: it may be, as far as it goes.
+// Returns why the result itself forbids a retry, or RB_REASON_NONE.
 static enum rb_reason judge_outcome(const struct rb_call *call, const struct rb_outcome *outcome,
                                     enum rb_reason blocked, bool method_allowed)
 {
@@ -152,15 +154,15 @@ static bool fits(const struct rb_call *call, uint64_t now_ms, uint64_t delay_ms)
     return call->deadline_ms == UINT64_MAX || rb_arithmetic_add(now_ms, delay_ms) < call->deadline_ms;
 }
 
-// Whether the rules follow this Retry-After at all.
+// Returns whether the rules honour this Retry-After.
 static bool is_followed(const struct rb_rules *rules, const struct rb_retry_after *after)
 {
     return after != NULL && after->present && rules->after_honour &&
            (after->ms <= rules->after_max_ms || rules->after_over == RB_AFTER_CAP);
 }
 
-// The host's wish is for all who call it, whatever becomes of this call. That of a 429 is for this caller: for the
-// calls with the same credential.
+// Shares a Retry-After with other calls, whatever happens to this one. After a 429 it applies to calls with the same
+// credential, else to all calls to the host.
 static void heed(const struct rb_call *call, const struct rb_outcome *outcome, const struct rb_retry_after *after,
                  uint64_t now_ms)
 {
@@ -174,15 +176,15 @@ static void heed(const struct rb_call *call, const struct rb_outcome *outcome, c
         rb_not_before_set(not_before, rb_arithmetic_min(after->ms, call->rules->after_max_ms), now_ms);
 }
 
-// The time left of a wish, 0: there is none, or it is not believed.
+// Returns the time left until `not_before`; 0 if there is none, or if it exceeds retry.after_max.
 static uint64_t left_of(const struct rb_call *call, const struct rb_not_before *not_before, uint64_t now_ms)
 {
     uint64_t left_ms = not_before != NULL ? rb_not_before_left_ms(not_before, now_ms, NULL) : 0;
     return left_ms <= call->rules->after_max_ms ? left_ms : 0;
 }
 
-// The wait that a host's wish leaves of a delay: its slot where that is longer and fits, else the delay as it is. Of
-// the wish for all and the wish for this credential the longer one counts.
+// Returns the delay extended to this call's slot after a shared Retry-After, if the slot is later and fits into the
+// total time. The longer of the host's time and the credential's time applies.
 static uint64_t in_slot(const struct rb_call *call, uint64_t delay_ms, uint64_t now_ms)
 {
     struct rb_not_before *wish = call->not_before;
@@ -200,8 +202,8 @@ uint64_t rb_call_hold(struct rb_call *call, uint64_t now_ms)
     return in_slot(call, 0, now_ms);
 }
 
-// The wait before the next attempt. A Retry-After that is honoured is exact, but for the slots of those who wait for
-// the same: jitter could only come too early or hold back what the server asked for.
+// Chooses the delay before the next attempt. A Retry-After is used exactly, apart from queue slots: jitter would retry
+// too early or wait longer than the server asked.
 static enum rb_reason choose_delay(const struct rb_call *call, const struct rb_retry_after *after, uint64_t now_ms,
                                    uint32_t draw, uint64_t *delay_ms)
 {
@@ -217,15 +219,16 @@ static enum rb_reason choose_delay(const struct rb_call *call, const struct rb_r
     return RB_REASON_NONE;
 }
 
-// Half-open is left to rb_call_admit: whether a probe is free shows only then.
+// Returns whether the breaker will still be open at at_ms. Half-open is checked by rb_call_admit, which knows whether a
+// probe is free.
 static bool breaker_refuses(const struct rb_call *call, uint64_t at_ms)
 {
     uint64_t until_ms;
     return call->breaker != NULL && rb_breaker_peek(call->breaker, &until_ms) == RB_BREAKER_OPEN && until_ms > at_ms;
 }
 
-// Notes what the result says about the targets of this process. Returns whether they are dead, as far as it knows, and
-// this one is new.
+// Records a refused or accepted connection for the sweep detection. Returns true if the process is in a sweep and this
+// target is new.
 static bool is_swept(const struct rb_call *call, const struct rb_outcome *outcome, uint64_t now_ms)
 {
     bool refused = outcome->cause == RB_CAUSE_REFUSED && outcome->health == RB_HEALTH_FAILURE, on;
@@ -257,14 +260,14 @@ struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *
 {
     uint64_t delay_ms = 0, took_ms = took_of(call, outcome, now_ms);
     bool passed = call->permit.kind == RB_PERMIT_PASSED, swept = is_swept(call, outcome, now_ms);
-    if (now_ms != call->begun_ms) // else it was looked at when the call began
+    if (now_ms != call->begun_ms) // else it was checked when the call began
         look(call);
     tell_breaker(call, health_of(call, outcome, took_ms), took_ms, now_ms, draw);
     heed(call, outcome, after, now_ms);
     enum rb_reason reason = judge_outcome(call, outcome, blocked, method_allowed);
     if (reason == RB_REASON_NONE && swept)
         reason = RB_REASON_SWEEP;
-    if (reason == RB_REASON_NONE && passed) // it takes no place in a queue and nothing from the budget
+    if (reason == RB_REASON_NONE && passed) // checked before the queue and the budget are used
         reason = RB_REASON_BREAKER;
     if (reason == RB_REASON_NONE)
         reason = choose_delay(call, after, now_ms, draw, &delay_ms);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Results of libcurl, connect and getaddrinfo in the engine's terms, by tables of what may pass; all else is permanent.
+// Tables of the transient results of libcurl, connect and getaddrinfo. Results without a row are permanent.
 #define _GNU_SOURCE 1
 #include "engine/classify.h"
 
@@ -19,13 +19,13 @@ static const struct rb_outcome success = {.cause = RB_CAUSE_NONE, .sent = RB_SEN
 
 // ---- connect ----
 
-// The errnos of connect that may pass. health: for a shared verdict on the peer; trouble of the own host says nothing
-// about it. For AF_UNIX a missing path is a daemon that does not run yet, and EAGAIN is its full backlog.
+// The transient errnos of connect. health is IGNORED for errors of the local host. For AF_UNIX, ENOENT means a daemon
+// that does not run yet, and EAGAIN means its backlog is full.
 struct errno_row {
     int err;
     enum rb_cause cause;
     enum rb_health health;
-    enum rb_cause unix_cause; // RB_CAUSE_OTHER: as above
+    enum rb_cause unix_cause; // the cause for AF_UNIX; RB_CAUSE_OTHER: same as `cause`
 };
 
 static const struct errno_row errno_table[] = {
@@ -69,7 +69,7 @@ struct rb_outcome rb_classify_errno(int err, bool unix_socket)
     }
     struct rb_outcome outcome = permanent;
     if (is_pending(err))
-        outcome.sent = RB_SENT_MAYBE; // the attempt goes on without us
+        outcome.sent = RB_SENT_MAYBE; // the kernel continues the connect
     return outcome;
 }
 
@@ -83,7 +83,7 @@ static struct rb_outcome eai_system(int err)
     return passing(RB_CAUSE_DNS, RB_HEALTH_IGNORED);
 }
 
-// The outcomes with cause DNS. A failed lookup says nothing about a peer's health: the peer was not asked.
+// A failed lookup says nothing about the peer's health: the peer was not contacted.
 struct rb_outcome rb_classify_eai(int eai, int err)
 {
     struct rb_outcome outcome = passing(RB_CAUSE_DNS, RB_HEALTH_IGNORED);
@@ -111,19 +111,19 @@ struct rb_outcome rb_classify_eai(int eai, int err)
 
 enum curl_kind {
     CURL_PERMANENT, // every code without a row
-    CURL_PLAIN,     // as the row says
+    CURL_PLAIN,     // the row's cause and flags
     CURL_STATUS,    // by the HTTP status
-    CURL_CONNECT,   // by errno where it is one of connect
-    CURL_TIMEOUT,   // by what was reached when the time was over
-    CURL_HANDSHAKE, // by errno; without one that explains it, trust or configuration is likely: worth one retry
-    CURL_SEND,      // likewise when not one byte went out: a TLS peer that wants a certificate looks like this
-    CURL_RECEIVE,   // without errno and over TLS: an alert
+    CURL_CONNECT,   // by errno of connect
+    CURL_TIMEOUT,   // by how far the attempt got
+    CURL_HANDSHAKE, // by errno; without a helpful errno, trust or configuration is the likely cause: one retry
+    CURL_SEND,      // as CURL_HANDSHAKE if no byte was sent: a TLS peer that requires a certificate fails like this
+    CURL_RECEIVE,   // over TLS without errno: a TLS alert
     CURL_MALFORMED  // a bad URL, or a reply that is not HTTP
 };
 
 enum {
-    CURL_UNSENT = 1 << 0, // the code itself says so, also where request_size proves nothing
-    CURL_BEGUN = 1 << 1,  // the code itself says that a response began
+    CURL_UNSENT = 1 << 0, // the code itself proves that nothing was sent
+    CURL_BEGUN = 1 << 1,  // the code itself proves that a response began
     CURL_ONCE = 1 << 2,
     CURL_LOCAL = 1 << 3 // the resolver or the proxy failed: says nothing about the host
 };
@@ -175,7 +175,7 @@ static void make_permanent(struct rb_outcome *outcome)
     outcome->permanent = true;
 }
 
-// Only HTTP has statuses that mean what the policy means; other schemes leave their own numbers there.
+// Only HTTP statuses have the policy's meaning; for other schemes libcurl stores other numbers there.
 static void judge_status(struct rb_outcome *outcome, const struct rb_curl_result *result)
 {
     unsigned status = result->http ? result->status : 0;
@@ -194,9 +194,9 @@ static void judge_status(struct rb_outcome *outcome, const struct rb_curl_result
         outcome->health = RB_HEALTH_THROTTLED;
 }
 
-// ENOENT and EAGAIN come from CURLOPT_UNIX_SOCKET_PATH. A pending errno is left over from the non-blocking start.
-// Without an errno libcurl did not get as far as connect: it had no descriptor for a socket (EMFILE), or a callback of
-// the program refused the address.
+// ENOENT and EAGAIN come from CURLOPT_UNIX_SOCKET_PATH. A pending errno is left over from the start of the non-blocking
+// connect. Without an errno libcurl did not call connect: it had no descriptor for a socket (EMFILE), or a callback of
+// the program rejected the address.
 static void judge_connect(struct rb_outcome *outcome, int err)
 {
     struct rb_outcome detail = rb_classify_errno(err, true);
@@ -209,16 +209,16 @@ static void judge_connect(struct rb_outcome *outcome, int err)
     outcome->permanent = detail.permanent;
 }
 
-// A host that answers nothing while a name is looked up was not asked. One that accepts a connection and does not
-// answer the handshake may be a plain-text server that waits for the rest of a line.
+// During a name lookup the host was not contacted. A host that accepts a connection but does not answer the handshake
+// may be a plain-text server that waits for the rest of a line.
 static void judge_timeout(struct rb_outcome *outcome, enum rb_reached reached)
 {
     if (reached == RB_REACHED_NOTHING || reached == RB_REACHED_PEER)
         outcome->health = RB_HEALTH_IGNORED;
 }
 
-// A plain-text server resets or closes the connection when it reads a TLS handshake. A failing TLS server does the
-// same, so only a peer that has vanished counts against the host.
+// A plain-text server resets or closes the connection when it receives a TLS handshake, and so does a failing TLS
+// server. Only a timeout counts against the host.
 static void judge_handshake(struct rb_outcome *outcome, int err)
 {
     if (err == ETIMEDOUT) {
@@ -237,9 +237,9 @@ static void judge_receive(struct rb_outcome *outcome, const struct rb_curl_resul
         outcome->health = RB_HEALTH_IGNORED;
 }
 
-// Sent bytes prove that the URL was fine and the reply was not HTTP, which no repetition makes better. A client that
-// speaks to the wrong port gets such a reply from a server that is well. With a redirect as the last status it was the
-// new location's scheme that is not supported.
+// If bytes were sent, the URL was valid and the reply was not HTTP; a retry does not help. A client that uses the wrong
+// port gets such a reply from a healthy server. If the last status is a redirect, the new location's scheme is not
+// supported.
 static void judge_malformed(struct rb_outcome *outcome, const struct rb_curl_result *result)
 {
     bool redirect = result->status >= HTTP_REDIRECT && result->status < HTTP_ERROR;
@@ -249,7 +249,7 @@ static void judge_malformed(struct rb_outcome *outcome, const struct rb_curl_res
     outcome->permanent = true;
 }
 
-// The proxy failed before it had reached the host.
+// Returns whether the proxy failed before it reached the host.
 static bool failed_at_proxy(const struct rb_curl_result *result)
 {
     return result->proxied && result->code != 0 && result->reached != RB_REACHED_UNKNOWN &&

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: MIT
-// What a result means: its cause, whether the request can have been sent, and what it says about the peer's health.
+// Classifies results: their cause, whether the request can have been sent, and what they say about the health of the
+// peer.
 #ifndef RB_ENGINE_CLASSIFY_H
 #define RB_ENGINE_CLASSIFY_H
 
 #include "engine/rules.h"
 
-// What is known of the request at the end of an attempt.
+// Whether the request was sent, as known at the end of an attempt.
 enum rb_sent {
-    RB_SENT_NEVER,   // no byte of it left: safe to repeat whatever the method
+    RB_SENT_NEVER,   // no byte was sent: safe to repeat with any method
     RB_SENT_MAYBE,   // bytes may have reached the server
     RB_SENT_ANSWERED // a response began
 };
 
 // What an attempt tells the circuit breaker.
 enum rb_health {
-    RB_HEALTH_IGNORED, // says nothing about the peer (local trouble, the caller's choice, trust decisions)
+    RB_HEALTH_IGNORED, // says nothing about the peer (a local error, the caller's choice, trust decisions)
     RB_HEALTH_SUCCESS,
     RB_HEALTH_FAILURE,
     RB_HEALTH_THROTTLED // 429: fails a half-open probe, otherwise ignored
@@ -22,47 +23,48 @@ enum rb_health {
 
 // One attempt's result in the engine's terms.
 struct rb_outcome {
-    enum rb_cause cause; // RB_CAUSE_NONE: success as far as the transport goes, no HTTP status that matters
+    enum rb_cause cause; // RB_CAUSE_NONE: the transport succeeded, and no HTTP error status came
     enum rb_sent sent;
     enum rb_health health;
-    unsigned status; // the final HTTP status, 0 where there is none
+    unsigned status; // the final HTTP status; 0: none
     bool permanent;  // repeating cannot help (the caller's bug, trust, policy, local resources)
-    bool once;       // worth one retry at most
+    bool once;       // retry at most once
 };
 
-// How far an attempt of libcurl's came.
+// How far an attempt by libcurl got.
 enum rb_reached {
-    RB_REACHED_UNKNOWN, // not asked
+    RB_REACHED_UNKNOWN, // not determined
     RB_REACHED_NOTHING, // the name was not resolved
     RB_REACHED_ADDRESS, // resolved, but no connection was made
-    RB_REACHED_PEER,    // a connection stood, but the TLS handshake or the proxy's tunnel did not
+    RB_REACHED_PEER,    // connected, but the TLS handshake or the proxy tunnel was not completed
     RB_REACHED_SERVER   // the request could be sent
 };
 
-// What libcurl reports after a transfer. All from the attempt just made.
+// What libcurl reports about the attempt just made.
 struct rb_curl_result {
     int code;             // CURLcode, numeric: the engine needs no libcurl header
     int64_t request_size; // CURLINFO_REQUEST_SIZE, bytes; 0 proves for HTTP that nothing was sent
     unsigned status;      // CURLINFO_RESPONSE_CODE
     bool answered;        // any header or body byte of an origin response was seen
     int os_errno;         // CURLINFO_OS_ERRNO
-    bool http;            // scheme http or https: only there does request_size prove anything
+    bool http;            // scheme http or https: request_size is meaningful only there
     bool tls;             // a TLS handshake was completed
-    bool proxied;         // by way of a proxy: what failed before RB_REACHED_SERVER was the proxy
+    bool proxied;         // through a proxy: a failure before RB_REACHED_SERVER is the proxy's
     enum rb_reached reached;
 };
 
 // Classifies a libcurl result (every CURLcode up to 8.x; unknown ones are permanent). Pure.
 struct rb_outcome rb_classify_curl(const struct rb_curl_result *result);
 
-// Classifies errno of connect(2). `unix_socket`: the address family is AF_UNIX (ENOENT and EAGAIN differ there).
-// 0 and EISCONN are success; EINTR, EINPROGRESS, EALREADY are pending: cause OTHER, permanent, health IGNORED.
+// Classifies errno of connect(2). 0 and EISCONN are success. EINTR, EINPROGRESS and EALREADY are pending: cause OTHER,
+// permanent, health IGNORED.
+//   unix_socket: the address family is AF_UNIX, where ENOENT and EAGAIN mean something else
 struct rb_outcome rb_classify_errno(int err, bool unix_socket);
 
-// Classifies a result of getaddrinfo(3); `err` is errno, used for EAI_SYSTEM only.
+// Classifies a result of getaddrinfo(3). `err` is errno; it is used for EAI_SYSTEM only.
 struct rb_outcome rb_classify_eai(int eai, int err);
 
-// The word of the policy file for a cause ("refused", "status", ...); never NULL.
+// Returns the word of the policy file for a cause ("refused", "status", ...); never NULL.
 const char *rb_cause_name(enum rb_cause cause);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The word of a host's wish to be left alone for a while, and the numbers of those who wait.
+// The word that stores until when a host wants no calls, and the numbers of waiting calls.
 #include "engine/not_before.h"
 
 #include <stddef.h>
@@ -11,8 +11,8 @@ enum { NUMBER_BITS = 24, NUMBER_MAX = (1 << NUMBER_BITS) - 1 };
 
 static const uint64_t time_max_ms = (UINT64_C(1) << 40) - 1;
 
-// What is left of a wish. None of one that lies further ahead than any host can have made it: that word is damaged, or
-// another clock's. It gives way to the next wish.
+// Returns the time left. A time further ahead than any host can have asked for is damaged or of another clock; it
+// counts as 0, and the next rb_not_before_set replaces it.
 static uint64_t left_of(uint64_t word, uint64_t now_ms)
 {
     uint64_t left = rb_arithmetic_sub(word >> NUMBER_BITS, now_ms);
@@ -25,7 +25,7 @@ void rb_not_before_set(struct rb_not_before *not_before, uint64_t wait_ms, uint6
     uint64_t until_ms = rb_arithmetic_min(rb_arithmetic_add(now_ms, wanted_ms), time_max_ms);
     uint64_t old = atomic_load(&not_before->word);
     while (left_of(old, now_ms) < rb_arithmetic_sub(until_ms, now_ms)) {
-        // Numbers of a wish that is still good stay given out: those who wait for it come before this one's.
+        // While the old time has not passed, its numbers stay taken: calls that wait for it come first.
         uint64_t numbers = left_of(old, now_ms) > 0 ? old & NUMBER_MAX : 0;
         if (atomic_compare_exchange_weak(&not_before->word, &old, until_ms << NUMBER_BITS | numbers))
             return;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// How far clock readings of processes that share a state lie apart, for the engine and the state.
+// The tolerance for clock readings of processes that share a state.
 //
-// A process reads the clock and acts later. It may be stopped or preempted in between, so a time in the state that lies
-// a little ahead of a reading is no fault. A time that lies further ahead than the rules allow, and than this, comes
-// from another clock (a time namespace), from damage, or from other rules.
+// A process reads the clock and acts later; it may be stopped or preempted in between. So a stored time that is a
+// little ahead of a reading is normal. A time further ahead than the rules allow plus this tolerance comes from another
+// clock (a time namespace), from damage, or from other rules.
 #ifndef RB_ENGINE_READING_H
 #define RB_ENGINE_READING_H
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Whether the latest result that this process had with a host was a success. Kept in the process's own memory: under
+// Records whether this process's latest result with a host was a success. Kept in the process's own memory. With
 // breaker.refuse = slow such a process is not refused (RB_ASK_PROVEN).
 //
-// One word for each place of a small table. Hosts that fall on the same place take it from each other; a host without
-// a place counts as one without a success.
+// The table is small, one word per place. Hosts that hash to the same place replace each other; a host without a place
+// counts as one without a success.
 #ifndef RB_ENGINE_RECENT_H
 #define RB_ENGINE_RECENT_H
 
@@ -16,7 +16,7 @@ struct rb_recent {
     _Atomic uint64_t word; // packed: 24 bits of the key, time of the latest success (ms) 40 bits
 };
 
-// Notes a result with the host `key`. Writes at most once a second while results are the same. Async-signal-safe.
+// Records a result with the host `key`. Writes at most once a second while results stay the same. Async-signal-safe.
 //   key: of the host's cell, not 0
 static inline void rb_recent_note(struct rb_recent *recent, uint64_t key, bool success, uint64_t now_ms)
 {
@@ -31,7 +31,7 @@ static inline void rb_recent_note(struct rb_recent *recent, uint64_t key, bool s
         atomic_store_explicit(&recent->word, tag | (now_ms & time_mask), memory_order_relaxed);
 }
 
-// Whether the latest result was a success, no more than `within_ms` ago.
+// Returns whether the latest result was a success, at most `within_ms` ago.
 static inline bool rb_recent_is_success(const struct rb_recent *recent, uint64_t key, uint64_t within_ms,
                                         uint64_t now_ms)
 {

@@ -10,7 +10,7 @@
 
 enum { SECOND_MS = 1000, CENTURY = 100, FUTURE_YEARS = 50 };
 
-// What is left of a field value. Every reader below moves `at` only past what it accepted.
+// The unread rest of a field value. Readers move `at` past the text that they accept.
 struct text {
     const char *at;
     const char *end;
@@ -55,7 +55,7 @@ static bool number(struct text *text, int min, int max, int *value)
     return count >= min && (text->at == text->end || !is_digit(text->at[0]));
 }
 
-// Reads one of `words`, separated by spaces; *index receives which. No word is the beginning of another in a list.
+// Reads one of `words`, which are separated by spaces; *index receives its number. No word may be a prefix of another.
 static bool one_of(struct text *text, const char *words, int *index)
 {
     for (*index = 0; *words != '\0'; (*index)++) {
@@ -84,7 +84,7 @@ static bool clock_time(struct text *text, struct rb_civil *date)
            number(text, 2, 2, &date->second);
 }
 
-// Reads " GMT", " UTC" or " +hhmm"; *east receives the seconds that the zone is ahead.
+// Reads " GMT", " UTC" or " +hhmm". *east receives the zone's offset in seconds east of UTC.
 static bool zone(struct text *text, int *east)
 {
     int sign, digits;
@@ -157,7 +157,7 @@ static bool is_valid(const struct rb_civil *date)
            date->minute <= 59 && date->second <= 60;
 }
 
-// The name of the day chooses the form; whether it is the right day is not looked at, as it changes nothing.
+// The name of the day determines the form. It is not compared with the date.
 static bool any_date(struct text *text, int64_t now_unix_s, struct rb_civil *date, int *east)
 {
     int day;

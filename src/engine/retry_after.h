@@ -7,17 +7,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// What all Retry-After fields of one response said. Zero-initialised: absent.
+// The value of all Retry-After fields of one response. All zero: absent.
 struct rb_retry_after {
-    bool present; // at least one valid value was seen
+    bool present; // at least one value was valid
     uint64_t ms;  // the largest of them, saturating; 0 for "now" and for dates in the past
 };
 
-// Adds one field value to `after`; an invalid value changes nothing, of several valid ones the largest counts.
+// Adds one field value to `after`. An invalid value changes nothing; of several valid ones the largest counts.
 //   value, length: the text after the colon, not terminated; surrounding blanks are skipped
 //   now_unix_s: the current time in seconds since 1970, for dates
-// Accepts delay-seconds (digits only) and HTTP-date in its three forms (RFC 9110, section 5.6.7), and leniently "UTC"
-// or a numeric zone in place of GMT and a one-digit day. Returns 0, or -EINVAL when the value is none of these.
+// Accepts delay-seconds (digits only) and HTTP-date in its three forms (RFC 9110, section 5.6.7). Also accepts "UTC" or
+// a numeric zone instead of GMT, and a one-digit day. Returns 0, or -EINVAL for any other value.
 int rb_retry_after_add(struct rb_retry_after *after, const char *value, size_t length, int64_t now_unix_s);
 
 #endif

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// What the engine needs to know of a policy: plain values, no pointers, copied by value into each call.
+// The policy values that the engine uses: plain values, no pointers, copied into each call.
 #ifndef RB_ENGINE_RULES_H
 #define RB_ENGINE_RULES_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-// Why an attempt failed. RB_CAUSE_STATUS means that an HTTP response arrived; the status itself decides.
-// RB_CAUSE_OTHER is every failure that no `retry.on` word covers; it is never repeated.
+// Why an attempt failed. RB_CAUSE_STATUS: an HTTP response arrived, and its status decides. RB_CAUSE_OTHER: a failure
+// that no `retry.on` word covers; it is never retried.
 enum rb_cause {
     RB_CAUSE_NONE,
     RB_CAUSE_REFUSED,
@@ -37,24 +37,25 @@ struct rb_backoff {
 
 enum rb_after_over { RB_AFTER_FAIL, RB_AFTER_CAP, RB_AFTER_IGNORE };
 
-// connect.nonblocking: what happens to a non-blocking connect that failed.
+// connect.nonblocking: the treatment of a non-blocking connect that failed.
 enum rb_nonblocking { RB_NONBLOCKING_PARK, RB_NONBLOCKING_SETTLE, RB_NONBLOCKING_OFF };
 
-// breaker.refuse: whether an open breaker refuses the program's own attempts, too. It always stops retries.
-//   SLOW: only where each failure took RB_BREAKER_COSTLY_MS or more, so that a refusal saves time
+// breaker.refuse: whether an open breaker also refuses the program's own attempts. It always stops retries.
+//
+//   SLOW: only if each failure took RB_BREAKER_COSTLY_MS or more, so that a refusal saves time
 //   ALWAYS: the circuit breaker as in the literature (Nygard, "Release It!")
 //   NEVER: it stops retries only
 enum rb_breaker_refuse { RB_REFUSE_SLOW, RB_REFUSE_ALWAYS, RB_REFUSE_NEVER };
 
 enum {
     RB_BREAKER_COSTLY_MS = 1000,  // a failure that took so long is costly
-    RB_BREAKER_TIMEOUT_MS = 5000, // a shorter timeout says nothing about the host, where the policy names no limit
+    RB_BREAKER_TIMEOUT_MS = 5000, // without a limit in the policy, a shorter timeout says nothing about the host
     RB_BREAKER_PROVEN_MS = 60000  // how long RB_REFUSE_SLOW does not refuse a process after its own success
 };
 
 enum rb_breaker_scope { RB_SCOPE_HOST, RB_SCOPE_POLICY };
 
-// Largest breaker windows that a cell has room for.
+// The largest values that the breaker in a cell has room for.
 enum {
     RB_BREAKER_MAX_CALLS = 1024,
     RB_BREAKER_MAX_SECONDS = 60,
@@ -66,17 +67,17 @@ enum {
 struct rb_breaker_rules {
     bool time_window;               // false: window counts calls; true: window is in seconds
     uint32_t window;                // 1..RB_BREAKER_MAX_CALLS calls, or 1..RB_BREAKER_MAX_SECONDS seconds
-    uint32_t min_calls;             // attempts in the window before a rate is looked at
-    uint32_t failure_rate;          // at or over it the breaker opens
-    uint32_t slow_rate;             // likewise for slow calls; looked at only when slow_call_ms is set
+    uint32_t min_calls;             // attempts in the window before a rate is checked
+    uint32_t failure_rate;          // the breaker opens at this rate or above
+    uint32_t slow_rate;             // likewise for slow calls; checked only if slow_call_ms is set
     uint64_t slow_call_ms;          // 0: no call is slow
     uint64_t open_ms;               // first open time
     uint32_t open_multiplier_milli; // growth of the open time with each failed half-open period (2000 = 2)
-    uint64_t open_max_ms;           // where the growth ends; open_ms where that is larger
+    uint64_t open_max_ms;           // limit of the growth; if open_ms is larger, open_ms is the limit
     uint32_t probes;                // half-open permits, 1..RB_BREAKER_MAX_PROBES
     uint64_t probe_lease_ms;        // how long one permit may be held
     uint32_t quorum;                // processes that must have failed before it opens, 1..RB_BREAKER_MAX_QUORUM
-    enum rb_breaker_refuse refuse;  // what it does to the program's own attempts while it is open
+    enum rb_breaker_refuse refuse;  // which of the program's own attempts it refuses while open
 };
 
 // budget.*: ratio in hundredths of a percent of the original calls (2000 = 20 %), floor in retries per second times
@@ -105,7 +106,7 @@ struct rb_rules {
     uint64_t connect_ms; // timeout.connect, 0: unset
     uint64_t attempt_ms; // timeout.attempt, 0: unset
     uint64_t total_ms;   // timeout.total
-    bool total_set;      // the policy names timeout.total; otherwise the application's own limit wins where it has one
+    bool total_set;      // the policy names timeout.total; otherwise the program's own limit has priority
     enum rb_nonblocking nonblocking;
     uint64_t dns_total_ms; // dns.total
     uint64_t dns_stale_ms; // dns.stale, 0: off
@@ -113,12 +114,12 @@ struct rb_rules {
     enum rb_breaker_scope breaker_scope;
     struct rb_breaker_rules breaker;
     struct rb_budget_rules budget;
-    // The large ones last: a connect copies only what stands before them.
+    // The large fields come last: a connect copies only the fields before them.
     char methods[RB_METHODS_SIZE];             // method names separated by one space, or "*" for all
     char idempotency_headers[RB_HEADERS_SIZE]; // header names separated by one space, may be empty
 };
 
-// True when `status` (0..599, others never) is in the rules' list of retried statuses.
+// Returns true if `status` is in the rules' list of retried statuses. Statuses above 599 never are.
 static inline bool rb_rules_status(const struct rb_rules *rules, unsigned status)
 {
     return status <= RB_STATUS_MAX && (rules->statuses[status / 64] >> (status % 64) & 1);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The latest targets of a process that refused, oldest out.
+// The latest targets of a process that refused; a new one replaces the oldest.
 #include "engine/sweep.h"
 
 enum { TIME_BITS = 40 };
@@ -16,7 +16,7 @@ static bool is_of(uint64_t word, uint64_t key)
     return word != 0 && word >> TIME_BITS == key >> TIME_BITS;
 }
 
-// The first place is filled first and emptied last, so that it tells whether there is anything.
+// The first place is filled first and cleared last, so it shows whether there are any entries.
 void rb_sweep_refused(struct rb_sweep *sweep, uint64_t key, uint64_t now_ms)
 {
     unsigned place = 0;

@@ -19,8 +19,8 @@ struct rb_not_before *rb_tenants_find(struct rb_tenants *tenants, uint64_t crede
     return found;
 }
 
-// A call of the slot's former credential may have found the slot just before it is claimed, and set its time just
-// after. Then the new credential waits for a time that was meant for another one, once.
+// A call with the slot's former credential may have found the slot just before it is claimed and store its time just
+// after. Then the new credential waits once for a time that was meant for another one.
 struct rb_not_before *rb_tenants_claim(struct rb_tenants *tenants, uint64_t credential, uint64_t now_ms)
 {
     struct rb_not_before *found = rb_tenants_find(tenants, credential, now_ms);
