@@ -30,7 +30,6 @@ static inline uint64_t rb_arithmetic_min(uint64_t a, uint64_t b)
 }
 
 // Returns (whole * draw + extra) / 2^32, rounded to the nearest integer. With extra 0 the result is at most `whole`.
-//
 //   extra: at most 2^32
 static inline uint64_t rb_arithmetic_share(uint64_t whole, uint32_t draw, uint64_t extra)
 {

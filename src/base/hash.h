@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Hashes: FNV-1a over bytes, one multiplication for a word, and hashes of names and addresses.
+// Hash functions: FNV-1a for bytes, one multiplication for a word, and hashes of names and addresses.
 #ifndef RB_BASE_HASH_H
 #define RB_BASE_HASH_H
 
@@ -7,8 +7,8 @@
 
 #include "base/slice.h"
 
-// FNV-1a, 64 bit (Fowler, Noll, Vo; parameters as in RFC 9923): the value to begin with, and one more run of bytes.
-// Keys in the shared state are made with it.
+// 64-bit FNV-1a (Fowler, Noll, Vo; parameters as in RFC 9923): the initial value, and a function that adds bytes. Keys
+// in the shared state use it.
 #define RB_HASH_BEGIN UINT64_C(0xcbf29ce484222325)
 static inline uint64_t rb_hash_bytes(uint64_t hash, const void *bytes, size_t length)
 {
@@ -23,16 +23,16 @@ static inline uint64_t rb_hash_bytes(uint64_t hash, const void *bytes, size_t le
 // Art of Computer Programming, volume 3, section 6.4).
 #define RB_HASH_GOLDEN UINT64_C(0x9e3779b97f4a7c15)
 
-// A word spread over all bits of the result.
+// Spreads a word over all bits of the result.
 static inline uint64_t rb_hash_word(uint64_t word)
 {
     word *= RB_HASH_GOLDEN;
     return word ^ word >> 32;
 }
 
-// One multiplication for 8 bytes. Not keyed: the tables hold what the policy's author wrote, and a probe ends at the
-// first empty slot of tables that are at most half full, so a hostile name in a request finds no long chain to walk
-// that the policy itself does not have.
+// Adds a word of 8 bytes to a hash by one multiplication. Not keyed: the tables hold names from the policy, not from
+// requests. Tables are at most half full and a search ends at the first empty slot, so a hostile name in a request
+// cannot make searches longer than the policy's own names do.
 static inline uint64_t rb_hash_mix(uint64_t hash, uint64_t word)
 {
     hash = (hash ^ word) * RB_HASH_GOLDEN;

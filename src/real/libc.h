@@ -18,8 +18,9 @@
 #define LIBC_VARIADIC(family, result, name, declared, parameters, ...) result rb_libc_##name parameters;
 #include "hook/hooks.def"
 
-// The loader's own functions. Both judge the caller by the return address, so a hook has to jump to them; NULL: there
-// is none, as where nothing has loaded libdl.so.2 of a glibc before 2.34. May be called before anything else works.
+// The loader's own dlopen and dlsym. Both use the return address to find out who called, so a hook must jump to them.
+// NULL if no object defines them, as with glibc before 2.34 while libdl.so.2 is not loaded. May be called before any
+// other function works.
 typedef void *rb_dlopen_fn(const char *file, int flags);
 typedef void *rb_dlsym_fn(void *handle, const char *name);
 rb_dlopen_fn *rb_libc_dlopen(void);

@@ -53,9 +53,7 @@ void rb_system_memory_free(void *memory, size_t size);
 
 // Allocates the blocks of a new file, so that a write to its mapping cannot fail on a full file system. Writes zeros if
 // the file system does not support fallocate. Leaves the file offset at 0.
-//
 //   size: in bytes
-//
 // Returns 0 or a negative errno.
 int rb_system_allocate(int fd, uint64_t size);
 
@@ -83,7 +81,6 @@ int rb_system_pid(void);
 
 // The start time of a process in clock ticks since boot (proc(5), field 22 of stat), without the offset of a time
 // namespace. 0: unknown, or the process has ended.
-//
 //   process: its pid in decimal, or "self"
 uint64_t rb_system_start_ticks(const char *process);
 
