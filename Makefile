@@ -192,7 +192,7 @@ install: all man
 	install -d $(DESTDIR)$(LIBDIR)/rebound $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/rebound/examples
 	install -m 644 $(BUILD)/librebound.so $(DESTDIR)$(LIBDIR)/rebound/librebound.so
 	install -m 755 $(BUILD)/rebound $(DESTDIR)$(PREFIX)/bin/rebound
-	install -m 644 LICENSE config/default.ini $(DESTDIR)$(PREFIX)/share/doc/rebound/
+	install -m 644 CHANGELOG.md LICENSE config/default.ini $(DESTDIR)$(PREFIX)/share/doc/rebound/
 	install -m 644 config/inih-LICENSE $(DESTDIR)$(PREFIX)/share/doc/rebound/copyright-inih
 	install -m 644 config/examples/*.ini $(DESTDIR)$(PREFIX)/share/doc/rebound/examples/
 	install -d $(DESTDIR)$(PREFIX)/share/doc/rebound/prometheus
