@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The record of each libcurl handle: its life, and what its options mean for a request.
+// The record of each libcurl handle: its lifetime, and the meaning of its options for a request.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +37,7 @@ static void free_record(struct rb_handle *handle)
 
 void rb_handle_register(CURL *easy, const struct rb_libcurl *curl)
 {
-    rb_handle_forget(easy); // an address that libcurl freed behind our back
+    rb_handle_forget(easy); // libcurl freed this handle without our hooks
     struct rb_handle *handle = calloc(1, sizeof *handle);
     if (!handle)
         return;
@@ -63,7 +63,7 @@ void rb_handle_reset(struct rb_handle *handle)
     fresh.member = handle->member;
     fresh.late = handle->late;
     fresh.paused = handle->paused;
-    fresh.unknown = handle->transfer != NULL; // reset in the middle of a transfer
+    fresh.unknown = handle->transfer != NULL; // the program reset the handle during a transfer
     fresh.via = rb_via_reset(handle->via);
     handle->via = NULL;
     free_options(handle);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The members of a multi handle: their lists, and the way of each through them.
+// The members of a multi handle and their moves between its lists.
 #include "curl/multi/member.h"
 
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "real/guard.h"
 #include "real/system.h"
 
-// How often the progress callback of a waiting transfer is called; it is how programs cancel.
+// Interval of the progress callback of a waiting transfer. Programs cancel transfers with it.
 enum { PROGRESS_MS = 200 };
 
 enum { SPARES_MAX = 1024 };
@@ -46,20 +46,20 @@ static struct rb_member *first_of(const struct rb_link *list)
     return rb_list_is_empty(list) ? NULL : (struct rb_member *) list->next;
 }
 
-// Room for the messages of all members, and for one more.
+// Reserves room for one message of each member and one more.
 static bool reserve(struct rb_multi *multi)
 {
     return rb_messages_reserve(&multi->messages, multi->members + multi->messages.count + 1);
 }
 
-// --- coming and going
+// --- adding and removing
 
 void rb_members_init(struct rb_multi *multi)
 {
     list_init(&multi->fresh);
     list_init(&multi->running);
     list_init(&multi->parked);
-    list_init(&multi->lingering);
+    list_init(&multi->delivering);
     list_init(&multi->ended);
     list_init(&multi->spare);
 }
@@ -74,7 +74,7 @@ static struct rb_member *take_spare(struct rb_multi *multi)
     return member;
 }
 
-// The one that was used last is used first.
+// Puts a member in front, so that the most recently used memory is reused first.
 static void spare(struct rb_multi *multi, struct rb_member *member)
 {
     if (multi->spares == SPARES_MAX) {
@@ -85,7 +85,7 @@ static void spare(struct rb_multi *multi, struct rb_member *member)
     multi->spares++;
 }
 
-// The room for its message is made now.
+// Reserves room for the member's message now, so that its end cannot fail for lack of memory.
 struct rb_member *rb_member_add(struct rb_multi *multi, struct rb_handle *easy)
 {
     struct rb_member *member = NULL;
@@ -121,7 +121,7 @@ void rb_multi_forget(struct rb_handle *easy)
     leave_transfer(member);
     list_take(&member->link);
     multi->members--;
-    multi->untold -= member->untold;
+    multi->unreported -= member->unreported;
     rb_messages_forget(&multi->messages, easy->easy);
     easy->member = NULL;
     spare(multi, member);
@@ -142,7 +142,7 @@ static void forget_all(struct rb_link *list)
 
 void rb_members_forget(struct rb_multi *multi)
 {
-    struct rb_link *lists[] = {&multi->fresh, &multi->running, &multi->parked, &multi->lingering, &multi->ended};
+    struct rb_link *lists[] = {&multi->fresh, &multi->running, &multi->parked, &multi->delivering, &multi->ended};
     for (unsigned i = 0; i < sizeof lists / sizeof lists[0]; i++)
         forget_all(lists[i]);
 }
@@ -151,7 +151,7 @@ void rb_members_free(struct rb_multi *multi)
 {
     for (struct rb_link *link = multi->spare.next, *next; link != &multi->spare; link = next) {
         next = link->next;
-        free(link); // the first in its member
+        free(link); // the link is the first field of the member
     }
 }
 
@@ -162,11 +162,11 @@ static bool watches(const struct rb_handle *handle)
     return !handle->no_progress && (handle->progress || handle->old_progress);
 }
 
-// A paused delivery is due when the program resumes it, or when its time is over.
+// A paused delivery is due when the program resumes it or at the transfer's deadline.
 static uint64_t delivery_due_ms(const struct rb_multi *multi)
 {
     uint64_t due_ms = RB_NEVER;
-    for (const struct rb_link *link = multi->lingering.next; link != &multi->lingering; link = link->next) {
+    for (const struct rb_link *link = multi->delivering.next; link != &multi->delivering; link = link->next) {
         const struct rb_member *member = (const struct rb_member *) link;
         due_ms = rb_arithmetic_min(due_ms, member->easy->paused ? member->transfer->program_deadline_ms : 0);
     }
@@ -180,22 +180,22 @@ uint64_t rb_members_waiting_due_ms(const struct rb_multi *multi)
     return rb_arithmetic_min(rb_arithmetic_min(multi->progress_ms, delivery_due_ms(multi)), parked_ms);
 }
 
-// --- one member's way
+// --- the states of one member
 
-// A transfer whose progress is watched is cancelled by that, also while nothing moves.
+// Schedules progress callbacks for a waiting transfer, so that the program can cancel it.
 static void member_watch(const struct rb_member *member)
 {
     if (watches(member->easy) && member->multi->progress_ms == RB_NEVER)
         member->multi->progress_ms = rb_system_now_ms() + PROGRESS_MS;
 }
 
-// Delivers what is held and tells the program, unless it pauses the delivery.
+// Delivers the held response. Then queues the message, unless the program has paused the delivery.
 static void finish(struct rb_member *member, CURLcode code)
 {
     struct rb_multi *multi = member->multi;
     if (rb_transfer_deliver(member->transfer, &code) == RB_DELIVERY_PAUSED) {
         member->code = code;
-        move(member, &multi->lingering);
+        move(member, &multi->delivering);
         multi->waiting++;
         member_watch(member);
         return;
@@ -204,8 +204,8 @@ static void finish(struct rb_member *member, CURLcode code)
     member->message = (CURLMsg){.msg = CURLMSG_DONE, .easy_handle = member->easy->easy};
     member->message.data.result = code;
     member->own = true;
-    member->untold = rb_multi_notifies(multi, RB_NOTIFY_EASY_DONE);
-    multi->untold += member->untold;
+    member->unreported = rb_multi_notifies(multi, RB_NOTIFY_EASY_DONE);
+    multi->unreported += member->unreported;
     move(member, &multi->ended);
     rb_messages_put(&multi->messages, &member->message);
 }
@@ -219,7 +219,7 @@ static void insert_parked(struct rb_multi *multi, struct rb_member *member)
     list_put_before(&member->link, place);
 }
 
-// Takes a member out for its wait. Returns false when libcurl does not let go of it.
+// Removes a member from libcurl's multi handle for its wait. Returns false when libcurl refuses.
 static bool member_park(struct rb_member *member)
 {
     struct rb_multi *multi = member->multi;
@@ -281,7 +281,7 @@ void rb_members_begin(struct rb_multi *multi)
         member_begin(member);
 }
 
-// --- the waiting
+// --- waiting members
 
 static void cancel(struct rb_member *member)
 {
@@ -313,12 +313,12 @@ static void show_progress(struct rb_multi *multi, uint64_t now_ms)
         return;
     multi->progress_ms = RB_NEVER;
     show_progress_of(multi, &multi->parked, now_ms);
-    show_progress_of(multi, &multi->lingering, now_ms);
+    show_progress_of(multi, &multi->delivering, now_ms);
 }
 
 static void go_on_delivering(struct rb_multi *multi, uint64_t now_ms)
 {
-    for (struct rb_link *link = multi->lingering.next, *next; link != &multi->lingering; link = next) {
+    for (struct rb_link *link = multi->delivering.next, *next; link != &multi->delivering; link = next) {
         struct rb_member *member = (struct rb_member *) link;
         next = link->next;
         if (member->easy->paused && member->transfer->program_deadline_ms > now_ms)
@@ -344,7 +344,7 @@ void rb_members_attend(struct rb_multi *multi)
     multi->calling = false;
 }
 
-// --- what libcurl tells
+// --- messages of libcurl
 
 void rb_members_drain(struct rb_multi *multi)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A ring of messages that grows.
+// A growing ring buffer of messages.
 #include "curl/multi/messages.h"
 
 #include <stdlib.h>

@@ -1,38 +1,37 @@
 // SPDX-License-Identifier: MIT
-// The messages of a multi handle that the program has not read yet, in the order in which they came.
+// The messages of a multi handle that the program has not read yet, in order of arrival.
 #ifndef RB_HTTP_MESSAGES_H
 #define RB_HTTP_MESSAGES_H
 
 #include "real/libcurl.h"
 
-// Zero-initialised: none.
+// Zero-initialized means empty.
 struct rb_messages {
-    CURLMsg **ring; // owned, unlike the messages
+    CURLMsg **ring; // the array is owned, the messages are not
     size_t first, count, room;
-    bool news; // one came where there was none; for the reader to take back
+    bool news; // set when a message arrives in an empty queue; the reader clears it
 };
 
-// Makes room for more than there is. Returns false without memory; nothing was changed then.
-//   wanted: messages altogether
+// Enlarges the ring. Returns false without memory and then changes nothing.
+//   wanted: total number of messages
 bool rb_messages_grow(struct rb_messages *messages, size_t wanted);
 
-// Makes room for so many messages altogether, those that are there included. Returns false without memory.
+// Makes room for `wanted` messages in total. Returns false without memory.
 static inline bool rb_messages_reserve(struct rb_messages *messages, size_t wanted)
 {
     return wanted <= messages->room || rb_messages_grow(messages, wanted);
 }
 
-// Adds one as the last, for which there has to be room: else it is lost.
-//   message: kept by whoever has made it, until it is taken or forgotten
+// Appends a message. Drops it if there is no room, so reserve room first.
+//   message: must stay valid until it is taken or forgotten
 void rb_messages_put(struct rb_messages *messages, CURLMsg *message);
 
-// Takes out the first. There has to be one.
+// Removes and returns the first message. There must be one.
 CURLMsg *rb_messages_take(struct rb_messages *messages);
 
-// Takes out those about `easy`, as libcurl does when a handle is removed.
+// Removes the messages of `easy`, as libcurl does when a handle is removed.
 void rb_messages_forget(struct rb_messages *messages, const CURL *easy);
 
-// Frees the ring.
 void rb_messages_free(struct rb_messages *messages);
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The calls on a multi handle: around each that drives libcurl we look after the members that it does not have.
+// The calls on a multi handle. Calls that drive libcurl also handle the members that wait outside libcurl's multi
+// handle.
 #include "curl/multi/multi.h"
 
 #include <poll.h>
@@ -16,7 +17,7 @@ static struct rb_registry multis;
 
 void rb_multi_register(CURLM *handle, const struct rb_libcurl *curl)
 {
-    free(rb_registry_take(&multis, handle)); // an address that libcurl freed behind our back
+    free(rb_registry_take(&multis, handle)); // libcurl freed this handle without our hooks
     struct rb_multi *multi = calloc(1, sizeof *multi);
     if (!multi)
         return;
@@ -38,7 +39,7 @@ const struct rb_libcurl *rb_multi_owner(const struct rb_multi *multi)
     return multi->curl;
 }
 
-// libcurl may ask for its timer before it returns, and the program may drive the handle from there.
+// libcurl may call the timer callback before it returns, and the program may drive the handle from there.
 CURLMcode rb_multi_add(struct rb_multi *multi, struct rb_handle *easy, CURL *bare)
 {
     if (easy && (rb_multi_holds(easy) || (easy->member && multi->calling)))
@@ -55,11 +56,12 @@ CURLMcode rb_multi_add(struct rb_multi *multi, struct rb_handle *easy, CURL *bar
     return code;
 }
 
-// libcurl's answer where it would not remove the handle if it had it; CURLM_OK: it may.
+// Returns the error that libcurl would return if it had the handle, or CURLM_OK.
 static CURLMcode may_remove(const struct rb_multi *multi, const struct rb_member *member)
 {
     if (member->multi != multi)
-        return member->outside ? CURLM_BAD_EASY_HANDLE : CURLM_OK; // of another one libcurl knows itself
+        return member->outside ? CURLM_BAD_EASY_HANDLE
+                               : CURLM_OK; // libcurl checks handles of other multi handles itself
     return multi->calling || (member->outside && rb_multi_refuses(multi)) ? CURLM_RECURSIVE_API_CALL : CURLM_OK;
 }
 
@@ -86,7 +88,7 @@ CURLMcode rb_multi_remove(struct rb_multi *multi, struct rb_handle *easy, CURL *
     return code;
 }
 
-// Called back only for timers and sockets, for which ours stays until then.
+// libcurl calls only timer and socket callbacks here. Our timer callback needs the record until then.
 CURLMcode rb_multi_cleanup(struct rb_multi *multi)
 {
     if (multi->calling || multi->inside > 0)
@@ -119,15 +121,15 @@ bool rb_multi_pause(struct rb_handle *easy, int mask)
     return true;
 }
 
-// --- driving libcurl
+// --- calls that drive libcurl
 
-// From within a callback, where libcurl allows that at all, no transfer comes back: the outer call will see to it. What
-// the program adds when it is notified begins now, too.
+// In nested calls from a callback, no waiting member is resumed; the outer call does that. Handles that the program
+// adds in a notification begin now.
 static void multi_before(struct rb_multi *multi)
 {
     if (multi->waiting > 0 && multi->inside == 0) {
         rb_members_attend(multi);
-        rb_multi_tell(multi);
+        rb_multi_send_notifications(multi);
     }
     if (!rb_list_is_empty(&multi->fresh))
         rb_members_begin(multi);
@@ -147,7 +149,7 @@ static bool is_idle(const struct rb_multi *multi)
     return multi->members == 0;
 }
 
-// Around a call of libcurl's that may carry transfers on: what we do before and after it.
+// Work before and after a call of libcurl that may progress transfers.
 static unsigned multi_enter(struct rb_multi *multi)
 {
     multi_before(multi);
@@ -162,7 +164,7 @@ static CURLMcode multi_leave(struct rb_multi *multi, unsigned depth, CURLMcode c
     return after(multi, code, running);
 }
 
-// `call`: libcurl's, which looks after all of its transfers
+// call: libcurl's function, which handles all of its transfers
 static CURLMcode drive(struct rb_multi *multi, CURLMcode (*call)(CURLM *, int *), int *running)
 {
     if (is_idle(multi))
@@ -184,7 +186,7 @@ CURLMcode rb_multi_socket_all(struct rb_multi *multi, int *running)
     return drive(multi, multi->curl->multi_socket_all, running);
 }
 
-// A timer that went off is no longer set; libcurl sets it anew where it still wants it.
+// A timer that has expired is no longer set. libcurl sets it again if necessary.
 CURLMcode rb_multi_socket_action(struct rb_multi *multi, curl_socket_t socket, int events, int *running)
 {
     if (rb_multi_refuses(multi))
@@ -198,7 +200,7 @@ CURLMcode rb_multi_socket_action(struct rb_multi *multi, curl_socket_t socket, i
     return multi_leave(multi, depth, code, running);
 }
 
-// --- waiting and asking
+// --- waiting and queries
 
 static int shorten(const struct rb_multi *multi, int timeout_ms)
 {
@@ -221,7 +223,7 @@ static short from_poll(short events)
                     (events & POLLOUT ? CURL_WAIT_POLLOUT : 0));
 }
 
-// Transfers wait, and libcurl has nothing in its hands: its own wait would return at once, and the program's loop would
+// True if transfers wait and libcurl has none. libcurl's own wait would return at once, and the program's loop would
 // spin.
 static bool is_alone(const struct rb_multi *multi)
 {
@@ -249,7 +251,7 @@ CURLMcode rb_multi_wait(struct rb_multi *multi, struct curl_waitfd *extra, unsig
 {
     if (rb_multi_refuses(multi))
         return CURLM_RECURSIVE_API_CALL;
-    int own_ms = timeout_ms < 0 ? timeout_ms : shorten(multi, timeout_ms); // libcurl refuses a negative time
+    int own_ms = timeout_ms < 0 ? timeout_ms : shorten(multi, timeout_ms); // libcurl rejects a negative timeout
     if (is_alone(multi) && timeout_ms >= 0)
         return wait_alone(extra, count, own_ms, ready);
     return multi->curl->multi_wait(multi->real, extra, count, own_ms, ready);
@@ -260,7 +262,8 @@ CURLMcode rb_multi_poll(struct rb_multi *multi, struct curl_waitfd *extra, unsig
     if (rb_multi_refuses(multi))
         return CURLM_RECURSIVE_API_CALL;
     int own_ms = timeout_ms < 0 ? timeout_ms : shorten(multi, timeout_ms);
-    if (is_alone(multi) && timeout_ms >= 0 && !multi->curl->multi_wakeup) // whose descriptor is all that it has then
+    if (is_alone(multi) && timeout_ms >= 0 &&
+        !multi->curl->multi_wakeup) // with wakeup, libcurl's wait has a descriptor and does not return at once
         return wait_alone(extra, count, own_ms, ready);
     return multi->curl->multi_poll(multi->real, extra, count, own_ms, ready);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The callbacks of a multi handle: the timer, news of messages and ends, pushed streams.
+// The callbacks of a multi handle: timer, notifications, pushed streams.
 #include "curl/multi/multi_callback.h"
 
 #include "base/arithmetic.h"
@@ -32,26 +32,26 @@ static int on_timer(CURLM *real, long timeout_ms, void *context)
     (void) real;
     multi->libcurl_ms = timeout_ms < 0 ? RB_NEVER : rb_system_now_ms() + (uint64_t) timeout_ms;
     multi->asked = true;
-    return multi->calling ? 0 : rb_multi_set_timer(multi); // else at the end of the call
+    return multi->calling ? 0 : rb_multi_set_timer(multi); // otherwise the timer is set at the end of the call
 }
 
-// --- news
+// --- notifications
 
-// The program may remove and add any handle from its callback: the list is looked at anew each time.
-static struct rb_member *next_untold(const struct rb_multi *multi)
+// Searches from the start each time, because the program's callback may add and remove handles.
+static struct rb_member *next_unreported(const struct rb_multi *multi)
 {
     struct rb_link *link = multi->ended.next;
-    while (link != &multi->ended && !((struct rb_member *) link)->untold)
+    while (link != &multi->ended && !((struct rb_member *) link)->unreported)
         link = link->next;
     return link == &multi->ended ? NULL : (struct rb_member *) link;
 }
 
-void rb_multi_tell(struct rb_multi *multi)
+void rb_multi_send_notifications(struct rb_multi *multi)
 {
     struct rb_member *member;
-    while (multi->untold > 0 && (member = next_untold(multi))) {
-        member->untold = false;
-        multi->untold--;
+    while (multi->unreported > 0 && (member = next_unreported(multi))) {
+        member->unreported = false;
+        multi->unreported--;
         if (rb_multi_notifies(multi, RB_NOTIFY_EASY_DONE))
             multi->notify(multi->real, RB_NOTIFY_EASY_DONE, member->easy->easy, multi->notify_data);
     }
@@ -61,7 +61,8 @@ void rb_multi_tell(struct rb_multi *multi)
         multi->notify(multi->real, RB_NOTIFY_INFO_READ, multi->internal, multi->notify_data);
 }
 
-// libcurl notifies of each attempt; the program is to hear of transfers that have ended, and of messages for it.
+// libcurl notifies of every attempt. The program only gets notifications for transfers that have ended and for its
+// messages.
 static void on_notify(CURLM *real, unsigned kind, CURL *easy, void *context)
 {
     struct rb_multi *multi = context;
@@ -72,12 +73,13 @@ static void on_notify(CURLM *real, unsigned kind, CURL *easy, void *context)
     bool ours = kind == RB_NOTIFY_INFO_READ || (member && (member->own || member->transfer));
     if (!ours)
         multi->notify(real, kind, easy, multi->notify_data);
-    rb_multi_tell(multi);
+    rb_multi_send_notifications(multi);
 }
 
 // --- options
 
-// A clone for a pushed stream has our callbacks, with the parent's record.
+// A handle for a pushed stream is a copy with our callbacks, which refer to the parent's record. Restores the program's
+// callbacks.
 static int on_push(CURL *parent, CURL *easy, size_t count, struct curl_pushheaders *headers, void *context)
 {
     const struct rb_multi *multi = context;
@@ -101,7 +103,7 @@ static CURLMcode set_pair(const struct rb_multi *multi, CURLMoption function, vo
     return code;
 }
 
-// libcurl says whether it knows the option at all.
+// libcurl returns an error if it does not have the option.
 static CURLMcode set_notify(struct rb_multi *multi, rb_notify_callback callback)
 {
     CURLMcode code = set_pair(multi, (CURLMoption) RB_NOTIFYFUNCTION, callback ? (void (*)(void)) on_notify : NULL,
