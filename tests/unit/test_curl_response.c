@@ -110,8 +110,7 @@ static void test_good_response_passes_at_once(void **state)
     assert_true(header(f, "\r\n"));
     assert_int_equal(body(f, "good"), 4);
     assert_string_equal(f->program.got, "HTTP/1.1 200 OK\r\n\r\ngood");
-    assert_true(f->response.delivered);
-    assert_true(f->response.body_delivered);
+    assert_int_equal(f->response.received, RB_RECEIVED_BODY);
 }
 
 static void test_retried_response_is_held_and_dropped(void **state)
@@ -121,7 +120,7 @@ static void test_retried_response_is_held_and_dropped(void **state)
     block(f, "HTTP/1.1 503 Busy\r\n");
     assert_int_equal(body(f, "sorry"), 5);
     assert_int_equal(f->program.length, 0);
-    assert_false(f->response.delivered);
+    assert_false(rb_response_reached_program(&f->response));
     rb_response_attempt(&f->response, true);
     block(f, "HTTP/1.1 200 OK\r\n");
     assert_int_equal(body(f, "good"), 4);
@@ -213,7 +212,7 @@ static void test_redirect_then_transport_failure_counts_as_interim(void **state)
     rb_response_attempt(&f->response, true);
     block(f, "HTTP/1.1 302 Found\r\n");
     rb_response_finish(&f->response, 1, false);
-    assert_false(f->response.delivered);
+    assert_false(rb_response_reached_program(&f->response));
     rb_response_attempt(&f->response, true);
     block(f, "HTTP/1.1 302 Found\r\n");
     block(f, "HTTP/1.1 200 OK\r\n");
@@ -226,7 +225,7 @@ static void test_unfollowed_redirect_is_final(void **state)
     rb_response_attempt(&f->response, true);
     block(f, "HTTP/1.1 302 Found\r\n");
     rb_response_finish(&f->response, 0, true);
-    assert_true(f->response.delivered);
+    assert_true(rb_response_reached_program(&f->response));
 }
 
 static void test_over_the_cap_is_delivered_whole(void **state)
@@ -241,7 +240,7 @@ static void test_over_the_cap_is_delivered_whole(void **state)
         piece[1000] = '\0';
         assert_int_equal(body(f, piece), 1000);
     }
-    assert_true(f->response.overflowed);
+    assert_true(rb_response_overflowed(&f->response));
     assert_int_equal(f->program.length, expected);
     for (int i = 0; i < 100; i++)
         assert_int_equal(f->program.got[expected - 100000 + (size_t) i * 1000], 'a' + i % 26);
@@ -292,8 +291,8 @@ static void test_retry_after_of_the_last_block_counts(void **state)
     header(f, "HTTP/1.1 503 Busy\r\n");
     header(f, "retry-AFTER:  7 \r\n");
     header(f, "\r\n");
-    assert_true(f->response.after.present);
-    assert_int_equal(f->response.after.ms, 7000);
+    assert_true(rb_response_retry_after(&f->response)->present);
+    assert_int_equal(rb_response_retry_after(&f->response)->ms, 7000);
 }
 
 static void test_body_that_looks_like_a_status_line(void **state)
@@ -303,7 +302,7 @@ static void test_body_that_looks_like_a_status_line(void **state)
     rb_response_attempt(&f->response, true);
     block(f, "HTTP/1.1 200 OK\r\n");
     assert_int_equal(body(f, "HTTP/1.1 503 is a status line.\nSo much for that.\n"), 49);
-    assert_false(f->response.holding);
+    assert_int_not_equal(f->response.treatment, RB_TREATMENT_HOLD);
 }
 
 static void test_headers_without_callback_go_where_libcurl_sends_them(void **state)
@@ -573,8 +572,7 @@ static void test_interim_block_with_echo_is_no_body(void **state)
     rb_response_attempt(&f->response, true);
     block(f, "HTTP/1.1 503 Busy\r\n"); // interim after all
     block(f, "HTTP/1.1 503 Busy\r\n");
-    assert_false(f->response.delivered);
-    assert_false(f->response.body_delivered);
+    assert_false(rb_response_reached_program(&f->response));
 }
 
 // What this attempt shows is not what an earlier one showed.

@@ -26,7 +26,7 @@ void rb_response_begin(struct rb_response *response, struct rb_handle *handle, c
     memset(response, 0, offsetof(struct rb_response, validator));
     response->handle = handle;
     response->rules = rules;
-    response->tracks = tracks;
+    response->tracking = tracks ? RB_TRACKING_VALIDATORS : RB_TRACKING_NOTHING;
     rb_validator_clear(&response->validator);
 }
 
@@ -36,24 +36,45 @@ void rb_response_listen(struct rb_response *response, const struct rb_response_l
     response->context = context;
 }
 
+// The only place where the treatment changes.
+static inline void set_treatment(struct rb_response *response, enum rb_treatment treatment)
+{
+    response->treatment = treatment;
+}
+
+static inline bool is_queuing(const struct rb_response *response)
+{
+    return response->treatment == RB_TREATMENT_HOLD || response->treatment == RB_TREATMENT_SKIP;
+}
+
+static inline bool is_continuing(const struct rb_response *response)
+{
+    return response->treatment >= RB_TREATMENT_AWAIT;
+}
+
 static void drop(struct rb_response *response)
 {
     response->queue.length = response->queue.flushed = 0;
-    response->holding = response->skipping = false;
+    if (is_queuing(response))
+        set_treatment(response, RB_TREATMENT_PASS);
 }
 
 void rb_response_attempt(struct rb_response *response, bool may_hold)
 {
     response->may_hold = may_hold;
-    response->in_header = response->in_body = response->answered = response->trailers = false;
+    response->place = RB_PLACE_OUTSIDE;
+    response->body = false;
     response->status = response->blocks = response->finals = response->redirects = response->matched = 0;
     drop(response);
     response->after = (struct rb_retry_after){0};
-    if (response->continuing) {
-        response->continuing = RB_CONTINUING_WAIT;
+    if (is_continuing(response)) {
+        set_treatment(response, RB_TREATMENT_AWAIT);
         return;
     }
-    response->delivered = response->summing = false;
+    if (response->received == RB_RECEIVED_HEADER)
+        response->received = RB_RECEIVED_NOTHING;
+    if (response->tracking == RB_TRACKING_BODY)
+        response->tracking = RB_TRACKING_VALIDATORS;
     response->taken = 0;
 }
 
@@ -64,8 +85,9 @@ void rb_response_end(struct rb_response *response)
     free(response->sums);
     response->queue = response->kept = (struct rb_queue){0};
     response->sums = NULL;
-    response->summing = false;
-    response->continuing = RB_CONTINUING_NO;
+    if (response->tracking == RB_TRACKING_BODY)
+        response->tracking = RB_TRACKING_VALIDATORS;
+    set_treatment(response, RB_TREATMENT_PASS);
 }
 
 void rb_response_keep(struct rb_response *response)
@@ -84,9 +106,9 @@ void rb_response_restore(struct rb_response *response)
 
 static void note_taken(struct rb_response *response, const char *bytes, size_t length)
 {
-    response->body_delivered = true;
+    response->received = RB_RECEIVED_BODY;
     response->taken += (int64_t) length;
-    if (response->summing)
+    if (response->tracking == RB_TRACKING_BODY)
         rb_digest_add(&response->sums->digest, bytes, length);
 }
 
@@ -96,9 +118,10 @@ static inline size_t give(struct rb_response *response, enum kind kind, char *by
                                 : rb_callbacks_give_body(response->handle, bytes, length);
     if (taken == CURL_WRITEFUNC_PAUSE)
         return taken;
-    response->delivered = true;
     if (kind == CONTENT)
         note_taken(response, bytes, taken < length ? taken : length);
+    else if (response->received == RB_RECEIVED_NOTHING)
+        response->received = RB_RECEIVED_HEADER;
     return taken;
 }
 
@@ -167,7 +190,8 @@ static size_t release(struct rb_response *response, size_t length)
 // proves that it is the response itself this time.
 static bool is_queued(const struct rb_response *response)
 {
-    return !response->overflowed && (response->holding || (response->skipping && response->in_header));
+    bool skipped = response->treatment == RB_TREATMENT_SKIP && response->place == RB_PLACE_HEADER;
+    return !response->overflowed && (response->treatment == RB_TREATMENT_HOLD || skipped);
 }
 
 static __attribute__((noinline)) size_t hand_on_queued(struct rb_response *response, enum kind kind, char *bytes,
@@ -184,8 +208,7 @@ static __attribute__((noinline)) size_t hand_on_queued(struct rb_response *respo
 
 static inline size_t hand_on(struct rb_response *response, enum kind kind, char *bytes, size_t length)
 {
-    bool queued = response->holding || response->skipping;
-    return queued ? hand_on_queued(response, kind, bytes, length) : give(response, kind, bytes, length);
+    return is_queuing(response) ? hand_on_queued(response, kind, bytes, length) : give(response, kind, bytes, length);
 }
 
 // "HTTP/1.1 503 Busy": the three digits after the first blank (RFC 9112, section 4), 0 when there are none.
@@ -228,9 +251,10 @@ static void insert_shown(struct rb_response *response)
 // The block just ended turned out to be interim: it will come again with the next attempt.
 static void remember_shown(struct rb_response *response)
 {
-    if (response->delivered)
+    if (response->received != RB_RECEIVED_NOTHING)
         insert_shown(response);
-    response->delivered = false;
+    if (response->received == RB_RECEIVED_HEADER)
+        response->received = RB_RECEIVED_NOTHING;
 }
 
 // Whether this block was shown before: the next such one in their order, as some need not come again (a tunnel that is
@@ -246,28 +270,37 @@ static bool was_shown(struct rb_response *response, unsigned status)
     return false;
 }
 
+// Of a block of an attempt that stands for itself.
+static enum rb_treatment treatment_of(struct rb_response *response, unsigned status)
+{
+    if (was_shown(response, status))
+        return RB_TREATMENT_SKIP;
+    bool hold = response->may_hold && !response->overflowed && response->shown <= RB_SHOWN_MAX &&
+                rb_rules_status(response->rules, status);
+    return hold ? RB_TREATMENT_HOLD : RB_TREATMENT_PASS;
+}
+
 // A status line begins a block. A held block before it was interim after all: it is delivered first. A block that was
 // shown before was interim again: it is dropped.
 static size_t begin_block(struct rb_response *response, unsigned status, size_t length)
 {
-    if (response->skipping)
+    if (response->treatment == RB_TREATMENT_SKIP)
         drop(response);
-    if (response->holding) {
+    if (response->treatment == RB_TREATMENT_HOLD) {
         size_t answer = release(response, length);
         if (answer != length)
             return answer;
     }
-    if (response->blocks > 0 && !response->continuing)
+    if (response->blocks > 0 && !is_continuing(response))
         remember_shown(response);
     response->status = status;
-    response->answered = response->in_header = true;
-    response->skipping = !response->continuing && was_shown(response, response->status);
+    response->place = RB_PLACE_HEADER;
     response->blocks++;
     response->redirects += response->status / 100 == 3;
     response->after = (struct rb_retry_after){0};
-    response->holding = response->may_hold && !response->overflowed && !response->skipping && !response->continuing &&
-                        response->shown <= RB_SHOWN_MAX && rb_rules_status(response->rules, response->status);
-    if (response->tracks)
+    if (!is_continuing(response))
+        set_treatment(response, treatment_of(response, status));
+    if (response->tracking != RB_TRACKING_NOTHING)
         rb_validator_clear(&response->validator);
     return length;
 }
@@ -276,18 +309,22 @@ static size_t begin_block(struct rb_response *response, unsigned status, size_t 
 static void begin_summing(struct rb_response *response)
 {
     const struct rb_validator *validator = &response->validator;
-    if (!response->tracks || response->continuing)
+    if (response->tracking == RB_TRACKING_NOTHING || is_continuing(response))
         return;
-    response->summing = response->status == 200 && validator->strong && !response->holding;
-    if (response->summing && !response->sums)
-        response->summing = (response->sums = malloc(sizeof *response->sums)) != NULL;
-    if (response->summing)
-        response->sums->digest = (struct rb_digest){.sampled = validator->ranges};
+    response->tracking = RB_TRACKING_VALIDATORS;
+    if (response->status != 200 || !validator->strong || response->treatment == RB_TREATMENT_HOLD)
+        return;
+    if (!response->sums)
+        response->sums = malloc(sizeof *response->sums);
+    if (!response->sums)
+        return;
+    response->tracking = RB_TRACKING_BODY;
+    response->sums->digest = (struct rb_digest){.sampled = validator->ranges};
 }
 
 static void end_block(struct rb_response *response)
 {
-    response->in_header = false;
+    response->place = RB_PLACE_OUTSIDE;
     if (response->status / 100 != 1 || response->status == 101) {
         response->finals++;
         if (response->listener)
@@ -295,9 +332,9 @@ static void end_block(struct rb_response *response)
         begin_summing(response);
         return;
     }
-    if (response->skipping)
+    if (response->treatment == RB_TREATMENT_SKIP)
         drop(response);
-    if (!response->continuing)
+    if (!is_continuing(response))
         remember_shown(response);
     response->status = 0;
 }
@@ -335,7 +372,7 @@ static void note_line(struct rb_response *response, const char *line, size_t len
     case 'a':
     case 'c':
     case 'e':
-        if (response->tracks)
+        if (response->tracking != RB_TRACKING_NOTHING)
             rb_validator_note(&response->validator, line, length);
         break;
     case 0:
@@ -350,7 +387,7 @@ static void note_line(struct rb_response *response, const char *line, size_t len
 // libcurl hands what came while the program paused over in one go (before 8.7): several lines, or all of a block.
 static void note_lines(struct rb_response *response, const char *lines, size_t length)
 {
-    while (length > 0 && response->in_header) {
+    while (length > 0 && response->place == RB_PLACE_HEADER) {
         const char *end = memchr(lines, '\n', length);
         size_t line = end ? (size_t) (end - lines) + 1 : length;
         note_line(response, lines, line);
@@ -363,18 +400,18 @@ static void note_lines(struct rb_response *response, const char *lines, size_t l
 
 // The first byte of a body tells which response it is: libcurl keeps the bodies of interim ones to itself. One whose
 // status may be repeated is swallowed: it is no error yet.
-static enum rb_continuing recognise(struct rb_response *response)
+static enum rb_treatment recognise(struct rb_response *response)
 {
     struct rb_sums *sums = response->sums;
     if (response->status == 206 && response->ranged &&
         rb_validator_continues(&sums->whole, &response->validator, response->taken))
-        return RB_CONTINUING_PASS;
+        return RB_TREATMENT_REST;
     if (response->status == 200 && rb_validator_repeats(&sums->whole, &response->validator)) {
         sums->again = (struct rb_digest){.sampled = sums->digest.sampled};
         sums->to_drop = response->taken;
-        return sums->to_drop > 0 ? RB_CONTINUING_DROP : RB_CONTINUING_PASS;
+        return sums->to_drop > 0 ? RB_TREATMENT_DROP : RB_TREATMENT_REST;
     }
-    return rb_rules_status(response->rules, response->status) ? RB_CONTINUING_WAIT : RB_CONTINUING_OTHER;
+    return rb_rules_status(response->rules, response->status) ? RB_TREATMENT_AWAIT : RB_TREATMENT_OTHER;
 }
 
 // Drops what the program has, compares it with what was delivered, and hands on the rest. When the program pauses
@@ -390,7 +427,7 @@ static size_t drop_again(struct rb_response *response, char *bytes, size_t lengt
     if (sums->to_drop > 0)
         return length;
     if (!rb_digest_equal(&sums->again, &sums->digest)) {
-        response->continuing = RB_CONTINUING_OTHER;
+        set_treatment(response, RB_TREATMENT_OTHER);
         return 0;
     }
     size_t taken = part < length ? give(response, CONTENT, bytes + part, length - part) : 0;
@@ -399,22 +436,22 @@ static size_t drop_again(struct rb_response *response, char *bytes, size_t lengt
         sums->to_drop = to_drop;
         return taken;
     }
-    response->continuing = RB_CONTINUING_PASS;
+    set_treatment(response, RB_TREATMENT_REST);
     return part + taken;
 }
 
 static size_t continue_body(struct rb_response *response, char *bytes, size_t length)
 {
-    if (response->in_header) // with CURLOPT_HEADER
+    if (response->place == RB_PLACE_HEADER) // with CURLOPT_HEADER
         return length;
-    if (response->continuing == RB_CONTINUING_WAIT)
-        response->continuing = recognise(response);
-    switch (response->continuing) {
-    case RB_CONTINUING_WAIT:
+    if (response->treatment == RB_TREATMENT_AWAIT)
+        set_treatment(response, recognise(response));
+    switch (response->treatment) {
+    case RB_TREATMENT_AWAIT:
         return length;
-    case RB_CONTINUING_DROP:
+    case RB_TREATMENT_DROP:
         return drop_again(response, bytes, length);
-    case RB_CONTINUING_PASS:
+    case RB_TREATMENT_REST:
         return give(response, CONTENT, bytes, length);
     default:
         return 0;
@@ -423,11 +460,12 @@ static size_t continue_body(struct rb_response *response, char *bytes, size_t le
 
 bool rb_response_can_continue(const struct rb_response *response)
 {
-    if (response->trailers) // they would come twice
+    if (response->place == RB_PLACE_TRAILERS) // they would come twice
         return false;
-    if (response->continuing)
-        return response->continuing != RB_CONTINUING_OTHER;
-    return response->summing && response->status == 200 && !response->in_header && !response->validator.coding_cut;
+    if (is_continuing(response))
+        return response->treatment != RB_TREATMENT_OTHER;
+    return response->tracking == RB_TRACKING_BODY && response->status == 200 && response->place != RB_PLACE_HEADER &&
+           !response->validator.coding_cut;
 }
 
 static bool is_decoded(const struct rb_response *response)
@@ -438,9 +476,9 @@ static bool is_decoded(const struct rb_response *response)
 
 int64_t rb_response_continue(struct rb_response *response)
 {
-    if (!response->continuing)
+    if (!is_continuing(response))
         response->sums->whole = response->validator;
-    response->continuing = RB_CONTINUING_WAIT;
+    set_treatment(response, RB_TREATMENT_AWAIT);
     response->ranged = response->taken > 0 && !is_decoded(response);
     return response->ranged ? response->taken : -1;
 }
@@ -451,7 +489,7 @@ bool rb_response_continued(const struct rb_response *response, bool complete)
     const struct rb_validator *last = &response->validator;
     int64_t end = last->partial ? last->last + 1 : response->sums->whole.length;
     bool all = end < 0 || is_decoded(response) || response->taken == end;
-    return complete && all && response->continuing == RB_CONTINUING_PASS;
+    return complete && all && response->treatment == RB_TREATMENT_REST;
 }
 
 int64_t rb_response_received(const struct rb_response *response)
@@ -464,8 +502,8 @@ int64_t rb_response_received(const struct rb_response *response)
 struct rb_response_seen rb_response_seen(const struct rb_response *response)
 {
     return (struct rb_response_seen){
-        .answered = response->answered,
-        .body = response->in_body,
+        .answered = response->blocks > 0 || response->body,
+        .body = response->body,
         .status = response->status,
         .redirects = response->redirects,
         .finals = response->finals,
@@ -479,12 +517,12 @@ const struct rb_retry_after *rb_response_retry_after(const struct rb_response *r
 
 bool rb_response_continues(const struct rb_response *response)
 {
-    return response->continuing != RB_CONTINUING_NO;
+    return is_continuing(response);
 }
 
 bool rb_response_brings_rest(const struct rb_response *response)
 {
-    return response->continuing == RB_CONTINUING_PASS;
+    return response->treatment == RB_TREATMENT_REST;
 }
 
 const char *rb_response_etag(const struct rb_response *response)
@@ -494,7 +532,7 @@ const char *rb_response_etag(const struct rb_response *response)
 
 bool rb_response_reached_program(const struct rb_response *response)
 {
-    return response->delivered || response->body_delivered;
+    return response->received != RB_RECEIVED_NOTHING;
 }
 
 bool rb_response_may_hold(const struct rb_response *response)
@@ -509,10 +547,10 @@ bool rb_response_overflowed(const struct rb_response *response)
 
 void rb_response_progress(const struct rb_response *response, curl_off_t *total, curl_off_t *now)
 {
-    if (response->continuing) {
+    if (is_continuing(response)) {
         *total = response->sums->whole.length > 0 ? response->sums->whole.length : 0;
         *now = *total > 0 && response->taken > *total ? *total : response->taken; // decoded bytes may be more
-    } else if (response->holding) {
+    } else if (response->treatment == RB_TREATMENT_HOLD) {
         *total = *now = 0;
     }
 }
@@ -524,24 +562,24 @@ size_t rb_response_on_body(char *bytes, size_t size, size_t count, void *context
 {
     struct rb_response *response = context;
     size_t length = size * count;
-    bool echo = response->handle->include_header && !response->in_body && !response->in_header;
+    bool echo = response->handle->include_header && !response->body && response->place != RB_PLACE_HEADER;
     unsigned status = echo ? status_of_line(bytes, length) : 0;
     if (status) {
         size_t answer = begin_block(response, status, length);
         if (answer != length)
             return answer;
     }
-    response->answered = true;
-    response->in_body |= !response->in_header;
-    if (response->continuing)
+    bool content = response->place != RB_PLACE_HEADER;
+    response->body |= content;
+    if (is_continuing(response))
         return continue_body(response, bytes, length);
-    return hand_on(response, response->in_header ? ECHO : CONTENT, bytes, length);
+    return hand_on(response, content ? CONTENT : ECHO, bytes, length);
 }
 
 // The lines of a continuing attempt are not the program's affair, but for the trailers of its body.
 static size_t hand_on_line(struct rb_response *response, char *bytes, size_t length)
 {
-    if (response->continuing && (response->in_header || response->continuing != RB_CONTINUING_PASS))
+    if (is_continuing(response) && (response->place == RB_PLACE_HEADER || response->treatment != RB_TREATMENT_REST))
         return length;
     return hand_on(response, LINE, bytes, length);
 }
@@ -550,7 +588,7 @@ size_t rb_response_on_header(char *bytes, size_t size, size_t count, void *conte
 {
     struct rb_response *response = context;
     size_t length = size * count;
-    unsigned status = response->in_header ? 0 : status_of_line(bytes, length);
+    unsigned status = response->place == RB_PLACE_HEADER ? 0 : status_of_line(bytes, length);
     if (status) {
         size_t answer = begin_block(response, status, length);
         if (answer != length)
@@ -559,18 +597,19 @@ size_t rb_response_on_header(char *bytes, size_t size, size_t count, void *conte
     size_t taken = hand_on_line(response, bytes, length);
     if (taken != length)
         return taken;
-    if (response->in_header)
+    if (response->place == RB_PLACE_HEADER)
         note_lines(response, bytes, length);
     else
-        response->trailers = true;
+        response->place = RB_PLACE_TRAILERS;
     return taken;
 }
 
 void rb_response_finish(struct rb_response *response, unsigned followed, bool complete)
 {
     bool interim = response->status / 100 == 3 && followed >= response->redirects;
-    if (response->skipping && (interim || !complete))
+    if (response->treatment == RB_TREATMENT_SKIP && (interim || !complete))
         drop(response);
-    if (response->blocks > 0 && !response->continuing && !response->holding && !response->body_delivered && interim)
+    if (interim && response->blocks > 0 && !is_continuing(response) && response->treatment != RB_TREATMENT_HOLD &&
+        response->received != RB_RECEIVED_BODY)
         remember_shown(response);
 }

@@ -37,7 +37,7 @@ struct rb_response_seen {
     bool body;          // a byte of a body
     unsigned status;    // of the current header block; 0: none, or it was 1xx
     unsigned redirects; // header blocks with a 3xx status
-    unsigned finals;    // header blocks that answer a request: neither 1xx nor a proxy's answer to CONNECT
+    unsigned finals;    // header blocks whose status is not 1xx, and those with 101
 };
 
 // Prepares for the first attempt.

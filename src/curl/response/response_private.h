@@ -9,13 +9,50 @@
 #include "curl/response/response.h"
 #include "curl/response/validator.h"
 
-// How far an attempt is that continues an earlier one.
-enum rb_continuing {
-    RB_CONTINUING_NO,
-    RB_CONTINUING_WAIT, // no byte of the final response's body yet
-    RB_CONTINUING_DROP, // the body from its beginning: what the program has already is dropped
-    RB_CONTINUING_PASS, // new bytes
-    RB_CONTINUING_OTHER // another response, or other bytes: libcurl was made to end the attempt
+// What becomes of the current header block and of the body behind it.
+//
+// In an attempt that stands for itself each status line decides anew:
+//
+//   PASS <-- status line --> HOLD     the policy may repeat a response with this status
+//     ^                 \--> SKIP     the status is that of a block that the program has seen
+//     '------------------------ HOLD or SKIP ends when the queued pieces are delivered or dropped
+//
+// In an attempt that continues a download the bytes of a body decide. The program sees no header line of it:
+//
+//   AWAIT -- first byte of a 206 for our range ----------------> REST
+//     |----- first byte of the same 200 --> DROP -- new bytes --> REST
+//     |                                       '-- other bytes --> OTHER
+//     |----- first byte of a response that may be repeated ----> AWAIT
+//     '----- first byte of any other response -----------------> OTHER
+enum rb_treatment {
+    RB_TREATMENT_PASS,  // given to the program at once
+    RB_TREATMENT_HOLD,  // queued with its body until the attempt is decided
+    RB_TREATMENT_SKIP,  // queued until its end: only a body proves that it is the response itself
+    RB_TREATMENT_AWAIT, // no byte of the continued body yet: what comes is dropped
+    RB_TREATMENT_DROP,  // the body comes from its beginning: the bytes that the program has are dropped
+    RB_TREATMENT_REST,  // the bytes that the program lacks: given at once
+    RB_TREATMENT_OTHER  // another response, or other bytes: libcurl is made to end the attempt
+};
+
+// Where in a response libcurl is.
+enum rb_place {
+    RB_PLACE_OUTSIDE, // before a status line, or in a body
+    RB_PLACE_HEADER,  // between a status line and its blank line
+    RB_PLACE_TRAILERS // in header lines that belong to no header block
+};
+
+// How much of a response the program has received.
+enum rb_received {
+    RB_RECEIVED_NOTHING, // nothing of the current header block
+    RB_RECEIVED_HEADER,  // bytes of the current header block
+    RB_RECEIVED_BODY     // bytes of a body: this stays until the call ends
+};
+
+// What is noted so that a download can be continued.
+enum rb_tracking {
+    RB_TRACKING_NOTHING,    // the request is not one that can be continued
+    RB_TRACKING_VALIDATORS, // the header fields of each block
+    RB_TRACKING_BODY        // these, and a sum over the bytes of the body that the program takes
 };
 
 // Pieces of a response in order, owned.
@@ -38,19 +75,17 @@ struct rb_response {
     struct rb_handle *handle;
     const struct rb_rules *rules;
 
-    bool may_hold;   // this attempt may be followed by another
-    bool holding;    // the current block and what follows it are queued
-    bool overflowed; // a held response became too large, or memory ran out
-    bool skipping;   // the current block looks like one shown before: queued until that is clear
-    bool in_header;  // between a status line and its blank line
-    bool in_body;    // a byte of a body was seen in this attempt
-    bool answered;   // a status line or a body byte was seen in this attempt
-    bool delivered;  // bytes of the current block, or a body, reached the program
-    bool body_delivered;
-    bool trailers;      // header lines after the body were seen
+    enum rb_treatment treatment; // set by set_treatment only
+    enum rb_place place;
+    enum rb_received received;
+    enum rb_tracking tracking;
+    bool may_hold;      // this attempt may be followed by another
+    bool overflowed;    // a held response became too large, or memory ran out
+    bool body;          // a byte of a body was seen in this attempt
+    bool ranged;        // the attempt asked for a range
     unsigned status;    // of the current block
     unsigned blocks;    // status lines in this attempt
-    unsigned finals;    // of them those that answer a request: neither 1xx nor a proxy's answer to CONNECT
+    unsigned finals;    // of them those whose status is not 1xx, and 101
     unsigned redirects; // of them 3xx
 
     unsigned shown;   // interim blocks that the program has seen
@@ -62,12 +97,8 @@ struct rb_response {
 
     struct rb_retry_after after;
 
-    bool tracks;   // the request is one that could be continued: validators are noted
-    bool summing;  // the body being delivered is summed up
-    bool ranged;   // the attempt asked for a range
-    int64_t taken; // bytes of the body that the program took
-    enum rb_continuing continuing;
-    struct rb_sums *sums; // owned; not NULL where summing, and where an attempt continues an earlier one
+    int64_t taken;        // bytes of the body that the program took
+    struct rb_sums *sums; // owned; not NULL with RB_TRACKING_BODY, and where an attempt continues an earlier one
 
     const struct rb_response_listener *listener; // NULL: none
     void *context;                               // for it
