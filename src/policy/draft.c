@@ -7,8 +7,6 @@
 #include "policy/suggest.h"
 #include "policy/value.h"
 
-static const char *const process_keys[RB_PROCESS_KEYS] = {"log",      "programs", "skip",
-                                                          "deepbind", "state",    "state.cells"};
 static const char section_default[] = "default", section_process[] = "rebound", key_hosts[] = "hosts";
 
 // A section without hosts has no effect; when its name is this near to a special one, that one was meant.
@@ -19,20 +17,20 @@ static unsigned column_of(const struct rb_line *line, struct rb_slice slice)
     return rb_reader_column(line, slice.at);
 }
 
+enum { SHOWN_MAX = 80 };
+
 // snprintf's precision argument.
 static int shown(struct rb_slice slice)
 {
-    enum { SHOWN_MAX = 80 };
     return slice.length < SHOWN_MAX ? (int) slice.length : SHOWN_MAX;
 }
 
-static int find_word(struct rb_slice word, const char *const *words, int count)
+// Index in the table of [rebound], or -1.
+static int find_process_key(const struct rb_draft *draft, struct rb_slice name)
 {
-    for (int i = 0; i < count; i++) {
-        if (rb_slice_is(word, words[i])) {
-            return i;
-        }
-    }
+    for (unsigned i = 0; i < draft->process_key_count; i++)
+        if (rb_slice_is(name, draft->process_keys[i].name))
+            return (int) i;
     return -1;
 }
 
@@ -130,117 +128,54 @@ static void add_hosts(struct rb_draft *draft, const struct rb_line *line, struct
     }
 }
 
-static bool log_known(struct rb_slice value)
+static void complain_of_process_value(const struct rb_draft *draft, const struct rb_line *line,
+                                      const struct rb_key *key, struct rb_slice value, unsigned offset,
+                                      const char *wrong)
 {
-    return memchr(value.at, '/', value.length) || memchr(value.at, '.', value.length) || rb_slice_is(value, "off") ||
-           rb_slice_is(value, "stderr");
+    char text[SHOWN_MAX + 1], expected[RB_KEY_EXPECTS_SIZE];
+    unsigned column = column_of(line, value) + offset;
+    struct rb_writer writer = rb_writer_on(text, sizeof(text));
+    struct rb_suggestion search = rb_suggest_begin(value);
+    rb_write_bytes(&writer, value.at, value.length);
+    rb_key_expects(key, text, expected, sizeof(expected));
+    for (unsigned i = 0; key->words && key->words[i]; i++)
+        rb_suggest_offer(&search, key->words[i]);
+    if (key->kind == RB_KEY_GLOBS)
+        rb_report_add(draft->report, line, column, NULL, "%s", wrong);
+    else if (wrong == rb_value_path_too_long)
+        rb_report_add(draft->report, line, column, NULL, "%s: %s", key->name, wrong);
+    else if (wrong == rb_value_unknown_word)
+        rb_report_add(draft->report, line, column, search.best, "%s: '%s' is %s; expected %s", key->name, text, wrong,
+                      expected);
+    else
+        rb_report_add(draft->report, line, column, NULL, "%s: %s; expected %s", key->name, wrong, expected);
 }
 
-// A bare word that is neither of the two known ones is rather a slip than the name of a file.
-static const char *keep_log(struct rb_draft *draft, const struct rb_line *line, struct rb_slice value)
+// What is behind the item of a list that begins at `at`; NULL: nothing, or the value is no list.
+static const char *rest_of_list(const struct rb_key *key, const char *at)
 {
-    if (!log_known(value)) {
-        struct rb_suggestion search = rb_suggest_begin(value);
-        rb_suggest_offer(&search, "off");
-        rb_suggest_offer(&search, "stderr");
-        rb_report_add(draft->report, line, column_of(line, value), search.best,
-                      "log: '%.*s' is not a known word; expected off, stderr, or a file such as ./%.*s", shown(value),
-                      value.at, shown(value), value.at);
-    }
-    return rb_arena_copy(draft->arena, value.at, value.length);
+    const char *comma = key->kind == RB_KEY_GLOBS ? strchr(at, ',') : NULL;
+    return comma ? comma + 1 : NULL;
 }
 
-// The globs of a list with one space between them.
-static const char *keep_globs(struct rb_draft *draft, const struct rb_line *line, struct rb_slice value)
+static void add_process(struct rb_draft *draft, const struct rb_line *line, struct rb_slice name, struct rb_slice value,
+                        unsigned which)
 {
-    char *list = rb_arena_copy(draft->arena, value.at, value.length);
-    if (!list) {
-        return NULL;
-    }
-    struct rb_writer writer = rb_writer_on(list, value.length + 1);
-    struct rb_slice item;
-    while (rb_slice_next(&value, &item)) {
-        const char *blank = memchr(item.at, ' ', item.length);
-        if (item.length == 0 || blank) {
-            rb_report_add(draft->report, line, rb_reader_column(line, blank ? blank : item.at), NULL,
-                          blank ? "a blank in the name of a program: commas separate names"
-                                : "an empty item in the list of programs");
-            continue;
-        }
-        rb_write_text(&writer, writer.length > 0 ? " " : "");
-        rb_write_bytes(&writer, item.at, item.length);
-    }
-    return list;
-}
-
-static const char *keep_deepbind(struct rb_draft *draft, const struct rb_line *line, struct rb_slice value)
-{
-    static const char *const words[] = {"clear", "keep"};
-    if (find_word(value, words, 2) < 0) {
-        struct rb_suggestion search = rb_suggest_begin(value);
-        rb_suggest_offer(&search, words[0]);
-        rb_suggest_offer(&search, words[1]);
-        rb_report_add(draft->report, line, column_of(line, value), search.best,
-                      "deepbind: '%.*s' is not a known word; expected clear or keep", shown(value), value.at);
-    }
-    return rb_arena_copy(draft->arena, value.at, value.length);
-}
-
-// Only a whole path: programs change their directory.
-static const char *keep_state(struct rb_draft *draft, const struct rb_line *line, struct rb_slice value)
-{
-    static const char *const words[] = {"shared", "private"};
-    if (value.length >= RB_POLICY_PATH_SIZE) {
-        rb_report_add(draft->report, line, column_of(line, value), NULL, "state: the path is too long");
-    } else if (value.at[0] != '/' && find_word(value, words, 2) < 0) {
-        struct rb_suggestion search = rb_suggest_begin(value);
-        rb_suggest_offer(&search, words[0]);
-        rb_suggest_offer(&search, words[1]);
-        rb_report_add(draft->report, line, column_of(line, value), search.best,
-                      "state: '%.*s' is not a known word; expected shared, private, or a file such as /run/rebound",
-                      shown(value), value.at);
-    }
-    return rb_arena_copy(draft->arena, value.at, value.length);
-}
-
-static const char *keep_cells(struct rb_draft *draft, const struct rb_line *line, struct rb_slice value)
-{
-    char *text = rb_arena_copy(draft->arena, value.at, value.length);
-    unsigned offset = 0;
-    uint32_t cells;
-    const char *wrong = text ? rb_value_count(text, &offset, RB_CELLS_MIN, RB_CELLS_MAX, &cells) : NULL;
-    if (wrong) {
-        rb_report_add(draft->report, line, column_of(line, value) + offset, NULL,
-                      "state.cells: %s; expected a number from %d to %d", wrong, RB_CELLS_MIN, RB_CELLS_MAX);
-    }
-    return text;
-}
-
-static const char *keep_process(struct rb_draft *draft, const struct rb_line *line, struct rb_slice value, int which)
-{
-    switch (which) {
-    case RB_PROCESS_LOG:
-        return keep_log(draft, line, value);
-    case RB_PROCESS_DEEPBIND:
-        return keep_deepbind(draft, line, value);
-    case RB_PROCESS_STATE:
-        return keep_state(draft, line, value);
-    case RB_PROCESS_CELLS:
-        return keep_cells(draft, line, value);
-    default:
-        return keep_globs(draft, line, value);
-    }
-}
-
-static void add_process(struct rb_draft *draft, const struct rb_line *line, struct rb_slice key, struct rb_slice value,
-                        int which)
-{
+    const struct rb_key *key = &draft->process_keys[which];
     if (draft->process_lines[which] > 0 && draft->current->kind == RB_DRAFT_PROCESS) {
-        complain_of_twin(draft, line, key, draft->process_lines[which]);
+        complain_of_twin(draft, line, name, draft->process_lines[which]);
         return;
     }
     draft->process_lines[which] = line->number;
-    draft->process[which] = keep_process(draft, line, value, which);
+    char *text = rb_arena_copy(draft->arena, value.at, value.length); // the rules point to it
+    unsigned offset, errors = 0;
+    const char *wrong = NULL;
+    for (const char *at = text; at && (wrong = rb_key_parse(key, &draft->process, at, &offset)); errors++) {
+        complain_of_process_value(draft, line, key, value, (unsigned) (at - text) + offset, wrong);
+        at = rest_of_list(key, at + offset);
+    }
+    if (text && errors == 0 && key->kind == RB_KEY_GLOBS)
+        rb_value_join_globs(text);
 }
 
 static void complain_of_process_key(const struct rb_draft *draft, const struct rb_line *line, struct rb_slice key)
@@ -250,9 +185,8 @@ static void complain_of_process_key(const struct rb_draft *draft, const struct r
     for (unsigned i = 0; i < draft->key_count; i++) {
         elsewhere |= rb_slice_is(key, draft->keys[i].name);
     }
-    for (unsigned i = 0; i < RB_PROCESS_KEYS && !elsewhere; i++) {
-        rb_suggest_offer(&search, process_keys[i]);
-    }
+    for (unsigned i = 0; i < draft->process_key_count && !elsewhere; i++)
+        rb_suggest_offer(&search, draft->process_keys[i].name);
     rb_report_add(draft->report, line, column_of(line, key), search.best,
                   elsewhere ? "%.*s belongs in the section of a policy, not in [rebound]" : "unknown key %.*s",
                   shown(key), key.at);
@@ -262,7 +196,7 @@ static void complain_of_key(const struct rb_draft *draft, const struct rb_line *
 {
     const char *message = "unknown key %.*s";
     struct rb_suggestion search = rb_suggest_begin(key);
-    if (find_word(key, process_keys, RB_PROCESS_KEYS) >= 0) {
+    if (find_process_key(draft, key) >= 0) {
         message = "%.*s belongs in [rebound]";
     } else {
         for (unsigned i = 0; i < draft->key_count; i++) {
@@ -304,9 +238,9 @@ static void add_pair(void *user, const struct rb_line *line, struct rb_slice key
         return;
     }
     enum rb_draft_kind kind = draft->current->kind;
-    int process = find_word(key, process_keys, RB_PROCESS_KEYS);
+    int process = find_process_key(draft, key);
     if (process >= 0 && (kind == RB_DRAFT_PROCESS || kind == RB_DRAFT_LOST)) {
-        add_process(draft, line, key, value, process);
+        add_process(draft, line, key, value, (unsigned) process);
     } else if (kind == RB_DRAFT_PROCESS) {
         complain_of_process_key(draft, line, key);
     } else if (rb_slice_is(key, key_hosts)) {
@@ -322,6 +256,8 @@ void rb_draft_read(struct rb_draft *draft, struct rb_arena *arena, struct rb_are
     static const struct rb_reader_events events = {begin_section, add_pair};
     *draft = (struct rb_draft){.arena = arena, .scratch = scratch, .report = report};
     draft->keys = rb_key_table(&draft->key_count);
+    draft->process_keys = rb_key_process_table(&draft->process_key_count);
+    rb_key_process_defaults(&draft->process);
     draft->last_section = &draft->sections;
     draft->last_host = &draft->hosts;
     rb_reader_run(text, length, report, &events, draft);

@@ -8,9 +8,6 @@
 #include "policy/report.h"
 #include "policy/section.h"
 
-// Room for the keys of the table, for arrays by key; checked when a draft begins.
-enum { RB_DRAFT_KEYS_MAX = 48 };
-
 // key = value in a section.
 struct rb_draft_value {
     struct rb_draft_value *next;
@@ -31,8 +28,8 @@ struct rb_draft_section {
     enum rb_draft_kind kind;
     struct rb_slice name;
     struct rb_line line;
-    bool hosts;                                       // a hosts line was seen
-    struct rb_draft_value *by_key[RB_DRAFT_KEYS_MAX]; // the first value of each key
+    bool hosts;                                // a hosts line was seen
+    struct rb_draft_value *by_key[RB_KEY_MAX]; // the first value of each key
     struct rb_draft_value *values;
     const struct rb_section *made; // what it became
 };
@@ -47,29 +44,18 @@ struct rb_draft_host {
     const struct rb_draft_section *section;
 };
 
-// The keys of [rebound]; value NULL: not set.
-enum {
-    RB_PROCESS_LOG,
-    RB_PROCESS_PROGRAMS,
-    RB_PROCESS_SKIP,
-    RB_PROCESS_DEEPBIND,
-    RB_PROCESS_STATE,
-    RB_PROCESS_CELLS,
-    RB_PROCESS_KEYS
-};
-
 struct rb_draft {
     struct rb_arena *arena;   // for what the policy keeps
     struct rb_arena *scratch; // for the draft
     struct rb_report *report;
-    const struct rb_key *keys;
-    unsigned key_count;
+    const struct rb_key *keys, *process_keys;
+    unsigned key_count, process_key_count;
     struct rb_draft_section *sections, **last_section, *current;
     uint32_t section_count; // all but [rebound] and lost ones
     struct rb_draft_host *hosts, **last_host;
     uint32_t host_count;
-    const char *process[RB_PROCESS_KEYS]; // in arena; lists have one space between their items
-    unsigned process_lines[RB_PROCESS_KEYS];
+    struct rb_process_rules process; // texts in arena
+    unsigned process_lines[RB_KEY_PROCESS_MAX];
 };
 
 // Reads text into a draft; errors of form, unknown names and duplicates go to the report.

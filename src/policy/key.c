@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The keys of a policy section: names, defaults, ranges, and how each value is read and written.
+// The keys of a policy: a row for each, and the values that need functions of their own.
 #include "policy/key.h"
 
+#include "policy/lists.h"
 #include "policy/value.h"
 
 // Times in milliseconds. A day is more than any caller waits, and keeps sums of times far from overflow.
-static const uint64_t MS = 1, SECOND = 1000, DAY = 86400000;
+#define MS UINT64_C(1)
+#define SECOND UINT64_C(1000)
+#define DAY UINT64_C(86400000)
 
 // The application's own limit counts where it has one; this is the limit where it has none.
 static const uint64_t TOTAL_DEFAULT_MS = 30000;
@@ -22,15 +25,6 @@ enum {
     BUDGET_FLOOR_MAX = 1000000
 };
 
-#define EXPECTS_WAIT "a duration up to 24h, such as 200ms"
-#define EXPECTS_LIMIT "a duration from 1ms to 24h, or unset"
-#define EXPECTS_OPTION "off, or a duration from 1ms to 24h"
-#define EXPECTS_TIME "a duration from 1ms to 24h"
-#define EXPECTS_FACTOR "a number from 1 to 100, with up to three decimals"
-#define EXPECTS_RATE "a percentage from 0.01% to 100%"
-
-typedef struct rb_rules rules_t;
-
 static const char *const backoff_words[] = {"fixed", "linear", "exponential", NULL};
 static const char *const jitter_words[] = {"none", "full", "equal", "decorrelated", NULL};
 static const char *const after_words[] = {"ignore", "honour", NULL};
@@ -41,112 +35,12 @@ static const char *const refuse_words[] = {"slow", "always", "never", NULL};
 static const char *const unset_words[] = {"unset", NULL};
 static const char *const nonblocking_words[] = {"park", "settle", "off", NULL};
 static const char *const off_words[] = {"off", NULL};
-
-static unsigned long write_text(char *out, unsigned long size, const char *text)
-{
-    struct rb_writer writer = rb_writer_on(out, size);
-    rb_write_text(&writer, text);
-    return writer.length;
-}
-
-static unsigned long write_scaled(char *out, unsigned long size, uint64_t number, const struct rb_scale *scale)
-{
-    struct rb_writer writer = rb_writer_on(out, size);
-    rb_write_scaled(&writer, number, scale->decimals);
-    rb_write_text(&writer, scale->unit);
-    return writer.length;
-}
-
-static const struct rb_scale whole = {0, "", NULL};
-
-// Most keys are one field of one kind. Each macro defines read_NAME and write_NAME for such a field.
-#define READ(name) static const char *read_##name(rules_t *rules, const char *value, unsigned *offset)
-#define WRITE(name) static unsigned long write_##name(const rules_t *rules, char *out, unsigned long size)
-
-#define DURATION_KEY(name, field, low)                                                                                 \
-    READ(name)                                                                                                         \
-    {                                                                                                                  \
-        return rb_value_duration(value, offset, low, DAY, &rules->field);                                              \
-    }                                                                                                                  \
-    WRITE(name)                                                                                                        \
-    {                                                                                                                  \
-        return rb_duration_format(rules->field, out, size);                                                            \
-    }
-
-#define LIMIT_KEY(name, field)                                                                                         \
-    READ(name)                                                                                                         \
-    {                                                                                                                  \
-        return rb_value_limit(value, offset, MS, DAY, &rules->field);                                                  \
-    }                                                                                                                  \
-    WRITE(name)                                                                                                        \
-    {                                                                                                                  \
-        return rules->field ? rb_duration_format(rules->field, out, size) : write_text(out, size, "unset");            \
-    }
-
-#define COUNT_KEY(name, field, low, high)                                                                              \
-    READ(name)                                                                                                         \
-    {                                                                                                                  \
-        return rb_value_count(value, offset, low, high, &rules->field);                                                \
-    }                                                                                                                  \
-    WRITE(name)                                                                                                        \
-    {                                                                                                                  \
-        return write_scaled(out, size, rules->field, &whole);                                                          \
-    }
-
-#define SCALED_KEY(name, field, scale, low, high)                                                                      \
-    READ(name)                                                                                                         \
-    {                                                                                                                  \
-        return rb_value_scaled(value, offset, &(scale), low, high, &rules->field);                                     \
-    }                                                                                                                  \
-    WRITE(name)                                                                                                        \
-    {                                                                                                                  \
-        return write_scaled(out, size, rules->field, &(scale));                                                        \
-    }
-
-#define WORD_KEY(name, field, type, words)                                                                             \
-    READ(name)                                                                                                         \
-    {                                                                                                                  \
-        unsigned index = (unsigned) rules->field;                                                                      \
-        const char *wrong = rb_value_word(value, offset, words, &index);                                               \
-        rules->field = (type) index;                                                                                   \
-        return wrong;                                                                                                  \
-    }                                                                                                                  \
-    WRITE(name)                                                                                                        \
-    {                                                                                                                  \
-        return write_text(out, size, (words)[rules->field]);                                                           \
-    }
-
-COUNT_KEY(attempts, attempts, 1, ATTEMPTS_MAX)
-WORD_KEY(backoff, backoff.kind, enum rb_backoff_kind, backoff_words)
-DURATION_KEY(base, backoff.base_ms, 0)
-SCALED_KEY(multiplier, backoff.multiplier_milli, rb_scale_factor, FACTOR_MIN, FACTOR_MAX)
-DURATION_KEY(cap, backoff.cap_ms, 0)
-WORD_KEY(after, after_honour, bool, after_words)
-DURATION_KEY(after_max, after_max_ms, 0)
-WORD_KEY(after_over, after_over, enum rb_after_over, over_words)
-LIMIT_KEY(connect, connect_ms)
-LIMIT_KEY(attempt, attempt_ms)
-WORD_KEY(resume, resume, bool, switch_words)
-WORD_KEY(nonblocking, nonblocking, enum rb_nonblocking, nonblocking_words)
-DURATION_KEY(dns_total, dns_total_ms, MS)
-WORD_KEY(breaker, breaker_on, bool, switch_words)
-WORD_KEY(scope, breaker_scope, enum rb_breaker_scope, scope_words)
-COUNT_KEY(min_calls, breaker.min_calls, 1, MIN_CALLS_MAX)
-SCALED_KEY(failure_rate, breaker.failure_rate, rb_scale_ratio, RATE_MIN, RATE_MAX)
-LIMIT_KEY(slow_call, breaker.slow_call_ms)
-SCALED_KEY(slow_rate, breaker.slow_rate, rb_scale_ratio, RATE_MIN, RATE_MAX)
-DURATION_KEY(open, breaker.open_ms, MS)
-SCALED_KEY(open_multiplier, breaker.open_multiplier_milli, rb_scale_factor, FACTOR_MIN, FACTOR_MAX)
-DURATION_KEY(open_max, breaker.open_max_ms, MS)
-WORD_KEY(refuse, breaker.refuse, enum rb_breaker_refuse, refuse_words)
-COUNT_KEY(probes, breaker.probes, 1, RB_BREAKER_MAX_PROBES)
-COUNT_KEY(quorum, breaker.quorum, 1, RB_BREAKER_MAX_QUORUM)
-DURATION_KEY(probe_lease, breaker.probe_lease_ms, MS)
-SCALED_KEY(budget_ratio, budget.ratio, rb_scale_ratio, 0, BUDGET_RATIO_MAX)
-SCALED_KEY(budget_floor, budget.floor_milli, rb_scale_rate, 0, BUDGET_FLOOR_MAX)
+static const char *const deepbind_words[] = {"clear", "keep", NULL};
+static const char *const log_words[] = {"off", "stderr", NULL};
+static const char *const state_words[] = {"shared", "private", NULL};
 
 // A word, or a duration: the bound of the random wait that is added.
-READ(jitter)
+static const char *read_jitter(struct rb_rules *rules, const char *value, unsigned *offset)
 {
     unsigned kind = RB_JITTER_ADDED;
     uint64_t added = 0;
@@ -159,17 +53,17 @@ READ(jitter)
     return wrong;
 }
 
-WRITE(jitter)
+static unsigned long write_jitter(const struct rb_rules *rules, char *out, unsigned long size)
 {
-    return rules->backoff.jitter == RB_JITTER_ADDED ? rb_duration_format(rules->backoff.jitter_ms, out, size)
-                                                    : write_text(out, size, jitter_words[rules->backoff.jitter]);
+    return rules->backoff.jitter == RB_JITTER_ADDED ? rb_value_write_duration(rules->backoff.jitter_ms, out, size)
+                                                    : rb_value_write(out, size, jitter_words[rules->backoff.jitter]);
 }
 
 // `unset` lets a section go back to the application's own limit when [default] names one.
-READ(total)
+static const char *read_total(struct rb_rules *rules, const char *value, unsigned *offset)
 {
     uint64_t total = 0;
-    const char *wrong = rb_value_limit(value, offset, MS, DAY, &total);
+    const char *wrong = rb_value_limit(value, offset, unset_words[0], MS, DAY, &total);
     if (!wrong) {
         rules->total_set = total > 0;
         rules->total_ms = total > 0 ? total : TOTAL_DEFAULT_MS;
@@ -177,28 +71,13 @@ READ(total)
     return wrong;
 }
 
-WRITE(total)
+static unsigned long write_total(const struct rb_rules *rules, char *out, unsigned long size)
 {
-    return rb_duration_format(rules->total_ms, out, size);
-}
-
-// A duration, or `off`.
-READ(dns_stale)
-{
-    if (strcmp(value, "off") == 0) {
-        rules->dns_stale_ms = 0;
-        return NULL;
-    }
-    return rb_value_duration(value, offset, MS, DAY, &rules->dns_stale_ms);
-}
-
-WRITE(dns_stale)
-{
-    return rules->dns_stale_ms ? rb_duration_format(rules->dns_stale_ms, out, size) : write_text(out, size, "off");
+    return rb_value_write_duration(rules->total_ms, out, size);
 }
 
 // A number of calls, or whole seconds.
-READ(window)
+static const char *read_window(struct rb_rules *rules, const char *value, unsigned *offset)
 {
     bool timed = value[0] && !rb_text_digit(value[strlen(value) - 1]);
     uint64_t ms = 0;
@@ -216,61 +95,116 @@ READ(window)
     return wrong;
 }
 
-WRITE(window)
+static unsigned long write_window(const struct rb_rules *rules, char *out, unsigned long size)
 {
-    return rules->breaker.time_window ? rb_duration_format(rules->breaker.window * SECOND, out, size)
-                                      : write_scaled(out, size, rules->breaker.window, &whole);
+    return rules->breaker.time_window ? rb_value_write_duration(rules->breaker.window * SECOND, out, size)
+                                      : rb_value_write_scaled(out, size, rules->breaker.window, &rb_scale_count);
 }
 
-#define KEY(name, fallback, expects, function, words)                                                                  \
+static const struct rb_key_own own_jitter = {read_jitter, write_jitter}, own_total = {read_total, write_total},
+                               own_window = {read_window, write_window},
+                               own_intercept = {rb_lists_read_intercept, rb_lists_write_intercept},
+                               own_causes = {rb_lists_read_causes, rb_lists_write_causes},
+                               own_methods = {rb_lists_read_methods, rb_lists_write_methods},
+                               own_headers = {rb_lists_read_headers, rb_lists_write_headers};
+
+// The offset of a field, which must have the type that its kind writes.
+#define FIELD(rules, field, type)                                                                                      \
+    (offsetof(struct rules, field) +                                                                                   \
+     0 * sizeof(char[__builtin_types_compatible_p(__typeof__(((struct rules *) NULL)->field), type) ? 1 : -1]))
+
+#define NUMBER(kind, name, rules, field, min, max, fallback)                                                           \
     {                                                                                                                  \
-        name, fallback, expects, read_##function, write_##function, words                                              \
+        name, kind, FIELD(rules, field, uint32_t), min, max, fallback, NULL, NULL, NULL                                \
     }
+#define COUNT(name, field, min, max, fallback) NUMBER(RB_KEY_COUNT, name, rb_rules, field, min, max, fallback)
+#define RATIO(name, field, min, max, fallback) NUMBER(RB_KEY_RATIO, name, rb_rules, field, min, max, fallback)
+#define RATE(name, field, min, max, fallback) NUMBER(RB_KEY_RATE, name, rb_rules, field, min, max, fallback)
+#define FACTOR(name, field, fallback) NUMBER(RB_KEY_FACTOR, name, rb_rules, field, FACTOR_MIN, FACTOR_MAX, fallback)
+#define DURATION(name, field, min, fallback)                                                                           \
+    {                                                                                                                  \
+        name, RB_KEY_DURATION, FIELD(rb_rules, field, uint64_t), min, DAY, fallback, NULL, NULL, NULL                  \
+    }
+#define LIMIT(name, field, words, fallback, text)                                                                      \
+    {                                                                                                                  \
+        name, RB_KEY_LIMIT, FIELD(rb_rules, field, uint64_t), MS, DAY, fallback, text, words, NULL                     \
+    }
+#define SWITCH(name, field, words, fallback)                                                                           \
+    {                                                                                                                  \
+        name, RB_KEY_SWITCH, FIELD(rb_rules, field, bool), 0, 1, fallback, NULL, words, NULL                           \
+    }
+// An enum has the size of an unsigned int and no negative value.
+#define WORD(name, field, words, fallback)                                                                             \
+    {                                                                                                                  \
+        name, RB_KEY_WORD,                                                                                             \
+            offsetof(struct rb_rules, field) +                                                                         \
+                0 * sizeof(char[sizeof(((struct rb_rules *) NULL)->field) == sizeof(unsigned) ? 1 : -1]),              \
+            0, sizeof(words) / sizeof((words)[0]) - 2, fallback, NULL, words, NULL                                     \
+    }
+#define OWN(name, functions, fallback, text, words)                                                                    \
+    {                                                                                                                  \
+        name, RB_KEY_OWN, 0, 0, 0, fallback, text, words, &own_##functions                                             \
+    }
+
 static const struct rb_key keys[] = {
-    {"intercept", "curl, connect, dns", "a list of curl, connect and dns, or off", rb_list_read_intercept,
-     rb_list_write_intercept, rb_list_intercept_words},
-    KEY("retry.attempts", "3", "a number from 1 to 100", attempts, NULL),
-    KEY("retry.backoff", "exponential", "fixed, linear or exponential", backoff, backoff_words),
-    KEY("retry.base", "200ms", EXPECTS_WAIT, base, NULL),
-    KEY("retry.multiplier", "2", EXPECTS_FACTOR, multiplier, NULL),
-    KEY("retry.cap", "10s", EXPECTS_WAIT, cap, NULL),
-    KEY("retry.jitter", "full", "none, full, equal, decorrelated, or a duration up to 24h", jitter, jitter_words),
-    {"retry.on", "refused, unreachable, reset, timeout, dns, 408, 429, 500, 502, 503, 504",
-     "refused, unreachable, reset, timeout, dns and HTTP statuses (503, 5xx), or none", rb_list_read_causes,
-     rb_list_write_causes, rb_list_cause_words},
-    {"retry.methods", "idempotent", "safe, idempotent, all, or a list of methods", rb_list_read_methods,
-     rb_list_write_methods, rb_list_method_words},
-    {"retry.idempotency_headers", "Idempotency-Key", "a list of header names, or none", rb_list_read_headers,
-     rb_list_write_headers, NULL},
-    KEY("retry.after", "honour", "honour or ignore", after, after_words),
-    KEY("retry.after_max", "60s", EXPECTS_WAIT, after_max, NULL),
-    KEY("retry.after_over", "fail", "fail, cap or ignore", after_over, over_words),
-    KEY("retry.resume", "on", "on or off", resume, switch_words),
-    KEY("timeout.connect", "unset", EXPECTS_LIMIT, connect, unset_words),
-    KEY("timeout.attempt", "unset", EXPECTS_LIMIT, attempt, unset_words),
-    KEY("timeout.total", "30s", EXPECTS_LIMIT, total, unset_words),
-    KEY("connect.nonblocking", "park", "park, settle or off", nonblocking, nonblocking_words),
-    KEY("dns.total", "2s", EXPECTS_TIME, dns_total, NULL),
-    KEY("dns.stale", "off", EXPECTS_OPTION, dns_stale, off_words),
-    KEY("breaker", "on", "on or off", breaker, switch_words),
-    KEY("breaker.scope", "host", "host or policy", scope, scope_words),
-    KEY("breaker.window", "20", "1 to 1024 calls (50), or 1s to 60s (30s)", window, NULL),
-    KEY("breaker.min_calls", "20", "a number from 1 to 10000", min_calls, NULL),
-    KEY("breaker.failure_rate", "100%", EXPECTS_RATE, failure_rate, NULL),
-    KEY("breaker.slow_call", "unset", EXPECTS_LIMIT, slow_call, unset_words),
-    KEY("breaker.slow_rate", "100%", EXPECTS_RATE, slow_rate, NULL),
-    KEY("breaker.open", "2s", EXPECTS_TIME, open, NULL),
-    KEY("breaker.open_multiplier", "2", EXPECTS_FACTOR, open_multiplier, NULL),
-    KEY("breaker.open_max", "10s", EXPECTS_TIME, open_max, NULL),
-    KEY("breaker.refuse", "slow", "slow, always or never", refuse, refuse_words),
-    KEY("breaker.probes", "1", "a number from 1 to 16", probes, NULL),
-    KEY("breaker.probe_lease", "10s", EXPECTS_TIME, probe_lease, NULL),
-    KEY("breaker.quorum", "1", "a number from 1 to 16", quorum, NULL),
-    KEY("budget.ratio", "20%", "a percentage from 0% to 1000%", budget_ratio, NULL),
-    KEY("budget.floor", "3/s", "a rate from 0/s to 1000/s", budget_floor, NULL),
+    OWN("intercept", intercept, "curl, connect, dns", "a list of curl, connect and dns, or off",
+        rb_lists_intercept_words),
+    COUNT("retry.attempts", attempts, 1, ATTEMPTS_MAX, "3"),
+    WORD("retry.backoff", backoff.kind, backoff_words, "exponential"),
+    DURATION("retry.base", backoff.base_ms, 0, "200ms"),
+    FACTOR("retry.multiplier", backoff.multiplier_milli, "2"),
+    DURATION("retry.cap", backoff.cap_ms, 0, "10s"),
+    OWN("retry.jitter", jitter, "full", "none, full, equal, decorrelated, or a duration up to 24h", jitter_words),
+    OWN("retry.on", causes, "refused, unreachable, reset, timeout, dns, 408, 429, 500, 502, 503, 504",
+        "refused, unreachable, reset, timeout, dns and HTTP statuses (503, 5xx), or none", rb_lists_cause_words),
+    OWN("retry.methods", methods, "idempotent", "safe, idempotent, all, or a list of methods", rb_lists_method_words),
+    OWN("retry.idempotency_headers", headers, "Idempotency-Key", "a list of header names, or none", NULL),
+    SWITCH("retry.after", after_honour, after_words, "honour"),
+    DURATION("retry.after_max", after_max_ms, 0, "60s"),
+    WORD("retry.after_over", after_over, over_words, "fail"),
+    SWITCH("retry.resume", resume, switch_words, "on"),
+    LIMIT("timeout.connect", connect_ms, unset_words, "unset", NULL),
+    LIMIT("timeout.attempt", attempt_ms, unset_words, "unset", NULL),
+    OWN("timeout.total", total, "30s", "a duration from 1ms to 24h, or unset", unset_words),
+    WORD("connect.nonblocking", nonblocking, nonblocking_words, "park"),
+    DURATION("dns.total", dns_total_ms, MS, "2s"),
+    LIMIT("dns.stale", dns_stale_ms, off_words, "off", "off, or a duration from 1ms to 24h"),
+    SWITCH("breaker", breaker_on, switch_words, "on"),
+    WORD("breaker.scope", breaker_scope, scope_words, "host"),
+    OWN("breaker.window", window, "20", "1 to 1024 calls (50), or 1s to 60s (30s)", NULL),
+    COUNT("breaker.min_calls", breaker.min_calls, 1, MIN_CALLS_MAX, "20"),
+    RATIO("breaker.failure_rate", breaker.failure_rate, RATE_MIN, RATE_MAX, "100%"),
+    LIMIT("breaker.slow_call", breaker.slow_call_ms, unset_words, "unset", NULL),
+    RATIO("breaker.slow_rate", breaker.slow_rate, RATE_MIN, RATE_MAX, "100%"),
+    DURATION("breaker.open", breaker.open_ms, MS, "2s"),
+    FACTOR("breaker.open_multiplier", breaker.open_multiplier_milli, "2"),
+    DURATION("breaker.open_max", breaker.open_max_ms, MS, "10s"),
+    WORD("breaker.refuse", breaker.refuse, refuse_words, "slow"),
+    COUNT("breaker.probes", breaker.probes, 1, RB_BREAKER_MAX_PROBES, "1"),
+    DURATION("breaker.probe_lease", breaker.probe_lease_ms, MS, "10s"),
+    COUNT("breaker.quorum", breaker.quorum, 1, RB_BREAKER_MAX_QUORUM, "1"),
+    RATIO("budget.ratio", budget.ratio, 0, BUDGET_RATIO_MAX, "20%"),
+    RATE("budget.floor", budget.floor_milli, 0, BUDGET_FLOOR_MAX, "3/s"),
 };
 
-enum { KEY_COUNT = sizeof(keys) / sizeof(keys[0]) };
+#define TEXT(kind, name, field, max, fallback, text, words)                                                            \
+    {                                                                                                                  \
+        name, kind, FIELD(rb_process_rules, field, const char *), 0, max, fallback, text, words, NULL                  \
+    }
+static const struct rb_key process_keys[] = {
+    TEXT(RB_KEY_FILE, "log", log, 0, "off", NULL, log_words),
+    TEXT(RB_KEY_GLOBS, "programs", programs, 0, "*", "names of executables, with * and ?", NULL),
+    TEXT(RB_KEY_GLOBS, "skip", skip, 0, "", "names of executables, with * and ?", NULL),
+    {"deepbind", RB_KEY_SWITCH, FIELD(rb_process_rules, deepbind_keep, bool), 0, 1, "clear", "clear or keep",
+     deepbind_words, NULL},
+    TEXT(RB_KEY_PATH, "state", state, RB_POLICY_PATH_SIZE - 1, "shared", NULL, state_words),
+    NUMBER(RB_KEY_COUNT, "state.cells", rb_process_rules, state_cells, RB_CELLS_MIN, RB_CELLS_MAX, "1024"),
+};
+
+enum { KEY_COUNT = sizeof(keys) / sizeof(keys[0]), PROCESS_KEY_COUNT = sizeof(process_keys) / sizeof(process_keys[0]) };
+
+_Static_assert((int) KEY_COUNT <= (int) RB_KEY_MAX && (int) PROCESS_KEY_COUNT <= (int) RB_KEY_PROCESS_MAX,
+               "arrays by key have room");
 
 const struct rb_key *rb_key_table(unsigned *count)
 {
@@ -278,22 +212,49 @@ const struct rb_key *rb_key_table(unsigned *count)
     return keys;
 }
 
-int rb_key_find(const char *name)
+const struct rb_key *rb_key_process_table(unsigned *count)
 {
-    for (int i = 0; i < KEY_COUNT; i++) {
-        if (strcmp(keys[i].name, name) == 0) {
+    *count = PROCESS_KEY_COUNT;
+    return process_keys;
+}
+
+static int find_in(const struct rb_key *table, int count, const char *name)
+{
+    for (int i = 0; i < count; i++) {
+        if (strcmp(table[i].name, name) == 0) {
             return i;
         }
     }
     return -1;
 }
 
+int rb_key_find(const char *name)
+{
+    return find_in(keys, KEY_COUNT, name);
+}
+
+int rb_key_find_process(const char *name)
+{
+    return find_in(process_keys, PROCESS_KEY_COUNT, name);
+}
+
+static void set_defaults(const struct rb_key *table, unsigned count, void *rules)
+{
+    for (unsigned i = 0; i < count; i++) {
+        unsigned offset;
+        rb_key_parse(&table[i], rules, table[i].fallback, &offset);
+    }
+}
+
 void rb_key_defaults(struct rb_rules *rules)
 {
     *rules = (struct rb_rules){0};
-    for (unsigned i = 0; i < KEY_COUNT; i++) {
-        unsigned offset;
-        keys[i].parse(rules, keys[i].fallback, &offset);
-    }
+    set_defaults(keys, KEY_COUNT, rules);
     rules->total_set = false;
+}
+
+void rb_key_process_defaults(struct rb_process_rules *rules)
+{
+    *rules = (struct rb_process_rules){.skip = ""}; // no file can write an empty list
+    set_defaults(process_keys, PROCESS_KEY_COUNT, rules);
 }

@@ -9,7 +9,6 @@
 #include "policy/draft.h"
 #include "policy/glob.h"
 #include "policy/index.h"
-#include "policy/value.h"
 
 // Lives in its own arena.
 struct rb_policy {
@@ -26,29 +25,6 @@ static _Atomic uint64_t serials;
 
 // How often a file that changes while it is read is read again.
 enum { LOAD_TRIES = 3 };
-
-// A text that was not refused: see rb_draft_read.
-static uint32_t cells_of(const char *text)
-{
-    unsigned offset;
-    uint32_t cells = RB_CELLS_DEFAULT;
-    if (text)
-        rb_value_count(text, &offset, RB_CELLS_MIN, RB_CELLS_MAX, &cells);
-    return cells;
-}
-
-static void set_process(struct rb_policy *policy, const struct rb_draft *draft)
-{
-    const char *const *set = draft->process;
-    policy->process = (struct rb_process_rules){
-        .log = set[RB_PROCESS_LOG] ? set[RB_PROCESS_LOG] : "off",
-        .programs = set[RB_PROCESS_PROGRAMS] ? set[RB_PROCESS_PROGRAMS] : "*",
-        .skip = set[RB_PROCESS_SKIP] ? set[RB_PROCESS_SKIP] : "",
-        .deepbind_keep = set[RB_PROCESS_DEEPBIND] && strcmp(set[RB_PROCESS_DEEPBIND], "keep") == 0,
-        .state = set[RB_PROCESS_STATE] ? set[RB_PROCESS_STATE] : "shared",
-        .state_cells = cells_of(set[RB_PROCESS_CELLS]),
-    };
-}
 
 static bool is_policy(const struct rb_draft_section *section)
 {
@@ -119,7 +95,7 @@ static int build(struct rb_policy *policy, struct rb_arena *scratch, struct rb_r
 {
     struct rb_draft draft;
     rb_draft_read(&draft, &policy->arena, scratch, report, text.at, text.length);
-    set_process(policy, &draft);
+    policy->process = draft.process;
     int result = make_sections(policy, &draft);
     rb_draft_check_twins(&draft);
     if (policy->arena.failed || scratch->failed)

@@ -3,7 +3,10 @@
 #include "policy/value.h"
 
 const char rb_value_out_of_range[] = "out of range";
+const char rb_value_unknown_word[] = "not a known word";
+const char rb_value_path_too_long[] = "the path is too long";
 
+const struct rb_scale rb_scale_count = {0, "", NULL};
 const struct rb_scale rb_scale_factor = {3, "", NULL};
 const struct rb_scale rb_scale_ratio = {2, "%", "a ratio needs a percent sign: 20%"};
 const struct rb_scale rb_scale_rate = {3, "/s", "a rate needs its unit: 3/s"};
@@ -65,13 +68,13 @@ static const char *read_duration(const char *text, unsigned *offset, uint64_t *m
     return NULL;
 }
 
-const char *rb_duration_parse(const char *text, uint64_t *ms)
+const char *rb_value_parse_duration(const char *text, uint64_t *ms)
 {
     unsigned offset;
     return read_duration(text, &offset, ms);
 }
 
-unsigned long rb_duration_format(uint64_t ms, char *out, unsigned long size)
+unsigned long rb_value_write_duration(uint64_t ms, char *out, unsigned long size)
 {
     struct rb_writer writer = rb_writer_on(out, size);
     for (unsigned i = 0; i < UNIT_COUNT; i++) {
@@ -96,9 +99,10 @@ const char *rb_value_duration(const char *text, unsigned *offset, uint64_t low, 
     return NULL;
 }
 
-const char *rb_value_limit(const char *text, unsigned *offset, uint64_t low, uint64_t high, uint64_t *out)
+const char *rb_value_limit(const char *text, unsigned *offset, const char *word, uint64_t low, uint64_t high,
+                           uint64_t *out)
 {
-    if (strcmp(text, "unset") == 0) {
+    if (strcmp(text, word) == 0) {
         *out = 0;
         return NULL;
     }
@@ -160,7 +164,7 @@ const char *rb_value_word(const char *text, unsigned *offset, const char *const 
             return NULL;
         }
     }
-    return fail(offset, text, text, "not a known word");
+    return fail(offset, text, text, rb_value_unknown_word);
 }
 
 static bool token_byte(char c)
@@ -198,4 +202,48 @@ void rb_value_write_tokens(struct rb_writer *writer, const char *list)
 {
     for (; *list; list++)
         rb_write_bytes(writer, *list == ' ' ? ", " : list, *list == ' ' ? 2 : 1);
+}
+
+const char *rb_value_globs(const char *text, unsigned *offset)
+{
+    struct rb_slice rest = rb_slice_of(text), item;
+    while (rb_slice_next(&rest, &item)) {
+        const char *blank = memchr(item.at, ' ', item.length);
+        if (blank) {
+            return fail(offset, text, blank, "a blank in the name of a program: commas separate names");
+        }
+        if (item.length == 0) {
+            return fail(offset, text, item.at, "an empty item in the list of programs");
+        }
+    }
+    return NULL;
+}
+
+void rb_value_join_globs(char *list)
+{
+    struct rb_slice rest = rb_slice_of(list), item;
+    char *end = list;
+    while (rb_slice_next(&rest, &item)) {
+        if (end != list) {
+            *end++ = ' ';
+        }
+        memmove(end, item.at, item.length);
+        end += item.length;
+    }
+    *end = '\0';
+}
+
+unsigned long rb_value_write(char *out, unsigned long size, const char *text)
+{
+    struct rb_writer writer = rb_writer_on(out, size);
+    rb_write_text(&writer, text);
+    return writer.length;
+}
+
+unsigned long rb_value_write_scaled(char *out, unsigned long size, uint64_t number, const struct rb_scale *scale)
+{
+    struct rb_writer writer = rb_writer_on(out, size);
+    rb_write_scaled(&writer, number, scale->decimals);
+    rb_write_text(&writer, scale->unit);
+    return writer.length;
 }

@@ -11,8 +11,9 @@
 // A duration with its unit, in milliseconds.
 const char *rb_value_duration(const char *text, unsigned *offset, uint64_t low, uint64_t high, uint64_t *out);
 
-// The same, or the word `unset`, which is 0.
-const char *rb_value_limit(const char *text, unsigned *offset, uint64_t low, uint64_t high, uint64_t *out);
+// The same, or `word`, which stands for 0.
+const char *rb_value_limit(const char *text, unsigned *offset, const char *word, uint64_t low, uint64_t high,
+                           uint64_t *out);
 
 // A whole number.
 const char *rb_value_count(const char *text, unsigned *offset, uint64_t low, uint64_t high, uint32_t *out);
@@ -24,6 +25,7 @@ struct rb_scale {
     const char *unit;
     const char *bare;
 };
+extern const struct rb_scale rb_scale_count;  // 3
 extern const struct rb_scale rb_scale_factor; // 2, 1.5: thousandths
 extern const struct rb_scale rb_scale_ratio;  // 20%, 0.5%: hundredths of a percent
 extern const struct rb_scale rb_scale_rate;   // 3/s, 0.5/s: thousandths per second
@@ -40,29 +42,27 @@ const char *rb_value_tokens(const char *text, unsigned *offset, char *out, size_
 // Writes a list of rb_value_tokens with commas.
 void rb_value_write_tokens(struct rb_writer *writer, const char *list);
 
-// The half sentence for a number that is too small or too large.
+// Checks names with wildcards, separated by commas. A name is not empty and has no blank.
+const char *rb_value_globs(const char *text, unsigned *offset);
+
+// Takes the commas out of a list that rb_value_globs accepted: one space separates the names afterwards.
+void rb_value_join_globs(char *list);
+
+// Half sentences to compare with: for a number that is too small or too large, for a word that is none of the known
+// ones, and for a path that is longer than its key allows.
 extern const char rb_value_out_of_range[];
+extern const char rb_value_unknown_word[];
+extern const char rb_value_path_too_long[];
+
+// Writes a text, or a number with its scale. Returns the length, less than `size`.
+unsigned long rb_value_write(char *out, unsigned long size, const char *text);
+unsigned long rb_value_write_scaled(char *out, unsigned long size, uint64_t number, const struct rb_scale *scale);
 
 // Writes a duration as a file would have it ("250ms", "2s", "1500ms", "5m", "1h"): the largest unit that divides it,
 // but one minute as "60s". Returns the length.
-unsigned long rb_duration_format(uint64_t ms, char *out, unsigned long size);
+unsigned long rb_value_write_duration(uint64_t ms, char *out, unsigned long size);
 
 // Reads a duration with its unit. Returns NULL, or what is wrong as half a sentence.
-const char *rb_duration_parse(const char *text, uint64_t *ms);
-
-// The values that are lists of several kinds: retry.on, retry.methods, retry.idempotency_headers, intercept.
-const char *rb_list_read_causes(struct rb_rules *rules, const char *value, unsigned *offset);
-unsigned long rb_list_write_causes(const struct rb_rules *rules, char *out, unsigned long size);
-const char *rb_list_read_methods(struct rb_rules *rules, const char *value, unsigned *offset);
-unsigned long rb_list_write_methods(const struct rb_rules *rules, char *out, unsigned long size);
-const char *rb_list_read_headers(struct rb_rules *rules, const char *value, unsigned *offset);
-unsigned long rb_list_write_headers(const struct rb_rules *rules, char *out, unsigned long size);
-const char *rb_list_read_intercept(struct rb_rules *rules, const char *value, unsigned *offset);
-unsigned long rb_list_write_intercept(const struct rb_rules *rules, char *out, unsigned long size);
-
-// The words that these lists know, for suggestions (NULL-terminated).
-extern const char *const rb_list_cause_words[];
-extern const char *const rb_list_method_words[];
-extern const char *const rb_list_intercept_words[];
+const char *rb_value_parse_duration(const char *text, uint64_t *ms);
 
 #endif

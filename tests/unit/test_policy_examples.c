@@ -69,7 +69,7 @@ static void test_smart(void **state)
     char out[128];
     unsigned count;
     (void) state;
-    rb_key_table(&count)[rb_key_find("retry.on")].format(rules, out, sizeof(out));
+    rb_key_format(&rb_key_table(&count)[rb_key_find("retry.on")], rules, out, sizeof(out));
     assert_string_equal(out, "refused, unreachable, reset, timeout, 429, 500, 503");
     assert_int_equal(rules->backoff.jitter_ms, 1000);
     rb_policy_free(policy);

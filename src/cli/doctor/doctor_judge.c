@@ -152,7 +152,7 @@ static bool policy_leaves_out(const struct rb_findings *findings, const char *ke
     if (!known || !findings->policy)
         return false;
     for (; (section = rb_policy_section(findings->policy, sections)); sections++) {
-        key->format(&section->rules, value, sizeof value);
+        rb_key_format(key, &section->rules, value, sizeof value);
         if ((strstr(value, word) != NULL) != present)
             return false;
     }

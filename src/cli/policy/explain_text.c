@@ -14,7 +14,7 @@ enum { LABEL_WIDTH = 10, KEY_WIDTH = 26, VALUE_WIDTH = 22, DURATION_SIZE = 32 };
 
 static const char *duration(uint64_t ms, char out[DURATION_SIZE])
 {
-    rb_duration_format(ms, out, DURATION_SIZE);
+    rb_value_write_duration(ms, out, DURATION_SIZE);
     return out;
 }
 
@@ -106,7 +106,7 @@ static void print_values(const struct rb_explanation *e, bool colour)
     rb_say_styled(stdout, colour, RB_STYLE_BOLD, "values");
     putchar('\n');
     for (unsigned i = 0; i < count; i++) {
-        keys[i].format(&e->section->rules, value, sizeof value);
+        rb_key_format(&keys[i], &e->section->rules, value, sizeof value);
         rb_explain_origin(e, i, origin, sizeof origin);
         printf("  %-*s  %-*s  ", KEY_WIDTH, keys[i].name, VALUE_WIDTH, value);
         rb_say_clean(stdout, origin);

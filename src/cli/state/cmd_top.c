@@ -55,7 +55,7 @@ static int top_run(int argc, char **argv)
         return status;
     if (first < argc)
         return rb_command_misuse(&rb_cmd_top, "unexpected argument '%s'", argv[first]);
-    if (interval && (rb_duration_parse(interval, &request.interval_ms) || request.interval_ms < INTERVAL_MIN_MS))
+    if (interval && (rb_value_parse_duration(interval, &request.interval_ms) || request.interval_ms < INTERVAL_MIN_MS))
         return rb_command_misuse(&rb_cmd_top, "interval needs a unit and must be at least 100ms, for example 2s");
     if (!request.once && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
         return rb_command_misuse(&rb_cmd_top, "stdin or stdout is not a terminal; use --once to print the screen once");

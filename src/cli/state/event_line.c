@@ -43,7 +43,7 @@ static void print_text(const struct rb_view_event *event)
                           rb_verdict_name(event->verdict));
     size_t used = (size_t) length < sizeof line ? (size_t) length : sizeof line - 1;
     if (event->verdict == RB_VERDICT_RETRY) {
-        rb_duration_format(event->delay_ms, delay, sizeof delay);
+        rb_value_write_duration(event->delay_ms, delay, sizeof delay);
         snprintf(line + used, sizeof line - used, " in %s", delay);
     } else if (event->reason != RB_REASON_NONE) {
         snprintf(line + used, sizeof line - used, " (%s)", rb_reason_name(event->reason));

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The values that are lists: retry.on, retry.methods, retry.idempotency_headers, intercept.
+#include "policy/lists.h"
+
 #include "policy/value.h"
 
 // Methods that IANA's HTTP Method Registry calls safe: RFC 9110, section 9.2.1 (GET, HEAD, OPTIONS, TRACE); RFC 4918,
@@ -37,11 +39,11 @@ enum { INTERCEPT_WORDS = sizeof(intercepts) / sizeof(intercepts[0]) };
 
 enum { STATUS_MIN = 100, STATUS_CLASS_SIZE = 100 };
 
-const char *const rb_list_cause_words[] = {"refused", "unreachable", "reset", "timeout", "dns", "none", NULL};
-const char *const rb_list_intercept_words[] = {"curl", "connect", "dns", "off", NULL};
-const char *const rb_list_method_words[] = {"safe",  "idempotent", "all",    "GET",   "HEAD",     "OPTIONS",   "TRACE",
-                                            "POST",  "PUT",        "DELETE", "PATCH", "PROPFIND", "REPORT",    "SEARCH",
-                                            "MKCOL", "UNLOCK",     "LOCK",   "COPY",  "MOVE",     "PROPPATCH", NULL};
+const char *const rb_lists_cause_words[] = {"refused", "unreachable", "reset", "timeout", "dns", "none", NULL};
+const char *const rb_lists_intercept_words[] = {"curl", "connect", "dns", "off", NULL};
+const char *const rb_lists_method_words[] = {
+    "safe",     "idempotent", "all",    "GET",   "HEAD",   "OPTIONS", "TRACE", "POST", "PUT",       "DELETE", "PATCH",
+    "PROPFIND", "REPORT",     "SEARCH", "MKCOL", "UNLOCK", "LOCK",    "COPY",  "MOVE", "PROPPATCH", NULL};
 
 static const char *fail(unsigned *offset, const char *value, const char *at, const char *message)
 {
@@ -94,7 +96,7 @@ static const char *read_cause(struct rb_rules *rules, struct rb_slice item)
     return "not a known word";
 }
 
-const char *rb_list_read_causes(struct rb_rules *rules, const char *value, unsigned *offset)
+const char *rb_lists_read_causes(struct rb_rules *rules, const char *value, unsigned *offset)
 {
     struct rb_rules fresh = {0};
     struct rb_slice rest = rb_slice_of(value), item;
@@ -131,7 +133,7 @@ static void write_statuses(const struct rb_rules *rules, struct rb_writer *write
     }
 }
 
-unsigned long rb_list_write_causes(const struct rb_rules *rules, char *out, unsigned long size)
+unsigned long rb_lists_write_causes(const struct rb_rules *rules, char *out, unsigned long size)
 {
     struct rb_writer writer = rb_writer_on(out, size);
     for (unsigned i = 0; i < CAUSE_WORDS; i++) {
@@ -163,7 +165,7 @@ static const char *check_methods(const char *value, unsigned *offset)
     return NULL;
 }
 
-const char *rb_list_read_methods(struct rb_rules *rules, const char *value, unsigned *offset)
+const char *rb_lists_read_methods(struct rb_rules *rules, const char *value, unsigned *offset)
 {
     for (unsigned i = 0; i < METHOD_SETS; i++) {
         if (strcmp(value, method_sets[i].word) == 0) {
@@ -175,7 +177,7 @@ const char *rb_list_read_methods(struct rb_rules *rules, const char *value, unsi
     return wrong ? wrong : rb_value_tokens(value, offset, rules->methods, sizeof(rules->methods));
 }
 
-unsigned long rb_list_write_methods(const struct rb_rules *rules, char *out, unsigned long size)
+unsigned long rb_lists_write_methods(const struct rb_rules *rules, char *out, unsigned long size)
 {
     struct rb_writer writer = rb_writer_on(out, size);
     for (unsigned i = 0; i < METHOD_SETS; i++) {
@@ -188,7 +190,7 @@ unsigned long rb_list_write_methods(const struct rb_rules *rules, char *out, uns
     return writer.length;
 }
 
-const char *rb_list_read_headers(struct rb_rules *rules, const char *value, unsigned *offset)
+const char *rb_lists_read_headers(struct rb_rules *rules, const char *value, unsigned *offset)
 {
     if (strcmp(value, "none") == 0) {
         rules->idempotency_headers[0] = '\0';
@@ -199,7 +201,7 @@ const char *rb_list_read_headers(struct rb_rules *rules, const char *value, unsi
     return rb_value_tokens(value, offset, rules->idempotency_headers, sizeof(rules->idempotency_headers));
 }
 
-unsigned long rb_list_write_headers(const struct rb_rules *rules, char *out, unsigned long size)
+unsigned long rb_lists_write_headers(const struct rb_rules *rules, char *out, unsigned long size)
 {
     struct rb_writer writer = rb_writer_on(out, size);
     rb_value_write_tokens(&writer, rules->idempotency_headers[0] ? rules->idempotency_headers : "none");
@@ -219,7 +221,7 @@ static const char *read_intercept(struct rb_slice item, uint32_t *bits)
     return rb_slice_is(item, "off") ? "'off' stands alone" : "not a known word";
 }
 
-const char *rb_list_read_intercept(struct rb_rules *rules, const char *value, unsigned *offset)
+const char *rb_lists_read_intercept(struct rb_rules *rules, const char *value, unsigned *offset)
 {
     uint32_t bits = 0;
     struct rb_slice rest = rb_slice_of(value), item;
@@ -232,7 +234,7 @@ const char *rb_list_read_intercept(struct rb_rules *rules, const char *value, un
     return NULL;
 }
 
-unsigned long rb_list_write_intercept(const struct rb_rules *rules, char *out, unsigned long size)
+unsigned long rb_lists_write_intercept(const struct rb_rules *rules, char *out, unsigned long size)
 {
     struct rb_writer writer = rb_writer_on(out, size);
     for (unsigned i = 0; i < INTERCEPT_WORDS; i++) {
