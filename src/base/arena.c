@@ -45,7 +45,7 @@ static struct rb_arena_chunk *add_chunk(struct rb_arena *arena, size_t need)
 }
 
 // Takes `size` bytes aligned to `alignment` from the newest chunk. Unused bytes at the end of older chunks stay unused.
-static char *take(struct rb_arena *arena, size_t size, size_t alignment)
+static char *arena_take(struct rb_arena *arena, size_t size, size_t alignment)
 {
     struct rb_arena_chunk *chunk = arena->chunks;
     size_t start = chunk ? round_up(chunk->used, alignment) : 0;
@@ -61,12 +61,12 @@ static char *take(struct rb_arena *arena, size_t size, size_t alignment)
 
 void *rb_arena_take(struct rb_arena *arena, size_t size)
 {
-    return take(arena, size, ARENA_ALIGNMENT);
+    return arena_take(arena, size, ARENA_ALIGNMENT);
 }
 
 char *rb_arena_copy(struct rb_arena *arena, const char *at, size_t length)
 {
-    char *copy = take(arena, length + 1, 1);
+    char *copy = arena_take(arena, length + 1, 1);
     if (copy) {
         memcpy(copy, at, length);
         copy[length] = '\0';

@@ -26,7 +26,7 @@ static int64_t nanoseconds(struct timespec time)
     return (int64_t) time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-static int look(int directory, const char *path, int flags, stat_t *out)
+static int file_stat(int directory, const char *path, int flags, stat_t *out)
 {
     return (int) rb_kernel(CALL_STAT, directory, path, out, flags);
 }
@@ -45,10 +45,10 @@ static void identify(const stat_t *status, struct rb_file_identity *out)
     };
 }
 
-static int look_and_identify(int directory, const char *path, int flags, struct rb_file_identity *out)
+static int file_stat_identity(int directory, const char *path, int flags, struct rb_file_identity *out)
 {
     stat_t status;
-    int result = look(directory, path, flags, &status);
+    int result = file_stat(directory, path, flags, &status);
     if (result == 0)
         identify(&status, out);
     return result;
@@ -56,17 +56,17 @@ static int look_and_identify(int directory, const char *path, int flags, struct 
 
 int rb_file_identify(const char *path, struct rb_file_identity *out)
 {
-    return look_and_identify(AT_FDCWD, path, 0, out);
+    return file_stat_identity(AT_FDCWD, path, 0, out);
 }
 
 int rb_file_identify_link(int directory, const char *path, struct rb_file_identity *out)
 {
-    return look_and_identify(directory, path, AT_SYMLINK_NOFOLLOW, out);
+    return file_stat_identity(directory, path, AT_SYMLINK_NOFOLLOW, out);
 }
 
 int rb_file_identify_open(int fd, struct rb_file_identity *out)
 {
-    return look_and_identify(fd, "", AT_EMPTY_PATH, out);
+    return file_stat_identity(fd, "", AT_EMPTY_PATH, out);
 }
 
 bool rb_file_same(const struct rb_file_identity *a, const struct rb_file_identity *b)
@@ -104,7 +104,7 @@ static int read_open(int fd, struct rb_arena *scratch, struct rb_slice *content,
 {
     stat_t status;
     struct rb_file_identity after;
-    int result = look(fd, "", AT_EMPTY_PATH, &status);
+    int result = file_stat(fd, "", AT_EMPTY_PATH, &status);
     result = result ? result : check_kind(&status);
     if (result != 0)
         return result;
@@ -114,7 +114,7 @@ static int read_open(int fd, struct rb_arena *scratch, struct rb_slice *content,
         return -ENOMEM;
     *content = (struct rb_slice){buffer, 0};
     result = read_all(fd, buffer, identity->size, &content->length);
-    result = result ? result : look(fd, "", AT_EMPTY_PATH, &status);
+    result = result ? result : file_stat(fd, "", AT_EMPTY_PATH, &status);
     identify(&status, &after); // the first stat again if the second failed
     bool settled = content->length == identity->size && rb_file_same(identity, &after);
     return result == 0 && !settled ? -EAGAIN : result;

@@ -24,7 +24,7 @@ static struct fixed times(struct fixed value, uint32_t milli)
 
 // Returns base * (milli / 1000)^steps, at most cap. The loop ends early: a factor other than 1 reaches the cap or 0
 // within about 75,000 steps for any arguments, and a policy allows 100 attempts.
-static uint64_t grow(uint64_t base, uint32_t milli, uint32_t steps, uint64_t cap)
+static uint64_t backoff_grow(uint64_t base, uint32_t milli, uint32_t steps, uint64_t cap)
 {
     struct fixed value = {base, 0};
     if (milli == MILLI)
@@ -41,7 +41,7 @@ uint64_t rb_backoff_ceiling_ms(const struct rb_backoff *rules, uint32_t retry)
     case RB_BACKOFF_LINEAR:
         return rb_arithmetic_min(rules->cap_ms, rb_arithmetic_mul(rules->base_ms, (uint64_t) steps + 1));
     case RB_BACKOFF_EXPONENTIAL:
-        return grow(rules->base_ms, rules->multiplier_milli, steps, rules->cap_ms);
+        return backoff_grow(rules->base_ms, rules->multiplier_milli, steps, rules->cap_ms);
     case RB_BACKOFF_FIXED:
         break;
     }

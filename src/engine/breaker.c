@@ -89,7 +89,7 @@ static bool reaches(uint64_t part, uint64_t whole, uint32_t rate)
     return part > 0 && part * RATE_ONE >= whole * rate;
 }
 
-static bool is_sick(const struct rb_breaker_rules *rules, struct rb_window_counts counts)
+static bool exceeds_rate(const struct rb_breaker_rules *rules, struct rb_window_counts counts)
 {
     return reaches(counts.failed, counts.calls, rules->failure_rate) ||
            (rules->slow_call_ms > 0 && reaches(counts.slow, counts.calls, rules->slow_rate));
@@ -102,7 +102,7 @@ static bool is_costly(const struct rb_breaker_rules *rules, struct rb_window_cou
     return !counts.instant && reaches(counts.failed, counts.calls, rules->failure_rate);
 }
 
-static uint32_t clamp(uint32_t value, uint32_t max)
+static uint32_t breaker_clamp(uint32_t value, uint32_t max)
 {
     if (value == 0)
         return 1;
@@ -112,12 +112,12 @@ static uint32_t clamp(uint32_t value, uint32_t max)
 // ---- closed: record, and check the rates after a failed or slow attempt ----
 
 // A min_calls above the window size counts as the window size: a window of calls never holds more.
-static bool window_is_sick(const struct rb_breaker_rules *rules, struct rb_window_counts counts)
+static bool window_exceeds_rate(const struct rb_breaker_rules *rules, struct rb_window_counts counts)
 {
     uint64_t least = rules->min_calls;
     if (!rules->time_window)
-        least = rb_arithmetic_min(least, clamp(rules->window, RB_BREAKER_MAX_CALLS));
-    return counts.calls >= least && is_sick(rules, counts);
+        least = rb_arithmetic_min(least, breaker_clamp(rules->window, RB_BREAKER_MAX_CALLS));
+    return counts.calls >= least && exceeds_rate(rules, counts);
 }
 
 // One result, and whether it is slow by the rules.
@@ -215,7 +215,7 @@ static enum rb_recorded record_closed(struct rb_breaker *breaker, const struct r
     if (!failed && !result->slow)
         return RB_RECORDED;
     struct rb_window_counts counts = rb_window_count(breaker, rules, result->now_ms, generation);
-    if (window_is_sick(rules, counts) && rb_quorum_reached(breaker, rules, generation, result->now_ms))
+    if (window_exceeds_rate(rules, counts) && rb_quorum_reached(breaker, rules, generation, result->now_ms))
         open_breaker(breaker, rules, from, 0,
                      is_costly(rules, counts) && !has_answered_lately(breaker, rules, result->now_ms), result->now_ms,
                      result->draw);
@@ -305,15 +305,15 @@ static bool probe_results(const struct rb_breaker *breaker, uint32_t probes, uin
 // Ends the half-open state `from` if all probes have results. Returns true if they have, even if another process ended
 // the state.
 //   since_ms: when the open time begins if the breaker opens again
-static bool settle(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t from, uint64_t since_ms,
-                   uint32_t draw)
+static bool end_half_open(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t from,
+                          uint64_t since_ms, uint32_t draw)
 {
     struct rb_breaker_word state = rb_breaker_unpack(from);
     uint32_t reopened = state.reopened < RB_REOPENED_MAX ? state.reopened + 1 : RB_REOPENED_MAX;
     struct rb_window_counts counts;
-    if (!probe_results(breaker, clamp(rules->probes, RB_BREAKER_MAX_PROBES), state.generation, &counts))
+    if (!probe_results(breaker, breaker_clamp(rules->probes, RB_BREAKER_MAX_PROBES), state.generation, &counts))
         return false;
-    if (is_sick(rules, counts))
+    if (exceeds_rate(rules, counts))
         open_breaker(breaker, rules, from, reopened, is_costly(rules, counts), since_ms, draw);
     else
         close_half_open(breaker, from);
@@ -352,7 +352,7 @@ static enum rb_recorded record_probe(struct rb_breaker *breaker, const struct rb
     if (rules->refuse != RB_REFUSE_ALWAYS && result->health == RB_HEALTH_SUCCESS)
         close_on_success(breaker);
     else
-        settle(breaker, rules, from, since_ms, result->draw);
+        end_half_open(breaker, rules, from, since_ms, result->draw);
     return RB_RECORDED;
 }
 
@@ -369,7 +369,7 @@ static enum rb_recorded record_passed(struct rb_breaker *breaker, enum rb_health
 static bool take_any_slot(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t from,
                           uint64_t now_ms, struct rb_permit *permit)
 {
-    uint32_t probes = clamp(rules->probes, RB_BREAKER_MAX_PROBES);
+    uint32_t probes = breaker_clamp(rules->probes, RB_BREAKER_MAX_PROBES);
     for (uint32_t slot = 0; slot < probes; slot++)
         if (take_slot(breaker, rules, from, slot, now_ms, permit))
             return true;
@@ -379,7 +379,7 @@ static bool take_any_slot(struct rb_breaker *breaker, const struct rb_breaker_ru
 // Returns the time until the first lease ends; 1 ms if a slot has just become free.
 static uint64_t lease_left(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t now_ms)
 {
-    uint32_t probes = clamp(rules->probes, RB_BREAKER_MAX_PROBES);
+    uint32_t probes = breaker_clamp(rules->probes, RB_BREAKER_MAX_PROBES);
     uint64_t least = UINT64_MAX;
     for (uint32_t slot = 0; slot < probes; slot++) {
         struct probe probe = unpack_probe(atomic_load(&breaker->probe[slot]));
@@ -419,7 +419,7 @@ static bool is_cost_old(const struct rb_breaker *breaker, const struct rb_breake
                         struct rb_breaker_word state, uint64_t now_ms)
 {
     uint64_t known_ms = state.until_ms;
-    uint32_t probes = state.name == RB_BREAKER_HALF_OPEN ? clamp(rules->probes, RB_BREAKER_MAX_PROBES) : 0;
+    uint32_t probes = state.name == RB_BREAKER_HALF_OPEN ? breaker_clamp(rules->probes, RB_BREAKER_MAX_PROBES) : 0;
     for (uint32_t slot = 0; slot < probes; slot++) {
         struct probe probe = unpack_probe(atomic_load(&breaker->probe[slot]));
         if (probe.generation == state.generation && probe.kind != PROBE_FREE && probe.until_ms > known_ms)
@@ -477,7 +477,7 @@ bool rb_breaker_acquire(struct rb_breaker *breaker, const struct rb_breaker_rule
         }
         if (acquire_half_open(breaker, rules, from, now_ms, permit, &wait_ms))
             break;
-        if (!settle(breaker, rules, from, now_ms, 0) && atomic_load(&breaker->state) == from)
+        if (!end_half_open(breaker, rules, from, now_ms, 0) && atomic_load(&breaker->state) == from)
             break;
     }
     if (permit->kind == RB_PERMIT_NONE && lets_pass(rules, ask, state))

@@ -17,7 +17,7 @@ static uint64_t moment_of(const struct rb_breaker *breaker, const struct rb_brea
     return (rules->time_window ? now_ms / SECOND_MS : atomic_load(&breaker->head) >> 16) & moment_mask;
 }
 
-static uint64_t pack(uint32_t generation, uint64_t who, uint64_t moment)
+static uint64_t quorum_pack(uint32_t generation, uint64_t who, uint64_t moment)
 {
     uint64_t short_who = who & ((UINT64_C(1) << WHO_BITS) - 1);
     return (uint64_t) generation | (short_who ? short_who : 1) << WHO_SHIFT | moment << MOMENT_SHIFT;
@@ -29,7 +29,7 @@ static uint64_t identity_of(uint64_t word)
     return word & ((UINT64_C(1) << MOMENT_SHIFT) - 1);
 }
 
-static bool is_fresh(uint64_t word, const struct rb_breaker_rules *rules, uint32_t generation, uint64_t moment)
+static bool quorum_is_fresh(uint64_t word, const struct rb_breaker_rules *rules, uint32_t generation, uint64_t moment)
 {
     return word != 0 && (word & RB_GENERATION_MASK) == generation &&
            ((moment - (word >> MOMENT_SHIFT)) & moment_mask) <= rules->window;
@@ -44,7 +44,8 @@ static _Atomic uint64_t *find_place(struct rb_breaker *breaker, const struct rb_
     for (unsigned i = 0; i < RB_BREAKER_MAX_QUORUM; i++) {
         uint64_t old = atomic_load(&breaker->blame[i]);
         bool own = identity_of(old) == identity_of(word);
-        if (!own && (free_place || is_fresh(old, rules, (uint32_t) word & RB_GENERATION_MASK, word >> MOMENT_SHIFT)))
+        if (!own &&
+            (free_place || quorum_is_fresh(old, rules, (uint32_t) word & RB_GENERATION_MASK, word >> MOMENT_SHIFT)))
             continue;
         free_place = &breaker->blame[i];
         *there = old;
@@ -59,7 +60,7 @@ static _Atomic uint64_t *find_place(struct rb_breaker *breaker, const struct rb_
 void rb_breaker_blame(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, const struct rb_permit *permit,
                       uint64_t who, uint64_t now_ms)
 {
-    uint64_t word = pack(permit->generation, who, moment_of(breaker, rules, now_ms)), there;
+    uint64_t word = quorum_pack(permit->generation, who, moment_of(breaker, rules, now_ms)), there;
     for (unsigned turn = 0; turn < RB_BREAKER_MAX_QUORUM; turn++) {
         _Atomic uint64_t *place = find_place(breaker, rules, word, &there);
         if (!place || atomic_compare_exchange_strong(place, &there, word))
@@ -75,6 +76,6 @@ bool rb_quorum_reached(const struct rb_breaker *breaker, const struct rb_breaker
         return true;
     uint64_t moment = moment_of(breaker, rules, now_ms);
     for (unsigned i = 0; i < RB_BREAKER_MAX_QUORUM; i++)
-        processes += is_fresh(atomic_load(&breaker->blame[i]), rules, generation, moment);
+        processes += quorum_is_fresh(atomic_load(&breaker->blame[i]), rules, generation, moment);
     return processes >= rules->quorum;
 }

@@ -17,7 +17,7 @@ static const uint64_t milli_interval_ns = UINT64_C(1000000000000); // between tw
 static_assert(sizeof(struct rb_budget) == 8 + 8 * RB_BUDGET_SECONDS, "one layout for all processes");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared memory needs lock-free 64-bit atomics");
 
-static uint64_t pack(uint32_t second, uint64_t parts)
+static uint64_t budget_pack(uint32_t second, uint64_t parts)
 {
     return (uint64_t) second << 32 | rb_arithmetic_min(parts, UINT32_MAX);
 }
@@ -33,7 +33,7 @@ static uint32_t parts_of(uint64_t slot)
 }
 
 // Seconds are compared modulo 2^32.
-static bool is_fresh(uint64_t slot, uint32_t second)
+static bool budget_is_fresh(uint64_t slot, uint32_t second)
 {
     return second - second_of(slot) < RB_BUDGET_SECONDS;
 }
@@ -59,7 +59,7 @@ void rb_budget_deposit(struct rb_budget *budget, const struct rb_budget_rules *r
         uint64_t saved = second_of(old) == second ? parts_of(old) : 0;
         if (is_later(old, second))
             return; // this deposit is ten seconds late
-        new = pack(second, saved + rules->ratio);
+        new = budget_pack(second, saved + rules->ratio);
     } while (!atomic_compare_exchange_weak(slot, &old, new));
 }
 
@@ -113,22 +113,22 @@ static uint64_t earned_total(const struct rb_budget *budget, uint32_t second)
     uint64_t total = 0;
     for (size_t i = 0; i < RB_BUDGET_SECONDS; i++) {
         uint64_t slot = atomic_load(&budget->earned[i]);
-        total += is_fresh(slot, second) ? parts_of(slot) : 0;
+        total += budget_is_fresh(slot, second) ? parts_of(slot) : 0;
     }
     return total;
 }
 
 // Takes up to `wanted` parts from one slot. Returns them packed with the slot's second.
-static uint64_t take(_Atomic uint64_t *slot, uint32_t second, uint32_t wanted)
+static uint64_t budget_take(_Atomic uint64_t *slot, uint32_t second, uint32_t wanted)
 {
     uint64_t old = atomic_load(slot);
     uint32_t taken;
     do {
-        if (!is_fresh(old, second))
+        if (!budget_is_fresh(old, second))
             return 0;
         taken = parts_of(old) < wanted ? parts_of(old) : wanted;
     } while (taken > 0 && !atomic_compare_exchange_weak(slot, &old, old - taken));
-    return pack(second_of(old), taken);
+    return budget_pack(second_of(old), taken);
 }
 
 // Returns parts to a slot. If the slot has moved to another second, they are lost.
@@ -136,7 +136,7 @@ static void give_back(_Atomic uint64_t *slot, uint64_t taken)
 {
     uint64_t old = atomic_load(slot);
     while (parts_of(taken) > 0 && second_of(old) == second_of(taken)) {
-        uint64_t sum = pack(second_of(old), (uint64_t) parts_of(old) + parts_of(taken));
+        uint64_t sum = budget_pack(second_of(old), (uint64_t) parts_of(old) + parts_of(taken));
         if (atomic_compare_exchange_weak(slot, &old, sum))
             return;
     }
@@ -152,7 +152,7 @@ static bool withdraw_earned(struct rb_budget *budget, uint32_t second)
     if (earned_total(budget, second) < RETRY_PARTS)
         return false;
     for (uint32_t i = 0; i < RB_BUDGET_SECONDS; i++) {
-        taken[i] = take(&budget->earned[(oldest + i) % RB_BUDGET_SECONDS], second, missing);
+        taken[i] = budget_take(&budget->earned[(oldest + i) % RB_BUDGET_SECONDS], second, missing);
         missing -= parts_of(taken[i]);
     }
     for (uint32_t i = 0; missing > 0 && i < RB_BUDGET_SECONDS; i++)

@@ -28,7 +28,7 @@ void rb_call_begin(struct rb_call *call, const struct rb_rules *rules, struct rb
         rb_budget_deposit(budget, &rules->budget, now_ms);
 }
 
-static void look(const struct rb_call *call)
+static void call_look(const struct rb_call *call)
 {
     if (call->keeper != NULL)
         call->keeper->look();
@@ -46,7 +46,7 @@ static enum rb_ask ask_of(const struct rb_call *call, uint64_t now_ms)
 bool rb_call_admit(struct rb_call *call, uint64_t now_ms, uint64_t *retry_in_ms)
 {
     if (now_ms != call->begun_ms)
-        look(call);
+        call_look(call);
     if (retry_in_ms != NULL)
         *retry_in_ms = 0;
     if (call->breaker != NULL && !rb_breaker_acquire(call->breaker, &call->rules->breaker, ask_of(call, now_ms), now_ms,
@@ -79,7 +79,7 @@ static uint64_t spread(uint64_t owner)
 
 // Returns the shortest timeout that counts against the host. The policy's limit per attempt is trusted; a shorter
 // timeout set by the program says nothing about the host.
-static uint64_t telling_timeout_ms(const struct rb_rules *rules)
+static uint64_t least_timeout_ms(const struct rb_rules *rules)
 {
     if (rules->attempt_ms > 0)
         return rules->attempt_ms;
@@ -97,11 +97,11 @@ static uint64_t took_of(const struct rb_call *call, const struct rb_outcome *out
 
 static enum rb_health health_of(const struct rb_call *call, const struct rb_outcome *outcome, uint64_t took_ms)
 {
-    bool hasty = outcome->cause == RB_CAUSE_TIMEOUT && took_ms < telling_timeout_ms(call->rules);
+    bool hasty = outcome->cause == RB_CAUSE_TIMEOUT && took_ms < least_timeout_ms(call->rules);
     return hasty && outcome->health == RB_HEALTH_FAILURE ? RB_HEALTH_IGNORED : outcome->health;
 }
 
-static void tell_breaker(struct rb_call *call, enum rb_health health, uint64_t took_ms, uint64_t now_ms, uint32_t draw)
+static void record_result(struct rb_call *call, enum rb_health health, uint64_t took_ms, uint64_t now_ms, uint32_t draw)
 {
     const struct rb_breaker_rules *rules = &call->rules->breaker;
     call->ended_ms = now_ms;
@@ -163,8 +163,8 @@ static bool is_followed(const struct rb_rules *rules, const struct rb_retry_afte
 
 // Shares a Retry-After with other calls, whatever happens to this one. After a 429 it applies to calls with the same
 // credential, else to all calls to the host.
-static void heed(const struct rb_call *call, const struct rb_outcome *outcome, const struct rb_retry_after *after,
-                 uint64_t now_ms)
+static void share_retry_after(const struct rb_call *call, const struct rb_outcome *outcome,
+                              const struct rb_retry_after *after, uint64_t now_ms)
 {
     if (outcome->cause != RB_CAUSE_STATUS || !rb_rules_status(call->rules, outcome->status) ||
         !is_followed(call->rules, after))
@@ -177,7 +177,7 @@ static void heed(const struct rb_call *call, const struct rb_outcome *outcome, c
 }
 
 // Returns the time left until `not_before`; 0 if there is none, or if it exceeds retry.after_max.
-static uint64_t left_of(const struct rb_call *call, const struct rb_not_before *not_before, uint64_t now_ms)
+static uint64_t call_time_left(const struct rb_call *call, const struct rb_not_before *not_before, uint64_t now_ms)
 {
     uint64_t left_ms = not_before != NULL ? rb_not_before_left_ms(not_before, now_ms, NULL) : 0;
     return left_ms <= call->rules->after_max_ms ? left_ms : 0;
@@ -185,13 +185,14 @@ static uint64_t left_of(const struct rb_call *call, const struct rb_not_before *
 
 // Returns the delay extended to this call's slot after a shared Retry-After, if the slot is later and fits into the
 // total time. The longer of the host's time and the credential's time applies.
-static uint64_t in_slot(const struct rb_call *call, uint64_t delay_ms, uint64_t now_ms)
+static uint64_t delay_in_slot(const struct rb_call *call, uint64_t delay_ms, uint64_t now_ms)
 {
     struct rb_not_before *wish = call->not_before;
     struct rb_not_before *own = call->tenants != NULL ? rb_tenants_find(call->tenants, call->credential, now_ms) : NULL;
-    if (left_of(call, own, now_ms) > left_of(call, wish, now_ms))
+    if (call_time_left(call, own, now_ms) > call_time_left(call, wish, now_ms))
         wish = own;
-    if (wish == NULL || !call->rules->after_honour || left_of(call, wish, now_ms) < (delay_ms > 0 ? delay_ms : 1))
+    if (wish == NULL || !call->rules->after_honour ||
+        call_time_left(call, wish, now_ms) < (delay_ms > 0 ? delay_ms : 1))
         return delay_ms;
     uint64_t slot_ms = rb_not_before_take(wish, call->rules->after_max_ms, now_ms);
     return slot_ms > delay_ms && fits(call, now_ms, slot_ms) ? slot_ms : delay_ms;
@@ -199,7 +200,7 @@ static uint64_t in_slot(const struct rb_call *call, uint64_t delay_ms, uint64_t 
 
 uint64_t rb_call_hold(struct rb_call *call, uint64_t now_ms)
 {
-    return in_slot(call, 0, now_ms);
+    return delay_in_slot(call, 0, now_ms);
 }
 
 // Chooses the delay before the next attempt. A Retry-After is used exactly, apart from queue slots: jitter would retry
@@ -215,7 +216,7 @@ static enum rb_reason choose_delay(const struct rb_call *call, const struct rb_r
         *delay_ms = rb_arithmetic_min(after->ms, rules->after_max_ms);
     else
         *delay_ms = rb_backoff_delay_ms(&rules->backoff, call->attempt, call->delay_ms, draw);
-    *delay_ms = in_slot(call, *delay_ms, now_ms);
+    *delay_ms = delay_in_slot(call, *delay_ms, now_ms);
     return RB_REASON_NONE;
 }
 
@@ -243,7 +244,7 @@ static bool is_swept(const struct rb_call *call, const struct rb_outcome *outcom
     return on;
 }
 
-static enum rb_reason judge_means(const struct rb_call *call, uint64_t now_ms, uint64_t delay_ms)
+static enum rb_reason judge_limits(const struct rb_call *call, uint64_t now_ms, uint64_t delay_ms)
 {
     if (!fits(call, now_ms, delay_ms))
         return RB_REASON_TIME;
@@ -261,9 +262,9 @@ struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *
     uint64_t delay_ms = 0, took_ms = took_of(call, outcome, now_ms);
     bool passed = call->permit.kind == RB_PERMIT_PASSED, swept = is_swept(call, outcome, now_ms);
     if (now_ms != call->begun_ms) // else it was checked when the call began
-        look(call);
-    tell_breaker(call, health_of(call, outcome, took_ms), took_ms, now_ms, draw);
-    heed(call, outcome, after, now_ms);
+        call_look(call);
+    record_result(call, health_of(call, outcome, took_ms), took_ms, now_ms, draw);
+    share_retry_after(call, outcome, after, now_ms);
     enum rb_reason reason = judge_outcome(call, outcome, blocked, method_allowed);
     if (reason == RB_REASON_NONE && swept)
         reason = RB_REASON_SWEEP;
@@ -272,7 +273,7 @@ struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *
     if (reason == RB_REASON_NONE)
         reason = choose_delay(call, after, now_ms, draw, &delay_ms);
     if (reason == RB_REASON_NONE)
-        reason = judge_means(call, now_ms, delay_ms);
+        reason = judge_limits(call, now_ms, delay_ms);
     if (reason != RB_REASON_NONE)
         return (struct rb_decision){.reason = reason};
     call->delay_ms = delay_ms;
@@ -281,9 +282,9 @@ struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *
 
 void rb_call_abandon(struct rb_call *call, uint64_t now_ms)
 {
-    look(call);
+    call_look(call);
     if (call->permit.kind != RB_PERMIT_NONE)
-        tell_breaker(call, RB_HEALTH_IGNORED, 0, now_ms, 0);
+        record_result(call, RB_HEALTH_IGNORED, 0, now_ms, 0);
 }
 
 void rb_call_answered(struct rb_call *call, bool whole, uint64_t now_ms)
@@ -291,8 +292,8 @@ void rb_call_answered(struct rb_call *call, bool whole, uint64_t now_ms)
     bool waits = call->permit.kind == RB_PERMIT_PROBE || call->permit.kind == RB_PERMIT_PASSED;
     if (!waits && (!whole || call->permit.kind == RB_PERMIT_NONE))
         return;
-    look(call);
-    tell_breaker(call, RB_HEALTH_SUCCESS, rb_arithmetic_sub(now_ms, call->attempt_started_ms), now_ms, 0);
+    call_look(call);
+    record_result(call, RB_HEALTH_SUCCESS, rb_arithmetic_sub(now_ms, call->attempt_started_ms), now_ms, 0);
 }
 
 bool rb_call_may_retry(const struct rb_call *call, uint64_t now_ms)

@@ -6,12 +6,12 @@ enum { TIME_BITS = 40 };
 
 static const uint64_t time_mask = (UINT64_C(1) << TIME_BITS) - 1;
 
-static uint64_t load(const _Atomic uint64_t *word)
+static uint64_t sweep_load(const _Atomic uint64_t *word)
 {
     return atomic_load_explicit(word, memory_order_relaxed);
 }
 
-static bool is_of(uint64_t word, uint64_t key)
+static bool sweep_is_of(uint64_t word, uint64_t key)
 {
     return word != 0 && word >> TIME_BITS == key >> TIME_BITS;
 }
@@ -21,8 +21,8 @@ void rb_sweep_refused(struct rb_sweep *sweep, uint64_t key, uint64_t now_ms)
 {
     unsigned place = 0;
     for (unsigned i = 0; i < RB_SWEEP_TARGETS; i++) {
-        uint64_t word = load(&sweep->refused[i]), oldest = load(&sweep->refused[place]);
-        if (is_of(word, key)) {
+        uint64_t word = sweep_load(&sweep->refused[i]), oldest = sweep_load(&sweep->refused[place]);
+        if (sweep_is_of(word, key)) {
             place = i;
             break;
         }
@@ -35,7 +35,7 @@ void rb_sweep_refused(struct rb_sweep *sweep, uint64_t key, uint64_t now_ms)
 
 void rb_sweep_accepted(struct rb_sweep *sweep)
 {
-    if (load(&sweep->refused[0]) == 0)
+    if (sweep_load(&sweep->refused[0]) == 0)
         return;
     for (unsigned i = RB_SWEEP_TARGETS; i-- > 0;)
         atomic_store_explicit(&sweep->refused[i], 0, memory_order_relaxed);
@@ -44,8 +44,8 @@ void rb_sweep_accepted(struct rb_sweep *sweep)
 bool rb_sweep_is_on(const struct rb_sweep *sweep, uint64_t key, uint64_t now_ms)
 {
     for (unsigned i = 0; i < RB_SWEEP_TARGETS; i++) {
-        uint64_t word = load(&sweep->refused[i]);
-        if (word == 0 || is_of(word, key) || now_ms - (word & time_mask) > RB_SWEEP_MS)
+        uint64_t word = sweep_load(&sweep->refused[i]);
+        if (word == 0 || sweep_is_of(word, key) || now_ms - (word & time_mask) > RB_SWEEP_MS)
             return false;
     }
     return true;

@@ -34,7 +34,7 @@ static enum rb_table_kind table_of(enum rb_pattern_kind kind)
 }
 
 // An address is keyed by its bytes: their number tells the families apart.
-static struct rb_slice key_of(const struct rb_pattern *pattern)
+static struct rb_slice index_key(const struct rb_pattern *pattern)
 {
     if (pattern->kind == RB_PATTERN_ADDRESS)
         return (struct rb_slice){(const char *) pattern->address, pattern->family_bits / 8};
@@ -67,7 +67,7 @@ static void assign(struct rb_index *index, const struct rb_pattern *pattern, uin
     add_port(index, place | pattern->port, number);
 }
 
-static struct rb_slot *insert(struct rb_table *table, struct rb_slice key, uint64_t hash)
+static struct rb_slot *index_insert(struct rb_table *table, struct rb_slice key, uint64_t hash)
 {
     uint32_t at = (uint32_t) hash & table->mask;
     for (; table->slots[at].key; at = (at + 1) & table->mask) {
@@ -93,12 +93,12 @@ static int add_to_table(struct rb_index *index, enum rb_table_kind kind, const s
                         uint32_t number, struct rb_arena *arena)
 {
     struct rb_table *table = &index->tables[kind];
-    struct rb_slice key = key_of(pattern);
+    struct rb_slice key = index_key(pattern);
     if (pattern->kind == RB_PATTERN_ADDRESS) // the others' keys are in the policy's own text
         key.at = rb_arena_copy(arena, key.at, key.length);
     if (!key.at)
         return -ENOMEM;
-    struct rb_slot *slot = insert(table, key, hash_of(pattern));
+    struct rb_slot *slot = index_insert(table, key, hash_of(pattern));
     uint64_t position = (uint64_t) (slot - table->slots);
     assign(index, pattern, number, rb_place_of(kind, position, 0), &slot->pattern, &slot->ports);
     if (kind == RB_TABLE_SUFFIXES)
@@ -198,7 +198,7 @@ static void add_glob(struct rb_index *index, const struct rb_pattern *pattern, u
     index->globs[index->glob_count++] = (struct rb_glob){pattern->key, count_literals(pattern->key), number};
 }
 
-static int add(struct rb_index *index, const struct rb_pattern *pattern, uint32_t number, struct rb_arena *arena)
+static int index_add(struct rb_index *index, const struct rb_pattern *pattern, uint32_t number, struct rb_arena *arena)
 {
     enum rb_table_kind kind = table_of(pattern->kind);
     if (kind < RB_TABLE_COUNT)
@@ -245,6 +245,6 @@ int rb_index_build(struct rb_index *index, const struct rb_pattern *patterns, ui
     for (unsigned tree = 0; tree < 2 && result == 0; tree++)
         result = build_tree(index, patterns, count, tree, arena, scratch);
     for (uint32_t i = 0; i < count && result == 0; i++)
-        result = add(index, &patterns[i], i + 1, arena);
+        result = index_add(index, &patterns[i], i + 1, arena);
     return result == 0 ? sort_globs(index, scratch) : result;
 }

@@ -45,7 +45,7 @@ const char *const rb_lists_method_words[] = {
     "safe",     "idempotent", "all",    "GET",   "HEAD",   "OPTIONS", "TRACE", "POST", "PUT",       "DELETE", "PATCH",
     "PROPFIND", "REPORT",     "SEARCH", "MKCOL", "UNLOCK", "LOCK",    "COPY",  "MOVE", "PROPPATCH", NULL};
 
-static const char *fail(unsigned *offset, const char *value, const char *at, const char *message)
+static const char *list_fail(unsigned *offset, const char *value, const char *at, const char *message)
 {
     *offset = (unsigned) (at - value);
     return message;
@@ -103,7 +103,7 @@ const char *rb_lists_read_causes(struct rb_rules *rules, const char *value, unsi
     while (strcmp(value, "none") != 0 && rb_slice_next(&rest, &item)) {
         const char *wrong = read_cause(&fresh, item);
         if (wrong)
-            return fail(offset, value, item.at, wrong);
+            return list_fail(offset, value, item.at, wrong);
     }
     rules->causes = fresh.causes;
     memcpy(rules->statuses, fresh.statuses, sizeof(rules->statuses));
@@ -154,13 +154,13 @@ static const char *check_methods(const char *value, unsigned *offset)
     while (rb_slice_next(&rest, &item)) {
         for (unsigned i = 0; i < METHOD_SETS; i++)
             if (rb_slice_is(item, method_sets[i].word))
-                return fail(offset, value, item.at, "'safe', 'idempotent' and 'all' stand alone");
+                return list_fail(offset, value, item.at, "'safe', 'idempotent' and 'all' stand alone");
         for (size_t i = 0; i < item.length; i++)
             if (item.at[i] != '*' && rb_text_lower(item.at[i]) == item.at[i] && rb_text_alnum(item.at[i]) &&
                 !rb_text_digit(item.at[i]))
-                return fail(offset, value, item.at, "method names are written in capitals");
+                return list_fail(offset, value, item.at, "method names are written in capitals");
         if (rb_slice_is(item, "*"))
-            return fail(offset, value, item.at, "all methods are written as 'all'");
+            return list_fail(offset, value, item.at, "all methods are written as 'all'");
     }
     return NULL;
 }
@@ -197,7 +197,7 @@ const char *rb_lists_read_headers(struct rb_rules *rules, const char *value, uns
         return NULL;
     }
     if (strcmp(value, "*") == 0)
-        return fail(offset, value, value, "not the name of a header");
+        return list_fail(offset, value, value, "not the name of a header");
     return rb_value_tokens(value, offset, rules->idempotency_headers, sizeof(rules->idempotency_headers));
 }
 
@@ -228,7 +228,7 @@ const char *rb_lists_read_intercept(struct rb_rules *rules, const char *value, u
     while (strcmp(value, "off") != 0 && rb_slice_next(&rest, &item)) {
         const char *wrong = read_intercept(item, &bits);
         if (wrong)
-            return fail(offset, value, item.at, wrong);
+            return list_fail(offset, value, item.at, wrong);
     }
     rules->intercept = bits;
     return NULL;

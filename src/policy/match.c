@@ -36,8 +36,8 @@ static uint32_t find_port(const struct rb_index *index, uint64_t place)
 }
 
 // Looks a key up in one table; a better hit replaces what is in `best`.
-static void look_up(const struct rb_index *index, enum rb_table_kind kind, uint64_t hash, struct rb_slice key,
-                    uint16_t port, struct found *best)
+static void match_look_up(const struct rb_index *index, enum rb_table_kind kind, uint64_t hash, struct rb_slice key,
+                          uint16_t port, struct found *best)
 {
     const struct rb_table *table = &index->tables[kind];
     const struct rb_slot *slot = rb_table_find(table, hash, key.at, key.length);
@@ -79,7 +79,8 @@ static void look_up_suffixes(const struct rb_index *index, const struct lower_na
             unsigned tail = RB_WORD - 1 - bit / 8;
             size_t length = before + tail;
             struct rb_slice key = {suffix_of(name, length), length};
-            look_up(index, RB_TABLE_SUFFIXES, rb_hash_finish(hash, rb_word_tail(word, tail), length), key, port, best);
+            match_look_up(index, RB_TABLE_SUFFIXES, rb_hash_finish(hash, rb_word_tail(word, tail), length), key, port,
+                          best);
         }
     }
 }
@@ -105,7 +106,7 @@ static uint32_t find_name(const struct rb_index *index, struct rb_slice name, ui
     if (index->tables[RB_TABLE_NAMES].slots) {
         struct rb_slice key = {suffix_of(&lower, name.length), name.length};
         uint64_t whole = rb_hash_finish(hash, rb_word_tail(word, (unsigned) rest), name.length);
-        look_up(index, RB_TABLE_NAMES, whole, key, port, &exact);
+        match_look_up(index, RB_TABLE_NAMES, whole, key, port, &exact);
     }
     return better(exact) ? better(exact) : better(suffix);
 }
@@ -133,7 +134,7 @@ static uint32_t find_address(const struct rb_index *index, const struct rb_targe
         uint8_t address[16] = {0}; // what lies behind an IPv4 address in the target is not defined
         memcpy(address, target->address, four ? 4 : 16);
         struct rb_slice key = {(const char *) address, four ? 4 : 16};
-        look_up(index, RB_TABLE_ADDRESSES, rb_hash_address(four ? 32 : 128, address), key, target->port, &exact);
+        match_look_up(index, RB_TABLE_ADDRESSES, rb_hash_address(four ? 32 : 128, address), key, target->port, &exact);
     }
     if (better(exact))
         return better(exact);
@@ -147,7 +148,7 @@ static uint32_t find_path(const struct rb_index *index, struct rb_slice path)
 {
     struct found exact = {0, 0};
     if (index->tables[RB_TABLE_PATHS].slots)
-        look_up(index, RB_TABLE_PATHS, rb_hash_name(path.at, path.length), path, 0, &exact);
+        match_look_up(index, RB_TABLE_PATHS, rb_hash_name(path.at, path.length), path, 0, &exact);
     for (uint32_t i = 0; i < index->glob_count && !exact.without; i++)
         exact.without = rb_glob_match_slice(index->globs[i].pattern, path) ? index->globs[i].number : 0;
     return exact.without;
@@ -168,7 +169,7 @@ static struct rb_slice name_of(const struct rb_target *target)
     return name;
 }
 
-static uint32_t find(const struct rb_index *index, const struct rb_target *target)
+static uint32_t match_find(const struct rb_index *index, const struct rb_target *target)
 {
     if (target->family == AF_UNIX)
         return find_path(index, (struct rb_slice){target->name, target->name_length});
@@ -184,6 +185,6 @@ static uint32_t find(const struct rb_index *index, const struct rb_target *targe
 
 const struct rb_pattern_record *rb_index_find(const struct rb_index *index, const struct rb_target *target)
 {
-    uint32_t number = index->count ? find(index, target) : 0;
+    uint32_t number = index->count ? match_find(index, target) : 0;
     return number ? &index->records[number - 1] : NULL;
 }

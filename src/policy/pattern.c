@@ -19,7 +19,7 @@ struct parse {
     const char **better;
 };
 
-static const char *fail(const struct parse *parse, const char *at, const char *message)
+static const char *pattern_fail(const struct parse *parse, const char *at, const char *message)
 {
     *parse->offset = (size_t) (at - parse->text.at);
     return message;
@@ -48,11 +48,11 @@ static bool read_number(struct rb_slice text, unsigned max, unsigned *out)
     return text.length > 0 && number <= max && (text.at[0] != '0' || text.length == 1);
 }
 
-static const char *read_port(const struct parse *parse, struct rb_slice text)
+static const char *pattern_read_port(const struct parse *parse, struct rb_slice text)
 {
     unsigned port;
     if (!read_number(text, PORT_MAX, &port) || port == 0)
-        return fail(parse, text.at, "a port is a number from 1 to 65535");
+        return pattern_fail(parse, text.at, "a port is a number from 1 to 65535");
     parse->out->port = (uint16_t) port;
     return NULL;
 }
@@ -60,9 +60,9 @@ static const char *read_port(const struct parse *parse, struct rb_slice text)
 static const char *read_path(const struct parse *parse, struct rb_slice path)
 {
     if (path.length == 0 || path.at[0] != '/')
-        return fail(parse, path.at, "the path of a Unix socket starts with a slash");
+        return pattern_fail(parse, path.at, "the path of a Unix socket starts with a slash");
     if (path.length > RB_UNIX_PATH_MAX)
-        return fail(parse, path.at, "the path of a Unix socket has at most 107 bytes");
+        return pattern_fail(parse, path.at, "the path of a Unix socket has at most 107 bytes");
     bool glob = memchr(path.at, '*', path.length) || memchr(path.at, '?', path.length);
     parse->out->kind = glob ? RB_PATTERN_GLOB : RB_PATTERN_PATH;
     parse->out->key = path;
@@ -72,19 +72,20 @@ static const char *read_path(const struct parse *parse, struct rb_slice path)
 static const char *check_label(const struct parse *parse, struct rb_slice label)
 {
     if (label.length == 0)
-        return fail(parse, label.at, "an empty label in the name: two dots, or a dot at the start");
+        return pattern_fail(parse, label.at, "an empty label in the name: two dots, or a dot at the start");
     if (label.length > RB_HOST_LABEL_MAX)
-        return fail(parse, label.at, "a label of a name has at most 63 bytes");
+        return pattern_fail(parse, label.at, "a label of a name has at most 63 bytes");
     for (size_t i = 0; i < label.length; i++) {
         char c = label.at[i];
         if (c == '*')
-            return fail(parse, label.at + i, "'*' stands for whole labels at the start of a name only: *.example.com");
+            return pattern_fail(parse, label.at + i,
+                                "'*' stands for whole labels at the start of a name only: *.example.com");
         if ((unsigned char) c >= 0x80)
-            return fail(parse, label.at + i, "a name is written in its ASCII form (xn--...)");
+            return pattern_fail(parse, label.at + i, "a name is written in its ASCII form (xn--...)");
         if (c == '@' || c == '?')
-            return fail(parse, label.at + i, "a pattern is a host with an optional port, no URL");
+            return pattern_fail(parse, label.at + i, "a pattern is a host with an optional port, no URL");
         if (!rb_text_alnum(c) && c != '-' && c != '_')
-            return fail(parse, label.at + i, "a character that no host name has");
+            return pattern_fail(parse, label.at + i, "a character that no host name has");
     }
     return NULL;
 }
@@ -134,11 +135,11 @@ static const char *read_name(const struct parse *parse, struct rb_slice name)
     if (wrong)
         return wrong;
     if (key.length > RB_HOST_MAX)
-        return fail(parse, name.at, "a host name has at most 253 bytes");
+        return pattern_fail(parse, name.at, "a host name has at most 253 bytes");
     if (all_digits(last)) {
-        return fail(parse, name.at,
-                    wildcard ? "'*' does not stand in an address: write a prefix such as 10.0.0.0/8"
-                             : "this is neither a name nor an IPv4 address of four numbers, 0 to 255");
+        return pattern_fail(parse, name.at,
+                            wildcard ? "'*' does not stand in an address: write a prefix such as 10.0.0.0/8"
+                                     : "this is neither a name nor an IPv4 address of four numbers, 0 to 255");
     }
     parse->out->kind = wildcard ? RB_PATTERN_WILDCARD : RB_PATTERN_NAME;
     return lower_key(parse, key);
@@ -176,16 +177,16 @@ static const char *read_address(const struct parse *parse, int family, bool six,
     out->family_bits = family == AF_INET6 ? BITS_V6 : BITS_V4;
     unsigned number = written;
     if (bits.at && !read_number(bits, written, &number)) {
-        return fail(parse, bits.at,
-                    six ? "a prefix length of IPv6 is a number from 0 to 128"
-                        : "a prefix length of IPv4 is a number from 0 to 32");
+        return pattern_fail(parse, bits.at,
+                            six ? "a prefix length of IPv6 is a number from 0 to 128"
+                                : "a prefix length of IPv4 is a number from 0 to 32");
     }
     if (number < folded)
-        return fail(parse, bits.at, "an IPv4-mapped prefix has 96 to 128 bits");
+        return pattern_fail(parse, bits.at, "an IPv4-mapped prefix has 96 to 128 bits");
     number -= folded;
     if (clear_host_bits(out->address, number)) {
         suggest_prefix(parse, family, out->address, number);
-        return fail(parse, parse->text.at, "the address has bits set behind its prefix length");
+        return pattern_fail(parse, parse->text.at, "the address has bits set behind its prefix length");
     }
     out->prefix_bits = (uint8_t) number;
     out->kind = number == out->family_bits ? RB_PATTERN_ADDRESS : RB_PATTERN_PREFIX;
@@ -193,19 +194,19 @@ static const char *read_address(const struct parse *parse, int family, bool six,
 }
 
 // [v6], [v6]/bits, each with an optional :port.
-static const char *read_bracketed(const struct parse *parse)
+static const char *pattern_read_bracketed(const struct parse *parse)
 {
     struct rb_slice text = parse->text;
     const char *close = memchr(text.at, ']', text.length);
     if (!close)
-        return fail(parse, text.at, "']' is missing after the IPv6 address");
+        return pattern_fail(parse, text.at, "']' is missing after the IPv6 address");
     struct rb_slice literal = between(text.at + 1, close), bits = {NULL, 0};
     const char *zone = memchr(literal.at, '%', literal.length);
     if (zone)
-        return fail(parse, zone, "an address in a pattern has no zone");
+        return pattern_fail(parse, zone, "an address in a pattern has no zone");
     int family = rb_address_parse(literal, parse->out->address);
     if (family == 0 || !memchr(literal.at, ':', literal.length))
-        return fail(parse, literal.at, "this is not an IPv6 address");
+        return pattern_fail(parse, literal.at, "this is not an IPv6 address");
     const char *rest = close + 1, *end = end_of(text);
     const char *colon = memchr(rest, ':', (size_t) (end - rest));
     if (rest < end && *rest == '/') {
@@ -213,8 +214,8 @@ static const char *read_bracketed(const struct parse *parse)
         rest = end_of(bits);
     }
     if (rest < end && *rest != ':')
-        return fail(parse, rest, "only /bits and :port may follow the IPv6 address");
-    const char *wrong = rest < end ? read_port(parse, between(rest + 1, end)) : NULL;
+        return pattern_fail(parse, rest, "only /bits and :port may follow the IPv6 address");
+    const char *wrong = rest < end ? pattern_read_port(parse, between(rest + 1, end)) : NULL;
     return wrong ? wrong : read_address(parse, family, true, bits);
 }
 
@@ -223,21 +224,21 @@ static const char *complain_of_url(const struct parse *parse, const char *host)
     const char *end = end_of(parse->text);
     const char *slash = memchr(host, '/', (size_t) (end - host));
     *parse->better = rb_arena_copy(parse->keep, host, (size_t) ((slash ? slash : end) - host));
-    return fail(parse, parse->text.at, "a pattern is a host with an optional port, no URL");
+    return pattern_fail(parse, parse->text.at, "a pattern is a host with an optional port, no URL");
 }
 
 static const char *complain_of_colons(const struct parse *parse)
 {
     uint8_t address[16];
     if (rb_address_parse(parse->text, address) == 0)
-        return fail(parse, memchr(parse->text.at, ':', parse->text.length), "more than one ':' in the pattern");
+        return pattern_fail(parse, memchr(parse->text.at, ':', parse->text.length), "more than one ':' in the pattern");
     char text[64];
     struct rb_writer writer = rb_writer_on(text, sizeof(text));
     rb_write_text(&writer, "[");
     rb_write_bytes(&writer, parse->text.at, parse->text.length);
     rb_write_text(&writer, "]");
     *parse->better = rb_arena_copy(parse->keep, text, writer.length);
-    return fail(parse, parse->text.at, "an IPv6 address stands in brackets");
+    return pattern_fail(parse, parse->text.at, "an IPv6 address stands in brackets");
 }
 
 // A name, a wildcard, an IPv4 address or prefix, or *; the port is already taken off.
@@ -254,12 +255,12 @@ static const char *read_host(const struct parse *parse, struct rb_slice host)
         return read_address(parse, family, false, bits);
     if (slash) {
         *parse->better = all_digits(bits) ? NULL : rb_arena_copy(parse->keep, base.at, base.length);
-        return fail(parse, slash,
-                    all_digits(bits) ? "a prefix length needs an address before it: 10.0.0.0/8"
-                                     : "a pattern has no path after the host");
+        return pattern_fail(parse, slash,
+                            all_digits(bits) ? "a prefix length needs an address before it: 10.0.0.0/8"
+                                             : "a pattern has no path after the host");
     }
     if (host.length == 0)
-        return fail(parse, host.at, "the host before ':' is missing");
+        return pattern_fail(parse, host.at, "the host before ':' is missing");
     if (rb_slice_is(host, "*")) {
         parse->out->kind = RB_PATTERN_ANY;
         return NULL;
@@ -279,11 +280,11 @@ const char *rb_pattern_parse(struct rb_slice text, struct rb_arena *keep, struct
     if (scheme)
         return complain_of_url(&parse, scheme + 3);
     if (text.at[0] == '[')
-        return read_bracketed(&parse);
+        return pattern_read_bracketed(&parse);
     const char *colon = memchr(text.at, ':', text.length);
     if (colon && colon != memrchr(text.at, ':', text.length))
         return complain_of_colons(&parse);
-    const char *wrong = colon ? read_port(&parse, between(colon + 1, end_of(text))) : NULL;
+    const char *wrong = colon ? pattern_read_port(&parse, between(colon + 1, end_of(text))) : NULL;
     return wrong ? wrong : read_host(&parse, between(text.at, colon ? colon : end_of(text)));
 }
 

@@ -91,7 +91,8 @@ static int make_index(struct rb_policy *policy, const struct rb_draft *draft, st
     return rb_index_build(&policy->index, patterns, count, &policy->arena, scratch);
 }
 
-static int build(struct rb_policy *policy, struct rb_arena *scratch, struct rb_report *report, struct rb_slice text)
+static int policy_build(struct rb_policy *policy, struct rb_arena *scratch, struct rb_report *report,
+                        struct rb_slice text)
 {
     struct rb_draft draft;
     rb_draft_read(&draft, &policy->arena, scratch, report, text.at, text.length);
@@ -116,7 +117,7 @@ static int parse(struct rb_slice text, const char *name, struct rb_policy **out,
     policy->arena = arena;
     policy->serial = atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed) + 1;
     struct rb_report report = {.scratch = scratch, .file = name};
-    int result = build(policy, scratch, &report, text);
+    int result = policy_build(policy, scratch, &report, text);
     rb_report_deliver(&report, receive, context);
     if (result != 0) {
         rb_policy_free(policy);
@@ -136,7 +137,7 @@ int rb_policy_parse(const char *text, size_t length, const char *name, struct rb
     return result;
 }
 
-static const char *describe(int error)
+static const char *policy_describe(int error)
 {
     switch (error) {
     case -ENOENT:
@@ -164,7 +165,7 @@ static void report_unreadable(const char *path, int error, struct rb_arena *scra
 {
     static const struct rb_line whole_file = {0};
     struct rb_report report = {.scratch = scratch, .file = path};
-    const char *text = describe(error);
+    const char *text = policy_describe(error);
     if (text)
         rb_report_add(&report, &whole_file, 0, NULL, "%s", text);
     else
@@ -172,8 +173,8 @@ static void report_unreadable(const char *path, int error, struct rb_arena *scra
     rb_report_deliver(&report, receive, context);
 }
 
-static int load(const char *path, struct rb_policy **out, struct rb_arena *scratch, rb_report_fn *receive,
-                void *context)
+static int policy_load(const char *path, struct rb_policy **out, struct rb_arena *scratch, rb_report_fn *receive,
+                       void *context)
 {
     struct rb_slice text;
     if (strcmp(path, rb_policy_builtin_path) == 0) {
@@ -194,7 +195,7 @@ int rb_policy_load(const char *path, struct rb_policy **out, rb_report_fn *repor
 {
     struct rb_arena scratch = {0};
     *out = NULL;
-    int result = load(path, out, &scratch, report, context);
+    int result = policy_load(path, out, &scratch, report, context);
     rb_arena_release(&scratch);
     return result;
 }

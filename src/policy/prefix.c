@@ -29,7 +29,7 @@ struct range {
     uint32_t first, count;
 };
 
-static uint64_t load(const uint8_t *at)
+static uint64_t prefix_load(const uint8_t *at)
 {
     uint64_t word;
     memcpy(&word, at, sizeof word);
@@ -40,7 +40,7 @@ struct rb_bits rb_bits_of(int family, const uint8_t address[16])
 {
     uint32_t four;
     if (family != AF_INET)
-        return (struct rb_bits){load(address), load(address + 8)};
+        return (struct rb_bits){prefix_load(address), prefix_load(address + 8)};
     memcpy(&four, address, sizeof four);
     return (struct rb_bits){(uint64_t) be32toh(four) << 32, 0};
 }
@@ -151,8 +151,8 @@ static unsigned choose_branch(const struct builder *builder, struct range range,
 
 // A slot that no leaf falls into leads to the neighbour that agrees with it in most leading bits: every prefix around
 // the slot is around that neighbour too.
-static uint32_t neighbour(const struct builder *builder, struct range range, uint32_t next, struct rb_prefix_node node,
-                          uint32_t slot)
+static uint32_t prefix_neighbour(const struct builder *builder, struct range range, uint32_t next,
+                                 struct rb_prefix_node node, uint32_t slot)
 {
     if (next == range.first || next == range.first + range.count)
         return next == range.first ? next : next - 1;
@@ -162,7 +162,7 @@ static uint32_t neighbour(const struct builder *builder, struct range range, uin
 }
 
 // Recurses once for every level, and each level takes at least one of 128 bits.
-static void build(struct builder *builder, uint32_t at, struct range range)
+static void prefix_build(struct builder *builder, uint32_t at, struct range range)
 {
     struct rb_prefix_tree *tree = builder->tree;
     if (range.count == 1) {
@@ -180,9 +180,9 @@ static void build(struct builder *builder, uint32_t at, struct range range)
         for (; next < end && cut(leaf_bits(builder, next), position, node.branch) == slot; next++)
             below.count++;
         if (below.count > 0)
-            build(builder, node.child + slot, below);
+            prefix_build(builder, node.child + slot, below);
         else
-            tree->nodes[node.child + slot].child = builder->leaves[neighbour(builder, range, next, node, slot)];
+            tree->nodes[node.child + slot].child = builder->leaves[prefix_neighbour(builder, range, next, node, slot)];
     }
 }
 
@@ -202,7 +202,7 @@ int rb_prefix_build(struct rb_prefix_tree *tree, struct rb_prefix *prefixes, uin
         return -ENOMEM;
     struct range all = {0, collect_leaves(prefixes, count, leaves)};
     tree->node_count = 1;
-    build(&(struct builder){tree, leaves}, 0, all);
+    prefix_build(&(struct builder){tree, leaves}, 0, all);
     return 0;
 }
 

@@ -29,7 +29,7 @@ static bool comes_after(const struct rb_diagnostic *a, const struct rb_diagnosti
 }
 
 // Checks across keys come at the end of the file: look for the place from the back.
-static void insert(struct rb_report *report, struct rb_complaint *entry)
+static void report_insert(struct rb_report *report, struct rb_complaint *entry)
 {
     struct rb_complaint *before = report->last;
     while (before && comes_after(&before->diagnostic, &entry->diagnostic))
@@ -65,7 +65,7 @@ void rb_report_add(struct rb_report *report, const struct rb_line *line, unsigne
                           : format,
         .suggestion = last ? NULL : suggestion,
     };
-    insert(report, entry);
+    report_insert(report, entry);
 }
 
 void rb_report_deliver(const struct rb_report *report, rb_report_fn *receive, void *context)

@@ -9,7 +9,7 @@ static unsigned smaller(unsigned a, unsigned b)
     return a < b ? a : b;
 }
 
-static bool same(char a, char b)
+static bool suggest_same(char a, char b)
 {
     return rb_text_lower(a) == rb_text_lower(b);
 }
@@ -24,8 +24,8 @@ static unsigned edit_distance(struct rb_slice a, struct rb_slice b)
         unsigned *now = row[i % 3], *above = row[(i + 2) % 3], *before = row[(i + 1) % 3];
         now[0] = i;
         for (unsigned j = 1; j <= b.length; j++) {
-            now[j] = smaller(above[j - 1] + !same(a.at[i - 1], b.at[j - 1]), smaller(above[j], now[j - 1]) + 1);
-            if (i > 1 && j > 1 && same(a.at[i - 1], b.at[j - 2]) && same(a.at[i - 2], b.at[j - 1]))
+            now[j] = smaller(above[j - 1] + !suggest_same(a.at[i - 1], b.at[j - 1]), smaller(above[j], now[j - 1]) + 1);
+            if (i > 1 && j > 1 && suggest_same(a.at[i - 1], b.at[j - 2]) && suggest_same(a.at[i - 2], b.at[j - 1]))
                 now[j] = smaller(now[j], before[j - 2] + 1);
         }
     }

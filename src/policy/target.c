@@ -103,7 +103,7 @@ uint16_t rb_target_port_of_scheme(const char *scheme)
 }
 
 // An empty port ("host:") keeps the one at hand, as RFC 3986, section 3.2.3, has it.
-static int read_port(struct rb_slice text, uint16_t *port)
+static int target_read_port(struct rb_slice text, uint16_t *port)
 {
     unsigned number = 0;
     for (size_t i = 0; i < text.length; i++) {
@@ -119,7 +119,7 @@ static int read_port(struct rb_slice text, uint16_t *port)
 }
 
 // The address between brackets; a zone says which interface and is no part of the address.
-static int read_bracketed(struct rb_target *target, struct rb_slice text)
+static int target_read_bracketed(struct rb_target *target, struct rb_slice text)
 {
     const char *close = memchr(text.at, ']', text.length);
     if (!close)
@@ -131,14 +131,14 @@ static int read_bracketed(struct rb_target *target, struct rb_slice text)
     struct rb_slice rest = {close + 1, text.length - (size_t) (close + 1 - text.at)};
     if (target->family == 0 || (rest.length > 0 && rest.at[0] != ':'))
         return -EINVAL;
-    return rest.length > 0 ? read_port((struct rb_slice){rest.at + 1, rest.length - 1}, &target->port) : 0;
+    return rest.length > 0 ? target_read_port((struct rb_slice){rest.at + 1, rest.length - 1}, &target->port) : 0;
 }
 
 // HOST, HOST:PORT, [v6], [v6]:PORT, or a bare IPv6 literal.
 static int read_authority(struct rb_target *target, struct rb_slice text)
 {
     if (text.length > 0 && text.at[0] == '[')
-        return read_bracketed(target, text);
+        return target_read_bracketed(target, text);
     target->family = rb_address_parse(text, target->address);
     if (target->family)
         return 0;
@@ -149,7 +149,7 @@ static int read_authority(struct rb_target *target, struct rb_slice text)
     target->family = rb_address_parse(host, target->address);
     target->name = target->family ? NULL : host.at;
     target->name_length = target->family ? 0 : host.length;
-    return colon ? read_port((struct rb_slice){colon + 1, text.length - host.length - 1}, &target->port) : 0;
+    return colon ? target_read_port((struct rb_slice){colon + 1, text.length - host.length - 1}, &target->port) : 0;
 }
 
 static int read_unix(struct rb_target *target, const char *path)

@@ -35,7 +35,7 @@ static unsigned read_digits(const char **text, uint64_t *out)
     return count;
 }
 
-static const char *fail(unsigned *offset, const char *text, const char *at, const char *message)
+static const char *value_fail(unsigned *offset, const char *text, const char *at, const char *message)
 {
     *offset = (unsigned) (at - text);
     return message;
@@ -54,16 +54,16 @@ static const char *read_duration(const char *text, unsigned *offset, uint64_t *m
     const char *at = text;
     uint64_t number;
     if (read_digits(&at, &number) == 0)
-        return fail(offset, text, at, "a duration is a number with a unit: 2s, 250ms");
+        return value_fail(offset, text, at, "a duration is a number with a unit: 2s, 250ms");
     if (*at == '\0')
-        return fail(offset, text, text, "a duration needs a unit: 2s, 250ms");
+        return value_fail(offset, text, text, "a duration needs a unit: 2s, 250ms");
     if (*at == '.')
-        return fail(offset, text, at, "a duration has no decimals: 1500ms in place of 1.5s");
+        return value_fail(offset, text, at, "a duration has no decimals: 1500ms in place of 1.5s");
     const struct unit *unit = find_unit(at);
     if (!unit)
-        return fail(offset, text, at, "the units of a duration are ms, s, m and h, right after the number");
+        return value_fail(offset, text, at, "the units of a duration are ms, s, m and h, right after the number");
     if (number > DURATION_READ_MAX / unit->ms)
-        return fail(offset, text, text, rb_value_out_of_range);
+        return value_fail(offset, text, text, rb_value_out_of_range);
     *ms = number * unit->ms;
     return NULL;
 }
@@ -94,7 +94,7 @@ const char *rb_value_duration(const char *text, unsigned *offset, uint64_t low, 
     if (wrong)
         return wrong;
     if (ms < low || ms > high)
-        return fail(offset, text, text, rb_value_out_of_range);
+        return value_fail(offset, text, text, rb_value_out_of_range);
     *out = ms;
     return NULL;
 }
@@ -114,9 +114,9 @@ const char *rb_value_count(const char *text, unsigned *offset, uint64_t low, uin
     const char *at = text;
     uint64_t number;
     if (read_digits(&at, &number) == 0 || *at != '\0')
-        return fail(offset, text, at, "not a whole number");
+        return value_fail(offset, text, at, "not a whole number");
     if (number < low || number > high)
-        return fail(offset, text, text, rb_value_out_of_range);
+        return value_fail(offset, text, text, rb_value_out_of_range);
     *out = (uint32_t) number;
     return NULL;
 }
@@ -142,16 +142,16 @@ const char *rb_value_scaled(const char *text, unsigned *offset, const struct rb_
     const char *at = text;
     uint64_t number;
     if (read_digits(&at, &number) == 0)
-        return fail(offset, text, at, "not a number");
+        return value_fail(offset, text, at, "not a number");
     const char *wrong = read_fraction(&at, scale->decimals, &number);
     if (wrong)
-        return fail(offset, text, at, wrong);
+        return value_fail(offset, text, at, wrong);
     if (*at == '\0' && scale->bare)
-        return fail(offset, text, text, scale->bare);
+        return value_fail(offset, text, text, scale->bare);
     if (strcmp(at, scale->unit) != 0)
-        return fail(offset, text, at, scale->bare ? scale->bare : "not a number");
+        return value_fail(offset, text, at, scale->bare ? scale->bare : "not a number");
     if (number < low || number > high)
-        return fail(offset, text, text, rb_value_out_of_range);
+        return value_fail(offset, text, text, rb_value_out_of_range);
     *out = (uint32_t) number;
     return NULL;
 }
@@ -164,7 +164,7 @@ const char *rb_value_word(const char *text, unsigned *offset, const char *const 
             return NULL;
         }
     }
-    return fail(offset, text, text, rb_value_unknown_word);
+    return value_fail(offset, text, text, rb_value_unknown_word);
 }
 
 static bool token_byte(char c)
@@ -176,8 +176,8 @@ static const char *check_token(struct rb_slice token, const char *text, unsigned
 {
     for (size_t i = 0; i < token.length; i++)
         if (!token_byte(token.at[i]))
-            return fail(offset, text, token.at + i, "a character that no name has");
-    return token.length > 0 ? NULL : fail(offset, text, token.at, "an empty item in the list");
+            return value_fail(offset, text, token.at + i, "a character that no name has");
+    return token.length > 0 ? NULL : value_fail(offset, text, token.at, "an empty item in the list");
 }
 
 const char *rb_value_tokens(const char *text, unsigned *offset, char *out, size_t size)
@@ -190,7 +190,7 @@ const char *rb_value_tokens(const char *text, unsigned *offset, char *out, size_
         if (wrong)
             return wrong;
         if (writer.length + (writer.length > 0) + item.length >= writer.size)
-            return fail(offset, text, item.at, "the list is too long");
+            return value_fail(offset, text, item.at, "the list is too long");
         rb_write_text(&writer, writer.length > 0 ? " " : "");
         rb_write_bytes(&writer, item.at, item.length);
     }
@@ -210,10 +210,10 @@ const char *rb_value_globs(const char *text, unsigned *offset)
     while (rb_slice_next(&rest, &item)) {
         const char *blank = memchr(item.at, ' ', item.length);
         if (blank) {
-            return fail(offset, text, blank, "a blank in the name of a program: commas separate names");
+            return value_fail(offset, text, blank, "a blank in the name of a program: commas separate names");
         }
         if (item.length == 0) {
-            return fail(offset, text, item.at, "an empty item in the list of programs");
+            return value_fail(offset, text, item.at, "an empty item in the list of programs");
         }
     }
     return NULL;

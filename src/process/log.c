@@ -45,7 +45,7 @@ struct entry {
 };
 
 // Returns false when there is no log.
-static bool begin(struct entry *entry, const char *destination, const char *program)
+static bool log_begin(struct entry *entry, const char *destination, const char *program)
 {
     struct timespec now = {0};
     if (strcmp(destination, "off") == 0)
@@ -59,7 +59,7 @@ static bool begin(struct entry *entry, const char *destination, const char *prog
 }
 
 // Half a line is no JSON.
-static enum rb_sink_error end(struct entry *entry, const char *destination)
+static enum rb_sink_error log_end(struct entry *entry, const char *destination)
 {
     rb_text_string(&entry->line, "}\n");
     bool whole = entry->line.cut == 0;
@@ -95,7 +95,7 @@ static void put_times(struct rb_text *line, const struct rb_times *times)
     rb_text_string(line, "}");
 }
 
-static void put_event(struct rb_text *line, const struct rb_event *event)
+static void log_put_event(struct rb_text *line, const struct rb_event *event)
 {
     put_string(line, "policy", event->policy);
     put_string(line, "host", event->host);
@@ -116,16 +116,16 @@ static void put_event(struct rb_text *line, const struct rb_event *event)
 enum rb_sink_error rb_log_event(const char *destination, const char *program, const struct rb_event *event)
 {
     struct entry entry;
-    if (!begin(&entry, destination, program))
+    if (!log_begin(&entry, destination, program))
         return RB_SINK_OK;
-    put_event(&entry.line, event);
-    return end(&entry, destination);
+    log_put_event(&entry.line, event);
+    return log_end(&entry, destination);
 }
 
 void rb_log_format(struct rb_text *line, uint64_t unix_ms, int pid, const char *program, const struct rb_event *event)
 {
     begin_at(line, (int64_t) (unix_ms / 1000), (unsigned) (unix_ms % 1000), pid, program);
-    put_event(line, event);
+    log_put_event(line, event);
     rb_text_string(line, "}");
 }
 
@@ -159,23 +159,24 @@ void rb_log_leave(const char *destination, const char *program, enum rb_sink_err
     enum { RECENT = 4096 };
     char recent[RECENT];
     struct entry entry;
-    if (!begin(&entry, destination, program))
+    if (!log_begin(&entry, destination, program))
         return;
     size_t begun = entry.line.length;
     put_trouble(&entry.line, destination, error, user);
     size_t length = rb_sink_read_end(destination, recent, sizeof recent);
     if (!ends_a_line(recent, length, entry.line.at + begun, entry.line.length - begun))
-        end(&entry, destination);
+        log_end(&entry, destination);
     errno = entry.saved_errno;
 }
 
 // What happened to a file that the library reads.
-static enum rb_sink_error log_file(const char *destination, const char *program, const char *decision, const char *what,
-                                   const char *path, const struct rb_diagnostic *diagnostic, int error)
+static enum rb_sink_error log_write_file(const char *destination, const char *program, const char *decision,
+                                         const char *what, const char *path, const struct rb_diagnostic *diagnostic,
+                                         int error)
 {
     struct entry entry;
     struct rb_text *line = &entry.line;
-    if (!begin(&entry, destination, program))
+    if (!log_begin(&entry, destination, program))
         return RB_SINK_OK;
     put_string(line, "decision", decision);
     put_string(line, "reason", what);
@@ -188,16 +189,16 @@ static enum rb_sink_error log_file(const char *destination, const char *program,
         put_string(line, "message", diagnostic->message);
     if (error)
         put_number(line, "errno", (uint64_t) -error);
-    return end(&entry, destination);
+    return log_end(&entry, destination);
 }
 
 enum rb_sink_error rb_log_state(const char *destination, const char *program, const char *what, const char *path)
 {
-    return log_file(destination, program, "state", what, path, NULL, 0);
+    return log_write_file(destination, program, "state", what, path, NULL, 0);
 }
 
 enum rb_sink_error rb_log_policy(const char *destination, const char *program, const char *what, const char *path,
                                  const struct rb_diagnostic *diagnostic, int error)
 {
-    return log_file(destination, program, "policy", what, path, diagnostic, error);
+    return log_write_file(destination, program, "policy", what, path, diagnostic, error);
 }

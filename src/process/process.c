@@ -174,16 +174,16 @@ static bool initialise(void)
 }
 
 // Moves the state on, and claims it by RB_PROCESS_BUSY. False: another thread was faster.
-static RB_START_CODE bool enter(enum rb_process_state from, enum rb_process_state to)
+static RB_START_CODE bool process_enter(enum rb_process_state from, enum rb_process_state to)
 {
     int state = from;
     return atomic_compare_exchange_strong(&rb_process_state, &state, to);
 }
 
 // A thread that was busy exists in the parent only: the child begins anew.
-static void forked(void)
+static void process_forked(void)
 {
-    enter(RB_PROCESS_BUSY, RB_PROCESS_LOADED);
+    process_enter(RB_PROCESS_BUSY, RB_PROCESS_LOADED);
 }
 
 // While the library is loaded: the program may close its stderr before the first call that is logged. It costs one
@@ -197,20 +197,20 @@ static RB_START_CODE void remember_stderr(void)
 
 RB_START_CODE void rb_process_load(void)
 {
-    if (!enter(RB_PROCESS_NEW, RB_PROCESS_BUSY))
+    if (!process_enter(RB_PROCESS_NEW, RB_PROCESS_BUSY))
         return;
     rb_start_copy();
-    rb_fork_notify(NULL, forked);
+    rb_fork_notify(NULL, process_forked);
     bool off = is_disabled();
     if (!off)
         remember_stderr();
-    enter(RB_PROCESS_BUSY, off ? RB_PROCESS_OFF : RB_PROCESS_LOADED);
+    process_enter(RB_PROCESS_BUSY, off ? RB_PROCESS_OFF : RB_PROCESS_LOADED);
 }
 
 // Leaves RB_PROCESS_BUSY and wakes the threads that wait for that.
-static void settle(enum rb_process_state state)
+static void process_settle(enum rb_process_state state)
 {
-    enter(RB_PROCESS_BUSY, state);
+    process_enter(RB_PROCESS_BUSY, state);
     rb_kernel(SYS_futex, &rb_process_state, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
@@ -236,9 +236,9 @@ bool rb_process_init(void)
     static __thread bool initialising; // a signal handler of this thread must not wait for it
     int saved = errno;
     rb_process_load();
-    if (enter(RB_PROCESS_LOADED, RB_PROCESS_BUSY)) {
+    if (process_enter(RB_PROCESS_LOADED, RB_PROCESS_BUSY)) {
         initialising = true;
-        settle(initialise() ? RB_PROCESS_READY : RB_PROCESS_OFF);
+        process_settle(initialise() ? RB_PROCESS_READY : RB_PROCESS_OFF);
         initialising = false;
     } else if (!initialising) {
         await();
@@ -307,7 +307,7 @@ void rb_process_report(struct rb_event event, const struct rb_target *target, co
 static _Atomic bool left_log; // the line was written
 
 // The destination of the log where it is a file, else NULL. The built-in policy names none: it is not loaded for this.
-static const char *log_file(void)
+static const char *process_log_file(void)
 {
     const struct rb_policy *policy = NULL;
     if (!rb_process_active() || atomic_load(&left_log))
@@ -336,14 +336,14 @@ void rb_process_before_users(uint32_t real, uint32_t effective, uint32_t saved)
     if (now.effective != ROOT || next_user(real, now.real) == ROOT || next_user(effective, now.effective) == ROOT ||
         next_user(saved, now.saved) == ROOT) // such a process can come back
         return;
-    const char *log = log_file();
+    const char *log = process_log_file();
     if (log && rb_sink_is_for_root(log))
         leave_log(log, RB_SINK_DENIED, effective);
 }
 
 void rb_process_before_root(const char *directory)
 {
-    const char *log = log_file();
+    const char *log = process_log_file();
     uint32_t user = rb_kernel_euid();
     if (log && rb_sink_is_missing_in(directory, log))
         leave_log(log, RB_SINK_ABSENT, user);

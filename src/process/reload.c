@@ -47,7 +47,7 @@ struct look {
     uint64_t claim; // the value of next_look that says that the claim is ours
 };
 
-static void tell(enum rb_reload_event event, const struct rb_diagnostic *diagnostic, int error)
+static void reload_notify(enum rb_reload_event event, const struct rb_diagnostic *diagnostic, int error)
 {
     if (in_force.notify)
         in_force.notify(event, in_force.path, diagnostic, error);
@@ -118,14 +118,14 @@ static void put_in_force(struct rb_policy *fresh, uint64_t now_ms)
     struct rb_policy *replaced = atomic_exchange_explicit(&in_force.current, fresh, memory_order_acq_rel);
     if (replaced)
         retire(replaced, now_ms);
-    tell(replaced ? RB_RELOAD_RELOADED : RB_RELOAD_LOADED, NULL, 0);
+    reload_notify(replaced ? RB_RELOAD_RELOADED : RB_RELOAD_LOADED, NULL, 0);
 }
 
 static int note_error(struct look *look, int error, enum rb_reload_event event, const struct rb_diagnostic *diagnostic)
 {
     if (renew(look) && in_force.error != error) {
         in_force.error = error;
-        tell(event, diagnostic, diagnostic ? 0 : error);
+        reload_notify(event, diagnostic, diagnostic ? 0 : error);
     }
     return error;
 }
@@ -158,7 +158,7 @@ static void tell_first(void *context, const struct rb_diagnostic *diagnostic)
     struct first_error *first = context;
     if (!first->told) {
         first->told = true;
-        tell(RB_RELOAD_INVALID, diagnostic, -EINVAL);
+        reload_notify(RB_RELOAD_INVALID, diagnostic, -EINVAL);
     }
 }
 
@@ -213,7 +213,7 @@ static __attribute__((noinline, cold)) const struct rb_policy *load_builtin(void
     struct rb_policy *fresh, *there = NULL;
     if (rb_policy_load(rb_policy_builtin_path, &fresh, NULL, NULL) == 0) {
         if (atomic_compare_exchange_strong(&in_force.current, &there, fresh)) {
-            tell(RB_RELOAD_LOADED, NULL, 0);
+            reload_notify(RB_RELOAD_LOADED, NULL, 0);
         } else {
             rb_policy_free(fresh);
             fresh = there;

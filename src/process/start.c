@@ -32,7 +32,7 @@ static char many[MANY];
 static size_t many_used;
 static RB_START_DATA const char *values[RB_START_VARIABLES];
 
-static RB_START_CODE char *take(size_t size)
+static RB_START_CODE char *start_take(size_t size)
 {
     bool fits = size <= FEW - few_used;
     char *taken = fits ? few + few_used : many + many_used;
@@ -53,7 +53,7 @@ static RB_START_CODE bool is_relative(enum rb_start_variable variable, const cha
 // does not begin with a slash.
 static RB_START_CODE char *absolute(const char *path, size_t length)
 {
-    char *whole = take(2 * (size_t) VALUE);
+    char *whole = start_take(2 * (size_t) VALUE);
     long got = rb_kernel(SYS_getcwd, whole, RB_POLICY_PATH_SIZE); // with its NUL
     size_t front = got > 1 && whole[0] == '/' ? (size_t) got - 1 : 0;
     if (front > 1)
@@ -70,7 +70,7 @@ static RB_START_CODE void put(enum rb_start_variable variable, const char *value
         values[variable] = absolute(value, length);
         return;
     }
-    char *copy = take(length + 1); // zeroed
+    char *copy = start_take(length + 1); // zeroed
     memcpy(copy, value, length);
     values[variable] = copy;
 }

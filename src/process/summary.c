@@ -46,7 +46,7 @@ static struct rb_summary_page *map(int fd, struct rb_summary_page *place)
     return page;
 }
 
-static struct rb_summary_page *attach(const char *path, struct rb_summary_page *place)
+static struct rb_summary_page *summary_map_file(const char *path, struct rb_summary_page *place)
 {
     struct rb_summary_page *page = NULL;
     int fd = path ? (int) rb_kernel(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0) : -1;
@@ -59,7 +59,7 @@ static struct rb_summary_page *attach(const char *path, struct rb_summary_page *
 
 struct rb_summary_page *rb_summary_attach(const char *path)
 {
-    return attach(path, NULL);
+    return summary_map_file(path, NULL);
 }
 
 bool rb_summary_leave(struct rb_summary_page *page)
@@ -70,10 +70,10 @@ bool rb_summary_leave(struct rb_summary_page *page)
 
 bool rb_summary_return(struct rb_summary_page *page, const char *path)
 {
-    return attach(path, page) == page;
+    return summary_map_file(path, page) == page;
 }
 
-static void write_name(struct rb_summary_policy *slot, const char *policy)
+static void summary_write_name(struct rb_summary_policy *slot, const char *policy)
 {
     memcpy(slot->name, policy, strnlen(policy, sizeof slot->name - 1));
     atomic_store_explicit(&slot->state, RB_SUMMARY_READY, memory_order_release);
@@ -85,7 +85,7 @@ static struct rb_summary_policy *slot_for(struct rb_summary_page *page, const ch
         struct rb_summary_policy *slot = &page->policies[i];
         uint32_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
         if (state == RB_SUMMARY_FREE && atomic_compare_exchange_strong(&slot->state, &state, RB_SUMMARY_BUSY)) {
-            write_name(slot, policy);
+            summary_write_name(slot, policy);
             return slot;
         }
         if (state == RB_SUMMARY_READY && strncmp(slot->name, policy, sizeof slot->name - 1) == 0)

@@ -24,7 +24,7 @@ static void *find_in_vdso(const struct rb_object *vdso)
 }
 
 // The vDSO is linked at address 0, so its load address is its base.
-static read_fn *find(void)
+static read_fn *clock_find(void)
 {
     const ElfW(Ehdr) *header = (const void *) rb_elf_auxiliary(AT_SYSINFO_EHDR);
     struct rb_object vdso;
@@ -45,7 +45,7 @@ int rb_clock_read(clockid_t clock, struct rb_kernel_time *out)
     static read_fn *_Atomic known;
     read_fn *function = atomic_load_explicit(&known, memory_order_relaxed);
     if (!function) {
-        function = find();
+        function = clock_find();
         atomic_store_explicit(&known, function, memory_order_relaxed);
     }
     return function(clock, out);

@@ -64,7 +64,7 @@ bool rb_elf_object(const struct dl_phdr_info *info, struct rb_object *object)
 }
 
 // As strcmp(a, b) == 0. strcmp itself may be interposed by a sanitizer (RB_EARLY).
-static RB_EARLY bool same_text(const char *a, const char *b)
+static RB_EARLY bool elf_same_text(const char *a, const char *b)
 {
     while (*a && *a == *b)
         a++, b++;
@@ -78,7 +78,7 @@ static RB_EARLY bool accept(const struct rb_object *object, uint32_t index, cons
 {
     const ElfW(Sym) *symbol = &object->symbols[index];
     unsigned type = ELF64_ST_TYPE(symbol->st_info); // the same bits in both classes
-    if (symbol->st_shndx == SHN_UNDEF || type != STT_FUNC || !same_text(object->strings + symbol->st_name, name))
+    if (symbol->st_shndx == SHN_UNDEF || type != STT_FUNC || !elf_same_text(object->strings + symbol->st_name, name))
         return false;
     bool hidden = object->versions && (object->versions[index] & VERSION_HIDDEN);
     if (!hidden || !*found)

@@ -24,7 +24,7 @@ static struct {
 
 // Replaces the mapping that contains `address` by zeroed memory. If several threads fault at once, each replaces it;
 // what they wrote in between is lost, as the file's content is.
-static bool mend(uintptr_t address)
+static bool fault_repair(uintptr_t address)
 {
     for (unsigned i = 0; i < MAPPINGS; i++) {
         uintptr_t start = atomic_load(&mappings[i].start);
@@ -67,13 +67,13 @@ static sighandler_t ours(void)
     return (struct sigaction){.sa_sigaction = on_fault}.sa_handler;
 }
 
-static bool is_ours(const struct sigaction *action)
+static bool fault_is_ours(const struct sigaction *action)
 {
     return action->sa_handler == ours();
 }
 
 // Stores the program's action and replaces its handler by ours in *action. The mask and other flags stay.
-static void put_on(struct sigaction *action)
+static void fault_wrap(struct sigaction *action)
 {
     atomic_store(&programs_handler, action->sa_handler);
     atomic_store(&programs_flags, action->sa_flags);
@@ -81,7 +81,7 @@ static void put_on(struct sigaction *action)
     action->sa_handler = ours();
 }
 
-static void take_off(struct sigaction *action, struct action programs)
+static void fault_unwrap(struct sigaction *action, struct action programs)
 {
     if (programs.handler == SIG_DFL)
         action->sa_flags = programs.flags;
@@ -95,9 +95,9 @@ static void take_off(struct sigaction *action, struct action programs)
 static void adopt(void)
 {
     struct sigaction action;
-    if (rb_libc_sigaction(SIGBUS, NULL, &action) != 0 || is_ours(&action) || action.sa_handler == SIG_IGN)
+    if (rb_libc_sigaction(SIGBUS, NULL, &action) != 0 || fault_is_ours(&action) || action.sa_handler == SIG_IGN)
         return;
-    put_on(&action);
+    fault_wrap(&action);
     rb_libc_sigaction(SIGBUS, &action, NULL);
 }
 
@@ -114,7 +114,7 @@ static void die(siginfo_t *info)
 
 // With SA_RESETHAND the kernel has reset the handler to SIG_DFL and kept the flags. We install ours again. The
 // program's own handler counts as used up only if the signal was for it.
-static void put_on_again(bool used)
+static void fault_reinstall(bool used)
 {
     struct sigaction action;
     if (!is_owner() || rb_libc_sigaction(SIGBUS, NULL, &action) != 0 || action.sa_handler != SIG_DFL)
@@ -122,11 +122,11 @@ static void put_on_again(bool used)
     action.sa_flags = recall().flags;
     if (!used)
         action.sa_handler = recall().handler;
-    put_on(&action);
+    fault_wrap(&action);
     rb_libc_sigaction(SIGBUS, &action, NULL);
 }
 
-static void pass_on(struct action to, int number, siginfo_t *info, void *context)
+static void fault_pass_on(struct action to, int number, siginfo_t *info, void *context)
 {
     struct sigaction action = {.sa_handler = to.handler};
     if (to.handler == SIG_DFL)
@@ -141,29 +141,29 @@ static void on_fault(int number, siginfo_t *info, void *context)
 {
     int saved = errno;
     struct action programs = recall();
-    bool mended = info->si_code == BUS_ADRERR && mend((uintptr_t) info->si_addr);
+    bool repaired = info->si_code == BUS_ADRERR && fault_repair((uintptr_t) info->si_addr);
     if (programs.flags & SA_RESETHAND)
-        put_on_again(!mended);
+        fault_reinstall(!repaired);
     errno = saved;
-    if (!mended)
-        pass_on(programs, number, info, context);
+    if (!repaired)
+        fault_pass_on(programs, number, info, context);
 }
 
 // ---- the interface ----
 
-static void forked(void)
+static void fault_forked(void)
 {
     if (atomic_load(&owner) != 0)
         atomic_store(&owner, rb_system_pid());
 }
 
-static void begin(void)
+static void fault_begin(void)
 {
-    static _Atomic bool told;
+    static _Atomic bool registered;
     int nobody = 0;
     atomic_compare_exchange_strong(&owner, &nobody, rb_system_pid());
-    if (!atomic_exchange(&told, true))
-        rb_fork_notify(NULL, forked);
+    if (!atomic_exchange(&registered, true))
+        rb_fork_notify(NULL, fault_forked);
     if (is_owner())
         adopt();
 }
@@ -179,7 +179,7 @@ void rb_fault_watch(const void *memory, size_t size)
         atomic_store(&mappings[i].start, (uintptr_t) memory);
         break;
     }
-    begin();
+    fault_begin();
     errno = saved;
 }
 
@@ -193,18 +193,18 @@ void rb_fault_unwatch(const void *memory)
 
 static __attribute__((noinline)) int act(const struct sigaction *action, struct sigaction *old)
 {
-    struct sigaction dressed;
+    struct sigaction wrapped;
     struct action before = recall();
     bool is_programs = action && action->sa_handler != SIG_IGN &&
-                       !is_ours(action); // a program that bypassed us by a raw system call may pass our handler
+                       !fault_is_ours(action); // a program that bypassed us by a raw system call may pass our handler
     if (is_programs && is_owner()) {
-        dressed = *action;
-        put_on(&dressed);
-        action = &dressed;
+        wrapped = *action;
+        fault_wrap(&wrapped);
+        action = &wrapped;
     }
     int result = rb_libc_sigaction(SIGBUS, action, old);
-    if (result == 0 && old && is_ours(old))
-        take_off(old, before);
+    if (result == 0 && old && fault_is_ours(old))
+        fault_unwrap(old, before);
     return result;
 }
 

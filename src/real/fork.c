@@ -35,7 +35,7 @@ static void forking(void)
     }
 }
 
-static void forked(void)
+static void fork_forked(void)
 {
     atomic_store(&owner, rb_system_pid());
     for (unsigned i = 0; i < HANDLERS; i++) {
@@ -51,9 +51,9 @@ RB_START_CODE void rb_fork_start(void)
     if (atomic_load(&owner) != 0 || !atomic_compare_exchange_strong(&owner, &nobody, rb_system_pid()))
         return;
     if (__register_atfork)
-        __register_atfork(forking, NULL, forked, NULL);
+        __register_atfork(forking, NULL, fork_forked, NULL);
     else if (pthread_atfork)
-        pthread_atfork(forking, NULL, forked);
+        pthread_atfork(forking, NULL, fork_forked);
 }
 
 bool rb_fork_owns(int process)

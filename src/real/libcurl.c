@@ -120,7 +120,7 @@ static unsigned choose(const struct object_list *list, unsigned caller)
     return loaded == 1 ? only : next;
 }
 
-static void fill(struct rb_libcurl *library, const struct rb_object *object)
+static void libcurl_fill(struct rb_libcurl *library, const struct rb_object *object)
 {
     *library = (struct rb_libcurl){.start = object->start, .end = object->end};
 #define LIBCURL_HANDLE(family, result, name, parameters) library->name = rb_elf_symbol(object, "curl_" #name);
@@ -138,7 +138,7 @@ static bool same_library(const struct rb_libcurl *library, const struct rb_objec
     struct rb_libcurl fresh;
     if (library->start != object->start || library->end != object->end)
         return false;
-    fill(&fresh, object);
+    libcurl_fill(&fresh, object);
     return memcmp((const char *) library + from, (const char *) &fresh + from, to - from) == 0;
 }
 
@@ -172,7 +172,7 @@ static const struct rb_libcurl *library_for(const struct rb_object *object)
     struct rb_libcurl *library = there ? NULL : malloc(sizeof *library);
     if (!library)
         return there;
-    fill(library, object);
+    libcurl_fill(library, object);
     do {
         library->next = first;
         if (atomic_compare_exchange_weak_explicit(&rb_libcurl_last, &first, library, memory_order_acq_rel,
@@ -231,7 +231,7 @@ static void remember(const struct rb_object *caller, const struct rb_libcurl *li
     atomic_store_explicit(&cache[slot].library, library, memory_order_release);
 }
 
-static const struct rb_libcurl *search(struct rb_object *objects, const void *caller)
+static const struct rb_libcurl *libcurl_search(struct rb_object *objects, const void *caller)
 {
     struct object_list list = {.at = objects, .self = OBJECTS};
     rb_elf_each(visit, &list);
@@ -255,7 +255,7 @@ const struct rb_libcurl *rb_libcurl_of_caller(const void *caller)
     void *objects = rb_system_memory(size);
     if (!objects)
         return NULL;
-    library = search(objects, caller);
+    library = libcurl_search(objects, caller);
     rb_system_memory_free(objects, size);
     return library;
 }

@@ -54,7 +54,7 @@ uint64_t rb_cell_key(const struct rb_section *section, const struct rb_target *t
     return hash ? hash : 1;
 }
 
-static struct rb_cell *neighbour(const struct rb_state *state, uint64_t key, unsigned i)
+static struct rb_cell *cells_neighbour(const struct rb_state *state, uint64_t key, unsigned i)
 {
     return &state->cells[((key >> 32 ^ key) + i) % state->cell_count];
 }
@@ -70,7 +70,7 @@ static void forget(struct rb_cell *cell)
         atomic_store_explicit(words, 0, memory_order_relaxed);
 }
 
-static struct rb_cell *claim(struct rb_cell *cell, uint64_t key)
+static struct rb_cell *cells_claim(struct rb_cell *cell, uint64_t key)
 {
     uint64_t nobody = 0;
     if (!atomic_compare_exchange_strong(&cell->key, &nobody, key))
@@ -111,7 +111,7 @@ static void move_counters(struct rb_host_counters *from, struct rb_host_counters
 }
 
 // Gives the cell to the host of `key`. Returns NULL when another process was faster with another host.
-static struct rb_cell *give_up(const struct rb_state *state, struct rb_cell *cell, uint64_t key)
+static struct rb_cell *cells_reassign(const struct rb_state *state, struct rb_cell *cell, uint64_t key)
 {
     char policy[RB_STATE_POLICY_SIZE], host[RB_STATE_HOST_SIZE];
     uint64_t before = atomic_load_explicit(&cell->key, memory_order_relaxed);
@@ -129,7 +129,7 @@ static struct rb_cell *evict(const struct rb_state *state, uint64_t key, uint64_
     struct rb_cell *oldest = NULL;
     uint64_t oldest_ms = UINT64_MAX;
     for (unsigned i = 0; i < NEIGHBOURS; i++) {
-        struct rb_cell *cell = neighbour(state, key, i);
+        struct rb_cell *cell = cells_neighbour(state, key, i);
         uint64_t used = last_use_ms(cell, now_ms);
         if (used >= oldest_ms || is_wanted(cell))
             continue;
@@ -137,19 +137,19 @@ static struct rb_cell *evict(const struct rb_state *state, uint64_t key, uint64_
         oldest_ms = used;
     }
     if (oldest)
-        oldest = give_up(state, oldest, key);
+        oldest = cells_reassign(state, oldest, key);
     atomic_fetch_add_explicit(oldest ? &state->header->evicted : &state->header->crowded, 1, memory_order_relaxed);
     return oldest;
 }
 
-static struct rb_cell *find(const struct rb_state *state, uint64_t key, uint64_t now_ms)
+static struct rb_cell *cells_find(const struct rb_state *state, uint64_t key, uint64_t now_ms)
 {
     for (unsigned i = 0; i < NEIGHBOURS; i++) {
-        struct rb_cell *cell = neighbour(state, key, i);
+        struct rb_cell *cell = cells_neighbour(state, key, i);
         uint64_t there = atomic_load_explicit(&cell->key, memory_order_acquire);
         if (there == key)
             return cell;
-        if (there == 0 && claim(cell, key))
+        if (there == 0 && cells_claim(cell, key))
             return cell;
     }
     return evict(state, key, now_ms);
@@ -162,8 +162,8 @@ static void store_if_other(_Atomic uint64_t *word, uint64_t value)
 }
 
 // Names and rules, for who looks. Whoever finds them missing writes them: who claimed the cell may have died.
-static void describe(struct rb_cell *cell, uint64_t key, const char *policy, const struct rb_rules *rules,
-                     const struct rb_target *target)
+static void cells_describe(struct rb_cell *cell, uint64_t key, const char *policy, const struct rb_rules *rules,
+                           const struct rb_target *target)
 {
     char host[RB_LABEL_SIZE] = "";
     if (rules->breaker_scope == RB_SCOPE_HOST)
@@ -176,14 +176,14 @@ static void describe(struct rb_cell *cell, uint64_t key, const char *policy, con
 struct rb_cell *rb_cell_in(const struct rb_state *state, uint64_t key, const char *policy, const struct rb_rules *rules,
                            const struct rb_target *target, uint64_t now_ms)
 {
-    struct rb_cell *cell = find(state, key, now_ms);
+    struct rb_cell *cell = cells_find(state, key, now_ms);
     if (!cell)
         return NULL;
     if (now_ms / USED_MS != atomic_load_explicit(&cell->used_ms, memory_order_relaxed) / USED_MS) {
         atomic_store_explicit(&cell->used_ms, now_ms, memory_order_relaxed);
-        describe(cell, key, policy, rules, target); // as of now: rules change with the policy
+        cells_describe(cell, key, policy, rules, target); // as of now: rules change with the policy
     } else if (atomic_load_explicit(&cell->check, memory_order_relaxed) == 0) {
-        describe(cell, key, policy, rules, target);
+        cells_describe(cell, key, policy, rules, target);
     }
     return cell;
 }

@@ -48,7 +48,7 @@ bool rb_names_read_cell(const struct rb_cell *cell, char *policy, char *host)
 // ---- policies ----
 
 // Of as much of it as is kept.
-static uint64_t key_of(const char *name)
+static uint64_t names_key(const char *name)
 {
     uint64_t hash = rb_hash_bytes(RB_HASH_BEGIN, name, strnlen(name, RB_STATE_POLICY_SIZE - 1));
     return hash ? hash : 1;
@@ -63,7 +63,7 @@ static void write_policy(struct rb_state_policy *place, uint64_t key, const char
     atomic_store_explicit(&place->check, rb_state_checksum(key, padded, POLICY_WORDS), memory_order_release);
 }
 
-static struct rb_state_policy *find(const struct rb_state *state, uint64_t key, bool claims)
+static struct rb_state_policy *names_find(const struct rb_state *state, uint64_t key, bool claims)
 {
     for (unsigned i = 0; i < NEIGHBOURS; i++) {
         struct rb_state_policy *place = &state->policies[(key + i) % RB_STATE_POLICIES];
@@ -77,8 +77,8 @@ static struct rb_state_policy *find(const struct rb_state *state, uint64_t key, 
 
 struct rb_state_policy *rb_names_claim_policy(const struct rb_state *state, const char *name)
 {
-    uint64_t key = key_of(name);
-    struct rb_state_policy *place = find(state, key, true);
+    uint64_t key = names_key(name);
+    struct rb_state_policy *place = names_find(state, key, true);
     if (place && atomic_load_explicit(&place->check, memory_order_relaxed) == 0)
         write_policy(place, key, name);
     return place;
@@ -86,7 +86,7 @@ struct rb_state_policy *rb_names_claim_policy(const struct rb_state *state, cons
 
 struct rb_state_policy *rb_names_find_policy(const struct rb_state *state, const char *name)
 {
-    return find(state, key_of(name), false);
+    return names_find(state, names_key(name), false);
 }
 
 bool rb_names_read_policy(const struct rb_state_policy *policy, char *name)

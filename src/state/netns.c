@@ -15,7 +15,7 @@ static _Atomic uint64_t looked_ms; // and when; 0: never
 static _Atomic bool moved;         // a thread has changed it: each may have another one
 
 // Where it cannot be read, as after a change of the root, it counts as unchanged.
-static uint64_t look(void)
+static uint64_t netns_read(void)
 {
     struct rb_file_identity identity;
     uint64_t before = atomic_load_explicit(&known, memory_order_relaxed);
@@ -32,12 +32,12 @@ static uint64_t look(void)
 uint64_t rb_netns(void)
 {
     if (atomic_load_explicit(&moved, memory_order_relaxed))
-        return look();
+        return netns_read();
     uint64_t now_ms = rb_system_coarse_ms(), last_ms = atomic_load_explicit(&looked_ms, memory_order_relaxed);
     if (last_ms != 0 && now_ms - last_ms < LOOK_EVERY_MS)
         return atomic_load_explicit(&known, memory_order_relaxed);
     atomic_store_explicit(&looked_ms, now_ms | 1, memory_order_relaxed);
-    return look();
+    return netns_read();
 }
 
 void rb_netns_moved(void)

@@ -14,7 +14,7 @@ static void record_add(_Atomic uint64_t *counter, uint64_t amount)
         atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
 }
 
-static void add(struct rb_counters *counters, unsigned counter, uint64_t amount)
+static void record_increment(struct rb_counters *counters, unsigned counter, uint64_t amount)
 {
     record_add(&counters->values[counter], amount);
 }
@@ -25,7 +25,7 @@ struct policy_place {
     struct rb_host_counters *rest;
 };
 
-static struct policy_place place_of(const struct rb_state *state, const char *policy)
+static struct policy_place record_place(const struct rb_state *state, const char *policy)
 {
     struct rb_state_policy *found = rb_names_claim_policy(state, policy);
     if (found)
@@ -62,7 +62,7 @@ static void count_transitions(struct rb_counters *counters, struct rb_breaker *b
     struct rb_breaker_moves moves = rb_breaker_moves(breaker);
     enum rb_breaker_state state = moves.state;
     for (unsigned i = 0; i < moves.count && i < MOVES_MAX; i++, state = before(state))
-        add(counters, RB_COUNTER_TRANSITIONS + state, 1);
+        record_increment(counters, RB_COUNTER_TRANSITIONS + state, 1);
 }
 
 // ---- calls ----
@@ -91,13 +91,13 @@ static void end_call(struct policy_place place, const struct rb_call *call, enum
 {
     struct rb_counters *counters = place.counters;
     struct rb_host_counters *host = host_of(call);
-    add(counters, RB_COUNTER_CALLS + api * RB_RESULT_COUNT + result, 1);
-    add(counters, RB_COUNTER_ATTEMPTS, call->attempt);
+    record_increment(counters, RB_COUNTER_CALLS + api * RB_RESULT_COUNT + result, 1);
+    record_increment(counters, RB_COUNTER_ATTEMPTS, call->attempt);
     if (call->attempt > 0) {
         bool judged = call->ended_ms >= call->attempt_started_ms;
         uint64_t took_ms = rb_arithmetic_sub(judged ? call->ended_ms : rb_system_now_ms(), call->begun_ms);
-        add(counters, RB_COUNTER_DURATION + bucket_of(took_ms), 1);
-        add(counters, RB_COUNTER_DURATION_MS, took_ms);
+        record_increment(counters, RB_COUNTER_DURATION + bucket_of(took_ms), 1);
+        record_increment(counters, RB_COUNTER_DURATION_MS, took_ms);
     }
     count_for_host(host ? host : place.rest, call, result);
 }
@@ -105,7 +105,7 @@ static void end_call(struct policy_place place, const struct rb_call *call, enum
 void rb_record_success(const struct rb_call *call, const char *policy, enum rb_api api)
 {
     const struct rb_state *state = rb_shared_attached();
-    struct policy_place place = state ? place_of(state, policy) : (struct policy_place){0};
+    struct policy_place place = state ? record_place(state, policy) : (struct policy_place){0};
     if (!place.counters)
         return;
     end_call(place, call, api, RB_RESULT_SUCCESS);
@@ -121,20 +121,20 @@ static void count_event(struct policy_place place, const struct rb_call *call, c
         [RB_VERDICT_STALE] = RB_RESULT_STALE,
     };
     struct rb_counters *counters = place.counters;
-    add(counters, RB_COUNTER_RESENDS, event->resends);
+    record_increment(counters, RB_COUNTER_RESENDS, event->resends);
     if (event->verdict == RB_VERDICT_RETRY) {
-        add(counters, RB_COUNTER_RETRIES + event->cause, 1);
-        add(counters, RB_COUNTER_BACKOFF_MS, event->delay_ms);
+        record_increment(counters, RB_COUNTER_RETRIES + event->cause, 1);
+        record_increment(counters, RB_COUNTER_BACKOFF_MS, event->delay_ms);
         return;
     }
     if (event->verdict == RB_VERDICT_STOP)
-        add(counters, RB_COUNTER_SUPPRESSED + event->reason, 1);
+        record_increment(counters, RB_COUNTER_SUPPRESSED + event->reason, 1);
     if (event->verdict == RB_VERDICT_REFUSED)
-        add(counters, RB_COUNTER_REJECTED, 1);
+        record_increment(counters, RB_COUNTER_REJECTED, 1);
     end_call(place, call, event->api, results[event->verdict]);
 }
 
-static void put_event(const struct rb_state *state, const struct rb_event *event, const char *program)
+static void record_put_event(const struct rb_state *state, const struct rb_event *event, const char *program)
 {
     struct rb_ring_entry entry = {
         .unix_ms = rb_system_unix_ms(),
@@ -158,8 +158,8 @@ void rb_record_event(const struct rb_call *call, const struct rb_event *event, c
     const struct rb_state *state = rb_shared_attached();
     if (!state)
         return;
-    struct policy_place place = place_of(state, event->policy);
-    put_event(state, event, program);
+    struct policy_place place = record_place(state, event->policy);
+    record_put_event(state, event, program);
     if (!place.counters)
         return;
     count_event(place, call, event);

@@ -9,13 +9,13 @@ static_assert(sizeof(struct rb_ring_entry) == 8 * RB_STATE_EVENT_WORDS, "one lay
 // A number further ahead is none: the place is free.
 enum { AHEAD_MAX = 1 << 30 };
 
-static struct rb_state_event *place_of(const struct rb_state *state, uint64_t number)
+static struct rb_state_event *ring_place(const struct rb_state *state, uint64_t number)
 {
     return &state->events[number % RB_STATE_EVENTS];
 }
 
 // Whoever comes a whole round late leaves the place to the newer entry.
-static bool claim(struct rb_state_event *place, uint64_t number)
+static bool ring_claim(struct rb_state_event *place, uint64_t number)
 {
     uint64_t there = atomic_load_explicit(&place->number, memory_order_relaxed);
     do {
@@ -28,8 +28,8 @@ static bool claim(struct rb_state_event *place, uint64_t number)
 void rb_ring_put(const struct rb_state *state, const struct rb_ring_entry *entry)
 {
     uint64_t number = atomic_fetch_add(&state->header->event_next, 1) + 1;
-    struct rb_state_event *place = place_of(state, number);
-    if (!claim(place, number)) {
+    struct rb_state_event *place = ring_place(state, number);
+    if (!ring_claim(place, number)) {
         atomic_fetch_add_explicit(&state->header->event_lost, 1, memory_order_relaxed);
         return;
     }
@@ -39,7 +39,7 @@ void rb_ring_put(const struct rb_state *state, const struct rb_ring_entry *entry
 
 bool rb_ring_get(const struct rb_state *state, uint64_t number, struct rb_ring_entry *entry)
 {
-    const struct rb_state_event *place = place_of(state, number);
+    const struct rb_state_event *place = ring_place(state, number);
     if (atomic_load_explicit(&place->number, memory_order_acquire) != number)
         return false;
     uint64_t check = atomic_load_explicit(&place->check, memory_order_acquire);

@@ -44,7 +44,7 @@ static _Atomic uint32_t place;
 static bool wanted; // a file, and not memory of our own
 static char path[RB_POLICY_PATH_SIZE];
 static unsigned name_index; // of the path, in the order of the names
-static unsigned told;       // errors that were told, as bits
+static unsigned reported;   // errors that were told, as bits
 static uint64_t denied_ms;  // when the system did not let us open or make the file; 0: it did
 
 void rb_shared_start(rb_shared_settings_fn *settings, rb_shared_trouble_fn *trouble)
@@ -167,7 +167,7 @@ static void unlock(const sigset_t *saved)
 
 // If another thread has the lock, that thread does it, right before it gives the lock back. It is waited for, so that
 // the file is given up when the program goes on, but not for ever: it may be stopped.
-static void leave(void)
+static void shared_leave(void)
 {
     sigset_t saved;
     atomic_store(&leave_asked, true);
@@ -184,7 +184,7 @@ static void leave(void)
 }
 
 // In a child: its first call looks, and signs in. A thread that had the lock is not in the child.
-static void forked(void)
+static void shared_forked(void)
 {
     atomic_store(&locked, false);
     atomic_store_explicit(&looked_ms, 0, memory_order_relaxed);
@@ -194,7 +194,7 @@ static void forked(void)
 
 // ---- attaching ----
 
-static void tell(enum rb_store_error what)
+static void shared_report(enum rb_store_error what)
 {
     if (tell_trouble)
         tell_trouble(path, what);
@@ -203,13 +203,13 @@ static void tell(enum rb_store_error what)
 static void complain(enum rb_store_error error)
 {
     unsigned bit = 1U << error;
-    if (!(told & bit))
-        tell(error);
-    told |= bit;
+    if (!(reported & bit))
+        shared_report(error);
+    reported |= bit;
 }
 
 // A file on a disk outlives the system whose clock it speaks of.
-static void mind_the_boot(const struct rb_state *state)
+static void check_boot(const struct rb_state *state)
 {
     uint64_t now = rb_system_boot(), then = atomic_load(&state->header->boot);
     if (now == 0 || then == now || !atomic_compare_exchange_strong(&state->header->boot, &then, now))
@@ -259,7 +259,7 @@ static struct rb_slot *map_locked(uint32_t user, struct rb_slot *now, enum rb_st
     if (!slot)
         *error = RB_STORE_DENIED;
     else if (!same)
-        mind_the_boot(&slot->state);
+        check_boot(&slot->state);
     return slot;
 }
 
@@ -275,15 +275,15 @@ static struct rb_slot *attach_locked(uint32_t user)
 }
 
 // Returns NULL where another thread has the lock or has changed the user, or there is no memory.
-static struct rb_slot *attach(uint32_t user)
+static struct rb_slot *shared_attach(uint32_t user)
 {
     sigset_t saved;
     uint64_t now_ms = rb_system_coarse_ms(), failed = atomic_load_explicit(&failed_ms, memory_order_relaxed);
     if (failed > 0 && now_ms - failed < FAILED_MS)
         return NULL;
     if (!atomic_exchange(&begun, true)) {
-        rb_fork_notify(NULL, forked);
-        rb_identity_notify(leave);
+        rb_fork_notify(NULL, shared_forked);
+        rb_identity_notify(shared_leave);
     }
     if (!lock(&saved))
         return NULL;
@@ -344,14 +344,14 @@ static struct rb_slot *follow_locked(struct rb_slot *slot)
         return slot;
     }
     if (!had_file || !is_same(next, device, inode))
-        tell(RB_STORE_REPLACED);
+        shared_report(RB_STORE_REPLACED);
     if (next != slot && has_file(slot))
         rb_slot_leave(slot, RB_SLOT_LEFT);
     return next;
 }
 
 // Returns the slot to go on with.
-static struct rb_slot *look(struct rb_slot *slot)
+static struct rb_slot *shared_check(struct rb_slot *slot)
 {
     sigset_t saved;
     uint64_t now_ms = rb_system_coarse_ms();
@@ -374,11 +374,11 @@ const struct rb_state *rb_shared(void)
     uint32_t user = rb_kernel_euid();
     struct rb_slot *slot = current_of(user);
     if (slot) {
-        slot = look(slot);
+        slot = shared_check(slot);
     } else {
         if (atomic_load(&current)) // a change that no hook has seen
             rb_identity_changed();
-        slot = attach(user);
+        slot = shared_attach(user);
     }
     mine = slot ? &slot->state : NULL;
     return mine;

@@ -53,7 +53,7 @@ bool rb_store_is_private(const char *setting)
 }
 
 // The name with this index, in order. False: there is none.
-static bool write_name(const char *setting, uid_t owner, unsigned index, char *path, size_t size)
+static bool store_write_name(const char *setting, uid_t owner, unsigned index, char *path, size_t size)
 {
     struct rb_text text = {.at = path, .size = size};
     bool is_default = rb_store_is_default(setting);
@@ -156,7 +156,7 @@ enum rb_store_error rb_store_open(struct rb_store_file *file, const char *settin
 {
     enum rb_store_error first = RB_STORE_DENIED; // of a path that is too long
     unsigned free_name = RB_STORE_NAMES;
-    for (unsigned index = 0; write_name(setting, owner, index, path, size); index++) {
+    for (unsigned index = 0; store_write_name(setting, owner, index, path, size); index++) {
         enum rb_store_error error = open_file(file, path, owner, writable);
         file->index = index;
         if (error == RB_STORE_ABSENT && free_name == RB_STORE_NAMES)
@@ -166,14 +166,14 @@ enum rb_store_error rb_store_open(struct rb_store_file *file, const char *settin
         first = index == 0 ? error : first;
     }
     bool has_free = free_name < RB_STORE_NAMES;
-    write_name(setting, owner, has_free ? free_name : 0, path, size);
+    store_write_name(setting, owner, has_free ? free_name : 0, path, size);
     return has_free ? RB_STORE_ABSENT : first;
 }
 
 bool rb_store_path(const char *setting, uid_t owner, char *path, size_t size)
 {
     struct rb_store_file file;
-    if (!write_name(setting, owner, 0, path, size))
+    if (!store_write_name(setting, owner, 0, path, size))
         return false;
     if (rb_store_open(&file, setting, owner, false, path, size) == RB_STORE_SOUND)
         rb_store_close(&file);
@@ -225,7 +225,7 @@ static void choose_secret(struct rb_state_header *header)
 }
 
 // The file of a process whose file system user is another one (setfsuid) would be that user's.
-static bool is_ours(int fd)
+static bool store_is_ours(int fd)
 {
     struct rb_file_identity identity;
     return rb_file_identify_open(fd, &identity) == 0 && identity.owner == rb_kernel_euid();
@@ -233,11 +233,11 @@ static bool is_ours(int fd)
 
 // Space is taken now: with a full file system a page that is touched later would be a SIGBUS. Over its limit of the
 // file size the process would get SIGXFSZ.
-static bool fill(int fd, uint32_t cells)
+static bool store_fill(int fd, uint32_t cells)
 {
     struct rb_state_header header = {0};
     uint64_t size = rb_state_size(cells);
-    if (rb_kernel_limit(RLIMIT_FSIZE) < size || !is_ours(fd))
+    if (rb_kernel_limit(RLIMIT_FSIZE) < size || !store_is_ours(fd))
         return false;
     rb_state_describe(&header, cells);
     choose_secret(&header);
@@ -281,7 +281,7 @@ static long make_nameless(const char *path, uint32_t cells)
     int fd = open_nameless(path);
     if (fd < 0)
         return fd;
-    long result = fill(fd, cells) ? give_name(fd, path) : -EIO;
+    long result = store_fill(fd, cells) ? give_name(fd, path) : -EIO;
     rb_kernel(SYS_close, fd);
     return result;
 }
@@ -307,7 +307,7 @@ static long make_by_name(const char *path, uint32_t cells)
     int fd = open_at(temporary, O_RDWR | O_CREAT | O_EXCL);
     if (fd < 0)
         return fd;
-    long result = fill(fd, cells) ? rb_kernel(SYS_linkat, AT_FDCWD, temporary, AT_FDCWD, path, 0) : -EIO;
+    long result = store_fill(fd, cells) ? rb_kernel(SYS_linkat, AT_FDCWD, temporary, AT_FDCWD, path, 0) : -EIO;
     rb_kernel(SYS_unlinkat, AT_FDCWD, temporary, 0);
     rb_kernel(SYS_close, fd);
     return result;
