@@ -307,7 +307,7 @@ void rb_transfer_start(struct rb_transfer *transfer)
         refuse(transfer, &transfer->route->target, retry_in_ms);
 }
 
-static void refused(struct rb_transfer *transfer, CURLcode *code)
+static void end_refused(struct rb_transfer *transfer, CURLcode *code)
 {
     char sentence[CURL_ERROR_SIZE];
     report(transfer, RB_VERDICT_REFUSED, RB_REASON_BREAKER);
@@ -365,27 +365,6 @@ static void fall_back(struct rb_transfer *transfer, CURLcode *code)
     *code = transfer->fallback->code;
     rb_handle_say(transfer->handle, transfer->fallback->error);
     leave_figures(transfer, true);
-}
-
-// The last attempt stands, or an earlier one that it was to continue.
-static enum rb_step conclude(struct rb_transfer *transfer, enum rb_reason reason, CURLcode *code)
-{
-    if (reason != RB_REASON_DONE)
-        report(transfer, RB_VERDICT_STOP, reason);
-    else if (transfer->call.attempt > 1)
-        report(transfer, RB_VERDICT_RECOVERED, RB_REASON_NONE);
-    else if (rb_attempt_resends(transfer, transfer->code) > 0)
-        report(transfer, RB_VERDICT_RESENT, RB_REASON_NONE);
-    else
-        rb_record_success(&transfer->call, transfer->route->policy, RB_API_CURL);
-    if (rb_response_continues(transfer->response) && reason != RB_REASON_DONE) {
-        fall_back(transfer, code);
-        return RB_TRANSFER_DONE;
-    }
-    if (!rb_response_continues(transfer->response))
-        forget_fallback(transfer);
-    leave_figures(transfer, false);
-    return RB_TRANSFER_DONE;
 }
 
 // --- deciding
@@ -478,41 +457,116 @@ static enum rb_reason judge(struct rb_transfer *transfer)
     return decision.reason == RB_REASON_DONE && !mended ? RB_REASON_CHANGED : decision.reason;
 }
 
+// --- ending
+
+// How an attempt has ended for the transfer. Only RETRY is followed by another attempt.
+enum ending {
+    ENDING_RETRY,       // the policy repeats it
+    ENDING_REFUSED,     // an open breaker refused it, or a redirect in it
+    ENDING_NOT_REWOUND, // libcurl could not rewind a form for it: the attempt before it stands
+    ENDING_FALLEN_BACK, // it was to continue a download and failed: the attempt that began the download stands
+    ENDING_STOPPED,     // it failed and stands
+    ENDING_RECOVERED,   // it succeeded after others had failed
+    ENDING_RESENT,      // it succeeded, and libcurl itself had to send the request again
+    ENDING_SUCCESS      // it succeeded
+};
+
+// reason: RB_REASON_NONE: the attempt is repeated. RB_REASON_DONE: it succeeded, or its status is not in retry.on. Else
+// why the transfer stops.
+static enum ending ending_by(const struct rb_transfer *transfer, enum rb_reason reason)
+{
+    if (reason == RB_REASON_NONE)
+        return ENDING_RETRY;
+    if (reason != RB_REASON_DONE)
+        return rb_response_continues(transfer->response) ? ENDING_FALLEN_BACK : ENDING_STOPPED;
+    if (transfer->call.attempt > 1)
+        return ENDING_RECOVERED;
+    return rb_attempt_resends(transfer, transfer->code) > 0 ? ENDING_RESENT : ENDING_SUCCESS;
+}
+
+// The figures of a download in several parts begin with those of its first attempt, which the fallback has.
+static void leave_last(struct rb_transfer *transfer)
+{
+    if (!rb_response_continues(transfer->response))
+        forget_fallback(transfer);
+    leave_figures(transfer, false);
+}
+
+// Reports the ending and makes *code, the error text and the figures those that the program gets.
+static enum rb_step conclude(struct rb_transfer *transfer, enum ending ending, enum rb_reason reason, CURLcode *code)
+{
+    switch (ending) {
+    case ENDING_RETRY:
+        report(transfer, RB_VERDICT_RETRY, RB_REASON_NONE);
+        return RB_TRANSFER_WAIT;
+    case ENDING_REFUSED:
+        end_refused(transfer, code);
+        break;
+    case ENDING_NOT_REWOUND:
+        report(transfer, RB_VERDICT_STOP, RB_REASON_UPLOAD);
+        rb_response_restore(transfer->response);
+        fall_back(transfer, code);
+        break;
+    case ENDING_FALLEN_BACK:
+        report(transfer, RB_VERDICT_STOP, reason);
+        fall_back(transfer, code);
+        break;
+    case ENDING_STOPPED:
+        report(transfer, RB_VERDICT_STOP, reason);
+        leave_last(transfer);
+        break;
+    case ENDING_RECOVERED:
+        report(transfer, RB_VERDICT_RECOVERED, RB_REASON_NONE);
+        leave_last(transfer);
+        break;
+    case ENDING_RESENT:
+        report(transfer, RB_VERDICT_RESENT, RB_REASON_NONE);
+        leave_last(transfer);
+        break;
+    case ENDING_SUCCESS:
+        rb_record_success(&transfer->call, transfer->route->policy, RB_API_CURL);
+        leave_last(transfer);
+        break;
+    }
+    return RB_TRANSFER_DONE;
+}
+
+// An attempt that continues a download is taken as the true end when it brought new bytes and then failed, or when the
+// program cancelled it.
+static void keep_true_end(struct rb_transfer *transfer)
+{
+    bool broke_off = rb_response_brings_rest(transfer->response) && transfer->code != CURLE_OK;
+    if (broke_off || (rb_response_continues(transfer->response) && transfer->code == CURLE_ABORTED_BY_CALLBACK))
+        save_result(transfer);
+}
+
+// An attempt without admission reached no server: libcurl refused it. One that was admitted is judged in any case, so
+// that its permit is used, also where libcurl then refused a redirect.
 enum rb_step rb_transfer_ended(struct rb_transfer *transfer, CURLcode *code)
 {
-    bool admitted = transfer->call.attempt > 0, poisoned = transfer->poisoned;
+    bool admitted = transfer->call.attempt > 0;
+    bool refused = transfer->poisoned && (!admitted || *code == CURLE_UNSUPPORTED_PROTOCOL);
     transfer->code = *code;
     take_back_continued(transfer);
     if (admitted)
         transfer->outcome = rb_attempt_classify(transfer, *code);
-    bool brought = rb_response_brings_rest(transfer->response) && *code != CURLE_OK;
-    if (brought || (rb_response_continues(transfer->response) && *code == CURLE_ABORTED_BY_CALLBACK))
-        save_result(transfer); // it brought new bytes, or the program cancelled it: its own end is the true one
+    keep_true_end(transfer);
     rb_attempt_restore(transfer);
     enum rb_reason reason = admitted ? judge(transfer) : RB_REASON_DONE;
-    if (poisoned && (!admitted || transfer->code == CURLE_UNSUPPORTED_PROTOCOL)) {
-        refused(transfer, code);
-        return RB_TRANSFER_DONE;
-    }
-    if (is_unwound(transfer)) {
-        report(transfer, RB_VERDICT_STOP, RB_REASON_UPLOAD);
-        rb_response_restore(transfer->response);
-        fall_back(transfer, code);
-        return RB_TRANSFER_DONE;
-    }
-    if (reason != RB_REASON_NONE)
-        return conclude(transfer, reason, code);
-    report(transfer, RB_VERDICT_RETRY, RB_REASON_NONE);
-    return RB_TRANSFER_WAIT;
+    enum ending ending = refused                ? ENDING_REFUSED
+                         : is_unwound(transfer) ? ENDING_NOT_REWOUND
+                                                : ending_by(transfer, reason);
+    return conclude(transfer, ending, reason, code);
 }
 
 // After a decision to repeat that cannot be carried out: the response is where ready_next put it.
+//   reason: neither RB_REASON_NONE nor RB_REASON_DONE
 void rb_transfer_give_up(struct rb_transfer *transfer, enum rb_reason reason, CURLcode *code)
 {
     if (transfer->replay.upload == RB_UPLOAD_FORM)
         rb_response_restore(transfer->response);
     *code = transfer->code;
-    conclude(transfer, reason, code);
+    conclude(transfer, ending_by(transfer, reason), reason, code);
 }
 
 bool rb_transfer_again(struct rb_transfer *transfer, CURLcode *code)
