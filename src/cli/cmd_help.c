@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// rebound help: the overview, or the help of one command.
+// rebound help: shows the overview, or the help of one command.
 #include "cli/command.h"
 
 static int help(int argc, char **argv)

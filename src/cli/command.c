@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The table of subcommands, their help, and complaints about command lines.
+// The table of commands, their help, and errors in command lines.
 #include "cli/command.h"
 
 #include <getopt.h>
@@ -95,7 +95,7 @@ static const char *nearest(const char *word, const struct option *known)
     return search.best;
 }
 
-// For what getopt_long answered '?' or ':'.
+// Reports the option for which getopt_long returned '?' or ':'.
 static int bad_option(const struct rb_command *command, int answer, char **argv, const struct option *known)
 {
     const char *word = argv[optind - 1];
@@ -114,7 +114,7 @@ static int bad_option(const struct rb_command *command, int answer, char **argv,
     return rb_command_misuse(command, "unknown option '%s'", word);
 }
 
-// What getopt_long answers for an option without a letter: beyond all letters.
+// getopt_long returns this number + index for an option without a letter.
 enum { FIRST_OPTION = 256 };
 
 static unsigned command_describe(const struct rb_option *options, struct option *known, char *letters)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// JSON on stdout: text made clean, values printed.
+// Prints JSON on stdout and replaces invalid text.
 #include "cli/json.h"
 
 #include <errno.h>
@@ -9,8 +9,8 @@
 
 static const char replacement[] = "\xef\xbf\xbd";
 
-// The length of the UTF-8 sequence at `text` (RFC 3629, section 4), 0 where there is none. Reads no further than the
-// terminator, which is no continuation byte.
+// The length of the UTF-8 sequence at `text` (RFC 3629, section 4), 0 if it is invalid. Never reads past the NUL,
+// because NUL is not a continuation byte.
 static size_t sequence(const unsigned char *text)
 {
     if (text[0] < 0x80)
@@ -28,7 +28,7 @@ static size_t sequence(const unsigned char *text)
     return length;
 }
 
-// A copy with everything that is no UTF-8 replaced; the caller frees it.
+// Returns a copy in which invalid UTF-8 is replaced. The caller frees it.
 static char *cleaned(const char *text)
 {
     char *copy = malloc(strlen(text) * (sizeof replacement - 1) + 1), *to = copy;

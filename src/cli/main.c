@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The command `rebound`: finds the subcommand and hands over.
+// The command `rebound`: finds the command and runs it.
 #include <stdio.h>
 #include <string.h>
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Writing points in time.
+// Formats times.
 #include "cli/moment.h"
 
 #include "base/text.h"
 
-// What lies beyond the years that four digits hold comes from a damaged file.
+// A time whose year has more than four digits comes from a damaged file.
 uint64_t rb_moment_clamp(uint64_t unix_ms)
 {
     static const uint64_t last_ms = UINT64_C(253402300799999); // 9999-12-31

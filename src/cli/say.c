@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Lines for people on stderr, and the state of stdout.
+// Messages on stderr, and errors of stdout.
 #include "cli/say.h"
 
 #include <errno.h>
@@ -49,14 +49,14 @@ void rb_say_note(const char *format, ...)
     va_end(arguments);
 }
 
-// Opened the wrong way round on purpose: a write to a stdout that was closed must still fail.
+// stdin is opened for writing, the others for reading. So a write to a closed stdout still fails.
 void rb_say_guard(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) >= 0)
             continue;
         int opened = open("/dev/null", (fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
-        if (opened >= 0 && opened != fd) { // cannot be: the lowest free number is taken
+        if (opened >= 0 && opened != fd) { // never true, because open returns the lowest free number
             dup3(opened, fd, O_CLOEXEC);
             close(opened);
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// rebound doctor: what will and will not be intercepted in a program, and why.
+// rebound doctor: shows which calls of a program are intercepted, and why.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "cli/say.h"
 
 struct request {
-    const char *policy; // NULL when not given
+    const char *policy; // NULL if not given
     bool json;
     const char *name;
 };
@@ -25,7 +25,7 @@ static int doctor_print(const struct rb_findings *findings, bool json)
     return findings->reach == RB_REACH_FULL || findings->reach == RB_REACH_UNUSED ? 0 : RB_EXIT_ERRORS;
 }
 
-// What stands in the way of running it at all.
+// Reports why the program cannot be run at all.
 static int doctor_refuse(const struct rb_findings *findings, int error)
 {
     const char *first = findings->chain.files[0], *last = rb_findings_executable(findings);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Looks at the executable, its libraries, our library and the policy.
+// Examines the executable, its libraries, our library and the policy.
 #include <elf.h>
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ const char *rb_findings_executable(const struct rb_findings *findings)
     return findings->chain.files[findings->chain.count - 1];
 }
 
-// --- what an object imports and has in itself
+// --- imports and contents of an object
 
 struct symbol_search {
     struct rb_member *member;
@@ -57,7 +57,7 @@ static bool imports_any(const struct rb_member *member, enum rb_family family)
     return false;
 }
 
-// libcurl says its version as "libcurl/8.0.1", which also stripped programs have in them.
+// libcurl contains its version as "libcurl/8.0.1", also in stripped programs.
 static bool tells_version(const struct rb_elf_file *file)
 {
     static const char begin[] = "libcurl/";
@@ -80,7 +80,7 @@ static void look_at(const struct rb_needed *object, struct rb_member *member)
     member->own_curl = member->own_curl || (!imports_any(member, RB_FAMILY_CURL) && tells_version(&object->file));
 }
 
-// --- what it is to the program
+// --- the role of an object
 
 static const char *last_part(const char *path)
 {
@@ -106,10 +106,10 @@ static enum rb_role role_of(const struct rb_needed *object, const struct rb_memb
         return RB_ROLE_MISSING;
     if (collect_is_libc(last_part(object->name)))
         return RB_ROLE_LIBC;
-    return member->exports_curl ? RB_ROLE_LIBCURL : RB_ROLE_BENEATH; // until somebody else is seen to need it
+    return member->exports_curl ? RB_ROLE_LIBCURL : RB_ROLE_BENEATH; // until another object turns out to need it
 }
 
-// What is needed by way of libcurl alone stays beneath it.
+// Objects needed only through libcurl keep the role RB_ROLE_BENEATH.
 static void mark_needs_of(struct rb_findings *findings, unsigned index)
 {
     const char *name;
@@ -140,7 +140,7 @@ static int look_at_members(struct rb_findings *findings)
 
 // --- libc
 
-// glibc has its banner in it: "GNU C Library (...) stable release version 2.36."
+// glibc contains the text "GNU C Library (...) stable release version 2.36."
 static void read_glibc_version(struct rb_findings *findings, const struct rb_elf_file *libc)
 {
     static const char banner[] = "release version ";
@@ -166,7 +166,7 @@ static void look_at_libc(struct rb_findings *findings)
         read_glibc_version(findings, &findings->list.items[index].file);
 }
 
-// --- our side
+// --- library and policy of rebound
 
 static void note_exported(void *context, const char *name, bool defined)
 {
@@ -227,11 +227,11 @@ static void look_at_policy(struct rb_findings *findings, const char *explicit_pa
     }
     if (rb_policy_load(findings->source.path, &findings->policy, rb_diagnose_to_stderr, NULL) != 0)
         return;
-    const char *name = realpath(executable, real) ? real : executable; // as /proc/self/exe will have it
+    const char *name = realpath(executable, real) ? real : executable; // as /proc/self/exe will show it
     findings->left_out = !rb_policy_covers_program(findings->policy, name);
 }
 
-// --- all of it
+// --- collecting everything
 
 static int look_at_program(struct rb_findings *findings)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The diagnosis for programs. rebound(1) documents the shape.
+// The findings as JSON. rebound(1) documents the format.
 #include "cli/doctor/doctor.h"
 #include "cli/json.h"
 

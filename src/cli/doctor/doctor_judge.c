@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the findings mean for each kind of call, and for the program as a whole.
+// Derives conclusions for each kind of call and for the whole program.
 #include <elf.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "cli/run/preload.h"
 #include "policy/key.h"
 
-// The oldest glibc that has all that librebound.so needs: scripts/check-abi holds it to that.
+// The oldest glibc that librebound.so supports; scripts/check-abi enforces it.
 enum { GLIBC_MAJOR = 2, GLIBC_MINOR = 17 };
 
 #define FORMATS(n) __attribute__((format(printf, n, (n) + 1)))
@@ -32,7 +32,7 @@ unsigned rb_functions_list(const bool functions[RB_FAMILY_NAMES_MAX], char *out,
     return count;
 }
 
-// --- who does what
+// --- which objects use what
 
 static bool counts(const struct rb_findings *findings, unsigned member)
 {
@@ -57,7 +57,7 @@ static bool uses(const struct rb_findings *findings, enum rb_family family, bool
     return any;
 }
 
-// The name of the first object that counts and has a property, or NULL.
+// Returns the name of the first object of the program with a property, or NULL.
 static const char *first_with(const struct rb_findings *findings, bool (*has)(const struct rb_member *))
 {
     for (unsigned m = 0; m < findings->list.count; m++) {
@@ -93,7 +93,7 @@ static bool has_uring(const struct rb_member *member)
     return found;
 }
 
-// --- verdicts
+// --- conclusions
 
 static FORMATS(2) void add_note(struct rb_findings *findings, const char *format, ...)
 {
@@ -105,7 +105,7 @@ static FORMATS(2) void add_note(struct rb_findings *findings, const char *format
     va_end(arguments);
 }
 
-// Lowers a verdict. The first reason stays.
+// Lowers the reach. Keeps the first reason.
 static FORMATS(4) void lower(struct rb_call_reach *call, enum rb_reach reach, const char *advice, const char *format,
                              ...)
 {
@@ -120,7 +120,7 @@ static FORMATS(4) void lower(struct rb_call_reach *call, enum rb_reach reach, co
     call->advice = advice;
 }
 
-// Lowers a verdict for the functions in front of which the library does not stand.
+// Lowers the reach for functions that the library does not export.
 static void lower_for_missing(const struct rb_findings *findings, struct rb_call_reach *call, enum rb_family family)
 {
     bool missing[RB_FAMILY_NAMES_MAX] = {false}, any_there = false;
@@ -138,7 +138,8 @@ static void lower_for_missing(const struct rb_findings *findings, struct rb_call
               list);
 }
 
-// True when the value of a key is, in every section, without this word; false when the key does not know the word.
+// True if the key's value contains this word in every section (present) or in no section (!present). False if the key
+// has no such word.
 static bool policy_leaves_out(const struct rb_findings *findings, const char *key_name, const char *word, bool present)
 {
     char value[RB_POLICY_PATH_SIZE];
@@ -181,7 +182,7 @@ static void judge_curl(struct rb_findings *findings)
     lower_for_missing(findings, call, RB_FAMILY_CURL);
 }
 
-// What makes connects and waits go past libc.
+// Lowers the reach for connects and waits that do not go through libc.
 static void lower_for_raw(const struct rb_findings *findings, struct rb_call_reach *call)
 {
     const char *go = first_with(findings, is_go), *ring = first_with(findings, has_uring);
@@ -286,7 +287,7 @@ static void note_rest(struct rb_findings *findings)
     }
 }
 
-// --- the whole
+// --- the whole program
 
 static FORMATS(3) void block(struct rb_findings *findings, const char *advice, const char *format, ...)
 {
@@ -318,7 +319,7 @@ static void block_by_library(struct rb_findings *findings)
               findings->library);
 }
 
-// What stands in the way of everything. The first one is told.
+// Finds reasons that prevent interception of all calls. The first one is reported.
 static void block_all(struct rb_findings *findings)
 {
     const char *executable = rb_findings_executable(findings);

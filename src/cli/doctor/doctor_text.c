@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The diagnosis as a person reads it: the verdict, each kind of call, then what it rests on.
+// The findings as text: the conclusion, each kind of call, then the details.
 #include <stdio.h>
 #include <string.h>
 
@@ -37,7 +37,7 @@ static void doctor_text_label(bool colour, const char *text)
     padded(colour, RB_STYLE_BOLD, text, LABEL_WIDTH + 2);
 }
 
-// Prints words from column `indent` on, in lines that begin there.
+// Prints text word by word, in lines that start at column `indent`.
 static void wrapped(const char *text, size_t indent)
 {
     size_t column = indent;
@@ -124,8 +124,8 @@ static void print_ours(const struct rb_findings *f, bool colour)
     printf(" (%s%s)\n", f->policy ? "" : "cannot be used; ", rb_source_reason(&f->source));
 }
 
-// The functions whose users are listed: descriptors, signals, users, children and numbered calls are everybody's, and a
-// move to another network is no way past the library.
+// True for families whose users are listed. Descriptors, signals, users, child processes and raw system calls are used
+// by most programs, and a change of the network namespace does not avoid the library.
 static bool is_telling(enum rb_family family)
 {
     return family != RB_FAMILY_SOCKET && family != RB_FAMILY_NETWORK && family != RB_FAMILY_SIGNAL &&

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The words in which doctor speaks.
+// Names and titles in the output of doctor.
 #include <elf.h>
 #include <stdio.h>
 

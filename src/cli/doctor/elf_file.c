@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// ELF files: generic ABI, chapters "Object Files" and "Program Loading"; the GNU hash section as the GNU linker writes
-// it.
+// Parses ELF files as described by the generic ABI, chapters "Object Files" and "Program Loading", and the GNU hash
+// section as the GNU linker writes it.
 #include "cli/doctor/elf_file.h"
 
 #include <elf.h>
@@ -9,10 +9,10 @@
 
 #include "cli/doctor/mapping.h"
 
-// No longer name is looked at, so that a table without an end costs nothing; the kernel reads no more segments.
+// Longest name that is read, so that an unterminated table costs little. Largest segment table that the kernel reads.
 enum { TEXT_MAX = 4096, SEGMENTS_SIZE_MAX = 65536 };
 
-// Where the fields of a structure are, for the two classes. `word` is the size of an address.
+// Offsets of fields for the two classes. `word` is the size of an address.
 struct layout {
     unsigned header, word;
     struct {
@@ -44,7 +44,7 @@ static bool elf_file_holds(const struct rb_elf_file *file, uint64_t offset, uint
     return offset <= file->size && length <= file->size - offset;
 }
 
-// A number of `width` bytes; 0 outside of the file.
+// Reads a number of `width` bytes. 0 if it is outside the file.
 static uint64_t elf_file_number(const struct rb_elf_file *file, uint64_t offset, unsigned width)
 {
     uint64_t value = 0;
@@ -60,7 +60,7 @@ static uint64_t address(const struct rb_elf_file *file, uint64_t offset)
     return elf_file_number(file, offset, layout_of(file)->word);
 }
 
-// A string that begins in the file and ends, with its terminator, within `length` bytes from `offset`.
+// Returns the string at `offset`, or NULL if it is not terminated within `length` bytes in the file.
 static const char *elf_file_text(const struct rb_elf_file *file, uint64_t offset, uint64_t length)
 {
     if (offset >= file->size)
@@ -90,7 +90,7 @@ static uint64_t segment_at(const struct rb_elf_file *file, unsigned n)
     return address(file, layout->file.phoff) + (uint64_t) n * elf_file_number(file, layout->file.phentsize, 2);
 }
 
-// The offset in the file of what is at `place` in memory, or UINT64_MAX.
+// Converts an address in memory to an offset in the file. UINT64_MAX if no segment contains it.
 static uint64_t elf_file_offset_of(const struct rb_elf_file *file, uint64_t place)
 {
     const struct layout *layout = layout_of(file);
@@ -132,7 +132,7 @@ static int read_segments(struct rb_elf_file *file)
 
 // --- the dynamic section
 
-// Steps to the next entry from *offset on. Returns false after the last.
+// Reads the entry at *offset and advances *offset. Returns false after the last entry.
 static bool next_dynamic(const struct rb_elf_file *file, uint64_t *offset, uint64_t *tag, uint64_t *value)
 {
     unsigned word = layout_of(file)->word;
@@ -144,8 +144,8 @@ static bool next_dynamic(const struct rb_elf_file *file, uint64_t *offset, uint6
     return *tag != DT_NULL;
 }
 
-// One more than the index of the last symbol in a GNU hash section. Header words: buckets, index of the first hashed
-// symbol, Bloom filter words (of address size), Bloom shift.
+// Returns one more than the index of the last symbol in a GNU hash section. Header words: number of buckets, index of
+// the first hashed symbol, number of Bloom filter words (of address size), Bloom shift.
 static uint64_t count_by_gnu_hash(const struct rb_elf_file *file, uint64_t hash)
 {
     uint64_t buckets = elf_file_number(file, hash, 4), first = elf_file_number(file, hash + 4, 4), last = 0;
@@ -170,7 +170,7 @@ static void elf_file_clamp(const struct rb_elf_file *file, struct rb_elf_symbols
         symbols->count = most;
 }
 
-// The place in the file of the table that the last entry with this tag points to, or UINT64_MAX.
+// Returns the file offset of the table that the last entry with this tag points to, or UINT64_MAX.
 static uint64_t table_at(const struct rb_elf_file *file, uint64_t wanted)
 {
     uint64_t tag, value, found = UINT64_MAX;
@@ -312,8 +312,7 @@ void rb_elf_file_symbols(const struct rb_elf_file *file, const struct rb_elf_sym
     for (uint64_t i = 0; i < symbols->count; i++) {
         uint64_t at = symbols->offset + i * layout->symbol.size;
         const char *name = text_in(file, symbols->strings, symbols->strings_size, elf_file_number(file, at, 4));
-        unsigned binding =
-            ELF64_ST_BIND(elf_file_number(file, at + layout->symbol.info, 1)); // the same in both classes
+        unsigned binding = ELF64_ST_BIND(elf_file_number(file, at + layout->symbol.info, 1)); // equal for both classes
         bool local = binding == STB_LOCAL && symbols == &file->imported_exported;
         if (name && *name && !local)
             each(context, name, elf_file_number(file, at + layout->symbol.index, 2) != SHN_UNDEF);

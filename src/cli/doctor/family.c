@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The table of functions: those in hook/hooks.def, and those that lead past the library.
+// The table of functions: those of hook/hooks.def, and those that avoid the library.
 #include "cli/doctor/family.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The format of glibc 2.2 and later, alone or behind the old one; numbers in the machine's own byte order.
+// The format of glibc 2.2 and later, alone or after a cache in the old format. Numbers have the machine's byte order.
 #include "cli/doctor/ld_cache.h"
 
 #include <string.h>
@@ -12,8 +12,8 @@ enum {
     NEW_HEADER = 48,
     NEW_ENTRY = 24,
     ALIGNMENT = 8,
-    COUNT_AT = 20, // of the new header
-    KEY_AT = 4,    // of an entry: offsets from the new header
+    COUNT_AT = 20, // offset in the new header
+    KEY_AT = 4,    // offsets in an entry; they refer to the new header
     VALUE_AT = 8,
 };
 
@@ -24,7 +24,7 @@ static uint32_t ld_cache_number(const char *at)
     return value;
 }
 
-// Where the new header may be.
+// Returns the offset of the new header.
 static size_t ld_cache_start(const char *cache, size_t size)
 {
     if (size < OLD_HEADER || memcmp(cache, old_magic, sizeof old_magic - 1) != 0)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Maps files.
+// Maps files into memory.
 #include "cli/doctor/mapping.h"
 
 #include <errno.h>

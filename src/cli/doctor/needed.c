@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Walks what a program needs, breadth first.
+// Collects the libraries of a program, breadth first.
 #include "cli/doctor/needed.h"
 
 #include <elf.h>

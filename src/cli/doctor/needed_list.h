@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A list of a program and the libraries that the dynamic linker would load with it.
+// A program and the libraries that the dynamic linker would load with it.
 #ifndef RB_CLI_NEEDED_LIST_H
 #define RB_CLI_NEEDED_LIST_H
 
@@ -8,16 +8,16 @@
 enum { RB_NEEDED_MAX = 1024 };
 
 struct rb_needed {
-    char *name;              // as it is asked for; the program's path for the first
-    char *path;              // NULL: not found
-    struct rb_elf_file file; // zeroes: not found
-    unsigned by;             // index of the first that asks for it
+    char *name;              // as requested; the path for the program itself
+    char *path;              // NULL if not found
+    struct rb_elf_file file; // zeroes if not found
+    unsigned by;             // index of the first item that needs it
 };
 
 struct rb_needed_list {
-    struct rb_needed *items; // the program first, then in the order of loading
+    struct rb_needed *items; // the program first, then in loading order
     unsigned count;
-    bool musl; // the program names musl's dynamic linker
+    bool musl; // the program uses musl's dynamic linker
 };
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The places where a library is looked for, in their order: DT_RPATH, LD_LIBRARY_PATH, DT_RUNPATH, the cache, the
-// directories built in. musl: LD_LIBRARY_PATH, DT_RUNPATH or DT_RPATH of all that asked, its path file.
+// Searches a library in this order. glibc: DT_RPATH, LD_LIBRARY_PATH, DT_RUNPATH, the cache, built-in directories.
+// musl: LD_LIBRARY_PATH, DT_RUNPATH or DT_RPATH of all objects that need it, its path file.
 #include "cli/doctor/search.h"
 
 #include <elf.h>
@@ -47,7 +47,7 @@ static bool try_directory(struct search *search, const char *directory)
     return length >= 0 && length < (int) sizeof path && try_file(search, path);
 }
 
-// --- what a distribution calls its directories
+// --- directory names of distributions
 
 static const char *triplet(const struct rb_elf_file *file)
 {
@@ -85,7 +85,7 @@ static bool try_built_in(struct search *search)
 
 // --- lists of directories
 
-// The directory that $ORIGIN stands for. The program's is that of the file itself, a library's that of its name.
+// Expands $ORIGIN. For the program, links are resolved; for a library, its path is used as it is.
 static void origin(const struct rb_needed *asker, bool program, char out[PATH_MAX])
 {
     char real[PATH_MAX];
@@ -98,7 +98,7 @@ static void origin(const struct rb_needed *asker, bool program, char out[PATH_MA
         snprintf(out, PATH_MAX, ".");
 }
 
-// Writes what the token at `token` stands for. Returns the token's length, 0 when it is not one that is known.
+// Writes the value of the token at `token`. Returns the token's length, or 0 if it is unknown.
 static size_t expand_token(const struct search *search, unsigned of, const char *token, char out[PATH_MAX])
 {
     static const struct {
@@ -118,7 +118,7 @@ static size_t expand_token(const struct search *search, unsigned of, const char 
     return 0;
 }
 
-// Expands the tokens of a directory's name. Returns false when it is too long or holds an unknown one.
+// Expands the tokens in a directory's name. Returns false if it is too long or has an unknown token.
 static bool expand(const struct search *search, unsigned of, const char *text, char out[PATH_MAX])
 {
     char value[PATH_MAX];
@@ -139,7 +139,7 @@ static bool expand(const struct search *search, unsigned of, const char *text, c
     return true;
 }
 
-// Tries each directory of a list. of: the object whose $ORIGIN is meant. list may be NULL.
+// Searches each directory of a list, which may be NULL. of: the object for $ORIGIN.
 static bool try_list(struct search *search, unsigned of, const char *list, const char *separators)
 {
     char piece[PATH_MAX], directory[PATH_MAX];
@@ -164,9 +164,10 @@ static const char *text_of(const struct search *search, unsigned of, uint64_t ta
     return rb_elf_file_text(&search->list->items[of].file, tag, 0);
 }
 
-// --- the two linkers
+// --- glibc and musl
 
-// DT_RPATH of whoever asks and of those that asked for him; each does without it where it has a DT_RUNPATH.
+// Searches DT_RPATH of the object that needs the library, then of the objects that need that object. An object's
+// DT_RPATH is ignored if it has a DT_RUNPATH.
 static bool try_rpaths(struct search *search)
 {
     unsigned of = search->by;
@@ -201,7 +202,7 @@ static bool search_glibc(struct search *search)
            try_built_in(search);
 }
 
-// musl is these libraries itself.
+// musl contains these libraries itself.
 static bool is_in_musl(const char *name)
 {
     static const char *const names[] = {"c", "pthread", "rt", "m", "dl", "util", "xnet"};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// rebound check: every mistake in policy files, as a compiler shows them.
+// rebound check: reports every mistake in policy files, in the format of a compiler.
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "cli/say.h"
 
 struct check {
-    cJSON *array; // NULL: text
+    cJSON *array; // NULL for text output
     bool colour;
     bool failed;
 };

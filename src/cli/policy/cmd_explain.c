@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// rebound explain: which section a host gets, why, and what follows from it.
+// rebound explain: shows which section applies to a host, why, and its values.
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
@@ -13,7 +13,7 @@
 #include "engine/call.h"
 
 struct request {
-    const char *policy; // NULL when not given
+    const char *policy; // NULL if not given
     const char *target;
     const char *method;
     bool json;

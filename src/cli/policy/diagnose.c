@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Compiler-style messages about policy files.
+// Prints errors of policy files in the format of a compiler.
 #include "cli/policy/diagnose.h"
 
 #include <string.h>
 
 #include "cli/say.h"
 
-// How much of a line is shown, and how much of that before the column, in bytes.
+// Longest excerpt of a line, and its longest part before the column, in bytes.
 enum { EXCERPT_MAX = 200, EXCERPT_BEFORE = 100 };
 
 static const char ellipsis[] = "...";
@@ -25,7 +25,7 @@ static void print_place(FILE *stream, bool colour, const struct rb_diagnostic *d
     rb_say_styled(stream, colour, RB_STYLE_BOLD, numbers);
 }
 
-// The caret's line copies the tabs before the column, so that it stands right whatever a tab's width is.
+// Copies the tabs before the column, so that the caret is aligned for every tab width.
 static void print_caret(FILE *stream, bool colour, const char *text, size_t start, size_t column)
 {
     fputs("  ", stream);

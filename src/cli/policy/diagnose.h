@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// An error of a policy file as a compiler would show it.
+// Prints an error of a policy file in the format of a compiler.
 #ifndef RB_CLI_DIAGNOSE_H
 #define RB_CLI_DIAGNOSE_H
 
@@ -8,11 +8,11 @@
 
 #include "policy/diagnostic.h"
 
-// Prints "file:line:col: error: message; did you mean 'x'?", the source line and a caret under the column, tabs and
-// characters of several bytes allowed for. Of a very long line only the surroundings of the column are shown.
+// Prints "file:line:col: error: message; did you mean 'x'?", the source line and a caret under the column. Aligns the
+// caret for tabs and multi-byte characters. Of a long line, prints only the part around the column.
 void rb_diagnose_print(FILE *stream, bool colour, const struct rb_diagnostic *diagnostic);
 
-// An rb_report_fn that prints on stderr. context: not used.
+// An rb_report_fn that prints on stderr. context is unused.
 void rb_diagnose_to_stderr(void *context, const struct rb_diagnostic *diagnostic);
 
 #endif

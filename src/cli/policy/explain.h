@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What `explain` has found out about a target, for its two printers.
+// The data of `rebound explain` for its two output formats.
 #ifndef RB_CLI_EXPLAIN_H
 #define RB_CLI_EXPLAIN_H
 
@@ -12,20 +12,20 @@ struct rb_explanation {
     struct rb_source source;
     const struct rb_policy *policy;
     const char *label;                // the target as "host:port"
-    const char *method;               // of the request, never NULL
-    bool unix_socket;                 // no [default] and no * for these
-    bool named;                       // the target has a name, which a program has to look up
-    bool http;                        // the target may be an HTTP server: method and statuses matter
-    const struct rb_section *section; // NULL: the host is left alone
+    const char *method;               // HTTP method of the request, never NULL
+    bool unix_socket;                 // [default] and * do not apply to these
+    bool named;                       // the target has a name that programs must look up
+    bool http;                        // the target may be an HTTP server, so method and statuses apply
+    const struct rb_section *section; // NULL if no section matches
     struct rb_match match;
-    bool repeatable; // retry.methods names the method
+    bool repeatable; // retry.methods contains the method
     struct rb_schedule schedule;
 };
 
-// Where a value comes from: "FILE:LINE", with " ([default])" when inherited, or "default". file: as in messages.
+// Writes the origin of a value: "FILE:LINE", with " ([default])" if it is inherited, or "default".
 void rb_explain_origin(const struct rb_explanation *explanation, unsigned key, char *out, size_t size);
 
-// The two printers. rb_explain_json returns 0 or -ENOMEM.
+// Print the explanation. rb_explain_json returns 0 or -ENOMEM.
 void rb_explain_text(const struct rb_explanation *explanation);
 int rb_explain_json(const struct rb_explanation *explanation);
 

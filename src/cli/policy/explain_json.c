@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The explanation for programs.
+// The explanation as JSON.
 #include "cli/json.h"
 #include "cli/policy/explain.h"
 #include "policy/key.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The explanation as a person reads it.
+// The explanation as text.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -122,7 +122,7 @@ static bool explain_text_is_same(const struct rb_schedule *s, uint32_t a, uint32
            s->retry[a].fits == s->retry[b].fits;
 }
 
-// Retries first to last, counted from 0, which all wait alike.
+// Prints retries `first` to `last`, counted from 0, which have the same delay.
 static void print_retries(const struct rb_schedule *s, uint32_t first, uint32_t last)
 {
     char numbers[64], min[DURATION_SIZE], max[DURATION_SIZE];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The schedule of delays, asked of the engine with the smallest and the largest draw.
+// Computes delays with the engine's backoff, for the smallest and the largest random value.
 #include "cli/policy/schedule.h"
 
 #include "base/arithmetic.h"
@@ -12,7 +12,8 @@ void rb_schedule_compute(const struct rb_rules *rules, struct rb_schedule *sched
     if (schedule->retries > RB_SCHEDULE_MAX)
         schedule->retries = RB_SCHEDULE_MAX;
     for (uint32_t i = 0; i < schedule->retries; i++) {
-        // Decorrelated jitter grows from the wait before: its range comes from the longest one, its least is the base.
+        // Decorrelated jitter depends on the previous delay. The largest delay follows from the largest previous one;
+        // the smallest delay is always the base.
         uint64_t max = rb_backoff_delay_ms(&rules->backoff, i + 1, previous_max, UINT32_MAX);
         uint64_t min = rb_backoff_delay_ms(&rules->backoff, i + 1, previous_max, 0);
         shortest = rb_arithmetic_add(shortest, min);

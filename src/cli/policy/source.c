@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which policy file the command uses.
+// Finds the policy file that the command uses.
 #include "cli/policy/source.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// rebound run: checks what it can, sets the environment and becomes the program.
+// rebound run: checks policy and program, sets the environment and executes the program.
 //
-// The promise is that a program under rebound is never worse off: whatever is wrong with the policy, the library or the
-// log is said in a clear line, and the program runs all the same.
+// A program must never be worse off under rebound. So an error in the policy, the library or the log gives one line on
+// stderr, and the program runs without rebound.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -22,8 +22,8 @@
 #include "process/sink.h"
 
 struct request {
-    const char *policy; // --policy, NULL when not given
-    const char *log;    // --log, NULL when not given
+    const char *policy; // --policy, NULL if not given
+    const char *log;    // --log, NULL if not given
     bool summary;
     char **command; // NULL-terminated
 };
@@ -37,8 +37,8 @@ static int become(char **command)
     return error == ENOENT ? RB_EXIT_NOT_FOUND : RB_EXIT_CANNOT;
 }
 
-// An LD_PRELOAD that names the library already, from a container's environment perhaps, would act by another policy
-// than the one that was asked for.
+// LD_PRELOAD may already contain the library, for example from a container's environment. It would then use another
+// policy than the requested one, so REBOUND_DISABLE is set.
 static int become_untouched(char **command)
 {
     if (rb_preload_names_us(getenv("LD_PRELOAD")))
@@ -53,7 +53,8 @@ static bool is_file_name(const char *log)
     return strcmp(log, "off") != 0 && strcmp(log, "stderr") != 0;
 }
 
-// Zero bytes are enough to learn that a device or a pipe takes nothing; a file tells it by its file system.
+// Writing zero bytes shows whether a device or a pipe accepts data. For a regular file, its file system must have free
+// space.
 static int probe_file(int fd)
 {
     struct statvfs fs;
@@ -64,7 +65,8 @@ static int probe_file(int fd)
     return regular && fstatvfs(fd, &fs) == 0 && fs.f_blocks > 0 && fs.f_bavail == 0 ? ENOSPC : 0;
 }
 
-// The directory of a log that is not there yet. The file is not made here: it shall belong to the program's user.
+// Checks the directory of a log that does not exist yet. The file is not created here, because the program's user must
+// own it.
 static int probe_directory(const char *path)
 {
     char directory[RB_POLICY_PATH_SIZE];
@@ -77,7 +79,7 @@ static int probe_directory(const char *path)
     return access(length > 0 ? directory : slash ? "/" : ".", W_OK | X_OK) == 0 ? 0 : errno;
 }
 
-// 0, or the errno that the library will meet when it writes.
+// Returns 0, or the errno that the library would get when it writes.
 static int probe_log(const char *path)
 {
     int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW);
@@ -139,7 +141,7 @@ static int set_environment(const struct request *request, const struct rb_policy
     return error;
 }
 
-// --- what can be in the way
+// --- checks
 
 static bool load_policy(const struct request *request, struct rb_source *source, struct rb_policy **policy)
 {

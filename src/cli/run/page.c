@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The summary's text.
+// Formats the summary.
 #include "cli/run/page.h"
 
 #include <inttypes.h>
@@ -37,7 +37,8 @@ static bool page_is_same(const struct rb_summary_policy *a, const struct rb_summ
     return is_ready(a) && is_ready(b) && strncmp(a->name, b->name, RB_SUMMARY_NAME_SIZE) == 0;
 }
 
-// Two processes that meet a policy at the same moment may each claim a slot for it.
+// True if an earlier slot has the same policy. Two processes that use a policy at the same moment may each claim a
+// slot.
 static bool page_is_repeated(const struct rb_summary_page *page, int slot)
 {
     for (int i = 0; i < slot; i++) {
@@ -47,7 +48,7 @@ static bool page_is_repeated(const struct rb_summary_page *page, int slot)
     return false;
 }
 
-// Adds up the slots of the policy in `slot`. Returns false when nothing was counted.
+// Adds up all slots of the policy in `slot`. Returns false if all counters are 0.
 static bool page_sum_up(const struct rb_summary_page *page, int slot, uint64_t sums[RB_SUMMARY_COUNTERS])
 {
     uint64_t any = 0;
@@ -62,7 +63,7 @@ static bool page_sum_up(const struct rb_summary_page *page, int slot, uint64_t s
     return any > 0;
 }
 
-// Calls that failed are told only when there are any: on a good day the line is short.
+// Omits failed calls if there are none.
 static void add_policy(struct text *text, const char *name, const uint64_t sums[RB_SUMMARY_COUNTERS])
 {
     uint64_t calls = sums[RB_SUMMARY_CALLS], retries = sums[RB_SUMMARY_RETRIES];

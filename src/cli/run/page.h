@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The summary's text, from the page on which the processes counted.
+// Formats the summary from the page in which the processes count.
 #ifndef RB_CLI_PAGE_H
 #define RB_CLI_PAGE_H
 
@@ -7,11 +7,12 @@
 
 #include "process/summary.h"
 
-// Room for all lines of a full page.
+// Enough for all lines of a full page.
 enum { RB_PAGE_TEXT_SIZE = (RB_SUMMARY_POLICIES + 2) * 256 };
 
-// Writes the lines that `run --summary` prints: one for each policy with a count, or that no call matched. Pure; the
-// page may be written to meanwhile. Returns the length, less than `size`, NUL-terminated.
+// Writes the lines that `rebound run --summary` prints: one for each policy with a counter above 0, or that no calls
+// were seen. Pure; processes may change the page meanwhile. Returns the length, which is less than `size`; the text
+// ends with NUL.
 size_t rb_page_format(const struct rb_summary_page *page, char *out, size_t size);
 
 #endif

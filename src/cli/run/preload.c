@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The library's place, and the list of preloaded libraries.
+// The path of the library, and the list of preloaded libraries.
 #include "cli/run/preload.h"
 
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 static const char file_name[] = "librebound.so";
-static const char separators[] = " :"; // ld.so(8)
+static const char separators[] = " :"; // see ld.so(8)
 
 static int try_place(const char *directory, const char *below, char *out, size_t size)
 {
@@ -31,7 +31,7 @@ int rb_preload_find(char *out, size_t size)
             return 0;
         slash = strrchr(self, '/');
     }
-    if (slash) { // the executable's directory is a neighbour of lib
+    if (slash) { // ../lib relative to the executable's directory
         *slash = '\0';
         if (try_place(self, "/lib/rebound", out, size) == 0)
             return 0;
@@ -44,7 +44,7 @@ bool rb_preload_can_hold(const char *library)
     return strpbrk(library, separators) == NULL;
 }
 
-// The next item of the list, or NULL; *length receives its length.
+// Returns the next item of the list, or NULL. *length receives its length.
 static const char *next_item(const char **list, size_t *length)
 {
     const char *item = *list + strspn(*list, separators);
@@ -65,7 +65,7 @@ static void append(char *list, const char *item, size_t length)
     char *end = list + strlen(list);
     if (end > list)
         *end++ = ':';
-    memcpy(end, item, length); // the list was zeroed
+    memcpy(end, item, length); // the list was zeroed, so it stays terminated
 }
 
 char *rb_preload_join(const char *before, const char *library)

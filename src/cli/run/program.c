@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Looks at an executable before it is started: dynamic or static, privileged, script.
+// Examines an executable before it starts: dynamic or static, privileged, script.
 #include "cli/run/program.h"
 
 #include <elf.h>
@@ -13,11 +13,11 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-// The kernel reads this much of a script's first line (binfmt_script).
+// The kernel reads this many bytes of a script's first line (binfmt_script).
 enum { HEAD_SIZE = 256 };
 
-static const char default_path[] = "/bin:/usr/bin"; // execvp(3), where PATH is not set
-static const char shell[] = "/bin/sh";              // and what reads a text
+static const char default_path[] = "/bin:/usr/bin"; // what execvp(3) uses if PATH is not set
+static const char shell[] = "/bin/sh";              // what execvp(3) uses for a text file without "#!"
 
 static bool is_executable(const char *path)
 {
@@ -67,8 +67,8 @@ static bool clears_environment(const char *option)
     return strcmp(option, "-") == 0 || strcmp(option, "-i") == 0 || strcmp(option, "--ignore-environment") == 0;
 }
 
-// Replaces *interpreter by the program that env(1) would start, or by its name where that is not found. Options with a
-// value of their own are not understood: then env itself stands.
+// Replaces *interpreter by the program that env(1) would start; by its name if it is not found. Does not parse options
+// with a separate value; then *interpreter stays env.
 static void see_through_env(char *interpreter, char *rest, struct rb_program_chain *chain)
 {
     char found[PATH_MAX], *word;
@@ -83,7 +83,7 @@ static void see_through_env(char *interpreter, char *rest, struct rb_program_cha
         snprintf(interpreter, PATH_MAX, "%s", rb_program_find(word, found) ? found : word);
 }
 
-// True when `path` is a script; `interpreter` (PATH_MAX bytes) receives what runs it.
+// True if `path` is a script. `interpreter` (PATH_MAX bytes) receives its interpreter.
 static bool read_interpreter(const char *path, char *interpreter, struct rb_program_chain *chain)
 {
     char head[HEAD_SIZE];
@@ -100,7 +100,7 @@ static bool read_interpreter(const char *path, char *interpreter, struct rb_prog
     return true;
 }
 
-// A file that the kernel refuses and that looks like a text: the shell gets it.
+// True for a text file that the kernel cannot execute. execvp(3) passes it to the shell.
 static bool is_plain_text(const char *path)
 {
     char head[HEAD_SIZE];
@@ -127,21 +127,21 @@ void rb_program_follow(const char *path, struct rb_program_chain *chain)
 
 // --- executables
 
-// True when no program header names a dynamic linker. The linker itself has none either, but obeys LD_PRELOAD.
+// True if no program header names a dynamic linker. The dynamic linker itself has none either, but honours LD_PRELOAD.
 static bool is_static(const char *path, const struct rb_elf_file *program)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     return !program->interpreter && strncmp(name, "ld-", 3) != 0 && strncmp(name, "ld.so", 5) != 0;
 }
 
-// A mount with nosuid, or a process that gave up new privileges, makes a set-uid program an ordinary one.
+// True if the kernel ignores set-uid here: the mount has nosuid, or the process has no_new_privs.
 static bool gives_no_privileges(const char *path)
 {
     struct statvfs fs;
     return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 || (statvfs(path, &fs) == 0 && (fs.f_flag & ST_NOSUID));
 }
 
-// The conditions under which the kernel starts a program in secure execution (AT_SECURE, getauxval(3)).
+// Checks the conditions for secure execution (AT_SECURE, getauxval(3)), in which LD_PRELOAD is ignored.
 static enum rb_obstacle privilege(const char *path)
 {
     struct stat st;

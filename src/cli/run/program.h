@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What kind of program a command is, as far as a preloaded library can get into it.
+// Determines whether a library can be preloaded into a program.
 #ifndef RB_CLI_PROGRAM_H
 #define RB_CLI_PROGRAM_H
 
@@ -9,44 +9,44 @@
 #include "cli/doctor/elf_file.h"
 
 enum rb_obstacle {
-    RB_OBSTACLE_NONE, // or not known: a file that cannot be read may still be intercepted
+    RB_OBSTACLE_NONE, // or unknown: a file that cannot be read may still be intercepted
     RB_OBSTACLE_STATIC,
-    RB_OBSTACLE_ALIEN, // another ELF class, byte order or machine than the library
+    RB_OBSTACLE_ALIEN, // ELF class, byte order or machine differs from the library's
     RB_OBSTACLE_SETUID,
     RB_OBSTACLE_SETGID,
     RB_OBSTACLE_CAPABILITIES,
-    RB_OBSTACLE_CLEARED, // a script whose env(1) starts the interpreter without the environment
+    RB_OBSTACLE_CLEARED, // a script whose env(1) starts the interpreter with an empty environment
     RB_OBSTACLE_COUNT
 };
 
-// A command and the interpreters that the kernel goes on to, the executable that is loaded in the end last.
+// A command and its interpreters. The last file is the executable that is loaded.
 enum { RB_PROGRAM_CHAIN_MAX = 6 };
 struct rb_program_chain {
     char files[RB_PROGRAM_CHAIN_MAX][PATH_MAX];
     unsigned count;
-    bool missing; // the last one is not there, or cannot be executed
-    bool cleared; // env(1) with -i is on the way
+    bool missing; // the last file does not exist or is not executable
+    bool cleared; // env(1) with -i is part of the chain
 };
 
-// Looks for `name` in PATH as execvp(3) does. out: PATH_MAX bytes. Returns false when there is no such executable.
+// Searches PATH for `name` like execvp(3). out: PATH_MAX bytes. Returns false if there is no such executable.
 bool rb_program_find(const char *name, char *out);
 
-// Follows `path` through the first lines of scripts, and through env(1) there. A text without such a line is for
-// /bin/sh, as with execvp(3).
+// Follows `path` through the first lines of scripts and through env(1). A text file without "#!" is run by /bin/sh, as
+// execvp(3) does.
 void rb_program_follow(const char *path, struct rb_program_chain *chain);
 
-// Why `library` will not be loaded into the program at `path`. Scripts are followed to their interpreter, through
-// env(1) too. culprit: PATH_MAX bytes, receives the file in question.
+// Returns why `library` will not be loaded into the program at `path`. Follows scripts to their interpreter. culprit:
+// PATH_MAX bytes; receives the file that is the reason.
 enum rb_obstacle rb_program_obstacle(const char *path, const char *library, char *culprit);
 
-// The same for one executable that is open already, `library` too. Either may be NULL: not readable, not there.
+// The same for one executable that is already open. Each file may be NULL if it is not readable or does not exist.
 enum rb_obstacle rb_program_file_obstacle(const char *path, const struct rb_elf_file *program,
                                           const struct rb_elf_file *library);
 
-// The obstacle as the end of a sentence that begins with the file's name.
+// The obstacle as the end of a sentence that starts with the file's name.
 const char *rb_obstacle_text(enum rb_obstacle obstacle);
 
-// What can be done about it.
+// How to remove the obstacle, or NULL.
 const char *rb_obstacle_advice(enum rb_obstacle obstacle);
 
 #endif

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The watcher of `run --summary`.
+// The process behind `rebound run --summary` that prints the summary ("watcher").
 //
-// The command becomes the program, so somebody else has to print. A parent that waits was rejected: pid, signals and
-// exit status would be a copy. The library itself was rejected: it never writes to stderr, and a killed program runs no
-// destructor. So: an adopted process with a session of its own that no signal meant for the program reaches.
+// rebound executes the program in its own process, so another process must print. A waiting parent process would not
+// pass on pid, signals and exit status exactly. The library cannot print either: it never writes to stderr, and a
+// killed program runs no destructors. So the watcher is a process that init adopts, in a session of its own, which no
+// signal for the program reaches.
 #include "cli/run/watch.h"
 
 #include <errno.h>
@@ -23,7 +24,7 @@
 
 #include "cli/run/page.h"
 
-// How often the watcher looks whether the program is gone. Its ordinary end wakes the watcher at once.
+// Interval in which the watcher checks whether the program has ended. A normal exit wakes the watcher at once.
 enum { STEP_MS = 20 };
 
 static struct rb_summary_page *page;
@@ -36,7 +37,7 @@ static int make_file(void)
     for (size_t i = 0; fd < 0 && i < sizeof places / sizeof places[0]; i++) {
         memcpy(page_path, places[i], strlen(places[i]) + 1);
         fd = mkostemp(page_path, O_CLOEXEC);
-        // Space is reserved now: a full file system would otherwise end the program by SIGBUS when it counts.
+        // Reserve the space now. On a full file system, the program would otherwise get SIGBUS when it counts.
         int error = fd < 0 ? 0 : posix_fallocate(fd, 0, RB_SUMMARY_SIZE);
         if (error != 0) {
             unlink(page_path);
@@ -72,9 +73,9 @@ static int make_page(void)
 
 static void leave_everything(int process)
 {
-    if (chdir("/") != 0) // only pins a directory for a while
+    if (chdir("/") != 0) // so that the watcher keeps no directory busy
         errno = 0;
-    close(STDOUT_FILENO); // whoever reads the program's output must see its end
+    close(STDOUT_FILENO); // readers of the program's output must see end of file
     if (process >= 0)
         dup2(process, STDIN_FILENO);
     else
@@ -82,7 +83,7 @@ static void leave_everything(int process)
     closefrom(STDERR_FILENO + 1);
 }
 
-// Without pidfd (Linux before 5.3) a pid that was taken again at once would keep the watcher: then it prints late.
+// Without pidfd (Linux before 5.3), a reused pid looks like the program; the summary is then printed late.
 static bool is_gone(bool has_process, pid_t pid)
 {
     struct pollfd process = {.fd = STDIN_FILENO, .events = POLLIN};
@@ -105,7 +106,7 @@ static void run_watch_print(void)
         ssize_t written = write(STDERR_FILENO, text + done, length - done);
         if (written > 0)
             done += (size_t) written;
-        else if (written < 0 && errno == EAGAIN) // a stderr that the program made non-blocking
+        else if (written < 0 && errno == EAGAIN) // the program has made stderr non-blocking
             poll(&(struct pollfd){.fd = STDERR_FILENO, .events = POLLOUT}, 1, -1);
         else
             break;
@@ -126,14 +127,14 @@ static void run_watch_loop(int process)
 
 // --- in the command
 
-// fork without SIGCHLD at its end: that one would wait, blocked, for the program.
+// Forks without SIGCHLD at the child's end. With signals blocked, it would stay pending for the program.
 static pid_t fork_quietly(void)
 {
     return (pid_t) syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
 }
 
-// A second fork gives the watcher to init. As process 1 of a container we are init ourselves: there the first child
-// stays, which wait() does not see because it does not end with SIGCHLD.
+// Forks again, so that init adopts the watcher. If this process is init (pid 1 in a container), the first child stays;
+// wait() ignores it because it does not end with SIGCHLD.
 static void adopt_out(int process, bool stays)
 {
     setsid();
@@ -142,7 +143,7 @@ static void adopt_out(int process, bool stays)
     _exit(0);
 }
 
-// Returns when the watcher is out of reach: in another session, with all signals blocked. They stay blocked there.
+// Starts the watcher in another session with all signals blocked, and returns when it cannot be signalled any more.
 static int start_watcher(void)
 {
     sigset_t all, before;

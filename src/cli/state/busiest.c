@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Ranking the hosts of each policy by one of their numbers.
+// Ranks the hosts of each policy by one of their numbers.
 #include "cli/state/busiest.h"
 
 #include <stdlib.h>
@@ -32,7 +32,7 @@ static int busiest_by_name(const void *left, const void *right)
     return order != 0 ? order : strcmp(a->host, b->host);
 }
 
-// The largest number first, the rest of a policy last.
+// Sorts by number, largest first; the rest of a policy comes last.
 static int by_rank(const void *left, const void *right)
 {
     const struct rb_busiest *a = left, *b = right;
@@ -60,7 +60,7 @@ static unsigned busiest_collect(const struct rb_snapshot *snapshot, enum rb_busi
     return count;
 }
 
-// Two cells can have one name: names are cut at the length that a cell has room for.
+// Two cells can have the same name, because long names are cut.
 static unsigned merge(struct rb_busiest *list, unsigned count)
 {
     unsigned kept = 0;
@@ -74,8 +74,8 @@ static unsigned merge(struct rb_busiest *list, unsigned count)
     return kept;
 }
 
-// Adds the hosts beyond the busiest to the rest, which follows them. A policy without a rest has no place in the state,
-// and nothing of its hosts was counted.
+// Adds the hosts after the first RB_BUSIEST_MAX to the rest, which follows them. A policy without a rest has no record
+// in the state, so its hosts have counted nothing.
 static unsigned fold(struct rb_busiest *list, unsigned count)
 {
     unsigned kept = 0, named = 0;

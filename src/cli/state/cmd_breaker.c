@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// rebound breaker: opens, closes or lets go of a host's breaker in all running processes.
+// rebound breaker: opens, closes or releases a host's breaker in all running processes.
 #include <string.h>
 
 #include "cli/command.h"

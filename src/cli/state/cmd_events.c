@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// rebound events: the last decisions of all processes, and those to come.
+// rebound events: shows the last decisions of all processes, and new ones.
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -11,16 +11,16 @@
 #include "cli/state/event_line.h"
 #include "cli/state/state_file.h"
 
-enum { LOOK_MS = 200, FOLLOWED = 10 }; // how often for new ones; how many old ones come before them
+enum { LOOK_MS = 200, FOLLOWED = 10 }; // interval of looks for new events; number of old events shown first
 
 struct request {
     struct rb_state_choice choice;
     const char *lines;
-    uint64_t count; // how many old ones
+    uint64_t count; // number of old events to show
     bool follow, json;
 };
 
-// The number after which `count` events are left.
+// Returns the number of the event before the last `count` events.
 static uint64_t start_at(const struct rb_view *view, uint64_t count)
 {
     uint64_t last = rb_view_event_last(view);
@@ -34,7 +34,8 @@ static void print_new(const struct rb_state_file *file, uint64_t *after, bool js
         rb_event_print(&event, json);
 }
 
-// Until the reader of the pipe has gone, or a signal comes. A new file begins with its first event.
+// Prints new events until the reader of the pipe has gone or a signal arrives. After the file was replaced, continues
+// with the first event of the new file.
 static int events_follow(struct rb_state_file *file, uint64_t after, bool json)
 {
     struct pollfd out = {.fd = fileno(stdout)};
@@ -63,7 +64,7 @@ static int events_perform(struct rb_state_file *file, const void *asked)
     return request->follow ? events_follow(file, after, request->json) : 0;
 }
 
-// Digits only: strtoull would take a sign, too.
+// Accepts only digits; strtoull would also accept a sign.
 static bool read_count(const char *text, uint64_t *count)
 {
     char *end;

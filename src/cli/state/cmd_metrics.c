@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// rebound metrics: what was counted, for Prometheus.
+// rebound metrics: prints or serves the counters for Prometheus.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@ struct request {
     const char *textfile, *listen;
 };
 
-// Writes beside the file and renames: who reads it sees the old text or the new one. Returns 0 or a negative errno.
+// Writes a temporary file and renames it, so that readers see the old or the new text. Returns 0 or a negative errno.
 static int replace(const char *path, const char *text, size_t length)
 {
     char *beside = NULL;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// rebound policy: switches a policy off and on in all running processes.
+// rebound policy: switches a policy off or on in all running processes.
 #include <string.h>
 
 #include "cli/command.h"
@@ -24,7 +24,7 @@ static void policy_say_unknown(const struct rb_known *known, const char *name)
         rb_say_note("known policies: %s", list);
 }
 
-// A name is known when a program has used it, or when it stands in the policy file: the next program may use it.
+// True if a program has used the policy or if it is in the policy file, so that the next program may use it.
 static bool is_known(const struct rb_state_file *file, const char *name)
 {
     struct rb_known known = {0};

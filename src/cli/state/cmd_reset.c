@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// rebound reset: forgets what the processes have learnt.
+// rebound reset: clears the shared state.
 #include "cli/command.h"
 #include "cli/say.h"
 #include "cli/state/state_file.h"

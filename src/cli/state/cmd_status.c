@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// rebound status: every host that programs have called, and how it stands with it.
+// rebound status: shows the state of every host that programs have called.
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +25,7 @@ static void print_row(const struct rb_view_cell *host, unsigned width, bool colo
     putchar('\n');
 }
 
-// What the row has no room for: the processes that hold the host's probes, and what its Retry-After means.
+// Prints what does not fit into the row: the processes that hold the host's probes, and the Retry-After time.
 static void print_more(const struct rb_view_cell *host)
 {
     char name[RB_PROGRAM_NAME_SIZE], span[24];
@@ -109,11 +109,11 @@ static int out_of_memory(void)
     return RB_EXIT_ERRORS;
 }
 
-// What is asked for, and what has been printed of it.
+// The request and the progress of its output.
 struct request {
     bool json;
-    cJSON *all;     // where objects are collected; NULL: each is printed
-    unsigned *done; // how many states were shown
+    cJSON *all;     // array for the JSON objects of several users; NULL: print each object
+    unsigned *done; // number of states shown
 };
 
 static int status_print(const struct rb_state_file *file, const struct rb_snapshot *snapshot,
@@ -142,7 +142,7 @@ static int status_perform(struct rb_state_file *file, const void *asked)
     return status;
 }
 
-// One of several users: a heading, and a blank line between two.
+// Shows the state of one of several users: a heading, and a blank line before all but the first.
 static int perform_for_user(struct rb_state_file *file, const void *asked)
 {
     const struct request *request = asked;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// rebound top: the hosts, live.
+// rebound top: shows the hosts and updates the table.
 #include <stdlib.h>
 #include <unistd.h>
 

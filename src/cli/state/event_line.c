@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Printing events.
+// Prints events.
 #include "cli/state/event_line.h"
 #include "process/log.h"
 
@@ -13,7 +13,7 @@
 
 enum { CAUSE_SIZE = 24, LINE_SIZE = 512, JSON_SIZE = 4096 };
 
-// The status, or the word for what went wrong; "" for a success.
+// The HTTP status or the name of the cause; "" for a success.
 static const char *event_line_cause_of(const struct rb_view_event *event, char out[CAUSE_SIZE])
 {
     if (event->cause == RB_CAUSE_STATUS)
@@ -52,7 +52,7 @@ static void print_text(const struct rb_view_event *event)
     putchar('\n');
 }
 
-// As the log has it.
+// Prints the event in the format of the log.
 static void print_json(const struct rb_view_event *event)
 {
     char buffer[JSON_SIZE];

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// An event as `rebound events` shows it.
+// Prints an event for `rebound events`.
 #ifndef RB_CLI_EVENT_LINE_H
 #define RB_CLI_EVENT_LINE_H
 
 #include "state/view.h"
 
-// Prints one line: for a person, or a JSON object whose names are those of the log.
+// Prints one line: text, or a JSON object with the same names as in the log.
 void rb_event_print(const struct rb_view_event *event, bool json);
 
 #endif

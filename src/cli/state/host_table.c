@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Laying out the table of hosts.
+// Formats the table of hosts.
 #include "cli/state/host_table.h"
 
 #include <inttypes.h>
@@ -14,8 +14,8 @@ enum { CELL_SIZE = 192, HOST_SHARE = 3, SHARES = 5, PERCENT = 100 };
 struct column {
     const char *title;
     unsigned width;
-    bool right, wide; // aligned to the right; only where there is room
-    unsigned share;   // of the columns that a wider terminal has, in fifths
+    bool right, wide; // right-aligned; only shown in a wide table
+    unsigned share;   // share of the extra width of a wide terminal, in fifths
     void (*write)(const struct rb_view_cell *host, char *out, size_t size);
 };
 
@@ -105,7 +105,7 @@ static void write_holder(const struct rb_view_cell *host, char *out, size_t size
         snprintf(out + length, size - (size_t) length, " +%u", host->holder_count - 1);
 }
 
-// What follows for the host's callers.
+// The consequence for callers of the host.
 static void write_note(const struct rb_view_cell *host, char *out, size_t size)
 {
     char span[24];
@@ -138,7 +138,7 @@ static const struct column columns[] = {
 };
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
-// A text that is too long ends with '~'; a character of several bytes is not cut in two.
+// Cuts a text that is too long and ends it with '~'. Does not cut a multi-byte character.
 static void host_table_cut(char *text, size_t width)
 {
     if (strlen(text) <= width)

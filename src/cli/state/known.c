@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Collecting names, and finding the nearest one.
+// Collects names and finds the most similar one.
 #include "cli/state/known.h"
 
 #include <pwd.h>
@@ -16,7 +16,7 @@
 
 enum { LISTED_MAX = 12 };
 
-// Without memory a name is missing: the message is a little less helpful.
+// Without memory, the name is missing from the suggestions.
 static void known_add(struct rb_known *known, const char *name)
 {
     if (known->count == known->room) {
@@ -48,7 +48,7 @@ static void known_sort(struct rb_known *known)
 
 // ---- policies ----
 
-// As a program of that user finds its policy when its environment names none: nobody knows that environment here.
+// Finds the policy of that user's programs without their environment, which is not known here.
 static bool find_policy_of(uid_t user, struct rb_source *source)
 {
     const char *named = getenv("REBOUND_POLICY");
@@ -121,7 +121,7 @@ bool rb_known_has(const struct rb_known *known, const char *name)
     return false;
 }
 
-// Cuts the port off, which follows the last colon; an IPv6 address stands in brackets.
+// Removes the port after the last colon. The colons of an IPv6 address are in brackets.
 static bool known_cut_port(char *host)
 {
     char *colon = strrchr(host, ':');
@@ -131,7 +131,7 @@ static bool known_cut_port(char *host)
     return true;
 }
 
-// Offers a name; keeps a copy of it in `out` where it is the nearest one until now.
+// Compares a name. Copies it to `out` if it is the most similar one so far.
 static void offer(struct rb_suggestion *search, const char *name, char out[RB_STATE_HOST_SIZE])
 {
     unsigned before = search->distance;

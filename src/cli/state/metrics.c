@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The families of metrics and how each one's samples come out of a snapshot.
+// The metric families, and how their samples are read from a snapshot.
 #include "cli/state/metrics.h"
 
 #include <inttypes.h>
@@ -19,7 +19,7 @@ static const char *const outcomes[RB_RESULT_COUNT] = {[RB_RESULT_SUCCESS] = "suc
                                                       [RB_RESULT_REFUSED] = "refused",
                                                       [RB_RESULT_STALE] = "stale"};
 
-// A label's value: backslash, quote and newline are escaped.
+// Writes a label's value with backslash, quote and newline escaped.
 static void put_value(FILE *out, const char *text)
 {
     for (; *text; text++) {
@@ -55,7 +55,7 @@ static void begin_policy(FILE *out, const char *name, const struct rb_view_polic
     put_label(out, '{', "policy", policy->name);
 }
 
-// The line of a policy that has no other label.
+// Writes the sample of a policy without other labels.
 static void put_line(FILE *out, const char *name, const char *suffix, const struct rb_view_policy *policy,
                      void (*put)(FILE *, uint64_t), uint64_t value)
 {
@@ -65,7 +65,7 @@ static void put_line(FILE *out, const char *name, const char *suffix, const stru
     put(out, value);
 }
 
-// One counter of each policy.
+// Writes one counter of each policy.
 static void write_counter(FILE *out, const char *name, const struct rb_snapshot *snapshot, enum rb_counter counter,
                           void (*put)(FILE *, uint64_t))
 {
@@ -73,8 +73,8 @@ static void write_counter(FILE *out, const char *name, const struct rb_snapshot 
         put_line(out, name, "", &snapshot->policies[i], put, snapshot->policies[i].values[counter]);
 }
 
-// A group of counters of each policy, one for each value of a label. Those that are 0 are left out: most reasons never
-// happen to a policy.
+// Writes a group of counters of each policy, one for each value of a label. Omits zeroes, because most reasons never
+// occur.
 static void write_group(FILE *out, const char *name, const struct rb_snapshot *snapshot, unsigned first, unsigned count,
                         const char *(*value)(unsigned) )
 {
@@ -132,7 +132,7 @@ static void write_backoff(FILE *out, const char *name, const struct rb_snapshot 
     write_counter(out, name, snapshot, RB_COUNTER_BACKOFF_MS, put_seconds);
 }
 
-// Two cells can have one name. The first one counts: hosts come in the order of their states, open ones first.
+// True if an earlier host has the same name. Hosts are sorted by state, open breakers first, so the first one is kept.
 static bool metrics_is_repeated(const struct rb_snapshot *snapshot, unsigned index)
 {
     const struct rb_view_cell *hosts = snapshot->hosts;
@@ -221,7 +221,7 @@ static void write_bucket(FILE *out, const char *name, const struct rb_view_polic
     put_count(out, sum);
 }
 
-// Buckets are cumulative; the last one has all.
+// Buckets are cumulative; the last one counts all calls.
 static void write_duration(FILE *out, const char *name, const struct rb_snapshot *snapshot)
 {
     for (unsigned i = 0; i < snapshot->policy_count; i++) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The metrics and their exposition (Prometheus' text format 0.0.4, names and labels as OpenMetrics wants them).
+// Metrics in Prometheus' text format 0.0.4, with names and labels that OpenMetrics accepts.
 //
-// Labels hold the names of policies, reasons and outcomes, and for breakers and calls the host and port: never a URL, a
-// query or a header. Of hosts, breakers name at most RB_METRICS_HOSTS, and each number of calls at most RB_BUSIEST_MAX
-// for each policy.
+// Labels contain policies, reasons and outcomes; for breakers and calls also host and port. They never contain a URL, a
+// query or a header field. Breakers list at most RB_METRICS_HOSTS hosts, and each number of calls at most
+// RB_BUSIEST_MAX hosts per policy.
 #ifndef RB_CLI_METRICS_H
 #define RB_CLI_METRICS_H
 
@@ -15,11 +15,11 @@ enum { RB_METRICS_HOSTS = 256 };
 
 #define RB_METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
-// Writes all families. The hosts are the first ones of the snapshot: take it with RB_ORDER_STATE, for those whose
-// breaker is not closed to come first.
+// Writes all families, with the first hosts of the snapshot. Take the snapshot with RB_ORDER_STATE, so that hosts whose
+// breaker is not closed come first.
 void rb_metrics_write(FILE *out, const struct rb_snapshot *snapshot);
 
-// The same in memory that the caller frees. Returns NULL without memory.
+// Returns the same as text that the caller frees, or NULL without memory.
 char *rb_metrics_text(const struct rb_state_file *file, size_t *length);
 
 #endif

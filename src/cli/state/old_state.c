@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Finding state files of other versions by their names.
+// Finds state files of other versions by their names.
 #include "cli/state/old_state.h"
 
 #include <dirent.h>
@@ -14,8 +14,8 @@
 
 enum { DIGITS = 24 };
 
-// Whether a name that begins with `prefix` is that of another version: nothing follows (the versions before 3), or ".v"
-// and a number. A further number may follow, as in the names of this version.
+// True for a name of another version. After `prefix` comes nothing (versions before 3), or ".v" and another number. A
+// further number may follow, as in this version's names.
 static bool old_state_is_named(const char *name, const char *prefix)
 {
     static const char digits[] = "0123456789";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What stands on the screen of `rebound top`, line by line.
+// The lines of the screen of `rebound top`.
 #include "cli/state/screen.h"
 
 #include <inttypes.h>
@@ -35,7 +35,7 @@ static struct totals add_up(const struct rb_snapshot *snapshot)
     return totals;
 }
 
-// What was added for each second. A reset between the two looks makes it less than before: 0.
+// Events per second between two looks. After a reset the new number is smaller; the rate is then 0.
 static double screen_rate(uint64_t before, uint64_t now, uint64_t between_ms)
 {
     return between_ms > 0 && now > before ? (double) (now - before) * 1000 / (double) between_ms : 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// `rebound top` on a terminal, by ncurses.
+// `rebound top` on a terminal, with ncurses.
 #include <curses.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -15,15 +15,15 @@
 
 enum { RED = 1, YELLOW = 2, SPACE = ' ' };
 
-static volatile sig_atomic_t ending; // the signal that asks for the end
+static volatile sig_atomic_t ending; // the signal that ends the loop, 0 for none
 
 static void on_end(int signal)
 {
     ending = signal;
 }
 
-// What a crash leaves to be done: only calls that are safe in a handler. The sequences show the cursor, end colours and
-// leave the alternate screen, on every terminal that has one.
+// Restores the terminal after a crash, with async-signal-safe calls only. The sequences show the cursor, reset colours
+// and leave the alternate screen.
 static struct termios before;
 
 static void on_crash(int signal)
@@ -32,7 +32,7 @@ static void on_crash(int signal)
     ssize_t written = write(STDOUT_FILENO, restore, sizeof restore - 1);
     (void) written;
     tcsetattr(STDIN_FILENO, TCSANOW, &before);
-    raise(signal); // by SA_RESETHAND its own action is in force again
+    raise(signal); // SA_RESETHAND has restored the default action
 }
 
 static void catch_signals(void)
@@ -46,7 +46,7 @@ static void catch_signals(void)
                            &(struct sigaction){.sa_handler = on_crash, .sa_flags = SA_RESETHAND | SA_NODEFER}, NULL);
 }
 
-// A name in the file may hold bytes that mean something to the terminal.
+// Names from the file may contain control characters, which are replaced.
 static void curses_put(int row, const char *text, int width, attr_t style)
 {
     attron(style);
@@ -102,7 +102,7 @@ static unsigned less(unsigned from, unsigned by)
     return from > by ? from - by : 0;
 }
 
-// Returns false to leave.
+// Handles a key. Returns false to quit.
 static bool obey(struct rb_screen *screen, int key)
 {
     unsigned page = rows_of_table();
@@ -147,7 +147,7 @@ struct looks {
     uint64_t now_ms, before_ms;
 };
 
-// Looks again; false without memory.
+// Reads the file again. Returns false without memory.
 static bool curses_look(struct rb_screen *screen, struct rb_state_file *file, struct looks *looks)
 {
     enum rb_store_error error = rb_state_file_refresh(file);
@@ -166,7 +166,7 @@ static bool curses_look(struct rb_screen *screen, struct rb_state_file *file, st
     return true;
 }
 
-// Until the next look, or the user leaves.
+// Handles keys until the next look. Returns false when the user quits.
 static bool interact(struct rb_screen *screen, uint64_t until_ms)
 {
     for (uint64_t now_ms = rb_system_now_ms(); ending == 0; now_ms = rb_system_now_ms()) {

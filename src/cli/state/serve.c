@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Serving the metrics over HTTP, by libmicrohttpd. It is loaded when it is wanted: with what it needs itself (GnuTLS
-// and nine more) it would cost each `rebound run` more than all the rest of its start.
+// Serves the metrics over HTTP with libmicrohttpd. The library is loaded only here: with its dependencies (GnuTLS and
+// nine more), it would take longer than the rest of the start of `rebound run`.
 #include "cli/state/serve.h"
 
 #include <arpa/inet.h>
@@ -18,10 +18,10 @@
 
 enum { IDLE_S = 15, CONNECTIONS = 64, PORT_MAX = 65535 };
 
-// Its interface by the header that we are built with.
+// The version whose header is used for the build.
 #define LIBRARY "libmicrohttpd.so.12"
 
-// What we call of it.
+// The functions that are used.
 #define FUNCTIONS(each)                                                                                                \
     each(start_daemon) each(stop_daemon) each(get_daemon_info) each(create_response_from_buffer)                       \
         each(add_response_header) each(queue_response) each(destroy_response)
@@ -38,7 +38,7 @@ static bool serve_find(void *library, const char *name, void *function)
     return address != NULL;
 }
 
-// It stays loaded.
+// The library stays loaded.
 #define FIND_AND(name) serve_find(library, "MHD_" #name, &mhd.name) &&
 static bool serve_load(void)
 {
@@ -124,7 +124,7 @@ static enum MHD_Result serve_on_request(void *context, struct MHD_Connection *co
     size_t length = 0;
     (void) version;
     (void) upload;
-    if (!*state) { // the head only; an answer now would close the connection
+    if (!*state) { // the first call has only the header; a response now would close the connection
         *state = file;
         return MHD_YES;
     }
@@ -150,7 +150,7 @@ static struct MHD_Daemon *serve_start(struct rb_state_file *file, const union pl
                             (unsigned) CONNECTIONS, MHD_OPTION_END);
 }
 
-// The port that was asked for, or the one that was free.
+// Prints the requested port, or the free one that was chosen.
 static void announce(struct MHD_Daemon *daemon, const union place *place)
 {
     char address[INET6_ADDRSTRLEN] = "";
@@ -180,7 +180,7 @@ int rb_serve_metrics(struct rb_state_file *file, const char *place_text)
     sigemptyset(&ends);
     sigaddset(&ends, SIGINT);
     sigaddset(&ends, SIGTERM);
-    sigprocmask(SIG_BLOCK, &ends, NULL); // the server's thread inherits it
+    sigprocmask(SIG_BLOCK, &ends, NULL); // inherited by the server's thread
     signal(SIGPIPE, SIG_IGN);
     struct MHD_Daemon *daemon = serve_start(file, &place);
     if (!daemon) {

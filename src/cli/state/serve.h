@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The HTTP server behind `rebound metrics --listen`.
+// The HTTP server of `rebound metrics --listen`.
 #ifndef RB_CLI_SERVE_H
 #define RB_CLI_SERVE_H
 
 #include "cli/state/state_file.h"
 
-// Serves the metrics at /metrics until SIGINT or SIGTERM. The file is looked for again at each request.
-//   place: "PORT", "ADDRESS:PORT" or "[ADDRESS]:PORT"; without an address it is 127.0.0.1, with port 0 any free one
-// Returns an exit status, after saying what went wrong; RB_EXIT_MISUSE for a place that is none.
+// Serves the metrics at /metrics until SIGINT or SIGTERM. Opens the state file again for each request if it was
+// replaced. Reports errors. Returns an exit status, RB_EXIT_MISUSE for an invalid place.
+//   place: "PORT", "ADDRESS:PORT" or "[ADDRESS]:PORT"; the default address is 127.0.0.1; port 0 means any free port
 int rb_serve_metrics(struct rb_state_file *file, const char *place);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reading a state file as a whole.
+// Reads the whole state file.
 #include "cli/state/snapshot.h"
 
 #include <stdio.h>
@@ -27,7 +27,7 @@ enum rb_breaker_state rb_snapshot_state(const struct rb_view_cell *host)
     return rb_snapshot_probe_is_due(host) ? RB_BREAKER_HALF_OPEN : host->state;
 }
 
-// Open ones first, those half-open next.
+// Open breakers first, then half-open ones.
 static int by_state(const struct rb_view_cell *a, const struct rb_view_cell *b)
 {
     static const int rank[RB_BREAKER_STATES] = {
@@ -95,7 +95,8 @@ static void read_policies(struct rb_snapshot *snapshot, const struct rb_view *vi
         snapshot->policy_count += rb_view_policy(view, i, &snapshot->policies[snapshot->policy_count]);
 }
 
-// A host that loses its cell meanwhile would be counted twice, or not at all: as a host, and in the rest of its policy.
+// Reads again if a host lost its cell meanwhile. Its calls would otherwise be counted twice (as a host and in the rest
+// of its policy) or not at all.
 static void read_counts(struct rb_snapshot *snapshot, const struct rb_view *view)
 {
     enum { TRIES = 5 };

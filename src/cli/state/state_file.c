@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Finding and opening the state file.
+// Finds and opens the state file.
 #include "cli/state/state_file.h"
 
 #include <errno.h>
@@ -15,7 +15,8 @@
 
 // ---- finding ----
 
-// The program's own words have been said by `rebound check`; here a policy that cannot be used just says nothing.
+// Mistakes in the policy are reported by `rebound check`. Here, a policy that cannot be used counts as having no
+// `state`.
 static bool path_by_setting(struct rb_state_file *file, const char *setting)
 {
     file->is_default = rb_store_is_default(setting);
@@ -41,7 +42,7 @@ static bool state_file_find_path(struct rb_state_file *file, const struct rb_sta
     return environment && *environment ? path_by_setting(file, environment) : path_by_policy(file);
 }
 
-// Returns 0, or an exit status after saying what is wrong.
+// Returns 0, or reports an error and returns an exit status.
 static int find_owner(struct rb_state_file *file, const struct rb_state_choice *choice)
 {
     uid_t self = geteuid();
@@ -62,7 +63,7 @@ static int find_owner(struct rb_state_file *file, const struct rb_state_choice *
     return RB_EXIT_ERRORS;
 }
 
-// Programs may have moved on to another name: the file that stood before it in the order is gone, or there is one now.
+// Programs may use another default name now: the file with an earlier name was removed, or one was created.
 static void state_file_follow(struct rb_state_file *file)
 {
     if (file->is_default)
@@ -71,7 +72,7 @@ static void state_file_follow(struct rb_state_file *file)
 
 // ---- opening ----
 
-// Which file it is that was opened. Should it have been exchanged meanwhile, the next look notices.
+// Records which file was opened. If it was replaced meanwhile, the next look detects it.
 static void note_identity(struct rb_state_file *file)
 {
     struct stat status;
@@ -98,8 +99,7 @@ static enum rb_store_error reopen(struct rb_state_file *file)
     return error;
 }
 
-// What keeps a file that is there from being used, as a predicate. Looked at again by its path: only words depend on
-// it.
+// Prints why an existing file cannot be used. Examines the path again; only the message depends on the result.
 static void say_what_stands_there(const struct rb_state_file *file, enum rb_store_error error)
 {
     char owner[RB_USER_LABEL_SIZE];
@@ -138,7 +138,7 @@ static void say_why_not(const struct rb_state_file *file, enum rb_store_error er
         rb_say_note("remove the file when no program uses it any more; the next program makes a new file");
 }
 
-// Returns 0, or an exit status. To be closed in either case.
+// Returns 0, or reports an error and returns an exit status. Close the file in both cases.
 static int find_and_open(struct rb_state_file *file, const struct rb_state_choice *choice, bool writable)
 {
     *file = (struct rb_state_file){.writable = writable};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What `rebound status --json` prints.
+// The JSON output of `rebound status --json`.
 #ifndef RB_CLI_STATUS_H
 #define RB_CLI_STATUS_H
 
@@ -7,7 +7,7 @@
 
 #include "cli/state/snapshot.h"
 
-// The whole as one JSON object.
+// Returns the whole state as one JSON object.
 cJSON *rb_status_json(const struct rb_state_file *file, const struct rb_snapshot *snapshot);
 
 #endif

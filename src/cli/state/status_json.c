@@ -15,7 +15,7 @@ static void add_number(cJSON *object, const char *name, uint64_t value)
     cJSON_AddNumberToObject(object, name, (double) value);
 }
 
-// null where there is nothing to wait for.
+// Adds null if there is no wait.
 static void add_wait(cJSON *object, const char *name, bool waits, uint64_t ms)
 {
     if (waits)
@@ -89,7 +89,7 @@ static cJSON *make_policy(const struct rb_view_policy *policy)
     return object;
 }
 
-// null where no log is in trouble.
+// Adds null if no log has an error.
 static void add_log(cJSON *object, const struct rb_snapshot *snapshot)
 {
     char time[RB_MOMENT_SIZE];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Users by name and number, and which of them have a state.
+// Users by name and number, and users with a state.
 #include "cli/state/user.h"
 
 #include <dirent.h>
@@ -12,8 +12,8 @@
 
 #include "state/store.h"
 
-// Digits only, at least one: strtoull would take a sign and blanks, too. (uid_t) -1 is no user. *end receives where the
-// number ends.
+// Accepts only digits, at least one; strtoull would also accept a sign and blanks. (uid_t) -1 is not a user. *end
+// receives the end of the number.
 static bool user_read_number(const char *text, uid_t *uid, const char **end)
 {
     size_t length = strspn(text, "0123456789");
@@ -56,7 +56,7 @@ static int by_number(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-// The names in one directory that begin with `prefix` and a number. Returns 0 or a negative errno.
+// Collects the numbers in file names of the form `prefix` NUMBER in one directory. Returns 0 or a negative errno.
 static int user_collect(DIR *directory, const char *prefix, uid_t **list, size_t *count)
 {
     size_t room = 0, length = strlen(prefix);

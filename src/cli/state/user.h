@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Users by name and number, and which of them have a state.
+// Users by name and number, and users with a state.
 #ifndef RB_CLI_USER_H
 #define RB_CLI_USER_H
 
@@ -9,18 +9,17 @@
 
 enum { RB_USER_LABEL_SIZE = 96 };
 
-// Finds the user that `text` names: a login name, else a number. Returns false when there is neither.
+// Finds a user by login name, else by number. Returns false if there is none.
 bool rb_user_find(const char *text, uid_t *uid);
 
-// Writes "NAME (NUMBER)", or the number alone where the user has no name. Returns `out`.
+// Writes "NAME (NUMBER)", or only the number if the user has no name. Returns `out`.
 const char *rb_user_label(uid_t uid, char out[RB_USER_LABEL_SIZE]);
 
-// The name, or NULL. Valid until the next call of any of these functions.
+// Returns the name or NULL. Valid until the next call of a function in this file.
 const char *rb_user_name(uid_t uid);
 
-// Lists the users after which files at the default names of the state are named, each once, in order. Anybody can make
-// such a file for any user: look at its owner. *list is to be freed. Returns 0, or a negative errno; then there is
-// none.
+// Lists the users with files at the default names of the state, sorted, without duplicates. Anybody can create such a
+// file, so check its owner. The caller frees *list. Returns 0 or a negative errno; then *list is NULL.
 int rb_user_list(uid_t **list, size_t *count);
 
 #endif
