@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
-// The strict reader: looks at every line before inih does, and refuses what inih would misread in silence.
+// The strict reader: inih splits headers and pairs, and this file refuses before what inih would misread in silence.
 //
-// inih on its own reads a long line as two, cuts names at 49 bytes, joins an indented line to the one above, takes ':'
-// for '=', ignores text after ']', knows no quotes, keeps one error and tells the handler no line number. So inih gets
-// each line only once it is clean: without indentation and comment, a short stand-in for a section's name, and an empty
-// line in place of a refused one. What stands in the source is kept beside it, for values and columns.
+// inih on its own reads a long line as two, joins an indented line to the one above, takes ':' for '=', ignores text
+// after ']', knows no quotes, keeps one error, cuts names of sections at 49 bytes and tells the handler no line number.
+// So each line is looked at first. inih gets an admitted line without indentation and comment, and an empty line in
+// place of a refused one.
+//
+// inih splits a line in place: it puts NUL bytes into its line buffer and hands out pointers into it. The buffer is a
+// copy of a part of the text, so such a pointer tells the place in the text, from which names, values and columns are
+// taken. Nothing else is known of a header, which inih does not report by itself: its name ends at the first NUL byte
+// of the buffer when inih asks for the next line.
 //
 // inih's run-time variables (ini_max_line and others) exist in some builds of it only; nothing here refers to them. Its
 // line buffer is on the stack by default and its size arrives with every call of the reader function.
@@ -20,9 +25,11 @@
 enum { INIH_LINE_OVERHEAD = 2 };
 
 struct reader {
-    const char *next, *end; // what is not read yet; next is NULL after the last line
+    const char *next, *end; // what is not read yet
     struct rb_line line;    // the one being read
-    struct rb_slice key, value;
+    const char *buffer;     // inih's
+    struct rb_slice copied; // what of the text the buffer holds
+    bool header;            // that is a header, which is not reported yet
     struct rb_report *report;
     const struct rb_reader_events *events;
     void *user;
@@ -99,7 +106,7 @@ static struct rb_slice without_comment(struct rb_slice text)
     return rb_slice_trim(text);
 }
 
-static bool section_clean(struct reader *reader, struct rb_slice text, struct rb_slice *name)
+static bool admit_header(struct reader *reader, struct rb_slice text)
 {
     const char *close = memchr(text.at, ']', text.length);
     if (!close) {
@@ -112,20 +119,73 @@ static bool section_clean(struct reader *reader, struct rb_slice text, struct rb
         refuse(reader, rest.at, "text after ']'");
         return false;
     }
-    *name = rb_slice_trim((struct rb_slice){text.at + 1, (size_t) (close - text.at - 1)});
-    if (name->length == 0) {
-        refuse(reader, text.at, "the section has no name");
-        return false;
-    }
     return true;
 }
 
-static void read_section(struct reader *reader, struct rb_slice text)
+static bool admit_pair(struct reader *reader, struct rb_slice text)
 {
-    struct rb_slice name = {NULL, 0};
-    if (!section_clean(reader, text, &name))
+    const char *equals = memchr(text.at, '=', text.length);
+    const char *colon = memchr(text.at, ':', equals ? (size_t) (equals - text.at) : text.length);
+    if (!equals)
+        refuse(reader, colon ? colon : text.at,
+               colon ? "':' does not separate key and value: write '='"
+                     : "'=' is missing: a line is a [section] or key = value");
+    else if (colon)
+        refuse(reader, colon, "a ':' in the key: key and value are separated by '='");
+    return equals && !colon;
+}
+
+// Decides what inih may see of the line.
+static struct rb_slice admit(struct reader *reader, size_t limit)
+{
+    static const struct rb_slice nothing = {"", 0};
+    struct rb_slice text = rb_slice_trim(reader->line.text);
+    bool header = text.length > 0 && text.at[0] == '[', admitted = bytes_clean(reader, limit);
+    if (admitted && (text.length == 0 || text.at[0] == ';' || text.at[0] == '#'))
+        return nothing;
+    if (admitted) {
+        text = without_comment(text);
+        admitted = header ? admit_header(reader, text) : admit_pair(reader, text);
+    }
+    if (!admitted && header)
+        reader->events->section(reader->user, &reader->line, (struct rb_slice){NULL, 0});
+    return admitted ? text : nothing;
+}
+
+// Reports the header that inih has split.
+static void end_header(struct reader *reader)
+{
+    size_t length = strlen(reader->buffer + 1);
+    struct rb_slice name = rb_slice_trim((struct rb_slice){reader->copied.at + 1, length});
+    bool split = length + 1 < reader->copied.length && name.length > 0;
+    if (!split) {
+        refuse(reader, reader->copied.at, "the section has no name");
         name.at = NULL;
+    }
+    reader->header = false;
     reader->events->section(reader->user, &reader->line, name);
+}
+
+// inih's source of lines.
+static char *feed(char *out, int size, void *stream)
+{
+    struct reader *reader = stream;
+    if (reader->header)
+        end_header(reader);
+    if (reader->next == reader->end)
+        return NULL;
+    take_line(reader);
+    struct rb_slice text = admit(reader, (size_t) size - INIH_LINE_OVERHEAD);
+    memcpy(out, text.at, text.length);
+    // Semicolons left by now are part of a value or key; inih would cut there.
+    for (char *mark = memchr(out, ';', text.length); mark;
+         mark = memchr(mark, ';', text.length - (size_t) (mark - out)))
+        *mark = ',';
+    out[text.length] = '\0';
+    reader->buffer = out;
+    reader->copied = text;
+    reader->header = text.length > 0 && text.at[0] == '[';
+    return out;
 }
 
 // Takes the quotes off a value; they go around the whole of it or not at all.
@@ -147,85 +207,34 @@ static bool unquote(struct reader *reader, struct rb_slice *value)
     return true;
 }
 
-static bool pair_clean(struct reader *reader, struct rb_slice text)
+// The text that inih's buffer holds at `at`. The result's at is NULL where `at` is no place in the buffer.
+static struct rb_slice in_text(const struct reader *reader, const char *at)
 {
-    const char *equals = memchr(text.at, '=', text.length);
-    const char *colon = memchr(text.at, ':', equals ? (size_t) (equals - text.at) : text.length);
-    if (!equals) {
-        refuse(reader, colon ? colon : text.at,
-               colon ? "':' does not separate key and value: write '='"
-                     : "'=' is missing: a line is a [section] or key = value");
-        return false;
-    }
-    reader->key = rb_slice_trim((struct rb_slice){text.at, (size_t) (equals - text.at)});
-    if (reader->key.length == 0) {
-        refuse(reader, equals, "the key before '=' is missing");
-        return false;
-    }
-    if (colon) {
-        refuse(reader, colon, "a ':' in the key: key and value are separated by '='");
-        return false;
-    }
-    reader->value = rb_slice_trim((struct rb_slice){equals + 1, (size_t) (text.at + text.length - equals - 1)});
-    if (!unquote(reader, &reader->value))
-        return false;
-    if (reader->value.length == 0) {
-        refuse(reader, equals, "the value after '=' is missing");
-        return false;
-    }
-    return true;
+    size_t length = strlen(at), place = (size_t) ((uintptr_t) at - (uintptr_t) reader->buffer);
+    if (place > reader->copied.length || length > reader->copied.length - place)
+        return (struct rb_slice){NULL, 0};
+    return (struct rb_slice){reader->copied.at + place, length};
 }
 
-// Decides what inih may see of the line. Returns its length in `out`.
-static size_t clean_line(struct reader *reader, char *out, size_t limit)
-{
-    static const char standin[] = "[section]";
-    struct rb_slice text = rb_slice_trim(reader->line.text);
-    bool section = text.length > 0 && text.at[0] == '[';
-    if (!bytes_clean(reader, limit)) {
-        if (section)
-            reader->events->section(reader->user, &reader->line, (struct rb_slice){NULL, 0});
-        return 0;
-    }
-    if (text.length == 0 || text.at[0] == ';' || text.at[0] == '#')
-        return 0;
-    text = without_comment(text);
-    if (section) {
-        read_section(reader, text);
-        memcpy(out, standin, sizeof(standin) - 1);
-        return sizeof(standin) - 1;
-    }
-    if (!pair_clean(reader, text))
-        return 0;
-    memcpy(out, text.at, text.length);
-    return text.length;
-}
-
-// inih's source of lines.
-static char *feed(char *out, int size, void *stream)
-{
-    struct reader *reader = stream;
-    if (reader->next == reader->end)
-        return NULL;
-    take_line(reader);
-    size_t length = clean_line(reader, out, (size_t) size - INIH_LINE_OVERHEAD);
-    // Semicolons left by now are part of a value or key; inih would cut there. The value is taken from the source.
-    for (char *mark = memchr(out, ';', length); mark; mark = memchr(mark, ';', length - (size_t) (mark - out)))
-        *mark = ',';
-    out[length] = '\0';
-    return out;
-}
-
-// inih has split the line. Its copies have no position and their semicolons replaced: key and value come from the
-// source, and inih has to agree on where the key ends.
-static int split(void *user, const char *section, const char *name, const char *value)
+// inih has split a pair.
+static int take_pair(void *user, const char *section, const char *name, const char *text)
 {
     struct reader *reader = user;
+    struct rb_slice key = in_text(reader, name), value = in_text(reader, text);
     (void) section;
-    (void) value;
-    if (strlen(name) != reader->key.length)
+    if (!value.at || key.at != reader->copied.at)
         return 0;
-    reader->events->pair(reader->user, &reader->line, reader->key, reader->value);
+    if (key.length == 0) {
+        refuse(reader, key.at, "the key before '=' is missing");
+        return 1;
+    }
+    if (!unquote(reader, &value))
+        return 1;
+    if (value.length == 0) {
+        refuse(reader, memchr(key.at, '=', reader->copied.length), "the value after '=' is missing");
+        return 1;
+    }
+    reader->events->pair(reader->user, &reader->line, key, value);
     return 1;
 }
 
@@ -236,7 +245,7 @@ void rb_reader_run(const char *text, size_t length, struct rb_report *report, co
     size_t skip = length >= 3 && memcmp(text, mark, 3) == 0 ? 3 : 0;
     struct reader reader = {
         .next = text + skip, .end = text + length, .report = report, .events = events, .user = user};
-    int line = ini_parse_stream(feed, &reader, split, &reader);
+    int line = ini_parse_stream(feed, &reader, take_pair, &reader);
     if (line != 0 && report->count == 0) { // cannot happen with clean lines; better an error than half a policy
         reader.line.number = line > 0 ? (unsigned) line : 0;
         rb_report_add(report, &reader.line, 1, NULL, "the line cannot be read");
