@@ -25,9 +25,9 @@ size_t rb_callbacks_give_header_anyhow(const struct rb_handle *handle, char *byt
 // A pause that was asked for between two attempts begins with the first bytes.
 static bool begins_pause(struct rb_handle *handle)
 {
-    if (!handle->pause_wanted)
+    if (handle->flow != RB_FLOW_PAUSE_DUE)
         return false;
-    handle->pause_wanted = false;
+    rb_handle_set_flow(handle, RB_FLOW_LIBCURL);
     return true;
 }
 

@@ -61,8 +61,7 @@ void rb_handle_reset(struct rb_handle *handle)
     fresh.response = handle->response;
     fresh.transfer = handle->transfer;
     fresh.member = handle->member;
-    fresh.late = handle->late;
-    fresh.paused = handle->paused;
+    fresh.flow = rb_handle_is_late(handle) ? handle->flow : RB_FLOW_LIBCURL;
     fresh.unknown = handle->transfer != NULL; // the program reset the handle during a transfer
     fresh.via = rb_via_reset(handle->via);
     handle->via = NULL;
@@ -91,7 +90,7 @@ void rb_handle_duplicate(const struct rb_handle *handle, CURL *copy)
     record->easy = copy;
     record->url = record->custom_request = record->protocols_text = NULL;
     record->overrides = 0; // rb_override_restore has set the program's values on the copy
-    record->late = record->paused = record->pause_wanted = false;
+    record->flow = RB_FLOW_LIBCURL;
     record->response = NULL;
     record->transfer = NULL;
     record->member = NULL;

@@ -25,6 +25,20 @@ enum rb_upload {
 // The method family that libcurl keeps; CUSTOMREQUEST only replaces the word.
 enum rb_method { RB_METHOD_GET, RB_METHOD_HEAD, RB_METHOD_POST, RB_METHOD_FORM, RB_METHOD_PUT };
 
+// Who gives the bytes of a response to the program, and whether the program has paused that.
+//
+//   LIBCURL -- the program pauses a wait for an attempt ----> PAUSE_DUE -- the next bytes come --> LIBCURL
+//   either  -- the transfer ended with a held response -----> LATE -- all is delivered ----------> LIBCURL
+//                                                             | ^
+//                                       the program pauses it v | the program resumes it
+//                                                          LATE_PAUSED -- the call is cancelled --> LIBCURL
+enum rb_flow {
+    RB_FLOW_LIBCURL,    // libcurl, which knows of a pause by itself
+    RB_FLOW_PAUSE_DUE,  // libcurl, which we make pause with the first bytes of the next attempt
+    RB_FLOW_LATE,       // we, after the transfer
+    RB_FLOW_LATE_PAUSED // nobody, until the program resumes
+};
+
 // One easy handle. Pointers that libcurl copies are copied here; those that it keeps are kept.
 struct rb_handle {
     const struct rb_libcurl *curl; // the library that made it
@@ -69,9 +83,12 @@ struct rb_handle {
     struct rb_figures *figures;   // owned; what curl_easy_getinfo has to answer after a repeated transfer
 
     enum rb_method method;
+    enum rb_flow flow; // changed by rb_handle_set_flow only
     unsigned requests; // that libcurl has begun in this attempt, where it tells (CURLOPT_PREREQFUNCTION)
-    bool no_body;      // CURLOPT_NOBODY: HEAD whatever `method` says, which other options may have set back to GET
-    bool has_fields;   // POSTFIELDS or COPYPOSTFIELDS is set
+
+    // Each of these is an option of its own: the program may set any of them with any other.
+    bool no_body;    // CURLOPT_NOBODY: HEAD whatever `method` says, which other options may have set back to GET
+    bool has_fields; // POSTFIELDS or COPYPOSTFIELDS is set
     bool write_data_set, read_data_set;
     bool no_progress;
     bool default_scheme;   // CURLOPT_DEFAULT_PROTOCOL: a URL without a scheme need not be http
@@ -82,10 +99,8 @@ struct rb_handle {
     bool accepts_encoding; // CURLOPT_ACCEPT_ENCODING
     bool raw_content;      // CURLOPT_HTTP_CONTENT_DECODING is 0
     bool raw_transfer;     // CURLOPT_HTTP_TRANSFER_DECODING is 0
-    bool unknown;          // memory ran out while noting an option: the handle is passed through from then on
-    bool late;             // a held response is being delivered after the transfer
-    bool paused;           // the program paused that delivery
-    bool pause_wanted;     // the program paused a transfer that was waiting for its next attempt
+
+    bool unknown; // memory ran out while noting an option: the handle is passed through from then on
 
     unsigned overrides; // options that have our value at present (curl/override.h)
 };
@@ -120,6 +135,18 @@ void rb_handle_keep(struct rb_handle *handle, char **to, const char *from);
 
 // Notes an option that libcurl accepted.
 void rb_handle_note(struct rb_handle *handle, CURLoption option, union rb_option value);
+
+// The only place where the flow of a handle changes.
+static inline void rb_handle_set_flow(struct rb_handle *handle, enum rb_flow flow)
+{
+    handle->flow = flow;
+}
+
+// True while a held response is delivered after the transfer, also when the program has paused that.
+static inline bool rb_handle_is_late(const struct rb_handle *handle)
+{
+    return handle->flow == RB_FLOW_LATE || handle->flow == RB_FLOW_LATE_PAUSED;
+}
 
 // The request's method word: CUSTOMREQUEST, else GET, HEAD, POST or PUT.
 const char *rb_handle_method(const struct rb_handle *handle);

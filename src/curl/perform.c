@@ -36,7 +36,7 @@ static bool perform_wait_out(const struct rb_handle *handle, uint64_t ms)
 // resumed.
 static CURLcode await_resumption(const struct rb_transfer *transfer)
 {
-    while (transfer->handle->paused) {
+    while (transfer->handle->flow == RB_FLOW_LATE_PAUSED) {
         rb_system_sleep(PAUSE_MS);
         if (!rb_transfer_goes_on(transfer->handle))
             return CURLE_ABORTED_BY_CALLBACK;

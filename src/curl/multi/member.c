@@ -116,7 +116,7 @@ void rb_multi_forget(struct rb_handle *easy)
     if (!member)
         return;
     struct rb_multi *multi = member->multi;
-    if (member->transfer && (member->outside || easy->late))
+    if (member->transfer && (member->outside || rb_handle_is_late(easy)))
         multi->waiting--;
     leave_transfer(member);
     list_take(&member->link);
@@ -168,7 +168,8 @@ static uint64_t delivery_due_ms(const struct rb_multi *multi)
     uint64_t due_ms = RB_NEVER;
     for (const struct rb_link *link = multi->delivering.next; link != &multi->delivering; link = link->next) {
         const struct rb_member *member = (const struct rb_member *) link;
-        due_ms = rb_arithmetic_min(due_ms, member->easy->paused ? member->transfer->program_deadline_ms : 0);
+        bool paused = member->easy->flow == RB_FLOW_LATE_PAUSED;
+        due_ms = rb_arithmetic_min(due_ms, paused ? member->transfer->program_deadline_ms : 0);
     }
     return due_ms;
 }
@@ -287,7 +288,7 @@ static void cancel(struct rb_member *member)
 {
     CURLcode code = CURLE_ABORTED_BY_CALLBACK;
     member->multi->waiting--;
-    if (member->easy->late)
+    if (rb_handle_is_late(member->easy))
         rb_transfer_interrupt(member->transfer, code);
     else
         rb_transfer_abort(member->transfer, &code);
@@ -321,9 +322,10 @@ static void go_on_delivering(struct rb_multi *multi, uint64_t now_ms)
     for (struct rb_link *link = multi->delivering.next, *next; link != &multi->delivering; link = next) {
         struct rb_member *member = (struct rb_member *) link;
         next = link->next;
-        if (member->easy->paused && member->transfer->program_deadline_ms > now_ms)
+        bool paused = member->easy->flow == RB_FLOW_LATE_PAUSED;
+        if (paused && member->transfer->program_deadline_ms > now_ms)
             continue;
-        if (member->easy->paused) {
+        if (paused) {
             member->code = CURLE_OPERATION_TIMEDOUT;
             rb_transfer_interrupt(member->transfer, member->code);
         }

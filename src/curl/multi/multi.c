@@ -117,7 +117,7 @@ bool rb_multi_pause(struct rb_handle *easy, int mask)
     }
     if (!easy->transfer || easy->response || (member && !member->outside))
         return false;
-    easy->pause_wanted = mask & CURLPAUSE_RECV;
+    rb_handle_set_flow(easy, mask & CURLPAUSE_RECV ? RB_FLOW_PAUSE_DUE : RB_FLOW_LIBCURL);
     return true;
 }
 
