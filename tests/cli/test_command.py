@@ -705,6 +705,23 @@ def explain_deepbind(place):
 
 
 @test
+def explain_process(place):
+    """The keys of [rebound]: all of them for programs, and the ones that differ from their default for people."""
+    keys = {"log": "off", "programs": "*", "skip": "", "deepbind": "clear", "state": "shared", "state.cells": 1024}
+    found, path = explain(place, "api.example")
+    same({key: found["policy"][key] for key in keys}, keys)
+    text = place.text("explain", "--policy", path, "api.example")[1]
+    expect(not re.search(r"^(log|programs|deepbind|state|state\.cells) ", text, re.MULTILINE), holds_none)
+    found, path = explain(place, "api.example", policy="[rebound]\nlog = /tmp/l\nprograms = a, b*\nskip = c,d\n"
+                          "state = private\nstate.cells = 64\n" + POLICY)
+    same({key: found["policy"][key] for key in keys}, {"log": "/tmp/l", "programs": "a b*", "skip": "c d",
+                                                       "deepbind": "clear", "state": "private", "state.cells": 64})
+    text = place.text("explain", "--policy", path, "api.example")[1]
+    for line in (r"programs +a b\*, but not c d", r"log +/tmp/l", r"state +private", r"state\.cells +64"):
+        expect(re.search(rf"^{line}$", text, re.MULTILINE), line, text)
+
+
+@test
 def explain_window_under_min_calls(place):
     """A window of calls that is smaller than breaker.min_calls has to be full."""
     for window, wanted in (("19", "default; a full window of 19 calls is enough"), ("20", "default"), ("5s", "default")):

@@ -4,18 +4,29 @@
 #include "cli/policy/explain.h"
 #include "policy/key.h"
 
+// Numbers as numbers. A list has one space between its names.
+static void add_process(cJSON *policy, const struct rb_process_rules *process)
+{
+    char text[RB_EXPLAIN_VALUE_SIZE];
+    unsigned count;
+    const struct rb_key *keys = rb_key_process_table(&count);
+    for (unsigned i = 0; i < count; i++) {
+        rb_key_format(&keys[i], process, text, sizeof text);
+        if (keys[i].kind == RB_KEY_COUNT)
+            cJSON_AddRawToObject(policy, keys[i].name, text);
+        else if (keys[i].kind == RB_KEY_GLOBS)
+            rb_json_add_text(policy, keys[i].name, *(const char *const *) ((const char *) process + keys[i].target));
+        else
+            rb_json_add_text(policy, keys[i].name, text);
+    }
+}
+
 static void add_source(cJSON *root, const struct rb_explanation *e)
 {
-    const struct rb_process_rules *process = rb_policy_process(e->policy);
     cJSON *policy = cJSON_AddObjectToObject(root, "policy");
     rb_json_add_text(policy, "file", e->source.path);
     rb_json_add_text(policy, "source", e->source.why);
-    rb_json_add_text(policy, "log", process->log);
-    rb_json_add_text(policy, "programs", process->programs);
-    rb_json_add_text(policy, "skip", process->skip);
-    rb_json_add_text(policy, "deepbind", process->deepbind_keep ? "keep" : "clear");
-    rb_json_add_text(policy, "state", process->state);
-    cJSON_AddNumberToObject(policy, "state.cells", process->state_cells);
+    add_process(policy, rb_policy_process(e->policy));
     rb_json_add_text(root, "target", e->label);
 }
 

@@ -32,9 +32,13 @@ static void print_policy(const struct rb_explanation *e, bool colour)
     printf(" (%s)\n", rb_source_reason(&e->source));
 }
 
+// The programs in one line, and each other key of [rebound] that is not at its default.
 static void print_process(const struct rb_explanation *e, bool colour)
 {
     const struct rb_process_rules *process = rb_policy_process(e->policy);
+    char value[RB_EXPLAIN_VALUE_SIZE];
+    unsigned count;
+    const struct rb_key *keys = rb_key_process_table(&count);
     if (strcmp(process->programs, "*") != 0 || *process->skip) {
         explain_text_label(colour, "programs");
         rb_say_clean(stdout, process->programs);
@@ -42,18 +46,12 @@ static void print_process(const struct rb_explanation *e, bool colour)
         rb_say_clean(stdout, process->skip);
         putchar('\n');
     }
-    if (strcmp(process->log, "off") != 0) {
-        explain_text_label(colour, "log");
-        rb_say_clean(stdout, process->log);
-        putchar('\n');
-    }
-    if (process->deepbind_keep) {
-        explain_text_label(colour, "deepbind");
-        puts("keep");
-    }
-    if (strcmp(process->state, "shared") != 0) {
-        explain_text_label(colour, "state");
-        rb_say_clean(stdout, process->state);
+    for (unsigned i = 0; i < count; i++) {
+        rb_key_format(&keys[i], process, value, sizeof value);
+        if (keys[i].kind == RB_KEY_GLOBS || strcmp(value, keys[i].fallback) == 0)
+            continue;
+        explain_text_label(colour, keys[i].name);
+        rb_say_clean(stdout, value);
         putchar('\n');
     }
 }
