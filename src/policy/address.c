@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Address literals by inet_pton and inet_ntop, which know neither locale nor resolver.
+// Address literals by inet_pton and inet_ntop, which use neither locale nor resolver.
 #include "policy/address.h"
 
 #include <arpa/inet.h>

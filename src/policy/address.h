@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Address literals, and addresses as numbers.
+// Reads and writes address literals.
 #ifndef RB_POLICY_ADDRESS_H
 #define RB_POLICY_ADDRESS_H
 
 #include "base/slice.h"
 
-// Reads an IPv4 or IPv6 literal without brackets, port or zone. IPv4-mapped IPv6 becomes IPv4. The rest of `address`
-// is zero. Returns AF_INET, AF_INET6, or 0 when text is no literal.
+// Reads an IPv4 or IPv6 literal without brackets, port or zone. An IPv4-mapped IPv6 address becomes IPv4. Unused bytes
+// of `address` become zero. Returns AF_INET or AF_INET6, or 0 if text is not a literal.
 int rb_address_parse(struct rb_slice text, uint8_t address[16]);
 
-// Copies 16 bytes of an IPv6 address, folding an IPv4-mapped one. Returns the family.
+// Copies an IPv6 address of 16 bytes; an IPv4-mapped one becomes IPv4. Returns the family.
 int rb_address_fold(const uint8_t raw[16], uint8_t address[16]);
 
-// Writes the literal, IPv6 in brackets.
+// Writes the literal, with brackets for IPv6.
 void rb_address_write(struct rb_writer *writer, int family, const uint8_t address[16]);
 
 #endif

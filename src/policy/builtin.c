@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The default policy that is part of the program: config/default.ini.
+// The built-in default policy: config/default.ini, embedded at build time.
 #include "policy/policy.h"
 
 #include "gen/default_ini.h"

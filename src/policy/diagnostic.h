@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// One complaint about a policy file, and how it is handed on.
+// One error in a policy file, and the callback that receives it.
 #ifndef RB_POLICY_DIAGNOSTIC_H
 #define RB_POLICY_DIAGNOSTIC_H
 
-// All pointers are valid during the report only. line and column count from 1; line 0: the file as a whole (cannot be
-// read, is a directory). text is the source line without its end, NULL for line 0. message is one sentence without a
-// final dot; suggestion is the nearest known name, or NULL.
+// All pointers are valid only during the callback. line and column count from 1. Line 0 means the whole file (it cannot
+// be read, or is a directory). text is the source line without its line end, NULL for line 0. message is one sentence
+// without a final period. suggestion is the nearest known name, or NULL.
 struct rb_diagnostic {
     const char *file;
     unsigned line;
@@ -15,7 +15,7 @@ struct rb_diagnostic {
     const char *suggestion;
 };
 
-// Receives every error of a file, in the order of lines as far as reading goes.
+// Receives the errors of a file in order of lines.
 typedef void rb_report_fn(void *context, const struct rb_diagnostic *diagnostic);
 
 #endif

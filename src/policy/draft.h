@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A policy file as it was read, before inheritance: sections, values and patterns with their places.
+// A policy file as read, before inheritance: sections, values and patterns with their positions in the source.
 #ifndef RB_POLICY_DRAFT_H
 #define RB_POLICY_DRAFT_H
 
@@ -8,7 +8,7 @@
 #include "policy/report.h"
 #include "policy/section.h"
 
-// key = value in a section.
+// A `key = value` pair of a section.
 struct rb_draft_value {
     struct rb_draft_value *next;
     unsigned key; // index in the key table
@@ -20,7 +20,7 @@ enum rb_draft_kind {
     RB_DRAFT_POLICY,
     RB_DRAFT_DEFAULT,
     RB_DRAFT_PROCESS, // [rebound]
-    RB_DRAFT_LOST     // its header was refused: keys are looked at for errors only
+    RB_DRAFT_LOST     // the header was rejected: keys are only checked for errors
 };
 
 struct rb_draft_section {
@@ -31,7 +31,7 @@ struct rb_draft_section {
     bool hosts;                                // a hosts line was seen
     struct rb_draft_value *by_key[RB_KEY_MAX]; // the first value of each key
     struct rb_draft_value *values;
-    const struct rb_section *made; // what it became
+    const struct rb_section *made; // the section made from it
 };
 
 // One item of a hosts line.
@@ -45,30 +45,31 @@ struct rb_draft_host {
 };
 
 struct rb_draft {
-    struct rb_arena *arena;   // for what the policy keeps
-    struct rb_arena *scratch; // for the draft
+    struct rb_arena *arena;   // for data that the policy keeps
+    struct rb_arena *scratch; // for data that only the draft uses
     struct rb_report *report;
     const struct rb_key *keys, *process_keys;
     unsigned key_count, process_key_count;
     struct rb_draft_section *sections, **last_section, *current;
-    uint32_t section_count; // all but [rebound] and lost ones
+    uint32_t section_count; // without [rebound] and sections of kind LOST
     struct rb_draft_host *hosts, **last_host;
     uint32_t host_count;
     struct rb_process_rules process; // texts in arena
     unsigned process_lines[RB_KEY_PROCESS_MAX];
 };
 
-// Reads text into a draft; errors of form, unknown names and duplicates go to the report.
+// Reads text into a draft. Syntax errors, unknown names and duplicates are added to the report.
 void rb_draft_read(struct rb_draft *draft, struct rb_arena *arena, struct rb_arena *scratch, struct rb_report *report,
                    const char *text, size_t length);
 
-// Builds a section's effective values. `base` is what it inherits (NULL: built-in defaults). Errors in values go to
-// the report. key_lines and key_inherited have key_count elements and become part of `made`.
+// Builds a section's effective values. `base` is the section that it inherits from; NULL means the built-in defaults.
+// Errors in values are added to the report. key_lines and key_inherited have key_count elements and become part of
+// `made`.
 void rb_draft_resolve(const struct rb_draft *draft, const struct rb_draft_section *section,
                       const struct rb_section *base, struct rb_section *made, uint32_t *key_lines,
                       uint8_t *key_inherited);
 
-// Reports values of the section that contradict each other.
+// Reports contradictions between values of the section.
 void rb_draft_check(const struct rb_draft *draft, const struct rb_draft_section *section,
                     const struct rb_section *made);
 

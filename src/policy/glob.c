@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Glob match with * and ? by bytes: fnmatch(3) depends on the locale and may allocate.
+// Glob match with * and ?, byte by byte. fnmatch(3) depends on the locale and may allocate.
 #include "policy/glob.h"
 
-// Backtracks to the latest star only: an earlier one can never do better. At worst pattern times text steps.
+// Backtracks only to the latest star; backtracking to an earlier one never helps. The worst case takes pattern length
+// times text length steps.
 bool rb_glob_match_slice(struct rb_slice pattern, struct rb_slice text)
 {
     size_t p = 0, t = 0, star = SIZE_MAX, resume = 0;

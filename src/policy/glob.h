@@ -5,10 +5,11 @@
 
 #include "base/slice.h"
 
-// * stands for any bytes, ? for one byte. No other byte is special. No allocation.
+// Returns true if `text` matches `pattern`: * stands for any bytes, ? for one byte; no other byte is special. No
+// allocation.
 bool rb_glob_match_slice(struct rb_slice pattern, struct rb_slice text);
 
-// The same for NUL-terminated texts.
+// As rb_glob_match_slice, for NUL-terminated texts.
 bool rb_glob_match(const char *pattern, const char *text);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The patterns of a policy arranged for lookup: building the tables.
+// Builds the index of a policy's patterns.
 #include "policy/index.h"
 
 #include <errno.h>
@@ -7,7 +7,7 @@
 
 #include "base/hash.h"
 
-// The smallest power of two that leaves a table of `count` entries half empty, less one.
+// Returns the mask (size - 1) of the smallest table that is at most half full with `count` entries.
 static uint32_t mask_for(uint32_t count)
 {
     uint32_t size = 2;
@@ -16,7 +16,7 @@ static uint32_t mask_for(uint32_t count)
     return size - 1;
 }
 
-// RB_TABLE_COUNT for kinds that are kept elsewhere.
+// Returns the table of a kind of pattern, or RB_TABLE_COUNT for kinds that are stored elsewhere.
 static enum rb_table_kind table_of(enum rb_pattern_kind kind)
 {
     switch (kind) {
@@ -33,7 +33,7 @@ static enum rb_table_kind table_of(enum rb_pattern_kind kind)
     }
 }
 
-// An address is keyed by its bytes: their number tells the families apart.
+// Returns the key. The key of an address is its bytes; the length of 4 or 16 distinguishes the families.
 static struct rb_slice index_key(const struct rb_pattern *pattern)
 {
     if (pattern->kind == RB_PATTERN_ADDRESS)
@@ -55,7 +55,7 @@ static void add_port(struct rb_index *index, uint64_t place, uint32_t number)
     index->ports[at] = (struct rb_port_slot){place, number};
 }
 
-// Puts a number where lookups find it: in the entry itself, or behind its port.
+// Stores a pattern's number: in the entry itself, or in the table of ports if the pattern has a port.
 static void assign(struct rb_index *index, const struct rb_pattern *pattern, uint32_t number, uint64_t place,
                    uint32_t *plain, bool *ports)
 {
@@ -94,7 +94,7 @@ static int add_to_table(struct rb_index *index, enum rb_table_kind kind, const s
 {
     struct rb_table *table = &index->tables[kind];
     struct rb_slice key = index_key(pattern);
-    if (pattern->kind == RB_PATTERN_ADDRESS) // the others' keys are in the policy's own text
+    if (pattern->kind == RB_PATTERN_ADDRESS) // other keys point into the policy's own text
         key.at = rb_arena_copy(arena, key.at, key.length);
     if (!key.at)
         return -ENOMEM;
@@ -116,8 +116,8 @@ static struct rb_bits bits_of(const struct rb_pattern *pattern)
     return rb_bits_of(tree_of(pattern) == 0 ? AF_INET : AF_INET6, pattern->address);
 }
 
-// Patterns of one prefix that differ in the port only are one entry of the tree. Without a tree to ask, a hash set
-// finds them: the patterns' own hash, taken without the port.
+// Merges patterns with the same prefix and different ports into one entry of the tree. The tree does not exist yet, so
+// duplicates are found with a hash set that ignores the port.
 static uint32_t distinct_prefixes(const struct rb_pattern *patterns, uint32_t count, unsigned tree,
                                   struct rb_prefix *out, uint32_t *set, uint32_t mask)
 {
@@ -175,11 +175,11 @@ static uint32_t count_literals(struct rb_slice glob)
     return literals;
 }
 
-// Puts the globs with the most literal bytes first; among equals the one written first. A counting sort: the path of a
-// Unix socket is short, and a policy with very many globs must still load.
+// Sorts the globs by the number of literal bytes, most first; equal ones stay in order of lines. A counting sort,
+// because a policy with very many globs must still load quickly and a Unix socket path is short.
 static int sort_globs(struct rb_index *index, struct rb_arena *scratch)
 {
-    uint32_t before[RB_UNIX_PATH_MAX + 2] = {0}; // globs with more literals than the place in the array
+    uint32_t before[RB_UNIX_PATH_MAX + 2] = {0}; // by number of literals: how many globs have more
     size_t size = index->glob_count * sizeof(*index->globs);
     struct rb_glob *copy = size > 0 ? rb_arena_take(scratch, size) : NULL;
     if (!copy)
@@ -216,7 +216,7 @@ static int index_add(struct rb_index *index, const struct rb_pattern *pattern, u
     }
 }
 
-// Maps tables of the sizes that the patterns need; what no pattern uses stays NULL.
+// Allocates the tables that the patterns need. A table without patterns stays NULL.
 static int size_tables(struct rb_index *index, const struct rb_pattern *patterns, uint32_t count,
                        struct rb_arena *arena)
 {

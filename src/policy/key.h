@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The keys of a policy as one table. The reader, `explain`, the shipped policy, the manual and the completion go by it.
+// The table of policy keys. The reader, `explain`, the shipped policy, the manual and the shell completion use it.
 #ifndef RB_POLICY_KEY_H
 #define RB_POLICY_KEY_H
 
@@ -20,7 +20,7 @@ enum rb_key_kind {
     RB_KEY_FILE,     // one of the words, or a path with a slash or a dot: const char *
     RB_KEY_PATH,     // one of the words, or an absolute path of at most `max` bytes: const char *
     RB_KEY_GLOBS,    // names with wildcards, separated by commas: const char *, see rb_value_join_globs
-    RB_KEY_OWN       // read and written by functions of its own
+    RB_KEY_OWN       // read and written by the functions in `own`
 };
 
 struct rb_key_own {
@@ -34,45 +34,45 @@ struct rb_key {
     enum rb_key_kind kind;
     size_t target;                // offset of the field in struct rb_rules, or in struct rb_process_rules
     uint64_t min, max;            // in the units of the field
-    const char *fallback;         // the built-in default as a file would have it
-    const char *text;             // what a value may be; NULL: kind, words, min and max say it
-    const char *const *words;     // the words that a value may be or hold, NULL-terminated; NULL: none
+    const char *fallback;         // the built-in default in the syntax of a policy file
+    const char *text;             // describes the allowed values; NULL: derived from kind, words, min and max
+    const char *const *words;     // the words allowed in a value, NULL-terminated; NULL: none
     const struct rb_key_own *own; // RB_KEY_OWN only
 };
 
-// All keys of a policy section except `hosts`, in the order of the manual. *count receives their number.
+// Returns all keys of a policy section except `hosts`, in the order of the manual. *count receives their number.
 const struct rb_key *rb_key_table(unsigned *count);
 
-// All keys of [rebound], likewise.
+// Returns all keys of [rebound]. *count receives their number.
 const struct rb_key *rb_key_process_table(unsigned *count);
 
-// Index of the key called `name` in either table, or -1.
+// Return the index of the key `name` in the table of sections or of [rebound], or -1.
 int rb_key_find(const char *name);
 int rb_key_find_process(const char *name);
 
-// The built-in defaults (the fallbacks of the table; timeout.total counts as not set).
+// Set the built-in defaults: the fallbacks of the table. timeout.total counts as not set.
 void rb_key_defaults(struct rb_rules *rules);
 void rb_key_process_defaults(struct rb_process_rules *rules);
 
 enum { RB_KEY_EXPECTS_SIZE = 128 };
 
-// Room for all keys, for arrays by key.
+// The sizes of arrays indexed by key.
 enum { RB_KEY_MAX = 48, RB_KEY_PROCESS_MAX = 16 };
 
 // --- one key. rules: struct rb_rules, or struct rb_process_rules for a key of [rebound]
 
-// Reads `value` (NUL-terminated, trimmed, no quotes) into rules. Returns NULL, or what is wrong as half a sentence;
-// *offset receives where in value the trouble starts. A refused value leaves the rules as they were. A field of text
+// Reads `value` (NUL-terminated, trimmed, without quotes) into rules. Returns NULL, or a clause that says what is
+// wrong; *offset receives the position of the error in `value`. After an error the rules are unchanged. A text field
 // points to `value` afterwards.
 const char *rb_key_parse(const struct rb_key *key, void *rules, const char *value, unsigned *offset);
 
-// Writes the effective value as a file would have it, so that rb_key_parse takes it back. Returns its length, less than
-// `size` (cut when too long), NUL-terminated. timeout.total is written alike whether the file names it or not: see
+// Writes the effective value in the syntax of a policy file, so that parse accepts it. The output is NUL-terminated and
+// cut to size - 1 bytes. Returns its length. timeout.total is written the same way whether or not the file sets it: see
 // total_set.
 unsigned long rb_key_format(const struct rb_key *key, const void *rules, char *out, unsigned long size);
 
-// Writes what a value may be, for messages and the manual: "a number from 1 to 100". Returns its length, as above.
-//   value: the refused one, which an example of a file name repeats
+// Writes which values are allowed, for messages and the manual: "a number from 1 to 100". Returns its length, as above.
+//   value: the rejected value; an example of a file name contains it
 unsigned long rb_key_expects(const struct rb_key *key, const char *value, char *out, unsigned long size);
 
 #endif

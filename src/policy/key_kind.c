@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How the value of a key is read, written and described, by its kind.
+// Reads, writes and describes the value of a key by its kind.
 #include "policy/key.h"
 #include "policy/value.h"
 
@@ -31,8 +31,8 @@ static const char *read_word(const struct rb_key *key, void *field, const char *
     return wrong;
 }
 
-// A bare word that is none of the known ones is rather a slip than the name of a file. A path has to be absolute where
-// programs open the file later: they change their directory.
+// An unknown bare word is more likely a misspelt word than a file name, so a file name needs a slash or a dot. A path
+// that programs open later must be absolute, because they may change their working directory.
 static const char *read_name(const struct rb_key *key, const char **field, const char *value, unsigned *offset)
 {
     unsigned index;

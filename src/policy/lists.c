@@ -4,12 +4,12 @@
 
 #include "policy/value.h"
 
-// Methods that IANA's HTTP Method Registry calls safe: RFC 9110, section 9.2.1 (GET, HEAD, OPTIONS, TRACE); RFC 4918,
-// section 9.1 (PROPFIND); RFC 3253, section 3.6 (REPORT); RFC 5323, section 2 (SEARCH).
+// The methods that IANA's HTTP Method Registry marks as safe: RFC 9110, section 9.2.1 (GET, HEAD, OPTIONS, TRACE); RFC
+// 4918, section 9.1 (PROPFIND); RFC 3253, section 3.6 (REPORT); RFC 5323, section 2 (SEARCH).
 #define METHODS_SAFE "GET HEAD OPTIONS TRACE PROPFIND REPORT SEARCH"
 
-// Idempotent besides: RFC 9110, section 9.2.2 (PUT, DELETE); RFC 4918, sections 9.2 (PROPPATCH), 9.3 (MKCOL),
-// 9.8 (COPY), 9.9 (MOVE) and 9.11 (UNLOCK). LOCK and POST are neither.
+// The methods that are idempotent but not safe: RFC 9110, section 9.2.2 (PUT, DELETE); RFC 4918, sections 9.2
+// (PROPPATCH), 9.3 (MKCOL), 9.8 (COPY), 9.9 (MOVE) and 9.11 (UNLOCK). LOCK and POST are not idempotent.
 #define METHODS_IDEMPOTENT METHODS_SAFE " PUT DELETE PROPPATCH MKCOL COPY MOVE UNLOCK"
 
 static const struct method_set {
@@ -63,7 +63,7 @@ static void set_statuses(struct rb_rules *rules, unsigned first, unsigned count)
     rules->causes |= 1U << RB_CAUSE_STATUS;
 }
 
-// "503" or "5xx".
+// Reads "503" or "5xx".
 static bool read_status(struct rb_rules *rules, struct rb_slice item)
 {
     if (item.length != 3 || item.at[0] < '1' || item.at[0] > '5')
@@ -147,7 +147,8 @@ unsigned long rb_lists_write_causes(const struct rb_rules *rules, char *out, uns
     return writer.length;
 }
 
-// A method is case-sensitive (RFC 9110, section 9.1): small letters are a slip of the pen, never the name of one.
+// Rejects methods with lower-case letters: methods are case-sensitive (RFC 9110, section 9.1), and no registered one
+// has any.
 static const char *check_methods(const char *value, unsigned *offset)
 {
     struct rb_slice rest = rb_slice_of(value), item;

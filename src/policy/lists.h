@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The values that are lists of several kinds.
+// Readers and writers of the keys with lists.
 #ifndef RB_POLICY_LISTS_H
 #define RB_POLICY_LISTS_H
 
@@ -16,7 +16,7 @@ unsigned long rb_lists_write_headers(const struct rb_rules *rules, char *out, un
 const char *rb_lists_read_intercept(struct rb_rules *rules, const char *value, unsigned *offset);
 unsigned long rb_lists_write_intercept(const struct rb_rules *rules, char *out, unsigned long size);
 
-// The words that these lists know, for suggestions (NULL-terminated).
+// The words allowed in these lists, for suggestions (NULL-terminated).
 extern const char *const rb_lists_cause_words[];
 extern const char *const rb_lists_method_words[];
 extern const char *const rb_lists_intercept_words[];

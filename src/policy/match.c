@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-// The match of a target: exact name, suffixes, address, prefixes, then what stands for everything.
+// Matches a target against the patterns: exact name, suffixes, address, prefixes, then "*" and [default].
 //
-// A Unix socket is matched by unix: patterns alone, never by * or [default]: programs try nscd, D-Bus and the journal
-// all the time, and those failures are normal.
+// A Unix socket matches only unix: patterns, never "*" or [default]. Programs often try the sockets of nscd, D-Bus and
+// the journal, and failures there are normal.
 #include <sys/socket.h>
 
 #include "base/hash.h"
 #include "policy/glob.h"
 #include "policy/index.h"
 
-// The best pattern of a kind with the target's port, and without one; 0: none.
+// Numbers of the best patterns found so far, with the target's port and without a port; 0: none.
 struct found {
     uint32_t with_port, without;
 };
@@ -35,7 +35,7 @@ static uint32_t find_port(const struct rb_index *index, uint64_t place)
     return 0;
 }
 
-// Looks a key up in one table; a better hit replaces what is in `best`.
+// Looks up a key in one table. A pattern that is found replaces the one in `best`.
 static void match_look_up(const struct rb_index *index, enum rb_table_kind kind, uint64_t hash, struct rb_slice key,
                           uint16_t port, struct found *best)
 {
@@ -54,9 +54,9 @@ static uint32_t better(struct found found)
     return found.with_port ? found.with_port : found.without;
 }
 
-// A name in lower case, as text and as hash words; it ends at the end of the buffer.
+// A name in lower case, as text and as hash words. The name ends at the end of the buffer.
 struct lower_name {
-    uint64_t words[(RB_HOST_MAX + RB_WORD - 1) / RB_WORD]; // in memory order: the last word of the name is the last
+    uint64_t words[(RB_HOST_MAX + RB_WORD - 1) / RB_WORD]; // in memory order: the last word ends the name
     size_t length;
 };
 
@@ -65,12 +65,13 @@ static const char *suffix_of(const struct lower_name *name, size_t length)
     return (const char *) name->words + sizeof(name->words) - length;
 }
 
-// The longest suffixes that have patterns, by the dots in a word. `before` bytes of the name follow the word, with the
-// hash `hash`; *dots is the number of dots in them.
+// Looks up the suffixes that start at a dot in `word`. `before` bytes of the name follow the word and have the hash
+// `hash`; *dots is the number of dots in them.
 static void look_up_suffixes(const struct rb_index *index, const struct lower_name *name, uint64_t word, size_t before,
                              uint64_t hash, unsigned *dots, uint16_t port, struct found *best)
 {
-    uint64_t other = word ^ rb_word_of('.'); // a zero byte for each dot; then 0x80 for each zero byte, exactly
+    uint64_t other =
+        word ^ rb_word_of('.'); // zero for each byte that is a dot; the next line turns each zero byte into 0x80
     uint64_t marks = ~(((other & rb_word_of(0x7f)) + rb_word_of(0x7f)) | other | rb_word_of(0x7f));
     while (marks) {
         unsigned bit = 63 - (unsigned) __builtin_clzll(marks);
@@ -85,7 +86,7 @@ static void look_up_suffixes(const struct rb_index *index, const struct lower_na
     }
 }
 
-// One pass from the right. `name` has 1 to RB_HOST_MAX bytes.
+// Looks up the name and all its suffixes in one pass from right to left. `name` has 1 to RB_HOST_MAX bytes.
 static uint32_t find_name(const struct rb_index *index, struct rb_slice name, uint16_t port)
 {
     struct lower_name lower;
@@ -131,7 +132,7 @@ static uint32_t find_address(const struct rb_index *index, const struct rb_targe
     bool four = target->family == AF_INET;
     struct found exact = {0, 0};
     if (index->tables[RB_TABLE_ADDRESSES].slots) {
-        uint8_t address[16] = {0}; // what lies behind an IPv4 address in the target is not defined
+        uint8_t address[16] = {0}; // the target's bytes after an IPv4 address are undefined
         memcpy(address, target->address, four ? 4 : 16);
         struct rb_slice key = {(const char *) address, four ? 4 : 16};
         match_look_up(index, RB_TABLE_ADDRESSES, rb_hash_address(four ? 32 : 128, address), key, target->port, &exact);
@@ -160,7 +161,7 @@ static uint32_t find_any(const struct rb_index *index, uint16_t port)
     return number ? number : index->any;
 }
 
-// The name as patterns have it: without the final dot, empty when no host can be called so.
+// Returns the name without the final dot; empty if no host can have this name.
 static struct rb_slice name_of(const struct rb_target *target)
 {
     struct rb_slice name = {target->name, target->name ? target->name_length : 0};

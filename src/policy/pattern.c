@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One host pattern of a policy file, taken apart and normalised.
+// Parses and normalises one host pattern of a policy file.
 #define _GNU_SOURCE 1 // memmem, memrchr
 #include "policy/pattern.h"
 
@@ -10,7 +10,7 @@
 
 enum { PORT_MAX = 65535, BITS_V4 = 32, BITS_V6 = 128, BITS_MAPPED = 96 };
 
-// What a parse in progress needs everywhere.
+// The arguments of rb_pattern_parse, for its helpers.
 struct parse {
     struct rb_slice text;
     struct rb_arena *keep;
@@ -35,7 +35,7 @@ static const char *end_of(struct rb_slice slice)
     return slice.at + slice.length;
 }
 
-// A decimal number without sign or leading zero. Returns false when it is none or over `max`.
+// Reads a decimal number without sign or leading zero. Returns false if it is malformed or above `max`.
 static bool read_number(struct rb_slice text, unsigned max, unsigned *out)
 {
     unsigned number = 0;
@@ -145,7 +145,7 @@ static const char *read_name(const struct parse *parse, struct rb_slice name)
     return lower_key(parse, key);
 }
 
-// Clears the bits of `address` behind the first `bits`. Returns true when one of them was set.
+// Clears the bits of `address` after the first `bits`. Returns true if one of them was set.
 static bool clear_host_bits(uint8_t address[16], unsigned bits)
 {
     bool any = false;
@@ -158,7 +158,7 @@ static bool clear_host_bits(uint8_t address[16], unsigned bits)
     return any;
 }
 
-// The same prefix without its host bits, as the suggestion.
+// Suggests the same prefix without host bits.
 static void suggest_prefix(const struct parse *parse, int family, const uint8_t address[16], unsigned bits)
 {
     char text[64];
@@ -169,7 +169,9 @@ static void suggest_prefix(const struct parse *parse, int family, const uint8_t 
     *parse->better = rb_arena_copy(parse->keep, text, writer.length);
 }
 
-// `bits` is what follows the slash, at NULL when there is none; six: written as IPv6 (mapped ones are IPv4 by now).
+// Reads an address or a prefix.
+//   bits: the text after the slash; `at` is NULL without a slash
+//   six: the address was written as IPv6; an IPv4-mapped one is already converted to IPv4
 static const char *read_address(const struct parse *parse, int family, bool six, struct rb_slice bits)
 {
     struct rb_pattern *out = parse->out;
@@ -193,7 +195,7 @@ static const char *read_address(const struct parse *parse, int family, bool six,
     return NULL;
 }
 
-// [v6], [v6]/bits, each with an optional :port.
+// Reads [v6] or [v6]/bits, each with an optional :port.
 static const char *pattern_read_bracketed(const struct parse *parse)
 {
     struct rb_slice text = parse->text;
@@ -241,7 +243,7 @@ static const char *complain_of_colons(const struct parse *parse)
     return pattern_fail(parse, parse->text.at, "an IPv6 address stands in brackets");
 }
 
-// A name, a wildcard, an IPv4 address or prefix, or *; the port is already taken off.
+// Reads a name, a wildcard, an IPv4 address or prefix, or "*". The caller has removed the port.
 static const char *read_host(const struct parse *parse, struct rb_slice host)
 {
     const char *slash = memchr(host.at, '/', host.length);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The policy object: from text to an immutable policy, and what it answers.
+// The policy object: parsing, and access to its parts.
 #include "policy/policy.h"
 
 #include <errno.h>
@@ -10,20 +10,20 @@
 #include "policy/glob.h"
 #include "policy/index.h"
 
-// Lives in its own arena.
+// The policy is allocated in its own arena.
 struct rb_policy {
     struct rb_arena arena;
     uint64_t serial;
     struct rb_process_rules process;
     const struct rb_section *sections;
     unsigned section_count;
-    const struct rb_section *rest; // [default], or NULL: hosts that no pattern names are left alone
+    const struct rb_section *rest; // [default], or NULL: hosts without a pattern are not covered
     struct rb_index index;
 };
 
 static _Atomic uint64_t serials;
 
-// How often a file that changes while it is read is read again.
+// How often a file is read again if it changes while it is read.
 enum { LOAD_TRIES = 3 };
 
 static bool is_policy(const struct rb_draft_section *section)
@@ -31,7 +31,7 @@ static bool is_policy(const struct rb_draft_section *section)
     return section->kind == RB_DRAFT_POLICY || section->kind == RB_DRAFT_DEFAULT;
 }
 
-// [default] may stand anywhere in the file, so it is made before the sections that inherit from it.
+// Makes one section. [default] may stand anywhere in the file, so it is made before the sections that inherit from it.
 static int make_section(struct rb_policy *policy, const struct rb_draft *draft, struct rb_draft_section *section,
                         struct rb_section *made)
 {
@@ -46,7 +46,7 @@ static int make_section(struct rb_policy *policy, const struct rb_draft *draft, 
     return 0;
 }
 
-// Makes the sections of one kind; both kinds number all sections in the order of the file.
+// Makes the sections of one kind. Indexes count the sections of both kinds in the order of the file.
 static int make_kind(struct rb_policy *policy, const struct rb_draft *draft, struct rb_section *sections,
                      enum rb_draft_kind kind)
 {
@@ -106,7 +106,7 @@ static int policy_build(struct rb_policy *policy, struct rb_arena *scratch, stru
     return make_index(policy, &draft, scratch);
 }
 
-// scratch holds what the report points to; the caller releases it.
+// Parses text. `scratch` holds the data that the report points to; the caller releases it.
 static int parse(struct rb_slice text, const char *name, struct rb_policy **out, struct rb_arena *scratch,
                  rb_report_fn *receive, void *context)
 {
@@ -203,7 +203,7 @@ int rb_policy_load(const char *path, struct rb_policy **out, rb_report_fn *repor
 void rb_policy_free(struct rb_policy *policy)
 {
     if (policy) {
-        struct rb_arena arena = policy->arena; // the policy is in there
+        struct rb_arena arena = policy->arena; // a copy, because the policy lies in the arena
         rb_arena_release(&arena);
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The policy: text in, an immutable object out, and the match of a target against its host patterns.
+// The policy: parses text into an immutable object, and matches targets against its host patterns.
 //
-// Memory comes from mmap, never from malloc: a policy is loaded inside other programs' processes, where an allocator
-// may be on the stack above us.
+// Memory comes from mmap, never from malloc: a policy is loaded inside other programs, possibly during a call of their
+// allocator.
 #ifndef RB_POLICY_POLICY_H
 #define RB_POLICY_POLICY_H
 
@@ -13,45 +13,49 @@
 struct rb_policy; // opaque, immutable after load, usable from any thread
 
 // Reads a policy file. On success *out is the policy and 0 is returned. On failure *out is NULL and every error has
-// been reported: -EINVAL for errors in the text and for what is no regular file (a FIFO could block the program), else
-// the negative errno of open, fstat, read or mmap (-EISDIR for a directory, -EFBIG over 64 MiB). `path` may be
-// "builtin:default". report may be NULL.
+// been reported. The result is then -EINVAL for errors in the text and for a file that is not regular (a FIFO could
+// block the program), else the negative errno of open, fstat, read or mmap (-EISDIR for a directory, -EFBIG above 64
+// MiB).
+//   path: a path or "builtin:default"
+//   report: may be NULL
 int rb_policy_load(const char *path, struct rb_policy **out, rb_report_fn *report, void *context);
 
-// The same for text in memory; `name` stands for the file in messages. The text is not kept.
+// As rb_policy_load, for text in memory. `name` stands for the file in messages. The text is not kept.
 int rb_policy_parse(const char *text, size_t length, const char *name, struct rb_policy **out, rb_report_fn *report,
                     void *context);
 
-// Frees a policy; NULL is allowed. Nobody may hold a section of it any more.
+// Frees a policy; NULL is allowed. No thread may use a section of it any more.
 void rb_policy_free(struct rb_policy *policy);
 
 // The path that stands for the built-in default policy: "builtin:default".
 extern const char rb_policy_builtin_path[];
 
-// The text of the built-in default policy (config/default.ini), NUL-terminated.
+// Returns the text of the built-in default policy (config/default.ini), NUL-terminated.
 const char *rb_policy_builtin(size_t *length);
 
-// The section for a target, or NULL when the host is left alone. Precedence as in the format document: exact with port,
-// exact, longest wildcard with port, longest wildcard, longest prefix with port, longest prefix, *:port, *, [default].
-// A name known for the call beats its address. An address with its full prefix length (10.1.2.3/32) is an exact one. A
-// Unix socket is matched by unix: patterns only, the one with most literal bytes first. Constant cost for any number of
-// patterns (globs of Unix sockets aside); no allocation, no lock, async-signal-safe. why may be NULL.
+// Returns the section for a target, or NULL if the host is not covered. Precedence: exact with port, exact, longest
+// wildcard with port, longest wildcard, longest prefix with port, longest prefix, *:port, *, [default]. If a name is
+// known for the call, it has precedence over the address. An address with its full prefix length (10.1.2.3/32) is an
+// exact one. A Unix socket matches only unix: patterns, and the one with the most literal bytes wins. The cost does not
+// depend on the number of patterns, except globs of Unix sockets. No allocation, no lock, async-signal-safe. why may be
+// NULL.
 const struct rb_section *rb_policy_match(const struct rb_policy *policy, const struct rb_target *target,
                                          struct rb_match *why);
 
-// A number that no other policy of this process has, and that is not 0: memory of a freed one may be used again.
+// Returns a number, not 0, that is unique among the policies of this process. A new policy may reuse the address of a
+// freed one, so comparing addresses is not enough.
 uint64_t rb_policy_serial(const struct rb_policy *policy);
 
-// Process-wide rules of the policy; never NULL.
+// Returns the process-wide rules of the policy; never NULL.
 const struct rb_process_rules *rb_policy_process(const struct rb_policy *policy);
 
-// True when the policy acts in an executable of this name (`programs`, `skip`; globs with * and ?).
+// Returns true if the policy applies to an executable of this name (`programs`, `skip`; globs with * and ?).
 bool rb_policy_covers_program(const struct rb_policy *policy, const char *executable);
 
-// The sections in file order ([rebound] excluded). Returns NULL past the last.
+// Returns a section, in file order without [rebound], or NULL past the last.
 const struct rb_section *rb_policy_section(const struct rb_policy *policy, unsigned index);
 
-// Host patterns in the policy, all sections together.
+// Returns the number of host patterns in all sections.
 unsigned rb_policy_pattern_count(const struct rb_policy *policy);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Longest-prefix match of addresses: a tree compressed in paths and levels.
+// Builds and searches the tree of prefixes.
 #include "policy/prefix.h"
 
 #include <endian.h>
@@ -7,19 +7,19 @@
 #include <string.h>
 #include <sys/socket.h>
 
-// Bits that one node branches on at most: the largest table that one walk may cost a cache miss for.
+// The maximum number of bits that a node branches on.
 enum { BRANCH_MAX = 16, WORD_BITS = 64 };
 
-// branch 0: a leaf, and child is the index of a prefix. Else child is the first of 2^branch nodes, chosen by the
-// `branch` bits from bit `position` on.
+// branch 0: a leaf; child is the index of a prefix. Otherwise child is the index of the first of 2^branch nodes; the
+// `branch` bits from bit `position` on choose one.
 struct rb_prefix_node {
     uint32_t child;
     uint8_t position;
     uint8_t branch;
 };
 
-// What is built on, besides the tree: prefixes without a longer one inside them, in the order of addresses. No leaf
-// is a prefix of another, so every two of them differ in a bit that both have.
+// The state of building. leaves are the prefixes that contain no longer prefix, in order of addresses. No leaf is a
+// prefix of another one, so any two differ in a bit that both have.
 struct builder {
     struct rb_prefix_tree *tree;
     const uint32_t *leaves;
@@ -63,7 +63,7 @@ static uint32_t cut(struct rb_bits bits, unsigned position, unsigned count)
     return (uint32_t) (word >> (WORD_BITS - count));
 }
 
-// The number of leading bits that two different addresses share.
+// Returns the number of leading bits that two different addresses share.
 static unsigned shared(struct rb_bits a, struct rb_bits b)
 {
     uint64_t high = a.high ^ b.high, low = a.low ^ b.low;
@@ -107,7 +107,7 @@ static void sort(struct rb_prefix *prefixes, uint32_t count)
     }
 }
 
-// In sorted order a prefix stands before all that it covers.
+// Sets the parents. In sorted order a prefix comes before all prefixes that it covers.
 static void link_parents(struct rb_prefix *prefixes, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -133,7 +133,7 @@ static struct rb_bits leaf_bits(const struct builder *builder, uint32_t leaf)
     return builder->tree->prefixes[builder->leaves[leaf]].bits;
 }
 
-// The largest number of bits from `position` on whose table stays at least half full.
+// Returns the largest number of bits from `position` on for which the table stays at least half full.
 static unsigned choose_branch(const struct builder *builder, struct range range, unsigned position)
 {
     unsigned branch = 1;
@@ -149,8 +149,8 @@ static unsigned choose_branch(const struct builder *builder, struct range range,
     return branch;
 }
 
-// A slot that no leaf falls into leads to the neighbour that agrees with it in most leading bits: every prefix around
-// the slot is around that neighbour too.
+// Chooses the node for an empty slot: the neighbouring leaf that shares more leading bits with it. Every prefix that
+// covers the slot also covers that leaf.
 static uint32_t prefix_neighbour(const struct builder *builder, struct range range, uint32_t next,
                                  struct rb_prefix_node node, uint32_t slot)
 {
@@ -161,7 +161,7 @@ static uint32_t prefix_neighbour(const struct builder *builder, struct range ran
     return before < after ? next - 1 : next;
 }
 
-// Recurses once for every level, and each level takes at least one of 128 bits.
+// The recursion depth is at most 128, because each level consumes at least one of 128 bits.
 static void prefix_build(struct builder *builder, uint32_t at, struct range range)
 {
     struct rb_prefix_tree *tree = builder->tree;
@@ -195,7 +195,7 @@ int rb_prefix_build(struct rb_prefix_tree *tree, struct rb_prefix *prefixes, uin
     link_parents(prefixes, count);
     tree->prefixes = prefixes;
     tree->count = count;
-    // Tables are half full at least, and a tree of n leaves whose nodes all branch has less than 2n nodes.
+    // Tables are at least half full, and a tree with n leaves whose inner nodes all branch has fewer than 2n nodes.
     tree->nodes = rb_arena_take(arena, (4 * (size_t) count + 1) * sizeof(*tree->nodes));
     uint32_t *leaves = rb_arena_take(scratch, count * sizeof(*leaves));
     if (!tree->nodes || !leaves)

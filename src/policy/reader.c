@@ -21,12 +21,12 @@
 
 #include "base/hash.h"
 
-// Bytes that inih needs in its buffer besides the line itself.
+// Bytes of inih's buffer that a line cannot use.
 enum { INIH_LINE_OVERHEAD = 2 };
 
 struct reader {
     const char *next, *end; // what is not read yet
-    struct rb_line line;    // the one being read
+    struct rb_line line;    // the current line
     const char *buffer;     // inih's
     struct rb_slice copied; // what of the text the buffer holds
     bool header;            // that is a header, which is not reported yet
@@ -43,7 +43,7 @@ unsigned rb_reader_column(const struct rb_line *line, const char *at)
 #define refuse(reader, at, ...)                                                                                        \
     rb_report_add((reader)->report, &(reader)->line, rb_reader_column(&(reader)->line, at), NULL, __VA_ARGS__)
 
-// Cuts the next line off; a carriage return before the line feed is part of the line end.
+// Takes the next line. A carriage return before the line feed belongs to the line end.
 static void take_line(struct reader *reader)
 {
     const char *start = reader->next;
@@ -56,8 +56,8 @@ static void take_line(struct reader *reader)
     reader->line.text = (struct rb_slice){start, length};
 }
 
-// How many bytes from the start are neither controls nor DEL, in steps of 8: comments are most of a file, and a policy
-// is read at the start of every program.
+// Returns the number of leading bytes without control characters and DEL, rounded down to a multiple of 8. Comments are
+// most of a file, and the policy is read whenever a program needs it, so 8 bytes are checked at once.
 static size_t printable_run(struct rb_slice text)
 {
     size_t run = 0;
@@ -92,7 +92,7 @@ static bool bytes_clean(struct reader *reader, size_t limit)
     return true;
 }
 
-// Cuts an inline comment off, which starts with a semicolon after a blank, outside double quotes.
+// Removes an inline comment: a semicolon after a blank, outside double quotes, and the rest of the line.
 static struct rb_slice without_comment(struct rb_slice text)
 {
     bool quoted = false;
@@ -135,7 +135,7 @@ static bool admit_pair(struct reader *reader, struct rb_slice text)
     return equals && !colon;
 }
 
-// Decides what inih may see of the line.
+// Writes the version of the line that inih may see. Returns its length in `out`.
 static struct rb_slice admit(struct reader *reader, size_t limit)
 {
     static const struct rb_slice nothing = {"", 0};
@@ -166,7 +166,7 @@ static void end_header(struct reader *reader)
     reader->events->section(reader->user, &reader->line, name);
 }
 
-// inih's source of lines.
+// The reader function of inih (ini_reader).
 static char *feed(char *out, int size, void *stream)
 {
     struct reader *reader = stream;
@@ -177,7 +177,8 @@ static char *feed(char *out, int size, void *stream)
     take_line(reader);
     struct rb_slice text = admit(reader, (size_t) size - INIH_LINE_OVERHEAD);
     memcpy(out, text.at, text.length);
-    // Semicolons left by now are part of a value or key; inih would cut there.
+    // Semicolons that are left belong to a key or a value, but inih would cut the line there. The value is taken from
+    // the source line, so another character does no harm.
     for (char *mark = memchr(out, ';', text.length); mark;
          mark = memchr(mark, ';', text.length - (size_t) (mark - out)))
         *mark = ',';
@@ -188,7 +189,7 @@ static char *feed(char *out, int size, void *stream)
     return out;
 }
 
-// Takes the quotes off a value; they go around the whole of it or not at all.
+// Removes the quotes of a value. Quotes must enclose the whole value.
 static bool unquote(struct reader *reader, struct rb_slice *value)
 {
     const char *quote = memchr(value->at, '"', value->length);
@@ -246,7 +247,7 @@ void rb_reader_run(const char *text, size_t length, struct rb_report *report, co
     struct reader reader = {
         .next = text + skip, .end = text + length, .report = report, .events = events, .user = user};
     int line = ini_parse_stream(feed, &reader, take_pair, &reader);
-    if (line != 0 && report->count == 0) { // cannot happen with clean lines; better an error than half a policy
+    if (line != 0 && report->count == 0) { // cannot happen with clean lines, but an error is better than half a policy
         reader.line.number = line > 0 ? (unsigned) line : 0;
         rb_report_add(report, &reader.line, 1, NULL, "the line cannot be read");
     }

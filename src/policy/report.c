@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The errors of one file: collected while it is read, handed on in the order of lines.
+// Collects the errors of one file and delivers them in order of lines.
 #include "policy/report.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-// More errors than this help nobody; the bound keeps a wrong file (a binary, say) from filling the memory.
+// REPORT_MAX limits the memory that a wrong file (for example a binary) takes. Sizes are in bytes.
 enum { REPORT_MAX = 1000, REPORT_MESSAGE_SIZE = 512, REPORT_TEXT_MAX = 1024 };
 
 struct rb_complaint {
@@ -13,7 +13,7 @@ struct rb_complaint {
     struct rb_diagnostic diagnostic;
 };
 
-// A NUL byte in the line would end the text for the reader of the report.
+// Copies a source line. NUL bytes are replaced, because the receiver expects a NUL-terminated string.
 static const char *keep_text(struct rb_arena *scratch, struct rb_slice text)
 {
     size_t length = text.length < REPORT_TEXT_MAX ? text.length : REPORT_TEXT_MAX;
@@ -28,7 +28,8 @@ static bool comes_after(const struct rb_diagnostic *a, const struct rb_diagnosti
     return a->line > b->line || (a->line == b->line && a->column > b->column);
 }
 
-// Checks across keys come at the end of the file: look for the place from the back.
+// Inserts the error in order. Most errors belong at the end, so the search starts there; checks across keys are added
+// last but may belong to an earlier line.
 static void report_insert(struct rb_report *report, struct rb_complaint *entry)
 {
     struct rb_complaint *before = report->last;

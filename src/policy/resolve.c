@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
-// From what a section says to its effective values: inheritance, reading of values, checks across keys.
+// Computes a section's effective values: inheritance, parsing of values, checks across keys.
 #include "policy/draft.h"
 #include "policy/reader.h"
 #include "policy/suggest.h"
 
-// Two keys whose values cannot go together. The complaint stands at the first of them that the section sets itself.
+// A combination of two keys that is an error. The error is reported at the first of the two that the section sets
+// itself.
 struct conflict {
     const char *first, *second;
     bool (*broken)(const struct rb_rules *rules);
-    bool both_set; // a default of the second key gives way: a file that was valid before the default changed stays so
-    const char *message; // with the two keys and their values
+    bool
+        both_set; // no error if the second key has its default: then a changed default cannot make a valid file invalid
+    const char *message; // a format for the two keys and their values
 };
 
 static bool base_over_cap(const struct rb_rules *rules)
@@ -28,7 +30,7 @@ static const struct conflict conflicts[] = {
      "%s (%s) is over %s (%s), which never holds so many calls"},
 };
 
-// The half of the key's list around `offset`, for a suggestion.
+// Returns the item of a list that begins at `offset`, for a suggestion.
 static struct rb_slice item_at(const char *value, unsigned offset)
 {
     return rb_slice_trim((struct rb_slice){value + offset, strcspn(value + offset, ",")});
@@ -42,7 +44,7 @@ static const char *nearest_word(const struct rb_key *key, const char *value, uns
     return search.best;
 }
 
-// Where a comment begins that was written with # behind a value, or NULL.
+// Returns the position of a # after a blank, which was probably meant as a comment, or NULL.
 static const char *hash_comment(struct rb_slice value)
 {
     for (size_t i = 1; i < value.length; i++)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a policy is made of: its sections with their rules, and the rules for the process.
+// The parts of a policy: sections with their rules, and the rules for the process.
 #ifndef RB_POLICY_SECTION_H
 #define RB_POLICY_SECTION_H
 
@@ -7,20 +7,20 @@
 
 enum { RB_POLICY_PATH_SIZE = 4096, RB_SECTION_NAME_SIZE = 64 };
 
-// How many hosts a state can have (`state.cells`).
+// The number of hosts that a state has room for (`state.cells`).
 enum { RB_CELLS_MIN = 16, RB_CELLS_DEFAULT = 1024, RB_CELLS_MAX = 65536 };
 
 // One section with its inherited values. name is unique in the policy; index counts from 0 in file order.
 struct rb_section {
     const char *name;
     unsigned index;
-    unsigned line; // of its header; 0 for built-in defaults
+    unsigned line; // the line of its header; 0 for built-in defaults
     struct rb_rules rules;
-    const uint32_t *key_lines;    // per rb_key index: the line that set the value, 0: built-in default
-    const uint8_t *key_inherited; // per rb_key index: nonzero when that line is in [default]
+    const uint32_t *key_lines;    // by rb_key index: the line that sets the value; 0: built-in default
+    const uint8_t *key_inherited; // by rb_key index: nonzero if that line is in [default]
 };
 
-// What `[rebound]` says. Strings are NUL-terminated and live as long as the policy.
+// The values of `[rebound]`. Strings are NUL-terminated and live as long as the policy.
 struct rb_process_rules {
     const char *log;      // "off", "stderr" or a path
     const char *programs; // globs separated by one space; "*" by default
@@ -30,7 +30,7 @@ struct rb_process_rules {
     uint32_t state_cells; // RB_CELLS_MIN to RB_CELLS_MAX
 };
 
-// Why a section was chosen, for explain: the pattern as written and its line; pattern NULL: [default] for the rest.
+// Why a section was chosen, for explain: the pattern as written and its line. pattern is NULL if [default] was chosen.
 struct rb_match {
     const char *pattern;
     unsigned line;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The known name nearest to a misspelt one, by edit distance.
+// Finds the nearest known name by edit distance.
 #include "policy/suggest.h"
 
 enum { SUGGEST_LENGTH_MAX = 48, SUGGEST_DISTANCE_MAX = 3 };
@@ -14,7 +14,7 @@ static bool suggest_same(char a, char b)
     return rb_text_lower(a) == rb_text_lower(b);
 }
 
-// Insertions, deletions, substitutions and swaps of neighbours that turn one text into the other.
+// Returns the number of insertions, deletions, substitutions and swaps of neighbours that turn one text into the other.
 static unsigned edit_distance(struct rb_slice a, struct rb_slice b)
 {
     unsigned row[3][SUGGEST_LENGTH_MAX + 1];
@@ -44,7 +44,7 @@ void rb_suggest_offer(struct rb_suggestion *search, const char *name)
     if (search->word.length == 0 || search->word.length > SUGGEST_LENGTH_MAX || known.length > SUGGEST_LENGTH_MAX)
         return;
     unsigned distance = edit_distance(search->word, known);
-    // A distance as large as the known name means that nothing of it is left.
+    // If the distance is not smaller than the known name, the two have nothing in common.
     if (distance < search->distance && distance < known.length) {
         search->distance = distance;
         search->best = name;

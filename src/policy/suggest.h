@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
-// The known name nearest to a misspelt one.
+// Finds the known name that is nearest to a misspelt one.
 #ifndef RB_POLICY_SUGGEST_H
 #define RB_POLICY_SUGGEST_H
 
 #include "base/slice.h"
 
-// One search: begin, offer every known name, take `best` (NULL when nothing is near enough).
+// A search: call begin, offer every known name, then read `best`. best is NULL if no name is near enough.
 struct rb_suggestion {
     struct rb_slice word;
-    unsigned distance; // of best; names further away than a third of the word are no help
+    unsigned distance; // of best; a name further away than a third of the word's length is not suggested
     const char *best;
 };
 
 struct rb_suggestion rb_suggest_begin(struct rb_slice word);
 
-// Case is ignored. Of equally near names the first one offered stays.
+// Considers a name. Case is ignored. Of equally near names the first one is kept.
 void rb_suggest_offer(struct rb_suggestion *search, const char *name);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Targets from socket addresses and URLs, and their written form.
+// Makes targets from socket addresses and URLs, and formats them.
 #include "policy/target.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ static int from_inet(struct rb_target *target, const struct sockaddr *address, s
     return 0;
 }
 
-// The kernel takes an address without the scope identifier too.
+// The kernel accepts an address without the scope identifier, so a shorter length is allowed.
 static int from_inet6(struct rb_target *target, const struct sockaddr *address, socklen_t length)
 {
     struct sockaddr_in6 in6 = {0};
@@ -71,7 +71,7 @@ int rb_target_from_sockaddr(struct rb_target *target, const struct sockaddr *add
     }
 }
 
-// The length of the scheme before "://", 0 when there is none (RFC 3986, section 3.1).
+// Returns the length of the scheme before "://" (RFC 3986, section 3.1); 0 without a scheme.
 static size_t scheme_length(const char *text)
 {
     size_t length = 0;
@@ -102,7 +102,7 @@ uint16_t rb_target_port_of_scheme(const char *scheme)
     return port_of_scheme(rb_slice_of(scheme));
 }
 
-// An empty port ("host:") keeps the one at hand, as RFC 3986, section 3.2.3, has it.
+// Reads a port. An empty one ("host:") leaves *port unchanged (RFC 3986, section 3.2.3).
 static int target_read_port(struct rb_slice text, uint16_t *port)
 {
     unsigned number = 0;
@@ -118,7 +118,7 @@ static int target_read_port(struct rb_slice text, uint16_t *port)
     return 0;
 }
 
-// The address between brackets; a zone says which interface and is no part of the address.
+// Reads the address between brackets. A zone names an interface and is ignored.
 static int target_read_bracketed(struct rb_target *target, struct rb_slice text)
 {
     const char *close = memchr(text.at, ']', text.length);
@@ -134,7 +134,7 @@ static int target_read_bracketed(struct rb_target *target, struct rb_slice text)
     return rest.length > 0 ? target_read_port((struct rb_slice){rest.at + 1, rest.length - 1}, &target->port) : 0;
 }
 
-// HOST, HOST:PORT, [v6], [v6]:PORT, or a bare IPv6 literal.
+// Reads HOST, HOST:PORT, [v6], [v6]:PORT, or a bare IPv6 literal.
 static int read_authority(struct rb_target *target, struct rb_slice text)
 {
     if (text.length > 0 && text.at[0] == '[')
@@ -176,7 +176,7 @@ int rb_target_from_url(struct rb_target *target, const char *text, size_t *schem
     if (length == 0 && host[authority.length] == '/')
         target->port = PORT_HTTP;
     for (size_t at = authority.length; at-- > 0;) {
-        if (authority.at[at] == '@') { // what stands before the last @ is user and password
+        if (authority.at[at] == '@') { // user and password come before the last @
             authority = (struct rb_slice){authority.at + at + 1, authority.length - at - 1};
             break;
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Whose policy files a process obeys.
+// Checks who can write a policy file.
 #include "policy/trust.h"
 
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The kinds of value that keys are made of: durations, ratios, rates, numbers, words.
+// Parsers of durations, ratios, rates, numbers and words.
 #include "policy/value.h"
 
 const char rb_value_out_of_range[] = "out of range";
@@ -11,21 +11,21 @@ const struct rb_scale rb_scale_factor = {3, "", NULL};
 const struct rb_scale rb_scale_ratio = {2, "%", "a ratio needs a percent sign: 20%"};
 const struct rb_scale rb_scale_rate = {3, "/s", "a rate needs its unit: 3/s"};
 
-// Durations are read up to this many milliseconds (over 3,000 years) before a key's own range is looked at.
+// The largest duration that is parsed, in milliseconds (over 3,000 years). The range of the key is checked afterwards.
 static const uint64_t DURATION_READ_MAX = UINT64_C(100000000000000);
 
-// Numbers are read up to this many digits, so that no multiplication below can overflow.
+// The largest number of digits that is parsed, so that no multiplication below can overflow.
 enum { NUMBER_DIGITS_MAX = 14 };
 
 static const struct unit {
     const char *name;
     uint64_t ms;
-    uint64_t least; // the shortest time that is written with it: one minute is "60s"
+    uint64_t least; // the shortest time that is written with this unit: one minute is "60s"
 } units[] = {{"h", 3600000, 3600000}, {"m", 60000, 120000}, {"s", 1000, 1000}, {"ms", 1, 0}};
 
 enum { UNIT_COUNT = sizeof(units) / sizeof(units[0]) };
 
-// Reads digits from *text on; *text moves behind them. Returns how many there were; *out saturates.
+// Reads digits at *text and moves *text after them. Returns their number; *out saturates.
 static unsigned read_digits(const char **text, uint64_t *out)
 {
     unsigned count = 0;
@@ -121,7 +121,7 @@ const char *rb_value_count(const char *text, unsigned *offset, uint64_t low, uin
     return NULL;
 }
 
-// The places after the decimal point; *text is at the point or at what follows the number.
+// Reads the decimal places; *text is at the decimal point or after the number.
 static const char *read_fraction(const char **text, unsigned decimals, uint64_t *number)
 {
     bool point = **text == '.';

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: MIT
-// The kinds of value that keys are made of: durations, ratios, rates, numbers, words and lists of them.
+// The types of values: durations, ratios, rates, numbers, words and lists of them.
 #ifndef RB_POLICY_VALUE_H
 #define RB_POLICY_VALUE_H
 
 #include "base/slice.h"
 #include "engine/rules.h"
 
-// Every reader below returns NULL, or half a sentence about what is wrong, with *offset where in `text` it is wrong.
+// Every reader below returns NULL, or a clause that says what is wrong; *offset is then the position of the error in
+// `text`. low and high are the allowed range.
 
-// A duration with its unit, in milliseconds.
+// Reads a duration with its unit; *out is in milliseconds.
 const char *rb_value_duration(const char *text, unsigned *offset, uint64_t low, uint64_t high, uint64_t *out);
 
 // The same, or `word`, which stands for 0.
 const char *rb_value_limit(const char *text, unsigned *offset, const char *word, uint64_t low, uint64_t high,
                            uint64_t *out);
 
-// A whole number.
+// Reads a whole number.
 const char *rb_value_count(const char *text, unsigned *offset, uint64_t low, uint64_t high, uint32_t *out);
 
-// A number with up to `decimals` places and the unit `unit` ("", "%", "/s"); *out, low and high are in its smallest
-// places: "2.5" with 3 decimals is 2500. `bare` is the complaint about a missing unit.
+// Reads a number with up to `decimals` decimal places and the unit `unit` ("", "%", "/s"). *out, low and high count the
+// smallest decimal place: "2.5" with 3 decimals is 2500. `bare` is the error message for a missing unit.
 struct rb_scale {
     unsigned decimals;
     const char *unit;
@@ -32,14 +33,14 @@ extern const struct rb_scale rb_scale_rate;   // 3/s, 0.5/s: thousandths per sec
 const char *rb_value_scaled(const char *text, unsigned *offset, const struct rb_scale *scale, uint32_t low,
                             uint32_t high, uint32_t *out);
 
-// One of the words (NULL-terminated); *out is its index.
+// Reads one of the words (a NULL-terminated array); *out is its index.
 const char *rb_value_word(const char *text, unsigned *offset, const char *const *words, unsigned *out);
 
-// A list of names (tokens in the sense of RFC 9110, section 5.6.2), comma-separated in `text`, separated by one space
-// in out, which has `size` bytes.
+// Reads a comma-separated list of tokens (RFC 9110, section 5.6.2). In out, which has `size` bytes, they are separated
+// by one space.
 const char *rb_value_tokens(const char *text, unsigned *offset, char *out, size_t size);
 
-// Writes a list of rb_value_tokens with commas.
+// Writes a list made by rb_value_tokens, with commas.
 void rb_value_write_tokens(struct rb_writer *writer, const char *list);
 
 // Checks names with wildcards, separated by commas. A name is not empty and has no blank.
@@ -58,11 +59,11 @@ extern const char rb_value_path_too_long[];
 unsigned long rb_value_write(char *out, unsigned long size, const char *text);
 unsigned long rb_value_write_scaled(char *out, unsigned long size, uint64_t number, const struct rb_scale *scale);
 
-// Writes a duration as a file would have it ("250ms", "2s", "1500ms", "5m", "1h"): the largest unit that divides it,
-// but one minute as "60s". Returns the length.
+// Writes a duration in the syntax of a policy file ("250ms", "2s", "1500ms", "5m", "1h"): with the largest unit that
+// divides it, but one minute as "60s". Returns the length.
 unsigned long rb_value_write_duration(uint64_t ms, char *out, unsigned long size);
 
-// Reads a duration with its unit. Returns NULL, or what is wrong as half a sentence.
+// Reads a duration with its unit. Returns NULL, or a clause that says what is wrong.
 const char *rb_value_parse_duration(const char *text, uint64_t *ms);
 
 #endif
