@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The table of cells: open addressing over a short neighbourhood.
+// The table of cells: open addressing within a short neighbourhood.
 #include <stddef.h>
 #include <string.h>
 
@@ -11,10 +11,10 @@
 #include "state/netns.h"
 #include "state/shared.h"
 
-// A cell is used when its second is another one: a line that all share is written once a second.
+// USED_MS: the time of the last use is written once a second, because all processes share its cache line.
 enum { NEIGHBOURS = 8, USED_MS = 1000 };
 
-// Hosts whose latest result the process remembers: one page of memory.
+// The number of places for latest results: one page of memory.
 enum { RB_RECENT_HOSTS = 512 };
 
 static uint64_t mix_name(uint64_t hash, const char *name, size_t length)
@@ -59,8 +59,8 @@ static struct rb_cell *cells_neighbour(const struct rb_state *state, uint64_t ke
     return &state->cells[((key >> 32 ^ key) + i) % state->cell_count];
 }
 
-// What a cell held belongs to its old key: the first store takes it out of force, whatever comes of the rest. Who finds
-// the new key before that is done loses what it recorded meanwhile, no more.
+// Clears a cell that gets a new key. The first store invalidates the names, even if the process dies right after it. A
+// process that finds the new key before the cell is cleared loses what it recorded in between.
 static void forget(struct rb_cell *cell)
 {
     atomic_store(&cell->check, 0);
@@ -85,8 +85,8 @@ static bool is_wanted(const struct rb_cell *cell)
            rb_breaker_peek(&cell->breaker, NULL) != RB_BREAKER_CLOSED;
 }
 
-// When a cell was used last. A time that lies ahead by more than clock readings do is another clock's: such a cell
-// counts as never used, or it would stay until that time comes.
+// Returns when a cell was last used. A time too far in the future comes from another clock and counts as never;
+// otherwise the cell would stay until that time.
 static uint64_t last_use_ms(const struct rb_cell *cell, uint64_t now_ms)
 {
     uint64_t used_ms = atomic_load_explicit(&cell->used_ms, memory_order_relaxed);
@@ -100,7 +100,7 @@ static void move_word(_Atomic uint64_t *from, _Atomic uint64_t *to)
         atomic_fetch_add_explicit(to, value, memory_order_relaxed);
 }
 
-// The calls of a host that loses its cell stay in the sum of its policy.
+// Moves the counters of a host that loses its cell to its policy.
 static void move_counters(struct rb_host_counters *from, struct rb_host_counters *to)
 {
     move_word(&from->calls, &to->calls);
@@ -110,7 +110,7 @@ static void move_counters(struct rb_host_counters *from, struct rb_host_counters
     move_word(&from->rejected, &to->rejected);
 }
 
-// Gives the cell to the host of `key`. Returns NULL when another process was faster with another host.
+// Reassigns the cell to the host of `key`. Returns NULL if another process reassigned it first to another host.
 static struct rb_cell *cells_reassign(const struct rb_state *state, struct rb_cell *cell, uint64_t key)
 {
     char policy[RB_STATE_POLICY_SIZE], host[RB_STATE_HOST_SIZE];
@@ -161,7 +161,8 @@ static void store_if_other(_Atomic uint64_t *word, uint64_t value)
         atomic_store_explicit(word, value, memory_order_relaxed);
 }
 
-// Names and rules, for who looks. Whoever finds them missing writes them: who claimed the cell may have died.
+// Writes names and rules, for display. Any process that finds them missing writes them, because the one that claimed
+// the cell may have died.
 static void cells_describe(struct rb_cell *cell, uint64_t key, const char *policy, const struct rb_rules *rules,
                            const struct rb_target *target)
 {
@@ -181,7 +182,7 @@ struct rb_cell *rb_cell_in(const struct rb_state *state, uint64_t key, const cha
         return NULL;
     if (now_ms / USED_MS != atomic_load_explicit(&cell->used_ms, memory_order_relaxed) / USED_MS) {
         atomic_store_explicit(&cell->used_ms, now_ms, memory_order_relaxed);
-        cells_describe(cell, key, policy, rules, target); // as of now: rules change with the policy
+        cells_describe(cell, key, policy, rules, target); // again, because rules change with the policy
     } else if (atomic_load_explicit(&cell->check, memory_order_relaxed) == 0) {
         cells_describe(cell, key, policy, rules, target);
     }
@@ -191,13 +192,13 @@ struct rb_cell *rb_cell_in(const struct rb_state *state, uint64_t key, const cha
 struct rb_cell *rb_cell_get(uint64_t key, const char *policy, const struct rb_rules *rules,
                             const struct rb_target *target, uint64_t now_ms)
 {
-    const struct rb_state *state = rb_shared_attached(); // looked at when it was asked whether the policy is off
+    const struct rb_state *state = rb_shared_attached(); // checked by rb_shared_policy_is_off shortly before
     if (!state)
         state = rb_shared();
     return state ? rb_cell_in(state, key, policy, rules, target, now_ms) : NULL;
 }
 
-// The latest results of this process. A child inherits those of its parent, which are as good.
+// The latest results of this process. A child inherits its parent's, which are equally valid.
 static struct rb_recent recent[RB_RECENT_HOSTS];
 
 static struct rb_sweep sweep;

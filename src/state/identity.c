@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The list of those who want to know.
+// The list of registered functions.
 #include "state/identity.h"
 
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Places and sizes of the parts, the header, and text and rules in words.
+// Offsets and sizes of the parts, the header, and texts and rules as words.
 #include "state/layout.h"
 
 #include <assert.h>
@@ -104,7 +104,7 @@ static void clear(_Atomic uint64_t *words, size_t bytes)
         atomic_store_explicit(&words[i], 0, memory_order_relaxed);
 }
 
-// A cell loses its key first: nobody finds it half cleared.
+// The key is cleared first, so that no process finds a half-cleared cell.
 static void forget_cell(struct rb_cell *cell)
 {
     atomic_store(&cell->key, 0);
@@ -180,8 +180,8 @@ bool rb_state_is_text(const char *bytes, size_t size)
     return length < size;
 }
 
-// Window 11 bits, of time 1, min_calls 14, failure rate 14, probes less one 4, quorum less one 4, refuse 2, slow
-// rate 14.
+// Packed: window 11 bits, time_window 1, min_calls 14, failure rate 14, probes - 1 4, quorum - 1 4, refuse 2, slow rate
+// 14.
 uint64_t rb_state_pack_rules(const struct rb_breaker_rules *rules)
 {
     return (uint64_t) (rules->window & 0x7ff) | (uint64_t) rules->time_window << 11 |

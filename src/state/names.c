@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Names under checksums.
+// Reads and writes names with checksums.
 #include "state/names.h"
 
 #include <string.h>
@@ -27,7 +27,7 @@ void rb_names_write_cell(struct rb_cell *cell, uint64_t key, const char *policy,
     atomic_store_explicit(&cell->check, rb_state_checksum(key, &names, sizeof names / 8), memory_order_release);
 }
 
-// The checksum holds for one key: a cell that changed hands meanwhile has another.
+// The checksum includes the key, so a cell that is reassigned during the read does not match.
 bool rb_names_read_cell(const struct rb_cell *cell, char *policy, char *host)
 {
     struct cell_names names;
@@ -47,14 +47,14 @@ bool rb_names_read_cell(const struct rb_cell *cell, char *policy, char *host)
 
 // ---- policies ----
 
-// Of as much of it as is kept.
+// Returns the hash of the part of the name that is stored.
 static uint64_t names_key(const char *name)
 {
     uint64_t hash = rb_hash_bytes(RB_HASH_BEGIN, name, strnlen(name, RB_STATE_POLICY_SIZE - 1));
     return hash ? hash : 1;
 }
 
-// The name is written by whoever finds it missing: who claimed the place may have died.
+// Any process that finds the name missing writes it, because the one that claimed the place may have died.
 static void write_policy(struct rb_state_policy *place, uint64_t key, const char *name)
 {
     char padded[RB_STATE_POLICY_SIZE];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The names in a state: which host and policy a cell is of, which policy a row of counters.
+// Names in the state: host and policy of a cell, and the policy of a row of counters.
 //
-// They are for people and commands. A name is written after its place was claimed and carries a checksum: who reads one
-// that is not yet there, or torn, or random, is told that there is none.
+// Names are for display only. A name is written after its place is claimed, and carries a checksum. A reader of a
+// missing, torn or random name gets none.
 #ifndef RB_STATE_NAMES_H
 #define RB_STATE_NAMES_H
 
@@ -10,19 +10,21 @@
 
 #include "state/layout.h"
 
-// Writes the names of a cell that holds `key`. Several processes may do so at once: they write the same.
+// Writes the names of a cell that holds `key`. Several processes may do so at once, because they write the same names.
 void rb_names_write_cell(struct rb_cell *cell, uint64_t key, const char *policy, const char *host);
 
-// Reads them; buffers of RB_STATE_POLICY_SIZE and RB_STATE_HOST_SIZE bytes. False: free, or no names that make sense.
+// Reads the names of a cell into buffers of RB_STATE_POLICY_SIZE and RB_STATE_HOST_SIZE bytes. Returns false if the
+// cell is free or has no valid names.
 bool rb_names_read_cell(const struct rb_cell *cell, char *policy, char *host);
 
-// The place of a policy, made on first use; NULL when all are taken. Lock-free, async-signal-safe.
+// Returns the place of a policy and claims it on first use; NULL if all are taken. Lock-free, async-signal-safe.
 struct rb_state_policy *rb_names_claim_policy(const struct rb_state *state, const char *name);
 
-// The place of a policy if it has one; else NULL.
+// Returns the place of a policy, or NULL if it has none.
 struct rb_state_policy *rb_names_find_policy(const struct rb_state *state, const char *name);
 
-// Reads its name, RB_STATE_POLICY_SIZE bytes. False: free, or none that makes sense.
+// Reads the name of a policy's place, RB_STATE_POLICY_SIZE bytes. Returns false if the place is free or has no valid
+// name.
 bool rb_names_read_policy(const struct rb_state_policy *policy, char *name);
 
 #endif

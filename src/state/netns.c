@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reading the network namespace.
+// Reads the network namespace.
 #include "state/netns.h"
 
 #include <stdatomic.h>
@@ -10,11 +10,11 @@
 
 enum { LOOK_EVERY_MS = 1000 };
 
-static _Atomic uint64_t known;     // what was read last
-static _Atomic uint64_t looked_ms; // and when; 0: never
-static _Atomic bool moved;         // a thread has changed it: each may have another one
+static _Atomic uint64_t known;     // the value read last
+static _Atomic uint64_t looked_ms; // when it was read; 0: never
+static _Atomic bool moved;         // a thread has changed its namespace: threads may differ
 
-// Where it cannot be read, as after a change of the root, it counts as unchanged.
+// If the namespace cannot be read, for example after a change of the root directory, it counts as unchanged.
 static uint64_t netns_read(void)
 {
     struct rb_file_identity identity;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The network namespace that calls are made in: the same address is another host in another namespace.
+// The network namespace of calls: the same address is another host in another namespace.
 #ifndef RB_STATE_NETNS_H
 #define RB_STATE_NETNS_H
 
 #include <stdint.h>
 
-// The inode of the calling thread's network namespace (namespaces(7)), 0: not known, as without /proc. Read once a
-// second: a change by a bare system call is noticed then. After rb_netns_moved it is read in each call, since a thread
-// may have a namespace of its own. Async-signal-safe, keeps errno.
+// Returns the inode of the calling thread's network namespace (namespaces(7)); 0 if unknown, for example without /proc.
+// The value is read once a second, which is when a change by a raw system call is noticed. After rb_netns_moved each
+// call reads it, because threads may have different namespaces. Async-signal-safe, keeps errno.
 uint64_t rb_netns(void);
 
-// A thread of this process has changed its network namespace.
+// Call when a thread of this process has changed its network namespace.
 void rb_netns_moved(void);
 
 #endif

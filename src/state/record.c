@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// From calls and events to counters.
+// Turns calls and events into counters.
 #include "state/record.h"
 
 #include "base/arithmetic.h"
@@ -19,7 +19,7 @@ static void record_increment(struct rb_counters *counters, unsigned counter, uin
     record_add(&counters->values[counter], amount);
 }
 
-// Where the calls of a policy are counted. `counters` NULL: there is no place for its name.
+// The counters of a policy. `counters` is NULL if the policy found no place.
 struct policy_place {
     struct rb_counters *counters; // in this thread's stripe
     struct rb_host_counters *rest;

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Counting what happened to the program's calls, for all processes: counters of the policy, the ring of events.
+// Counts calls and decisions for all processes: counters of the policy, ring of events.
 #ifndef RB_STATE_RECORD_H
 #define RB_STATE_RECORD_H
 
 #include "engine/call.h"
 #include "engine/event.h"
 
-// A call that succeeded at once. On the path of every call: a few relaxed additions on lines of this thread's stripe.
+// Counts a call that succeeded at once. Every call does this, so it costs only a few relaxed additions in this thread's
+// stripe.
 void rb_record_success(const struct rb_call *call, const char *policy, enum rb_api api);
 
-// Every other decision. A verdict other than RETRY ends the call.
-//   program: the executable's name
+// Counts every other decision. A verdict other than RETRY ends the call.
 void rb_record_event(const struct rb_call *call, const struct rb_event *event, const char *program);
 
-// A policy was read again, or could not be.
+// Records that a policy was reloaded, or that the reload failed.
 void rb_record_reload(bool succeeded);
 
 #endif

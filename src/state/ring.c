@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Writing and reading entries of the ring.
+// Writes and reads entries of the ring.
 #include "state/ring.h"
 
 #include <assert.h>
 
 static_assert(sizeof(struct rb_ring_entry) == 8 * RB_STATE_EVENT_WORDS, "one layout for all processes");
 
-// A number further ahead is none: the place is free.
+// A stored number further ahead than this is damaged, and its place counts as free.
 enum { AHEAD_MAX = 1 << 30 };
 
 static struct rb_state_event *ring_place(const struct rb_state *state, uint64_t number)
@@ -14,7 +14,7 @@ static struct rb_state_event *ring_place(const struct rb_state *state, uint64_t 
     return &state->events[number % RB_STATE_EVENTS];
 }
 
-// Whoever comes a whole round late leaves the place to the newer entry.
+// Claims the place for `number`. A writer that is a whole round late leaves the place to the newer entry.
 static bool ring_claim(struct rb_state_event *place, uint64_t number)
 {
     uint64_t there = atomic_load_explicit(&place->number, memory_order_relaxed);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The ring of the last decisions of all processes, readable after a crash.
+// The ring of the latest decisions of all processes, readable after a crash.
 //
-// A writer takes a number, which names its place, and writes without waiting for anybody: each entry carries a checksum
-// over its number and its words, so that one who died in the middle, or whom a faster writer met in the same place,
-// leaves an entry that readers leave out.
+// A writer takes a number, which determines its place, and writes without waiting. Each entry carries a checksum of its
+// number and words. If a writer dies in the middle, or a faster writer uses the same place, the checksum is wrong and
+// readers skip the entry.
 #ifndef RB_STATE_RING_H
 #define RB_STATE_RING_H
 
@@ -20,7 +20,7 @@ struct rb_ring_entry {
         uint64_t user; // with RB_VERDICT_LOG
     };
     uint8_t verdict, api, cause, reason; // enum rb_verdict, rb_api, rb_cause, rb_reason
-    uint16_t status;                     // with RB_VERDICT_LOG the enum rb_sink_error, and `host` is the destination
+    uint16_t status;                     // with RB_VERDICT_LOG: enum rb_sink_error, and `host` is the log's destination
     uint16_t attempt;
     char policy[RB_STATE_POLICY_SIZE];
     char host[RB_STATE_HOST_SIZE];
@@ -30,8 +30,8 @@ struct rb_ring_entry {
 // Adds an entry. Lock-free, async-signal-safe.
 void rb_ring_put(const struct rb_state *state, const struct rb_ring_entry *entry);
 
-// Copies the entry with this number. False: it is gone, or being written, or makes no sense; the texts of one that is
-// there are terminated and printable.
+// Copies the entry with this number. Returns false if it is overwritten, incomplete or invalid. The texts of a copied
+// entry are terminated and printable.
 bool rb_ring_get(const struct rb_state *state, uint64_t number, struct rb_ring_entry *entry);
 
 #endif

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Attaching, following the effective user and the file, and who we are in the state.
+// Attaches the state, follows the effective user and the file, and registers this process in the state.
 //
-// The state in use is a slot whose user is the effective user. `current` names it. Readers take no lock: a slot's
-// memory is never unmapped, and what they find in it must be valid whatever stands there. What changes slots is done
-// under a lock that nobody waits for: a thread that does not get it goes on with the current slot, or without a state.
+// The state in use is a slot whose user is the effective user; `current` points to it. Readers take no lock: a slot's
+// memory is never unmapped, and any content must be harmless. Slots change under a lock that no thread waits for. A
+// thread that does not get it continues with the current slot, or without a state.
 #include "state/shared.h"
 
 #include "base/file.h"
@@ -27,11 +27,10 @@ enum {
 };
 
 static _Atomic(struct rb_slot *) current; // NULL: not attached, or the user has changed since
-static _Atomic bool begun;                // it was attached once
+static _Atomic bool begun;                // a state was attached once
 static _Atomic uint64_t looked_ms, checked_ms, failed_ms;
 
-// The state that this thread was given last. Another thread may have made another one current meanwhile, for another
-// user.
+// The state that this thread got last. Meanwhile another thread may have made another state current, for another user.
 static __thread const struct rb_state *mine;
 
 static rb_shared_settings_fn *find_settings;
@@ -40,12 +39,12 @@ static rb_shared_trouble_fn *tell_trouble;
 static _Atomic uint64_t self; // 0: not known
 static _Atomic uint32_t place;
 
-// Under the lock.
-static bool wanted; // a file, and not memory of our own
+// Protected by the lock.
+static bool wanted; // a file is wanted, not private memory
 static char path[RB_POLICY_PATH_SIZE];
-static unsigned name_index; // of the path, in the order of the names
-static unsigned reported;   // errors that were told, as bits
-static uint64_t denied_ms;  // when the system did not let us open or make the file; 0: it did
+static unsigned name_index; // index of the path's name
+static unsigned reported;   // bits of the errors that were reported
+static uint64_t denied_ms;  // when opening or making the file last failed with RB_STORE_DENIED; 0: it worked
 
 void rb_shared_start(rb_shared_settings_fn *settings, rb_shared_trouble_fn *trouble)
 {
@@ -53,7 +52,7 @@ void rb_shared_start(rb_shared_settings_fn *settings, rb_shared_trouble_fn *trou
     tell_trouble = trouble;
 }
 
-// ---- who we are ----
+// ---- this process ----
 
 uint64_t rb_shared_self(void)
 {
@@ -66,15 +65,15 @@ uint64_t rb_shared_self(void)
     return known;
 }
 
-// Threads differ by the address of their own variables, forked processes by their pid.
+// Threads differ by the address of a thread-local variable, forked processes by their pid.
 unsigned rb_shared_stripe(void)
 {
     uint64_t word = (uintptr_t) &mine ^ atomic_load_explicit(&self, memory_order_relaxed);
     return (unsigned) (rb_hash_word(word) % RB_STATE_STRIPES);
 }
 
-// A place near the one that the hash names. Where all are taken the first one gives way: whoever lives comes back with
-// its next look.
+// Enters this process in the table, near the place that its hash names. If all places there are taken, the first one is
+// overwritten; a process that is overwritten enters again with its next check.
 static void sign_in(const struct rb_state *state)
 {
     uint64_t me = rb_shared_self(), first = rb_hash_word(me);
@@ -94,7 +93,7 @@ static void sign_in(const struct rb_state *state)
     atomic_store_explicit(&place, at, memory_order_relaxed);
 }
 
-// The place is free for others. A file that was cut short is left alone.
+// Frees the place of this process. A truncated file is not touched.
 static void sign_out_locked(const struct rb_state *state)
 {
     uint64_t me = rb_shared_self();
@@ -105,7 +104,7 @@ static void sign_out_locked(const struct rb_state *state)
 // ---- giving up the file of another user ----
 
 static _Atomic bool locked;
-static _Atomic bool leave_asked; // by a thread that may not have got the lock
+static _Atomic bool leave_asked; // set by a thread that did not get the lock
 
 static uint32_t user_of(const struct rb_slot *slot)
 {
@@ -117,14 +116,15 @@ static bool has_file(const struct rb_slot *slot)
     return atomic_load_explicit(&slot->kind, memory_order_relaxed) == RB_SLOT_FILE;
 }
 
-// The slot in use, if it is the effective user's.
+// Returns the slot in use if it belongs to the effective user, else NULL.
 static struct rb_slot *current_of(uint32_t user)
 {
     struct rb_slot *slot = atomic_load_explicit(&current, memory_order_acquire);
     return slot && user_of(slot) == user ? slot : NULL;
 }
 
-// Where the system refuses memory the file stays mapped, and is given up by a later call.
+// Gives up the files of other users. If there is no memory for that, the file stays mapped and a later call tries
+// again.
 static void leave_others_locked(void)
 {
     uint32_t user = rb_kernel_euid();
@@ -143,8 +143,8 @@ static bool try_lock(void)
     return !atomic_exchange(&locked, true);
 }
 
-// False: another thread has the lock. Signals are blocked meanwhile: a handler that leaves by a jump would keep the
-// lock for ever.
+// Takes the lock. Returns false if another thread has it. Signals are blocked while the lock is held: a handler that
+// leaves by longjmp would keep it forever.
 static bool lock(sigset_t *saved)
 {
     if (!rb_system_block_signals(saved))
@@ -165,8 +165,9 @@ static void unlock(const sigset_t *saved)
     rb_system_restore_signals(saved);
 }
 
-// If another thread has the lock, that thread does it, right before it gives the lock back. It is waited for, so that
-// the file is given up when the program goes on, but not for ever: it may be stopped.
+// Gives up other users' files. If another thread has the lock, it does so right before it releases the lock. This
+// thread waits for that, so that the file is given up when the program continues, but only for a limited time, because
+// the other thread may be stopped.
 static void shared_leave(void)
 {
     sigset_t saved;
@@ -183,7 +184,8 @@ static void shared_leave(void)
     }
 }
 
-// In a child: its first call looks, and signs in. A thread that had the lock is not in the child.
+// Runs in a forked child, whose first call then checks the state and registers the child. A thread that held the lock
+// does not exist in the child.
 static void shared_forked(void)
 {
     atomic_store(&locked, false);
@@ -208,7 +210,8 @@ static void complain(enum rb_store_error error)
     reported |= bit;
 }
 
-// A file on a disk outlives the system whose clock it speaks of.
+// Resets a state of an earlier start of the kernel: a file on a disk survives a reboot, but its clock readings are
+// invalid.
 static void check_boot(const struct rb_state *state)
 {
     uint64_t now = rb_system_boot(), then = atomic_load(&state->header->boot);
@@ -224,8 +227,8 @@ static struct rb_shared_settings ask(void)
     return find_settings ? find_settings() : (struct rb_shared_settings){"private", RB_CELLS_DEFAULT};
 }
 
-// After the file is made, all names are looked at again from the first one on: another process may have made the file
-// at an earlier name. A file that is removed before it is opened is made again, a few times.
+// After making the file, all names are checked again from the first one, because another process may have made the file
+// with an earlier name. If the file is removed before it is opened, it is made again, a few times.
 static enum rb_store_error open_or_make_locked(struct rb_store_file *file, uint32_t user)
 {
     struct rb_shared_settings settings = ask();
@@ -243,8 +246,8 @@ static bool is_same(const struct rb_slot *slot, uint64_t device, uint64_t inode)
     return slot && has_file(slot) && slot->device == device && slot->inode == inode;
 }
 
-// Finds the user's file and maps it where it is not mapped yet. Returns the slot with the file, or NULL and the error.
-//   now: the slot in use, of this user, or NULL
+// Finds the user's file, and maps it if it is not mapped. Returns its slot, or NULL and the error.
+//   now: the user's slot in use, or NULL
 static struct rb_slot *map_locked(uint32_t user, struct rb_slot *now, enum rb_store_error *error)
 {
     struct rb_store_file file;
@@ -274,7 +277,7 @@ static struct rb_slot *attach_locked(uint32_t user)
     return slot ? slot : rb_slot_private(settings.cells, user, atomic_load(&current));
 }
 
-// Returns NULL where another thread has the lock or has changed the user, or there is no memory.
+// Returns NULL if another thread has the lock or has changed the user, or if there is no memory.
 static struct rb_slot *shared_attach(uint32_t user)
 {
     sigset_t saved;
@@ -302,7 +305,7 @@ static struct rb_slot *shared_attach(uint32_t user)
     return slot;
 }
 
-// ---- looking after it ----
+// ---- checking the file ----
 
 static bool every(_Atomic uint64_t *last_ms, uint64_t now_ms, uint64_t period_ms)
 {
@@ -316,8 +319,8 @@ static void look_at_mapping_locked(struct rb_slot *slot)
         complain(RB_STORE_DAMAGED);
 }
 
-// A look at the path tells whether the file is still there, without a descriptor. A file at a later name is left as
-// soon as there is one at an earlier name: two processes may have made one each.
+// Checks the path, which needs no descriptor. A file with a later name is given up if there is one with an earlier
+// name: two processes may have made one each.
 static bool is_in_place_locked(const struct rb_slot *slot)
 {
     struct rb_file_identity there;
@@ -325,9 +328,9 @@ static bool is_in_place_locked(const struct rb_slot *slot)
            is_same(slot, there.device, there.inode);
 }
 
-// A file that was removed or replaced is followed: the process takes the one that stands there now, or makes a new one.
-// A state of our own, because the file could not be used, ends in the same way. Where there is no file to be had, the
-// process goes on with what it has. (In a program that changed its root the path may lead nowhere.)
+// Switches to the file that is now at the path, or to a new one, if the old one was removed or replaced. Private
+// memory, used because the file could not be, is replaced in the same way. If there is no file, the process continues
+// with the current slot. (In a program that changed its root directory, the path may not exist.)
 static struct rb_slot *follow_locked(struct rb_slot *slot)
 {
     struct rb_file_identity there;
@@ -350,7 +353,7 @@ static struct rb_slot *follow_locked(struct rb_slot *slot)
     return next;
 }
 
-// Returns the slot to go on with.
+// Checks the slot. Returns the slot to use from now on.
 static struct rb_slot *shared_check(struct rb_slot *slot)
 {
     sigset_t saved;
@@ -376,7 +379,7 @@ const struct rb_state *rb_shared(void)
     if (slot) {
         slot = shared_check(slot);
     } else {
-        if (atomic_load(&current)) // a change that no hook has seen
+        if (atomic_load(&current)) // the user changed without a hook
             rb_identity_changed();
         slot = shared_attach(user);
     }

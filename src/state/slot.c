@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The places, and which one to use.
+// The slots, and the choice of one.
 #include "state/slot.h"
 
 #include "real/fault.h"
@@ -27,8 +27,8 @@ static bool slot_is_of(const struct rb_slot *slot, uint32_t user)
     return slot_kind(slot) != RB_SLOT_FREE && atomic_load_explicit(&slot->user, memory_order_relaxed) == user;
 }
 
-// How well a slot suits: 0: not at all. One of this user's is best, because the calls that still have pointers into it
-// are this user's, too. Then a free one, then the one that was left first.
+// Returns how suitable a slot is; 0: not at all. A slot of this user is best, because the calls that still have
+// pointers into it belong to this user too. Next is a free slot, then the one that was given up first.
 static uint64_t slot_suits(const struct rb_slot *slot, uint32_t user, const struct rb_slot *current)
 {
     if (slot == current && !slot_is_of(slot, user))
@@ -38,7 +38,7 @@ static uint64_t slot_suits(const struct rb_slot *slot, uint32_t user, const stru
     return slot_kind(slot) == RB_SLOT_FREE ? UINT64_MAX - 1 : UINT64_MAX - 2 - slot->left;
 }
 
-//   cells: that the slot must have, if it is not free; 0: any
+//   cells: the number that a slot in use must have; 0: any
 static struct rb_slot *slot_choose(uint32_t cells, uint32_t user, const struct rb_slot *current)
 {
     struct rb_slot *best = NULL;
@@ -63,7 +63,7 @@ struct rb_slot *rb_slot_map(const struct rb_store_file *file, uint32_t user, str
     if (!slot)
         return NULL;
     if (rb_store_map_file(&slot->state, file, true) != RB_STORE_SOUND) {
-        if (slot_kind(slot) == RB_SLOT_FILE) // our own memory stands there now
+        if (slot_kind(slot) == RB_SLOT_FILE) // private memory is mapped there now
             slot_enter(slot, RB_SLOT_PRIVATE, user);
         return NULL;
     }
@@ -84,7 +84,7 @@ struct rb_slot *rb_slot_private(uint32_t cells, uint32_t user, struct rb_slot *c
     if (!slot || !slot->state.header)
         return NULL;
     if (slot_kind(slot) == RB_SLOT_LEFT)
-        rb_store_replace(&slot->state); // late writes are forgotten
+        rb_store_replace(&slot->state); // discards late writes
     slot_enter(slot, RB_SLOT_PRIVATE, user);
     return slot;
 }

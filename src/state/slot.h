@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Places in memory for states. What is mapped in a place changes; the place itself is never unmapped.
+// Slots: memory for states. The mapping in a slot changes, but its addresses are never unmapped.
 //
-// Other threads may hold pointers into a place while the process gives its file up: a call keeps the address of its
-// host's cell until it ends. So memory of this process alone takes the file's place. The pointers stay good, and what
-// is written by them reaches nobody.
+// A thread may hold pointers into a slot while another one gives its file up: a call keeps the address of its host's
+// cell until it ends. So private memory replaces the file at the same address. Pointers stay valid, and writes through
+// them reach no other process.
 //
-// The number of places is bounded. A place is used again for a file with as many cells. A late write by an old pointer
-// then reaches a cell of another file. That is one wrong result, and cells must be valid whatever stands in them
+// The number of slots is limited, so a slot is reused for a file with the same number of cells. A late write through an
+// old pointer then changes a cell of another file. That is one wrong result, and any content of a cell must be harmless
 // anyway.
 #ifndef RB_STATE_SLOT_H
 #define RB_STATE_SLOT_H
@@ -16,35 +16,33 @@
 enum rb_slot_kind {
     RB_SLOT_FREE,    // no memory yet
     RB_SLOT_FILE,    // a file is mapped here
-    RB_SLOT_PRIVATE, // memory of this process alone, in use as its state
-    RB_SLOT_LEFT     // likewise, in place of a file that was given up
+    RB_SLOT_PRIVATE, // private memory, in use as a state
+    RB_SLOT_LEFT     // private memory, in place of a file that was given up
 };
 
 struct rb_slot {
-    struct rb_state state; // written once, before the slot is no longer RB_SLOT_FREE: readers have no lock
+    struct rb_state state; // written once, before `kind` changes from RB_SLOT_FREE: readers take no lock
     _Atomic uint32_t user; // the effective user whose state it is
     _Atomic enum rb_slot_kind kind;
     uint64_t device, inode; // of the file
-    uint64_t left;          // a larger number: left later
+    uint64_t left;          // order in which slots were given up: a larger number is later
 };
 
-// Maps a file and makes it the state of `user`. A place that has held a state of this user is preferred. `current` is
-// the place in use, or NULL; it is used only where its user is the same. The caller closes the file. NULL: there is no
-// place, or no memory.
-//
-// Not for two threads at the same time, likewise all that follow.
+// Maps a file into a slot and makes it the state of `user`. Prefers a slot that held a state of this user. Returns NULL
+// if there is no slot or no memory. The caller closes the file.
+//   current: the slot in use, or NULL; reused only if its user is the same
+// This and the following functions must not be called by two threads at the same time.
 struct rb_slot *rb_slot_map(const struct rb_store_file *file, uint32_t user, struct rb_slot *current);
 
-// Finds memory of this process alone for the state of `user`. `current` is kept if it is such memory.
-//   cells: wanted; another number where there is no memory for so many
-// NULL: there is no memory.
+// Returns a slot with private memory for the state of `user`; `current` itself if it is one. NULL: there is no memory.
+//   cells: the wanted number; the slot has another one if there is no memory for so many
 struct rb_slot *rb_slot_private(uint32_t cells, uint32_t user, struct rb_slot *current);
 
-// Puts memory of this process alone in the place of a file. The slot becomes one of `kind`. False: the system has no
-// memory, and the file stays mapped.
+// Replaces the file in a slot by private memory. The slot gets the kind `kind`. Returns false if there is no memory;
+// then the file stays mapped.
 bool rb_slot_leave(struct rb_slot *slot, enum rb_slot_kind kind);
 
-// A slot with a file of another user than this one; NULL: there is none.
+// Returns a slot with a file of another user, or NULL.
 struct rb_slot *rb_slot_of_another(uint32_t user);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Opening, checking, making and mapping, by system calls: libc's own are cancellation points, and may be hooked.
+// Opens, checks, makes and maps the file by system calls: libc's functions are cancellation points and may be hooked.
 #include "state/store.h"
 
 #include <errno.h>
@@ -52,7 +52,7 @@ bool rb_store_is_private(const char *setting)
     return setting && strcmp(setting, "private") == 0;
 }
 
-// The name with this index, in order. False: there is none.
+// Writes the name with this index. Returns false if there is none.
 static bool store_write_name(const char *setting, uid_t owner, unsigned index, char *path, size_t size)
 {
     struct rb_text text = {.at = path, .size = size};
@@ -87,9 +87,9 @@ static enum rb_store_error error_of(int error)
     case ENOENT:
     case ENOTDIR:
         return RB_STORE_ABSENT;
-    case ELOOP: // a link
+    case ELOOP: // a symbolic link
     case EISDIR:
-    case ENXIO: // a FIFO, a socket
+    case ENXIO: // a FIFO or a socket
         return RB_STORE_FOREIGN;
     default:
         return RB_STORE_DENIED;
@@ -101,7 +101,7 @@ static bool is_file_of(const struct rb_file_identity *identity, uid_t owner)
     return identity->owner == owner && identity->mode == (S_IFREG | FILE_MODE);
 }
 
-// The header is read by read(2) before anything is mapped: a file that is cut short meanwhile does no harm.
+// The header is read by read(2) before the file is mapped, so a truncation during the check does no harm.
 static enum rb_store_error examine(struct rb_store_file *file, uid_t owner)
 {
     struct rb_file_identity identity;
@@ -127,7 +127,8 @@ void rb_store_close(struct rb_store_file *file)
     file->fd = -1;
 }
 
-// What is no file of this user is not opened: the opening of a device or of a FIFO may be noticed at its other end.
+// A file that is not a regular file of this user is not opened: opening a device or a FIFO can have an effect at its
+// other end.
 static enum rb_store_error open_file(struct rb_store_file *file, const char *path, uid_t owner, bool writable)
 {
     struct rb_file_identity there;
@@ -144,8 +145,8 @@ static enum rb_store_error open_file(struct rb_store_file *file, const char *pat
     return error;
 }
 
-// Whether what stands at the path keeps us from using the name. Where the system does not let us look (it has no
-// descriptor or memory for us at this moment), nothing is known of the name.
+// Returns whether another file uses the name. If a system call failed (for example without a free descriptor or
+// memory), nothing is known about the name.
 static bool is_taken(enum rb_store_error error)
 {
     return error == RB_STORE_FOREIGN || error == RB_STORE_VERSION || error == RB_STORE_DAMAGED;
@@ -154,7 +155,7 @@ static bool is_taken(enum rb_store_error error)
 enum rb_store_error rb_store_open(struct rb_store_file *file, const char *setting, uid_t owner, bool writable,
                                   char *path, size_t size)
 {
-    enum rb_store_error first = RB_STORE_DENIED; // of a path that is too long
+    enum rb_store_error first = RB_STORE_DENIED; // the result if the path is too long
     unsigned free_name = RB_STORE_NAMES;
     for (unsigned index = 0; store_write_name(setting, owner, index, path, size); index++) {
         enum rb_store_error error = open_file(file, path, owner, writable);
@@ -188,7 +189,7 @@ enum rb_store_error rb_store_map_file(struct rb_state *state, const struct rb_st
     int flags = MAP_SHARED | (state->header ? MAP_FIXED : 0);
     void *memory = rb_kernel_map(state->header, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, flags, file->fd);
     if (!memory && state->header)
-        rb_store_replace(state); // the system may have taken away what was there
+        rb_store_replace(state); // a failed mmap may have unmapped the old mapping
     if (!memory)
         return RB_STORE_DENIED;
     rb_fault_unwatch(memory);
@@ -217,22 +218,22 @@ enum rb_store_error rb_store_map(struct rb_state *state, const char *path, bool 
 
 // ---- making ----
 
-// 128 random bits. Atomic stores: the processes that share private memory after a fork read the same words.
+// Stores 128 random bits. The stores are atomic, because processes that share private memory after a fork read them.
 static void choose_secret(struct rb_state_header *header)
 {
     for (unsigned i = 0; i < 2; i++)
         atomic_store(&header->secret[i], (uint64_t) rb_system_random() << 32 | rb_system_random());
 }
 
-// The file of a process whose file system user is another one (setfsuid) would be that user's.
+// Returns whether the file belongs to the effective user. With setfsuid(2), a new file belongs to another user.
 static bool store_is_ours(int fd)
 {
     struct rb_file_identity identity;
     return rb_file_identify_open(fd, &identity) == 0 && identity.owner == rb_kernel_euid();
 }
 
-// Space is taken now: with a full file system a page that is touched later would be a SIGBUS. Over its limit of the
-// file size the process would get SIGXFSZ.
+// Allocates the space now: on a full file system a page that is touched later would raise SIGBUS. Above its file size
+// limit the process would get SIGXFSZ.
 static bool store_fill(int fd, uint32_t cells)
 {
     struct rb_state_header header = {0};
@@ -247,8 +248,8 @@ static bool store_fill(int fd, uint32_t cells)
            rb_kernel(SYS_write, fd, &header, sizeof header) == (long) sizeof header;
 }
 
-// Where the file system makes files without a name, a maker that is killed leaves nothing behind. Returns the
-// descriptor, or a negative errno.
+// Makes a file without a name, so that a process that is killed leaves nothing behind. Returns the descriptor or a
+// negative errno.
 static int open_nameless(const char *path)
 {
     char directory[RB_POLICY_PATH_SIZE] = ".";
@@ -261,7 +262,7 @@ static int open_nameless(const char *path)
     return (int) rb_kernel(SYS_openat, AT_FDCWD, directory, O_TMPFILE | O_RDWR | O_CLOEXEC, FILE_MODE);
 }
 
-// linkat(2) describes both ways. The second one asks for a privilege before Linux 6.10.
+// Tries both ways that linkat(2) describes. The second one requires a privilege before Linux 6.10.
 static long give_name(int fd, const char *path)
 {
     char link[32];
@@ -275,7 +276,7 @@ static long give_name(int fd, const char *path)
     return result;
 }
 
-// Returns 0, -EEXIST where another process was faster, or another negative errno.
+// Returns 0, -EEXIST if another process made the file first, or another negative errno.
 static long make_nameless(const char *path, uint32_t cells)
 {
     int fd = open_nameless(path);
@@ -286,7 +287,8 @@ static long make_nameless(const char *path, uint32_t cells)
     return result;
 }
 
-// Beside the file, with a random end: a pid is not unique among containers that share the directory.
+// Writes a name in the same directory with a random suffix: a pid is not unique among containers that share the
+// directory.
 static bool temporary_name(const char *path, char *name, size_t size)
 {
     struct rb_text text = {.at = name, .size = size};
@@ -298,7 +300,8 @@ static bool temporary_name(const char *path, char *name, size_t size)
     return text.cut == 0;
 }
 
-// For file systems without nameless files. A maker that is killed leaves the temporary file. Results as above.
+// Makes the file with a temporary name, for file systems without O_TMPFILE. A process that is killed leaves the
+// temporary file behind. Results as above.
 static long make_by_name(const char *path, uint32_t cells)
 {
     char temporary[RB_POLICY_PATH_SIZE + TEMPORARY_SIZE];
@@ -316,7 +319,7 @@ static long make_by_name(const char *path, uint32_t cells)
 enum rb_store_error rb_store_make(const char *path, uint32_t cells)
 {
     long result = make_nameless(path, cells);
-    if (result < 0 && result != -EEXIST && result != -EIO) // -EIO: no file of ours, or no room for it
+    if (result < 0 && result != -EEXIST && result != -EIO) // -EIO: the file is not ours, or there is no space for it
         result = make_by_name(path, cells);
     return result == 0 || result == -EEXIST ? RB_STORE_SOUND : RB_STORE_DENIED;
 }
@@ -334,7 +337,8 @@ bool rb_store_private(struct rb_state *state, uint32_t cells)
     return true;
 }
 
-// The end first: it is what a shorter file lacks. One that was cut and made again holds zeros, or another header.
+// The end is checked first, because a truncated file lacks it. A file that was truncated and extended again holds zeros
+// or another header.
 bool rb_store_is_whole(const struct rb_state *state)
 {
     uint32_t cells;
@@ -344,7 +348,7 @@ bool rb_store_is_whole(const struct rb_state *state)
            cells == state->cell_count;
 }
 
-// Memory that is shared with children does not count against RLIMIT_DATA.
+// Shared memory does not count against RLIMIT_DATA.
 static bool put_memory_over(void *mapping, size_t size)
 {
     const int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Noting lost lines of the log.
+// Records lost log lines.
 #include "state/trouble.h"
 
 #include <assert.h>
@@ -14,8 +14,8 @@ static_assert(sizeof(struct rb_state_trouble) == 8 * RB_STATE_TROUBLE_WORDS, "on
 
 enum { TROUBLE_SEED = 1, TROUBLE_TOLD_MAX = 8 };
 
-// What this process has made an event of: user << 32 | error. 0: free. Some programs change their user for each
-// request, so each is told once.
+// The reasons that this process has made events of: user << 32 | error. 0: free. Some programs change their user for
+// each request, so each pair is reported once.
 static _Atomic uint64_t trouble_told[TROUBLE_TOLD_MAX];
 
 static bool trouble_is_new(uint32_t user, enum rb_sink_error error)

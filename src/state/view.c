@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reading a state file for people, and the controls in it.
+// Reads a state file for commands, and changes its controls.
 #include "state/view.h"
 
 #include <string.h>
@@ -9,10 +9,10 @@
 #include "engine/breaker_window.h"
 #include "engine/breaker_word.h"
 #include "engine/reading.h"
-#include "state/trouble.h"
 #include "real/system.h"
 #include "state/names.h"
 #include "state/ring.h"
+#include "state/trouble.h"
 
 enum { RATE_ONE = 10000, PID_MASK = (1 << RB_PROCESS_PID_BITS) - 1 };
 
@@ -49,8 +49,8 @@ static void read_window(const struct rb_breaker *breaker, uint64_t now_ms, struc
     out->slow_rate = rate(counts.slow, counts.calls);
 }
 
-// What is left of a time of the breaker. Nothing of one that lies further ahead than any policy allows (a day, and the
-// tenth that an open time is lengthened by): another clock has left it, and it counts for nobody.
+// Returns the time left. A time further ahead than any policy allows (a day plus the 10 % jitter of an open time) comes
+// from another clock and has no effect.
 static uint64_t breaker_left_ms(uint64_t until_ms, uint64_t now_ms)
 {
     const uint64_t day_ms = UINT64_C(24) * 60 * 60 * 1000;
