@@ -57,8 +57,8 @@ def misuse(place):
         (["run", "-x", "true"], 125, "unknown option '-x'"),
         (["check", "--jsno"], 2, "did you mean '--json'?"),
         (["explain"], 2, "no target"),
-        (["doctor"], 2, "no command to look at"),
-        (["doctor", "--"], 2, "no command to look at"),
+        (["doctor"], 2, "no command given"),
+        (["doctor", "--"], 2, "no command given"),
         (["doctor", "--polcy", "x", "true"], 2, "did you mean '--policy'?"),
         (["doctor", "--policy=", "true"], 2, "the value of '--policy' is empty"),
         (["explain", "a.example", "b.example"], 2, "one target at a time"),
@@ -209,7 +209,7 @@ def run_with_a_bad_policy_runs_untouched(place):
         status, out, err = place.text("run", "--policy", name, "--log", "x.log", "--summary", "--", "sh", "-c", show)
         same((status, out), (5, "none none none\n"))
         holds(err, piece)
-        expect(err.endswith("rebound: warning: the policy cannot be used; the program runs untouched\n"), err)
+        expect(err.endswith("rebound: warning: the policy cannot be used; the program runs without rebound\n"), err)
     expect(listed.count("error:") == 2, listed)
 
 
@@ -226,7 +226,7 @@ def run_disabled(place):
     bad = place.file("bad.ini", "nonsense\n")
     status, out, err = place.text("run", "--policy", bad, "--summary", "sh", "-c", "echo ${LD_PRELOAD-none}",
                                   env={"REBOUND_DISABLE": "1"})
-    same((status, out, err), (0, "none\n", "rebound: REBOUND_DISABLE is set: nothing is repeated\n"))
+    same((status, out, err), (0, "none\n", "rebound: REBOUND_DISABLE is set: nothing is retried\n"))
     same(place.environment(env={"REBOUND_DISABLE": "0"})[0]["LD_PRELOAD"], LIBRARY)
 
 
@@ -254,7 +254,8 @@ def run_warns_of_the_log(place):
 @test
 def run_warns_of_static_programs(place):
     program = build_static(place)
-    line = f"rebound: warning: {program} is statically linked: no library can be preloaded into it, it runs untouched\n"
+    line = (f"rebound: warning: {program} is statically linked: no library can be preloaded into it, "
+            "so it runs without rebound\n")
     place.file("direct", f"#! {program}\n", 0o755)
     place.file("env", "#!/usr/bin/env static\n", 0o755)
     place.file("env-s", "#!/usr/bin/env -S A=b static -x\n", 0o755)
@@ -283,7 +284,7 @@ def run_warns_of_alien_programs(place):
         image = bytearray(true.read())
     image[18:20] = struct.pack("<H", 0xfeed)  # e_machine
     alien = place.file("alien", bytes(image), 0o755)
-    holds(place.text("run", alien)[2], f"{alien} is built for another kind of machine than librebound.so")
+    holds(place.text("run", alien)[2], f"{alien} is built for another type of machine than librebound.so")
 
 
 @test
@@ -737,15 +738,15 @@ def explain_method(place):
         found, path = explain(place, "--method", method, "api.example:8443")
         same(found["method"], {"name": method, "repeatable": wanted})
     text = place.text("explain", "--policy", path, "--method", "POST", "api.example:8443")[1]
-    holds(text, "POST is repeated only if it provably never left, or carries Idempotency-Key")
-    holds(place.text("explain", "--policy", path, "api.example:8443")[1], "GET may be repeated (retry.methods)")
+    holds(text, "POST is retried only if it was certainly not sent, or if it has the header field Idempotency-Key")
+    holds(place.text("explain", "--policy", path, "api.example:8443")[1], "GET may be retried (retry.methods)")
 
 
 @test
 def explain_hosts_left_alone(place):
     found, path = explain(place, "other.test", policy="[a]\nhosts = a.test\n")
     same(found["section"], None)
-    holds(place.text("explain", "--policy", path, "other.test")[1], "calls to this host are left alone")
+    holds(place.text("explain", "--policy", path, "other.test")[1], "calls to this host pass through")
     path = place.file("policy.ini", POLICY)
     holds(place.text("explain", "--policy", path, "x.example")[1], "intercept is off")
     holds(place.text("explain", "--policy", path, "unix:/run/x.sock")[1], "no unix: pattern matches")
@@ -767,11 +768,11 @@ def explain_time(place):
 def explain_lookups(place):
     policy = "[default]\ndns.total = 3s\n[a]\nhosts = a.test\ntimeout.total = 1s\ndns.stale = 5m\n[b]\nhosts = b.test\nintercept = curl\n"
     path = place.file("policy.ini", policy)
-    rows = {"other.test": "later than 3s (dns.total)\n", "10.1.2.3": None, "b.test": None, "unix:/x": None,
-            "a.test": "later than 1s (dns.total); then an answer up to 5m old is given (dns.stale)\n"}
+    rows = {"other.test": "after 3s (dns.total)\n", "10.1.2.3": None, "b.test": None, "unix:/x": None,
+            "a.test": "after 1s (dns.total); then an answer up to 5m old is used (dns.stale)\n"}
     for target, wanted in rows.items():
         text = place.text("explain", "--policy", path, target)[1]
-        same(bool(re.search("no name lookup is repeated", text)), wanted is not None)
+        same(bool(re.search("no name lookup is retried", text)), wanted is not None)
         holds(text, wanted or "")
 
 

@@ -76,7 +76,7 @@ def doctor_of_connects(place):
     same((status, found["verdict"]), (0, "intercepted") if waits == "intercepted" else (1, "partly"))
     same(call_of(found, "dns")["functions"], ["getaddrinfo"])
     if waits == "not":
-        holds(call_of(found, "connect.nonblocking")["reason"], "does not stand in front of poll")
+        holds(call_of(found, "connect.nonblocking")["reason"], "does not intercept poll")
     status, found = doctor(place, compile_c(place, "blocks", importer("connect")))
     same((status, found["verdict"], verdicts(found)["connect.nonblocking"]), (0, "intercepted", "unused"))
 
@@ -92,7 +92,7 @@ def doctor_goes_by_the_library_at_hand(place):
     """A library without connect: the verdict changes with it. Without any, and where LD_PRELOAD cannot name it."""
     program = compile_c(place, "dials", importer("connect", "gethostbyname"))
     for directory, piece in (("with space", "cannot hold a path"), ("other", None), ("empty", "is not installed"),
-                             ("broken", "is no ELF file")):
+                             ("broken", "is not an ELF file")):
         home = os.path.join(place.path, directory)
         os.mkdir(home)
         command = shutil.copy(REBOUND, home)
@@ -135,7 +135,7 @@ def doctor_of_go(place):
     status, found = doctor(place, compile_c(place, "go", mark + importer("getaddrinfo")))
     same((status, found["verdict"]), (1, "partly"))
     same(verdicts(found), {"curl": "unused", "connect": "not", "connect.nonblocking": "not", "dns": "partly"})
-    holds(call_of(found, "connect")["reason"], "go is made by Go, which makes its system calls itself")
+    holds(call_of(found, "connect")["reason"], "go was compiled by Go, which makes system calls without libc")
     same(found["elf"]["go"], True)
     same(doctor(place, compile_c(place, "static-go", mark + importer(), "-static"))[1]["elf"]["go"], True)
 
@@ -154,7 +154,7 @@ def doctor_of_alien_programs(place):
         status, found = doctor(place, place.file(name, data, 0o755))
         same((name, status, found["obstacle"]), (name, 1, "alien"))
         same([found["elf"][key] for key in ("class", "byte_order", "machine")], [bits, order, known_as])
-        holds(found["reason"], "another kind of machine")
+        holds(found["reason"], "another type of machine")
 
 
 @test
@@ -250,9 +250,9 @@ def doctor_of_what_cannot_be_run(place):
             ("./loop", "no such executable"),
             ("./lost", "its interpreter /nowhere/interpreter is missing or not executable"),
             ("./lost-env", "its interpreter nowhere-to-be-found is missing or not executable"),
-            ("./cut", "neither a whole ELF file nor a script"), ("./head", "neither a whole ELF file nor a script"),
-            ("./random", "neither a whole ELF file nor a script"),
-            ("./cut-script", "cannot run ./cut-script: ./cut is neither a whole ELF file nor a script")]
+            ("./cut", "neither a complete ELF file nor a script"), ("./head", "neither a complete ELF file nor a script"),
+            ("./random", "neither a complete ELF file nor a script"),
+            ("./cut-script", "cannot run ./cut-script: ./cut is neither a complete ELF file nor a script")]
     for name, piece in rows:
         for words in ([], ["--json"]):
             status, out, err = place.text("doctor", *words, "--", name)
@@ -332,7 +332,7 @@ def doctor_searches_as_the_linker_does(place):
             same(verdicts(found)["connect"], "intercepted")
         else:
             same((deep["role"], verdicts(found)["connect"], status), ("missing", "unused", 0))
-            holds(" ".join(found["notes"]), "libdeep.so is not found")
+            holds(" ".join(found["notes"]), "libdeep.so was not found")
 
 
 @test
@@ -361,13 +361,13 @@ def doctor_of_an_own_libcurl(place):
     for name, flags in (("symbols", []), ("exported", ["-rdynamic"]), ("stripped", ["-s"])):
         status, found = doctor(place, compile_c(place, name, code, *flags))
         same((name, status, found["verdict"], verdicts(found)["curl"]), (name, 1, "not", "not"))
-        holds(call_of(found, "curl")["reason"], f"{name} has a libcurl of its own")
+        holds(call_of(found, "curl")["reason"], f"{name} contains its own libcurl")
     library = compile_c(place, "libplug.so", own.replace("int curl", "static int curl") + "int plug() "
                         "{ return curl_easy_perform(); }\n", "-shared", "-fPIC")
     both = compile_c(place, "both", importer("plug", "curl_easy_setopt"), library, "-lcurl", "-Wl,-rpath,$ORIGIN")
     status, found = doctor(place, both)
     same((status, verdicts(found)["curl"]), (1, "partly"))
-    holds(call_of(found, "curl")["reason"], "libplug.so has a libcurl of its own")
+    holds(call_of(found, "curl")["reason"], "libplug.so contains its own libcurl")
     mention = 'const char *text = "needs libcurl/7.10 or newer";\n' + importer("curl_easy_perform")
     same(verdicts(doctor(place, compile_c(place, "mentions", mention, "-lcurl"))[1])["curl"], "intercepted")
 
@@ -392,14 +392,14 @@ def doctor_of_io_uring(place):
 def doctor_of_other_resolvers(place):
     status, found = doctor(place, compile_c(place, "asks", importer("getaddrinfo", "getaddrinfo_a")))
     same((status, verdicts(found)["dns"]), (1, "partly"))
-    holds(call_of(found, "dns")["reason"], "past getaddrinfo, too: getaddrinfo_a")
+    holds(call_of(found, "dns")["reason"], "some names are looked up without getaddrinfo: getaddrinfo_a")
     same(verdicts(doctor(place, compile_c(place, "async", importer("getaddrinfo_a")))[1])["dns"], "not")
 
 
 @test
 def doctor_notes(place):
-    rows = [("dlopen", "with RTLD_DEEPBIND too"), ("dlsym", "it gets rebound's"), ("dlvsym", "not intercepted"),
-            ("dlmopen", "not intercepted"), ("syscall", "by number"), ("execve", "start other programs")]
+    rows = [("dlopen", "also with RTLD_DEEPBIND"), ("dlsym", "it gets those of rebound"), ("dlvsym", "not intercepted"),
+            ("dlmopen", "not intercepted"), ("syscall", "raw system calls"), ("execve", "start other programs")]
     for name, piece in rows:
         holds(" ".join(doctor(place, compile_c(place, name, importer(name)))[1]["notes"]), piece)
     same(doctor(place, compile_c(place, "nothing", importer()))[1]["notes"], [])
@@ -416,8 +416,8 @@ def doctor_notes(place):
 def doctor_minds_the_policy(place):
     program = compile_c(place, "dials", importer("connect", "curl_easy_perform"), "-lcurl")
     os.symlink("dials", os.path.join(place.path, "alias"))
-    rows = [("[rebound]\nskip = dials\n[default]\n", "not", "the policy leaves programs named alias out"),
-            ("[rebound]\nprograms = alias\n[default]\n", "not", "leaves programs"),  # /proc/self/exe has no links
+    rows = [("[rebound]\nskip = dials\n[default]\n", "not", "the policy excludes programs named alias"),
+            ("[rebound]\nprograms = alias\n[default]\n", "not", "excludes programs"),  # /proc/self/exe has no links
             ("[rebound]\nprograms = d*\n[default]\n", "intercepted", None),
             ("[rebound]\nnonsense = d*\n[default]\n", "not", "the policy cannot be used"),
             ("[default]\nintercept = curl\n", "partly", None), ("[default]\nintercept = off\n", "not", None),
@@ -445,7 +445,7 @@ def doctor_minds_the_environment(place):
     found = doctor(place, program, env={"LD_PRELOAD": LIBRARY, "REBOUND_POLICY": "builtin:default"})[1]
     same((found["verdict"], found["library"]["preloaded"]), ("intercepted", "LD_PRELOAD"))
     expect(not any("other libraries" in note for note in found["notes"]), found["notes"])
-    holds(" ".join(doctor(place, program, env={"LD_PRELOAD": "libc.so.6"})[1]["notes"]), "names other libraries")
+    holds(" ".join(doctor(place, program, env={"LD_PRELOAD": "libc.so.6"})[1]["notes"]), "lists other libraries")
 
 
 @test

@@ -368,7 +368,7 @@ def breaker_is_forced(place):
     same((hosts_of(place)[host]["state"], hosts_of(place)[host]["forced"]), ("closed", None))
     status, _, err = place.text("breaker", "open", "127.9.9.9")
     same(status, 1)
-    holds(err, "no breaker of '127.9.9.9'")
+    holds(err, "no breaker for '127.9.9.9'")
 
 
 @test
@@ -376,7 +376,7 @@ def policy_is_switched(place):
     holder, port = closed_port()
     host = f"127.0.0.1:{port}"
     connect(place, f"127.0.0.2:{port}")
-    same(place.text("policy", "off", "local"), (0, "", "rebound: policy local is off: its hosts are left alone\n"))
+    same(place.text("policy", "off", "local"), (0, "", "rebound: policy local is off: calls to its hosts pass through\n"))
     same(status_of(place)["policies"][0]["off"], True)
     same(connect(place, host), ["ECONNREFUSED"])
     expect(host not in hosts_of(place), "a host of a policy that is off was counted")
@@ -399,7 +399,7 @@ def unknown_policies_are_refused(place):
             same((name, status, out), (name, 1, ""))
             same(err.splitlines(), [f"rebound: error: there is no policy '{name}'{wanted}",
                                     "rebound: known policies: Payments, default, llm, local",
-                                    f"rebound: looked for in {rules} and among the policies that programs have used"])
+                                    f"rebound: searched in {rules} and in the policies that programs have used"])
     same([policy["policy"] for policy in status_of(place)["policies"]], ["local"])
     for name in ("llm", "local", "default"):
         same(place.text("policy", "off", name, env=env)[0], 0)
@@ -426,9 +426,9 @@ def unknown_hosts_are_refused(place):
                              ("api.example", "")):
             status, out, err = place.text("breaker", action, host)
             same((host, status, out), (host, 1, ""))
-            same(err.splitlines(), [f"rebound: error: no breaker of '{host}': no program has called it yet{wanted}",
+            same(err.splitlines(), [f"rebound: error: no breaker for '{host}': no program has called this host yet{wanted}",
                                     "rebound: hosts that were called: 127.0.0.1:9, 127.0.0.2:9",
-                                    "rebound: a host gets its breaker with its first call under rebound"])
+                                    "rebound: a host gets a breaker at its first call under rebound"])
     status, _, err = place.text("breaker", "open", "http://127.0.0.1:9/x")
     same((status, err.splitlines()[0]),
          (1, "rebound: error: 'http://127.0.0.1:9/x' is a URL, not a host; did you mean '127.0.0.1:9'?"))
@@ -760,7 +760,7 @@ def top_leaves_the_terminal_as_it_was(place):
 
 @test
 def top_on_an_unknown_terminal(place):
-    holds(on_terminal_with_stdin(place, {"TERM": "nonsense"}, "top"), "is not known here")
+    holds(on_terminal_with_stdin(place, {"TERM": "nonsense"}, "top"), "unknown terminal")
 
 
 def on_terminal_with_stdin(place, env, *words):

@@ -59,7 +59,7 @@ def root_uses_the_state_of_a_service(place):
     found = json.loads(place.text("status", "--json", *given)[1])
     same((found["user"], found["uid"], found["hosts"][0]["host"]), ("nobody", ANOTHER_USER, service.host))
     same(place.text("policy", *given, "off", "quick"),
-         (0, "", f"rebound: policy quick of user {NOBODY} is off: its hosts are left alone\n"))
+         (0, "", f"rebound: policy quick of user {NOBODY} is off: calls to its hosts pass through\n"))
     status, _, err = place.text("breaker", *given, "open", service.host)
     same(status, 0)
     holds(err, f"1 breaker of {service.host} of user {NOBODY} forced open")
@@ -93,11 +93,11 @@ def states_of_others_are_refused(place):
         holds(err, "only root and its owner can use it")
         status, out, err = service.rebound(*words, "--user", "root")
         same((words, status, out), (words, 1, ""))
-        holds(err, "--user is for root")
+        holds(err, "--user needs root")
     same(service.rebound("status", "--user", "nobody", "--state", service.state)[0], 0)
     status, out, err = service.rebound("status", "--all")
     same((status, out), (1, ""))
-    holds(err, "--all is for root")
+    holds(err, "--all needs root")
     os.mkdir(os.path.join(place.path, "closed"), 0o700)
     holds(service.rebound("status", "--state", os.path.join(place.path, "closed", "state"))[2], "Permission denied")
 
@@ -180,7 +180,7 @@ def states_at_the_default_name(place):
     holds(one, f" of user {NOBODY}: 1 host,")
     holds(planted, "nothing has run under rebound yet")
     lines = switched.splitlines()
-    same(lines[0], f"rebound: policy quick of user {NOBODY} is off: its hosts are left alone")
+    same(lines[0], f"rebound: policy quick of user {NOBODY} is off: calls to its hosts pass through")
     holds(lines[1], "quick: off;")
     expect("off" not in lines[2], lines)
 
@@ -205,11 +205,11 @@ def names_in_the_policy_of_a_user(place):
     if done is None:
         return
     same((done.returncode, done.stderr), (0, ""))
-    looked = f"looked for in {mine} and among the policies that programs have used"
+    looked = f"searched in {mine} and in the policies that programs have used"
     expect(done.stdout.startswith("rebound: error: no program has called a host under rebound yet, "), done.stdout)
     same(done.stdout.splitlines()[1:], [
-        "rebound: the first call to a host that a policy covers makes the file", "1", "rebound: error: there is no policy 'wbe'; did you mean 'web'?", "rebound: known policies: web",
+        "rebound: the first call to a host that a policy covers creates the file", "1", "rebound: error: there is no policy 'wbe'; did you mean 'web'?", "rebound: known policies: web",
         f"rebound: {looked}", "1", "rebound: error: there is no policy 'web'", "rebound: known policies: default",
-        "rebound: looked for in builtin:default and among the policies that programs have used", "1",
+        "rebound: searched in builtin:default and in the policies that programs have used", "1",
         "rebound: error: there is no policy 'web'",
         f"rebound: {mine} cannot be used, so its sections are not known; see 'rebound check'", "1"])

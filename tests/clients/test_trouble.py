@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Bad input, a bad log, a program that cannot be reached: a clear line, and the program runs untouched."""
+"""Bad input, a bad log, a program that cannot be reached: a clear line, and the program runs without rebound."""
 
 import os
 import subprocess

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A policy file that a less privileged user can write: the program runs untouched, and one line says why."""
+"""A policy file that a less privileged user can write: the program runs without rebound, and one line says why."""
 
 import json
 import os

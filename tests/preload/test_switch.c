@@ -53,7 +53,7 @@ static void by_directory(void)
     CHECK_INT(rmdir(test_path("rebound")), 0);
 }
 
-// A broken policy is used in no part: the program runs untouched, the log says where the trouble is.
+// A broken policy is used in no part: the program runs without rebound, the log says where the trouble is.
 static void broken(void)
 {
     refused_once();

@@ -134,7 +134,7 @@ static void test_waits_not_intercepted(void **state)
     import(f, 0, "select");
     f->in_front[rb_family_find("poll")] = false;
     expect(f, PART, UNUSED, FULL, PART, UNUSED);
-    assert_string_equal(f->calls[RB_KIND_NONBLOCKING].reason, "librebound.so does not stand in front of poll");
+    assert_string_equal(f->calls[RB_KIND_NONBLOCKING].reason, "librebound.so does not intercept poll");
     f = begin(&fixture);
     import(f, 0, "connect");
     import(f, 0, "poll");
@@ -164,7 +164,7 @@ static void test_go_in_a_library(void **state)
     f->members[1].go = true;
     expect(f, PART, UNUSED, PART, UNUSED, UNUSED);
     assert_string_equal(f->calls[RB_KIND_CONNECT].reason,
-                        "libapp.so is made by Go, which makes its system calls itself");
+                        "libapp.so was compiled by Go, which makes system calls without libc");
 }
 
 static void test_unreadable(void **state)
@@ -196,8 +196,8 @@ static void test_blocked(void **state)
     f->obstacle = RB_OBSTACLE_STATIC; // whose calls nobody sees
     f->disabled = true;
     expect(f, NONE, NONE, NONE, NONE, NONE);
-    assert_string_equal(f->reason, "/bin/app is statically linked: no library can be preloaded into it, it runs "
-                                   "untouched");
+    assert_string_equal(f->reason, "/bin/app is statically linked: no library can be preloaded into it, so it "
+                                   "runs without rebound");
 }
 
 static void test_old_glibc(void **state)

@@ -32,9 +32,9 @@ static int doctor_refuse(const struct rb_findings *findings, int error)
     if (error == -ENOENT)
         rb_say_error("cannot run %s: its interpreter %s is missing or not executable", first, last);
     else if (error == -ENOEXEC)
-        rb_say_error("cannot run %s: %s is neither a whole ELF file nor a script", first, last);
+        rb_say_error("cannot run %s: %s is neither a complete ELF file nor a script", first, last);
     else
-        rb_say_error("cannot look at %s: %s", first, strerror(-error));
+        rb_say_error("cannot examine %s: %s", first, strerror(-error));
     return RB_EXIT_MISUSE;
 }
 
@@ -70,7 +70,7 @@ static int doctor_run(int argc, char **argv)
     if (first < 0)
         return status;
     if (first >= argc)
-        return rb_command_misuse(&rb_cmd_doctor, "no command to look at");
+        return rb_command_misuse(&rb_cmd_doctor, "no command given");
     request.name = argv[first];
     return doctor_perform(&request);
 }
@@ -78,20 +78,22 @@ static int doctor_run(int argc, char **argv)
 const struct rb_command rb_cmd_doctor = {
     .name = "doctor",
     .usage = "[--policy FILE] [--json] [--] COMMAND [ARG...]",
-    .purpose = "Says what will and will not be intercepted in a program, and why",
+    .purpose = "Shows which calls of a program will be intercepted, and why",
     .help =
-        "It reads the executable (a script's interpreter in its place) and the libraries that come with it, and runs\n"
-        "nothing. For each kind of call - HTTP by libcurl, blocking and non-blocking connects, name lookups - it says\n"
-        "whether 'rebound run' would intercept it, if not why, and what to do. ARGs are not looked at: put\n"
-        "'rebound doctor' in the place of 'rebound run'.\n"
+        "Reads the executable (for a script, its interpreter) and its libraries, and runs nothing. For each kind of\n"
+        "call (HTTP by libcurl, blocking and non-blocking connects, name lookups), it shows whether 'rebound run' "
+        "would\n"
+        "intercept it; if not, why, and what to do. ARGs are ignored, so that 'rebound doctor' can replace\n"
+        "'rebound run' in a command line.\n"
         "\n"
         "Options:\n"
-        "  --policy FILE   the policy, found as by 'rebound run' when not given\n"
-        "  --json          the same for programs; rebound(1) describes the fields\n"
+        "  --policy FILE   the policy; by default the one that 'rebound run' uses\n"
+        "  --json          print JSON; rebound(1) describes the fields\n"
         "  --help          this text\n"
         "\n"
-        "Exit status: 0 all that the program uses will be intercepted, 1 something will not, 2 wrong command line, or\n"
-        "no program that could be run.\n"
+        "Exit status: 0 all kinds of calls that the program uses will be intercepted, 1 some will not, 2 wrong "
+        "command\n"
+        "line or not a program.\n"
         "\n"
         "Examples:\n"
         "  rebound doctor curl\n"

@@ -134,8 +134,7 @@ static void lower_for_missing(const struct rb_findings *findings, struct rb_call
         any_there = any_there || findings->in_front[i];
     }
     if (rb_functions_list(missing, list, sizeof list) > 0)
-        lower(call, any_there ? RB_REACH_PART : RB_REACH_NONE, NULL, "librebound.so does not stand in front of %s",
-              list);
+        lower(call, any_there ? RB_REACH_PART : RB_REACH_NONE, NULL, "librebound.so does not intercept %s", list);
 }
 
 // True if the key's value contains this word in every section (present) or in no section (!present). False if the key
@@ -178,7 +177,7 @@ static void judge_curl(struct rb_findings *findings)
     lower_for_policy(findings, call, "curl");
     if (owner)
         lower(call, used ? RB_REACH_PART : RB_REACH_NONE, "use a build that is linked with the shared libcurl",
-              "%s has a libcurl of its own in it, which it calls directly", owner);
+              "%s contains its own libcurl and calls it directly", owner);
     lower_for_missing(findings, call, RB_FAMILY_CURL);
 }
 
@@ -188,16 +187,16 @@ static void lower_for_raw(const struct rb_findings *findings, struct rb_call_rea
     const char *go = first_with(findings, is_go), *ring = first_with(findings, has_uring);
     const char *uv = first_with(findings, has_uv), *asked = getenv("UV_USE_IO_URING");
     if (go && findings->members[0].go)
-        lower(call, RB_REACH_NONE, "Go programs need retries of their own, or a proxy",
-              "%s is made by Go, which makes its system calls itself", go);
+        lower(call, RB_REACH_NONE, "use retries in the Go program itself, or a proxy",
+              "%s was compiled by Go, which makes system calls without libc", go);
     else if (go)
-        lower(call, RB_REACH_PART, NULL, "%s is made by Go, which makes its system calls itself", go);
+        lower(call, RB_REACH_PART, NULL, "%s was compiled by Go, which makes system calls without libc", go);
     if (ring)
-        lower(call, RB_REACH_PART, "switch io_uring off, if the program lets you",
-              "%s can use io_uring: what it asks for there is not seen", ring);
+        lower(call, RB_REACH_PART, "switch io_uring off if the program has an option for it",
+              "%s can use io_uring, whose operations are not intercepted", ring);
     else if (uv && asked && *asked && strcmp(asked, "0") != 0)
         lower(call, RB_REACH_PART, "unset UV_USE_IO_URING",
-              "UV_USE_IO_URING is set: what %s asks for there is not seen", uv);
+              "UV_USE_IO_URING is set: operations of %s in io_uring are not intercepted", uv);
 }
 
 static void judge_connects(struct rb_findings *findings)
@@ -242,9 +241,10 @@ static void judge_dns(struct rb_findings *findings)
     lower_for_policy(findings, call, "dns");
     if (go)
         lower(call, used ? RB_REACH_PART : RB_REACH_NONE, used ? "set GODEBUG=netdns=cgo" : NULL,
-              "Go has a resolver of its own");
+              "Go uses its own resolver");
     if (resolvers > 0)
-        lower(call, used ? RB_REACH_PART : RB_REACH_NONE, NULL, "names are looked up past getaddrinfo, too: %s", list);
+        lower(call, used ? RB_REACH_PART : RB_REACH_NONE, NULL, "some names are looked up without getaddrinfo: %s",
+              list);
     lower_for_missing(findings, call, RB_FAMILY_DNS);
 }
 
@@ -259,31 +259,31 @@ static void note_loading(struct rb_findings *findings)
     bool keep = findings->policy && rb_policy_process(findings->policy)->deepbind_keep;
     bool cured = findings->in_front[dlopen] && !keep;
     if (loader[dlopen])
-        add_note(findings, "it may open plug-ins (dlopen): what these call is not listed here, but intercepted%s",
-                 cured ? ", with RTLD_DEEPBIND too" : ", except with RTLD_DEEPBIND");
+        add_note(findings, "it may load plug-ins (dlopen): their calls are not listed here, but are intercepted%s",
+                 cured ? ", also with RTLD_DEEPBIND" : ", except with RTLD_DEEPBIND");
     if (loader[dlopen] && keep)
-        add_note(findings, "`deepbind = keep` in the policy leaves RTLD_DEEPBIND alone");
+        add_note(findings, "`deepbind = keep` in the policy does not change RTLD_DEEPBIND");
     if (loader[dlsym])
-        add_note(findings, "it looks functions up while it runs (dlsym): %s",
-                 findings->in_front[dlsym] ? "it gets rebound's" : "these are not intercepted");
+        add_note(findings, "it looks up functions at run time (dlsym): %s",
+                 findings->in_front[dlsym] ? "it gets those of rebound" : "these are not intercepted");
     uses(findings, RB_FAMILY_NAMESPACE, namespace);
     if (rb_functions_list(namespace, list, sizeof list) > 0)
-        add_note(findings, "what it finds with %s is not intercepted", list);
+        add_note(findings, "functions found with %s are not intercepted", list);
 }
 
 static void note_rest(struct rb_findings *findings)
 {
     if (uses(findings, RB_FAMILY_RAW, NULL))
-        add_note(findings, "it makes some system calls by number (syscall): a connect made so is not intercepted");
+        add_note(findings, "it makes raw system calls (syscall): a connect made this way is not intercepted");
     if (uses(findings, RB_FAMILY_START, NULL))
-        add_note(findings, "it can start other programs, which inherit the library: ask about each");
+        add_note(findings, "it can start other programs, which inherit the library: run doctor for each of them");
     if (findings->preloaded)
-        add_note(findings, "librebound.so is in %s already", findings->preloaded);
+        add_note(findings, "librebound.so is already listed in %s", findings->preloaded);
     if (findings->others_preloaded)
-        add_note(findings, "LD_PRELOAD names other libraries, too, which come first");
+        add_note(findings, "LD_PRELOAD also lists other libraries, which come first");
     for (unsigned i = 0; i < findings->list.count; i++) {
         if (findings->members[i].role == RB_ROLE_MISSING)
-            add_note(findings, "%s is not found: the program will not start", findings->list.items[i].name);
+            add_note(findings, "%s was not found, so the program will not start", findings->list.items[i].name);
     }
 }
 
@@ -313,7 +313,8 @@ static void block_by_library(struct rb_findings *findings)
     if (!findings->library[0])
         block(findings, "install it: `make install`", "librebound.so is not installed");
     else if (!findings->library_file.data)
-        block(findings, "install it again: `make install`", "%s cannot be read, or is no ELF file", findings->library);
+        block(findings, "install it again: `make install`", "%s cannot be read or is not an ELF file",
+              findings->library);
     else if (!rb_preload_can_hold(findings->library))
         block(findings, "install it elsewhere", "LD_PRELOAD cannot hold a path with a space or colon: %s",
               findings->library);
@@ -333,7 +334,7 @@ static void block_all(struct rb_findings *findings)
     if (!findings->policy)
         block(findings, findings->remedy, "the policy cannot be used: %s", findings->source.path);
     if (findings->left_out)
-        block(findings, "change `programs` or `skip` in [rebound]", "the policy leaves programs named %s out",
+        block(findings, "change `programs` or `skip` in [rebound]", "the policy excludes programs named %s",
               strrchr(executable, '/') ? strrchr(executable, '/') + 1 : executable);
     if (is_old_glibc(findings->libc_version))
         block(findings, "use a newer system", "glibc %s is older than %d.%d, which librebound.so needs",

@@ -9,11 +9,11 @@
 enum { LABEL_WIDTH = 10, KIND_WIDTH = 23, REACH_WIDTH = 17, LINE_WIDTH = 110, FUNCTIONS_SIZE = 2048 };
 
 static const char *const headlines[RB_REACH_COUNT] = {
-    [RB_REACH_UNUSED] = "nothing to intercept, as far as can be seen",
+    [RB_REACH_UNUSED] = "no calls found that could be intercepted",
     [RB_REACH_FULL] = "will be intercepted",
     [RB_REACH_PART] = "will be intercepted in part",
     [RB_REACH_NONE] = "will not be intercepted",
-    [RB_REACH_UNKNOWN] = "cannot be looked into",
+    [RB_REACH_UNKNOWN] = "cannot be examined",
 };
 
 static const char *const verdicts[RB_REACH_COUNT] = {

@@ -74,7 +74,7 @@ static int explain_perform(const struct request *request)
         return RB_EXIT_ERRORS;
     }
     if (rb_policy_load(e.source.path, &policy, rb_diagnose_to_stderr, NULL) != 0) {
-        rb_say_note("programs run untouched as long as the policy has mistakes");
+        rb_say_note("programs run without rebound while the policy has mistakes");
         return RB_EXIT_ERRORS;
     }
     if (!rb_source_trusted(e.source.path, message))
@@ -129,22 +129,23 @@ const struct rb_command rb_cmd_explain = {
     .name = "explain",
     .usage = "[--policy FILE] [--method M] [--json] URL|HOST[:PORT]",
     .purpose = "Shows what the policy means for a host",
-    .help = "It prints the policy file and the section that are used and why, every value with the line that it comes\n"
-            "from, the waits before each retry, and the longest time that a call can take.\n"
-            "\n"
-            "Options:\n"
-            "  --policy FILE   the policy, found as by 'rebound run' when not given\n"
-            "  --method M      the HTTP method of the request (GET)\n"
-            "  --json          the same for programs\n"
-            "  --help          this text\n"
-            "\n"
-            "Exit status: 0, 1 the policy has mistakes, 2 wrong command line.\n"
-            "\n"
-            "Examples:\n"
-            "  rebound explain https://api.example.com/v1\n"
-            "  rebound explain --method POST api.example.com:8443\n"
-            "  rebound explain --policy policy.ini --json 10.1.2.3:5432\n"
-            "  rebound explain unix:/run/app.sock\n",
+    .help =
+        "Prints the policy file and the section that apply and why, every value with the line that sets it, the waits\n"
+        "before each retry, and the longest time that a call can take.\n"
+        "\n"
+        "Options:\n"
+        "  --policy FILE   the policy; by default the one that 'rebound run' uses\n"
+        "  --method M      the HTTP method of the request (GET)\n"
+        "  --json          print JSON\n"
+        "  --help          this text\n"
+        "\n"
+        "Exit status: 0, 1 the policy has mistakes, 2 wrong command line.\n"
+        "\n"
+        "Examples:\n"
+        "  rebound explain https://api.example.com/v1\n"
+        "  rebound explain --method POST api.example.com:8443\n"
+        "  rebound explain --policy policy.ini --json 10.1.2.3:5432\n"
+        "  rebound explain unix:/run/app.sock\n",
     .misuse = RB_EXIT_MISUSE,
     .run = explain_run,
 };

@@ -60,8 +60,8 @@ static void print_section(const struct rb_explanation *e, bool colour)
 {
     explain_text_label(colour, "section");
     if (!e->section) {
-        puts(e->unix_socket ? "none: no unix: pattern matches; calls to this socket are left alone"
-                            : "none: no pattern matches and there is no [default]; calls to this host are left alone");
+        puts(e->unix_socket ? "none: no unix: pattern matches; calls to this socket pass through"
+                            : "none: no pattern matches and there is no [default]; calls to this host pass through");
         return;
     }
     printf("[%s], ", e->section->name);
@@ -71,7 +71,7 @@ static void print_section(const struct rb_explanation *e, bool colour)
         puts("because no pattern matches");
     if (e->section->rules.intercept == 0) {
         explain_text_label(colour, "");
-        puts("intercept is off: calls to this host are left alone");
+        puts("intercept is off: calls to this host pass through");
     }
 }
 
@@ -82,12 +82,12 @@ static void print_method(const struct rb_explanation *e, bool colour)
         return;
     explain_text_label(colour, "method");
     if (e->repeatable) {
-        printf("%s may be repeated (retry.methods)\n", e->method);
+        printf("%s may be retried (retry.methods)\n", e->method);
         return;
     }
-    printf("%s is repeated only if it provably never left", e->method);
+    printf("%s is retried only if it was certainly not sent", e->method);
     if (*keys)
-        printf(", or carries %s", strchr(keys, ' ') ? "one of " : "");
+        printf(", or if it has %s ", strchr(keys, ' ') ? "one of the header fields" : "the header field");
     for (const char *c = keys; *c; c++)
         fputs(*c == ' ' ? ", " : (char[]){*c, '\0'}, stdout);
     putchar('\n');
@@ -154,13 +154,12 @@ static void print_limits(const struct rb_explanation *e, bool colour)
 {
     char total[DURATION_SIZE], after[DURATION_SIZE];
     explain_text_label(colour, "");
-    printf("no wait or attempt begins later than %s (timeout.total)%s; one that has begun goes on\n",
+    printf("no wait or attempt starts after %s (timeout.total)%s; a running one continues\n",
            duration(e->section->rules.total_ms, total),
            e->section->rules.total_set ? "" : " or the program's own limit");
     if (e->http && e->section->rules.after_honour) {
         explain_text_label(colour, "");
-        printf("a Retry-After of up to %s takes the place of a wait\n",
-               duration(e->section->rules.after_max_ms, after));
+        printf("a Retry-After of up to %s replaces a wait\n", duration(e->section->rules.after_max_ms, after));
     }
 }
 
@@ -171,10 +170,10 @@ static void print_lookups(const struct rb_explanation *e, bool colour)
     if (!e->named || !(rules->intercept & RB_INTERCEPT_DNS))
         return;
     explain_text_label(colour, "");
-    printf("no name lookup is repeated later than %s (dns.total)",
+    printf("no name lookup is retried after %s (dns.total)",
            duration(rb_arithmetic_min(rules->dns_total_ms, rules->total_ms), total));
     if (rules->dns_stale_ms > 0)
-        printf("; then an answer up to %s old is given (dns.stale)", duration(rules->dns_stale_ms, stale));
+        printf("; then an answer up to %s old is used (dns.stale)", duration(rules->dns_stale_ms, stale));
     putchar('\n');
 }
 

@@ -39,7 +39,7 @@ static int become(char **command)
 
 // LD_PRELOAD may already contain the library, for example from a container's environment. It would then use another
 // policy than the requested one, so REBOUND_DISABLE is set.
-static int become_untouched(char **command)
+static int become_without_rebound(char **command)
 {
     if (rb_preload_names_us(getenv("LD_PRELOAD")))
         setenv("REBOUND_DISABLE", "1", 1);
@@ -161,11 +161,12 @@ static bool load_policy(const struct request *request, struct rb_source *source,
 static bool find_library(char *library, size_t size)
 {
     if (rb_preload_find(library, size) != 0) {
-        rb_say_warning("librebound.so is not installed; the program runs untouched");
+        rb_say_warning("librebound.so is not installed; the program runs without rebound");
         return false;
     }
     if (!rb_preload_can_hold(library)) {
-        rb_say_warning("LD_PRELOAD cannot hold a path with a space or colon: %s; the program runs untouched", library);
+        rb_say_warning("LD_PRELOAD cannot hold a path with a space or colon: %s; the program runs without rebound",
+                       library);
         return false;
     }
     return true;
@@ -201,15 +202,15 @@ static int cmd_run_perform(const struct request *request)
     char library[PATH_MAX];
     if (cmd_run_is_disabled()) {
         if (request->summary)
-            rb_say_note("REBOUND_DISABLE is set: nothing is repeated");
+            rb_say_note("REBOUND_DISABLE is set: nothing is retried");
         return become(request->command);
     }
     if (!load_policy(request, &source, &policy)) {
-        rb_say_warning("the policy cannot be used; the program runs untouched");
-        return become_untouched(request->command);
+        rb_say_warning("the policy cannot be used; the program runs without rebound");
+        return become_without_rebound(request->command);
     }
     if (!find_library(library, sizeof library))
-        return become_untouched(request->command);
+        return become_without_rebound(request->command);
     int error = set_environment(request, policy, source.path, library);
     rb_policy_free(policy);
     if (error != 0) {
@@ -244,24 +245,26 @@ const struct rb_command rb_cmd_run = {
     .name = "run",
     .usage = "[--policy FILE] [--log DEST] [--summary] [--] COMMAND [ARG...]",
     .purpose = "Runs a program with retries, circuit breaker and retry budget",
-    .help =
-        "rebound becomes the program: same process, signals and exit status. If something is wrong with the policy\n"
-        "or the log, it says so in a line on stderr and the program runs untouched.\n"
-        "\n"
-        "Options:\n"
-        "  --policy FILE   the policy; without it REBOUND_POLICY, then ~/.config/rebound/policy.ini, then\n"
-        "                  /etc/rebound/policy.ini, then the built-in one (also by name: builtin:default)\n"
-        "  --log DEST      one JSON line for each decision: off, stderr, or a file; wins over log in the policy\n"
-        "  --summary       at the end, tell on stderr what was done for each policy\n"
-        "  --help          this text\n"
-        "\n"
-        "Exit status: the program's; 125 rebound failed itself, 126 the program cannot be run, 127 not found.\n"
-        "\n"
-        "Examples:\n"
-        "  rebound run -- curl -s https://api.example.com/v1\n"
-        "  rebound run --policy policy.ini --summary -- git pull\n"
-        "  rebound run --log stderr -- wget http://127.0.0.1:8080/\n"
-        "  REBOUND_DISABLE=1 rebound run -- curl -s https://api.example.com/v1   (as if without rebound)\n",
+    .help = "The program runs in the same process, with the same signals and exit status. If the policy cannot be "
+            "used, one\n"
+            "line on stderr says why, and the program runs without rebound. If the log cannot be written, the program "
+            "runs\n"
+            "without the log.\n"
+            "\n"
+            "Options:\n"
+            "  --policy FILE   the policy; without it REBOUND_POLICY, then ~/.config/rebound/policy.ini, then\n"
+            "                  /etc/rebound/policy.ini, then the built-in one (also by name: builtin:default)\n"
+            "  --log DEST      one JSON line for each decision: off, stderr, or a file; overrides `log` in the policy\n"
+            "  --summary       at the end, print counters for each policy on stderr\n"
+            "  --help          this text\n"
+            "\n"
+            "Exit status: the program's; 125 rebound itself failed, 126 the program cannot be run, 127 not found.\n"
+            "\n"
+            "Examples:\n"
+            "  rebound run -- curl -s https://api.example.com/v1\n"
+            "  rebound run --policy policy.ini --summary -- git pull\n"
+            "  rebound run --log stderr -- wget http://127.0.0.1:8080/\n"
+            "  REBOUND_DISABLE=1 rebound run -- curl -s https://api.example.com/v1   (as if without rebound)\n",
     .misuse = RB_EXIT_OWN,
     .takes_program = true,
     .run = cmd_run,

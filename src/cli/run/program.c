@@ -187,12 +187,13 @@ const char *rb_obstacle_text(enum rb_obstacle obstacle)
 {
     static const char *const texts[RB_OBSTACLE_COUNT] = {
         [RB_OBSTACLE_NONE] = "can be intercepted",
-        [RB_OBSTACLE_STATIC] = "is statically linked: no library can be preloaded into it, it runs untouched",
-        [RB_OBSTACLE_ALIEN] = "is built for another kind of machine than librebound.so: it runs untouched",
-        [RB_OBSTACLE_SETUID] = "is set-uid: the system preloads nothing into it, it runs untouched",
-        [RB_OBSTACLE_SETGID] = "is set-gid: the system preloads nothing into it, it runs untouched",
-        [RB_OBSTACLE_CAPABILITIES] = "has file capabilities: the system preloads nothing into it, it runs untouched",
-        [RB_OBSTACLE_CLEARED] = "starts its interpreter without the environment (env -i): it runs untouched",
+        [RB_OBSTACLE_STATIC] = "is statically linked: no library can be preloaded into it, so it runs without rebound",
+        [RB_OBSTACLE_ALIEN] = "is built for another type of machine than librebound.so, so it runs without rebound",
+        [RB_OBSTACLE_SETUID] = "is set-uid: the system preloads nothing into it, so it runs without rebound",
+        [RB_OBSTACLE_SETGID] = "is set-gid: the system preloads nothing into it, so it runs without rebound",
+        [RB_OBSTACLE_CAPABILITIES] =
+            "has file capabilities: the system preloads nothing into it, so it runs without rebound",
+        [RB_OBSTACLE_CLEARED] = "starts its interpreter without the environment (env -i), so it runs without rebound",
     };
     return texts[obstacle];
 }
@@ -201,7 +202,7 @@ const char *rb_obstacle_advice(enum rb_obstacle obstacle)
 {
     static const char *const texts[RB_OBSTACLE_COUNT] = {
         [RB_OBSTACLE_STATIC] = "use a build that is dynamically linked",
-        [RB_OBSTACLE_ALIEN] = "use a librebound.so built for that kind of machine",
+        [RB_OBSTACLE_ALIEN] = "use a librebound.so built for that type of machine",
         [RB_OBSTACLE_SETUID] = "run it as the user that it changes to, or a copy without the set-uid bit",
         [RB_OBSTACLE_SETGID] = "run it with the group that it changes to, or a copy without the set-gid bit",
         [RB_OBSTACLE_CAPABILITIES] = "run it as root, or a copy without file capabilities",

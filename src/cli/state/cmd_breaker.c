@@ -14,8 +14,8 @@ static const struct action {
     const char *done; // "N breakers of HOST ..."
 } actions[] = {
     {"open", RB_FORCE_OPEN, "forced open: calls are refused until 'rebound breaker reset'"},
-    {"close", RB_FORCE_CLOSED, "forced closed: calls are let through until 'rebound breaker reset'"},
-    {"reset", RB_FORCE_NONE, "closed, and left to the results of calls"},
+    {"close", RB_FORCE_CLOSED, "forced closed: calls are allowed until 'rebound breaker reset'"},
+    {"reset", RB_FORCE_NONE, "closed; the results of calls decide again"},
 };
 
 static const struct action *breaker_find(const char *name)
@@ -43,14 +43,14 @@ static void breaker_say_unknown(const struct rb_state_file *file, const char *ho
         rb_target_format(&target, place, sizeof place) > 0)
         rb_say_error("'%s' is a URL, not a host; did you mean '%s'?", host, place);
     else if (best)
-        rb_say_error("no breaker of '%s': no program has called it yet; did you mean '%s'?", host, best);
+        rb_say_error("no breaker for '%s': no program has called this host yet; did you mean '%s'?", host, best);
     else
-        rb_say_error("no breaker of '%s': no program has called it yet", host);
+        rb_say_error("no breaker for '%s': no program has called this host yet", host);
     if (rb_known_list(&known, list))
         rb_say_note("hosts that were called: %s", list);
     else if (known.count > 0)
         rb_say_note("'rebound status' shows the %u hosts that were called", known.count);
-    rb_say_note("a host gets its breaker with its first call under rebound");
+    rb_say_note("a host gets a breaker at its first call under rebound");
     rb_known_free(&known);
 }
 
@@ -92,9 +92,9 @@ const struct rb_command rb_cmd_breaker = {
     .usage = "[--state PATH] [--user NAME] open|close|reset HOST[:PORT]",
     .purpose = "Forces a host's breaker open or closed in all running processes",
     .help =
-        "open    refuse all calls of the host at once, whatever its results are: for maintenance\n"
-        "close   let all calls through, whatever their results are\n"
-        "reset   close the breaker and leave it to the results again\n"
+        "open    refuse all calls to the host, regardless of results; for maintenance\n"
+        "close   allow all calls, regardless of results\n"
+        "reset   close the breaker; the results of calls decide again\n"
         "\n"
         "HOST is a name or an address as 'rebound status' shows it; without a port it stands for all of them. Where\n"
         "the breaker is of a whole policy, HOST is the name of the policy. A host that no program has called yet has\n"

@@ -97,13 +97,13 @@ const struct rb_command rb_cmd_events = {
     .usage = "[--state PATH] [--user NAME] [-f] [-n N] [--json]",
     .purpose = "Shows the last decisions of all processes",
     .help =
-        "When, which program and process, the policy, the host, what the attempt came to and what was decided. The\n"
-        "shared state keeps the last 512 of them, also of processes that have ended; the log of a policy keeps all.\n"
+        "Each line shows time, program, process, policy, host, the result of the attempt and the decision. The shared\n"
+        "state keeps the last 512 events, also of processes that have ended. The log of a policy keeps all events.\n"
         "\n"
         "Options:\n" RB_STATE_HELP
-        "  -f, --follow       go on with new ones until interrupted; 10 old ones come first\n"
-        "  -n N, --lines N    how many old ones at most\n"
-        "  --json             one JSON object a line, with the names of the log\n"
+        "  -f, --follow       print new events until interrupted, after the last 10 old ones\n"
+        "  -n N, --lines N    number of old events, at most\n"
+        "  --json             one JSON object per line, with the names of the log\n"
         "  --help             this text\n"
         "\n"
         "Exit status: 0, 1 the state cannot be read, 2 wrong command line.\n"

@@ -90,19 +90,19 @@ static int metrics_run(int argc, char **argv)
 const struct rb_command rb_cmd_metrics = {
     .name = "metrics",
     .usage = "[--state PATH] [--user NAME] [--textfile PATH | --listen [ADDRESS:]PORT]",
-    .purpose = "Prints or serves what was counted, for Prometheus",
+    .purpose = "Prints or serves the counters for Prometheus",
     .help =
-        "The text format of Prometheus: calls, attempts, retries and why, breakers, durations. Labels hold policies,\n"
-        "reasons and, for breakers, hosts; never a URL. Alert rules and a Grafana dashboard are installed beside the\n"
-        "examples.\n"
+        "Prometheus' text format: calls, attempts, retries and their causes, breakers, durations. Labels contain\n"
+        "policies, reasons and, for breakers, hosts; never a URL. Alert rules and a Grafana dashboard are installed\n"
+        "next to the examples.\n"
         "\n"
         "Options:\n" RB_STATE_HELP
-        "  --textfile PATH    write to a file, replaced as a whole, for node_exporter's textfile collector\n"
+        "  --textfile PATH    write to a file, which is replaced atomically, for node_exporter's textfile collector\n"
         "  --listen PLACE     serve http://PLACE/metrics until interrupted: PORT (of 127.0.0.1), ADDRESS:PORT or\n"
         "                     [ADDRESS]:PORT\n"
         "  --help             this text\n"
         "\n"
-        "Exit status: 0, 1 the state cannot be read or the text not be written, 2 wrong command line.\n"
+        "Exit status: 0, 1 the state cannot be read or the text cannot be written, 2 wrong command line.\n"
         "\n"
         "Examples:\n"
         "  rebound metrics\n"

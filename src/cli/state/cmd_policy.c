@@ -33,7 +33,7 @@ static bool is_known(const struct rb_state_file *file, const char *name)
     if (!has) {
         policy_say_unknown(&known, name);
         if (usable)
-            rb_say_note("looked for in %s and among the policies that programs have used", source.path);
+            rb_say_note("searched in %s and in the policies that programs have used", source.path);
         else
             rb_say_note("%s cannot be used, so its sections are not known; see 'rebound check'", source.path);
     }
@@ -50,7 +50,7 @@ static int policy_perform(struct rb_state_file *file, const void *asked)
         return RB_EXIT_ERRORS;
     if (!file->present) {
         rb_say_error("no program has called a host under rebound yet, so there is no state file %s", file->path);
-        rb_say_note("the first call to a host that a policy covers makes the file");
+        rb_say_note("the first call to a host that a policy covers creates the file");
         return RB_EXIT_ERRORS;
     }
     if (!rb_view_switch(&file->view, name, off)) {
@@ -59,7 +59,7 @@ static int policy_perform(struct rb_state_file *file, const void *asked)
     }
     char whose[RB_STATE_WHOSE_SIZE];
     rb_say_note("policy %s%s is %s", name, rb_state_file_whose(file, whose),
-                off ? "off: its hosts are left alone" : "on");
+                off ? "off: calls to its hosts pass through" : "on");
     return 0;
 }
 
@@ -87,11 +87,11 @@ const struct rb_command rb_cmd_policy = {
     .usage = "[--state PATH] [--user NAME] off|on NAME",
     .purpose = "Switches a policy off or on in all running processes",
     .help =
-        "NAME is the section of the policy file. While it is off, its hosts are left alone, as if 'intercept = off'\n"
-        "stood there; running and later processes obey, until it is switched on or the system starts anew.\n"
-        "A name is refused when it is neither a section of the policy file that 'rebound explain' finds, nor a policy\n"
-        "that a program has used. Set REBOUND_POLICY to name another file.\n"
-        "It needs a state file, which the first call of a program to a host makes. Before that, it fails.\n"
+        "NAME is a section of the policy file. While it is off, calls to its hosts pass through, as with\n"
+        "'intercept = off'. This applies to running and later processes, until the policy is switched on or the\n"
+        "system restarts. NAME must be a section of the policy file that 'rebound explain' finds, or a policy that a\n"
+        "program has used. Set REBOUND_POLICY to use another file.\n"
+        "The command needs the state file, which the first call of a program creates. Before that, it fails.\n"
         "\n"
         "Options:\n" RB_STATE_HELP "  --help             this text\n"
         "\n"

@@ -33,9 +33,9 @@ static int reset_run(int argc, char **argv)
 const struct rb_command rb_cmd_reset = {
     .name = "reset",
     .usage = "[--state PATH] [--user NAME]",
-    .purpose = "Forgets what all processes have learnt and counted",
+    .purpose = "Clears breakers, budgets, counters and events of all processes",
     .help = "Breakers close, budgets are full, counters are 0, events are gone, nothing is forced or switched off.\n"
-            "Running processes go on with that.\n"
+            "Running processes continue with the cleared state.\n"
             "\n"
             "Options:\n" RB_STATE_HELP "  --help             this text\n"
             "\n"

@@ -183,7 +183,7 @@ static int show_all(bool json)
     unsigned done = 0;
     struct request request = {.json = json, .all = json ? cJSON_CreateArray() : NULL, .done = &done};
     if (geteuid() != 0) {
-        rb_say_error("--all is for root: the states of other users are closed to you");
+        rb_say_error("--all needs root: you cannot read the states of other users");
         rb_say_note("'rebound status' shows your own");
         return RB_EXIT_ERRORS;
     }
@@ -214,22 +214,23 @@ const struct rb_command rb_cmd_status = {
     .name = "status",
     .usage = "[--state PATH] [--user NAME | --all] [--json]",
     .purpose = "Shows every host's breaker, and what was done for each policy",
-    .help = "Each line is a host that programs of this user have called: the state of its breaker, the calls in the\n"
-            "breaker's window and how many percent of them failed or were slow, and what comes next: when the next\n"
-            "probe is let through, who holds it, or how long the server asked to be left alone. A wide terminal also\n"
-            "shows how many retries the budget allows now, calls that were refused, and the time since the last use.\n"
-            "\n"
-            "Options:\n" RB_STATE_HELP "  --all              for root: the state of every user, one after the other\n"
-            "  --json             the same for programs, with every number; rebound(1) describes the fields\n"
-            "  --help             this text\n"
-            "\n"
-            "Exit status: 0, 1 the state cannot be read, 2 wrong command line.\n"
-            "\n"
-            "Examples:\n"
-            "  rebound status\n"
-            "  rebound status --json | jq '.hosts[] | select(.state != \"closed\")'\n"
-            "  sudo rebound status --user www-data\n"
-            "  sudo rebound status --all\n",
+    .help =
+        "Each line is a host that programs of this user have called. It shows the state of its breaker, the number of\n"
+        "calls in the breaker's window, and the percentage of them that failed or were slow. It also shows when the\n"
+        "next probe is allowed, which process runs the probe, and how long the server asked to wait (Retry-After).\n"
+        "A wide terminal also shows the retries that the budget allows now, refused calls, and the last use.\n"
+        "\n"
+        "Options:\n" RB_STATE_HELP "  --all              for root: the states of all users\n"
+        "  --json             all numbers as JSON; rebound(1) describes the fields\n"
+        "  --help             this text\n"
+        "\n"
+        "Exit status: 0, 1 the state cannot be read, 2 wrong command line.\n"
+        "\n"
+        "Examples:\n"
+        "  rebound status\n"
+        "  rebound status --json | jq '.hosts[] | select(.state != \"closed\")'\n"
+        "  sudo rebound status --user www-data\n"
+        "  sudo rebound status --all\n",
     .misuse = RB_EXIT_MISUSE,
     .run = status_run,
 };

@@ -66,15 +66,15 @@ const struct rb_command rb_cmd_top = {
     .name = "top",
     .usage = "[--state PATH] [--user NAME] [-d TIME] [--once]",
     .purpose = "Shows every host's breaker, live",
-    .help = "The table of 'rebound status', redrawn in place, with what happens in a second above it. Keys: q leaves,\n"
+    .help = "Shows the table of 'rebound status' and updates it. Above it are events per second. Keys: q quits,\n"
             "s sorts by state, failures or host, space pauses, the arrows and page keys scroll.\n"
             "\n"
             "Options:\n" RB_STATE_HELP "  -d TIME, --interval TIME\n"
-            "                     between two looks (1s)\n"
-            "  --once             print the screen once, with sums in place of rates; needs no terminal\n"
+            "                     time between two updates (1s)\n"
+            "  --once             print the screen once, with sums instead of rates; needs no terminal\n"
             "  --help             this text\n"
             "\n"
-            "Exit status: 0, 1 the state cannot be read, 2 wrong command line; 128 and more after a signal.\n"
+            "Exit status: 0, 1 the state cannot be read, 2 wrong command line; 128 or more after a signal.\n"
             "\n"
             "Examples:\n"
             "  rebound top\n"

@@ -216,7 +216,7 @@ int rb_screen_run(struct rb_state_file *file, uint64_t interval_ms)
     tcgetattr(STDIN_FILENO, &before);
     SCREEN *terminal = newterm(NULL, stdout, stdin);
     if (!terminal) {
-        rb_say_error("the terminal '%s' is not known here; 'rebound top --once' needs none",
+        rb_say_error("unknown terminal '%s'; 'rebound top --once' needs no terminal",
                      getenv("TERM") ? getenv("TERM") : "");
         return RB_EXIT_ERRORS;
     }

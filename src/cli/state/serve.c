@@ -159,7 +159,7 @@ static void announce(struct MHD_Daemon *daemon, const union place *place)
     inet_ntop(place->any.sa_family, v6 ? (const void *) &place->v6.sin6_addr : &place->v4.sin_addr, address,
               sizeof address);
     if (!is_loopback(place))
-        rb_say_warning("whoever reaches %s can read the names of your policies and hosts", address);
+        rb_say_warning("anyone who can connect to %s can read the names of your policies and hosts", address);
     rb_say_note(v6 ? "metrics at http://[%s]:%u/metrics" : "metrics at http://%s:%u/metrics", address,
                 info ? (unsigned) info->port : 0);
 }

@@ -58,7 +58,7 @@ static int find_owner(struct rb_state_file *file, const struct rb_state_choice *
     }
     if (self == 0 || file->owner == self)
         return 0;
-    rb_say_error("--user is for root: the state of user '%s' is closed to others", choice->user);
+    rb_say_error("--user needs root: other users cannot use the state of user '%s'", choice->user);
     rb_say_note("run the command as root or as that user");
     return RB_EXIT_ERRORS;
 }
@@ -108,7 +108,7 @@ static void say_what_stands_there(const struct rb_state_file *file, enum rb_stor
         rb_say_error("%s cannot be opened: %s", file->path, strerror(errno));
     } else if (S_ISLNK(status.st_mode)) {
         rb_say_error("%s is a symbolic link, which is not followed", file->path);
-        rb_say_note("name the file that it leads to");
+        rb_say_note("use the path of its target");
     } else if (!S_ISREG(status.st_mode)) {
         rb_say_error("%s is not a regular file", file->path);
     } else if (status.st_uid != file->owner) {
@@ -118,10 +118,10 @@ static void say_what_stands_there(const struct rb_state_file *file, enum rb_stor
         else if (file->named_user)
             rb_say_note("--user names another user than the owner of the file");
         else
-            rb_say_note("programs of root do not use it; --state %s looks into it all the same", file->path);
+            rb_say_note("programs of root do not use it; --state %s reads it anyway", file->path);
     } else if ((status.st_mode & 07777) != 0600) {
         rb_say_error("%s has mode %04o; a state has mode 0600", file->path, (unsigned) status.st_mode & 07777);
-        rb_say_note("programs do not use the file either; remove it, and the next program makes a new file");
+        rb_say_note("programs do not use the file either; remove it, and the next program creates a new file");
     } else {
         rb_say_error("%s %s", file->path, rb_store_error_text(error));
     }
@@ -135,7 +135,7 @@ static void say_why_not(const struct rb_state_file *file, enum rb_store_error er
     }
     rb_say_error("%s %s", file->path, rb_store_error_text(error));
     if (error == RB_STORE_VERSION || error == RB_STORE_DAMAGED)
-        rb_say_note("remove the file when no program uses it any more; the next program makes a new file");
+        rb_say_note("remove the file when no program uses it any more; the next program creates a new file");
 }
 
 // Returns 0, or reports an error and returns an exit status. Close the file in both cases.
@@ -146,7 +146,7 @@ static int find_and_open(struct rb_state_file *file, const struct rb_state_choic
     if (status != 0)
         return status;
     if (!state_file_find_path(file, choice)) {
-        rb_say_error("the state is private: each process keeps its own, and there is nothing to look into");
+        rb_say_error("the state is private: each process has its own, which no command can read");
         rb_say_note("set 'state = shared' in [rebound] of the policy, or leave REBOUND_STATE unset");
         return RB_EXIT_ERRORS;
     }
