@@ -2,6 +2,11 @@
 # Completes the command line of rebound in bash; after `rebound run [OPTION...]` and `rebound doctor [OPTION...]` the
 # program's own completion takes over.
 
+# From the table of policy keys.
+# begin words of [rebound]
+rebound_log_words="off stderr"
+# end words of [rebound]
+
 rebound_commands="run check explain doctor status top events metrics breaker policy reset help"
 
 _rebound_options()
@@ -50,7 +55,7 @@ _rebound_value()
     --policy) mapfile -t COMPREPLY < <(compgen -W "builtin:default" -f -- "$word") ;;
     --state | --textfile) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     --user) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
-    --log) mapfile -t COMPREPLY < <(compgen -W "off stderr" -f -- "$word") ;;
+    --log) mapfile -t COMPREPLY < <(compgen -W "$rebound_log_words" -f -- "$word") ;;
     --method) mapfile -t COMPREPLY < <(compgen -W "GET HEAD OPTIONS POST PUT PATCH DELETE" -- "$word") ;;
     *) return 1 ;;
     esac

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The manual pages say what the program does: every key with its default, every reason code, every option.
+// The manual pages say what the program does: every reason code, every option.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,6 @@
 
 #include "cli/command.h"
 #include "engine/call.h"
-#include "policy/key.h"
 #include "process/log.h"
 
 static char manual[64 * 1024];
@@ -30,20 +29,6 @@ static void expect(const char *text, const char *what)
 {
     if (!strstr(manual, text))
         fail_msg("the manual has no '%s' (%s)", text, what);
-}
-
-static void test_keys(void **state)
-{
-    (void) state;
-    char line[512];
-    unsigned count;
-    const struct rb_key *keys = rb_key_table(&count);
-    read_manual(RB_SOURCE_DIR "/config/man/rebound-policy.5.scd");
-    assert_true(count > 0);
-    for (unsigned i = 0; i < count; i++) {
-        snprintf(line, sizeof line, "\n*%s* = %s\n\t", keys[i].name, keys[i].fallback);
-        expect(line, keys[i].name);
-    }
 }
 
 static void test_reasons(void **state)
@@ -86,7 +71,6 @@ static void test_options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keys),
         cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_options),
     };
