@@ -223,5 +223,5 @@ int main(void)
         cmocka_unit_test(test_taken_back),
         cmocka_unit_test(test_lines),
     };
-    return cmocka_run_group_tests_name("http credential", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("curl credential", tests, NULL, NULL);
 }

@@ -332,5 +332,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_copies, begin, end),
         cmocka_unit_test_setup_teardown(test_kept_routes, begin, end),
     };
-    return cmocka_run_group_tests_name("http via", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("curl via", tests, NULL, NULL);
 }

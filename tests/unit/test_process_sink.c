@@ -755,5 +755,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sockets_as_stderr, setup, teardown),
         cmocka_unit_test_setup_teardown(test_part_on_stderr, setup, teardown),
     };
-    return cmocka_run_group_tests_name("observe sink", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("process sink", tests, NULL, NULL);
 }
