@@ -207,7 +207,7 @@ static int connect_refuse(struct request *r)
 }
 
 // True for datagram sockets, and for non-blocking sockets if connect.nonblocking = off.
-static bool is_left_alone(const struct request *r)
+static bool passes_through(const struct request *r)
 {
     return !rb_socket_is_stream(r->fd) ||
            (r->c.rules.nonblocking == RB_NONBLOCKING_OFF && !rb_socket_is_blocking(r->fd));
@@ -216,11 +216,11 @@ static bool is_left_alone(const struct request *r)
 static int connect_run(struct request *r, const struct rb_breaker *breaker, uint64_t now_ms)
 {
     bool closed = !breaker || rb_breaker_peek(breaker, NULL) == RB_BREAKER_CLOSED;
-    if (!closed && is_left_alone(r))
+    if (!closed && passes_through(r))
         return dial(r, 0);
     if (!rb_call_admit(&r->c.call, now_ms, NULL))
-        return closed && is_left_alone(r) ? dial(r, 0)
-                                          : connect_refuse(r); // closed: the breaker opened after the check above
+        return closed && passes_through(r) ? dial(r, 0)
+                                           : connect_refuse(r); // closed: the breaker opened after the check above
     int result = first_attempt(r);
     if (result == 0 && r->data && !is_blocking(r)) // only the SYN has been sent
         connect_settle(r, -EINPROGRESS);

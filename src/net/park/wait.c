@@ -238,8 +238,8 @@ static bool is_wild(const void *set)
     return set && rb_system_is_wild(set);
 }
 
-static bool concerns_us(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts,
-                        const struct timespec *timeout)
+static bool may_select_flights(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts,
+                               const struct timespec *timeout)
 {
     const word *sets[] = {(const word *) reads, (const word *) writes, (const word *) excepts};
     if (rb_wait_is_short(timeout) || count > FD_SETSIZE)
@@ -320,8 +320,8 @@ static void wait_answer(const struct selection *s)
 
 // Returns how many bits of a set the kernel reads. It reads at most as many as its table of descriptors has room for, a
 // power of two. Programs may pass a large count with a set of normal size. To find the limit, select is called with a
-// set that has only one bit set, for a descriptor that is not open. If the kernel reads this bit, it clears it or
-// fails.
+// set in which only the bit at an assumed limit is set. If the kernel reads this bit, it clears it, or it fails because
+// the descriptor is not open.
 static int looked_at(int count)
 {
     size_t size = (words(count) + 1) * sizeof(word);
@@ -379,7 +379,7 @@ int rb_wait_pselect(int count, fd_set *reads, fd_set *writes, fd_set *excepts, c
                     const sigset_t *mask)
 {
     int looked = count > FD_SETSIZE ? looked_at(count) : count;
-    if (!concerns_us(count, reads, writes, excepts, timeout) || !is_time(timeout) ||
+    if (!may_select_flights(count, reads, writes, excepts, timeout) || !is_time(timeout) ||
         !can_select(looked, reads, writes, excepts))
         return rb_libc_pselect(count, reads, writes, excepts, timeout, mask);
     return select_until(looked, reads, writes, excepts, wait_deadline(rb_system_now_ns(), timeout), mask);
@@ -400,7 +400,7 @@ int rb_wait_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts, st
 {
     int looked = count > FD_SETSIZE ? looked_at(count) : count;
     struct timespec limit, *end = rb_wait_of_select(timeout, &limit);
-    if (!concerns_us(count, reads, writes, excepts, end) || !can_select_for(timeout) ||
+    if (!may_select_flights(count, reads, writes, excepts, end) || !can_select_for(timeout) ||
         !can_select(looked, reads, writes, excepts))
         return rb_libc_select(count, reads, writes, excepts, timeout);
     uint64_t until = wait_deadline(rb_system_now_ns(), end);
