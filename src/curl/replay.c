@@ -42,7 +42,7 @@ void rb_replay_attempt(struct rb_replay *replay)
     handle->overrides |= RB_OVERRIDE_READ;
 }
 
-static bool untouched(const struct rb_replay *replay, bool never_sent)
+static bool is_unread(const struct rb_replay *replay, bool never_sent)
 {
     switch (replay->upload) {
     case RB_UPLOAD_CALLBACK:
@@ -69,17 +69,17 @@ bool rb_replay_rewinds(const struct rb_replay *replay)
 
 bool rb_replay_possible(const struct rb_replay *replay, bool never_sent)
 {
-    return untouched(replay, never_sent) || rb_replay_rewinds(replay);
+    return is_unread(replay, never_sent) || rb_replay_rewinds(replay);
 }
 
-static int by_callback(const struct rb_handle *handle)
+static int rewind_by_callback(const struct rb_handle *handle)
 {
     if (handle->seek)
         return handle->seek(handle->seek_data, 0, SEEK_SET) == CURL_SEEKFUNC_OK ? 0 : -EIO;
     return handle->control(handle->easy, CURLIOCMD_RESTARTREAD, handle->control_data) == CURLIOE_OK ? 0 : -EIO;
 }
 
-static int by_file(const struct rb_replay *replay)
+static int rewind_by_file(const struct rb_replay *replay)
 {
     int saved = errno;
     int answer = fseeko(file_of(replay->handle), replay->start, SEEK_SET);
@@ -90,9 +90,9 @@ static int by_file(const struct rb_replay *replay)
 int rb_replay_rewind(const struct rb_replay *replay, bool never_sent)
 {
     const struct rb_handle *handle = replay->handle;
-    if (untouched(replay, never_sent))
+    if (is_unread(replay, never_sent))
         return 0;
     if (handle->seek || handle->control)
-        return by_callback(handle);
-    return replay->start >= 0 ? by_file(replay) : -ESPIPE;
+        return rewind_by_callback(handle);
+    return replay->start >= 0 ? rewind_by_file(replay) : -ESPIPE;
 }

@@ -245,7 +245,7 @@ static void ended(struct rb_member *member, CURLcode code)
     finish(member, code);
 }
 
-static void come_back(struct rb_member *member)
+static void resume_member(struct rb_member *member)
 {
     struct rb_multi *multi = member->multi;
     CURLcode code = CURLE_OK;
@@ -317,7 +317,7 @@ static void show_progress(struct rb_multi *multi, uint64_t now_ms)
     show_progress_of(multi, &multi->delivering, now_ms);
 }
 
-static void go_on_delivering(struct rb_multi *multi, uint64_t now_ms)
+static void continue_deliveries(struct rb_multi *multi, uint64_t now_ms)
 {
     for (struct rb_link *link = multi->delivering.next, *next; link != &multi->delivering; link = next) {
         struct rb_member *member = (struct rb_member *) link;
@@ -341,8 +341,8 @@ void rb_members_attend(struct rb_multi *multi)
     multi->calling = true;
     show_progress(multi, now_ms);
     while ((member = first_of(&multi->parked)) && member->due_ms <= now_ms)
-        come_back(member);
-    go_on_delivering(multi, now_ms);
+        resume_member(member);
+    continue_deliveries(multi, now_ms);
     multi->calling = false;
 }
 
