@@ -27,7 +27,7 @@ static void add_json(cJSON *array, const struct rb_diagnostic *diagnostic)
     cJSON_AddItemToArray(array, object);
 }
 
-static void receive(void *context, const struct rb_diagnostic *diagnostic)
+static void check_receive(void *context, const struct rb_diagnostic *diagnostic)
 {
     struct check *check = context;
     if (check->array)
@@ -58,7 +58,7 @@ static void check_file(struct check *check, const char *file)
     bool trusted = rb_source_trusted(file, message);
     if (!trusted)
         rb_say_warning("programs of this user ignore %s: %s", file, message);
-    if (rb_policy_load(file, &policy, receive, check) != 0)
+    if (rb_policy_load(file, &policy, check_receive, check) != 0)
         check->failed = true;
     else if (!check->array)
         print_ok(file, policy, trusted);

@@ -5,7 +5,7 @@
 #include "policy/key.h"
 
 // Numbers as numbers. A list has one space between its names.
-static void add_process(cJSON *policy, const struct rb_process_rules *process)
+static void explain_json_add_process(cJSON *policy, const struct rb_process_rules *process)
 {
     char text[RB_EXPLAIN_VALUE_SIZE];
     unsigned count;
@@ -26,7 +26,7 @@ static void add_source(cJSON *root, const struct rb_explanation *e)
     cJSON *policy = cJSON_AddObjectToObject(root, "policy");
     rb_json_add_text(policy, "file", e->source.path);
     rb_json_add_text(policy, "source", e->source.why);
-    add_process(policy, rb_policy_process(e->policy));
+    explain_json_add_process(policy, rb_policy_process(e->policy));
     rb_json_add_text(root, "target", e->label);
 }
 

@@ -28,7 +28,7 @@ struct request {
     char **command; // NULL-terminated
 };
 
-static int become(char **command)
+static int execute(char **command)
 {
     execvp(command[0], command);
     int error = errno;
@@ -39,11 +39,11 @@ static int become(char **command)
 
 // LD_PRELOAD may already contain the library, for example from a container's environment. It would then use another
 // policy than the requested one, so REBOUND_DISABLE is set.
-static int become_without_rebound(char **command)
+static int execute_without_rebound(char **command)
 {
     if (rb_preload_names_us(getenv("LD_PRELOAD")))
         setenv("REBOUND_DISABLE", "1", 1);
-    return become(command);
+    return execute(command);
 }
 
 // --- the log
@@ -203,14 +203,14 @@ static int cmd_run_perform(const struct request *request)
     if (cmd_run_is_disabled()) {
         if (request->summary)
             rb_say_note("REBOUND_DISABLE is set: nothing is retried");
-        return become(request->command);
+        return execute(request->command);
     }
     if (!load_policy(request, &source, &policy)) {
         rb_say_warning("the policy cannot be used; the program runs without rebound");
-        return become_without_rebound(request->command);
+        return execute_without_rebound(request->command);
     }
     if (!find_library(library, sizeof library))
-        return become_without_rebound(request->command);
+        return execute_without_rebound(request->command);
     int error = set_environment(request, policy, source.path, library);
     rb_policy_free(policy);
     if (error != 0) {
@@ -220,7 +220,7 @@ static int cmd_run_perform(const struct request *request)
     warn_of_program(request->command[0], library);
     if (request->summary)
         cmd_run_start_summary();
-    return become(request->command);
+    return execute(request->command);
 }
 
 // --- the command line

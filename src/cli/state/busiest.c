@@ -76,7 +76,7 @@ static unsigned merge(struct rb_busiest *list, unsigned count)
 
 // Adds the hosts after the first RB_BUSIEST_MAX to the rest, which follows them. A policy without a rest has no record
 // in the state, so its hosts have counted nothing.
-static unsigned fold(struct rb_busiest *list, unsigned count)
+static unsigned sum_up_rest(struct rb_busiest *list, unsigned count)
 {
     unsigned kept = 0, named = 0;
     uint64_t beyond = 0;
@@ -100,6 +100,6 @@ static unsigned fold(struct rb_busiest *list, unsigned count)
 struct rb_busiest *rb_busiest_list(const struct rb_snapshot *snapshot, enum rb_busiest_number number, unsigned *count)
 {
     struct rb_busiest *list = calloc(snapshot->host_count + snapshot->policy_count + 1, sizeof *list);
-    *count = list ? fold(list, merge(list, busiest_collect(snapshot, number, list))) : 0;
+    *count = list ? sum_up_rest(list, merge(list, busiest_collect(snapshot, number, list))) : 0;
     return list;
 }

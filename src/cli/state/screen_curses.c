@@ -103,7 +103,7 @@ static unsigned less(unsigned from, unsigned by)
 }
 
 // Handles a key. Returns false to quit.
-static bool obey(struct rb_screen *screen, int key)
+static bool handle_key(struct rb_screen *screen, int key)
 {
     unsigned page = rows_of_table();
     switch (key) {
@@ -176,7 +176,7 @@ static bool interact(struct rb_screen *screen, uint64_t until_ms)
         timeout(screen->paused ? -1 : (int) (until_ms - now_ms));
         enum rb_order order = screen->order;
         int key = getch();
-        if (key != ERR && !obey(screen, key))
+        if (key != ERR && !handle_key(screen, key))
             return false;
         if (screen->order != order)
             return true;

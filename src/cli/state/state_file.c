@@ -100,7 +100,7 @@ static enum rb_store_error reopen(struct rb_state_file *file)
 }
 
 // Prints why an existing file cannot be used. Examines the path again; only the message depends on the result.
-static void say_what_stands_there(const struct rb_state_file *file, enum rb_store_error error)
+static void report_bad_file(const struct rb_state_file *file, enum rb_store_error error)
 {
     char owner[RB_USER_LABEL_SIZE];
     struct stat status;
@@ -130,7 +130,7 @@ static void say_what_stands_there(const struct rb_state_file *file, enum rb_stor
 static void say_why_not(const struct rb_state_file *file, enum rb_store_error error)
 {
     if (error == RB_STORE_FOREIGN || error == RB_STORE_DENIED) {
-        say_what_stands_there(file, error);
+        report_bad_file(file, error);
         return;
     }
     rb_say_error("%s %s", file->path, rb_store_error_text(error));
