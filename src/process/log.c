@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// JSON lines: their fields.
+// The JSON lines of the log.
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -37,14 +37,14 @@ static void begin_at(struct rb_text *line, int64_t unix_s, unsigned ms, int pid,
     put_string(line, "program", program);
 }
 
-// A line on its way to the log, behind the newline that rb_sink_write may need; the program's errno stays what it was.
+// A line that is being built. It begins with the newline that rb_sink_write may need. The program's errno is saved.
 struct entry {
     char buffer[RB_SINK_LINE_MAX];
     struct rb_text line;
     int saved_errno;
 };
 
-// Returns false when there is no log.
+// Begins a line. Returns false if the log is off.
 static bool log_begin(struct entry *entry, const char *destination, const char *program)
 {
     struct timespec now = {0};
@@ -58,7 +58,7 @@ static bool log_begin(struct entry *entry, const char *destination, const char *
     return true;
 }
 
-// Half a line is no JSON.
+// Writes the line, unless it was cut: then it is not valid JSON.
 static enum rb_sink_error log_end(struct entry *entry, const char *destination)
 {
     rb_text_string(&entry->line, "}\n");
@@ -145,7 +145,7 @@ void rb_log_format_trouble(struct rb_text *line, uint64_t unix_ms, int pid, cons
     rb_text_string(line, "}");
 }
 
-// Whether a line of the text ends with these fields.
+// Returns whether a line of the text ends with these fields.
 static bool ends_a_line(const char *text, size_t length, const char *fields, size_t size)
 {
     for (size_t at = 0; at + size < length; at++)
@@ -169,7 +169,7 @@ void rb_log_leave(const char *destination, const char *program, enum rb_sink_err
     errno = entry.saved_errno;
 }
 
-// What happened to a file that the library reads.
+// Writes a line about a file that the library reads.
 static enum rb_sink_error log_write_file(const char *destination, const char *program, const char *decision,
                                          const char *what, const char *path, const struct rb_diagnostic *diagnostic,
                                          int error)

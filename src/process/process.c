@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The process: lazy initialisation, the policy that applies to it, and where its events go.
+// Lazy initialisation, the policy that applies to this process, and the destinations of its events.
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -20,20 +20,20 @@
 #include "state/shared.h"
 #include "state/trouble.h"
 
-enum { BUSY_MOST_MS = 900 }; // less than a second, see await
+enum { BUSY_MOST_MS = 900 }; // must be below 1000: await passes it as nanoseconds of a timespec
 
 RB_START_DATA _Atomic int rb_process_state = RB_PROCESS_NEW;
 
 static char program[256] = "?";
 static const char *forced_log;   // REBOUND_LOG, NULL when not set
-static const char *forced_state; // REBOUND_STATE, likewise
+static const char *forced_state; // REBOUND_STATE, NULL when not set
 static bool builtin;             // the policy is the built-in one
 
 static struct rb_summary_page *summary;
-static uint32_t summary_user;     // the effective user when it was mapped
-static _Atomic bool summary_left; // it was given up
+static uint32_t summary_user;     // the effective user when the page was mapped
+static _Atomic bool summary_left; // the page was given up
 
-// The policy last looked at, with the lowest bit set when it leaves this program out.
+// The policy that was checked last against the program's name; the lowest bit is set if it excludes this program.
 static _Atomic uintptr_t judged_policy;
 
 static const struct rb_policy *last_policy(void)
@@ -41,14 +41,15 @@ static const struct rb_policy *last_policy(void)
     return (const struct rb_policy *) (atomic_load(&judged_policy) & ~(uintptr_t) 1);
 }
 
-// NULL also in secure execution, where the environment is somebody else's.
+// Returns a variable of the environment. NULL in secure execution (setuid programs), where the caller controls the
+// environment.
 static RB_START_CODE const char *environment(enum rb_start_variable variable)
 {
     const char *value = rb_start_value(variable);
     return value && !rb_elf_auxiliary(AT_SECURE) ? value : NULL;
 }
 
-// One that fits where paths are kept.
+// Returns a variable that fits into a path buffer, else NULL.
 static const char *setting(enum rb_start_variable variable)
 {
     const char *value = environment(variable);
@@ -85,7 +86,7 @@ static const char *log_destination(const struct rb_policy *policy)
     return policy ? rb_policy_process(policy)->log : "off";
 }
 
-// Says once that the log cannot be written, to those who look at the state.
+// Records in the state that the log cannot be written.
 static void note_log(const struct rb_policy *policy, enum rb_sink_error error)
 {
     const char *destination = log_destination(policy);
@@ -101,11 +102,12 @@ static void on_reload(enum rb_reload_event event, const char *path, const struct
     };
     const struct rb_policy *policy = last_policy();
     rb_record_reload(event == RB_RELOAD_LOADED || event == RB_RELOAD_RELOADED);
-    if (event != RB_RELOAD_LOADED) // the usual case is no news
+    if (event != RB_RELOAD_LOADED) // a normal start is not logged
         note_log(policy, rb_log_policy(log_destination(policy), program, words[event], path, diagnostic, error));
 }
 
-// Asked once, in a matched call: the policy in force is the one that matched.
+// The callback for the settings of the state. It runs during a matched call, so the policy in force is the one that
+// matched.
 static struct rb_shared_settings state_settings(void)
 {
     const struct rb_policy *policy = last_policy();
@@ -127,7 +129,7 @@ static void on_state_trouble(const char *path, enum rb_store_error error)
 
 // ---- the page of `rebound run --summary` ----
 
-// The page is the user's whose process has mapped it.
+// The page belongs to the user whose process mapped it. Gives it up if the effective user is another one.
 static void leave_summary(void)
 {
     if (summary && rb_kernel_euid() != summary_user && !atomic_load(&summary_left) && rb_summary_leave(summary))
@@ -142,8 +144,8 @@ static void start_summary(void)
         rb_identity_notify(leave_summary);
 }
 
-// The page, or NULL. It is mapped again when the process is back as its user. So a vfork child that changes its user
-// takes nothing from its parent.
+// Returns the page, or NULL. The page is mapped again when the process has its former user again. So a vfork child that
+// changes its user does not take the page from its parent.
 static struct rb_summary_page *summary_page(void)
 {
     if (summary && atomic_load_explicit(&summary_left, memory_order_relaxed) && rb_kernel_euid() == summary_user &&
@@ -152,9 +154,9 @@ static struct rb_summary_page *summary_page(void)
     return summary;
 }
 
-// ---- beginning ----
+// ---- initialisation ----
 
-// Returns whether the library acts here at all. Paths are not on the stack: the first call may come on a small one.
+// Returns whether the library acts in this process. Paths are static, because the first call may run on a small stack.
 static bool initialise(void)
 {
     static char path[RB_POLICY_PATH_SIZE];
@@ -173,21 +175,21 @@ static bool initialise(void)
     return true;
 }
 
-// Moves the state on, and claims it by RB_PROCESS_BUSY. False: another thread was faster.
+// Changes the state from `from` to `to`. Returns false if another thread changed it first.
 static RB_START_CODE bool process_enter(enum rb_process_state from, enum rb_process_state to)
 {
     int state = from;
     return atomic_compare_exchange_strong(&rb_process_state, &state, to);
 }
 
-// A thread that was busy exists in the parent only: the child begins anew.
+// Runs in a forked child, where a busy thread does not exist: the child starts the initialisation again.
 static void process_forked(void)
 {
     process_enter(RB_PROCESS_BUSY, RB_PROCESS_LOADED);
 }
 
-// While the library is loaded: the program may close its stderr before the first call that is logged. It costs one
-// system call, which is left out where the log cannot be stderr.
+// Records the stderr of the process when the library is loaded, because the program may close it before its first
+// logged call. Costs one system call, which is skipped if the log cannot be stderr.
 static RB_START_CODE void remember_stderr(void)
 {
     const char *log = rb_start_value(RB_START_LOG);
@@ -207,16 +209,16 @@ RB_START_CODE void rb_process_load(void)
     process_enter(RB_PROCESS_BUSY, off ? RB_PROCESS_OFF : RB_PROCESS_LOADED);
 }
 
-// Leaves RB_PROCESS_BUSY and wakes the threads that wait for that.
+// Leaves RB_PROCESS_BUSY and wakes the waiting threads.
 static void process_settle(enum rb_process_state state)
 {
     process_enter(RB_PROCESS_BUSY, state);
     rb_kernel(SYS_futex, &rb_process_state, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
-// Waits while another thread is busy. The first connects of a program with threads often come at the same time, and
-// all of them are to be repeated. Gives up after a time, for good: that thread may have left by a jump out of a signal
-// handler, or it waits for a file system.
+// Waits while another thread is busy. The first connects of a threaded program often come at the same time, and all of
+// them should be retried. After a timeout no thread waits again: the busy thread may have left by longjmp out of a
+// signal handler, or may wait for a file system.
 static void await(void)
 {
     static _Atomic bool given_up;
@@ -233,7 +235,7 @@ static void await(void)
 
 bool rb_process_init(void)
 {
-    static __thread bool initialising; // a signal handler of this thread must not wait for it
+    static __thread bool initialising; // a signal handler in this thread must not wait for this thread
     int saved = errno;
     rb_process_load();
     if (process_enter(RB_PROCESS_LOADED, RB_PROCESS_BUSY)) {
@@ -302,11 +304,12 @@ void rb_process_report(struct rb_event event, const struct rb_target *target, co
     rb_process_event(&event, call);
 }
 
-// ---- the log of a process that gives up its rights ----
+// ---- the log of a process that drops its privileges ----
 
 static _Atomic bool left_log; // the line was written
 
-// The destination of the log where it is a file, else NULL. The built-in policy names none: it is not loaded for this.
+// Returns the destination of the log if it is a file, else NULL. The built-in policy names no file, so it is not loaded
+// for this.
 static const char *process_log_file(void)
 {
     const struct rb_policy *policy = NULL;
@@ -334,7 +337,7 @@ void rb_process_before_users(uint32_t real, uint32_t effective, uint32_t saved)
     enum { ROOT = 0 };
     struct rb_kernel_users now = rb_kernel_users();
     if (now.effective != ROOT || next_user(real, now.real) == ROOT || next_user(effective, now.effective) == ROOT ||
-        next_user(saved, now.saved) == ROOT) // such a process can come back
+        next_user(saved, now.saved) == ROOT) // such a process can become root again
         return;
     const char *log = process_log_file();
     if (log && rb_sink_is_for_root(log))

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The policy in force: where it comes from, and its replacement when the file changes.
+// Finds the policy file and reloads it when it changes.
 //
-// One word, next_look, serves as clock and claim: who moves it forward by compare-and-swap does the looking. A claim is
-// a lease, because its holder may vanish (fork in another thread, a jump out of a signal handler); it is renewed
-// right before the result is made public, so a holder that was stopped for longer than its lease changes nothing.
+// One word, next_look, is both the time of the next check and the claim on it: the thread that moves it forward by
+// compare-and-swap does the check. The claim is a lease, because its holder may vanish (a fork in another thread, a
+// longjmp out of a signal handler). The lease is renewed right before the new policy is published, so a holder that was
+// stopped for longer than its lease changes nothing.
 #include "process/reload.h"
 
 #include <errno.h>
@@ -14,16 +15,16 @@
 #include "real/kernel.h"
 
 // Times in milliseconds.
-static const uint64_t LOOK_EVERY = 1000;     // between two looks at the file
-static const uint64_t LEASE = 60000;         // for one look and what follows from it
-static const uint64_t RETIRED_LEAST = 60000; // before a replaced policy may be freed at all
-static const uint64_t RETIRED_MOST = 600000; // after which it is freed at the next replacement
+static const uint64_t LOOK_EVERY = 1000;     // between two checks of the file
+static const uint64_t LEASE = 60000;         // for one check and the reload after it
+static const uint64_t RETIRED_LEAST = 60000; // the earliest time to free a replaced policy
+static const uint64_t RETIRED_MOST = 600000; // after this time the next replacement frees it
 
 enum { RETIRED_MAX = 8, START_TRIES = 3 };
 
 static const char system_path[] = "/etc/rebound/policy.ini";
 
-// A replaced policy that some thread may still use.
+// A replaced policy that a thread may still use.
 struct retired {
     struct rb_policy *policy;
     uint64_t since_ms;
@@ -33,18 +34,18 @@ static struct {
     _Atomic(struct rb_policy *) current;
     _Atomic uint64_t next_look;
     rb_reload_fn *notify;
-    bool fixed; // built in: nothing to look at
+    bool fixed; // the built-in policy: there is no file to check
     char path[RB_POLICY_PATH_SIZE];
-    // What follows belongs to the holder of the claim.
-    struct rb_file_identity seen; // of the text last parsed, good or bad
-    int error;                    // of the last look: 0, or why the file could not be read
+    // Only the holder of the claim uses the following fields.
+    struct rb_file_identity seen; // identity of the file parsed last, valid or not
+    int error;                    // result of the last check: 0, or why the file could not be read
     struct retired retired[RETIRED_MAX];
 } in_force;
 
-// One look at the file.
+// One check of the file.
 struct look {
     uint64_t now_ms;
-    uint64_t claim; // the value of next_look that says that the claim is ours
+    uint64_t claim; // the value of next_look while this thread holds the claim
 };
 
 static void reload_notify(enum rb_reload_event event, const struct rb_diagnostic *diagnostic, int error)
@@ -69,7 +70,7 @@ static bool exists(const char *path)
     return rb_file_identify(path, &ignored) == 0;
 }
 
-// A relative directory in these variables is not valid (XDG Base Directory Specification).
+// Relative directories in these variables are ignored (XDG Base Directory Specification).
 static int locate_own(const struct rb_policy_places *places, char *out)
 {
     bool joined = false;
@@ -89,7 +90,8 @@ int rb_policy_locate(const struct rb_policy_places *places, char *out)
     return join(out, "", system_path) && exists(out) ? 0 : -ENOENT;
 }
 
-// Where all places are taken and young, the policy is never freed: better than one freed too early.
+// Stores a replaced policy to be freed later. If all places hold policies that are too young, the policy is never
+// freed, because freeing it too early would be worse.
 static void retire(struct rb_policy *policy, uint64_t now_ms)
 {
     struct retired *oldest = &in_force.retired[0];
@@ -135,7 +137,7 @@ static int note_unreadable(struct look *look, int error)
     return note_error(look, error, RB_RELOAD_UNREADABLE, NULL);
 }
 
-// Returns 0, or -EPERM after saying why the file is not obeyed.
+// Returns 0, or -EPERM after reporting why the file is not used.
 static int check_trust(struct look *look, const struct rb_file_identity *identity)
 {
     uint32_t user = rb_trust_user();
@@ -148,16 +150,16 @@ static int check_trust(struct look *look, const struct rb_file_identity *identit
     return note_error(look, -EPERM, RB_RELOAD_UNTRUSTED, &diagnostic);
 }
 
-// Receives the errors of a parse; the first one is worth telling.
+// State of the callback for errors of a parse: only the first error is reported.
 struct first_error {
-    bool told;
+    bool reported;
 };
 
 static void tell_first(void *context, const struct rb_diagnostic *diagnostic)
 {
     struct first_error *first = context;
-    if (!first->told) {
-        first->told = true;
+    if (!first->reported) {
+        first->reported = true;
         reload_notify(RB_RELOAD_INVALID, diagnostic, -EINVAL);
     }
 }
@@ -188,15 +190,15 @@ static int load_file(struct look *look)
         return note_unreadable(look, result);
     if (in_force.error == 0 && rb_file_same(&identity, &in_force.seen))
         return 0;
-    // Before the file is read: it may be a large one. Another file may come to the path meanwhile, so the file that was
-    // read is judged as well.
+    // Check before reading, because the file may be large. It may be replaced meanwhile, so the file that was read is
+    // checked again below.
     result = check_trust(look, &identity);
     if (result != 0)
         return result;
     struct rb_arena scratch = {0};
     struct rb_slice text;
     result = rb_file_read(in_force.path, &scratch, &text, &identity);
-    if (result != 0 && result != -EAGAIN) // somebody is writing: the next look will see the whole
+    if (result != 0 && result != -EAGAIN) // the file is being written: the next check reads it
         note_unreadable(look, result);
     result = result ? result : check_trust(look, &identity);
     if (result == 0)
@@ -205,8 +207,8 @@ static int load_file(struct look *look)
     return result;
 }
 
-// Only when it is asked for: most programs that are started never call anything that needs it. Of threads that come
-// here at the same time each has its own until one is in force.
+// Loaded on first use, because most programs never need it. Threads that come here at the same time each load it; the
+// first one to store its policy wins.
 static __attribute__((noinline, cold)) const struct rb_policy *load_builtin(void)
 {
     int kept_errno = errno;
@@ -223,7 +225,8 @@ static __attribute__((noinline, cold)) const struct rb_policy *load_builtin(void
     return fresh;
 }
 
-// The program may change its working directory later. Where that directory has no name, the path stays relative.
+// Makes the path absolute, because the program may change its working directory. If that directory has no name, the
+// path stays relative.
 static int keep_path(const char *path)
 {
     bool relative = path[0] != '/' && !in_force.fixed;
@@ -243,7 +246,7 @@ int rb_policy_start(const char *path, rb_reload_fn *notify)
     in_force.seen = (struct rb_file_identity){0};
     in_force.error = 0;
     if (in_force.fixed)
-        atomic_store(&in_force.current, NULL); // nobody has asked yet
+        atomic_store(&in_force.current, NULL); // no caller has seen it yet
     int result = keep_path(path);
     if (result == 0 && !in_force.fixed) {
         result = -EAGAIN;
@@ -258,7 +261,7 @@ int rb_policy_start(const char *path, rb_reload_fn *notify)
     return result;
 }
 
-// Off the path of rb_policy_current: happens once a second at most.
+// Kept out of line: rb_policy_current calls it at most once a second.
 static __attribute__((noinline, cold)) void look_again(uint64_t now_ms, uint64_t due)
 {
     struct look look = {now_ms, now_ms + LEASE};

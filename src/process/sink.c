@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Opening, checking and writing destinations of the log, by system calls: libc's own are cancellation points.
+// Opens, checks and writes destinations of the log by system calls: libc's functions are cancellation points.
 #include "process/sink.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@
 
 enum { ROOT = 0, LOG_MODE = 0640, OPEN_TRIES = 3, LINKS_MAX = 40 };
 
-// Where O_APPEND and a size of 64 bits are not said, a 32-bit kernel refuses files over 2 GiB.
+// The flags of every open. O_LARGEFILE: without it a 32-bit kernel refuses files over 2 GiB.
 enum { OPEN_ALWAYS = O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW | O_LARGEFILE };
 
 static enum rb_sink_error sink_error_of(long result)
@@ -61,7 +61,8 @@ static bool sink_is_ours(const struct rb_file_identity *file)
 
 // ---- the directories of a path ----
 
-// `rest` is what is still to be resolved. It stands at the end of `text`, so that the target of a link fits in front.
+// The resolution of a path. `rest` is the part still to be resolved. It lies at the end of `text`, so that the target
+// of a link fits in front of it.
 struct sink_walk {
     int directory;
     unsigned links;
@@ -81,8 +82,8 @@ static void sink_enter(struct sink_walk *walk, int directory)
     walk->directory = directory;
 }
 
-// Puts the target of a link in front of the rest. Links of /proc that stand for an open file have no target of their
-// size, and are refused: what they say is not where they lead.
+// Puts the target of a link in front of the rest. Links in /proc that stand for an open file are refused: they report
+// no size of a target, and their text is not where they lead.
 static enum rb_sink_error sink_follow(struct sink_walk *walk, int link, const struct rb_file_identity *identity)
 {
     size_t size = identity->size;
@@ -128,8 +129,8 @@ static const char *sink_last_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-// Opens the directory of `path`, one name after the other, so that no link of another user is followed. The caller
-// closes *directory, which is -1 on any error.
+// Opens the directory of `path` name by name, so that no link of another user is followed. The caller closes
+// *directory, which is -1 after an error.
 static __attribute__((noinline)) enum rb_sink_error sink_open_directory(const char *path, int *directory)
 {
     struct sink_walk walk = {.directory = sink_open_path(AT_FDCWD, path[0] == '/' ? "/" : ".")};
@@ -161,7 +162,7 @@ static enum rb_sink_error sink_judge(const struct rb_file_identity *file)
         return !sink_is_ours(file) ? RB_SINK_OWNER : file->links > 1 ? RB_SINK_NAMES : RB_SINK_OK;
     case S_IFIFO:
         return sink_is_ours(file) ? RB_SINK_OK : RB_SINK_OWNER;
-    case S_IFCHR: // only root can make a device, so nobody has put it there for us
+    case S_IFCHR: // only root can make a device, so no other user can have placed it
         return RB_SINK_OK;
     case S_IFLNK:
         return RB_SINK_LINK;
@@ -170,7 +171,7 @@ static enum rb_sink_error sink_judge(const struct rb_file_identity *file)
     }
 }
 
-// The file whose path was checked last, with the user for whom that holds, as a hash; 0: none.
+// A hash of the file whose path was checked last and of the user of that check; 0: none.
 static _Atomic uint64_t sink_checked;
 
 static uint64_t sink_check_word(const struct rb_file_identity *file)
@@ -178,7 +179,7 @@ static uint64_t sink_check_word(const struct rb_file_identity *file)
     return rb_hash_mix(rb_hash_mix(rb_hash_mix(rb_kernel_euid(), file->device), file->inode), 1) | 1;
 }
 
-// Whether the path still leads to this file when no link of another user is followed.
+// Checks that the path leads to this file without following a link of another user.
 static enum rb_sink_error sink_check_path(const char *path, const struct rb_file_identity *file)
 {
     struct rb_file_identity there;
@@ -202,7 +203,7 @@ struct sink_file {
     struct rb_file_identity identity;
 };
 
-// Another file has come to the path meanwhile: try again. No caller of this file sees it.
+// Internal result: the file at the path was replaced meanwhile, so try again.
 static const enum rb_sink_error SINK_AGAIN = RB_SINK_ERRORS;
 
 static enum rb_sink_error sink_make(const char *path, struct sink_file *file)
@@ -222,8 +223,8 @@ static enum rb_sink_error sink_make(const char *path, struct sink_file *file)
     return RB_SINK_OK;
 }
 
-// A regular file is opened for reading, too, where that is allowed: its last byte says whether the last line was
-// finished. A FIFO is not: its readers and writers would take us for a reader.
+// A regular file is also opened for reading if permitted, because its last byte shows whether the last line is
+// complete. A FIFO is not: other processes would see us as a reader.
 static long sink_open_by_type(const char *path, const struct rb_file_identity *file)
 {
     long fd = -EACCES;
@@ -244,7 +245,7 @@ static enum rb_sink_error sink_open_known(const char *path, const struct rb_file
     file->fd = (int) fd;
     if (rb_file_identify_open(file->fd, &file->identity) != 0)
         return RB_SINK_FAILED;
-    bool removed = file->identity.links == 0 && known->links > 0; // some file systems count no names at all
+    bool removed = file->identity.links == 0 && known->links > 0; // some file systems always report 0 links
     if (removed || !sink_same_file(&file->identity, known))
         return SINK_AGAIN;
     error = sink_judge(&file->identity);
@@ -289,7 +290,8 @@ enum rb_sink_error rb_sink_examine(const char *path)
 
 static bool sink_only_root_writes(const struct rb_file_identity *file)
 {
-    return file->owner == ROOT && !(file->mode & (S_IWGRP | S_IWOTH)); // an entry of an access list shows as the group
+    return file->owner == ROOT &&
+           !(file->mode & (S_IWGRP | S_IWOTH)); // the entries of an access control list appear in the group bits
 }
 
 bool rb_sink_is_for_root(const char *path)
@@ -318,7 +320,7 @@ bool rb_sink_is_missing_in(const char *root, const char *path)
     if (fd < 0)
         return false;
     memcpy(directory, begin, length);
-    directory[length] = '\0'; // behind a slash, so that a link is followed
+    directory[length] = '\0'; // the path ends with a slash, so that a link is followed
     int found = rb_file_identify_link((int) fd, directory, &ignored);
     rb_kernel(SYS_close, (int) fd);
     return found == -ENOENT || found == -ENOTDIR;
@@ -326,7 +328,8 @@ bool rb_sink_is_missing_in(const char *root, const char *path)
 
 // ---- writing ----
 
-// Signals of a failed write must not end the program. They are held back, and one raised here is taken back.
+// A failed write must not end the program by a signal. The signals are blocked during the write, and one that it raised
+// is removed.
 struct sink_quiet {
     uint64_t before, pending;
 };
@@ -377,7 +380,7 @@ static int64_t sink_seek(int fd, int64_t offset, int whence)
 }
 #endif
 
-// The byte at an offset, or -1.
+// Returns the byte at an offset, or -1.
 static int sink_byte_at(int fd, int64_t offset)
 {
     char byte;
@@ -399,7 +402,7 @@ size_t rb_sink_read_end(const char *path, char *out, size_t size)
     return got > 0 ? (size_t) got : 0;
 }
 
-// Whether the `length` bytes before `end` are these.
+// Returns whether the `length` bytes before `end` equal `bytes`.
 static bool sink_holds(int fd, int64_t end, const char *bytes, size_t length)
 {
     char there[RB_SINK_LINE_MAX];
@@ -408,18 +411,19 @@ static bool sink_holds(int fd, int64_t end, const char *bytes, size_t length)
            rb_kernel(SYS_read, fd, there, length) == (long) length && memcmp(there, bytes, length) == 0;
 }
 
-// Takes back a part of a line: the bytes before `end` become blanks, which need no space on the disk. The file keeps
-// its size, because other processes may have appended meanwhile, and because readers that follow the file take a file
-// that shrinks for a new one. Blanks are allowed around JSON: they are added to the line before, by moving its newline
-// to their end. Without a line before they stand in front of the next line.
+// Removes an incomplete line: the bytes before `end` become blanks, which need no disk space. The file keeps its size,
+// because other processes may have appended meanwhile, and because readers that follow the file treat a file that
+// shrinks as a new one. JSON allows blanks around a value. So they are added to the previous line, by moving its
+// newline behind them. Without a previous line they come before the next one.
 //   fd: without O_APPEND, which would move each write to the end
-//   move: the newline before may be moved; it is our own
+//   move: the newline before the part may be moved, because it is ours
 static void sink_blank_part(int fd, int64_t end, size_t length, bool move, const struct sink_quiet *quiet)
 {
     char blanks[RB_SINK_LINE_MAX + 1];
     int64_t start = end - (int64_t) length;
     bool line_before = move && sink_byte_at(fd, start - 1) == '\n', newline_after = sink_byte_at(fd, end) == '\n';
-    // A process that saw the part has begun its line with a newline. It ends the blanks, or becomes one of them.
+    // Another process that saw the incomplete line began its own line with a newline. That newline ends the blanks, or
+    // becomes one of them.
     start -= line_before;
     end += start == 0 && newline_after;
     length = (size_t) (end - start);
@@ -430,15 +434,15 @@ static void sink_blank_part(int fd, int64_t end, size_t length, bool move, const
         sink_put(fd, blanks, length, quiet);
 }
 
-// A new file that holds nothing but the part becomes empty again.
+// Truncates a new file that contains only the incomplete line.
 static bool sink_empty(int fd, int64_t end, size_t length)
 {
     return end == (int64_t) length && sink_byte_at(fd, end) < 0 && rb_kernel(SYS_ftruncate, fd, 0) == 0;
 }
 
-// Whether a part of a line could be taken back.
-//   fd: of our own, for reading and writing, without O_APPEND
-//   ends_line: whether the byte before the part, a newline, ends a line of ours
+// Returns whether an incomplete line could be removed.
+//   fd: our own descriptor, for reading and writing, without O_APPEND
+//   ends_line: whether the byte before the part is the newline of a line of ours
 static bool sink_take_back(int fd, int64_t end, const char *part, size_t length, bool ends_line,
                            const struct sink_quiet *quiet)
 {
@@ -448,7 +452,7 @@ static bool sink_take_back(int fd, int64_t end, const char *part, size_t length,
     return found;
 }
 
-// Where a destination ended with a part of a line of ours, which could not be taken back.
+// Which destinations end with an incomplete line of this process that could not be removed.
 enum sink_kind { SINK_STDERR, SINK_PATH, SINK_KINDS };
 static _Atomic bool sink_unfinished[SINK_KINDS];
 
@@ -464,8 +468,8 @@ static void sink_set_unfinished(enum sink_kind kind, bool unfinished)
 
 // ---- a file ----
 
-// Another process may have left a part of a line: it was killed, or could not take the part back. Where the file may
-// not be read, only parts of this process are known.
+// Returns whether the file ends with an incomplete line. Another process may have left it when it was killed or could
+// not remove it. If the file cannot be read, only incomplete lines of this process are known.
 static bool sink_ends_in_part(const struct sink_file *file)
 {
     int64_t size = (int64_t) file->identity.size;
@@ -493,8 +497,8 @@ static enum rb_sink_error sink_write_file(const struct sink_file *file, const ch
 
 // ---- streams: FIFOs, terminals, stderr of whatever kind ----
 
-// stderr of the program is a file: takes a part of a line back by a descriptor of our own. The newline before the part
-// is moved only behind a line of JSON.
+// Removes an incomplete line from stderr if it is a file, with a descriptor of our own. The newline before the part is
+// moved only after a line of JSON.
 static bool sink_take_back_from_stderr(const char *part, size_t length, const struct sink_quiet *quiet)
 {
     int flags = O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARGEFILE;
@@ -523,11 +527,11 @@ static enum rb_sink_error sink_write_stream(int fd, enum sink_kind kind, const s
     return whole ? RB_SINK_OK : RB_SINK_FULL;
 }
 
-// Written once, before there are threads.
+// Written once, before other threads exist.
 static RB_START_DATA bool sink_started, sink_has_stderr;
 static RB_START_DATA struct rb_file_identity sink_stderr;
 
-// The journal of systemd and shells on other machines take lines by local sockets.
+// Returns whether the socket is local. systemd's journal and remote shells take lines by local sockets.
 static bool sink_is_local_socket(int fd)
 {
     int domain = AF_UNSPEC;

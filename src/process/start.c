@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One pass over the environment.
+// Copies variables in one pass over the environment.
 #include "process/start.h"
 
 #include <stdbool.h>
@@ -22,8 +22,8 @@ static const char *const names[RB_START_VARIABLES] = {
     [RB_START_HOME] = "HOME=",
 };
 
-// A value has up to RB_POLICY_PATH_SIZE bytes and its end. Those of the policy and the log may have the working
-// directory before them.
+// Sizes in bytes. A value has up to RB_POLICY_PATH_SIZE bytes and a terminator. Policy and log may have the working
+// directory in front.
 enum { VALUE = RB_POLICY_PATH_SIZE + 1, FEW = 768, MANY = (RB_START_VARIABLES + 2) * VALUE };
 
 static RB_START_DATA char few[FEW]; // enough for the values in most programs
@@ -49,8 +49,8 @@ static RB_START_CODE bool is_relative(enum rb_start_variable variable, const cha
     return variable == RB_START_LOG && strcmp(value, "off") != 0 && strcmp(value, "stderr") != 0;
 }
 
-// The working directory, a slash and the path. A directory without a name is left out: the kernel gives it a name that
-// does not begin with a slash.
+// Returns the working directory, a slash and the path. For a directory without a name the kernel returns a text that
+// does not begin with a slash; the path then stays relative.
 static RB_START_CODE char *absolute(const char *path, size_t length)
 {
     char *whole = start_take(2 * (size_t) VALUE);
@@ -82,7 +82,7 @@ RB_START_CODE void rb_start_copy(void)
             size_t length = strlen(names[i]);
             if ((*entry)[0] != names[i][0] || strncmp(*entry, names[i], length) != 0)
                 continue;
-            if ((*entry)[length] && !values[i]) // of two the first counts, as for getenv
+            if ((*entry)[length] && !values[i]) // the first of duplicates counts, as for getenv
                 put(i, *entry + length);
             break;
         }

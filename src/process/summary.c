@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The library's side of the summary page: mapping it, counting on it, saying that the program ends.
+// The library's side of the summary page: maps it, counts on it, reports the end of the program.
 #include "process/summary.h"
 
 #include <limits.h>
@@ -11,7 +11,7 @@
 #include "real/kernel.h"
 #include "real/system.h"
 
-// linux/futex.h; not the private forms: the watcher is another process.
+// From linux/futex.h. Not the private variants, because the watcher is another process.
 enum { FUTEX_WAIT_SHARED = 0, FUTEX_WAKE_SHARED = 1 };
 
 enum { PAGE_MODE = 0600 };
@@ -21,8 +21,8 @@ static bool is_usable(const struct rb_summary_page *page)
     return page->magic == RB_SUMMARY_MAGIC && page->version == RB_SUMMARY_VERSION && page->size == RB_SUMMARY_SIZE;
 }
 
-// A page of another user, who could cut it short or write into it, is not used. A file that is shorter than the page
-// would raise SIGBUS at the first count.
+// Returns whether the file is a valid page of the effective user. Another user could truncate it or write to it. A file
+// that is shorter than the page would raise SIGBUS at the first count.
 static bool is_own(int fd)
 {
     struct rb_file_identity identity;
@@ -30,7 +30,7 @@ static bool is_own(int fd)
            identity.mode == (S_IFREG | PAGE_MODE) && identity.size == RB_SUMMARY_SIZE;
 }
 
-//   place: NULL, or what the page takes the place of
+//   place: NULL, or the address of the mapping that the page replaces
 static struct rb_summary_page *map(int fd, struct rb_summary_page *place)
 {
     if (!is_own(fd))

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The page on which the processes of `rebound run --summary` count what was done, shared with the watcher that prints
-// it.
+// The page on which the processes of `rebound run --summary` count their calls. The watcher that prints the counts maps
+// it too.
 //
-// The command makes the file (mode 0600, RB_SUMMARY_SIZE bytes, in /dev/shm or else /tmp), fills in the header and
-// hands its path on in RB_SUMMARY_ENV; the program and its children map it. The layout is the same for 32 and 64 bits
-// and holds no pointers: only atomics work between different C libraries.
+// The command creates the file (mode 0600, RB_SUMMARY_SIZE bytes, in /dev/shm or else /tmp), writes the header and
+// passes the path in RB_SUMMARY_ENV. The program and its children map the file. The layout is the same for 32 and 64
+// bits and holds no pointers. Only atomics are used, because processes may use different C libraries.
 //
-// The end: the process whose pid is main_pid sets `exiting` and waits until `printed`, so that the lines stand on
-// stderr before the shell's prompt. Both words are futexes (not private ones); wake after setting them. A process that
-// was killed sets nothing: then the watcher notices its end by itself and prints a moment later.
-#ifndef RB_OBSERVE_SUMMARY_H
-#define RB_OBSERVE_SUMMARY_H
+// At its end the process with pid main_pid sets `exiting` and waits for `printed`, so that the lines appear on stderr
+// before the shell's prompt. Both words are shared futexes: wake the waiters after setting them. A killed process sets
+// nothing; the watcher notices its end and prints a moment later.
+#ifndef RB_PROCESS_SUMMARY_H
+#define RB_PROCESS_SUMMARY_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -23,8 +23,8 @@ enum {
     RB_SUMMARY_MAGIC = 0x4d534252, // "RBSM" in little endian
     RB_SUMMARY_VERSION = 1,
     RB_SUMMARY_POLICIES = 64,
-    RB_SUMMARY_NAME_SIZE = 64, // as RB_SECTION_NAME_SIZE, the terminator included
-    RB_SUMMARY_LINGER_MS = 250 // how long the end of the program waits for `printed`
+    RB_SUMMARY_NAME_SIZE = 64, // as RB_SECTION_NAME_SIZE, including the terminator
+    RB_SUMMARY_LINGER_MS = 250 // how long the ending program waits for `printed`
 };
 
 enum rb_summary_counter {
@@ -32,12 +32,13 @@ enum rb_summary_counter {
     RB_SUMMARY_RETRIES,   // attempts after the first
     RB_SUMMARY_RECOVERED, // calls that succeeded after the first attempt
     RB_SUMMARY_REFUSED,   // calls that an open breaker ended without an attempt
-    RB_SUMMARY_STOPPED,   // calls whose failure was handed to the program
+    RB_SUMMARY_STOPPED,   // calls whose failure the program got
     RB_SUMMARY_COUNTERS
 };
 
-// A slot goes from FREE to BUSY by compare-and-swap, then its name is written, then READY is stored with release order.
-// The name never changes afterwards. Nobody waits for a BUSY slot: its owner may have died; take it for another name.
+// A slot changes from FREE to BUSY by compare-and-swap. Then its name is written, and READY is stored with release
+// order. The name never changes again. No process waits for a BUSY slot, because its owner may have died; it is treated
+// as a slot of another name.
 enum rb_summary_slot { RB_SUMMARY_FREE, RB_SUMMARY_BUSY, RB_SUMMARY_READY };
 
 struct rb_summary_policy {
@@ -53,9 +54,9 @@ struct rb_summary_page {
     uint32_t size; // of this struct
     _Atomic uint32_t exiting;
     _Atomic uint32_t printed;
-    _Atomic int32_t main_pid; // the program's own process: the one that the command became
-    _Atomic uint32_t crowded; // 1: no slot was left for some policy
-    _Atomic uint32_t changed; // 1: a process changed its effective user, and counts no more
+    _Atomic int32_t main_pid; // the process that the command became by execve
+    _Atomic uint32_t crowded; // 1: a policy found no free slot
+    _Atomic uint32_t changed; // 1: a process changed its effective user and no longer counts
     struct rb_summary_policy policies[RB_SUMMARY_POLICIES];
 };
 
@@ -65,25 +66,25 @@ _Static_assert(sizeof(struct rb_summary_policy) == 112, "the layout is fixed");
 _Static_assert(offsetof(struct rb_summary_page, policies) == 32, "the layout is fixed");
 _Static_assert(RB_SUMMARY_SIZE == 32 + 64 * 112, "the layout is fixed");
 
-// Maps the page at `path`. Returns NULL where there is none to use: path NULL, no regular file of the effective user
-// with mode 0600 and the right size, other magic or version. The mapping stays for the process's life and is inherited
-// by fork. Keeps errno and no descriptor.
+// Maps the page at `path`. Returns NULL if `path` is NULL, or if the file is not a regular file of the effective user
+// with mode 0600, the right size, magic and version. The mapping stays for the life of the process and is inherited by
+// fork. Keeps errno; no descriptor stays open.
 struct rb_summary_page *rb_summary_attach(const char *path);
 
-// Gives the page up, because the effective user is not the page's any more. Empty memory of this process alone takes
-// its place, so counting on it goes on and reaches nobody, and rb_summary_end does nothing. The page says that counts
-// are missing (`changed`). Returns false when the system has no memory: then the page is still mapped.
+// Gives the page up because it does not belong to the new effective user. Private memory replaces it, so later counts
+// reach no other process, and rb_summary_end does nothing. `changed` tells the watcher that counts are missing. Returns
+// false if there is no memory; then the page is still mapped.
 bool rb_summary_leave(struct rb_summary_page *page);
 
-// Maps the page at `path` again, in the place of one that was given up. Returns false where there is none to use.
+// Maps the page at `path` again, in place of one that was given up. Returns false if there is no valid page.
 bool rb_summary_return(struct rb_summary_page *page, const char *path);
 
-// Adds one to a counter of the policy called `policy`, claiming a slot on first use. When all slots are taken it sets
-// `crowded` and counts nothing. Lock-free, async-signal-safe.
+// Adds 1 to a counter of the policy `policy`, and claims a slot on first use. If all slots are taken, sets `crowded`
+// and counts nothing. Lock-free, async-signal-safe.
 void rb_summary_count(struct rb_summary_page *page, const char *policy, enum rb_summary_counter counter);
 
-// At the end of the process: where it is main_pid, sets `exiting` and waits up to RB_SUMMARY_LINGER_MS for `printed`.
-// In every other process it does nothing.
+// Call at the end of the process. The process main_pid sets `exiting` and waits up to RB_SUMMARY_LINGER_MS for
+// `printed`. Other processes do nothing.
 void rb_summary_end(struct rb_summary_page *page);
 
 #endif
