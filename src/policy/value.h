@@ -12,7 +12,7 @@
 // Reads a duration with its unit; *out is in milliseconds.
 const char *rb_value_duration(const char *text, unsigned *offset, uint64_t low, uint64_t high, uint64_t *out);
 
-// The same, or `word`, which stands for 0.
+// As rb_value_duration, but accepts `word`, which means 0.
 const char *rb_value_limit(const char *text, unsigned *offset, const char *word, uint64_t low, uint64_t high,
                            uint64_t *out);
 
@@ -43,19 +43,19 @@ const char *rb_value_tokens(const char *text, unsigned *offset, char *out, size_
 // Writes a list made by rb_value_tokens, with commas.
 void rb_value_write_tokens(struct rb_writer *writer, const char *list);
 
-// Checks names with wildcards, separated by commas. A name is not empty and has no blank.
+// Checks a comma-separated list of names with wildcards. A name is not empty and has no blank.
 const char *rb_value_globs(const char *text, unsigned *offset);
 
-// Takes the commas out of a list that rb_value_globs accepted: one space separates the names afterwards.
+// Replaces the commas of a list that rb_value_globs accepted by one space each.
 void rb_value_join_globs(char *list);
 
-// Half sentences to compare with: for a number that is too small or too large, for a word that is none of the known
-// ones, and for a path that is longer than its key allows.
+// Error messages that callers compare by pointer: for a number outside its range, for an unknown word, and for a path
+// that is longer than its key allows.
 extern const char rb_value_out_of_range[];
 extern const char rb_value_unknown_word[];
 extern const char rb_value_path_too_long[];
 
-// Writes a text, or a number with its scale. Returns the length, less than `size`.
+// Write a text, or a number with its scale. Each returns the length, which is less than `size`.
 unsigned long rb_value_write(char *out, unsigned long size, const char *text);
 unsigned long rb_value_write_scaled(char *out, unsigned long size, uint64_t number, const struct rb_scale *scale);
 

@@ -45,13 +45,13 @@ static unsigned bucket_of(uint64_t ms)
 
 // ---- transitions ----
 //
-// The breaker counts its generations; whoever sees first that there are new ones counts the states that they were. So a
-// transition is counted once, also when the process that made it died there and then.
+// The breaker counts its generations. The first process that sees new ones counts the states that they were. So each
+// transition is counted once, even if the process that made it dies right after it.
 
-// More at once come of a damaged word.
+// A larger number comes from a damaged word.
 enum { MOVES_MAX = 64 };
 
-// What a breaker was before it came to `state`: open and half-open take turns until it closes.
+// Returns the state before `state`: open and half-open alternate until the breaker closes.
 static enum rb_breaker_state before(enum rb_breaker_state state)
 {
     return state == RB_BREAKER_HALF_OPEN ? RB_BREAKER_OPEN : RB_BREAKER_HALF_OPEN;
@@ -67,8 +67,8 @@ static void count_transitions(struct rb_counters *counters, struct rb_breaker *b
 
 // ---- calls ----
 
-// The budget of a call lies in the cell of its host, also where the policy has no breaker. A lookup that libcurl makes
-// has no budget. A call that found no free cell has none either.
+// Returns the counters of the call's host. A call's budget lies in its host's cell, even if the policy has no breaker.
+// A lookup by libcurl has no budget, and neither has a call that found no free cell.
 static struct rb_host_counters *host_of(const struct rb_call *call)
 {
     if (!call->budget)
@@ -85,8 +85,9 @@ static void count_for_host(struct rb_host_counters *host, const struct rb_call *
     record_add(&host->rejected, result == RB_RESULT_REFUSED);
 }
 
-// A last attempt that was not judged ends now: its failure goes to the program at once. A call without an attempt has
-// no duration: with an open breaker the latency of a host that is down would fall to 0.
+// Counts the end of a call. If the last attempt has no result, it ends now and its failure goes to the program. A call
+// without an attempt has no duration: while a breaker is open, such calls would pull the latency of a dead host down to
+// 0.
 static void end_call(struct policy_place place, const struct rb_call *call, enum rb_api api, enum rb_result result)
 {
     struct rb_counters *counters = place.counters;

@@ -29,9 +29,9 @@ const char *rb_store_error_text(enum rb_store_error error);
 
 // ---- names ----
 //
-// A setting is REBOUND_STATE, or `state` in [rebound]. NULL, "" and "shared" are the default: RB_STORE_DEFAULT, the
-// user's number, ".v" and RB_STATE_VERSION. Another user may have taken that name. Then ".1" follows it, ".2", and so
-// on. "private" is no file. All else is the path of a file.
+// A setting is the value of REBOUND_STATE, or `state` in [rebound]. NULL, "" and "shared" mean the default name:
+// RB_STORE_DEFAULT, the user's number, ".v" and RB_STATE_VERSION. If another user has taken that name, ".1", ".2" and
+// so on are appended. "private" means no file. Any other value is the path of a file.
 
 #define RB_STORE_DEFAULT "/dev/shm/rebound."
 
