@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Restoring the program's values of the options that we override.
+// Restores the program's values of overridden options.
 #include "curl/override.h"
 
 #include <stdio.h>
@@ -21,7 +21,7 @@ static void restore_read(const struct rb_handle *handle, CURL *easy)
     handle->curl->easy_setopt(easy, CURLOPT_READDATA, handle->read_data_set ? handle->read_data : (void *) stdin);
 }
 
-// Setting XFERINFOFUNCTION to NULL also stops the older progress function, so that one is set again.
+// XFERINFOFUNCTION = NULL also removes the older progress function, so it is set again.
 static void restore_progress(const struct rb_handle *handle, CURL *easy)
 {
     handle->curl->easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, handle->progress);
@@ -30,8 +30,8 @@ static void restore_progress(const struct rb_handle *handle, CURL *easy)
     handle->curl->easy_setopt(easy, CURLOPT_XFERINFODATA, handle->progress_data);
 }
 
-// A range that the program set during the attempt has replaced ours. We keep no copy of a program's range: none is set
-// when an attempt gets ours.
+// A range that the program set during the attempt has replaced ours and stays. Otherwise the program had none, because
+// a transfer with the program's own range never gets ours.
 static void restore_range(const struct rb_handle *handle, CURL *easy)
 {
     if (!handle->has_range)

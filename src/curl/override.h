@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The options that we set on a program's handle in place of the program's own values, and how each gets them back.
+// The options that we set on a program's handle instead of the program's values, and how they are restored.
 //
-// This is the only list of them. rb_handle.overrides says which of them are set at present. A change to a handle that
-// is not in the list would stay on the handle, and would be copied to its clones.
+// This is the only list of them. rb_handle.overrides is the set of those that have our value at present. An option that
+// is not in the list would keep our value, and a duplicated handle would inherit it.
 #ifndef RB_HTTP_OVERRIDE_H
 #define RB_HTTP_OVERRIDE_H
 
 #include "curl/handle.h"
 
-// A set of these is a bit mask.
+// A bit mask of these values.
 enum rb_override {
     // Set from the first call that a policy covers until the handle is freed or reset.
     RB_OVERRIDE_CALLBACKS = 1 << 0, // the functions and data of WRITE, HEADER and PREREQ
@@ -25,14 +25,14 @@ enum rb_override {
     RB_OVERRIDES_ATTEMPT = RB_OVERRIDES_END - RB_OVERRIDE_READ
 };
 
-// Sets the program's values of all overridden options on `easy`, which is the handle itself or a clone of it. Call it
-// before libcurl frees the handle, and after libcurl cloned it.
+// Sets the program's values of all overridden options on `easy`, which is the handle itself or a duplicate of it. Call
+// before libcurl frees the handle and after libcurl has duplicated it.
 void rb_override_restore(const struct rb_handle *handle, CURL *easy);
 
-// Ends what was set for one attempt: the handle has the program's values again.
+// Restores the program's values of the options that were set for one attempt.
 void rb_override_end_attempt(struct rb_handle *handle);
 
-// True when a value that the program sets for `option` must be noted only, because our value stays in its place.
+// True if the program's value for `option` must only be recorded, because our value must stay on the handle.
 bool rb_override_hides(const struct rb_handle *handle, CURLoption option);
 
 #endif
