@@ -88,6 +88,7 @@ static inline bool rb_multi_refuses(const struct rb_multi *multi)
 }
 
 // True if the program wants this notification.
+//   kind: RB_NOTIFY_EASY_DONE or RB_NOTIFY_INFO_READ
 static inline bool rb_multi_notifies(const struct rb_multi *multi, unsigned kind)
 {
     return multi->notify && (multi->notified & 1U << kind);
