@@ -13,9 +13,8 @@
 static inline uint64_t rb_hash_bytes(uint64_t hash, const void *bytes, size_t length)
 {
     const unsigned char *byte = bytes;
-    for (size_t i = 0; i < length; i++) {
+    for (size_t i = 0; i < length; i++)
         hash = (hash ^ byte[i]) * UINT64_C(0x100000001b3);
-    }
     return hash;
 }
 

@@ -23,11 +23,10 @@ static const char *read_word(const struct rb_key *key, void *field, const char *
 {
     unsigned index;
     const char *wrong = rb_value_word(value, offset, key->words, &index);
-    if (!wrong && key->kind == RB_KEY_SWITCH) {
+    if (!wrong && key->kind == RB_KEY_SWITCH)
         *(bool *) field = index == SECOND_WORD;
-    } else if (!wrong) {
+    else if (!wrong)
         memcpy(field, &index, sizeof(index));
-    }
     return wrong;
 }
 
@@ -43,9 +42,8 @@ static const char *read_name(const struct rb_key *key, const char **field, const
     }
     if (!(path ? value[0] == '/' : strchr(value, '/') || strchr(value, '.'))) {
         const char *wrong = rb_value_word(value, offset, key->words, &index);
-        if (wrong) {
+        if (wrong)
             return wrong;
-        }
     }
     *field = value;
     return NULL;
@@ -54,9 +52,8 @@ static const char *read_name(const struct rb_key *key, const char **field, const
 static const char *read_globs(const char **field, const char *value, unsigned *offset)
 {
     const char *wrong = rb_value_globs(value, offset);
-    if (!wrong) {
+    if (!wrong)
         *field = value;
-    }
     return wrong;
 }
 

@@ -209,12 +209,10 @@ const char *rb_value_globs(const char *text, unsigned *offset)
     struct rb_slice rest = rb_slice_of(text), item;
     while (rb_slice_next(&rest, &item)) {
         const char *blank = memchr(item.at, ' ', item.length);
-        if (blank) {
+        if (blank)
             return value_fail(offset, text, blank, "a blank in the name of a program: commas separate names");
-        }
-        if (item.length == 0) {
+        if (item.length == 0)
             return value_fail(offset, text, item.at, "an empty item in the list of programs");
-        }
     }
     return NULL;
 }
@@ -224,9 +222,8 @@ void rb_value_join_globs(char *list)
     struct rb_slice rest = rb_slice_of(list), item;
     char *end = list;
     while (rb_slice_next(&rest, &item)) {
-        if (end != list) {
+        if (end != list)
             *end++ = ' ';
-        }
         memmove(end, item.at, item.length);
         end += item.length;
     }
