@@ -40,7 +40,7 @@ static const char *const log_words[] = {"off", "stderr", NULL};
 static const char *const state_words[] = {"shared", "private", NULL};
 
 // A word, or a duration: the bound of the random wait that is added.
-static const char *read_jitter(struct rb_rules *rules, const char *value, unsigned *offset)
+static const char *key_read_jitter(struct rb_rules *rules, const char *value, unsigned *offset)
 {
     unsigned kind = RB_JITTER_ADDED;
     uint64_t added = 0;
@@ -53,14 +53,14 @@ static const char *read_jitter(struct rb_rules *rules, const char *value, unsign
     return wrong;
 }
 
-static unsigned long write_jitter(const struct rb_rules *rules, char *out, unsigned long size)
+static unsigned long key_write_jitter(const struct rb_rules *rules, char *out, unsigned long size)
 {
     return rules->backoff.jitter == RB_JITTER_ADDED ? rb_value_write_duration(rules->backoff.jitter_ms, out, size)
                                                     : rb_value_write(out, size, jitter_words[rules->backoff.jitter]);
 }
 
 // `unset` lets a section go back to the application's own limit when [default] names one.
-static const char *read_total(struct rb_rules *rules, const char *value, unsigned *offset)
+static const char *key_read_total(struct rb_rules *rules, const char *value, unsigned *offset)
 {
     uint64_t total = 0;
     const char *wrong = rb_value_limit(value, offset, unset_words[0], MS, DAY, &total);
@@ -71,13 +71,13 @@ static const char *read_total(struct rb_rules *rules, const char *value, unsigne
     return wrong;
 }
 
-static unsigned long write_total(const struct rb_rules *rules, char *out, unsigned long size)
+static unsigned long key_write_total(const struct rb_rules *rules, char *out, unsigned long size)
 {
     return rb_value_write_duration(rules->total_ms, out, size);
 }
 
 // A number of calls, or whole seconds.
-static const char *read_window(struct rb_rules *rules, const char *value, unsigned *offset)
+static const char *key_read_window(struct rb_rules *rules, const char *value, unsigned *offset)
 {
     bool timed = value[0] && !rb_text_digit(value[strlen(value) - 1]);
     uint64_t ms = 0;
@@ -95,14 +95,15 @@ static const char *read_window(struct rb_rules *rules, const char *value, unsign
     return wrong;
 }
 
-static unsigned long write_window(const struct rb_rules *rules, char *out, unsigned long size)
+static unsigned long key_write_window(const struct rb_rules *rules, char *out, unsigned long size)
 {
     return rules->breaker.time_window ? rb_value_write_duration(rules->breaker.window * SECOND, out, size)
                                       : rb_value_write_scaled(out, size, rules->breaker.window, &rb_scale_count);
 }
 
-static const struct rb_key_own own_jitter = {read_jitter, write_jitter}, own_total = {read_total, write_total},
-                               own_window = {read_window, write_window},
+static const struct rb_key_own own_jitter = {key_read_jitter, key_write_jitter},
+                               own_total = {key_read_total, key_write_total},
+                               own_window = {key_read_window, key_write_window},
                                own_intercept = {rb_lists_read_intercept, rb_lists_write_intercept},
                                own_causes = {rb_lists_read_causes, rb_lists_write_causes},
                                own_methods = {rb_lists_read_methods, rb_lists_write_methods},

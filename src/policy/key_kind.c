@@ -19,7 +19,7 @@ static const struct rb_scale *scale_of(enum rb_key_kind kind)
     }
 }
 
-static const char *read_word(const struct rb_key *key, void *field, const char *value, unsigned *offset)
+static const char *key_kind_read_word(const struct rb_key *key, void *field, const char *value, unsigned *offset)
 {
     unsigned index;
     const char *wrong = rb_value_word(value, offset, key->words, &index);
@@ -32,7 +32,7 @@ static const char *read_word(const struct rb_key *key, void *field, const char *
 
 // An unknown bare word is more likely a misspelt word than a file name, so a file name needs a slash or a dot. A path
 // that programs open later must be absolute, because they may change their working directory.
-static const char *read_name(const struct rb_key *key, const char **field, const char *value, unsigned *offset)
+static const char *key_kind_read_name(const struct rb_key *key, const char **field, const char *value, unsigned *offset)
 {
     unsigned index;
     bool path = key->kind == RB_KEY_PATH;
@@ -49,7 +49,7 @@ static const char *read_name(const struct rb_key *key, const char **field, const
     return NULL;
 }
 
-static const char *read_globs(const char **field, const char *value, unsigned *offset)
+static const char *key_kind_read_globs(const char **field, const char *value, unsigned *offset)
 {
     const char *wrong = rb_value_globs(value, offset);
     if (!wrong)
@@ -73,19 +73,19 @@ const char *rb_key_parse(const struct rb_key *key, void *rules, const char *valu
         return rb_value_limit(value, offset, key->words[0], key->min, key->max, field);
     case RB_KEY_SWITCH:
     case RB_KEY_WORD:
-        return read_word(key, field, value, offset);
+        return key_kind_read_word(key, field, value, offset);
     case RB_KEY_FILE:
     case RB_KEY_PATH:
-        return read_name(key, field, value, offset);
+        return key_kind_read_name(key, field, value, offset);
     case RB_KEY_GLOBS:
-        return read_globs(field, value, offset);
+        return key_kind_read_globs(field, value, offset);
     case RB_KEY_OWN:
         break;
     }
     return key->own->read(rules, value, offset);
 }
 
-static unsigned long write_globs(const char *list, char *out, unsigned long size)
+static unsigned long key_kind_write_globs(const char *list, char *out, unsigned long size)
 {
     struct rb_writer writer = rb_writer_on(out, size);
     rb_value_write_tokens(&writer, list);
@@ -117,7 +117,7 @@ unsigned long rb_key_format(const struct rb_key *key, const void *rules, char *o
     case RB_KEY_PATH:
         return rb_value_write(out, size, *(const char *const *) field);
     case RB_KEY_GLOBS:
-        return write_globs(*(const char *const *) field, out, size);
+        return key_kind_write_globs(*(const char *const *) field, out, size);
     case RB_KEY_OWN:
         break;
     }
@@ -175,7 +175,11 @@ static void describe_file(struct rb_writer *writer, const struct rb_key *key, co
 unsigned long rb_key_expects(const struct rb_key *key, const char *value, char *out, unsigned long size)
 {
     struct rb_writer writer = rb_writer_on(out, size);
-    switch (key->text ? RB_KEY_OWN : key->kind) {
+    if (key->text) {
+        rb_write_text(&writer, key->text);
+        return writer.length;
+    }
+    switch (key->kind) {
     case RB_KEY_COUNT:
         describe_number(&writer, key, "a number from ");
         break;
@@ -208,8 +212,8 @@ unsigned long rb_key_expects(const struct rb_key *key, const char *value, char *
         describe_file(&writer, key, value);
         break;
     case RB_KEY_GLOBS:
-    case RB_KEY_OWN:
-        rb_write_text(&writer, key->text);
+    case RB_KEY_OWN: // these have a text
+        break;
     }
     return writer.length;
 }
