@@ -1,32 +1,39 @@
 // SPDX-License-Identifier: MIT
-// A table of names by address. Each address may be in a few neighbouring entries; each entry has a sequence lock.
-//
-// The words of an entry are stored with release and loaded with acquire instead of using fences. So a reader that sees
-// a new word also sees the odd sequence number that was stored before.
+// A table of names by address, see base/seqlock.h.
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdatomic.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/seqlock.h"
 #include "net/lookup/names.h"
 #include "real/fork.h"
 #include "real/kernel.h"
 #include "real/system.h"
 #include "state/identity.h"
 
-enum { NEIGHBOURS = 4, NAME_WORDS = RB_NAME_SIZE / 8, ADDRESS_WORDS = 2 };
+// A record of the table: an address, and what is known of it.
+struct record {
+    uint64_t family; // and RECORD_USED
+    uint64_t address[2];
+    uint64_t last; // 1: the last candidate of its lookup
+    char name[RB_NAME_SIZE];
+};
 
-// What an entry holds besides the address and the name.
-enum { FLAG_LAST = 1 << 0, FLAG_USED = 1 << 1 };
+enum { RECORD_USED = 1 << 8, WORDS = sizeof(struct record) / sizeof(uint64_t), KEY_WORDS = 3 };
+
+_Static_assert(offsetof(struct record, last) == KEY_WORDS * sizeof(uint64_t), "family and address are the key");
+_Static_assert(sizeof(struct record) % sizeof(uint64_t) == 0, "a record is copied by words");
+
+// A record as the table takes it.
+union record_words {
+    struct record record;
+    uint64_t words[WORDS];
+};
 
 struct entry {
-    _Atomic uint32_t sequence; // odd while the entry is being written
-    _Atomic uint32_t order;    // value of `written`, to find the oldest entry
-    _Atomic uint64_t flags;    // FLAG_* in the low byte, the address family above
-    _Atomic uint64_t address[ADDRESS_WORDS];
-    _Atomic uint64_t name[NAME_WORDS];
+    struct rb_seqlock lock;
+    _Atomic uint64_t words[WORDS];
 };
 
 // Shared with forked children, because some programs look up names in a child and connect in the parent.
@@ -38,20 +45,9 @@ struct table {
 static _Atomic(struct table *) shared;
 static _Atomic uint32_t owner; // the effective user who created the table
 
-// Copies a used entry. Skips entries that are being written: a copy with an odd sequence number would stay locked for
-// ever.
-static void copy_entry(struct entry *to, const struct entry *from)
+static struct rb_seqlock_table entries_of(struct table *table)
 {
-    const _Atomic uint64_t *words = &from->flags;
-    uint32_t before = atomic_load_explicit(&from->sequence, memory_order_acquire);
-    if (before & 1 || !(atomic_load_explicit(&from->flags, memory_order_acquire) & FLAG_USED))
-        return;
-    for (unsigned i = 0; i < (sizeof *from - offsetof(struct entry, flags)) / sizeof *words; i++)
-        atomic_store_explicit(&(&to->flags)[i], atomic_load_explicit(&words[i], memory_order_acquire),
-                              memory_order_relaxed);
-    if (atomic_load_explicit(&from->sequence, memory_order_relaxed) != before)
-        atomic_store_explicit(&to->flags, 0, memory_order_relaxed);
-    atomic_store_explicit(&to->order, atomic_load_explicit(&from->order, memory_order_relaxed), memory_order_relaxed);
+    return (struct rb_seqlock_table){&table->entries[0].lock, &table->written, RB_NAMES_COUNT, WORDS, KEY_WORDS};
 }
 
 // Replaces the shared table by a private copy at the same address, with one system call. Without memory, an empty table
@@ -62,9 +58,8 @@ static bool make_private(struct table *table)
     struct table *copy = written > 0 ? rb_system_memory(sizeof *copy) : NULL;
     if (!copy)
         return rb_system_memory_over(table, sizeof *table);
-    atomic_store_explicit(&copy->written, written, memory_order_relaxed);
-    for (unsigned i = 0; i < RB_NAMES_COUNT; i++)
-        copy_entry(&copy->entries[i], &table->entries[i]);
+    struct rb_seqlock_table to = entries_of(copy), from = entries_of(table);
+    rb_seqlock_copy(&to, &from);
     const int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
     if (rb_kernel(SYS_mremap, copy, sizeof *copy, sizeof *copy, flags, table) == (long) (uintptr_t) table)
         return true;
@@ -102,99 +97,45 @@ static struct table *names_table(void)
     return atomic_load_explicit(&shared, memory_order_acquire);
 }
 
-struct key {
-    uint64_t address[ADDRESS_WORDS];
-    uint64_t family;
-};
-
-static struct key names_key_of(const struct rb_target *target)
+// Fills in the key and clears the rest.
+static void names_ask(struct record *record, const struct rb_target *target)
 {
-    struct key key = {.family = (uint64_t) target->family << 8};
-    memcpy(key.address, target->address, target->family == AF_INET ? 4 : 16);
-    return key;
+    *record = (struct record){.family = (uint64_t) target->family | RECORD_USED};
+    memcpy(record->address, target->address, target->family == AF_INET ? 4 : 16);
 }
 
-static struct entry *names_neighbour(struct table *names, const struct key *key, unsigned i)
+static uint64_t names_hash_of(const struct record *record)
 {
-    uint64_t hash = rb_hash_mix(rb_hash_mix(key->family, key->address[0]), key->address[1]);
-    return &names->entries[((hash >> 32) + i) % RB_NAMES_COUNT];
+    return rb_hash_mix(rb_hash_mix(record->family, record->address[0]), record->address[1]);
 }
 
-static bool names_holds(const struct entry *entry, const struct key *key)
-{
-    uint64_t flags = atomic_load_explicit(&entry->flags, memory_order_acquire);
-    return (flags & FLAG_USED) && (flags & ~(uint64_t) 0xff) == key->family &&
-           atomic_load_explicit(&entry->address[0], memory_order_acquire) == key->address[0] &&
-           atomic_load_explicit(&entry->address[1], memory_order_acquire) == key->address[1];
-}
-
-// Returns the entry to overwrite: the one with this address, else a free one, else the oldest.
-static struct entry *names_place_for(struct table *names, const struct key *key)
-{
-    struct entry *best = NULL;
-    uint32_t now = atomic_load_explicit(&names->written, memory_order_relaxed), best_age = 0;
-    for (unsigned i = 0; i < NEIGHBOURS; i++) {
-        struct entry *entry = names_neighbour(names, key, i);
-        bool used = atomic_load_explicit(&entry->flags, memory_order_relaxed) & FLAG_USED;
-        uint32_t age = used ? now - atomic_load_explicit(&entry->order, memory_order_relaxed) : UINT32_MAX;
-        if (names_holds(entry, key))
-            return entry;
-        if (!best || age > best_age) {
-            best = entry;
-            best_age = age;
-        }
-    }
-    return best;
-}
-
-static void write_entry(const struct key *key, const char *name, bool last)
+static void write_record(const struct rb_target *target, const char *name, bool last)
 {
     struct table *names = names_table();
-    struct entry *entry = names ? names_place_for(names, key) : NULL;
-    if (!entry)
+    union record_words put;
+    if (!names)
         return;
-    uint64_t words[NAME_WORDS] = {0};
-    uint32_t sequence = atomic_load_explicit(&entry->sequence, memory_order_relaxed);
-    memcpy(words, name, strnlen(name, RB_NAME_SIZE - 1));
-    if (sequence & 1 || !atomic_compare_exchange_strong(&entry->sequence, &sequence, sequence + 1))
-        return;
-    for (unsigned i = 0; i < ADDRESS_WORDS; i++)
-        atomic_store_explicit(&entry->address[i], key->address[i], memory_order_release);
-    for (unsigned i = 0; i < NAME_WORDS; i++)
-        atomic_store_explicit(&entry->name[i], words[i], memory_order_release);
-    atomic_store_explicit(&entry->flags, key->family | FLAG_USED | (last ? FLAG_LAST : 0u), memory_order_release);
-    uint32_t order = atomic_fetch_add_explicit(&names->written, 1, memory_order_relaxed);
-    atomic_store_explicit(&entry->order, order, memory_order_relaxed);
-    atomic_store_explicit(&entry->sequence, sequence + 2, memory_order_release);
-}
-
-static bool names_read_entry(const struct entry *entry, const struct key *key, char *name, bool *last)
-{
-    uint64_t words[NAME_WORDS];
-    uint32_t before = atomic_load_explicit(&entry->sequence, memory_order_acquire);
-    if (before & 1 || !names_holds(entry, key))
-        return false;
-    uint64_t flags = atomic_load_explicit(&entry->flags, memory_order_acquire);
-    for (unsigned i = 0; i < NAME_WORDS; i++)
-        words[i] = atomic_load_explicit(&entry->name[i], memory_order_acquire);
-    if (atomic_load_explicit(&entry->sequence, memory_order_relaxed) != before)
-        return false;
-    memcpy(name, words, sizeof words);
-    name[RB_NAME_SIZE - 1] = '\0';
-    *last = flags & FLAG_LAST;
-    return true;
+    struct rb_seqlock_table entries = entries_of(names);
+    names_ask(&put.record, target);
+    put.record.last = last;
+    memcpy(put.record.name, name, strnlen(name, RB_NAME_SIZE - 1));
+    rb_seqlock_put(&entries, names_hash_of(&put.record), put.words);
 }
 
 bool rb_names_find(const struct rb_target *target, char *name, bool *last)
 {
     struct table *names = atomic_load_explicit(&shared, memory_order_acquire);
+    union record_words question, found;
     if (!names || atomic_load_explicit(&names->written, memory_order_relaxed) == 0)
         return false;
-    struct key key = names_key_of(target);
-    for (unsigned i = 0; i < NEIGHBOURS; i++)
-        if (names_read_entry(names_neighbour(names, &key, i), &key, name, last))
-            return true;
-    return false;
+    struct rb_seqlock_table entries = entries_of(names);
+    names_ask(&question.record, target);
+    if (!rb_seqlock_find(&entries, names_hash_of(&question.record), question.words, found.words))
+        return false;
+    memcpy(name, found.record.name, RB_NAME_SIZE);
+    name[RB_NAME_SIZE - 1] = '\0';
+    *last = found.record.last;
+    return true;
 }
 
 static bool names_is_numeric(const char *node)
@@ -209,21 +150,22 @@ static bool names_is_numeric(const char *node)
     return inet_pton(AF_INET, plain, scratch) == 1 || inet_pton(AF_INET6, plain, scratch) == 1;
 }
 
+static bool same_address(const struct rb_target *a, const struct rb_target *b)
+{
+    return a->family == b->family && memcmp(a->address, b->address, a->family == AF_INET ? 4 : 16) == 0;
+}
+
 // getaddrinfo repeats each address for every socket type, so the last candidate is the last distinct address.
 void rb_names_learn_addrinfo(const char *node, const struct addrinfo *list)
 {
-    struct key last = {0};
-    struct rb_target target;
+    struct rb_target target, last = {0};
     const char *name = names_is_numeric(node) ? "" : node;
     for (const struct addrinfo *at = list; at; at = at->ai_next)
         if (rb_target_from_sockaddr(&target, at->ai_addr, at->ai_addrlen) == 0)
-            last = names_key_of(&target);
-    for (const struct addrinfo *at = list; at; at = at->ai_next) {
-        if (rb_target_from_sockaddr(&target, at->ai_addr, at->ai_addrlen) != 0)
-            continue;
-        struct key key = names_key_of(&target);
-        write_entry(&key, name, memcmp(&key, &last, sizeof key) == 0);
-    }
+            last = target;
+    for (const struct addrinfo *at = list; at; at = at->ai_next)
+        if (rb_target_from_sockaddr(&target, at->ai_addr, at->ai_addrlen) == 0)
+            write_record(&target, name, same_address(&target, &last));
 }
 
 void rb_names_learn_hostent(const char *node, const struct hostent *entry)
@@ -234,7 +176,6 @@ void rb_names_learn_hostent(const char *node, const struct hostent *entry)
         return;
     for (char **address = entry->h_addr_list; *address; address++) {
         memcpy(target.address, *address, target.family == AF_INET ? 4 : 16);
-        struct key key = names_key_of(&target);
-        write_entry(&key, name, address[1] == NULL);
+        write_record(&target, name, address[1] == NULL);
     }
 }
