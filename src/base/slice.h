@@ -15,25 +15,25 @@ struct rb_slice {
     size_t length;
 };
 
-static inline bool rb_text_blank(char c)
+static inline bool rb_char_blank(char c)
 {
     return c == ' ' || c == '\t';
 }
 
-static inline bool rb_text_digit(char c)
+static inline bool rb_char_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
 
-static inline char rb_text_lower(char c)
+static inline char rb_char_lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char) (c + ('a' - 'A')) : c;
 }
 
-static inline bool rb_text_alnum(char c)
+static inline bool rb_char_alnum(char c)
 {
-    char low = rb_text_lower(c);
-    return rb_text_digit(c) || (low >= 'a' && low <= 'z');
+    char low = rb_char_lower(c);
+    return rb_char_digit(c) || (low >= 'a' && low <= 'z');
 }
 
 static inline struct rb_slice rb_slice_of(const char *text)
@@ -49,9 +49,9 @@ static inline bool rb_slice_is(struct rb_slice slice, const char *word)
 // Removes blanks from both ends.
 static inline struct rb_slice rb_slice_trim(struct rb_slice slice)
 {
-    for (; slice.length > 0 && rb_text_blank(slice.at[0]); slice.length--)
+    for (; slice.length > 0 && rb_char_blank(slice.at[0]); slice.length--)
         slice.at++;
-    while (slice.length > 0 && rb_text_blank(slice.at[slice.length - 1]))
+    while (slice.length > 0 && rb_char_blank(slice.at[slice.length - 1]))
         slice.length--;
     return slice;
 }

@@ -311,7 +311,7 @@ static unsigned via_read_number(const char *digits, size_t length)
 {
     unsigned number = 0;
     for (size_t i = 0; i < length; i++) {
-        if (!rb_text_digit(digits[i]) || number > UINT16_MAX)
+        if (!rb_char_digit(digits[i]) || number > UINT16_MAX)
             return UINT_MAX;
         number = number * 10 + (unsigned) (digits[i] - '0');
     }

@@ -46,33 +46,31 @@ const char *rb_api_name(enum rb_api api)
     return names[api];
 }
 
-const char *rb_sink_error_name(enum rb_sink_error error)
+const char *rb_loss_name(enum rb_loss error)
 {
-    static const char *const names[RB_SINK_ERRORS] = {
-        [RB_SINK_OK] = "ok",         [RB_SINK_DENIED] = "denied",
-        [RB_SINK_LINK] = "link",     [RB_SINK_OWNER] = "owner",
-        [RB_SINK_NAMES] = "names",   [RB_SINK_TYPE] = "type",
-        [RB_SINK_ABSENT] = "absent", [RB_SINK_FULL] = "full",
-        [RB_SINK_BUSY] = "busy",     [RB_SINK_REPLACED] = "replaced",
-        [RB_SINK_FAILED] = "failed",
+    static const char *const names[RB_LOSS_COUNT] = {
+        [RB_LOSS_NONE] = "ok",           [RB_LOSS_DENIED] = "denied", [RB_LOSS_LINK] = "link",
+        [RB_LOSS_OWNER] = "owner",       [RB_LOSS_NAMES] = "names",   [RB_LOSS_TYPE] = "type",
+        [RB_LOSS_ABSENT] = "absent",     [RB_LOSS_FULL] = "full",     [RB_LOSS_BUSY] = "busy",
+        [RB_LOSS_REPLACED] = "replaced", [RB_LOSS_FAILED] = "failed",
     };
-    return (unsigned) error < RB_SINK_ERRORS ? names[error] : "unknown";
+    return (unsigned) error < RB_LOSS_COUNT ? names[error] : "unknown";
 }
 
-const char *rb_sink_error_text(enum rb_sink_error error)
+const char *rb_loss_text(enum rb_loss error)
 {
-    static const char *const texts[RB_SINK_ERRORS] = {
-        [RB_SINK_OK] = "it can be written",
-        [RB_SINK_DENIED] = "permission denied",
-        [RB_SINK_LINK] = "a symbolic link is not followed",
-        [RB_SINK_OWNER] = "it belongs to another user",
-        [RB_SINK_NAMES] = "it has more than one name (hard links)",
-        [RB_SINK_TYPE] = "it is no file, FIFO or character device",
-        [RB_SINK_ABSENT] = "its directory does not exist",
-        [RB_SINK_FULL] = "no space left, or over a limit",
-        [RB_SINK_BUSY] = "nobody reads it",
-        [RB_SINK_REPLACED] = "the program has closed or replaced it",
-        [RB_SINK_FAILED] = "it cannot be opened or written",
+    static const char *const texts[RB_LOSS_COUNT] = {
+        [RB_LOSS_NONE] = "it can be written",
+        [RB_LOSS_DENIED] = "permission denied",
+        [RB_LOSS_LINK] = "a symbolic link is not followed",
+        [RB_LOSS_OWNER] = "it belongs to another user",
+        [RB_LOSS_NAMES] = "it has more than one name (hard links)",
+        [RB_LOSS_TYPE] = "it is no file, FIFO or character device",
+        [RB_LOSS_ABSENT] = "its directory does not exist",
+        [RB_LOSS_FULL] = "no space left, or over a limit",
+        [RB_LOSS_BUSY] = "nobody reads it",
+        [RB_LOSS_REPLACED] = "the program has closed or replaced it",
+        [RB_LOSS_FAILED] = "it cannot be opened or written",
     };
-    return (unsigned) error < RB_SINK_ERRORS ? texts[error] : "it cannot be written";
+    return (unsigned) error < RB_LOSS_COUNT ? texts[error] : "it cannot be written";
 }

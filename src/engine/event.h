@@ -65,19 +65,19 @@ struct rb_event {
 };
 
 // Why a log line was lost. The shared state stores these numbers, so new ones must be added at the end.
-enum rb_sink_error {
-    RB_SINK_OK,
-    RB_SINK_DENIED,   // no permission, or a read-only file system
-    RB_SINK_LINK,     // a symbolic link, or a directory in the path is a link of another user
-    RB_SINK_OWNER,    // the file belongs to another user
-    RB_SINK_NAMES,    // the file has several hard links
-    RB_SINK_TYPE,     // a directory, a socket or a block device
-    RB_SINK_ABSENT,   // the directory does not exist
-    RB_SINK_FULL,     // no space left, or a quota or limit is reached
-    RB_SINK_BUSY,     // a FIFO without a reader, or a full pipe
-    RB_SINK_REPLACED, // descriptor 2 is not the stderr that the process was started with
-    RB_SINK_FAILED,   // anything else: no free descriptor, no memory, an I/O error
-    RB_SINK_ERRORS
+enum rb_loss {
+    RB_LOSS_NONE,
+    RB_LOSS_DENIED,   // no permission, or a read-only file system
+    RB_LOSS_LINK,     // a symbolic link, or a directory in the path is a link of another user
+    RB_LOSS_OWNER,    // the file belongs to another user
+    RB_LOSS_NAMES,    // the file has several hard links
+    RB_LOSS_TYPE,     // a directory, a socket or a block device
+    RB_LOSS_ABSENT,   // the directory does not exist
+    RB_LOSS_FULL,     // no space left, or a quota or limit is reached
+    RB_LOSS_BUSY,     // a FIFO without a reader, or a full pipe
+    RB_LOSS_REPLACED, // descriptor 2 is not the stderr that the process was started with
+    RB_LOSS_FAILED,   // anything else: no free descriptor, no memory, an I/O error
+    RB_LOSS_COUNT
 };
 
 // Returns the reason code of the log ("attempts", "budget", ...); never NULL.
@@ -90,7 +90,7 @@ const char *rb_api_name(enum rb_api api);
 const char *rb_verdict_name(enum rb_verdict verdict);
 
 // Return a word for logs ("denied") and a clause for people ("permission denied"); never NULL.
-const char *rb_sink_error_name(enum rb_sink_error error);
-const char *rb_sink_error_text(enum rb_sink_error error);
+const char *rb_loss_name(enum rb_loss error);
+const char *rb_loss_text(enum rb_loss error);
 
 #endif

@@ -16,20 +16,20 @@ static uint32_t mask_for(uint32_t count)
     return size - 1;
 }
 
-// Returns the table of a kind of pattern, or RB_TABLE_COUNT for kinds that are stored elsewhere.
-static enum rb_table_kind table_of(enum rb_pattern_kind kind)
+// Returns the table of a kind of pattern, or RB_INDEX_COUNT for kinds that are stored elsewhere.
+static enum rb_index_table_kind table_of(enum rb_pattern_kind kind)
 {
     switch (kind) {
     case RB_PATTERN_NAME:
-        return RB_TABLE_NAMES;
+        return RB_INDEX_NAMES;
     case RB_PATTERN_WILDCARD:
-        return RB_TABLE_SUFFIXES;
+        return RB_INDEX_SUFFIXES;
     case RB_PATTERN_ADDRESS:
-        return RB_TABLE_ADDRESSES;
+        return RB_INDEX_ADDRESSES;
     case RB_PATTERN_PATH:
-        return RB_TABLE_PATHS;
+        return RB_INDEX_PATHS;
     default:
-        return RB_TABLE_COUNT;
+        return RB_INDEX_COUNT;
     }
 }
 
@@ -52,7 +52,7 @@ static void add_port(struct rb_index *index, uint64_t place, uint32_t number)
     uint32_t at = (uint32_t) rb_hash_mix(0, place) & index->port_mask;
     while (index->ports[at].place)
         at = (at + 1) & index->port_mask;
-    index->ports[at] = (struct rb_port_slot){place, number};
+    index->ports[at] = (struct rb_index_port_slot){place, number};
 }
 
 // Stores a pattern's number: in the entry itself, or in the table of ports if the pattern has a port.
@@ -67,11 +67,11 @@ static void assign(struct rb_index *index, const struct rb_pattern *pattern, uin
     add_port(index, place | pattern->port, number);
 }
 
-static struct rb_slot *index_insert(struct rb_table *table, struct rb_slice key, uint64_t hash)
+static struct rb_index_slot *index_insert(struct rb_index_table *table, struct rb_slice key, uint64_t hash)
 {
     uint32_t at = (uint32_t) hash & table->mask;
     for (; table->slots[at].key; at = (at + 1) & table->mask) {
-        struct rb_slot *slot = &table->slots[at];
+        struct rb_index_slot *slot = &table->slots[at];
         if (slot->length == key.length && memcmp(slot->key, key.at, key.length) == 0)
             return slot;
     }
@@ -86,22 +86,22 @@ static void note_depth(struct rb_index *index, struct rb_slice suffix)
     unsigned dots = 0;
     for (size_t i = 0; i < suffix.length; i++)
         dots += suffix.at[i] == '.';
-    index->suffix_depths |= rb_depth_bit(dots);
+    index->suffix_depths |= rb_index_depth_bit(dots);
 }
 
-static int add_to_table(struct rb_index *index, enum rb_table_kind kind, const struct rb_pattern *pattern,
+static int add_to_table(struct rb_index *index, enum rb_index_table_kind kind, const struct rb_pattern *pattern,
                         uint32_t number, struct rb_arena *arena)
 {
-    struct rb_table *table = &index->tables[kind];
+    struct rb_index_table *table = &index->tables[kind];
     struct rb_slice key = index_key(pattern);
     if (pattern->kind == RB_PATTERN_ADDRESS) // other keys point into the policy's own text
         key.at = rb_arena_copy(arena, key.at, key.length);
     if (!key.at)
         return -ENOMEM;
-    struct rb_slot *slot = index_insert(table, key, hash_of(pattern));
+    struct rb_index_slot *slot = index_insert(table, key, hash_of(pattern));
     uint64_t position = (uint64_t) (slot - table->slots);
-    assign(index, pattern, number, rb_place_of(kind, position, 0), &slot->pattern, &slot->ports);
-    if (kind == RB_TABLE_SUFFIXES)
+    assign(index, pattern, number, rb_index_place(kind, position, 0), &slot->pattern, &slot->ports);
+    if (kind == RB_INDEX_SUFFIXES)
         note_depth(index, key);
     return 0;
 }
@@ -163,7 +163,7 @@ static void add_prefix(struct rb_index *index, const struct rb_pattern *pattern,
     unsigned which = tree_of(pattern);
     struct rb_prefix_tree *tree = &index->trees[which];
     struct rb_prefix *prefix = rb_prefix_exact(tree, bits_of(pattern), pattern->prefix_bits);
-    uint64_t place = rb_place_of(RB_PLACE_PREFIX4 + which, (uint64_t) (prefix - tree->prefixes), 0);
+    uint64_t place = rb_index_place(RB_INDEX_PLACE_PREFIX4 + which, (uint64_t) (prefix - tree->prefixes), 0);
     assign(index, pattern, number, place, &prefix->pattern, &prefix->ports);
 }
 
@@ -200,12 +200,12 @@ static void add_glob(struct rb_index *index, const struct rb_pattern *pattern, u
 
 static int index_add(struct rb_index *index, const struct rb_pattern *pattern, uint32_t number, struct rb_arena *arena)
 {
-    enum rb_table_kind kind = table_of(pattern->kind);
-    if (kind < RB_TABLE_COUNT)
+    enum rb_index_table_kind kind = table_of(pattern->kind);
+    if (kind < RB_INDEX_COUNT)
         return add_to_table(index, kind, pattern, number, arena);
     switch (pattern->kind) {
     case RB_PATTERN_ANY:
-        assign(index, pattern, number, rb_place_of(RB_PLACE_ANY, 0, 0), &index->any, &index->any_ports);
+        assign(index, pattern, number, rb_index_place(RB_INDEX_PLACE_ANY, 0, 0), &index->any, &index->any_ports);
         return 0;
     case RB_PATTERN_GLOB:
         add_glob(index, pattern, number);
@@ -220,14 +220,14 @@ static int index_add(struct rb_index *index, const struct rb_pattern *pattern, u
 static int size_tables(struct rb_index *index, const struct rb_pattern *patterns, uint32_t count,
                        struct rb_arena *arena)
 {
-    uint32_t counts[RB_TABLE_COUNT + 1] = {0}, ports = 0, globs = 0;
+    uint32_t counts[RB_INDEX_COUNT + 1] = {0}, ports = 0, globs = 0;
     for (uint32_t i = 0; i < count; i++) {
         counts[table_of(patterns[i].kind)]++;
         ports += patterns[i].port != 0;
         globs += patterns[i].kind == RB_PATTERN_GLOB;
     }
-    for (unsigned kind = 0; kind < RB_TABLE_COUNT; kind++) {
-        struct rb_table *table = &index->tables[kind];
+    for (unsigned kind = 0; kind < RB_INDEX_COUNT; kind++) {
+        struct rb_index_table *table = &index->tables[kind];
         table->mask = mask_for(counts[kind]);
         table->slots = counts[kind] ? rb_arena_take(arena, ((size_t) table->mask + 1) * sizeof(*table->slots)) : NULL;
     }

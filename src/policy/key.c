@@ -44,7 +44,7 @@ static const char *key_read_jitter(struct rb_rules *rules, const char *value, un
 {
     unsigned kind = RB_JITTER_ADDED;
     uint64_t added = 0;
-    const char *wrong = rb_text_digit(value[0]) ? rb_value_duration(value, offset, 0, DAY, &added)
+    const char *wrong = rb_char_digit(value[0]) ? rb_value_duration(value, offset, 0, DAY, &added)
                                                 : rb_value_word(value, offset, jitter_words, &kind);
     if (!wrong) {
         rules->backoff.jitter = (enum rb_jitter_kind) kind;
@@ -79,7 +79,7 @@ static unsigned long key_write_total(const struct rb_rules *rules, char *out, un
 // A number of calls, or whole seconds.
 static const char *key_read_window(struct rb_rules *rules, const char *value, unsigned *offset)
 {
-    bool timed = value[0] && !rb_text_digit(value[strlen(value) - 1]);
+    bool timed = value[0] && !rb_char_digit(value[strlen(value) - 1]);
     uint64_t ms = 0;
     uint32_t window = 0;
     const char *wrong = timed ? rb_value_duration(value, offset, SECOND, RB_BREAKER_MAX_SECONDS * SECOND, &ms)

@@ -69,11 +69,11 @@ static bool read_status(struct rb_rules *rules, struct rb_slice item)
     if (item.length != 3 || item.at[0] < '1' || item.at[0] > '5')
         return false;
     unsigned class = (unsigned) (item.at[0] - '0') * STATUS_CLASS_SIZE;
-    if (rb_text_lower(item.at[1]) == 'x' && rb_text_lower(item.at[2]) == 'x') {
+    if (rb_char_lower(item.at[1]) == 'x' && rb_char_lower(item.at[2]) == 'x') {
         set_statuses(rules, class, STATUS_CLASS_SIZE);
         return true;
     }
-    if (!rb_text_digit(item.at[1]) || !rb_text_digit(item.at[2]))
+    if (!rb_char_digit(item.at[1]) || !rb_char_digit(item.at[2]))
         return false;
     set_statuses(rules, class + (unsigned) (item.at[1] - '0') * 10 + (unsigned) (item.at[2] - '0'), 1);
     return true;
@@ -91,7 +91,7 @@ static const char *read_cause(struct rb_rules *rules, struct rb_slice item)
         return "'none' stands alone";
     if (item.length == 0)
         return "an empty item in the list";
-    if (rb_text_digit(item.at[0]))
+    if (rb_char_digit(item.at[0]))
         return read_status(rules, item) ? NULL : "an HTTP status is 100 to 599, or a class such as 5xx";
     return "not a known word";
 }
@@ -157,8 +157,8 @@ static const char *check_methods(const char *value, unsigned *offset)
             if (rb_slice_is(item, method_sets[i].word))
                 return list_fail(offset, value, item.at, "'safe', 'idempotent' and 'all' stand alone");
         for (size_t i = 0; i < item.length; i++)
-            if (item.at[i] != '*' && rb_text_lower(item.at[i]) == item.at[i] && rb_text_alnum(item.at[i]) &&
-                !rb_text_digit(item.at[i]))
+            if (item.at[i] != '*' && rb_char_lower(item.at[i]) == item.at[i] && rb_char_alnum(item.at[i]) &&
+                !rb_char_digit(item.at[i]))
                 return list_fail(offset, value, item.at, "method names are written in capitals");
         if (rb_slice_is(item, "*"))
             return list_fail(offset, value, item.at, "all methods are written as 'all'");

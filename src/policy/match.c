@@ -14,12 +14,13 @@ struct found {
     uint32_t with_port, without;
 };
 
-const struct rb_slot *rb_table_find(const struct rb_table *table, uint64_t hash, const char *key, size_t length)
+const struct rb_index_slot *rb_index_find_slot(const struct rb_index_table *table, uint64_t hash, const char *key,
+                                               size_t length)
 {
     if (!table->slots)
         return NULL;
     for (uint32_t at = (uint32_t) hash & table->mask; table->slots[at].key; at = (at + 1) & table->mask) {
-        const struct rb_slot *slot = &table->slots[at];
+        const struct rb_index_slot *slot = &table->slots[at];
         if (slot->tag == (uint32_t) (hash >> 32) && slot->length == length && memcmp(slot->key, key, length) == 0)
             return slot;
     }
@@ -36,16 +37,16 @@ static uint32_t find_port(const struct rb_index *index, uint64_t place)
 }
 
 // Looks up a key in one table. A pattern that is found replaces the one in `best`.
-static void match_look_up(const struct rb_index *index, enum rb_table_kind kind, uint64_t hash, struct rb_slice key,
-                          uint16_t port, struct found *best)
+static void match_look_up(const struct rb_index *index, enum rb_index_table_kind kind, uint64_t hash,
+                          struct rb_slice key, uint16_t port, struct found *best)
 {
-    const struct rb_table *table = &index->tables[kind];
-    const struct rb_slot *slot = rb_table_find(table, hash, key.at, key.length);
+    const struct rb_index_table *table = &index->tables[kind];
+    const struct rb_index_slot *slot = rb_index_find_slot(table, hash, key.at, key.length);
     if (!slot)
         return;
     best->without = slot->pattern ? slot->pattern : best->without;
     uint32_t number =
-        slot->ports && port ? find_port(index, rb_place_of(kind, (uint64_t) (slot - table->slots), port)) : 0;
+        slot->ports && port ? find_port(index, rb_index_place(kind, (uint64_t) (slot - table->slots), port)) : 0;
     best->with_port = number ? number : best->with_port;
 }
 
@@ -76,11 +77,11 @@ static void look_up_suffixes(const struct rb_index *index, const struct lower_na
     while (marks) {
         unsigned bit = 63 - (unsigned) __builtin_clzll(marks);
         marks ^= UINT64_C(1) << bit;
-        if (index->suffix_depths & rb_depth_bit((*dots)++)) {
+        if (index->suffix_depths & rb_index_depth_bit((*dots)++)) {
             unsigned tail = RB_WORD - 1 - bit / 8;
             size_t length = before + tail;
             struct rb_slice key = {suffix_of(name, length), length};
-            match_look_up(index, RB_TABLE_SUFFIXES, rb_hash_finish(hash, rb_word_tail(word, tail), length), key, port,
+            match_look_up(index, RB_INDEX_SUFFIXES, rb_hash_finish(hash, rb_word_tail(word, tail), length), key, port,
                           best);
         }
     }
@@ -104,10 +105,10 @@ static uint32_t find_name(const struct rb_index *index, struct rb_slice name, ui
             break;
         hash = rb_hash_mix(hash, word);
     }
-    if (index->tables[RB_TABLE_NAMES].slots) {
+    if (index->tables[RB_INDEX_NAMES].slots) {
         struct rb_slice key = {suffix_of(&lower, name.length), name.length};
         uint64_t whole = rb_hash_finish(hash, rb_word_tail(word, (unsigned) rest), name.length);
-        match_look_up(index, RB_TABLE_NAMES, whole, key, port, &exact);
+        match_look_up(index, RB_INDEX_NAMES, whole, key, port, &exact);
     }
     return better(exact) ? better(exact) : better(suffix);
 }
@@ -118,7 +119,7 @@ static uint32_t find_prefix(const struct rb_index *index, unsigned which, struct
     const struct rb_prefix *prefix = rb_prefix_find(tree, address);
     uint32_t without = 0;
     for (; prefix && (!without || (prefix->ports_above && port)); prefix = rb_prefix_parent(tree, prefix)) {
-        uint64_t place = rb_place_of(RB_PLACE_PREFIX4 + which, (uint64_t) (prefix - tree->prefixes), port);
+        uint64_t place = rb_index_place(RB_INDEX_PLACE_PREFIX4 + which, (uint64_t) (prefix - tree->prefixes), port);
         uint32_t number = prefix->ports && port ? find_port(index, place) : 0;
         if (number)
             return number;
@@ -131,11 +132,11 @@ static uint32_t find_address(const struct rb_index *index, const struct rb_targe
 {
     bool four = target->family == AF_INET;
     struct found exact = {0, 0};
-    if (index->tables[RB_TABLE_ADDRESSES].slots) {
+    if (index->tables[RB_INDEX_ADDRESSES].slots) {
         uint8_t address[16] = {0}; // the target's bytes after an IPv4 address are undefined
         memcpy(address, target->address, four ? 4 : 16);
         struct rb_slice key = {(const char *) address, four ? 4 : 16};
-        match_look_up(index, RB_TABLE_ADDRESSES, rb_hash_address(four ? 32 : 128, address), key, target->port, &exact);
+        match_look_up(index, RB_INDEX_ADDRESSES, rb_hash_address(four ? 32 : 128, address), key, target->port, &exact);
     }
     if (better(exact))
         return better(exact);
@@ -148,8 +149,8 @@ static uint32_t find_address(const struct rb_index *index, const struct rb_targe
 static uint32_t find_path(const struct rb_index *index, struct rb_slice path)
 {
     struct found exact = {0, 0};
-    if (index->tables[RB_TABLE_PATHS].slots)
-        match_look_up(index, RB_TABLE_PATHS, rb_hash_name(path.at, path.length), path, 0, &exact);
+    if (index->tables[RB_INDEX_PATHS].slots)
+        match_look_up(index, RB_INDEX_PATHS, rb_hash_name(path.at, path.length), path, 0, &exact);
     for (uint32_t i = 0; i < index->glob_count && !exact.without; i++)
         exact.without = rb_glob_match_slice(index->globs[i].pattern, path) ? index->globs[i].number : 0;
     return exact.without;
@@ -157,7 +158,7 @@ static uint32_t find_path(const struct rb_index *index, struct rb_slice path)
 
 static uint32_t find_any(const struct rb_index *index, uint16_t port)
 {
-    uint32_t number = index->any_ports && port ? find_port(index, rb_place_of(RB_PLACE_ANY, 0, port)) : 0;
+    uint32_t number = index->any_ports && port ? find_port(index, rb_index_place(RB_INDEX_PLACE_ANY, 0, port)) : 0;
     return number ? number : index->any;
 }
 
@@ -175,7 +176,7 @@ static uint32_t match_find(const struct rb_index *index, const struct rb_target 
     if (target->family == AF_UNIX)
         return find_path(index, (struct rb_slice){target->name, target->name_length});
     uint32_t number = 0;
-    if (index->tables[RB_TABLE_NAMES].slots || index->tables[RB_TABLE_SUFFIXES].slots) {
+    if (index->tables[RB_INDEX_NAMES].slots || index->tables[RB_INDEX_SUFFIXES].slots) {
         struct rb_slice name = name_of(target);
         number = name.length > 0 ? find_name(index, name, target->port) : 0;
     }

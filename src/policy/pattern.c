@@ -40,7 +40,7 @@ static bool read_number(struct rb_slice text, unsigned max, unsigned *out)
 {
     unsigned number = 0;
     for (size_t i = 0; i < text.length; i++) {
-        if (!rb_text_digit(text.at[i]) || number > max)
+        if (!rb_char_digit(text.at[i]) || number > max)
             return false;
         number = number * 10 + (unsigned) (text.at[i] - '0');
     }
@@ -84,7 +84,7 @@ static const char *check_label(const struct parse *parse, struct rb_slice label)
             return pattern_fail(parse, label.at + i, "a name is written in its ASCII form (xn--...)");
         if (c == '@' || c == '?')
             return pattern_fail(parse, label.at + i, "a pattern is a host with an optional port, no URL");
-        if (!rb_text_alnum(c) && c != '-' && c != '_')
+        if (!rb_char_alnum(c) && c != '-' && c != '_')
             return pattern_fail(parse, label.at + i, "a character that no host name has");
     }
     return NULL;
@@ -93,7 +93,7 @@ static const char *check_label(const struct parse *parse, struct rb_slice label)
 static bool all_digits(struct rb_slice text)
 {
     for (size_t i = 0; i < text.length; i++)
-        if (!rb_text_digit(text.at[i]))
+        if (!rb_char_digit(text.at[i]))
             return false;
     return true;
 }
@@ -116,11 +116,11 @@ static const char *lower_key(const struct parse *parse, struct rb_slice name)
 {
     parse->out->key = name;
     size_t i = 0;
-    while (i < name.length && rb_text_lower(name.at[i]) == name.at[i])
+    while (i < name.length && rb_char_lower(name.at[i]) == name.at[i])
         i++;
     char *copy = i < name.length ? rb_arena_copy(parse->keep, name.at, name.length) : NULL;
     for (i = 0; copy && i < name.length; i++)
-        copy[i] = rb_text_lower(copy[i]);
+        copy[i] = rb_char_lower(copy[i]);
     parse->out->key.at = copy ? copy : name.at;
     return NULL;
 }

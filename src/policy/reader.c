@@ -100,7 +100,7 @@ static struct rb_slice without_comment(struct rb_slice text)
         return text;
     for (size_t i = 0; i < text.length; i++) {
         quoted ^= text.at[i] == '"';
-        if (!quoted && text.at[i] == ';' && (i == 0 || rb_text_blank(text.at[i - 1])))
+        if (!quoted && text.at[i] == ';' && (i == 0 || rb_char_blank(text.at[i - 1])))
             text.length = i;
     }
     return rb_slice_trim(text);

@@ -48,7 +48,7 @@ static const char *nearest_word(const struct rb_key *key, const char *value, uns
 static const char *hash_comment(struct rb_slice value)
 {
     for (size_t i = 1; i < value.length; i++)
-        if (value.at[i] == '#' && rb_text_blank(value.at[i - 1]))
+        if (value.at[i] == '#' && rb_char_blank(value.at[i - 1]))
             return value.at + i;
     return NULL;
 }

@@ -11,7 +11,7 @@ static unsigned smaller(unsigned a, unsigned b)
 
 static bool suggest_same(char a, char b)
 {
-    return rb_text_lower(a) == rb_text_lower(b);
+    return rb_char_lower(a) == rb_char_lower(b);
 }
 
 // Returns the number of insertions, deletions, substitutions and swaps of neighbours that turn one text into the other.

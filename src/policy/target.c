@@ -75,16 +75,16 @@ int rb_target_from_sockaddr(struct rb_target *target, const struct sockaddr *add
 static size_t scheme_length(const char *text)
 {
     size_t length = 0;
-    while (rb_text_alnum(text[length]) || (text[length] && strchr("+-.", text[length])))
+    while (rb_char_alnum(text[length]) || (text[length] && strchr("+-.", text[length])))
         length++;
-    bool scheme = length > 0 && !rb_text_digit(text[0]) && strncmp(text + length, "://", 3) == 0;
+    bool scheme = length > 0 && !rb_char_digit(text[0]) && strncmp(text + length, "://", 3) == 0;
     return scheme ? length : 0;
 }
 
 static bool same_word(struct rb_slice text, const char *word)
 {
     for (size_t i = 0; i < text.length; i++)
-        if (rb_text_lower(text.at[i]) != word[i])
+        if (rb_char_lower(text.at[i]) != word[i])
             return false;
     return word[text.length] == '\0';
 }
@@ -107,7 +107,7 @@ static int target_read_port(struct rb_slice text, uint16_t *port)
 {
     unsigned number = 0;
     for (size_t i = 0; i < text.length; i++) {
-        if (!rb_text_digit(text.at[i]))
+        if (!rb_char_digit(text.at[i]))
             return -EINVAL;
         if (number <= PORT_MAX)
             number = number * 10 + (unsigned) (text.at[i] - '0');
@@ -197,7 +197,7 @@ static void write_host(struct rb_writer *writer, const struct rb_target *target)
     size_t length = target->name_length;
     length -= length > 1 && target->name[length - 1] == '.';
     for (size_t i = 0; i < length; i++) {
-        char low = rb_text_lower(target->name[i]);
+        char low = rb_char_lower(target->name[i]);
         rb_write_bytes(writer, &low, 1);
     }
 }

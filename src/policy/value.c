@@ -30,7 +30,7 @@ static unsigned read_digits(const char **text, uint64_t *out)
 {
     unsigned count = 0;
     *out = 0;
-    for (; rb_text_digit(**text); (*text)++, count++)
+    for (; rb_char_digit(**text); (*text)++, count++)
         *out = count < NUMBER_DIGITS_MAX ? *out * 10 + (uint64_t) (**text - '0') : UINT64_MAX / 1000000;
     return count;
 }
@@ -127,13 +127,13 @@ static const char *read_fraction(const char **text, unsigned decimals, uint64_t 
     bool point = **text == '.';
     *text += point;
     for (unsigned i = 0; i < decimals; i++) {
-        bool digit = point && rb_text_digit(**text);
+        bool digit = point && rb_char_digit(**text);
         if (point && i == 0 && !digit)
             return "a digit is missing after the decimal point";
         *number = *number * 10 + (digit ? (uint64_t) (**text - '0') : 0);
         *text += digit;
     }
-    return point && rb_text_digit(**text) ? "too many decimals" : NULL;
+    return point && rb_char_digit(**text) ? "too many decimals" : NULL;
 }
 
 const char *rb_value_scaled(const char *text, unsigned *offset, const struct rb_scale *scale, uint32_t low,
@@ -169,7 +169,7 @@ const char *rb_value_word(const char *text, unsigned *offset, const char *const 
 
 static bool token_byte(char c)
 {
-    return rb_text_alnum(c) || (c && strchr("!#$%&'*+-.^_`|~", c));
+    return rb_char_alnum(c) || (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
 static const char *check_token(struct rb_slice token, const char *text, unsigned *offset)

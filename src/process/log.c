@@ -59,11 +59,11 @@ static bool log_begin(struct entry *entry, const char *destination, const char *
 }
 
 // Writes the line, unless it was cut: then it is not valid JSON.
-static enum rb_sink_error log_end(struct entry *entry, const char *destination)
+static enum rb_loss log_end(struct entry *entry, const char *destination)
 {
     rb_text_string(&entry->line, "}\n");
     bool whole = entry->line.cut == 0;
-    enum rb_sink_error error = whole ? rb_sink_write(destination, entry->line.at, entry->line.length) : RB_SINK_FAILED;
+    enum rb_loss error = whole ? rb_sink_write(destination, entry->line.at, entry->line.length) : RB_LOSS_FAILED;
     errno = entry->saved_errno;
     return error;
 }
@@ -113,11 +113,11 @@ static void log_put_event(struct rb_text *line, const struct rb_event *event)
         put_times(line, event->times);
 }
 
-enum rb_sink_error rb_log_event(const char *destination, const char *program, const struct rb_event *event)
+enum rb_loss rb_log_event(const char *destination, const char *program, const struct rb_event *event)
 {
     struct entry entry;
     if (!log_begin(&entry, destination, program))
-        return RB_SINK_OK;
+        return RB_LOSS_NONE;
     log_put_event(&entry.line, event);
     return log_end(&entry, destination);
 }
@@ -129,16 +129,16 @@ void rb_log_format(struct rb_text *line, uint64_t unix_ms, int pid, const char *
     rb_text_string(line, "}");
 }
 
-static void put_trouble(struct rb_text *line, const char *destination, enum rb_sink_error error, uint32_t user)
+static void put_trouble(struct rb_text *line, const char *destination, enum rb_loss error, uint32_t user)
 {
     put_string(line, "decision", rb_verdict_name(RB_VERDICT_LOG));
-    put_string(line, "reason", rb_sink_error_name(error));
+    put_string(line, "reason", rb_loss_name(error));
     put_string(line, "file", destination);
     put_number(line, "uid", user);
 }
 
 void rb_log_format_trouble(struct rb_text *line, uint64_t unix_ms, int pid, const char *program,
-                           const char *destination, enum rb_sink_error error, uint32_t user)
+                           const char *destination, enum rb_loss error, uint32_t user)
 {
     begin_at(line, (int64_t) (unix_ms / 1000), (unsigned) (unix_ms % 1000), pid, program);
     put_trouble(line, destination, error, user);
@@ -154,7 +154,7 @@ static bool ends_a_line(const char *text, size_t length, const char *fields, siz
     return false;
 }
 
-void rb_log_leave(const char *destination, const char *program, enum rb_sink_error error, uint32_t user)
+void rb_log_leave(const char *destination, const char *program, enum rb_loss error, uint32_t user)
 {
     enum { RECENT = 4096 };
     char recent[RECENT];
@@ -170,14 +170,13 @@ void rb_log_leave(const char *destination, const char *program, enum rb_sink_err
 }
 
 // Writes a line about a file that the library reads.
-static enum rb_sink_error log_write_file(const char *destination, const char *program, const char *decision,
-                                         const char *what, const char *path, const struct rb_diagnostic *diagnostic,
-                                         int error)
+static enum rb_loss log_write_file(const char *destination, const char *program, const char *decision, const char *what,
+                                   const char *path, const struct rb_diagnostic *diagnostic, int error)
 {
     struct entry entry;
     struct rb_text *line = &entry.line;
     if (!log_begin(&entry, destination, program))
-        return RB_SINK_OK;
+        return RB_LOSS_NONE;
     put_string(line, "decision", decision);
     put_string(line, "reason", what);
     put_string(line, "file", path);
@@ -192,13 +191,13 @@ static enum rb_sink_error log_write_file(const char *destination, const char *pr
     return log_end(&entry, destination);
 }
 
-enum rb_sink_error rb_log_state(const char *destination, const char *program, const char *what, const char *path)
+enum rb_loss rb_log_state(const char *destination, const char *program, const char *what, const char *path)
 {
     return log_write_file(destination, program, "state", what, path, NULL, 0);
 }
 
-enum rb_sink_error rb_log_policy(const char *destination, const char *program, const char *what, const char *path,
-                                 const struct rb_diagnostic *diagnostic, int error)
+enum rb_loss rb_log_policy(const char *destination, const char *program, const char *what, const char *path,
+                           const struct rb_diagnostic *diagnostic, int error)
 {
     return log_write_file(destination, program, "policy", what, path, diagnostic, error);
 }

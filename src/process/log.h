@@ -9,9 +9,9 @@
 #include "process/sink.h"
 
 // Writes an event to `destination` ("off", "stderr" or a path) by rb_sink_write, which never blocks and keeps errno.
-// Returns why the line is lost, or RB_SINK_OK, also if the log is off.
+// Returns why the line is lost, or RB_LOSS_NONE, also if the log is off.
 //   program: the executable's name
-enum rb_sink_error rb_log_event(const char *destination, const char *program, const struct rb_event *event);
+enum rb_loss rb_log_event(const char *destination, const char *program, const struct rb_event *event);
 
 // Appends the line of an event, without its newline. The event may be of another process and of another time.
 void rb_log_format(struct rb_text *line, uint64_t unix_ms, int pid, const char *program, const struct rb_event *event);
@@ -20,22 +20,22 @@ void rb_log_format(struct rb_text *line, uint64_t unix_ms, int pid, const char *
 //   destination: "stderr" or a path
 //   user: the effective user of the process that could not write
 void rb_log_format_trouble(struct rb_text *line, uint64_t unix_ms, int pid, const char *program,
-                           const char *destination, enum rb_sink_error error, uint32_t user);
+                           const char *destination, enum rb_loss error, uint32_t user);
 
 // Writes such a line while this process can still write: its next lines will be lost. If the end of the log already
 // contains the line, it is not written again, because each worker of a daemon calls this. Uses 8 KiB of stack, keeps
 // errno.
 //   error, user: the error that the process will get, and its user then
-void rb_log_leave(const char *destination, const char *program, enum rb_sink_error error, uint32_t user);
+void rb_log_leave(const char *destination, const char *program, enum rb_loss error, uint32_t user);
 
 // Writes a line about the policy. `what` is "loaded", "reloaded", "invalid", "unreadable" or "untrusted". The line
 // contains the first error, with its position unless its line is 0.
 //   diagnostic: may be NULL
 //   error: negative errno or 0
-enum rb_sink_error rb_log_policy(const char *destination, const char *program, const char *what, const char *path,
-                                 const struct rb_diagnostic *diagnostic, int error);
+enum rb_loss rb_log_policy(const char *destination, const char *program, const char *what, const char *path,
+                           const struct rb_diagnostic *diagnostic, int error);
 
 // Writes a line about the state: its file and why it is not used.
-enum rb_sink_error rb_log_state(const char *destination, const char *program, const char *what, const char *path);
+enum rb_loss rb_log_state(const char *destination, const char *program, const char *what, const char *path);
 
 #endif

@@ -87,7 +87,7 @@ static const char *log_destination(const struct rb_policy *policy)
 }
 
 // Records in the state that the log cannot be written.
-static void note_log(const struct rb_policy *policy, enum rb_sink_error error)
+static void note_log(const struct rb_policy *policy, enum rb_loss error)
 {
     const char *destination = log_destination(policy);
     if (strcmp(destination, "off") != 0)
@@ -160,10 +160,10 @@ static struct rb_summary_page *summary_page(void)
 static bool initialise(void)
 {
     static char path[RB_POLICY_PATH_SIZE];
-    struct rb_policy_places places = {.named = environment(RB_START_POLICY),
+    struct rb_reload_places places = {.named = environment(RB_START_POLICY),
                                       .config = environment(RB_START_CONFIG),
                                       .home = environment(RB_START_HOME)};
-    if (is_disabled() || rb_policy_locate(&places, path) != 0)
+    if (is_disabled() || rb_reload_locate(&places, path) != 0)
         return false;
     find_program();
     builtin = strcmp(path, rb_policy_builtin_path) == 0;
@@ -171,7 +171,7 @@ static bool initialise(void)
     forced_state = setting(RB_START_STATE);
     rb_shared_start(state_settings, on_state_trouble);
     start_summary();
-    rb_policy_start(path, on_reload);
+    rb_reload_start(path, on_reload);
     return true;
 }
 
@@ -251,7 +251,7 @@ bool rb_process_init(void)
 
 const struct rb_policy *rb_process_policy(void)
 {
-    const struct rb_policy *policy = rb_policy_current(rb_system_coarse_ms());
+    const struct rb_policy *policy = rb_reload_current(rb_system_coarse_ms());
     uintptr_t judged = atomic_load_explicit(&judged_policy, memory_order_relaxed);
     if ((judged & ~(uintptr_t) 1) != (uintptr_t) policy) {
         judged = (uintptr_t) policy | (policy && !rb_policy_covers_program(policy, program));
@@ -321,7 +321,7 @@ static const char *process_log_file(void)
     return strcmp(log, "off") == 0 || strcmp(log, "stderr") == 0 ? NULL : log;
 }
 
-static void leave_log(const char *log, enum rb_sink_error error, uint32_t user)
+static void leave_log(const char *log, enum rb_loss error, uint32_t user)
 {
     if (!atomic_exchange(&left_log, true))
         rb_log_leave(log, program, error, user);
@@ -341,7 +341,7 @@ void rb_process_before_users(uint32_t real, uint32_t effective, uint32_t saved)
         return;
     const char *log = process_log_file();
     if (log && rb_sink_is_for_root(log))
-        leave_log(log, RB_SINK_DENIED, effective);
+        leave_log(log, RB_LOSS_DENIED, effective);
 }
 
 void rb_process_before_root(const char *directory)
@@ -349,7 +349,7 @@ void rb_process_before_root(const char *directory)
     const char *log = process_log_file();
     uint32_t user = rb_kernel_euid();
     if (log && rb_sink_is_missing_in(directory, log))
-        leave_log(log, RB_SINK_ABSENT, user);
+        leave_log(log, RB_LOSS_ABSENT, user);
 }
 
 void rb_process_end(void)

@@ -71,7 +71,7 @@ static bool exists(const char *path)
 }
 
 // Relative directories in these variables are ignored (XDG Base Directory Specification).
-static int locate_own(const struct rb_policy_places *places, char *out)
+static int locate_own(const struct rb_reload_places *places, char *out)
 {
     bool joined = false;
     if (places->config && places->config[0] == '/')
@@ -81,7 +81,7 @@ static int locate_own(const struct rb_policy_places *places, char *out)
     return joined && exists(out) ? 0 : -ENOENT;
 }
 
-int rb_policy_locate(const struct rb_policy_places *places, char *out)
+int rb_reload_locate(const struct rb_reload_places *places, char *out)
 {
     if (places->named)
         return join(out, "", places->named) ? 0 : -ENAMETOOLONG;
@@ -238,7 +238,7 @@ static int keep_path(const char *path)
     return join(in_force.path, "", path) ? 0 : -ENAMETOOLONG;
 }
 
-int rb_policy_start(const char *path, rb_reload_fn *notify)
+int rb_reload_start(const char *path, rb_reload_fn *notify)
 {
     int kept_errno = errno;
     in_force.notify = notify;
@@ -261,7 +261,7 @@ int rb_policy_start(const char *path, rb_reload_fn *notify)
     return result;
 }
 
-// Kept out of line: rb_policy_current calls it at most once a second.
+// Kept out of line: rb_reload_current calls it at most once a second.
 static __attribute__((noinline, cold)) void look_again(uint64_t now_ms, uint64_t due)
 {
     struct look look = {now_ms, now_ms + LEASE};
@@ -273,7 +273,7 @@ static __attribute__((noinline, cold)) void look_again(uint64_t now_ms, uint64_t
     errno = kept_errno;
 }
 
-const struct rb_policy *rb_policy_current(uint64_t now_ms)
+const struct rb_policy *rb_reload_current(uint64_t now_ms)
 {
     uint64_t due = atomic_load_explicit(&in_force.next_look, memory_order_relaxed);
     if (now_ms >= due)

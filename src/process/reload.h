@@ -6,7 +6,7 @@
 #include "policy/policy.h"
 
 // The places to search for a policy file. NULL: not set, or ignored because the process is in secure execution.
-struct rb_policy_places {
+struct rb_reload_places {
     const char *named;  // --policy FILE, else a REBOUND_POLICY that is not empty
     const char *config; // XDG_CONFIG_HOME
     const char *home;   // HOME
@@ -16,7 +16,7 @@ struct rb_policy_places {
 // /etc/rebound/policy.ini. A named file that does not exist is still returned.
 //   out: RB_POLICY_PATH_SIZE bytes
 // Returns 0, -ENOENT if there is none, or -ENAMETOOLONG.
-int rb_policy_locate(const struct rb_policy_places *places, char *out);
+int rb_reload_locate(const struct rb_reload_places *places, char *out);
 
 // Events of the policy, for the log.
 enum rb_reload_event {
@@ -29,15 +29,15 @@ enum rb_reload_event {
 
 // Called at most once per change, in the thread that noticed it. diagnostic is the first error in the text for INVALID,
 // the reason for UNTRUSTED (line 0), else NULL. error is a negative errno or 0. The callback must not call
-// rb_policy_current.
+// rb_reload_current.
 typedef void rb_reload_fn(enum rb_reload_event event, const char *path, const struct rb_diagnostic *diagnostic,
                           int error);
 
-// Loads the policy of this process. Call once, before rb_policy_current. A relative path is resolved against the
+// Loads the policy of this process. Call once, before rb_reload_current. A relative path is resolved against the
 // current working directory once. notify may be NULL. Returns 0, the error of rb_policy_load, or -EPERM for a file that
 // is not trusted. After an error there is no policy until a valid file appears at the same path. The built-in policy
 // cannot change; it is loaded on first use.
-int rb_policy_start(const char *path, rb_reload_fn *notify);
+int rb_reload_start(const char *path, rb_reload_fn *notify);
 
 // Returns the policy in force, or NULL. At most once a second one caller checks the file (stat: device, inode, size,
 // mtime, ctime) and loads it if it has changed; other callers continue with the current policy. If the file is invalid,
@@ -45,6 +45,6 @@ int rb_policy_start(const char *path, rb_reload_fn *notify);
 //   now_ms: a monotonic clock
 // The result is valid for a minute: a replaced policy is freed at the earliest after 60 s. A call that waits and needs
 // a section for longer must copy its rules.
-const struct rb_policy *rb_policy_current(uint64_t now_ms);
+const struct rb_policy *rb_reload_current(uint64_t now_ms);
 
 #endif

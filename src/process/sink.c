@@ -22,30 +22,30 @@ enum { ROOT = 0, LOG_MODE = 0640, OPEN_TRIES = 3, LINKS_MAX = 40 };
 // The flags of every open. O_LARGEFILE: without it a 32-bit kernel refuses files over 2 GiB.
 enum { OPEN_ALWAYS = O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW | O_LARGEFILE };
 
-static enum rb_sink_error sink_error_of(long result)
+static enum rb_loss sink_error_of(long result)
 {
     switch (-result) {
     case EACCES:
     case EPERM:
     case EROFS:
-        return RB_SINK_DENIED;
+        return RB_LOSS_DENIED;
     case ELOOP:
-        return RB_SINK_LINK;
+        return RB_LOSS_LINK;
     case EISDIR:
-        return RB_SINK_TYPE;
+        return RB_LOSS_TYPE;
     case ENOENT:
     case ENOTDIR:
-        return RB_SINK_ABSENT;
+        return RB_LOSS_ABSENT;
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
-        return RB_SINK_FULL;
+        return RB_LOSS_FULL;
     case EAGAIN:
     case ENXIO:
     case EPIPE:
-        return RB_SINK_BUSY;
+        return RB_LOSS_BUSY;
     default:
-        return RB_SINK_FAILED;
+        return RB_LOSS_FAILED;
     }
 }
 
@@ -84,40 +84,40 @@ static void sink_enter(struct sink_walk *walk, int directory)
 
 // Puts the target of a link in front of the rest. Links in /proc that stand for an open file are refused: they report
 // no size of a target, and their text is not where they lead.
-static enum rb_sink_error sink_follow(struct sink_walk *walk, int link, const struct rb_file_identity *identity)
+static enum rb_loss sink_follow(struct sink_walk *walk, int link, const struct rb_file_identity *identity)
 {
     size_t size = identity->size;
     if (!sink_is_ours(identity) || size == 0 || ++walk->links > LINKS_MAX)
-        return RB_SINK_LINK;
+        return RB_LOSS_LINK;
     if (size + 1 > (size_t) (walk->rest - walk->text))
-        return RB_SINK_FAILED;
+        return RB_LOSS_FAILED;
     char *target = walk->rest - size - 1;
     if (rb_kernel(SYS_readlinkat, link, "", target, size) != (long) size)
-        return RB_SINK_LINK;
+        return RB_LOSS_LINK;
     target[size] = '/';
     walk->rest = target;
     if (target[0] == '/')
         sink_enter(walk, sink_open_path(AT_FDCWD, "/"));
-    return RB_SINK_OK;
+    return RB_LOSS_NONE;
 }
 
 // Resolves the first name of the rest.
-static enum rb_sink_error sink_step(struct sink_walk *walk)
+static enum rb_loss sink_step(struct sink_walk *walk)
 {
     struct rb_file_identity identity;
     char *name = walk->rest, *end = name + strcspn(name, "/");
     walk->rest = *end ? end + 1 : end;
     *end = '\0';
     int next = sink_open_path(walk->directory, name);
-    enum rb_sink_error error = next < 0 ? sink_error_of(next) : RB_SINK_OK;
-    if (error == RB_SINK_OK && rb_file_identify_open(next, &identity) != 0)
-        error = RB_SINK_FAILED;
-    if (error == RB_SINK_OK && S_ISDIR(identity.mode)) {
+    enum rb_loss error = next < 0 ? sink_error_of(next) : RB_LOSS_NONE;
+    if (error == RB_LOSS_NONE && rb_file_identify_open(next, &identity) != 0)
+        error = RB_LOSS_FAILED;
+    if (error == RB_LOSS_NONE && S_ISDIR(identity.mode)) {
         sink_enter(walk, next);
-        return RB_SINK_OK;
+        return RB_LOSS_NONE;
     }
-    if (error == RB_SINK_OK)
-        error = S_ISLNK(identity.mode) ? sink_follow(walk, next, &identity) : RB_SINK_ABSENT;
+    if (error == RB_LOSS_NONE)
+        error = S_ISLNK(identity.mode) ? sink_follow(walk, next, &identity) : RB_LOSS_ABSENT;
     if (next >= 0)
         rb_kernel(SYS_close, next);
     return error;
@@ -131,43 +131,43 @@ static const char *sink_last_name(const char *path)
 
 // Opens the directory of `path` name by name, so that no link of another user is followed. The caller closes
 // *directory, which is -1 after an error.
-static __attribute__((noinline)) enum rb_sink_error sink_open_directory(const char *path, int *directory)
+static __attribute__((noinline)) enum rb_loss sink_open_directory(const char *path, int *directory)
 {
     struct sink_walk walk = {.directory = sink_open_path(AT_FDCWD, path[0] == '/' ? "/" : ".")};
     size_t length = (size_t) (sink_last_name(path) - path);
-    enum rb_sink_error error = length < sizeof(walk.text) ? RB_SINK_OK : RB_SINK_FAILED;
-    if (error == RB_SINK_OK) {
+    enum rb_loss error = length < sizeof(walk.text) ? RB_LOSS_NONE : RB_LOSS_FAILED;
+    if (error == RB_LOSS_NONE) {
         walk.rest = walk.text + sizeof(walk.text) - 1 - length;
         memcpy(walk.rest, path, length);
         walk.rest[length] = '\0';
     }
-    while (error == RB_SINK_OK && walk.directory >= 0) {
+    while (error == RB_LOSS_NONE && walk.directory >= 0) {
         walk.rest += strspn(walk.rest, "/");
         if (!*walk.rest)
             break;
         error = sink_step(&walk);
     }
-    if (error != RB_SINK_OK)
+    if (error != RB_LOSS_NONE)
         sink_enter(&walk, -1);
     *directory = walk.directory;
-    return error == RB_SINK_OK && walk.directory < 0 ? RB_SINK_FAILED : error;
+    return error == RB_LOSS_NONE && walk.directory < 0 ? RB_LOSS_FAILED : error;
 }
 
 // ---- the file ----
 
-static enum rb_sink_error sink_judge(const struct rb_file_identity *file)
+static enum rb_loss sink_judge(const struct rb_file_identity *file)
 {
     switch (file->mode & S_IFMT) {
     case S_IFREG:
-        return !sink_is_ours(file) ? RB_SINK_OWNER : file->links > 1 ? RB_SINK_NAMES : RB_SINK_OK;
+        return !sink_is_ours(file) ? RB_LOSS_OWNER : file->links > 1 ? RB_LOSS_NAMES : RB_LOSS_NONE;
     case S_IFIFO:
-        return sink_is_ours(file) ? RB_SINK_OK : RB_SINK_OWNER;
+        return sink_is_ours(file) ? RB_LOSS_NONE : RB_LOSS_OWNER;
     case S_IFCHR: // only root can make a device, so no other user can have placed it
-        return RB_SINK_OK;
+        return RB_LOSS_NONE;
     case S_IFLNK:
-        return RB_SINK_LINK;
+        return RB_LOSS_LINK;
     default:
-        return RB_SINK_TYPE;
+        return RB_LOSS_TYPE;
     }
 }
 
@@ -180,21 +180,21 @@ static uint64_t sink_check_word(const struct rb_file_identity *file)
 }
 
 // Checks that the path leads to this file without following a link of another user.
-static enum rb_sink_error sink_check_path(const char *path, const struct rb_file_identity *file)
+static enum rb_loss sink_check_path(const char *path, const struct rb_file_identity *file)
 {
     struct rb_file_identity there;
     int directory;
     uint64_t word = sink_check_word(file);
     if (atomic_load_explicit(&sink_checked, memory_order_relaxed) == word)
-        return RB_SINK_OK;
-    enum rb_sink_error error = sink_open_directory(path, &directory);
-    if (error != RB_SINK_OK)
+        return RB_LOSS_NONE;
+    enum rb_loss error = sink_open_directory(path, &directory);
+    if (error != RB_LOSS_NONE)
         return error;
     bool same = rb_file_identify_link(directory, sink_last_name(path), &there) == 0 && sink_same_file(&there, file);
     rb_kernel(SYS_close, directory);
     if (same)
         atomic_store_explicit(&sink_checked, word, memory_order_relaxed);
-    return same ? RB_SINK_OK : RB_SINK_LINK;
+    return same ? RB_LOSS_NONE : RB_LOSS_LINK;
 }
 
 // A file that is open for one line.
@@ -204,13 +204,13 @@ struct sink_file {
 };
 
 // Internal result: the file at the path was replaced meanwhile, so try again.
-static const enum rb_sink_error SINK_AGAIN = RB_SINK_ERRORS;
+static const enum rb_loss SINK_AGAIN = RB_LOSS_COUNT;
 
-static enum rb_sink_error sink_make(const char *path, struct sink_file *file)
+static enum rb_loss sink_make(const char *path, struct sink_file *file)
 {
     int directory, flags = O_RDWR | O_CREAT | O_EXCL | OPEN_ALWAYS;
-    enum rb_sink_error error = sink_open_directory(path, &directory);
-    if (error != RB_SINK_OK)
+    enum rb_loss error = sink_open_directory(path, &directory);
+    if (error != RB_LOSS_NONE)
         return error;
     long fd = rb_kernel(SYS_openat, directory, sink_last_name(path), flags, LOG_MODE);
     rb_kernel(SYS_close, directory);
@@ -218,9 +218,9 @@ static enum rb_sink_error sink_make(const char *path, struct sink_file *file)
         return fd == -EEXIST ? SINK_AGAIN : sink_error_of(fd);
     file->fd = (int) fd;
     if (rb_file_identify_open(file->fd, &file->identity) != 0)
-        return RB_SINK_FAILED;
+        return RB_LOSS_FAILED;
     atomic_store_explicit(&sink_checked, sink_check_word(&file->identity), memory_order_relaxed);
-    return RB_SINK_OK;
+    return RB_LOSS_NONE;
 }
 
 // A regular file is also opened for reading if permitted, because its last byte shows whether the last line is
@@ -233,23 +233,22 @@ static long sink_open_by_type(const char *path, const struct rb_file_identity *f
     return fd == -EACCES ? rb_kernel(SYS_openat, AT_FDCWD, path, O_WRONLY | OPEN_ALWAYS) : fd;
 }
 
-static enum rb_sink_error sink_open_known(const char *path, const struct rb_file_identity *known,
-                                          struct sink_file *file)
+static enum rb_loss sink_open_known(const char *path, const struct rb_file_identity *known, struct sink_file *file)
 {
-    enum rb_sink_error error = sink_judge(known);
-    if (error != RB_SINK_OK)
+    enum rb_loss error = sink_judge(known);
+    if (error != RB_LOSS_NONE)
         return error;
     long fd = sink_open_by_type(path, known);
     if (fd < 0)
         return fd == -ENOENT ? SINK_AGAIN : sink_error_of(fd);
     file->fd = (int) fd;
     if (rb_file_identify_open(file->fd, &file->identity) != 0)
-        return RB_SINK_FAILED;
+        return RB_LOSS_FAILED;
     bool removed = file->identity.links == 0 && known->links > 0; // some file systems always report 0 links
     if (removed || !sink_same_file(&file->identity, known))
         return SINK_AGAIN;
     error = sink_judge(&file->identity);
-    return error == RB_SINK_OK ? sink_check_path(path, &file->identity) : error;
+    return error == RB_LOSS_NONE ? sink_check_path(path, &file->identity) : error;
 }
 
 static void sink_close(struct sink_file *file)
@@ -259,9 +258,9 @@ static void sink_close(struct sink_file *file)
     file->fd = -1;
 }
 
-static enum rb_sink_error sink_open(const char *path, struct sink_file *file)
+static enum rb_loss sink_open(const char *path, struct sink_file *file)
 {
-    enum rb_sink_error error = SINK_AGAIN;
+    enum rb_loss error = SINK_AGAIN;
     file->fd = -1;
     for (int tries = 0; error == SINK_AGAIN && tries < OPEN_TRIES; tries++) {
         sink_close(file);
@@ -271,21 +270,21 @@ static enum rb_sink_error sink_open(const char *path, struct sink_file *file)
                 : found == -ENOENT ? sink_make(path, file)
                                    : sink_error_of(found);
     }
-    if (error != RB_SINK_OK)
+    if (error != RB_LOSS_NONE)
         sink_close(file);
-    return error == SINK_AGAIN ? RB_SINK_FAILED : error;
+    return error == SINK_AGAIN ? RB_LOSS_FAILED : error;
 }
 
-enum rb_sink_error rb_sink_examine(const char *path)
+enum rb_loss rb_sink_examine(const char *path)
 {
     struct rb_file_identity file;
     int directory;
-    enum rb_sink_error error = sink_open_directory(path, &directory);
-    if (error != RB_SINK_OK)
-        return error == RB_SINK_LINK ? error : RB_SINK_OK;
+    enum rb_loss error = sink_open_directory(path, &directory);
+    if (error != RB_LOSS_NONE)
+        return error == RB_LOSS_LINK ? error : RB_LOSS_NONE;
     bool there = rb_file_identify_link(directory, sink_last_name(path), &file) == 0;
     rb_kernel(SYS_close, directory);
-    return there ? sink_judge(&file) : RB_SINK_OK;
+    return there ? sink_judge(&file) : RB_LOSS_NONE;
 }
 
 static bool sink_only_root_writes(const struct rb_file_identity *file)
@@ -300,7 +299,7 @@ bool rb_sink_is_for_root(const char *path)
     int directory, found = rb_file_identify_link(AT_FDCWD, path, &file);
     if (found != -ENOENT)
         return found == 0 && sink_only_root_writes(&file);
-    if (sink_open_directory(path, &directory) != RB_SINK_OK)
+    if (sink_open_directory(path, &directory) != RB_LOSS_NONE)
         return false;
     bool known = rb_file_identify_open(directory, &file) == 0;
     rb_kernel(SYS_close, directory);
@@ -394,7 +393,7 @@ size_t rb_sink_read_end(const char *path, char *out, size_t size)
     struct rb_file_identity known;
     long got = 0;
     bool regular = rb_file_identify_link(AT_FDCWD, path, &known) == 0 && S_ISREG(known.mode);
-    if (regular && sink_open_known(path, &known, &file) == RB_SINK_OK) {
+    if (regular && sink_open_known(path, &known, &file) == RB_LOSS_NONE) {
         int64_t start = (int64_t) (known.size > size ? known.size - size : 0);
         got = sink_seek(file.fd, start, SEEK_SET) == start ? rb_kernel(SYS_read, file.fd, out, size) : 0;
     }
@@ -477,8 +476,8 @@ static bool sink_ends_in_part(const struct sink_file *file)
     return last < 0 ? sink_is_unfinished(SINK_PATH) : last != '\n';
 }
 
-static enum rb_sink_error sink_write_file(const struct sink_file *file, const char *line, size_t length,
-                                          const struct sink_quiet *quiet)
+static enum rb_loss sink_write_file(const struct sink_file *file, const char *line, size_t length,
+                                    const struct sink_quiet *quiet)
 {
     size_t skip = sink_ends_in_part(file) ? 0 : 1;
     long written = sink_put(file->fd, line + skip, length - skip, quiet);
@@ -492,7 +491,7 @@ static enum rb_sink_error sink_write_file(const struct sink_file *file, const ch
                   sink_take_back(file->fd, end, line + skip, (size_t) written, true, quiet));
     }
     sink_set_unfinished(SINK_PATH, !whole && !mended);
-    return whole ? RB_SINK_OK : RB_SINK_FULL;
+    return whole ? RB_LOSS_NONE : RB_LOSS_FULL;
 }
 
 // ---- streams: FIFOs, terminals, stderr of whatever kind ----
@@ -512,11 +511,11 @@ static bool sink_take_back_from_stderr(const char *part, size_t length, const st
     return taken;
 }
 
-static enum rb_sink_error sink_write_stream(int fd, enum sink_kind kind, const struct rb_file_identity *identity,
-                                            const char *line, size_t length, const struct sink_quiet *quiet)
+static enum rb_loss sink_write_stream(int fd, enum sink_kind kind, const struct rb_file_identity *identity,
+                                      const char *line, size_t length, const struct sink_quiet *quiet)
 {
     if (!sink_writable_now(fd))
-        return RB_SINK_BUSY;
+        return RB_LOSS_BUSY;
     size_t skip = sink_is_unfinished(kind) ? 0 : 1;
     long written = sink_put(fd, line + skip, length - skip, quiet);
     if (written < 0)
@@ -524,7 +523,7 @@ static enum rb_sink_error sink_write_stream(int fd, enum sink_kind kind, const s
     bool whole = (size_t) written == length - skip;
     bool mended = !whole && S_ISREG(identity->mode) && sink_take_back_from_stderr(line + skip, (size_t) written, quiet);
     sink_set_unfinished(kind, !whole && !mended);
-    return whole ? RB_SINK_OK : RB_SINK_FULL;
+    return whole ? RB_LOSS_NONE : RB_LOSS_FULL;
 }
 
 // Written once, before other threads exist.
@@ -554,20 +553,19 @@ RB_START_CODE void rb_sink_start(void)
     }
 }
 
-static enum rb_sink_error sink_write_stderr(const char *line, size_t length, const struct sink_quiet *quiet)
+static enum rb_loss sink_write_stderr(const char *line, size_t length, const struct sink_quiet *quiet)
 {
     struct rb_file_identity now;
     bool same =
         sink_has_stderr && rb_file_identify_open(STDERR_FILENO, &now) == 0 && sink_same_file(&now, &sink_stderr);
-    return same ? sink_write_stream(STDERR_FILENO, SINK_STDERR, &now, line, length, quiet) : RB_SINK_REPLACED;
+    return same ? sink_write_stream(STDERR_FILENO, SINK_STDERR, &now, line, length, quiet) : RB_LOSS_REPLACED;
 }
 
-static enum rb_sink_error sink_write_path(const char *path, const char *line, size_t length,
-                                          const struct sink_quiet *quiet)
+static enum rb_loss sink_write_path(const char *path, const char *line, size_t length, const struct sink_quiet *quiet)
 {
     struct sink_file file;
-    enum rb_sink_error error = sink_open(path, &file);
-    if (error != RB_SINK_OK)
+    enum rb_loss error = sink_open(path, &file);
+    if (error != RB_LOSS_NONE)
         return error;
     error = S_ISREG(file.identity.mode) ? sink_write_file(&file, line, length, quiet)
                                         : sink_write_stream(file.fd, SINK_PATH, &file.identity, line, length, quiet);
@@ -575,13 +573,13 @@ static enum rb_sink_error sink_write_path(const char *path, const char *line, si
     return error;
 }
 
-enum rb_sink_error rb_sink_write(const char *destination, const char *line, size_t length)
+enum rb_loss rb_sink_write(const char *destination, const char *line, size_t length)
 {
     struct sink_quiet quiet;
     if (length > RB_SINK_LINE_MAX || !sink_begin_quiet(&quiet))
-        return RB_SINK_FAILED;
+        return RB_LOSS_FAILED;
     bool to_stderr = strcmp(destination, "stderr") == 0;
-    enum rb_sink_error error =
+    enum rb_loss error =
         to_stderr ? sink_write_stderr(line, length, &quiet) : sink_write_path(destination, line, length, &quiet);
     sink_end_quiet(&quiet);
     return error;

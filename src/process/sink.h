@@ -30,14 +30,14 @@ void rb_sink_start(void);
 // A line is written as a whole or not at all: if a full disk or a limit cut it, the part is overwritten with blanks
 // before the next line. Never blocks, raises no SIGPIPE or SIGXFSZ, and keeps errno. Lock-free, async-signal-safe. For
 // the first line, and whenever the file is a new one, the directories of the path are checked on 4 KiB of stack.
-enum rb_sink_error rb_sink_write(const char *destination, const char *line, size_t length);
+enum rb_loss rb_sink_write(const char *destination, const char *line, size_t length);
 
 // Below PIPE_BUF (4096), up to which a write to a pipe is atomic.
 enum { RB_SINK_LINE_MAX = 2048 };
 
 // Returns why rb_sink_write would refuse the file at `path`: because of the file itself or of a link in its path.
-// RB_SINK_OK also if there is no file. Opens no file.
-enum rb_sink_error rb_sink_examine(const char *path);
+// RB_LOSS_NONE also if there is no file. Opens no file.
+enum rb_loss rb_sink_examine(const char *path);
 
 // Returns whether owners and modes guarantee that only root can write the file at `path`, or create it if it does not
 // exist. Opens no file.

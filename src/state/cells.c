@@ -115,7 +115,7 @@ static struct rb_cell *cells_reassign(const struct rb_state *state, struct rb_ce
 {
     char policy[RB_STATE_POLICY_SIZE], host[RB_STATE_HOST_SIZE];
     uint64_t before = atomic_load_explicit(&cell->key, memory_order_relaxed);
-    struct rb_state_policy *place = rb_names_read_cell(cell, policy, host) ? rb_names_find_policy(state, policy) : NULL;
+    struct rb_state_policy *place = rb_label_read_cell(cell, policy, host) ? rb_label_find_policy(state, policy) : NULL;
     if (!atomic_compare_exchange_strong(&cell->key, &before, key))
         return before == key ? cell : NULL;
     if (place)
@@ -169,7 +169,7 @@ static void cells_describe(struct rb_cell *cell, uint64_t key, const char *polic
     char host[RB_LABEL_SIZE] = "";
     if (rules->breaker_scope == RB_SCOPE_HOST)
         rb_target_format(target, host, sizeof host);
-    rb_names_write_cell(cell, key, policy, host);
+    rb_label_write_cell(cell, key, policy, host);
     store_if_other(&cell->rules, rb_state_pack_rules(&rules->breaker));
     store_if_other(&cell->budget_rules, (uint64_t) rules->budget.ratio << 32 | rules->budget.floor_milli);
 }

@@ -83,7 +83,7 @@ struct rb_state_trouble {
     uint64_t unix_ms;
     uint64_t process; // as in the table of processes
     uint32_t user;    // the effective user
-    uint32_t error;   // enum rb_sink_error
+    uint32_t error;   // enum rb_loss
     char destination[RB_STATE_HOST_SIZE];
     char program[RB_STATE_PROGRAM_SIZE];
 };

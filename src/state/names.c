@@ -17,7 +17,7 @@ struct cell_names {
     char host[RB_STATE_HOST_SIZE];
 };
 
-void rb_names_write_cell(struct rb_cell *cell, uint64_t key, const char *policy, const char *host)
+void rb_label_write_cell(struct rb_cell *cell, uint64_t key, const char *policy, const char *host)
 {
     struct cell_names names;
     rb_state_pad(names.policy, sizeof names.policy, policy);
@@ -28,7 +28,7 @@ void rb_names_write_cell(struct rb_cell *cell, uint64_t key, const char *policy,
 }
 
 // The checksum includes the key, so a cell that is reassigned during the read does not match.
-bool rb_names_read_cell(const struct rb_cell *cell, char *policy, char *host)
+bool rb_label_read_cell(const struct rb_cell *cell, char *policy, char *host)
 {
     struct cell_names names;
     uint64_t key = atomic_load_explicit(&cell->key, memory_order_acquire);
@@ -75,7 +75,7 @@ static struct rb_state_policy *names_find(const struct rb_state *state, uint64_t
     return NULL;
 }
 
-struct rb_state_policy *rb_names_claim_policy(const struct rb_state *state, const char *name)
+struct rb_state_policy *rb_label_claim_policy(const struct rb_state *state, const char *name)
 {
     uint64_t key = names_key(name);
     struct rb_state_policy *place = names_find(state, key, true);
@@ -84,12 +84,12 @@ struct rb_state_policy *rb_names_claim_policy(const struct rb_state *state, cons
     return place;
 }
 
-struct rb_state_policy *rb_names_find_policy(const struct rb_state *state, const char *name)
+struct rb_state_policy *rb_label_find_policy(const struct rb_state *state, const char *name)
 {
     return names_find(state, names_key(name), false);
 }
 
-bool rb_names_read_policy(const struct rb_state_policy *policy, char *name)
+bool rb_label_read_policy(const struct rb_state_policy *policy, char *name)
 {
     uint64_t key = atomic_load_explicit(&policy->key, memory_order_acquire);
     uint64_t check = atomic_load_explicit(&policy->check, memory_order_acquire);

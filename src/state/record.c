@@ -27,7 +27,7 @@ struct policy_place {
 
 static struct policy_place record_place(const struct rb_state *state, const char *policy)
 {
-    struct rb_state_policy *found = rb_names_claim_policy(state, policy);
+    struct rb_state_policy *found = rb_label_claim_policy(state, policy);
     if (found)
         return (struct policy_place){
             &state->counters[(found - state->policies) * RB_STATE_STRIPES + rb_shared_stripe()], &found->rest};

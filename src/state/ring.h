@@ -20,7 +20,7 @@ struct rb_ring_entry {
         uint64_t user; // with RB_VERDICT_LOG
     };
     uint8_t verdict, api, cause, reason; // enum rb_verdict, rb_api, rb_cause, rb_reason
-    uint16_t status;                     // with RB_VERDICT_LOG: enum rb_sink_error, and `host` is the log's destination
+    uint16_t status;                     // with RB_VERDICT_LOG: enum rb_loss, and `host` is the log's destination
     uint16_t attempt;
     char policy[RB_STATE_POLICY_SIZE];
     char host[RB_STATE_HOST_SIZE];

@@ -406,7 +406,7 @@ bool rb_shared_policy_is_off(const char *policy)
     const struct rb_state *state = rb_shared();
     if (!state || atomic_load_explicit(&state->header->policies_off, memory_order_relaxed) == 0)
         return false;
-    const struct rb_state_policy *found = rb_names_find_policy(state, policy);
+    const struct rb_state_policy *found = rb_label_find_policy(state, policy);
     return found && atomic_load_explicit(&found->off, memory_order_relaxed) == 1;
 }
 

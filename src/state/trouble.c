@@ -18,7 +18,7 @@ enum { TROUBLE_SEED = 1, TROUBLE_TOLD_MAX = 8 };
 // each request, so each pair is reported once.
 static _Atomic uint64_t trouble_told[TROUBLE_TOLD_MAX];
 
-static bool trouble_is_new(uint32_t user, enum rb_sink_error error)
+static bool trouble_is_new(uint32_t user, enum rb_loss error)
 {
     uint64_t word = (uint64_t) user << 32 | error;
     for (unsigned i = 0; i < TROUBLE_TOLD_MAX; i++) {
@@ -45,8 +45,7 @@ static void trouble_put_event(const struct rb_state *state, const struct rb_stat
     rb_ring_put(state, &entry);
 }
 
-static void trouble_add(const struct rb_state *state, const char *destination, enum rb_sink_error error,
-                        const char *program)
+static void trouble_add(const struct rb_state *state, const char *destination, enum rb_loss error, const char *program)
 {
     struct rb_state_log *log = &state->header->log;
     struct rb_state_trouble trouble = {
@@ -77,12 +76,12 @@ static void trouble_end(const struct rb_state *state, const char *destination)
         atomic_store_explicit(&state->header->log.check, 0, memory_order_relaxed);
 }
 
-void rb_trouble_note(const char *destination, enum rb_sink_error error, const char *program)
+void rb_trouble_note(const char *destination, enum rb_loss error, const char *program)
 {
     const struct rb_state *state = rb_shared_attached();
     if (!state)
         return;
-    if (error == RB_SINK_OK)
+    if (error == RB_LOSS_NONE)
         trouble_end(state, destination);
     else
         trouble_add(state, destination, error, program);
@@ -94,7 +93,7 @@ bool rb_trouble_get(const struct rb_state *state, struct rb_state_trouble *troub
     uint64_t check = atomic_load_explicit(&log->check, memory_order_acquire);
     rb_state_load(log->words, RB_STATE_TROUBLE_WORDS, trouble);
     return check != 0 && rb_state_checksum(TROUBLE_SEED, trouble, RB_STATE_TROUBLE_WORDS) == check &&
-           trouble->error != RB_SINK_OK && trouble->error < RB_SINK_ERRORS &&
+           trouble->error != RB_LOSS_NONE && trouble->error < RB_LOSS_COUNT &&
            rb_state_is_text(trouble->destination, sizeof trouble->destination) &&
            rb_state_is_text(trouble->program, sizeof trouble->program);
 }

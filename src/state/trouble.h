@@ -15,10 +15,10 @@
 //   destination: "stderr" or a path
 //   error: result of rb_log_event or another function of the log
 //   program: the executable's name
-void rb_trouble_note(const char *destination, enum rb_sink_error error, const char *program);
+void rb_trouble_note(const char *destination, enum rb_loss error, const char *program);
 
 // Copies the current trouble with the log. Returns false if there is none, or it is being written. The texts are
-// terminated and printable, and the error is a valid enum rb_sink_error.
+// terminated and printable, and the error is a valid enum rb_loss.
 bool rb_trouble_get(const struct rb_state *state, struct rb_state_trouble *trouble);
 
 #endif

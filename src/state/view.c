@@ -109,7 +109,7 @@ static void read_rest(const struct rb_cell *cell, uint64_t now_ms, struct rb_vie
 bool rb_view_cell(const struct rb_view *view, uint32_t index, uint64_t now_ms, struct rb_view_cell *out)
 {
     *out = (struct rb_view_cell){0};
-    if (index >= view->state.cell_count || !rb_names_read_cell(&view->state.cells[index], out->policy, out->host))
+    if (index >= view->state.cell_count || !rb_label_read_cell(&view->state.cells[index], out->policy, out->host))
         return false;
     const struct rb_cell *cell = &view->state.cells[index];
     out->rules = rb_state_unpack_rules(read_word(&cell->rules));
@@ -123,7 +123,7 @@ bool rb_view_cell(const struct rb_view *view, uint32_t index, uint64_t now_ms, s
 bool rb_view_policy(const struct rb_view *view, unsigned index, struct rb_view_policy *out)
 {
     *out = (struct rb_view_policy){0};
-    if (index >= RB_STATE_POLICIES || !rb_names_read_policy(&view->state.policies[index], out->name))
+    if (index >= RB_STATE_POLICIES || !rb_label_read_policy(&view->state.policies[index], out->name))
         return false;
     const struct rb_counters *stripes = &view->state.counters[(size_t) index * RB_STATE_STRIPES];
     out->off = read_word(&view->state.policies[index].off) == 1;
@@ -142,7 +142,7 @@ static bool make_sense(const struct rb_ring_entry *entry)
         entry->reason >= RB_REASON_COUNT)
         return false;
     bool about_log = entry->verdict == RB_VERDICT_LOG;
-    return !about_log || (entry->status != RB_SINK_OK && entry->status < RB_SINK_ERRORS && entry->user <= UINT32_MAX);
+    return !about_log || (entry->status != RB_LOSS_NONE && entry->status < RB_LOSS_COUNT && entry->user <= UINT32_MAX);
 }
 
 static void read_event(const struct rb_ring_entry *entry, uint64_t number, struct rb_view_event *event)
@@ -158,7 +158,7 @@ static void read_event(const struct rb_ring_entry *entry, uint64_t number, struc
         .attempt = entry->attempt,
     };
     if (entry->verdict == RB_VERDICT_LOG) {
-        event->log_error = (enum rb_sink_error) entry->status;
+        event->log_error = (enum rb_loss) entry->status;
         event->user = (uint32_t) entry->user;
     } else {
         event->status = entry->status;
@@ -227,7 +227,7 @@ bool rb_view_trouble(const struct rb_view *view, struct rb_view_trouble *trouble
         .unix_ms = there.unix_ms,
         .pid = (int) (there.process & PID_MASK),
         .user = there.user,
-        .error = (enum rb_sink_error) there.error,
+        .error = (enum rb_loss) there.error,
     };
     memcpy(trouble->destination, there.destination, sizeof trouble->destination);
     memcpy(trouble->program, there.program, sizeof trouble->program);
@@ -253,7 +253,7 @@ unsigned rb_view_force(struct rb_view *view, const char *host, enum rb_breaker_f
     unsigned count = 0;
     for (uint32_t i = 0; view->writable && i < view->state.cell_count; i++) {
         struct rb_cell *cell = &view->state.cells[i];
-        if (!rb_names_read_cell(cell, policy, label))
+        if (!rb_label_read_cell(cell, policy, label))
             continue;
         if (*label ? !names_host(label, host) : strcmp(policy, host) != 0)
             continue;
@@ -265,7 +265,7 @@ unsigned rb_view_force(struct rb_view *view, const char *host, enum rb_breaker_f
 
 bool rb_view_switch(struct rb_view *view, const char *policy, bool off)
 {
-    struct rb_state_policy *place = view->writable ? rb_names_claim_policy(&view->state, policy) : NULL;
+    struct rb_state_policy *place = view->writable ? rb_label_claim_policy(&view->state, policy) : NULL;
     if (!place)
         return false;
     if (off)

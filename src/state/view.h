@@ -86,7 +86,7 @@ struct rb_view_event {
     unsigned status, attempt;
     uint64_t delay_ms;
     // Only for RB_VERDICT_LOG; `host` is then the destination of the log.
-    enum rb_sink_error log_error;
+    enum rb_loss log_error;
     uint32_t user;
     char policy[RB_STATE_POLICY_SIZE];
     char host[RB_STATE_HOST_SIZE];
@@ -123,7 +123,7 @@ struct rb_view_trouble {
     uint64_t unix_ms; // when the last line was lost
     int pid;
     uint32_t user;
-    enum rb_sink_error error;
+    enum rb_loss error;
     char destination[RB_STATE_HOST_SIZE];
     char program[RB_STATE_PROGRAM_SIZE];
 };

@@ -87,7 +87,7 @@ static inline void play_write(const struct rb_state *state, uint64_t choice, uin
     if (cell && choice % 16 == 0)
         rb_breaker_moves(&cell->breaker);
     if (choice % 32 == 0)
-        rb_names_claim_policy(state, choice & 1024 ? "payments" : "search");
+        rb_label_claim_policy(state, choice & 1024 ? "payments" : "search");
 }
 
 static inline bool play_is_text(const char *text, size_t size)
@@ -125,9 +125,9 @@ static inline void play_read(struct rb_view *view, uint64_t choice, uint64_t now
         play_require(rb_verdict_name(event.verdict)[0] && rb_api_name(event.api)[0] && rb_cause_name(event.cause)[0] &&
                      rb_reason_name(event.reason)[0] && play_is_text(event.host, sizeof event.host));
     rb_view_totals(view, &totals);
-    play_require(!rb_view_trouble(view, &trouble) || (rb_sink_error_name(trouble.error)[0] &&
-                                                      play_is_text(trouble.destination, sizeof trouble.destination) &&
-                                                      play_is_text(trouble.program, sizeof trouble.program)));
+    play_require(!rb_view_trouble(view, &trouble) ||
+                 (rb_loss_name(trouble.error)[0] && play_is_text(trouble.destination, sizeof trouble.destination) &&
+                  play_is_text(trouble.program, sizeof trouble.program)));
     if (choice % 64 == 0)
         rb_view_force(view, "api.example", (enum rb_breaker_force)(choice >> 8 & 3));
     if (choice % 256 == 0)

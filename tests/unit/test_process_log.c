@@ -99,7 +99,7 @@ static void test_trouble_names_file_and_user(void **state)
     char buffer[512];
     struct rb_text text = {.at = buffer, .size = sizeof buffer};
     (void) state;
-    rb_log_format_trouble(&text, 1700000000123, 42, "nginx", "/var/log/x", RB_SINK_DENIED, 33);
+    rb_log_format_trouble(&text, 1700000000123, 42, "nginx", "/var/log/x", RB_LOSS_DENIED, 33);
     rb_text_bytes(&text, "", 1);
     assert_string_equal(buffer, "{\"time\":\"2023-11-14T22:13:20.123Z\",\"pid\":42,\"program\":\"nginx\","
                                 "\"decision\":\"log\",\"reason\":\"denied\",\"file\":\"/var/log/x\",\"uid\":33}");
@@ -118,26 +118,26 @@ static void test_leaving_is_said_once(void **state)
 {
     (void) state;
     errno = 77;
-    rb_log_leave(path, "nginx", RB_SINK_DENIED, 65534);
-    rb_log_leave(path, "nginx", RB_SINK_DENIED, 65534);
-    rb_log_leave(path, "nginx", RB_SINK_DENIED, 655); // not the same, though it begins like it
-    rb_log_leave(path, "nginx", RB_SINK_ABSENT, 655);
+    rb_log_leave(path, "nginx", RB_LOSS_DENIED, 65534);
+    rb_log_leave(path, "nginx", RB_LOSS_DENIED, 65534);
+    rb_log_leave(path, "nginx", RB_LOSS_DENIED, 655); // not the same, though it begins like it
+    rb_log_leave(path, "nginx", RB_LOSS_ABSENT, 655);
     rb_log_event(path, "curl", &event);
-    rb_log_leave(path, "another", RB_SINK_DENIED, 655);
-    rb_log_leave("off", "nginx", RB_SINK_DENIED, 1);
+    rb_log_leave(path, "another", RB_LOSS_DENIED, 655);
+    rb_log_leave("off", "nginx", RB_LOSS_DENIED, 1);
     assert_int_equal(errno, 77);
     assert_int_equal(lines_of(contents()), 4);
-    rb_log_leave(path, "nginx", RB_SINK_DENIED, 65534);
+    rb_log_leave(path, "nginx", RB_LOSS_DENIED, 65534);
     for (unsigned i = 0; i < 30; i++)
         rb_log_event(path, "curl", &event);
-    rb_log_leave(path, "nginx", RB_SINK_DENIED, 65534);
+    rb_log_leave(path, "nginx", RB_LOSS_DENIED, 65534);
     assert_int_equal(lines_of(contents()), 32);
 }
 
 static void test_off_writes_nothing(void **state)
 {
     (void) state;
-    assert_int_equal(rb_log_event("off", "curl", &event), RB_SINK_OK);
+    assert_int_equal(rb_log_event("off", "curl", &event), RB_LOSS_NONE);
     assert_int_equal(access("off", F_OK), -1);
 }
 
@@ -145,8 +145,8 @@ static void test_errno_is_kept_and_failures_are_silent(void **state)
 {
     static const struct {
         const char *path;
-        enum rb_sink_error error;
-    } places[] = {{"/nowhere/at/all", RB_SINK_ABSENT}, {"/dev/full", RB_SINK_FULL}, {"/tmp", RB_SINK_TYPE}};
+        enum rb_loss error;
+    } places[] = {{"/nowhere/at/all", RB_LOSS_ABSENT}, {"/dev/full", RB_LOSS_FULL}, {"/tmp", RB_LOSS_TYPE}};
     (void) state;
     for (unsigned i = 0; i < 3; i++) {
         errno = ECONNREFUSED;
@@ -175,11 +175,11 @@ static void test_broken_and_full_stderr(void **state)
     while (write(ends[1], "x", 1) == 1)
         continue;
     fcntl(ends[1], F_SETFL, 0);
-    assert_int_equal(rb_log_event("stderr", "curl", &event), RB_SINK_BUSY);
+    assert_int_equal(rb_log_event("stderr", "curl", &event), RB_LOSS_BUSY);
     close(ends[0]);
-    assert_int_equal(rb_log_event("stderr", "curl", &event), RB_SINK_BUSY);
+    assert_int_equal(rb_log_event("stderr", "curl", &event), RB_LOSS_BUSY);
     close(STDERR_FILENO);
-    assert_int_equal(rb_log_event("stderr", "curl", &event), RB_SINK_REPLACED);
+    assert_int_equal(rb_log_event("stderr", "curl", &event), RB_LOSS_REPLACED);
     dup2(saved, STDERR_FILENO);
     close(saved);
     close(ends[1]);
@@ -206,7 +206,7 @@ static void test_a_line_too_long_is_left_out(void **state)
     (void) state;
     memset(long_path, 'a', sizeof long_path - 1);
     long_path[sizeof long_path - 1] = '\0';
-    assert_int_equal(rb_log_policy(path, "curl", "invalid", long_path, NULL, 0), RB_SINK_FAILED);
+    assert_int_equal(rb_log_policy(path, "curl", "invalid", long_path, NULL, 0), RB_LOSS_FAILED);
     assert_int_equal(access(path, F_OK), -1);
 }
 

@@ -70,7 +70,7 @@ static unsigned attempts_after(uint64_t ms)
 {
     now += ms;
     errno = 77;
-    const struct rb_policy *policy = rb_policy_current(now);
+    const struct rb_policy *policy = rb_reload_current(now);
     assert_int_equal(errno, 77);
     return policy ? rb_policy_section(policy, 0)->rules.attempts : 0;
 }
@@ -78,7 +78,7 @@ static unsigned attempts_after(uint64_t ms)
 static int start(const char *name)
 {
     memset(&told, 0, sizeof(told));
-    return rb_policy_start(file_called(name), notify);
+    return rb_reload_start(file_called(name), notify);
 }
 
 static int setup(void **state)
@@ -315,7 +315,7 @@ static void test_replaced_policies_stay_for_a_minute(void **state)
     replace("p", 1);
     assert_int_equal(start("p"), 0);
     attempts_after(LONG);
-    const struct rb_section *old = rb_policy_section(rb_policy_current(now), 0);
+    const struct rb_section *old = rb_policy_section(rb_reload_current(now), 0);
     for (unsigned i = 2; i < 50; i++) {
         replace("p", i);
         assert_int_equal(attempts_after(1000), i);
@@ -354,14 +354,14 @@ static void test_builtin(void **state)
 {
     (void) state;
     memset(&told, 0, sizeof(told));
-    assert_int_equal(rb_policy_start("builtin:default", notify), 0);
+    assert_int_equal(rb_reload_start("builtin:default", notify), 0);
     assert_int_equal(told.count, 0); // it is not read before it is asked for
     assert_int_equal(attempts_after(LONG), 3);
     assert_int_equal(told.count, 1);
     assert_string_equal(told.path, "builtin:default");
     assert_int_equal(attempts_after(LONG), 3);
     assert_int_equal(told.count, 1);
-    assert_int_equal(rb_policy_start("builtin:default", NULL), 0);
+    assert_int_equal(rb_reload_start("builtin:default", NULL), 0);
 }
 
 // The program may leave the directory in which a relative path was meant.
@@ -372,7 +372,7 @@ static void test_relative_path(void **state)
     replace("p", 21);
     assert_int_equal(chdir(directory), 0);
     memset(&told, 0, sizeof(told));
-    assert_int_equal(rb_policy_start("p", notify), 0);
+    assert_int_equal(rb_reload_start("p", notify), 0);
     assert_string_equal(told.path, file_called("p"));
     assert_int_equal(fchdir(here), 0);
     attempts_after(LONG);
@@ -408,7 +408,7 @@ static void make_own(const char *parent)
 static int locate(const char *explicit_path, bool secure, char *out)
 {
     const char *variable = getenv("REBOUND_POLICY");
-    struct rb_policy_places places = {.named = explicit_path};
+    struct rb_reload_places places = {.named = explicit_path};
     if (!secure) {
         places.config = getenv("XDG_CONFIG_HOME");
         places.home = getenv("HOME");
@@ -416,7 +416,7 @@ static int locate(const char *explicit_path, bool secure, char *out)
             places.named = variable;
         }
     }
-    return rb_policy_locate(&places, out);
+    return rb_reload_locate(&places, out);
 }
 
 static void test_locate(void **state)

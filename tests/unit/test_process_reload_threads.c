@@ -30,7 +30,7 @@ static void *read_on(void *argument)
 {
     _Atomic uint64_t *rounds = argument;
     while (!shared.stop) {
-        const struct rb_section *section = rb_policy_section(rb_policy_current(shared.clock), 0);
+        const struct rb_section *section = rb_policy_section(rb_reload_current(shared.clock), 0);
         shared.torn |= section->rules.attempts != section->rules.breaker.probes;
         ++*rounds;
     }
@@ -66,7 +66,7 @@ static void test_every_policy_is_whole(void **state)
     (void) state;
     close(mkstemp(path));
     replace(path, 1);
-    assert_int_equal(rb_policy_start(path, notify), 0);
+    assert_int_equal(rb_reload_start(path, notify), 0);
     for (int i = 0; i < READERS; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, read_on, &shared.rounds[i]), 0);
     }

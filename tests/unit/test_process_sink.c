@@ -131,8 +131,8 @@ static void test_makes_and_appends(void **state)
     const char *path = file_called("log");
     (void) state;
     errno = 77;
-    assert_int_equal(rb_sink_write(path, line, LINE), RB_SINK_OK);
-    assert_int_equal(rb_sink_write(path, line, LINE), RB_SINK_OK);
+    assert_int_equal(rb_sink_write(path, line, LINE), RB_LOSS_NONE);
+    assert_int_equal(rb_sink_write(path, line, LINE), RB_LOSS_NONE);
     assert_int_equal(errno, 77);
     assert_string_equal(text_of(path), "{\"line\":1}\n{\"line\":1}\n");
     assert_int_equal(stat(path, &status), 0);
@@ -145,9 +145,9 @@ static void test_relative_paths(void **state)
     (void) state;
     assert_int_equal(chdir(directory), 0);
     assert_int_equal(mkdir("sub", 0755), 0);
-    assert_int_equal(rb_sink_write("log", line, LINE), RB_SINK_OK);
-    assert_int_equal(rb_sink_write("./sub//..///sub/log", line, LINE), RB_SINK_OK);
-    assert_int_equal(rb_sink_write("sub/../log", line, LINE), RB_SINK_OK);
+    assert_int_equal(rb_sink_write("log", line, LINE), RB_LOSS_NONE);
+    assert_int_equal(rb_sink_write("./sub//..///sub/log", line, LINE), RB_LOSS_NONE);
+    assert_int_equal(rb_sink_write("sub/../log", line, LINE), RB_LOSS_NONE);
     assert_int_equal(fchdir(here), 0);
     close(here);
     assert_int_equal(whole_lines(file_called("log")), 2);
@@ -200,29 +200,29 @@ static void test_what_is_not_there(void **state)
 {
     (void) state;
     put(file_called("file"), "");
-    assert_int_equal(rb_sink_write("/nowhere/at/all", line, LINE), RB_SINK_ABSENT);
-    assert_int_equal(rb_sink_write(file_called("file/log"), line, LINE), RB_SINK_ABSENT);
-    assert_int_equal(rb_sink_write("", line, LINE), RB_SINK_ABSENT);
-    assert_int_equal(rb_sink_write(directory, line, LINE), RB_SINK_TYPE);
-    assert_int_equal(rb_sink_write(file_called(""), line, LINE), RB_SINK_TYPE);
-    assert_int_equal(rb_sink_write("/dev/full", line, LINE), RB_SINK_FULL);
-    assert_int_equal(rb_sink_write("/dev/null", line, LINE), RB_SINK_OK);
-    assert_int_equal(rb_sink_examine("/nowhere/at/all"), RB_SINK_OK);
-    assert_int_equal(rb_sink_examine(directory), RB_SINK_TYPE);
-    assert_int_equal(rb_sink_examine("/dev/full"), RB_SINK_OK);
+    assert_int_equal(rb_sink_write("/nowhere/at/all", line, LINE), RB_LOSS_ABSENT);
+    assert_int_equal(rb_sink_write(file_called("file/log"), line, LINE), RB_LOSS_ABSENT);
+    assert_int_equal(rb_sink_write("", line, LINE), RB_LOSS_ABSENT);
+    assert_int_equal(rb_sink_write(directory, line, LINE), RB_LOSS_TYPE);
+    assert_int_equal(rb_sink_write(file_called(""), line, LINE), RB_LOSS_TYPE);
+    assert_int_equal(rb_sink_write("/dev/full", line, LINE), RB_LOSS_FULL);
+    assert_int_equal(rb_sink_write("/dev/null", line, LINE), RB_LOSS_NONE);
+    assert_int_equal(rb_sink_examine("/nowhere/at/all"), RB_LOSS_NONE);
+    assert_int_equal(rb_sink_examine(directory), RB_LOSS_TYPE);
+    assert_int_equal(rb_sink_examine("/dev/full"), RB_LOSS_NONE);
 }
 
 // Names of all reasons are there, and differ.
 static void test_words(void **state)
 {
     (void) state;
-    for (unsigned i = 0; i < RB_SINK_ERRORS; i++) {
-        assert_non_null(rb_sink_error_name(i));
-        assert_non_null(rb_sink_error_text(i));
+    for (unsigned i = 0; i < RB_LOSS_COUNT; i++) {
+        assert_non_null(rb_loss_name(i));
+        assert_non_null(rb_loss_text(i));
         for (unsigned j = 0; j < i; j++)
-            assert_string_not_equal(rb_sink_error_name(i), rb_sink_error_name(j));
+            assert_string_not_equal(rb_loss_name(i), rb_loss_name(j));
     }
-    assert_string_equal(rb_sink_error_name(RB_SINK_ERRORS), "unknown");
+    assert_string_equal(rb_loss_name(RB_LOSS_COUNT), "unknown");
 }
 
 // ---- what another user could have put there ----
@@ -232,13 +232,13 @@ static void test_link_is_refused(void **state)
     const char *link = file_called("log"), *target = file_called("target");
     (void) state;
     assert_int_equal(symlink(target, link), 0);
-    assert_int_equal(rb_sink_write(link, line, LINE), RB_SINK_LINK);
+    assert_int_equal(rb_sink_write(link, line, LINE), RB_LOSS_LINK);
     assert_int_equal(access(target, F_OK), -1);
     put(target, "");
-    assert_int_equal(rb_sink_write(link, line, LINE), RB_SINK_LINK);
+    assert_int_equal(rb_sink_write(link, line, LINE), RB_LOSS_LINK);
     assert_string_equal(text_of(target), "");
-    assert_int_equal(rb_sink_examine(link), RB_SINK_LINK);
-    assert_int_equal(rb_sink_write("/proc/self/fd/1", line, LINE), RB_SINK_LINK);
+    assert_int_equal(rb_sink_examine(link), RB_LOSS_LINK);
+    assert_int_equal(rb_sink_write("/proc/self/fd/1", line, LINE), RB_LOSS_LINK);
 }
 
 static void test_own_links_among_the_directories(void **state)
@@ -249,12 +249,12 @@ static void test_own_links_among_the_directories(void **state)
     assert_int_equal(symlink("real", file_called("one")), 0);
     assert_int_equal(symlink(file_called("one"), file_called("two")), 0); // an absolute one
     assert_int_equal(symlink("deep/../deep/./", file_called("real/three")), 0);
-    assert_int_equal(rb_sink_write(file_called("two/three/log"), line, LINE), RB_SINK_OK);
-    assert_int_equal(rb_sink_write(file_called("two/three/log"), line, LINE), RB_SINK_OK);
+    assert_int_equal(rb_sink_write(file_called("two/three/log"), line, LINE), RB_LOSS_NONE);
+    assert_int_equal(rb_sink_write(file_called("two/three/log"), line, LINE), RB_LOSS_NONE);
     assert_int_equal(whole_lines(file_called("real/deep/log")), 2);
     assert_int_equal(symlink("ring", file_called("ring")), 0);
-    assert_int_equal(rb_sink_write(file_called("ring/log"), line, LINE), RB_SINK_LINK);
-    assert_int_equal(rb_sink_write("/proc/self/cwd/log", line, LINE), RB_SINK_LINK); // says more than it shows
+    assert_int_equal(rb_sink_write(file_called("ring/log"), line, LINE), RB_LOSS_LINK);
+    assert_int_equal(rb_sink_write("/proc/self/cwd/log", line, LINE), RB_LOSS_LINK); // says more than it shows
 }
 
 static void test_foreign_link_among_the_directories(void **state)
@@ -266,13 +266,13 @@ static void test_foreign_link_among_the_directories(void **state)
     put(file_called("real/old"), "");
     assert_int_equal(symlink("real", link), 0);
     assert_int_equal(lchown(link, ANOTHER, ANOTHER), 0);
-    assert_int_equal(rb_sink_write(file_called("link/log"), line, LINE), RB_SINK_LINK);
-    assert_int_equal(rb_sink_write(file_called("link/old"), line, LINE), RB_SINK_LINK);
+    assert_int_equal(rb_sink_write(file_called("link/log"), line, LINE), RB_LOSS_LINK);
+    assert_int_equal(rb_sink_write(file_called("link/old"), line, LINE), RB_LOSS_LINK);
     assert_int_equal(access(file_called("real/log"), F_OK), -1);
     assert_string_equal(text_of(file_called("real/old")), "");
-    assert_int_equal(rb_sink_examine(file_called("link/old")), RB_SINK_LINK);
+    assert_int_equal(rb_sink_examine(file_called("link/old")), RB_LOSS_LINK);
     assert_int_equal(symlink("link/../link", file_called("outer")), 0);
-    assert_int_equal(rb_sink_write(file_called("outer/log"), line, LINE), RB_SINK_LINK);
+    assert_int_equal(rb_sink_write(file_called("outer/log"), line, LINE), RB_LOSS_LINK);
 }
 
 static void test_second_name_is_refused(void **state)
@@ -281,10 +281,10 @@ static void test_second_name_is_refused(void **state)
     (void) state;
     put(path, "");
     assert_int_equal(link(path, other), 0);
-    assert_int_equal(rb_sink_write(path, line, LINE), RB_SINK_NAMES);
+    assert_int_equal(rb_sink_write(path, line, LINE), RB_LOSS_NAMES);
     assert_string_equal(text_of(path), "");
     assert_int_equal(unlink(other), 0);
-    assert_int_equal(rb_sink_write(path, line, LINE), RB_SINK_OK);
+    assert_int_equal(rb_sink_write(path, line, LINE), RB_LOSS_NONE);
 }
 
 static void test_foreign_owner_is_refused(void **state)
@@ -294,25 +294,25 @@ static void test_foreign_owner_is_refused(void **state)
     need_root();
     put(path, "");
     assert_int_equal(chown(path, ANOTHER, 0), 0);
-    assert_int_equal(rb_sink_write(path, line, LINE), RB_SINK_OWNER);
+    assert_int_equal(rb_sink_write(path, line, LINE), RB_LOSS_OWNER);
     assert_string_equal(text_of(path), "");
-    assert_int_equal(rb_sink_examine(path), RB_SINK_OWNER);
+    assert_int_equal(rb_sink_examine(path), RB_LOSS_OWNER);
     assert_int_equal(mkfifo(fifo, 0666), 0);
     assert_int_equal(chown(fifo, ANOTHER, 0), 0);
     int reader = open(fifo, O_RDONLY | O_NONBLOCK);
-    assert_int_equal(rb_sink_write(fifo, line, LINE), RB_SINK_OWNER);
+    assert_int_equal(rb_sink_write(fifo, line, LINE), RB_LOSS_OWNER);
     close(reader);
 }
 
 static void write_as_another(void)
 {
     MUST(setgroups(0, NULL) == 0 && setgid(ANOTHER) == 0 && setuid(ANOTHER) == 0);
-    MUST(rb_sink_write(file_called("shared"), line, LINE) == RB_SINK_OK);
-    MUST(rb_sink_write(file_called("private"), line, LINE) == RB_SINK_DENIED);
-    MUST(rb_sink_write(file_called("own"), line, LINE) == RB_SINK_OK);
-    MUST(rb_sink_write(file_called("new"), line, LINE) == RB_SINK_DENIED);
-    MUST(rb_sink_write(file_called("write-only"), line, LINE) == RB_SINK_OK);
-    MUST(rb_sink_write(file_called("third"), line, LINE) == RB_SINK_OWNER);
+    MUST(rb_sink_write(file_called("shared"), line, LINE) == RB_LOSS_NONE);
+    MUST(rb_sink_write(file_called("private"), line, LINE) == RB_LOSS_DENIED);
+    MUST(rb_sink_write(file_called("own"), line, LINE) == RB_LOSS_NONE);
+    MUST(rb_sink_write(file_called("new"), line, LINE) == RB_LOSS_DENIED);
+    MUST(rb_sink_write(file_called("write-only"), line, LINE) == RB_LOSS_NONE);
+    MUST(rb_sink_write(file_called("third"), line, LINE) == RB_LOSS_OWNER);
 }
 
 // A worker that dropped root, and the modes that let it write on.
@@ -409,10 +409,10 @@ static void test_other_types(void **state)
     snprintf(address.sun_path, sizeof address.sun_path, "%s", file_called("socket"));
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     assert_int_equal(bind(fd, (struct sockaddr *) &address, sizeof address), 0);
-    assert_int_equal(rb_sink_write(address.sun_path, line, LINE), RB_SINK_TYPE);
+    assert_int_equal(rb_sink_write(address.sun_path, line, LINE), RB_LOSS_TYPE);
     close(fd);
     if (geteuid() == 0 && mknod(file_called("disk"), S_IFBLK | 0600, makedev(7, 250)) == 0)
-        assert_int_equal(rb_sink_write(file_called("disk"), line, LINE), RB_SINK_TYPE);
+        assert_int_equal(rb_sink_write(file_called("disk"), line, LINE), RB_LOSS_TYPE);
 }
 
 static void test_fifo(void **state)
@@ -421,15 +421,15 @@ static void test_fifo(void **state)
     const char *path = file_called("fifo");
     (void) state;
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_int_equal(rb_sink_write(path, line, LINE), RB_SINK_BUSY); // nobody reads
+    assert_int_equal(rb_sink_write(path, line, LINE), RB_LOSS_BUSY); // nobody reads
     int reader = open(path, O_RDONLY | O_NONBLOCK);
-    assert_int_equal(rb_sink_write(path, line, LINE), RB_SINK_OK);
+    assert_int_equal(rb_sink_write(path, line, LINE), RB_LOSS_NONE);
     assert_int_equal(read(reader, got, sizeof got), SHOWN);
     assert_memory_equal(got, line + 1, SHOWN);
     int filler = open(path, O_WRONLY | O_NONBLOCK);
     while (write(filler, got, 1) == 1)
         continue;
-    assert_int_equal(rb_sink_write(path, line, LINE), RB_SINK_BUSY);
+    assert_int_equal(rb_sink_write(path, line, LINE), RB_LOSS_BUSY);
     close(filler);
     close(reader);
 }
@@ -454,14 +454,14 @@ static void test_part_is_taken_back(void **state)
     getrlimit(RLIMIT_FSIZE, &before);
     for (rlim_t cut = 0; cut < SHOWN; cut++) {
         unlink(path);
-        assert_int_equal(rb_sink_write(path, line, LINE), RB_SINK_OK);
+        assert_int_equal(rb_sink_write(path, line, LINE), RB_LOSS_NONE);
         limit_size(SHOWN + cut);
-        assert_int_equal(rb_sink_write(path, line, LINE), RB_SINK_FULL);
-        assert_int_equal(rb_sink_write(path, line, LINE), RB_SINK_FULL);
+        assert_int_equal(rb_sink_write(path, line, LINE), RB_LOSS_FULL);
+        assert_int_equal(rb_sink_write(path, line, LINE), RB_LOSS_FULL);
         limit_size(before.rlim_cur);
         assert_int_equal(whole_lines(path), 1);
         assert_int_equal(text_of(path)[strlen(text_of(path)) - 1], '\n');
-        assert_int_equal(rb_sink_write(path, line, LINE), RB_SINK_OK);
+        assert_int_equal(rb_sink_write(path, line, LINE), RB_LOSS_NONE);
         assert_int_equal(whole_lines(path), 2);
     }
     sigpending(&pending);
@@ -475,10 +475,10 @@ static void test_part_at_the_start_of_a_file(void **state)
     (void) state;
     getrlimit(RLIMIT_FSIZE, &before);
     limit_size(SHOWN - 3);
-    assert_int_equal(rb_sink_write(path, line, LINE), RB_SINK_FULL);
+    assert_int_equal(rb_sink_write(path, line, LINE), RB_LOSS_FULL);
     limit_size(before.rlim_cur);
     assert_string_equal(text_of(path), "");
-    assert_int_equal(rb_sink_write(path, line, LINE), RB_SINK_OK);
+    assert_int_equal(rb_sink_write(path, line, LINE), RB_LOSS_NONE);
     assert_string_equal(text_of(path), line + 1);
 }
 
@@ -489,18 +489,18 @@ static void test_part_of_another_process(void **state)
     struct rlimit before;
     (void) state;
     put(path, "{\"line\":1}\n{\"li");
-    assert_int_equal(rb_sink_write(path, line, LINE), RB_SINK_OK);
+    assert_int_equal(rb_sink_write(path, line, LINE), RB_LOSS_NONE);
     assert_string_equal(text_of(path), "{\"line\":1}\n{\"li\n{\"line\":1}\n");
-    assert_int_equal(rb_sink_write(path, line, LINE), RB_SINK_OK);
+    assert_int_equal(rb_sink_write(path, line, LINE), RB_LOSS_NONE);
     assert_string_equal(text_of(path), "{\"line\":1}\n{\"li\n{\"line\":1}\n{\"line\":1}\n");
     // Taking back behind such a part leaves the part alone.
     put(path, "{\"li");
     getrlimit(RLIMIT_FSIZE, &before);
     limit_size(8);
-    assert_int_equal(rb_sink_write(path, line, LINE), RB_SINK_FULL);
+    assert_int_equal(rb_sink_write(path, line, LINE), RB_LOSS_FULL);
     limit_size(before.rlim_cur);
     assert_string_equal(text_of(path), "{\"li    ");
-    assert_int_equal(rb_sink_write(path, line, LINE), RB_SINK_OK);
+    assert_int_equal(rb_sink_write(path, line, LINE), RB_LOSS_NONE);
     assert_string_equal(text_of(path), "{\"li    \n{\"line\":1}\n");
 }
 
@@ -508,12 +508,12 @@ static void cut_in_a_file_that_cannot_be_read(void)
 {
     const char *path = file_called("log");
     MUST(setgroups(0, NULL) == 0 && setgid(ANOTHER) == 0 && setuid(ANOTHER) == 0);
-    MUST(rb_sink_write(path, line, LINE) == RB_SINK_OK);
+    MUST(rb_sink_write(path, line, LINE) == RB_LOSS_NONE);
     limit_size(SHOWN + 4);
-    MUST(rb_sink_write(path, line, LINE) == RB_SINK_FULL);
+    MUST(rb_sink_write(path, line, LINE) == RB_LOSS_FULL);
     limit_size(1000);
-    MUST(rb_sink_write(path, line, LINE) == RB_SINK_OK);
-    MUST(rb_sink_write(path, line, LINE) == RB_SINK_OK);
+    MUST(rb_sink_write(path, line, LINE) == RB_LOSS_NONE);
+    MUST(rb_sink_write(path, line, LINE) == RB_LOSS_NONE);
 }
 
 // The part cannot be taken back: it gets a line of its own.
@@ -587,25 +587,25 @@ static void write_to_the_pipe(void)
 {
     char got[64];
     int reader = start_with_a_pipe();
-    MUST(rb_sink_write("stderr", line, LINE) == RB_SINK_OK);
+    MUST(rb_sink_write("stderr", line, LINE) == RB_LOSS_NONE);
     MUST(read(reader, got, sizeof got) == SHOWN && memcmp(got, line + 1, SHOWN) == 0);
     rb_sink_start(); // the first one counts
     int again = dup(STDERR_FILENO);
     close(STDERR_FILENO);
-    MUST(rb_sink_write("stderr", line, LINE) == RB_SINK_REPLACED);
+    MUST(rb_sink_write("stderr", line, LINE) == RB_LOSS_REPLACED);
     MUST(dup(again) == STDERR_FILENO);
-    MUST(rb_sink_write("stderr", line, LINE) == RB_SINK_OK);
+    MUST(rb_sink_write("stderr", line, LINE) == RB_LOSS_NONE);
     while (write(STDERR_FILENO, "x", 1) == 1)
         continue;
-    MUST(rb_sink_write("stderr", line, LINE) == RB_SINK_BUSY);
+    MUST(rb_sink_write("stderr", line, LINE) == RB_LOSS_BUSY);
     close(reader);
-    MUST(rb_sink_write("stderr", line, LINE) == RB_SINK_BUSY); // no SIGPIPE
+    MUST(rb_sink_write("stderr", line, LINE) == RB_LOSS_BUSY); // no SIGPIPE
 }
 
 static void test_stderr(void **state)
 {
     (void) state;
-    assert_int_equal(rb_sink_write("stderr", line, LINE), RB_SINK_REPLACED); // before rb_sink_start
+    assert_int_equal(rb_sink_write("stderr", line, LINE), RB_LOSS_REPLACED); // before rb_sink_start
     in_child(write_to_the_pipe);
 }
 
@@ -613,9 +613,9 @@ static void write_to_the_replacement(void)
 {
     start_with_a_pipe();
     MUST(dup2(replacement, STDERR_FILENO) == STDERR_FILENO);
-    MUST(rb_sink_write("stderr", line, LINE) == RB_SINK_REPLACED);
+    MUST(rb_sink_write("stderr", line, LINE) == RB_LOSS_REPLACED);
     rb_sink_start();
-    MUST(rb_sink_write("stderr", line, LINE) == RB_SINK_REPLACED);
+    MUST(rb_sink_write("stderr", line, LINE) == RB_LOSS_REPLACED);
 }
 
 static void write_after_a_start_without(void)
@@ -623,7 +623,7 @@ static void write_after_a_start_without(void)
     close(STDERR_FILENO);
     rb_sink_start();
     MUST(dup(replacement) == STDERR_FILENO);
-    MUST(rb_sink_write("stderr", line, LINE) == RB_SINK_REPLACED);
+    MUST(rb_sink_write("stderr", line, LINE) == RB_LOSS_REPLACED);
 }
 
 // Whatever a program opens as descriptor 2 gets no line.
@@ -676,8 +676,8 @@ static void start_with_a_socket(void)
     }
     MUST(dup2(pair[1], STDERR_FILENO) == STDERR_FILENO);
     rb_sink_start();
-    enum rb_sink_error error = rb_sink_write("stderr", line, LINE);
-    MUST(error == (stderr_domain == AF_UNIX ? RB_SINK_OK : RB_SINK_REPLACED));
+    enum rb_loss error = rb_sink_write("stderr", line, LINE);
+    MUST(error == (stderr_domain == AF_UNIX ? RB_LOSS_NONE : RB_LOSS_REPLACED));
     MUST(read(pair[0], got, sizeof got) == (stderr_domain == AF_UNIX ? SHOWN : -1));
 }
 
@@ -702,16 +702,16 @@ static void fill_a_file(void)
     int fd = open(file_called("err"), O_WRONLY | O_CREAT | O_TRUNC | file_flags, 0600);
     MUST(dup2(fd, STDERR_FILENO) == STDERR_FILENO);
     rb_sink_start();
-    MUST(rb_sink_write("stderr", line, LINE) == RB_SINK_OK);
+    MUST(rb_sink_write("stderr", line, LINE) == RB_LOSS_NONE);
     limit_size(SHOWN + 4);
-    MUST(rb_sink_write("stderr", line, LINE) == RB_SINK_FULL);
+    MUST(rb_sink_write("stderr", line, LINE) == RB_LOSS_FULL);
     limit_size(1000);
-    MUST(rb_sink_write("stderr", line, LINE) == RB_SINK_OK);
+    MUST(rb_sink_write("stderr", line, LINE) == RB_LOSS_NONE);
     MUST(write(STDERR_FILENO, "own text\n", 9) == 9);
     limit_size(2 * SHOWN + 4 + 9 + 5);
-    MUST(rb_sink_write("stderr", line, LINE) == RB_SINK_FULL);
+    MUST(rb_sink_write("stderr", line, LINE) == RB_LOSS_FULL);
     limit_size(1000);
-    MUST(rb_sink_write("stderr", line, LINE) == RB_SINK_OK);
+    MUST(rb_sink_write("stderr", line, LINE) == RB_LOSS_NONE);
 }
 
 // The program's own lines keep their newlines.

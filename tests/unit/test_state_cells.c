@@ -104,15 +104,15 @@ static void test_names_are_written(void **state)
     char policy[RB_STATE_POLICY_SIZE], host[RB_STATE_HOST_SIZE];
     (void) state;
     struct rb_cell *cell = get(44, 1);
-    assert_true(rb_names_read_cell(cell, policy, host));
+    assert_true(rb_label_read_cell(cell, policy, host));
     assert_string_equal(policy, "payments");
     assert_string_equal(host, "api.example:80");
     atomic_store(&cell->check, 0); // whoever claimed it died
-    assert_false(rb_names_read_cell(cell, policy, host));
+    assert_false(rb_label_read_cell(cell, policy, host));
     get(44, 1);
-    assert_true(rb_names_read_cell(cell, policy, host));
+    assert_true(rb_label_read_cell(cell, policy, host));
     atomic_fetch_xor(&cell->host[3], 1); // torn
-    assert_false(rb_names_read_cell(cell, policy, host));
+    assert_false(rb_label_read_cell(cell, policy, host));
 }
 
 // The library's own, without settings: in memory of this process.
@@ -170,7 +170,7 @@ static void test_a_taken_cell_starts_empty(void **state)
         atomic_store(&cells[i]->counters.calls, 70 + i);
         atomic_store(&cells[i]->counters.rejected, 7);
     }
-    struct rb_state_policy *policy = rb_names_claim_policy(&state_of_test, "payments");
+    struct rb_state_policy *policy = rb_label_claim_policy(&state_of_test, "payments");
     atomic_store(&policy->rest.calls, 5);
     struct rb_cell *taken = get(700 + 100 * CELLS, 200);
     assert_ptr_equal(taken, cells[0]); // the least recently used

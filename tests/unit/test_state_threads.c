@@ -161,7 +161,7 @@ static void write_policy(unsigned number, unsigned round)
 {
     char name[32];
     snprintf(name, sizeof name, "policy %u", (number + round) % 20);
-    rb_names_claim_policy(&view.state, name);
+    rb_label_claim_policy(&view.state, name);
 }
 
 static void read_policies(void)

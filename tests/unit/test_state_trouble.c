@@ -13,9 +13,9 @@
 
 #include <cmocka.h>
 
-#include "state/trouble.h"
 #include "state/ring.h"
 #include "state/shared.h"
+#include "state/trouble.h"
 #include "state/view.h"
 
 static char directory[64], path[128];
@@ -33,7 +33,7 @@ static int set_up(void **state)
     if (!mkdtemp(directory))
         return 1;
     snprintf(path, sizeof path, "%s/state", directory);
-    rb_trouble_note("/log", RB_SINK_DENIED, "early"); // there is no state yet
+    rb_trouble_note("/log", RB_LOSS_DENIED, "early"); // there is no state yet
     rb_shared_start(settings, NULL);
     return !rb_shared() || rb_view_open(&view, path, geteuid(), true) != RB_STORE_SOUND;
 }
@@ -81,31 +81,31 @@ static void test_a_lost_line(void **state)
     struct rb_view_event event;
     (void) state;
     assert_false(rb_view_trouble(&view, &trouble));
-    rb_trouble_note("/log", RB_SINK_OK, "worker");
+    rb_trouble_note("/log", RB_LOSS_NONE, "worker");
     assert_false(rb_view_trouble(&view, &trouble));
     assert_int_equal(lost(), 0);
     errno = 77;
-    rb_trouble_note("/log", RB_SINK_DENIED, "worker");
-    rb_trouble_note("/log", RB_SINK_DENIED, "worker");
+    rb_trouble_note("/log", RB_LOSS_DENIED, "worker");
+    rb_trouble_note("/log", RB_LOSS_DENIED, "worker");
     assert_int_equal(errno, 77);
     assert_int_equal(lost(), 2);
     assert_true(rb_view_trouble(&view, &trouble));
     assert_int_equal(trouble.pid, getpid());
     assert_int_equal(trouble.user, geteuid());
-    assert_int_equal(trouble.error, RB_SINK_DENIED);
+    assert_int_equal(trouble.error, RB_LOSS_DENIED);
     assert_true(trouble.unix_ms > 0);
     assert_string_equal(trouble.destination, "/log");
     assert_string_equal(trouble.program, "worker");
     assert_int_equal(events(&event), 1);
     assert_int_equal(event.pid, getpid());
     assert_int_equal(event.user, geteuid());
-    assert_int_equal(event.log_error, RB_SINK_DENIED);
+    assert_int_equal(event.log_error, RB_LOSS_DENIED);
     assert_string_equal(event.host, "/log");
     assert_string_equal(event.program, "worker");
     assert_string_equal(event.policy, "");
-    rb_trouble_note("/log", RB_SINK_FULL, "worker");
+    rb_trouble_note("/log", RB_LOSS_FULL, "worker");
     assert_int_equal(events(&event), 2);
-    assert_int_equal(event.log_error, RB_SINK_FULL);
+    assert_int_equal(event.log_error, RB_LOSS_FULL);
 }
 
 static void test_the_end_of_trouble(void **state)
@@ -113,13 +113,13 @@ static void test_the_end_of_trouble(void **state)
     struct rb_view_trouble trouble;
     struct rb_view_event event;
     (void) state;
-    rb_trouble_note("/log", RB_SINK_DENIED, "worker");
-    rb_trouble_note("/another", RB_SINK_OK, "worker");
+    rb_trouble_note("/log", RB_LOSS_DENIED, "worker");
+    rb_trouble_note("/another", RB_LOSS_NONE, "worker");
     assert_true(rb_view_trouble(&view, &trouble));
-    rb_trouble_note("/log", RB_SINK_OK, "worker");
+    rb_trouble_note("/log", RB_LOSS_NONE, "worker");
     assert_false(rb_view_trouble(&view, &trouble));
     assert_int_equal(lost(), 1);
-    rb_trouble_note("/log", RB_SINK_DENIED, "worker");
+    rb_trouble_note("/log", RB_LOSS_DENIED, "worker");
     assert_true(rb_view_trouble(&view, &trouble));
     assert_int_equal(events(&event), 0); // told by the first test
     rb_view_reset(&view);
@@ -134,11 +134,11 @@ static void test_a_long_destination(void **state)
     (void) state;
     memset(longest, 'x', sizeof longest - 1);
     longest[sizeof longest - 1] = '\0';
-    rb_trouble_note(longest, RB_SINK_ABSENT, longest);
+    rb_trouble_note(longest, RB_LOSS_ABSENT, longest);
     assert_true(rb_view_trouble(&view, &trouble));
     assert_int_equal(strlen(trouble.destination), RB_STATE_HOST_SIZE - 1);
     assert_int_equal(strlen(trouble.program), RB_STATE_PROGRAM_SIZE - 1);
-    rb_trouble_note(longest, RB_SINK_OK, "x");
+    rb_trouble_note(longest, RB_LOSS_NONE, "x");
     assert_false(rb_view_trouble(&view, &trouble));
 }
 
@@ -149,16 +149,16 @@ static void test_damage(void **state)
     struct rb_state_log *log = &view.state.header->log;
     (void) state;
     for (unsigned word = 0; word < RB_STATE_TROUBLE_WORDS; word++) {
-        rb_trouble_note("/log", RB_SINK_DENIED, "worker");
+        rb_trouble_note("/log", RB_LOSS_DENIED, "worker");
         atomic_fetch_xor(&log->words[word], 1);
         assert_false(rb_view_trouble(&view, &trouble));
         atomic_fetch_xor(&log->words[word], 1);
         assert_true(rb_view_trouble(&view, &trouble));
     }
     static const struct rb_state_trouble wrong[] = {
-        {.error = RB_SINK_OK, .destination = "/log", .program = "x"},
-        {.error = RB_SINK_ERRORS, .destination = "/log", .program = "x"},
-        {.error = RB_SINK_FULL, .destination = "\033[2J", .program = "x"},
+        {.error = RB_LOSS_NONE, .destination = "/log", .program = "x"},
+        {.error = RB_LOSS_COUNT, .destination = "/log", .program = "x"},
+        {.error = RB_LOSS_FULL, .destination = "\033[2J", .program = "x"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         rb_state_store(log->words, RB_STATE_TROUBLE_WORDS, &wrong[i]);
@@ -171,15 +171,15 @@ static void test_damage(void **state)
 static void test_events_without_sense(void **state)
 {
     static const struct rb_ring_entry wrong[] = {
-        {.verdict = RB_VERDICT_LOG, .status = RB_SINK_OK},
-        {.verdict = RB_VERDICT_LOG, .status = RB_SINK_ERRORS},
-        {.verdict = RB_VERDICT_LOG, .status = RB_SINK_FULL, .user = UINT64_C(1) << 32},
-        {.verdict = RB_VERDICT_LOG, .status = RB_SINK_FULL, .api = RB_API_COUNT},
-        {.verdict = RB_VERDICT_LOG, .status = RB_SINK_FULL, .cause = RB_CAUSE_COUNT},
-        {.verdict = RB_VERDICT_LOG, .status = RB_SINK_FULL, .reason = RB_REASON_COUNT},
+        {.verdict = RB_VERDICT_LOG, .status = RB_LOSS_NONE},
+        {.verdict = RB_VERDICT_LOG, .status = RB_LOSS_COUNT},
+        {.verdict = RB_VERDICT_LOG, .status = RB_LOSS_FULL, .user = UINT64_C(1) << 32},
+        {.verdict = RB_VERDICT_LOG, .status = RB_LOSS_FULL, .api = RB_API_COUNT},
+        {.verdict = RB_VERDICT_LOG, .status = RB_LOSS_FULL, .cause = RB_CAUSE_COUNT},
+        {.verdict = RB_VERDICT_LOG, .status = RB_LOSS_FULL, .reason = RB_REASON_COUNT},
         {.verdict = RB_VERDICT_COUNT},
     };
-    struct rb_ring_entry right = {.verdict = RB_VERDICT_LOG, .status = RB_SINK_FULL, .user = UINT32_MAX};
+    struct rb_ring_entry right = {.verdict = RB_VERDICT_LOG, .status = RB_LOSS_FULL, .user = UINT32_MAX};
     struct rb_view_event event;
     uint64_t after = 0;
     (void) state;
@@ -200,14 +200,14 @@ static void test_told_once(void **state)
     pid_t child = fork();
     if (child == 0) {
         for (unsigned round = 0; round < 100; round++)
-            for (unsigned error = RB_SINK_DENIED; error < RB_SINK_ERRORS; error++)
+            for (unsigned error = RB_LOSS_DENIED; error < RB_LOSS_COUNT; error++)
                 rb_trouble_note("/log", error, "worker");
         _exit(0);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     unsigned told = events(&event); // three of the eight were told by the tests above
     assert_in_range(told, 4, 6);
-    assert_int_equal(lost(), 100 * (RB_SINK_ERRORS - 1));
+    assert_int_equal(lost(), 100 * (RB_LOSS_COUNT - 1));
 }
 
 int main(void)

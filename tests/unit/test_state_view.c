@@ -279,7 +279,7 @@ static void test_switching(void **state)
     assert_int_equal(found, 1);
     assert_int_equal(atomic_load(&view.state.header->policies_off), 1);
     assert_true(rb_view_switch(&view, "payments", false));
-    assert_int_equal(atomic_load(&rb_names_find_policy(&view.state, "payments")->off), 0);
+    assert_int_equal(atomic_load(&rb_label_find_policy(&view.state, "payments")->off), 0);
 }
 
 static void test_read_only(void **state)
@@ -324,7 +324,7 @@ static void test_reset(void **state)
     rb_view_reset(&view);
     for (uint32_t i = 0; i < view.state.cell_count; i++)
         assert_false(rb_view_cell(&view, i, NOW_MS, &seen));
-    assert_null(rb_names_find_policy(&view.state, "payments"));
+    assert_null(rb_label_find_policy(&view.state, "payments"));
     assert_false(rb_view_event(&view, &after, &event));
     put_event("b"); // one who follows the events sees it
     assert_true(rb_view_event(&view, &after, &event));

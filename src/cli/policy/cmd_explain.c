@@ -95,7 +95,7 @@ static bool is_token(const char *text)
 {
     static const char others[] = "!#$%&'*+-.^_`|~";
     for (const char *c = text; c && *c; c++) {
-        if (!rb_text_alnum(*c) && !strchr(others, *c))
+        if (!rb_char_alnum(*c) && !strchr(others, *c))
             return false;
     }
     return text && *text != '\0';

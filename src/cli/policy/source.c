@@ -44,9 +44,9 @@ int rb_source_find(struct rb_source *source, const char *explicit_path)
 {
     char path[RB_POLICY_PATH_SIZE];
     const char *variable = getenv("REBOUND_POLICY");
-    struct rb_policy_places places = {.config = getenv("XDG_CONFIG_HOME"), .home = getenv("HOME")};
+    struct rb_reload_places places = {.config = getenv("XDG_CONFIG_HOME"), .home = getenv("HOME")};
     places.named = explicit_path ? explicit_path : variable && *variable ? variable : NULL;
-    int result = rb_policy_locate(&places, path);
+    int result = rb_reload_locate(&places, path);
     if (result == -ENOENT) {
         snprintf(source->path, sizeof source->path, "%s", rb_policy_builtin_path);
         source->why = "builtin";

@@ -94,10 +94,10 @@ static void warn_of_log(const char *log)
 {
     if (!is_file_name(log))
         return;
-    enum rb_sink_error refused = rb_sink_examine(log);
-    int error = refused == RB_SINK_OK ? probe_log(log) : 0;
-    if (refused != RB_SINK_OK)
-        rb_say_warning("the log %s is refused: %s; the program runs without it", log, rb_sink_error_text(refused));
+    enum rb_loss refused = rb_sink_examine(log);
+    int error = refused == RB_LOSS_NONE ? probe_log(log) : 0;
+    if (refused != RB_LOSS_NONE)
+        rb_say_warning("the log %s is refused: %s; the program runs without it", log, rb_loss_text(refused));
     else if (error != 0)
         rb_say_warning("the log %s cannot be written: %s; the program runs without it", log,
                        error == ENXIO ? "nobody reads it" : strerror(error));

@@ -80,7 +80,7 @@ static void print_log(const struct rb_snapshot *snapshot)
              "log %s cannot be written by process %d (%s, user %" PRIu32
              "): %s; last line lost at %s; lines lost in all "
              "logs: %" PRIu64,
-             log->destination, log->pid, log->program, log->user, rb_sink_error_text(log->error),
+             log->destination, log->pid, log->program, log->user, rb_loss_text(log->error),
              rb_moment_format(log->unix_ms, time), snapshot->totals.log_lost);
     rb_say_clean(stdout, line);
     putchar('\n');

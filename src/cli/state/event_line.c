@@ -28,7 +28,7 @@ static void print_trouble(const struct rb_view_event *event)
     char time[RB_MOMENT_SIZE], line[LINE_SIZE];
     snprintf(line, sizeof line, "%s %s[%d] log %s cannot be written by user %" PRIu32 ": %s",
              rb_moment_format(event->unix_ms, time), event->program, event->pid, event->host, event->user,
-             rb_sink_error_text(event->log_error));
+             rb_loss_text(event->log_error));
     rb_say_clean(stdout, line);
     putchar('\n');
 }

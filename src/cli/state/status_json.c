@@ -100,7 +100,7 @@ static void add_log(cJSON *object, const struct rb_snapshot *snapshot)
     }
     cJSON *trouble = cJSON_AddObjectToObject(object, "log_trouble");
     rb_json_add_text(trouble, "file", log->destination);
-    rb_json_add_text(trouble, "reason", rb_sink_error_name(log->error));
+    rb_json_add_text(trouble, "reason", rb_loss_name(log->error));
     add_number(trouble, "pid", (uint64_t) log->pid);
     rb_json_add_text(trouble, "program", log->program);
     add_number(trouble, "uid", log->user);

@@ -74,10 +74,10 @@ static uint16_t port_of(const char *service)
     uint32_t port = 0;
     if (!service || !*service)
         return 0;
-    if (!rb_text_digit(*service))
+    if (!rb_char_digit(*service))
         return rb_target_port_of_scheme(service);
     for (const char *c = service; *c; c++) {
-        if (!rb_text_digit(*c) || port > UINT16_MAX)
+        if (!rb_char_digit(*c) || port > UINT16_MAX)
             return 0;
         port = port * 10 + (uint32_t) (*c - '0');
     }

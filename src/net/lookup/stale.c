@@ -54,7 +54,7 @@ static bool stale_ask(struct record *record, const struct rb_stale_key *key)
         return false;
     *record = (struct record){.kind = key->kind, .family = key->family, .flags = key->flags};
     for (size_t i = 0; i < length; i++)
-        record->node[i] = rb_text_lower(key->node[i]);
+        record->node[i] = rb_char_lower(key->node[i]);
     record->hash = stale_hash_of(record);
     return true;
 }
