@@ -7,7 +7,7 @@
 #include "base/hash.h"
 #include "engine/reading.h"
 #include "state/cells.h"
-#include "state/names.h"
+#include "state/label.h"
 #include "state/netns.h"
 #include "state/shared.h"
 

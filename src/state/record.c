@@ -4,7 +4,7 @@
 
 #include "base/arithmetic.h"
 #include "real/system.h"
-#include "state/names.h"
+#include "state/label.h"
 #include "state/ring.h"
 #include "state/shared.h"
 

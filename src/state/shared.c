@@ -13,7 +13,7 @@
 #include "real/kernel.h"
 #include "real/system.h"
 #include "state/identity.h"
-#include "state/names.h"
+#include "state/label.h"
 #include "state/slot.h"
 
 enum { LEAVE_YIELDS = 100, LEAVE_TURNS = 1000 };

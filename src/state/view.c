@@ -10,7 +10,7 @@
 #include "engine/breaker_word.h"
 #include "engine/reading.h"
 #include "real/system.h"
-#include "state/names.h"
+#include "state/label.h"
 #include "state/ring.h"
 #include "state/trouble.h"
 

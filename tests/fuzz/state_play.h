@@ -12,7 +12,7 @@
 
 #include "engine/call.h"
 #include "state/cells.h"
-#include "state/names.h"
+#include "state/label.h"
 #include "state/ring.h"
 #include "state/view.h"
 

@@ -14,7 +14,7 @@
 
 #include "engine/reading.h"
 #include "state/cells.h"
-#include "state/names.h"
+#include "state/label.h"
 #include "state/netns.h"
 #include "state/shared.h"
 

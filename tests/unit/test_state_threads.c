@@ -18,7 +18,7 @@
 
 #include "engine/breaker_word.h"
 #include "state/cells.h"
-#include "state/names.h"
+#include "state/label.h"
 #include "state/record.h"
 #include "state/ring.h"
 #include "state/shared.h"

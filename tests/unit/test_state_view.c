@@ -14,7 +14,7 @@
 #include "engine/call.h"
 #include "real/system.h"
 #include "state/cells.h"
-#include "state/names.h"
+#include "state/label.h"
 #include "state/record.h"
 #include "state/ring.h"
 #include "state/shared.h"

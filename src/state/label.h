@@ -3,8 +3,8 @@
 //
 // Names are for display only. A name is written after its place is claimed, and carries a checksum. A reader of a
 // missing, torn or random name gets none.
-#ifndef RB_STATE_NAMES_H
-#define RB_STATE_NAMES_H
+#ifndef RB_STATE_LABEL_H
+#define RB_STATE_LABEL_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Reads and writes names with checksums.
-#include "state/names.h"
+#include "state/label.h"
 
 #include <string.h>
 
