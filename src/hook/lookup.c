@@ -29,30 +29,30 @@ static struct hostent *leave(const struct entry *entry, const char *name, struct
 {
     rb_guard_leave(entry->depth);
     if (found && rb_process_active())
-        rb_names_learn_hostent(name, found);
+        rb_lookup_names_learn_hostent(name, found);
     return found;
 }
 
 RB_HOOK int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **result)
 {
     struct entry entry = enter(RB_CALLER);
-    int answer = rb_net_getaddrinfo(entry.policy, entry.caller, node, service, hints, result);
+    int answer = rb_lookup_getaddrinfo(entry.policy, entry.caller, node, service, hints, result);
     rb_guard_leave(entry.depth);
     if (answer == 0 && node && rb_process_active())
-        rb_names_learn_addrinfo(node, *result);
+        rb_lookup_names_learn_addrinfo(node, *result);
     return answer;
 }
 
 RB_HOOK struct hostent *gethostbyname(const char *name)
 {
     struct entry entry = enter(RB_CALLER);
-    return leave(&entry, name, rb_net_gethostbyname(entry.policy, entry.caller, name, RB_LOOKUP_PLAIN));
+    return leave(&entry, name, rb_lookup_gethostbyname(entry.policy, entry.caller, name, RB_LOOKUP_PLAIN));
 }
 
 RB_HOOK struct hostent *gethostbyname2(const char *name, int family)
 {
     struct entry entry = enter(RB_CALLER);
-    return leave(&entry, name, rb_net_gethostbyname(entry.policy, entry.caller, name, family));
+    return leave(&entry, name, rb_lookup_gethostbyname(entry.policy, entry.caller, name, family));
 }
 
 RB_HOOK int gethostbyname_r(const char *name, struct hostent *entry, char *buffer, size_t size, struct hostent **result,
@@ -60,7 +60,7 @@ RB_HOOK int gethostbyname_r(const char *name, struct hostent *entry, char *buffe
 {
     struct entry call = enter(RB_CALLER);
     int answer =
-        rb_net_gethostbyname_r(call.policy, call.caller, name, RB_LOOKUP_PLAIN, entry, buffer, size, result, error);
+        rb_lookup_gethostbyname_r(call.policy, call.caller, name, RB_LOOKUP_PLAIN, entry, buffer, size, result, error);
     leave(&call, name, answer == 0 ? *result : NULL);
     return answer;
 }
@@ -69,7 +69,7 @@ RB_HOOK int gethostbyname2_r(const char *name, int family, struct hostent *entry
                              struct hostent **result, int *error)
 {
     struct entry call = enter(RB_CALLER);
-    int answer = rb_net_gethostbyname_r(call.policy, call.caller, name, family, entry, buffer, size, result, error);
+    int answer = rb_lookup_gethostbyname_r(call.policy, call.caller, name, family, entry, buffer, size, result, error);
     leave(&call, name, answer == 0 ? *result : NULL);
     return answer;
 }

@@ -26,7 +26,7 @@ static struct rb_view_cell make(void)
 
 static const char *row(const struct rb_view_cell *host, unsigned width)
 {
-    rb_table_row(host, width, line);
+    rb_host_table_row(host, width, line);
     return line;
 }
 
@@ -34,7 +34,7 @@ static void test_narrow(void **state)
 {
     struct rb_view_cell host = make();
     (void) state;
-    rb_table_head(80, line);
+    rb_host_table_head(80, line);
     assert_string_equal(line, "HOST                     POLICY     STATE     CALLS FAILED SLOW NOTE");
     assert_string_equal(row(&host, 80), "api.example:443          pay        closed       20    50%   1%");
     assert_string_equal(row(&host, 20), "api.example:443          pay        closed       20    50%   1%");
@@ -44,7 +44,7 @@ static void test_wide(void **state)
 {
     struct rb_view_cell host = make();
     (void) state;
-    rb_table_row(&host, 110, line);
+    rb_host_table_row(&host, 110, line);
     assert_non_null(strstr(line, "closed       20    50%   1%       2       7   61s"));
     for (unsigned width = 80; width <= 400; width++) {
         host.state = RB_BREAKER_OPEN;
@@ -52,7 +52,7 @@ static void test_wide(void **state)
         memset(host.host, 'h', sizeof host.host - 1);
         memset(host.policy, 'p', sizeof host.policy - 1);
         assert_true(strlen(row(&host, width)) <= width);
-        rb_table_head(width, line);
+        rb_host_table_head(width, line);
         assert_true(strlen(line) <= width);
     }
 }
@@ -123,7 +123,7 @@ static void test_spans(void **state)
     char out[24];
     (void) state;
     for (unsigned i = 0; i < sizeof spans / sizeof *spans; i++)
-        assert_string_equal(rb_table_span(spans[i].ms, out), spans[i].text);
+        assert_string_equal(rb_host_table_span(spans[i].ms, out), spans[i].text);
 }
 
 int main(void)

@@ -32,7 +32,7 @@ static int execute(char **command)
 {
     execvp(command[0], command);
     int error = errno;
-    rb_watch_cancel();
+    rb_watcher_cancel();
     rb_say_error("cannot run %s: %s", command[0], strerror(error));
     return error == ENOENT ? RB_EXIT_NOT_FOUND : RB_EXIT_CANNOT;
 }
@@ -184,7 +184,7 @@ static void warn_of_program(const char *name, const char *library)
 
 static void cmd_run_start_summary(void)
 {
-    int error = rb_watch_start();
+    int error = rb_watcher_start();
     if (error != 0)
         rb_say_warning("no summary: %s", strerror(-error));
 }

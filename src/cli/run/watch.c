@@ -163,13 +163,13 @@ static int start_watcher(void)
     return error;
 }
 
-int rb_watch_start(void)
+int rb_watcher_start(void)
 {
     int error = make_page();
     if (error == 0)
         error = start_watcher();
     if (error == 0 && setenv(RB_SUMMARY_ENV, page_path, 1) != 0) {
-        rb_watch_cancel();
+        rb_watcher_cancel();
         error = -ENOMEM;
     } else if (error != 0 && page) {
         unlink(page_path);
@@ -177,7 +177,7 @@ int rb_watch_start(void)
     return error;
 }
 
-void rb_watch_cancel(void)
+void rb_watcher_cancel(void)
 {
     if (!page)
         return;

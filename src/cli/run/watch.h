@@ -5,9 +5,9 @@
 
 // Creates the page, puts its name into the environment and starts the watcher. The program will have no child process
 // that its wait() can see. Returns 0 or a negative errno; then there is no summary.
-int rb_watch_start(void);
+int rb_watcher_start(void);
 
 // Ends the watcher without output, because the program could not be started. Does nothing without a watcher.
-void rb_watch_cancel(void);
+void rb_watcher_cancel(void);
 
 #endif

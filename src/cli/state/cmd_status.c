@@ -16,7 +16,7 @@
 static void print_row(const struct rb_view_cell *host, unsigned width, bool colour)
 {
     char line[RB_TABLE_LINE];
-    rb_table_row(host, width, line);
+    rb_host_table_row(host, width, line);
     enum rb_breaker_state state = rb_snapshot_state(host);
     if (state == RB_BREAKER_CLOSED)
         rb_say_clean(stdout, line);
@@ -30,24 +30,24 @@ static void print_more(const struct rb_view_cell *host)
 {
     char name[RB_PROGRAM_NAME_SIZE], span[24];
     if (host->not_before_in_ms > 0)
-        printf("  the server asked to wait (Retry-After): %s left\n", rb_table_span(host->not_before_in_ms, span));
+        printf("  the server asked to wait (Retry-After): %s left\n", rb_host_table_span(host->not_before_in_ms, span));
     for (unsigned i = 0; i < host->holder_count; i++) {
         const struct rb_view_holder *holder = &host->holders[i];
         fputs("  probe held by ", stdout);
         rb_say_clean(stdout, rb_snapshot_program(holder->pid, name));
-        printf(" (pid %d), %s of its lease left\n", holder->pid, rb_table_span(holder->lease_left_ms, span));
+        printf(" (pid %d), %s of its lease left\n", holder->pid, rb_host_table_span(holder->lease_left_ms, span));
     }
 }
 
 static void print_hosts(const struct rb_snapshot *snapshot, bool colour)
 {
-    unsigned width = rb_table_width();
+    unsigned width = rb_host_table_width();
     char head[RB_TABLE_LINE];
     if (snapshot->host_count == 0) {
         puts("no host has been called yet");
         return;
     }
-    rb_table_head(width, head);
+    rb_host_table_head(width, head);
     rb_say_styled(stdout, colour, RB_STYLE_BOLD, head);
     putchar('\n');
     for (unsigned i = 0; i < snapshot->host_count; i++) {

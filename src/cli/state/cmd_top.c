@@ -15,7 +15,7 @@ static int print_once(const struct rb_state_file *file)
     char line[RB_TABLE_LINE];
     struct rb_snapshot *snapshot = rb_snapshot_take(file, RB_ORDER_STATE);
     struct rb_screen screen = {.file = file, .now = snapshot};
-    unsigned width = rb_table_width();
+    unsigned width = rb_host_table_width();
     if (!snapshot) {
         rb_say_error("out of memory");
         return RB_EXIT_ERRORS;
@@ -24,7 +24,7 @@ static int print_once(const struct rb_state_file *file)
         if (i < RB_SCREEN_HEAD)
             rb_screen_line(&screen, i, width, line);
         else
-            rb_table_row(&snapshot->hosts[i - RB_SCREEN_HEAD], width, line);
+            rb_host_table_row(&snapshot->hosts[i - RB_SCREEN_HEAD], width, line);
         rb_say_clean(stdout, line);
         putchar('\n');
     }

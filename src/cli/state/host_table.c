@@ -19,7 +19,7 @@ struct column {
     void (*write)(const struct rb_view_cell *host, char *out, size_t size);
 };
 
-const char *rb_table_span(uint64_t ms, char out[24])
+const char *rb_host_table_span(uint64_t ms, char out[24])
 {
     static const struct {
         uint64_t ms;
@@ -32,7 +32,7 @@ const char *rb_table_span(uint64_t ms, char out[24])
     return out;
 }
 
-unsigned rb_table_width(void)
+unsigned rb_host_table_width(void)
 {
     struct winsize size;
     const char *columns = getenv("COLUMNS");
@@ -93,14 +93,14 @@ static void write_refused(const struct rb_view_cell *host, char *out, size_t siz
 static void write_used(const struct rb_view_cell *host, char *out, size_t size)
 {
     char span[24];
-    snprintf(out, size, "%s", rb_table_span(host->used_ago_ms, span));
+    snprintf(out, size, "%s", rb_host_table_span(host->used_ago_ms, span));
 }
 
 static void write_holder(const struct rb_view_cell *host, char *out, size_t size)
 {
     const struct rb_view_holder *holder = &host->holders[0];
     char span[24];
-    int length = snprintf(out, size, "pid %d, %s", holder->pid, rb_table_span(holder->lease_left_ms, span));
+    int length = snprintf(out, size, "pid %d, %s", holder->pid, rb_host_table_span(holder->lease_left_ms, span));
     if (host->holder_count > 1)
         snprintf(out + length, size - (size_t) length, " +%u", host->holder_count - 1);
 }
@@ -115,11 +115,11 @@ static void write_note(const struct rb_view_cell *host, char *out, size_t size)
         snprintf(out, size, "probe due");
     else if (host->state == RB_BREAKER_OPEN)
         snprintf(out, size, host->refuses ? "refuses for %s" : "no retries, %s",
-                 rb_table_span(host->next_probe_in_ms, span));
+                 rb_host_table_span(host->next_probe_in_ms, span));
     else if (host->holder_count > 0)
         write_holder(host, out, size);
     else if (host->not_before_in_ms > 0)
-        snprintf(out, size, "Retry-After %s", rb_table_span(host->not_before_in_ms, span));
+        snprintf(out, size, "Retry-After %s", rb_host_table_span(host->not_before_in_ms, span));
     else
         *out = '\0';
 }
@@ -182,12 +182,12 @@ static void write_line(const struct rb_view_cell *host, unsigned width, char *ou
         out[--length] = '\0';
 }
 
-void rb_table_head(unsigned width, char out[RB_TABLE_LINE])
+void rb_host_table_head(unsigned width, char out[RB_TABLE_LINE])
 {
     write_line(NULL, width, out);
 }
 
-void rb_table_row(const struct rb_view_cell *host, unsigned width, char out[RB_TABLE_LINE])
+void rb_host_table_row(const struct rb_view_cell *host, unsigned width, char out[RB_TABLE_LINE])
 {
     write_line(host, width, out);
 }

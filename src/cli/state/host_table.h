@@ -9,13 +9,13 @@ enum { RB_TABLE_NARROW = 80, RB_TABLE_WIDE = 110, RB_TABLE_MAX = 400, RB_TABLE_L
 
 // Write the head of the table, or the line of a host, NUL-terminated, at most `width` columns (80 to 400). A table with
 // at least RB_TABLE_WIDE columns has additional columns.
-void rb_table_head(unsigned width, char out[RB_TABLE_LINE]);
-void rb_table_row(const struct rb_view_cell *host, unsigned width, char out[RB_TABLE_LINE]);
+void rb_host_table_head(unsigned width, char out[RB_TABLE_LINE]);
+void rb_host_table_row(const struct rb_view_cell *host, unsigned width, char out[RB_TABLE_LINE]);
 
 // The width for a table: COLUMNS if it is set, else the width of the terminal, else RB_TABLE_NARROW.
-unsigned rb_table_width(void);
+unsigned rb_host_table_width(void);
 
 // Formats a duration in a suitable unit: "0s", "12s", "4m", "3h", "2d".
-const char *rb_table_span(uint64_t ms, char out[24]);
+const char *rb_host_table_span(uint64_t ms, char out[24]);
 
 #endif

@@ -72,7 +72,7 @@ void rb_screen_line(const struct rb_screen *screen, unsigned number, unsigned wi
 {
     static void (*const lines[])(const struct rb_screen *, char *, size_t) = {write_title, write_rates, write_place};
     if (number >= sizeof lines / sizeof *lines) {
-        rb_table_head(width, out);
+        rb_host_table_head(width, out);
         return;
     }
     lines[number](screen, out, RB_TABLE_LINE);

@@ -89,7 +89,7 @@ static void draw(struct rb_screen *screen)
     }
     for (unsigned i = 0; i < rows && screen->first + i < count; i++) {
         const struct rb_view_cell *host = &screen->now->hosts[screen->first + i];
-        rb_table_row(host, width, line);
+        rb_host_table_row(host, width, line);
         curses_put((int) (RB_SCREEN_HEAD + i), line, COLS, style_of(host));
     }
     rb_screen_keys(screen, line);

@@ -43,7 +43,7 @@ static void move(struct rb_member *member, struct rb_link *list)
 
 static struct rb_member *first_of(const struct rb_link *list)
 {
-    return rb_list_is_empty(list) ? NULL : (struct rb_member *) list->next;
+    return rb_link_is_empty(list) ? NULL : (struct rb_member *) list->next;
 }
 
 // Reserves room for one message of each member and one more.

@@ -73,7 +73,7 @@ struct rb_multi {
     unsigned unreported; // members with `unreported` set
 };
 
-static inline bool rb_list_is_empty(const struct rb_link *list)
+static inline bool rb_link_is_empty(const struct rb_link *list)
 {
     return list->next == list;
 }

@@ -256,8 +256,8 @@ static struct rb_stale_key info_key(const char *node, const struct addrinfo *hin
     return (struct rb_stale_key){node, RB_STALE_ADDRINFO, hints->ai_family, hints->ai_flags};
 }
 
-int rb_net_getaddrinfo(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *node,
-                       const char *service, const struct addrinfo *hints, struct addrinfo **result)
+int rb_lookup_getaddrinfo(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *node,
+                          const char *service, const struct addrinfo *hints, struct addrinfo **result)
 {
     if (!policy || !node || (hints && (hints->ai_flags & AI_NUMERICHOST)) || lookup_is_numeric(node))
         return rb_libc_getaddrinfo(node, service, hints, result);
@@ -335,8 +335,8 @@ static bool host_restore(struct question *question, const struct rb_stale_answer
     return true;
 }
 
-struct hostent *rb_net_gethostbyname(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *name,
-                                     int family)
+struct hostent *rb_lookup_gethostbyname(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *name,
+                                        int family)
 {
     if (!policy || !name || lookup_is_numeric(name))
         return host_by_name(name, family);
@@ -393,8 +393,9 @@ static bool host_r_restore(struct question *question, const struct rb_stale_answ
     return true;
 }
 
-int rb_net_gethostbyname_r(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *name, int family,
-                           struct hostent *entry, char *buffer, size_t size, struct hostent **result, int *error)
+int rb_lookup_gethostbyname_r(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *name,
+                              int family, struct hostent *entry, char *buffer, size_t size, struct hostent **result,
+                              int *error)
 {
     if (!policy || !name || lookup_is_numeric(name))
         return host_by_name_r(name, family, entry, buffer, size, result, error);

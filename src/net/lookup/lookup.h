@@ -16,19 +16,20 @@ enum rb_lookup_caller { RB_LOOKUP_PROGRAM, RB_LOOKUP_LIBCURL };
 // resolver are retried within dns.total. If they persist and dns.stale allows it, the program gets the last good
 // answer. As in getaddrinfo, signals do not end the waits. No lock is held during a wait.
 //   policy: the current policy; NULL passes through
-int rb_net_getaddrinfo(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *node,
-                       const char *service, const struct addrinfo *hints, struct addrinfo **result);
+int rb_lookup_getaddrinfo(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *node,
+                          const char *service, const struct addrinfo *hints, struct addrinfo **result);
 
 // A value for `family`: the function without this parameter.
 enum { RB_LOOKUP_PLAIN = -1 };
 
 // Replaces gethostbyname and gethostbyname2.
-struct hostent *rb_net_gethostbyname(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *name,
-                                     int family);
+struct hostent *rb_lookup_gethostbyname(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *name,
+                                        int family);
 
 // Replaces gethostbyname_r and gethostbyname2_r. A buffer that is too small is reported to the program, which then
 // calls again.
-int rb_net_gethostbyname_r(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *name, int family,
-                           struct hostent *entry, char *buffer, size_t size, struct hostent **result, int *error);
+int rb_lookup_gethostbyname_r(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *name,
+                              int family, struct hostent *entry, char *buffer, size_t size, struct hostent **result,
+                              int *error);
 
 #endif
