@@ -8,7 +8,7 @@
 
 #include "real/kernel.h"
 
-// The largest policy, in bytes.
+// The maximum size of a policy, in bytes.
 enum { FILE_SIZE_MAX = 64 * 1024 * 1024 };
 
 // On 64-bit machines libc's struct stat is the kernel's. 32-bit machines need another system call, which fills struct

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Lists of names in one text, separated by one space.
+// Searches lists of names in one string.
 #include "base/list.h"
 
 static bool same_bytes(const char *a, const char *b, unsigned long length, bool fold)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The schedule of delays in saturating integers, and the five kinds of jitter.
+// The schedule of delays in saturating integer arithmetic, and the five kinds of jitter.
 #include "engine/backoff.h"
 
 #include "base/arithmetic.h"

@@ -27,7 +27,7 @@ struct rb_breaker {
     _Atomic uint64_t probe[RB_BREAKER_MAX_PROBES]; // packed: generation, kind, lease deadline (ms)
     _Atomic uint64_t
         holder[RB_BREAKER_MAX_PROBES]; // for `rebound status`: packed pid and start time of the lease's process
-    _Atomic uint64_t blame[RB_BREAKER_MAX_QUORUM]; // packed: generation, who failed, when
+    _Atomic uint64_t blame[RB_BREAKER_MAX_QUORUM]; // packed: generation, process that saw a failure, moment
 };
 
 enum rb_permit_kind {

@@ -12,7 +12,7 @@
 enum { RETRY_PARTS = 10000 };
 enum { SECOND_MS = 1000, MS_NS = 1000000 };
 
-static const uint64_t milli_interval_ns = UINT64_C(1000000000000); // between two retries at a thousandth per second
+static const uint64_t milli_interval_ns = UINT64_C(1000000000000); // the time between two retries at a rate of 0.001/s
 
 static_assert(sizeof(struct rb_budget) == 8 + 8 * RB_BUDGET_SECONDS, "one layout for all processes");
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared memory needs lock-free 64-bit atomics");
@@ -63,7 +63,7 @@ void rb_budget_deposit(struct rb_budget *budget, const struct rb_budget_rules *r
     } while (!atomic_compare_exchange_weak(slot, &old, new));
 }
 
-// floor_milli: not 0, here and below
+// Here and below, floor_milli is not 0.
 static uint64_t interval_ns(uint32_t floor_milli)
 {
     return (milli_interval_ns + floor_milli - 1) / floor_milli;
@@ -75,19 +75,20 @@ static uint64_t depth_ns(uint32_t floor_milli)
     return interval_ns(floor_milli) * (capacity > 0 ? capacity : 1);
 }
 
-// The time at which the floor is full again, or that of an empty floor where the time in the word lies further ahead.
-// Such a time was left by another clock, or by rules with a slower floor; it would stop the floor until it has come. A
-// caller whose own reading is old by more than readings lie apart pulls a good time back by mistake. That gives the
-// others one floor more than they should have (ten seconds of it), once for each such caller.
+// Returns the time at which the floor is full again. A stored time further ahead than that of an empty floor comes from
+// another clock, or from rules with a slower floor. It would block the floor until then, so it counts as that of an
+// empty floor. A caller whose clock reading is older than RB_READINGS_APART_MS replaces a valid time by mistake. Then
+// the processes get one floor (ten seconds) too much, once per such caller.
 static uint64_t credible_full(uint64_t full, uint64_t now, uint64_t depth)
 {
     uint64_t empty = rb_arithmetic_add(now, depth);
     return full > rb_arithmetic_add(empty, (uint64_t) RB_READINGS_APART_MS * MS_NS) ? empty : full;
 }
 
-// The floor as a generic cell rate: the word is the virtual time in ns at which the floor is full again, each retry
-// moves it on by one interval. One word, so that no process can die between two halves of an update. Intervals round
-// up: the floor never gives more than it should. A floor of less than one retry in ten seconds saves up for one.
+// Withdraws from the floor, which is a generic cell rate algorithm: the word is the virtual time in ns at which the
+// floor is full again, and each retry adds one interval to it. It is one word, so that a process that dies never leaves
+// half an update. Intervals round up, so the floor never gives too much. A floor below 0.1/s accumulates up to one
+// retry.
 static bool withdraw_floor(struct rb_budget *budget, uint32_t floor_milli, uint64_t now_ms)
 {
     if (floor_milli == 0)

@@ -125,7 +125,7 @@ static bool is_done(const struct rb_rules *rules, const struct rb_outcome *outco
 static bool is_retried_cause(const struct rb_rules *rules, enum rb_cause cause)
 {
     if (cause == RB_CAUSE_STATUS)
-        return true; // is_done looked at the statuses
+        return true; // is_done has checked the statuses
     return (unsigned) cause < RB_CAUSE_OTHER && (rules->causes >> cause & 1);
 }
 

@@ -13,7 +13,7 @@ enum rb_sent {
     RB_SENT_ANSWERED // a response began
 };
 
-// What an attempt tells the circuit breaker.
+// The effect of an attempt on the circuit breaker.
 enum rb_health {
     RB_HEALTH_IGNORED, // says nothing about the peer (a local error, the caller's choice, trust decisions)
     RB_HEALTH_SUCCESS,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The words for what happens to calls.
+// The words of events in the log.
 #include "engine/event.h"
 
 const char *rb_reason_name(enum rb_reason reason)

@@ -50,7 +50,7 @@ enum rb_breaker_refuse { RB_REFUSE_SLOW, RB_REFUSE_ALWAYS, RB_REFUSE_NEVER };
 enum {
     RB_BREAKER_COSTLY_MS = 1000,  // a failure that took so long is costly
     RB_BREAKER_TIMEOUT_MS = 5000, // without a limit in the policy, a shorter timeout says nothing about the host
-    RB_BREAKER_PROVEN_MS = 60000  // how long RB_REFUSE_SLOW does not refuse a process after its own success
+    RB_BREAKER_PROVEN_MS = 60000  // for this long after its own success, RB_REFUSE_SLOW does not refuse a process
 };
 
 enum rb_breaker_scope { RB_SCOPE_HOST, RB_SCOPE_POLICY };

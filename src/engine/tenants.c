@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Finding and claiming the slots of credentials.
+// Finds and claims the slots of credentials.
 #include "engine/tenants.h"
 
 struct rb_not_before *rb_tenants_find(struct rb_tenants *tenants, uint64_t credential, uint64_t now_ms)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A policy file as it was read: what each section and line is, and errors in names.
+// Reads a policy file into a draft: sections, keys and patterns, with errors in names.
 #include "policy/draft.h"
 
 #include "base/hash.h"
@@ -9,7 +9,8 @@
 
 static const char section_default[] = "default", section_process[] = "rebound", key_hosts[] = "hosts";
 
-// A section without hosts has no effect; when its name is this near to a special one, that one was meant.
+// A section without hosts has no effect. If its name differs from a special name by at most this edit distance, the
+// special name was probably meant.
 enum { SECTION_SLIP_MAX = 2 };
 
 static unsigned column_of(const struct rb_line *line, struct rb_slice slice)
@@ -19,13 +20,13 @@ static unsigned column_of(const struct rb_line *line, struct rb_slice slice)
 
 enum { SHOWN_MAX = 80 };
 
-// snprintf's precision argument.
+// Returns the precision for printing a slice with printf.
 static int shown(struct rb_slice slice)
 {
     return slice.length < SHOWN_MAX ? (int) slice.length : SHOWN_MAX;
 }
 
-// Index in the table of [rebound], or -1.
+// Returns the index in the table of [rebound], or -1.
 static int find_process_key(const struct rb_draft *draft, struct rb_slice name)
 {
     for (unsigned i = 0; i < draft->process_key_count; i++)
@@ -60,7 +61,7 @@ static enum rb_draft_kind kind_of(struct rb_slice name)
     return rb_slice_is(name, section_default) ? RB_DRAFT_DEFAULT : RB_DRAFT_POLICY;
 }
 
-// The reader's event for a header.
+// The reader's callback for a section header.
 static void begin_section(void *user, const struct rb_line *line, struct rb_slice name)
 {
     struct rb_draft *draft = user;
@@ -94,7 +95,7 @@ static void add_host(struct rb_draft *draft, const struct rb_line *line, struct 
     if (!host) {
         return;
     }
-    // The pattern's key points into its text, which must outlive the file.
+    // The pattern's key points into this text, so the text must live as long as the policy.
     char *kept = rb_arena_copy(draft->arena, text.at, text.length);
     host->text = (struct rb_slice){kept, text.length};
     const char *wrong =
@@ -151,7 +152,7 @@ static void complain_of_process_value(const struct rb_draft *draft, const struct
         rb_report_add(draft->report, line, column, NULL, "%s: %s; expected %s", key->name, wrong, expected);
 }
 
-// What is behind the item of a list that begins at `at`; NULL: nothing, or the value is no list.
+// Returns the text after the list item that begins at `at`; NULL if it is the last one, or the value is not a list.
 static const char *rest_of_list(const struct rb_key *key, const char *at)
 {
     const char *comma = key->kind == RB_KEY_GLOBS ? strchr(at, ',') : NULL;
@@ -210,7 +211,7 @@ static void complain_of_key(const struct rb_draft *draft, const struct rb_line *
 static void add_value(struct rb_draft *draft, const struct rb_line *line, struct rb_slice key, struct rb_slice value)
 {
     char name[64] = "";
-    memcpy(name, key.at, key.length < sizeof(name) ? key.length : 0); // a longer one is no key
+    memcpy(name, key.at, key.length < sizeof(name) ? key.length : 0); // no key has a longer name
     int index = rb_key_find(name);
     if (index < 0) {
         complain_of_key(draft, line, key);
@@ -228,7 +229,7 @@ static void add_value(struct rb_draft *draft, const struct rb_line *line, struct
     }
 }
 
-// The reader's event for a pair.
+// The reader's callback for a pair.
 static void add_pair(void *user, const struct rb_line *line, struct rb_slice key, struct rb_slice value)
 {
     struct rb_draft *draft = user;
@@ -277,7 +278,7 @@ static void check_slip(const struct rb_draft *draft, const struct rb_draft_secti
     }
 }
 
-// A set of list entries by hash.
+// A hash set of list entries.
 struct set {
     const void **slots;
     uint32_t mask;
@@ -294,7 +295,7 @@ static bool make_set(struct set *set, uint32_t count, struct rb_arena *scratch)
     return set->slots != NULL;
 }
 
-// The element equal to `added`, or NULL after putting `added` in.
+// Returns the element equal to `added`, or adds it and returns NULL.
 static const void *meet(struct set *set, uint64_t hash, const void *added, bool (*same)(const void *, const void *))
 {
     uint32_t at = (uint32_t) hash & set->mask;

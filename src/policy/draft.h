@@ -73,7 +73,7 @@ void rb_draft_resolve(const struct rb_draft *draft, const struct rb_draft_sectio
 void rb_draft_check(const struct rb_draft *draft, const struct rb_draft_section *section,
                     const struct rb_section *made);
 
-// Reports section names and patterns that occur twice.
+// Reports duplicate section names and patterns.
 void rb_draft_check_twins(const struct rb_draft *draft);
 
 #endif

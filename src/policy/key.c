@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The keys of a policy: a row for each, and the values that need functions of their own.
+// The table of policy keys, and the functions of values that need their own.
 #include "policy/key.h"
 
 #include "policy/lists.h"
 #include "policy/value.h"
 
-// Times in milliseconds. A day is more than any caller waits, and keeps sums of times far from overflow.
+// Times in milliseconds. The maximum of a day exceeds any useful wait and keeps sums of times far from overflow.
 #define MS UINT64_C(1)
 #define SECOND UINT64_C(1000)
 #define DAY UINT64_C(86400000)
 
-// The application's own limit counts where it has one; this is the limit where it has none.
+// The limit for programs without a limit of their own.
 static const uint64_t TOTAL_DEFAULT_MS = 30000;
 
 // Ranges of plain numbers. Rates in hundredths of a percent, factors and retries per second in thousandths.
@@ -39,7 +39,7 @@ static const char *const deepbind_words[] = {"clear", "keep", NULL};
 static const char *const log_words[] = {"off", "stderr", NULL};
 static const char *const state_words[] = {"shared", "private", NULL};
 
-// A word, or a duration: the bound of the random wait that is added.
+// Reads a word, or a duration: the upper bound of the added random wait.
 static const char *key_read_jitter(struct rb_rules *rules, const char *value, unsigned *offset)
 {
     unsigned kind = RB_JITTER_ADDED;
@@ -59,7 +59,7 @@ static unsigned long key_write_jitter(const struct rb_rules *rules, char *out, u
                                                     : rb_value_write(out, size, jitter_words[rules->backoff.jitter]);
 }
 
-// `unset` lets a section go back to the application's own limit when [default] names one.
+// `unset` restores the program's own limit in a section when [default] sets one.
 static const char *key_read_total(struct rb_rules *rules, const char *value, unsigned *offset)
 {
     uint64_t total = 0;
@@ -76,7 +76,7 @@ static unsigned long key_write_total(const struct rb_rules *rules, char *out, un
     return rb_value_write_duration(rules->total_ms, out, size);
 }
 
-// A number of calls, or whole seconds.
+// Reads a number of calls, or whole seconds.
 static const char *key_read_window(struct rb_rules *rules, const char *value, unsigned *offset)
 {
     bool timed = value[0] && !rb_char_digit(value[strlen(value) - 1]);
@@ -109,7 +109,7 @@ static const struct rb_key_own own_jitter = {key_read_jitter, key_write_jitter},
                                own_methods = {rb_lists_read_methods, rb_lists_write_methods},
                                own_headers = {rb_lists_read_headers, rb_lists_write_headers};
 
-// The offset of a field, which must have the type that its kind writes.
+// The offset of a field; does not compile if the field does not have the type that its kind writes.
 #define FIELD(rules, field, type)                                                                                      \
     (offsetof(struct rules, field) +                                                                                   \
      0 * sizeof(char[__builtin_types_compatible_p(__typeof__(((struct rules *) NULL)->field), type) ? 1 : -1]))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The values that are lists: retry.on, retry.methods, retry.idempotency_headers, intercept.
+// Reads and writes the values of retry.on, retry.methods, retry.idempotency_headers and intercept.
 #include "policy/lists.h"
 
 #include "policy/value.h"

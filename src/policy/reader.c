@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
-// The strict reader: inih splits headers and pairs, and this file refuses before what inih would misread in silence.
+// The strict reader: inih splits headers and pairs, and this file rejects lines that inih would silently misread.
 //
-// inih on its own reads a long line as two, joins an indented line to the one above, takes ':' for '=', ignores text
-// after ']', knows no quotes, keeps one error, cuts names of sections at 49 bytes and tells the handler no line number.
-// So each line is looked at first. inih gets an admitted line without indentation and comment, and an empty line in
-// place of a refused one.
+// inih alone splits a long line into two, joins an indented line to the previous one, accepts ':' for '=', ignores text
+// after ']', does not know quotes, keeps only one error, cuts names of sections at 49 bytes and passes no line number
+// to the handler. So each line is checked first. inih gets an accepted line without indentation and comment, and an
+// empty line in place of a rejected one.
 //
-// inih splits a line in place: it puts NUL bytes into its line buffer and hands out pointers into it. The buffer is a
-// copy of a part of the text, so such a pointer tells the place in the text, from which names, values and columns are
-// taken. Nothing else is known of a header, which inih does not report by itself: its name ends at the first NUL byte
-// of the buffer when inih asks for the next line.
+// inih splits a line in place: it writes NUL bytes into its line buffer and passes pointers into it. The buffer is a
+// copy of a part of the text, so the offset of such a pointer gives the position in the text. Names, values and columns
+// are taken from there. inih does not report a header by itself. Its name ends at the first NUL byte of the buffer when
+// inih asks for the next line.
 //
-// inih's run-time variables (ini_max_line and others) exist in some builds of it only; nothing here refers to them. Its
-// line buffer is on the stack by default and its size arrives with every call of the reader function.
+// inih's run-time variables (ini_max_line and others) exist only in some builds, so they are not used. inih's line
+// buffer is on the stack by default, and each call of the reader function receives its size.
 //
-// A byte order mark at the very start is accepted and skipped, because editors on Windows write one.
+// A byte order mark at the start of the text is skipped, because editors on Windows write one.
 #include "policy/reader.h"
 
 #include <ini.h>
@@ -25,11 +25,11 @@
 enum { INIH_LINE_OVERHEAD = 2 };
 
 struct reader {
-    const char *next, *end; // what is not read yet
+    const char *next, *end; // the unread text
     struct rb_line line;    // the current line
-    const char *buffer;     // inih's
-    struct rb_slice copied; // what of the text the buffer holds
-    bool header;            // that is a header, which is not reported yet
+    const char *buffer;     // inih's line buffer
+    struct rb_slice copied; // the part of the text that the buffer holds
+    bool header;            // the buffer holds a header that is not reported yet
     struct rb_report *report;
     const struct rb_reader_events *events;
     void *user;

@@ -6,7 +6,7 @@
 // Number of nested real calls that this thread is in. Initial-exec TLS: the default model may allocate on first use.
 extern __thread unsigned rb_guard_depth;
 
-// Begins a real call. Returns the depth to hand to rb_guard_leave.
+// Begins a real call. Returns the depth that rb_guard_leave restores.
 static inline unsigned rb_guard_enter(void)
 {
     return rb_guard_depth++;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The libc functions we stand in front of, found once in the next object after this library.
+// The next definitions of the libc functions that this library hooks.
 #ifndef RB_REAL_LIBC_H
 #define RB_REAL_LIBC_H
 

@@ -24,7 +24,7 @@ struct object_list {
     struct rb_object *at;
     unsigned count;
     unsigned self;               // index of this library, or count
-    unsigned long long unloaded; // how many objects the loader has dropped so far
+    unsigned long long unloaded; // number of objects that the loader has unloaded so far
 };
 
 // All libcurls found so far. Entries are added by compare-and-swap and never removed. A lock would stay held in the

@@ -294,7 +294,7 @@ static struct rb_slot *shared_attach(uint32_t user)
         unlock(&saved);
         return NULL;
     }
-    struct rb_slot *slot = current_of(user); // another thread may have been faster
+    struct rb_slot *slot = current_of(user); // another thread may have attached first
     slot = slot ? slot : attach_locked(user);
     if (slot)
         sign_in(&slot->state);
