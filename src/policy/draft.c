@@ -55,9 +55,8 @@ static bool name_clean(const struct rb_draft *draft, const struct rb_line *line,
 
 static enum rb_draft_kind kind_of(struct rb_slice name)
 {
-    if (rb_slice_is(name, section_process)) {
+    if (rb_slice_is(name, section_process))
         return RB_DRAFT_PROCESS;
-    }
     return rb_slice_is(name, section_default) ? RB_DRAFT_DEFAULT : RB_DRAFT_POLICY;
 }
 
@@ -92,9 +91,8 @@ static void add_host(struct rb_draft *draft, const struct rb_line *line, struct 
     struct rb_draft_host *host = rb_arena_take(draft->scratch, sizeof(*host));
     size_t offset = 0;
     const char *better = NULL;
-    if (!host) {
+    if (!host)
         return;
-    }
     // The pattern's key points into this text, so the text must live as long as the policy.
     char *kept = rb_arena_copy(draft->arena, text.at, text.length);
     host->text = (struct rb_slice){kept, text.length};
@@ -120,13 +118,11 @@ static void add_hosts(struct rb_draft *draft, const struct rb_line *line, struct
         rb_report_add(draft->report, line, column_of(line, key), NULL,
                       "hosts has no place in [default], which covers the hosts that no section names");
     }
-    while (rb_slice_next(&value, &item)) {
-        if (item.length == 0) {
+    while (rb_slice_next(&value, &item))
+        if (item.length == 0)
             rb_report_add(draft->report, line, column_of(line, item), NULL, "an empty pattern in the list of hosts");
-        } else {
+        else
             add_host(draft, line, item);
-        }
-    }
 }
 
 static void complain_of_process_value(const struct rb_draft *draft, const struct rb_line *line,
@@ -183,9 +179,8 @@ static void complain_of_process_key(const struct rb_draft *draft, const struct r
 {
     struct rb_suggestion search = rb_suggest_begin(key);
     bool elsewhere = rb_slice_is(key, key_hosts);
-    for (unsigned i = 0; i < draft->key_count; i++) {
+    for (unsigned i = 0; i < draft->key_count; i++)
         elsewhere |= rb_slice_is(key, draft->keys[i].name);
-    }
     for (unsigned i = 0; i < draft->process_key_count && !elsewhere; i++)
         rb_suggest_offer(&search, draft->process_keys[i].name);
     rb_report_add(draft->report, line, column_of(line, key), search.best,
@@ -200,9 +195,8 @@ static void complain_of_key(const struct rb_draft *draft, const struct rb_line *
     if (find_process_key(draft, key) >= 0) {
         message = "%.*s belongs in [rebound]";
     } else {
-        for (unsigned i = 0; i < draft->key_count; i++) {
+        for (unsigned i = 0; i < draft->key_count; i++)
             rb_suggest_offer(&search, draft->keys[i].name);
-        }
         rb_suggest_offer(&search, key_hosts);
     }
     rb_report_add(draft->report, line, column_of(line, key), search.best, message, shown(key), key.at);
@@ -240,15 +234,14 @@ static void add_pair(void *user, const struct rb_line *line, struct rb_slice key
     }
     enum rb_draft_kind kind = draft->current->kind;
     int process = find_process_key(draft, key);
-    if (process >= 0 && (kind == RB_DRAFT_PROCESS || kind == RB_DRAFT_LOST)) {
+    if (process >= 0 && (kind == RB_DRAFT_PROCESS || kind == RB_DRAFT_LOST))
         add_process(draft, line, key, value, (unsigned) process);
-    } else if (kind == RB_DRAFT_PROCESS) {
+    else if (kind == RB_DRAFT_PROCESS)
         complain_of_process_key(draft, line, key);
-    } else if (rb_slice_is(key, key_hosts)) {
+    else if (rb_slice_is(key, key_hosts))
         add_hosts(draft, line, key, value);
-    } else {
+    else
         add_value(draft, line, key, value);
-    }
 }
 
 void rb_draft_read(struct rb_draft *draft, struct rb_arena *arena, struct rb_arena *scratch, struct rb_report *report,
@@ -266,9 +259,8 @@ void rb_draft_read(struct rb_draft *draft, struct rb_arena *arena, struct rb_are
 
 static void check_slip(const struct rb_draft *draft, const struct rb_draft_section *section)
 {
-    if (section->kind != RB_DRAFT_POLICY || section->hosts) {
+    if (section->kind != RB_DRAFT_POLICY || section->hosts)
         return;
-    }
     struct rb_suggestion search = rb_suggest_begin(section->name);
     rb_suggest_offer(&search, section_default);
     rb_suggest_offer(&search, section_process);
@@ -287,9 +279,8 @@ struct set {
 static bool make_set(struct set *set, uint32_t count, struct rb_arena *scratch)
 {
     uint32_t size = 2;
-    while (size < 2 * (uint64_t) count) {
+    while (size < 2 * (uint64_t) count)
         size *= 2;
-    }
     set->mask = size - 1;
     set->slots = rb_arena_take(scratch, size * sizeof(*set->slots));
     return set->slots != NULL;
@@ -299,11 +290,9 @@ static bool make_set(struct set *set, uint32_t count, struct rb_arena *scratch)
 static const void *meet(struct set *set, uint64_t hash, const void *added, bool (*same)(const void *, const void *))
 {
     uint32_t at = (uint32_t) hash & set->mask;
-    for (; set->slots[at]; at = (at + 1) & set->mask) {
-        if (same(set->slots[at], added)) {
+    for (; set->slots[at]; at = (at + 1) & set->mask)
+        if (same(set->slots[at], added))
             return set->slots[at];
-        }
-    }
     set->slots[at] = added;
     return NULL;
 }
@@ -323,17 +312,14 @@ static bool same_pattern(const void *a, const void *b)
 static void check_section_twins(const struct rb_draft *draft)
 {
     uint32_t count = 0;
-    for (const struct rb_draft_section *section = draft->sections; section; section = section->next) {
+    for (const struct rb_draft_section *section = draft->sections; section; section = section->next)
         count++;
-    }
     struct set set;
-    if (!make_set(&set, count, draft->scratch)) {
+    if (!make_set(&set, count, draft->scratch))
         return;
-    }
     for (const struct rb_draft_section *section = draft->sections; section; section = section->next) {
-        if (section->kind == RB_DRAFT_LOST) {
+        if (section->kind == RB_DRAFT_LOST)
             continue;
-        }
         check_slip(draft, section);
         uint64_t hash = rb_hash_name(section->name.at, section->name.length);
         const struct rb_draft_section *twin = meet(&set, hash, section, same_name);
@@ -349,9 +335,8 @@ void rb_draft_check_twins(const struct rb_draft *draft)
 {
     struct set set;
     check_section_twins(draft);
-    if (!make_set(&set, draft->host_count, draft->scratch)) {
+    if (!make_set(&set, draft->host_count, draft->scratch))
         return;
-    }
     for (const struct rb_draft_host *host = draft->hosts; host; host = host->next) {
         const struct rb_draft_host *twin = meet(&set, rb_pattern_hash(&host->pattern), host, same_pattern);
         if (twin) {

@@ -221,11 +221,9 @@ const struct rb_key *rb_key_process_table(unsigned *count)
 
 static int find_in(const struct rb_key *table, int count, const char *name)
 {
-    for (int i = 0; i < count; i++) {
-        if (strcmp(table[i].name, name) == 0) {
+    for (int i = 0; i < count; i++)
+        if (strcmp(table[i].name, name) == 0)
             return i;
-        }
-    }
     return -1;
 }
 
