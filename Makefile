@@ -62,7 +62,7 @@ BENCH := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c)) $(BU
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SRC := $(filter-out src/process/process.c,$(wildcard $(patsubst %,src/%/*.c,base policy engine state process))) \
 	$(patsubst %,src/real/%.c,clock elf fault fork kernel libc system) \
-	src/curl/callbacks.c $(patsubst %,src/curl/response/%.c,digest response validator) $(patsubst %,src/cli/doctor/%.c,elf_file ld_cache mapping)
+	$(patsubst %,src/curl/response/%.c,digest response validator) $(patsubst %,src/cli/doctor/%.c,elf_file ld_cache mapping)
 MAN := $(patsubst config/man/%.scd,$(BUILD)/man/%,$(wildcard config/man/*.scd))
 
 TEST_PROGRAMS = $(BUILD)/faultd $(BUILD)/clients/transfer $(BUILD)/clients/loop \

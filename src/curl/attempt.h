@@ -3,7 +3,7 @@
 #ifndef RB_HTTP_ATTEMPT_H
 #define RB_HTTP_ATTEMPT_H
 
-#include "curl/transfer.h"
+#include "curl/transfer_data.h"
 
 // Prepares the handle for an attempt that was admitted.
 //   may_hold: another attempt could follow, so a failed response may be held back

@@ -2,25 +2,9 @@
 // The callbacks that libcurl calls, and the program's behind them.
 #include "curl/callbacks.h"
 
-#include <stdio.h>
-
 #include "curl/override.h"
+#include "curl/program.h"
 #include "curl/response/response.h"
-
-// No write function means fwrite to a FILE*, stdout by default.
-size_t rb_callbacks_give_body(const struct rb_handle *handle, char *bytes, size_t length)
-{
-    void *data = handle->write_data_set ? handle->write_data : stdout;
-    return handle->write ? handle->write(bytes, 1, length, data) : fwrite(bytes, 1, length, data);
-}
-
-size_t rb_callbacks_give_header_anyhow(const struct rb_handle *handle, char *bytes, size_t length)
-{
-    if (handle->header)
-        return handle->header(bytes, 1, length, handle->header_data);
-    return handle->write ? handle->write(bytes, 1, length, handle->header_data)
-                         : fwrite(bytes, 1, length, handle->header_data);
-}
 
 // A pause that was asked for between two attempts begins with the first bytes.
 static bool begins_pause(struct rb_handle *handle)
@@ -46,12 +30,12 @@ static inline __attribute__((always_inline)) size_t receive(struct rb_handle *ha
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 {
-    return receive(context, bytes, size, count, rb_response_on_body, rb_callbacks_give_body);
+    return receive(context, bytes, size, count, rb_response_on_body, rb_program_give_body);
 }
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 {
-    return receive(context, bytes, size, count, rb_response_on_header, rb_callbacks_give_header);
+    return receive(context, bytes, size, count, rb_response_on_header, rb_program_give_header);
 }
 
 static int on_request(void *context, char *peer, char *local, int peer_port, int local_port)

@@ -7,7 +7,7 @@
 
 #include "base/siphash.h"
 #include "curl/fields.h"
-#include "curl/handle.h"
+#include "curl/handle_data.h"
 #include "engine/tenants.h"
 
 // The kind of text in a hash.

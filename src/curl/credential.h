@@ -8,21 +8,7 @@
 #ifndef RB_HTTP_CREDENTIAL_H
 #define RB_HTTP_CREDENTIAL_H
 
-#include "real/libcurl.h"
-
-struct rb_handle;
-union rb_option;
-
-// The credential in the handle's options, as hashes, so that no secret is kept. 0: not set.
-struct rb_login {
-    uint64_t user, password;
-    uint64_t bearer;      // CURLOPT_XOAUTH2_BEARER
-    uint64_t netrc;       // CURLOPT_NETRC_FILE
-    uint64_t certificate; // CURLOPT_SSLCERT (the file name)
-    long methods;         // CURLOPT_HTTPAUTH; 0 means Basic
-    bool asks_netrc;      // CURLOPT_NETRC
-    bool signs;           // CURLOPT_AWS_SIGV4
-};
+#include "curl/handle_data.h"
 
 // Records an option that libcurl accepted. Ignores options that are not about credentials.
 void rb_credential_note(struct rb_handle *handle, CURLoption option, union rb_option value);

@@ -3,7 +3,7 @@
 #ifndef RB_HTTP_DESTINATION_H
 #define RB_HTTP_DESTINATION_H
 
-#include "curl/handle.h"
+#include "curl/handle_data.h"
 #include "policy/target.h"
 
 // Finds host and port of the handle's next transfer. Returns false when the scheme is not HTTP or HTTPS, or when there

@@ -8,7 +8,7 @@
 #ifndef RB_HTTP_FIGURES_H
 #define RB_HTTP_FIGURES_H
 
-#include "curl/handle.h"
+#include "curl/handle_data.h"
 
 struct rb_saved;
 
@@ -21,11 +21,6 @@ struct rb_figures {
     bool failed;           // the saved attempt is also the source of CURLINFO_OS_ERRNO
     struct rb_saved *saved; // owned; NULL: use the last attempt's values with adjusted times
 };
-
-// Reads all values and header fields of the attempt that just ended. Returns NULL without memory.
-struct rb_saved *rb_saved_read(const struct rb_handle *handle);
-
-void rb_saved_free(struct rb_saved *saved);
 
 void rb_figures_free(struct rb_figures *figures);
 

@@ -71,15 +71,6 @@ void rb_handle_reset(struct rb_handle *handle)
     *handle = fresh;
 }
 
-void rb_handle_keep(struct rb_handle *handle, char **to, const char *from)
-{
-    char *copy = from ? strdup(from) : NULL;
-    if (from && !copy)
-        handle->unknown = true;
-    free(*to);
-    *to = copy;
-}
-
 void rb_handle_duplicate(const struct rb_handle *handle, CURL *copy)
 {
     rb_handle_register(copy, handle->curl);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Records each option that a program sets, with libcurl's semantics.
+#include "curl/credential.h"
+#include "curl/handle.h"
 #include "curl/route.h"
 #include "curl/via.h"
 

@@ -6,7 +6,7 @@
 #ifndef RB_HTTP_OVERRIDE_H
 #define RB_HTTP_OVERRIDE_H
 
-#include "curl/handle.h"
+#include "curl/handle_data.h"
 
 // A bit mask of these values.
 enum rb_override {

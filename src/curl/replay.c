@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "curl/handle.h"
 #include "curl/override.h"
 
 static FILE *file_of(const struct rb_handle *handle)

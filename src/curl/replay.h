@@ -5,7 +5,7 @@
 
 #include <sys/types.h>
 
-#include "curl/handle.h"
+#include "curl/handle_data.h"
 
 // The body of one call. libcurl itself can send POSTFIELDS again, and MIME parts if they can be rewound. libcurl never
 // rewinds a READFUNCTION or a FILE* for a new transfer, so this file does.

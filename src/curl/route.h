@@ -4,7 +4,7 @@
 #ifndef RB_HTTP_ROUTE_H
 #define RB_HTTP_ROUTE_H
 
-#include "curl/handle.h"
+#include "curl/handle_data.h"
 #include "policy/policy.h"
 
 // Immutable. A transfer holds its own reference, because it may last longer than the policy, the handle's URL and its

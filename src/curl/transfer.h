@@ -8,47 +8,8 @@
 #ifndef RB_HTTP_TRANSFER_H
 #define RB_HTTP_TRANSFER_H
 
-#include "curl/figures.h"
-#include "curl/replay.h"
-#include "curl/response/response.h"
-#include "curl/response/validator.h"
-#include "curl/route.h"
-#include "engine/call.h"
+#include "curl/transfer_data.h"
 #include "policy/policy.h"
-
-// The result that the program gets if a further attempt fails: the end of an earlier attempt.
-struct rb_fallback {
-    struct rb_saved *saved; // owned; NULL: the values are with the handle
-    CURLcode code;
-    uint64_t begun_ms; // start of its attempt
-    char error[CURL_ERROR_SIZE];
-    struct curl_slist if_range; // header field of the attempt that continues the download
-    char if_range_text[RB_ETAG_SIZE + 16];
-};
-
-// A running transfer. Fields that few transfers need are in separate allocations, because a multi handle may have
-// thousands of transfers.
-struct rb_transfer {
-    struct rb_handle *handle;
-    struct rb_route *route; // a reference
-    struct rb_call call;
-    struct rb_response *response; // memory of the caller of rb_transfer_begin
-    struct rb_replay replay;
-    uint64_t begun_ms;
-    uint64_t program_deadline_ms; // from CURLOPT_TIMEOUT, in ms; UINT64_MAX: none
-    bool repeatable;              // the method or an idempotency key allows retries
-    uint64_t delay_ms;            // wait before the next attempt
-
-    CURLcode code; // of the last attempt
-    struct rb_outcome outcome;
-    long connects;                // the greatest number of connects in one attempt
-    struct rb_fallback *fallback; // owned; NULL: none
-
-    bool poisoned;       // libcurl was configured to refuse this attempt, or a redirect in it
-    bool elsewhere;      // a redirect led this attempt to another host
-    char *refused_host;  // owned; the host whose breaker is open; NULL without memory
-    uint64_t refused_ms; // how long the breaker stays open
-};
 
 enum rb_step { RB_TRANSFER_DONE, RB_TRANSFER_WAIT };
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
-#include "curl/handle.h"
+#include "curl/handle_data.h"
 #include "policy/address.h"
 #include "real/system.h"
 

@@ -3,6 +3,7 @@
 //
 // curl_easy_perform calls several of these from inside of libcurl, for a multi handle of its own: those pass through.
 #include "curl/multi/multi.h"
+#include "curl/multi/multi_callback.h"
 #include "hook/curl.h"
 #include "hook/hook.h"
 #include "hook/option.h"

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "curl/handle.h"
 #include "curl/override.h"
 
 // A libcurl of which only the callbacks' return matters here.

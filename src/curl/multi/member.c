@@ -7,6 +7,7 @@
 
 #include "base/arithmetic.h"
 #include "curl/figures.h"
+#include "curl/handle.h"
 #include "process/process.h"
 #include "real/guard.h"
 #include "real/system.h"
@@ -110,12 +111,10 @@ static void leave_transfer(struct rb_member *member)
     member->transfer = NULL;
 }
 
-void rb_multi_forget(struct rb_handle *easy)
+void rb_member_forget(struct rb_member *member)
 {
-    struct rb_member *member = easy->member;
-    if (!member)
-        return;
     struct rb_multi *multi = member->multi;
+    struct rb_handle *easy = member->easy;
     if (member->transfer && (member->outside || rb_handle_is_late(easy)))
         multi->waiting--;
     leave_transfer(member);
@@ -137,7 +136,7 @@ static void forget_all(struct rb_link *list)
 {
     struct rb_member *member;
     while ((member = first_of(list)))
-        rb_multi_forget(member->easy);
+        rb_member_forget(member);
 }
 
 void rb_members_forget(struct rb_multi *multi)

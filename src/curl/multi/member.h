@@ -9,7 +9,6 @@
 #define RB_HTTP_MEMBER_H
 
 #include "curl/multi/messages.h"
-#include "curl/multi/multi.h"
 #include "curl/response/response_private.h"
 #include "curl/transfer.h"
 
@@ -105,7 +104,10 @@ struct rb_member *rb_member_add(struct rb_multi *multi, struct rb_handle *easy);
 // Returns the member for an easy handle in this multi handle, or NULL.
 struct rb_member *rb_member_of(const struct rb_multi *multi, CURL *easy);
 
-// Calls rb_multi_forget for all members.
+// Removes the member from the multi handle and ends its transfer. The memory becomes a spare one.
+void rb_member_forget(struct rb_member *member);
+
+// Does so for all members.
 void rb_members_forget(struct rb_multi *multi);
 
 // Frees the spare members.

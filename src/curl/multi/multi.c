@@ -39,6 +39,12 @@ const struct rb_libcurl *rb_multi_owner(const struct rb_multi *multi)
     return multi->curl;
 }
 
+void rb_multi_forget(struct rb_handle *easy)
+{
+    if (easy->member)
+        rb_member_forget(easy->member);
+}
+
 // libcurl may call the timer callback before it returns, and the program may drive the handle from there.
 CURLMcode rb_multi_add(struct rb_multi *multi, struct rb_handle *easy, CURL *bare)
 {

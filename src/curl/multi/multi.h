@@ -35,15 +35,6 @@ CURLMcode rb_multi_poll(struct rb_multi *multi, struct curl_waitfd *extra, unsig
 CURLMcode rb_multi_timeout(struct rb_multi *multi, long *timeout_ms);
 CURLMsg *rb_multi_info_read(struct rb_multi *multi, int *left);
 
-// Replaces curl_multi_notify_enable and curl_multi_notify_disable. Call only if this libcurl has them.
-CURLMcode rb_multi_notify(struct rb_multi *multi, unsigned kind, bool wanted);
-
-// True for options whose values we replace: timer, push and notify callbacks.
-bool rb_multi_replaces(CURLMoption option);
-
-// Sets one of these options.
-CURLMcode rb_multi_set(struct rb_multi *multi, CURLMoption option, union rb_option value);
-
 // Removes the easy handle from its multi handle, because it is about to be freed.
 void rb_multi_forget(struct rb_handle *easy);
 

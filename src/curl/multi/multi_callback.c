@@ -3,6 +3,8 @@
 #include "curl/multi/multi_callback.h"
 
 #include "base/arithmetic.h"
+#include "curl/handle.h"
+#include "curl/multi/member.h"
 #include "curl/override.h"
 #include "real/system.h"
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Replaces the program's callbacks on a multi handle: timer, push and notify. libcurl only knows its own transfers, so
-// its calls need additions (rb_multi_set in curl/multi/multi.h).
+// its calls need additions (rb_multi_set).
 #ifndef RB_HTTP_MULTI_CALLBACK_H
 #define RB_HTTP_MULTI_CALLBACK_H
 
-#include "curl/multi/member.h"
+#include "curl/handle_data.h"
+
+struct rb_multi;
 
 // Milliseconds until a time, at most INT32_MAX.
 //   due_ms: in ms of rb_system_now_ms
@@ -16,5 +18,14 @@ int rb_multi_set_timer(struct rb_multi *multi);
 
 // Notifies the program of members that have ended, and of messages in a queue that was empty.
 void rb_multi_send_notifications(struct rb_multi *multi);
+
+// Replaces curl_multi_notify_enable and curl_multi_notify_disable. Call only if this libcurl has them.
+CURLMcode rb_multi_notify(struct rb_multi *multi, unsigned kind, bool wanted);
+
+// True for options whose values we replace: timer, push and notify callbacks.
+bool rb_multi_replaces(CURLMoption option);
+
+// Sets one of these options.
+CURLMcode rb_multi_set(struct rb_multi *multi, CURLMoption option, union rb_option value);
 
 #endif

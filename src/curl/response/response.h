@@ -8,7 +8,7 @@
 #ifndef RB_HTTP_RESPONSE_H
 #define RB_HTTP_RESPONSE_H
 
-#include "curl/handle.h"
+#include "curl/handle_data.h"
 #include "engine/call.h"
 
 enum {

@@ -4,7 +4,7 @@
 #ifndef RB_HTTP_RESPONSE_PRIVATE_H
 #define RB_HTTP_RESPONSE_PRIVATE_H
 
-#include "curl/handle.h"
+#include "curl/handle_data.h"
 #include "curl/response/digest.h"
 #include "curl/response/response.h"
 #include "curl/response/validator.h"

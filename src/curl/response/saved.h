@@ -3,7 +3,7 @@
 #ifndef RB_HTTP_SAVED_H
 #define RB_HTTP_SAVED_H
 
-#include "curl/figures.h"
+#include "curl/handle_data.h"
 
 union rb_figure {
     long number;
@@ -27,6 +27,11 @@ struct rb_saved {
     int requests; // number of the last request
     struct rb_saved_header *headers;
 };
+
+// Reads all values and header fields of the attempt that just ended. Returns NULL without memory.
+struct rb_saved *rb_saved_read(const struct rb_handle *handle);
+
+void rb_saved_free(struct rb_saved *saved);
 
 // Returns the saved value of `info` or NULL.
 const union rb_figure *rb_saved_find(const struct rb_saved *saved, CURLINFO info);

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// Texts of the record of a handle.
+#include "curl/handle_data.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void rb_handle_keep(struct rb_handle *handle, char **to, const char *from)
+{
+    char *copy = from ? strdup(from) : NULL;
+    if (from && !copy)
+        handle->unknown = true;
+    free(*to);
+    *to = copy;
+}
