@@ -551,10 +551,10 @@ void rb_breaker_renew(struct rb_breaker *breaker)
     while (!transit(breaker, from, next_word(from, RB_BREAKER_CLOSED)))
         from = atomic_load(&breaker->state);
     rb_window_clear(breaker, atomic_load(&breaker->state));
-    rb_breaker_moves(breaker); // a renewal is not counted as a transition
+    rb_breaker_transitions(breaker); // a renewal is not counted as a transition
 }
 
-struct rb_breaker_moves rb_breaker_moves(struct rb_breaker *breaker)
+struct rb_breaker_transitions rb_breaker_transitions(struct rb_breaker *breaker)
 {
     struct rb_breaker_word state = rb_breaker_unpack(atomic_load_explicit(&breaker->state, memory_order_relaxed));
     uint64_t counted = atomic_load_explicit(&breaker->counted, memory_order_relaxed);
@@ -562,7 +562,7 @@ struct rb_breaker_moves rb_breaker_moves(struct rb_breaker *breaker)
     bool ahead = count > 0 && count <= RB_GENERATION_MASK / 2; // else another process counted a newer generation
     if (!ahead || !atomic_compare_exchange_strong(&breaker->counted, &counted, state.generation))
         count = 0;
-    return (struct rb_breaker_moves){count, state.name};
+    return (struct rb_breaker_transitions){count, state.name};
 }
 
 void rb_breaker_force(struct rb_breaker *breaker, enum rb_breaker_force force)
@@ -585,7 +585,7 @@ enum { OWNER_PID_BITS = 22, OWNER_START_SHIFT = OWNER_PID_BITS + 16 };
 
 static const uint64_t owner_pid = (UINT64_C(1) << OWNER_PID_BITS) - 1;
 
-void rb_breaker_sign(struct rb_breaker *breaker, const struct rb_permit *permit, uint64_t owner)
+void rb_breaker_note_holder(struct rb_breaker *breaker, const struct rb_permit *permit, uint64_t owner)
 {
     uint64_t word = (owner & owner_pid) | (uint64_t) permit->generation << OWNER_PID_BITS |
                     owner >> OWNER_PID_BITS << OWNER_START_SHIFT;
@@ -593,7 +593,7 @@ void rb_breaker_sign(struct rb_breaker *breaker, const struct rb_permit *permit,
         atomic_store_explicit(&breaker->holder[permit->slot % RB_BREAKER_MAX_PROBES], word, memory_order_relaxed);
 }
 
-bool rb_breaker_held(const struct rb_breaker *breaker, uint32_t slot, uint64_t *until_ms, uint64_t *owner)
+bool rb_breaker_holder(const struct rb_breaker *breaker, uint32_t slot, uint64_t *until_ms, uint64_t *owner)
 {
     struct rb_breaker_word state = rb_breaker_unpack(atomic_load(&breaker->state));
     struct probe probe = unpack_probe(atomic_load(&breaker->probe[slot % RB_BREAKER_MAX_PROBES]));

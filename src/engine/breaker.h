@@ -82,20 +82,20 @@ enum rb_recorded rb_breaker_record(struct rb_breaker *breaker, const struct rb_b
 
 // Records which process holds a half-open permit, for `rebound status`. Does nothing for other permits.
 //   owner: pid in the low 22 bits, start time of the process above; 26 bits of the start time are kept
-void rb_breaker_sign(struct rb_breaker *breaker, const struct rb_permit *permit, uint64_t owner);
+void rb_breaker_note_holder(struct rb_breaker *breaker, const struct rb_permit *permit, uint64_t owner);
 
 // Describes a held probe slot, for `rebound status`. until_ms receives the end of the lease. owner receives pid and
-// start time as above, or 0 if no process called rb_breaker_sign. Returns false if the slot is not held in the current
-// half-open state.
-bool rb_breaker_held(const struct rb_breaker *breaker, uint32_t slot, uint64_t *until_ms, uint64_t *owner);
+// start time as above, or 0 if no process called rb_breaker_note_holder. Returns false if the slot is not held in the
+// current half-open state.
+bool rb_breaker_holder(const struct rb_breaker *breaker, uint32_t slot, uint64_t *until_ms, uint64_t *owner);
 
 // Returns the number of transitions since the last call by any process, and the latest state. Each transition is
 // returned to at most one caller; it is lost if that caller dies.
-struct rb_breaker_moves {
+struct rb_breaker_transitions {
     unsigned count;
     enum rb_breaker_state state;
 };
-struct rb_breaker_moves rb_breaker_moves(struct rb_breaker *breaker);
+struct rb_breaker_transitions rb_breaker_transitions(struct rb_breaker *breaker);
 
 // Closes the breaker in a new generation: earlier results no longer count. Removes a forced state.
 void rb_breaker_renew(struct rb_breaker *breaker);

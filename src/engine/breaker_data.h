@@ -11,7 +11,7 @@ enum rb_breaker_state { RB_BREAKER_CLOSED, RB_BREAKER_OPEN, RB_BREAKER_HALF_OPEN
 
 struct rb_breaker {
     _Atomic uint64_t state;    // packed: state, generation, times reopened, costly, open until (ms)
-    _Atomic uint64_t counted;  // the generation up to which transitions were counted (rb_breaker_moves)
+    _Atomic uint64_t counted;  // the generation up to which transitions were counted (rb_breaker_transitions)
     _Atomic uint64_t forced;   // enum rb_breaker_force; other values are RB_FORCE_NONE
     _Atomic uint64_t head;     // packed: generation, outcomes recorded in it
     _Atomic uint64_t answered; // when an attempt last succeeded (ms), to the second; 0: never

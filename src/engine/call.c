@@ -31,7 +31,7 @@ void rb_call_begin(struct rb_call *call, const struct rb_rules *rules, struct rb
 static void call_look(const struct rb_call *call)
 {
     if (call->keeper != NULL)
-        call->keeper->look();
+        call->keeper->check();
 }
 
 static enum rb_ask ask_of(const struct rb_call *call, uint64_t now_ms)
@@ -53,7 +53,7 @@ bool rb_call_admit(struct rb_call *call, uint64_t now_ms, uint64_t *retry_in_ms)
                                                      &call->permit, retry_in_ms))
         return false;
     if (call->permit.kind == RB_PERMIT_PROBE && call->keeper != NULL)
-        rb_breaker_sign(call->breaker, &call->permit, call->keeper->owner());
+        rb_breaker_note_holder(call->breaker, &call->permit, call->keeper->owner());
     call->attempt++;
     call->attempt_started_ms = now_ms;
     return true;

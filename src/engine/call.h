@@ -17,8 +17,8 @@
 
 // Callbacks of the owner of the shared state (breaker, budget and so on).
 struct rb_keeper {
-    uint64_t (*owner)(void); // this process, as for rb_breaker_sign
-    void (*look)(void);      // re-checks the state; called before it is used if time has passed since the call began
+    uint64_t (*owner)(void); // this process, as for rb_breaker_note_holder
+    void (*check)(void);     // re-checks the state; called before it is used if time has passed since the call began
 };
 
 // State of one call, by value on the caller's stack.

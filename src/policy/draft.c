@@ -70,7 +70,7 @@ static void begin_section(void *user, const struct rb_line *line, struct rb_slic
         return;
     }
     bool known = name.at && name_clean(draft, line, name);
-    section->kind = known ? kind_of(name) : RB_DRAFT_LOST;
+    section->kind = known ? kind_of(name) : RB_DRAFT_REJECTED;
     section->name = name;
     section->line = *line;
     draft->section_count += section->kind == RB_DRAFT_POLICY || section->kind == RB_DRAFT_DEFAULT;
@@ -234,7 +234,7 @@ static void add_pair(void *user, const struct rb_line *line, struct rb_slice key
     }
     enum rb_draft_kind kind = draft->current->kind;
     int process = find_process_key(draft, key);
-    if (process >= 0 && (kind == RB_DRAFT_PROCESS || kind == RB_DRAFT_LOST))
+    if (process >= 0 && (kind == RB_DRAFT_PROCESS || kind == RB_DRAFT_REJECTED))
         add_process(draft, line, key, value, (unsigned) process);
     else if (kind == RB_DRAFT_PROCESS)
         complain_of_process_key(draft, line, key);
@@ -318,7 +318,7 @@ static void check_section_twins(const struct rb_draft *draft)
     if (!make_set(&set, count, draft->scratch))
         return;
     for (const struct rb_draft_section *section = draft->sections; section; section = section->next) {
-        if (section->kind == RB_DRAFT_LOST)
+        if (section->kind == RB_DRAFT_REJECTED)
             continue;
         check_slip(draft, section);
         uint64_t hash = rb_hash_name(section->name.at, section->name.length);
@@ -331,7 +331,7 @@ static void check_section_twins(const struct rb_draft *draft)
     }
 }
 
-void rb_draft_check_twins(const struct rb_draft *draft)
+void rb_draft_check_duplicates(const struct rb_draft *draft)
 {
     struct set set;
     check_section_twins(draft);

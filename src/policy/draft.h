@@ -20,7 +20,7 @@ enum rb_draft_kind {
     RB_DRAFT_POLICY,
     RB_DRAFT_DEFAULT,
     RB_DRAFT_PROCESS, // [rebound]
-    RB_DRAFT_LOST     // the header was rejected: keys are only checked for errors
+    RB_DRAFT_REJECTED // the header was rejected: keys are only checked for errors
 };
 
 struct rb_draft_section {
@@ -74,6 +74,6 @@ void rb_draft_check(const struct rb_draft *draft, const struct rb_draft_section 
                     const struct rb_section *made);
 
 // Reports duplicate section names and patterns.
-void rb_draft_check_twins(const struct rb_draft *draft);
+void rb_draft_check_duplicates(const struct rb_draft *draft);
 
 #endif

@@ -98,7 +98,7 @@ static int policy_build(struct rb_policy *policy, struct rb_arena *scratch, stru
     rb_draft_read(&draft, &policy->arena, scratch, report, text.at, text.length);
     policy->process = draft.process;
     int result = make_sections(policy, &draft);
-    rb_draft_check_twins(&draft);
+    rb_draft_check_duplicates(&draft);
     if (policy->arena.failed || scratch->failed)
         return -ENOMEM;
     if (result != 0 || report->count > 0)

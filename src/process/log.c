@@ -154,7 +154,7 @@ static bool ends_a_line(const char *text, size_t length, const char *fields, siz
     return false;
 }
 
-void rb_log_leave(const char *destination, const char *program, enum rb_loss error, uint32_t user)
+void rb_log_announce_loss(const char *destination, const char *program, enum rb_loss error, uint32_t user)
 {
     enum { RECENT = 4096 };
     char recent[RECENT];

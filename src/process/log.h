@@ -26,7 +26,7 @@ void rb_log_format_trouble(struct rb_text *line, uint64_t unix_ms, int pid, cons
 // contains the line, it is not written again, because each worker of a daemon calls this. Uses 8 KiB of stack, keeps
 // errno.
 //   error, user: the error that the process will get, and its user then
-void rb_log_leave(const char *destination, const char *program, enum rb_loss error, uint32_t user);
+void rb_log_announce_loss(const char *destination, const char *program, enum rb_loss error, uint32_t user);
 
 // Writes a line about the policy. `what` is "loaded", "reloaded", "invalid", "unreadable" or "untrusted". The line
 // contains the first error, with its position unless its line is 0.

@@ -132,7 +132,7 @@ static void on_state_trouble(const char *path, enum rb_store_error error)
 // The page belongs to the user whose process mapped it. Gives it up if the effective user is another one.
 static void leave_summary(void)
 {
-    if (summary && rb_kernel_euid() != summary_user && !atomic_load(&summary_left) && rb_summary_leave(summary))
+    if (summary && rb_kernel_euid() != summary_user && !atomic_load(&summary_left) && rb_summary_give_up(summary))
         atomic_store(&summary_left, true);
 }
 
@@ -149,7 +149,7 @@ static void start_summary(void)
 static struct rb_summary_page *summary_page(void)
 {
     if (summary && atomic_load_explicit(&summary_left, memory_order_relaxed) && rb_kernel_euid() == summary_user &&
-        rb_summary_return(summary, setting(RB_START_SUMMARY)))
+        rb_summary_take_back(summary, setting(RB_START_SUMMARY)))
         atomic_store(&summary_left, false);
     return summary;
 }
@@ -324,7 +324,7 @@ static const char *process_log_file(void)
 static void leave_log(const char *log, enum rb_loss error, uint32_t user)
 {
     if (!atomic_exchange(&left_log, true))
-        rb_log_leave(log, program, error, user);
+        rb_log_announce_loss(log, program, error, user);
 }
 
 static uint32_t next_user(uint32_t user, uint32_t now)

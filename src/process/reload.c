@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Finds the policy file and reloads it when it changes.
 //
-// One word, next_look, is both the time of the next check and the claim on it: the thread that moves it forward by
+// One word, next_check, is both the time of the next check and the claim on it: the thread that moves it forward by
 // compare-and-swap does the check. The claim is a lease, because its holder may vanish (a fork in another thread, a
 // longjmp out of a signal handler). The lease is renewed right before the new policy is published, so a holder that was
 // stopped for longer than its lease changes nothing.
@@ -15,7 +15,7 @@
 #include "real/kernel.h"
 
 // Times in milliseconds.
-static const uint64_t LOOK_EVERY = 1000;     // between two checks of the file
+static const uint64_t CHECK_EVERY = 1000;    // between two checks of the file
 static const uint64_t LEASE = 60000;         // for one check and the reload after it
 static const uint64_t RETIRED_LEAST = 60000; // the earliest time to free a replaced policy
 static const uint64_t RETIRED_MOST = 600000; // after this time the next replacement frees it
@@ -32,7 +32,7 @@ struct retired {
 
 static struct {
     _Atomic(struct rb_policy *) current;
-    _Atomic uint64_t next_look;
+    _Atomic uint64_t next_check;
     rb_reload_fn *notify;
     bool fixed; // the built-in policy: there is no file to check
     char path[RB_POLICY_PATH_SIZE];
@@ -43,9 +43,9 @@ static struct {
 } in_force;
 
 // One check of the file.
-struct look {
+struct file_check {
     uint64_t now_ms;
-    uint64_t claim; // the value of next_look while this thread holds the claim
+    uint64_t claim; // the value of next_check while this thread holds the claim
 };
 
 static void reload_notify(enum rb_reload_event event, const struct rb_diagnostic *diagnostic, int error)
@@ -108,11 +108,11 @@ static void retire(struct rb_policy *policy, uint64_t now_ms)
     }
 }
 
-static bool renew(struct look *look)
+static bool renew(struct file_check *check)
 {
-    uint64_t mine = look->claim;
-    look->claim += LEASE;
-    return atomic_compare_exchange_strong(&in_force.next_look, &mine, look->claim);
+    uint64_t mine = check->claim;
+    check->claim += LEASE;
+    return atomic_compare_exchange_strong(&in_force.next_check, &mine, check->claim);
 }
 
 static void put_in_force(struct rb_policy *fresh, uint64_t now_ms)
@@ -123,22 +123,23 @@ static void put_in_force(struct rb_policy *fresh, uint64_t now_ms)
     reload_notify(replaced ? RB_RELOAD_RELOADED : RB_RELOAD_LOADED, NULL, 0);
 }
 
-static int note_error(struct look *look, int error, enum rb_reload_event event, const struct rb_diagnostic *diagnostic)
+static int note_error(struct file_check *check, int error, enum rb_reload_event event,
+                      const struct rb_diagnostic *diagnostic)
 {
-    if (renew(look) && in_force.error != error) {
+    if (renew(check) && in_force.error != error) {
         in_force.error = error;
         reload_notify(event, diagnostic, diagnostic ? 0 : error);
     }
     return error;
 }
 
-static int note_unreadable(struct look *look, int error)
+static int note_unreadable(struct file_check *check, int error)
 {
-    return note_error(look, error, RB_RELOAD_UNREADABLE, NULL);
+    return note_error(check, error, RB_RELOAD_UNREADABLE, NULL);
 }
 
 // Returns 0, or -EPERM after reporting why the file is not used.
-static int check_trust(struct look *look, const struct rb_file_identity *identity)
+static int check_trust(struct file_check *check, const struct rb_file_identity *identity)
 {
     uint32_t user = rb_trust_user();
     enum rb_trust trust = rb_trust_judge(identity, user);
@@ -147,7 +148,7 @@ static int check_trust(struct look *look, const struct rb_file_identity *identit
     char message[RB_TRUST_SIZE];
     rb_trust_explain(trust, identity, user, message, sizeof(message));
     struct rb_diagnostic diagnostic = {.file = in_force.path, .message = message};
-    return note_error(look, -EPERM, RB_RELOAD_UNTRUSTED, &diagnostic);
+    return note_error(check, -EPERM, RB_RELOAD_UNTRUSTED, &diagnostic);
 }
 
 // State of the callback for errors of a parse: only the first error is reported.
@@ -164,45 +165,45 @@ static void tell_first(void *context, const struct rb_diagnostic *diagnostic)
     }
 }
 
-static int load_text(struct look *look, struct rb_slice text, const struct rb_file_identity *identity)
+static int load_text(struct file_check *check, struct rb_slice text, const struct rb_file_identity *identity)
 {
     struct rb_policy *fresh;
     struct first_error first = {false};
     int result = rb_policy_parse(text.at, text.length, in_force.path, &fresh, tell_first, &first);
     if (result != 0 && result != -EINVAL)
-        return note_unreadable(look, result);
-    if (!renew(look)) {
+        return note_unreadable(check, result);
+    if (!renew(check)) {
         rb_policy_free(fresh);
         return -EAGAIN;
     }
     in_force.seen = *identity;
     in_force.error = 0;
     if (result == 0)
-        put_in_force(fresh, look->now_ms);
+        put_in_force(fresh, check->now_ms);
     return result;
 }
 
-static int load_file(struct look *look)
+static int load_file(struct file_check *check)
 {
     struct rb_file_identity identity;
     int result = rb_file_identify(in_force.path, &identity);
     if (result != 0)
-        return note_unreadable(look, result);
+        return note_unreadable(check, result);
     if (in_force.error == 0 && rb_file_same(&identity, &in_force.seen))
         return 0;
     // Check before reading, because the file may be large. It may be replaced meanwhile, so the file that was read is
     // checked again below.
-    result = check_trust(look, &identity);
+    result = check_trust(check, &identity);
     if (result != 0)
         return result;
     struct rb_arena scratch = {0};
     struct rb_slice text;
     result = rb_file_read(in_force.path, &scratch, &text, &identity);
     if (result != 0 && result != -EAGAIN) // the file is being written: the next check reads it
-        note_unreadable(look, result);
-    result = result ? result : check_trust(look, &identity);
+        note_unreadable(check, result);
+    result = result ? result : check_trust(check, &identity);
     if (result == 0)
-        result = load_text(look, text, &identity);
+        result = load_text(check, text, &identity);
     rb_arena_release(&scratch);
     return result;
 }
@@ -251,33 +252,33 @@ int rb_reload_start(const char *path, rb_reload_fn *notify)
     if (result == 0 && !in_force.fixed) {
         result = -EAGAIN;
         for (int tries = 0; result == -EAGAIN && tries < START_TRIES; tries++) {
-            struct look look = {0, LEASE};
-            atomic_store(&in_force.next_look, look.claim);
-            result = load_file(&look);
+            struct file_check check = {0, LEASE};
+            atomic_store(&in_force.next_check, check.claim);
+            result = load_file(&check);
         }
     }
-    atomic_store(&in_force.next_look, in_force.fixed ? UINT64_MAX : 0);
+    atomic_store(&in_force.next_check, in_force.fixed ? UINT64_MAX : 0);
     errno = kept_errno;
     return result;
 }
 
 // Kept out of line: rb_reload_current calls it at most once a second.
-static __attribute__((noinline, cold)) void look_again(uint64_t now_ms, uint64_t due)
+static __attribute__((noinline, cold)) void check_again(uint64_t now_ms, uint64_t due)
 {
-    struct look look = {now_ms, now_ms + LEASE};
-    if (!atomic_compare_exchange_strong(&in_force.next_look, &due, look.claim))
+    struct file_check check = {now_ms, now_ms + LEASE};
+    if (!atomic_compare_exchange_strong(&in_force.next_check, &due, check.claim))
         return;
     int kept_errno = errno;
-    load_file(&look);
-    atomic_compare_exchange_strong(&in_force.next_look, &look.claim, now_ms + LOOK_EVERY);
+    load_file(&check);
+    atomic_compare_exchange_strong(&in_force.next_check, &check.claim, now_ms + CHECK_EVERY);
     errno = kept_errno;
 }
 
 const struct rb_policy *rb_reload_current(uint64_t now_ms)
 {
-    uint64_t due = atomic_load_explicit(&in_force.next_look, memory_order_relaxed);
+    uint64_t due = atomic_load_explicit(&in_force.next_check, memory_order_relaxed);
     if (now_ms >= due)
-        look_again(now_ms, due);
+        check_again(now_ms, due);
     const struct rb_policy *current = atomic_load_explicit(&in_force.current, memory_order_acquire);
     return current || !in_force.fixed ? current : load_builtin();
 }

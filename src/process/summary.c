@@ -62,13 +62,13 @@ struct rb_summary_page *rb_summary_attach(const char *path)
     return summary_map_file(path, NULL);
 }
 
-bool rb_summary_leave(struct rb_summary_page *page)
+bool rb_summary_give_up(struct rb_summary_page *page)
 {
     atomic_store(&page->changed, 1);
     return rb_system_memory_over(page, RB_SUMMARY_SIZE);
 }
 
-bool rb_summary_return(struct rb_summary_page *page, const char *path)
+bool rb_summary_take_back(struct rb_summary_page *page, const char *path)
 {
     return summary_map_file(path, page) == page;
 }

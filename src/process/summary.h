@@ -74,10 +74,10 @@ struct rb_summary_page *rb_summary_attach(const char *path);
 // Gives the page up because it does not belong to the new effective user. Private memory replaces it, so later counts
 // reach no other process, and rb_summary_end does nothing. `changed` tells the watcher that counts are missing. Returns
 // false if there is no memory; then the page is still mapped.
-bool rb_summary_leave(struct rb_summary_page *page);
+bool rb_summary_give_up(struct rb_summary_page *page);
 
 // Maps the page at `path` again, in place of one that was given up. Returns false if there is no valid page.
-bool rb_summary_return(struct rb_summary_page *page, const char *path);
+bool rb_summary_take_back(struct rb_summary_page *page, const char *path);
 
 // Adds 1 to a counter of the policy `policy`, and claims a slot on first use. If all slots are taken, sets `crowded`
 // and counts nothing. Lock-free, async-signal-safe.

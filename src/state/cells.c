@@ -214,7 +214,7 @@ enum rb_ask rb_cell_ask(uint64_t key, uint64_t now_ms)
     return proven ? RB_ASK_PROVEN : RB_ASK_OWN;
 }
 
-static const struct rb_keeper keeper = {.owner = rb_shared_self, .look = rb_shared_look};
+static const struct rb_keeper keeper = {.owner = rb_shared_self, .check = rb_shared_check};
 
 void rb_cell_begin(struct rb_cell *cell, struct rb_call *call, const struct rb_rules *rules, uint64_t total_ms,
                    uint64_t now_ms)

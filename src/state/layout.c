@@ -113,7 +113,7 @@ static void forget_cell(struct rb_cell *cell)
     clear(&cell->budget.floor, sizeof *cell - offsetof(struct rb_cell, budget));
 }
 
-void rb_state_forget(const struct rb_state *state, uint64_t now_s)
+void rb_state_reset(const struct rb_state *state, uint64_t now_s)
 {
     for (uint32_t i = 0; i < state->cell_count; i++)
         forget_cell(&state->cells[i]);
@@ -122,7 +122,7 @@ void rb_state_forget(const struct rb_state *state, uint64_t now_s)
     clear(&state->events->number, part_sizes[4]);
     clear(&state->header->event_lost,
           offsetof(struct rb_state_header, secret) - offsetof(struct rb_state_header, event_lost));
-    atomic_store(&state->header->born_s, now_s);
+    atomic_store(&state->header->created_s, now_s);
 }
 
 // ---- words ----

@@ -103,7 +103,7 @@ struct rb_state_header {
     uint64_t checksum; // of the words above
     // Change at run time.
     _Atomic uint64_t boot;       // rb_system_boot() of the last user: boot clocks restart with the kernel
-    _Atomic uint64_t born_s;     // seconds since 1970 when it was made or reset
+    _Atomic uint64_t created_s;  // seconds since 1970 when it was made or reset
     _Atomic uint64_t event_next; // events begun so far; a reset keeps it, so that followers do not lose their position
     _Atomic uint64_t event_lost; // events whose place already held a newer event
     _Atomic uint64_t evicted;    // cells reassigned to another host
@@ -197,7 +197,7 @@ enum rb_state_fault rb_state_examine(const struct rb_state_header *header, uint6
 
 // Resets everything but the processes, while other processes continue: breakers are closed in a new generation,
 // counters are 0.
-void rb_state_forget(const struct rb_state *state, uint64_t now_s);
+void rb_state_reset(const struct rb_state *state, uint64_t now_s);
 
 // Copy between plain memory and words of the file, word by word.
 void rb_state_store(_Atomic uint64_t *to, unsigned words, const void *from);

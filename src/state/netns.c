@@ -10,9 +10,9 @@
 
 enum { LOOK_EVERY_MS = 1000 };
 
-static _Atomic uint64_t known;     // the value read last
-static _Atomic uint64_t looked_ms; // when it was read; 0: never
-static _Atomic bool moved;         // a thread has changed its namespace: threads may differ
+static _Atomic uint64_t known;   // the value read last
+static _Atomic uint64_t read_ms; // when it was read; 0: never
+static _Atomic bool moved;       // a thread has changed its namespace: threads may differ
 
 // If the namespace cannot be read, for example after a change of the root directory, it counts as unchanged.
 static uint64_t netns_read(void)
@@ -33,10 +33,10 @@ uint64_t rb_netns(void)
 {
     if (atomic_load_explicit(&moved, memory_order_relaxed))
         return netns_read();
-    uint64_t now_ms = rb_system_coarse_ms(), last_ms = atomic_load_explicit(&looked_ms, memory_order_relaxed);
+    uint64_t now_ms = rb_system_coarse_ms(), last_ms = atomic_load_explicit(&read_ms, memory_order_relaxed);
     if (last_ms != 0 && now_ms - last_ms < LOOK_EVERY_MS)
         return atomic_load_explicit(&known, memory_order_relaxed);
-    atomic_store_explicit(&looked_ms, now_ms | 1, memory_order_relaxed);
+    atomic_store_explicit(&read_ms, now_ms | 1, memory_order_relaxed);
     return netns_read();
 }
 

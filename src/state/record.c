@@ -49,7 +49,7 @@ static unsigned bucket_of(uint64_t ms)
 // transition is counted once, even if the process that made it dies right after it.
 
 // A larger number comes from a damaged word.
-enum { MOVES_MAX = 64 };
+enum { TRANSITIONS_MAX = 64 };
 
 // Returns the state before `state`: open and half-open alternate until the breaker closes.
 static enum rb_breaker_state before(enum rb_breaker_state state)
@@ -59,9 +59,9 @@ static enum rb_breaker_state before(enum rb_breaker_state state)
 
 static void count_transitions(struct rb_counters *counters, struct rb_breaker *breaker)
 {
-    struct rb_breaker_moves moves = rb_breaker_moves(breaker);
-    enum rb_breaker_state state = moves.state;
-    for (unsigned i = 0; i < moves.count && i < MOVES_MAX; i++, state = before(state))
+    struct rb_breaker_transitions transitions = rb_breaker_transitions(breaker);
+    enum rb_breaker_state state = transitions.state;
+    for (unsigned i = 0; i < transitions.count && i < TRANSITIONS_MAX; i++, state = before(state))
         record_increment(counters, RB_COUNTER_TRANSITIONS + state, 1);
 }
 
@@ -170,7 +170,7 @@ void rb_record_event(const struct rb_call *call, const struct rb_event *event, c
 
 void rb_record_reload(bool succeeded)
 {
-    rb_shared_look();
+    rb_shared_check();
     const struct rb_state *state = rb_shared_attached();
     if (state)
         atomic_store(&state->header->reload, (uint64_t) rb_system_unix_s() << 1 | succeeded);

@@ -28,7 +28,7 @@ enum {
 
 static _Atomic(struct rb_slot *) current; // NULL: not attached, or the user has changed since
 static _Atomic bool begun;                // a state was attached once
-static _Atomic uint64_t looked_ms, checked_ms, failed_ms;
+static _Atomic uint64_t mapping_checked_ms, path_checked_ms, failed_ms;
 
 // The state that this thread got last. Meanwhile another thread may have made another state current, for another user.
 static __thread const struct rb_state *mine;
@@ -133,7 +133,7 @@ static void leave_others_locked(void)
         atomic_store(&current, NULL);
     while ((slot = rb_slot_of_another(user))) {
         sign_out_locked(&slot->state);
-        if (!rb_slot_leave(slot, RB_SLOT_LEFT))
+        if (!rb_slot_give_up(slot, RB_SLOT_GIVEN_UP))
             break;
     }
 }
@@ -189,8 +189,8 @@ static void shared_leave(void)
 static void shared_forked(void)
 {
     atomic_store(&locked, false);
-    atomic_store_explicit(&looked_ms, 0, memory_order_relaxed);
-    atomic_store_explicit(&checked_ms, 0, memory_order_relaxed);
+    atomic_store_explicit(&mapping_checked_ms, 0, memory_order_relaxed);
+    atomic_store_explicit(&path_checked_ms, 0, memory_order_relaxed);
     rb_system_clock_forked();
 }
 
@@ -219,7 +219,7 @@ static void check_boot(const struct rb_state *state)
         return;
     for (unsigned i = 0; i < RB_STATE_PROCESSES; i++)
         atomic_store(&state->processes[i], 0);
-    rb_state_forget(state, (uint64_t) rb_system_unix_s());
+    rb_state_reset(state, (uint64_t) rb_system_unix_s());
 }
 
 static struct rb_shared_settings ask(void)
@@ -299,7 +299,7 @@ static struct rb_slot *shared_attach(uint32_t user)
     if (slot)
         sign_in(&slot->state);
     atomic_store_explicit(&failed_ms, slot ? 0 : now_ms, memory_order_relaxed);
-    atomic_store_explicit(&checked_ms, now_ms, memory_order_relaxed);
+    atomic_store_explicit(&path_checked_ms, now_ms, memory_order_relaxed);
     atomic_store_explicit(&current, slot, memory_order_release);
     unlock(&saved);
     return slot;
@@ -315,7 +315,7 @@ static bool every(_Atomic uint64_t *last_ms, uint64_t now_ms, uint64_t period_ms
 
 static void look_at_mapping_locked(struct rb_slot *slot)
 {
-    if (has_file(slot) && !rb_store_is_whole(&slot->state) && rb_slot_leave(slot, RB_SLOT_PRIVATE))
+    if (has_file(slot) && !rb_store_is_whole(&slot->state) && rb_slot_give_up(slot, RB_SLOT_PRIVATE))
         complain(RB_STORE_DAMAGED);
 }
 
@@ -349,7 +349,7 @@ static struct rb_slot *follow_locked(struct rb_slot *slot)
     if (!had_file || !is_same(next, device, inode))
         shared_report(RB_STORE_REPLACED);
     if (next != slot && has_file(slot))
-        rb_slot_leave(slot, RB_SLOT_LEFT);
+        rb_slot_give_up(slot, RB_SLOT_GIVEN_UP);
     return next;
 }
 
@@ -358,11 +358,11 @@ static struct rb_slot *shared_check(struct rb_slot *slot)
 {
     sigset_t saved;
     uint64_t now_ms = rb_system_coarse_ms();
-    if (!every(&looked_ms, now_ms, LOOK_EVERY_MS) || !lock(&saved))
+    if (!every(&mapping_checked_ms, now_ms, LOOK_EVERY_MS) || !lock(&saved))
         return slot;
     if (slot == current_of(rb_kernel_euid())) {
         look_at_mapping_locked(slot);
-        if (every(&checked_ms, now_ms, CHECK_EVERY_MS)) {
+        if (every(&path_checked_ms, now_ms, CHECK_EVERY_MS)) {
             slot = follow_locked(slot);
             sign_in(&slot->state);
             atomic_store_explicit(&current, slot, memory_order_release);
@@ -395,7 +395,7 @@ const struct rb_state *rb_shared_attached(void)
     return slot ? &slot->state : NULL;
 }
 
-void rb_shared_look(void)
+void rb_shared_check(void)
 {
     if (atomic_load_explicit(&begun, memory_order_relaxed))
         rb_shared();

@@ -26,12 +26,12 @@ typedef void rb_shared_trouble_fn(const char *path, enum rb_store_error error);
 // Sets both callbacks. Without this call the state is private.
 void rb_shared_start(rb_shared_settings_fn *settings, rb_shared_trouble_fn *trouble);
 
-// Returns the state of the effective user; attaches it if needed, and checks it as rb_shared_look does. NULL if there
+// Returns the state of the effective user; attaches it if needed, and checks it as rb_shared_check does. NULL if there
 // is no memory, or another thread is attaching. One system call. Lock-free, async-signal-safe, keeps errno.
 const struct rb_state *rb_shared(void);
 
-// Returns the state that rb_shared or rb_shared_look returned last in this thread, without a system call. For use right
-// after them. NULL: none.
+// Returns the state that rb_shared or rb_shared_check returned last in this thread, without a system call. For use
+// right after them. NULL: none.
 const struct rb_state *rb_shared_attached(void);
 
 // Call before the state is used again after a wait. As rb_shared, but does nothing if no state was attached.
@@ -40,7 +40,7 @@ const struct rb_state *rb_shared_attached(void);
 // was truncated, private memory replaces the mapping at the same address. A truncation between two checks is repaired
 // when the memory is touched (real/fault.h). Twice a second the caller also checks whether the file is still at its
 // path, and whether this process is in the table of processes.
-void rb_shared_look(void);
+void rb_shared_check(void);
 
 // Returns this process as one word: start time in clock ticks since boot << RB_PROCESS_PID_BITS | pid. Also correct
 // right after a fork.

@@ -16,7 +16,7 @@ static enum rb_slot_kind slot_kind(const struct rb_slot *slot)
 
 static void slot_enter(struct rb_slot *slot, enum rb_slot_kind kind, uint32_t user)
 {
-    if (kind == RB_SLOT_LEFT)
+    if (kind == RB_SLOT_GIVEN_UP)
         slot->left = ++leavings;
     atomic_store(&slot->user, user);
     atomic_store(&slot->kind, kind);
@@ -83,13 +83,13 @@ struct rb_slot *rb_slot_private(uint32_t cells, uint32_t user, struct rb_slot *c
         slot = slot_choose(0, user, current); // with another number of cells
     if (!slot || !slot->state.header)
         return NULL;
-    if (slot_kind(slot) == RB_SLOT_LEFT)
+    if (slot_kind(slot) == RB_SLOT_GIVEN_UP)
         rb_store_replace(&slot->state); // discards late writes
     slot_enter(slot, RB_SLOT_PRIVATE, user);
     return slot;
 }
 
-bool rb_slot_leave(struct rb_slot *slot, enum rb_slot_kind kind)
+bool rb_slot_give_up(struct rb_slot *slot, enum rb_slot_kind kind)
 {
     if (!rb_store_replace(&slot->state))
         return false;

@@ -17,7 +17,7 @@ enum rb_slot_kind {
     RB_SLOT_FREE,    // no memory yet
     RB_SLOT_FILE,    // a file is mapped here
     RB_SLOT_PRIVATE, // private memory, in use as a state
-    RB_SLOT_LEFT     // private memory, in place of a file that was given up
+    RB_SLOT_GIVEN_UP // private memory, in place of a file that was given up
 };
 
 struct rb_slot {
@@ -40,7 +40,7 @@ struct rb_slot *rb_slot_private(uint32_t cells, uint32_t user, struct rb_slot *c
 
 // Replaces the file in a slot by private memory. The slot gets the kind `kind`. Returns false if there is no memory;
 // then the file stays mapped.
-bool rb_slot_leave(struct rb_slot *slot, enum rb_slot_kind kind);
+bool rb_slot_give_up(struct rb_slot *slot, enum rb_slot_kind kind);
 
 // Returns a slot with a file of another user, or NULL.
 struct rb_slot *rb_slot_of_another(uint32_t user);

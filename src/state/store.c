@@ -243,7 +243,7 @@ static bool store_fill(int fd, uint32_t cells)
     rb_state_describe(&header, cells);
     choose_secret(&header);
     header.boot = rb_system_boot();
-    header.born_s = (uint64_t) rb_system_unix_s();
+    header.created_s = (uint64_t) rb_system_unix_s();
     return rb_kernel(SYS_fchmod, fd, FILE_MODE) == 0 && rb_system_allocate(fd, size) == 0 &&
            rb_kernel(SYS_write, fd, &header, sizeof header) == (long) sizeof header;
 }

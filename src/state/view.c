@@ -62,7 +62,7 @@ static void read_holders(const struct rb_breaker *breaker, uint64_t now_ms, stru
 {
     uint64_t until_ms, owner;
     for (uint32_t slot = 0; slot < RB_BREAKER_MAX_PROBES; slot++) {
-        if (!rb_breaker_held(breaker, slot, &until_ms, &owner))
+        if (!rb_breaker_holder(breaker, slot, &until_ms, &owner))
             continue;
         out->holders[out->holder_count++] = (struct rb_view_holder){
             .pid = (int) (owner & PID_MASK),
@@ -206,7 +206,7 @@ void rb_view_totals(const struct rb_view *view, struct rb_view_totals *totals)
     const struct rb_state_header *header = view->state.header;
     uint64_t reload = read_word(&header->reload);
     *totals = (struct rb_view_totals){
-        .born_s = read_word(&header->born_s),
+        .created_s = read_word(&header->created_s),
         .events = read_word(&header->event_next),
         .events_lost = read_word(&header->event_lost),
         .evicted = read_word(&header->evicted),
@@ -277,5 +277,5 @@ bool rb_view_switch(struct rb_view *view, const char *policy, bool off)
 void rb_view_reset(struct rb_view *view)
 {
     if (view->writable)
-        rb_state_forget(&view->state, (uint64_t) rb_system_unix_s());
+        rb_state_reset(&view->state, (uint64_t) rb_system_unix_s());
 }

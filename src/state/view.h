@@ -110,7 +110,7 @@ struct rb_view_process {
 bool rb_view_process(const struct rb_view *view, unsigned index, struct rb_view_process *process);
 
 struct rb_view_totals {
-    uint64_t born_s; // seconds since 1970 when the state was made or reset
+    uint64_t created_s; // seconds since 1970 when the state was made or reset
     uint64_t events, events_lost;
     uint64_t evicted, crowded, uncounted; // as in struct rb_state_header
     uint64_t reload_s;                    // the last reload of a policy; 0: none yet

@@ -85,7 +85,7 @@ static inline void play_write(const struct rb_state *state, uint64_t choice, uin
     rb_state_pad(entry.policy, sizeof entry.policy, "payments");
     rb_ring_put(state, &entry);
     if (cell && choice % 16 == 0)
-        rb_breaker_moves(&cell->breaker);
+        rb_breaker_transitions(&cell->breaker);
     if (choice % 32 == 0)
         rb_label_claim_policy(state, choice & 1024 ? "payments" : "search");
 }

@@ -164,15 +164,15 @@ static void test_leaving_and_returning(void **state)
     struct rb_summary_page *attached = rb_summary_attach(path);
     assert_non_null(attached);
     rb_summary_count(attached, "pay", RB_SUMMARY_CALLS);
-    assert_true(rb_summary_leave(attached));
+    assert_true(rb_summary_give_up(attached));
     rb_summary_count(attached, "pay", RB_SUMMARY_CALLS);
     rb_summary_end(attached);
     assert_int_equal(pread(fd, &seen, sizeof seen, 0), sizeof seen);
     assert_int_equal(atomic_load(&seen.policies[0].counters[RB_SUMMARY_CALLS]), 1);
     assert_int_equal(atomic_load(&seen.exiting), 0);
     assert_int_equal(atomic_load(&seen.changed), 1);
-    assert_false(rb_summary_return(attached, "/nowhere"));
-    assert_true(rb_summary_return(attached, path));
+    assert_false(rb_summary_take_back(attached, "/nowhere"));
+    assert_true(rb_summary_take_back(attached, path));
     rb_summary_count(attached, "pay", RB_SUMMARY_CALLS);
     assert_int_equal(pread(fd, &seen, sizeof seen, 0), sizeof seen);
     assert_int_equal(atomic_load(&seen.policies[0].counters[RB_SUMMARY_CALLS]), 2);

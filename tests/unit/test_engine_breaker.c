@@ -527,7 +527,7 @@ static void test_renewed(void **state)
 
 static void assert_moves(struct rb_breaker *breaker, unsigned count, enum rb_breaker_state to)
 {
-    struct rb_breaker_moves moves = rb_breaker_moves(breaker);
+    struct rb_breaker_transitions moves = rb_breaker_transitions(breaker);
     assert_int_equal(moves.count, count);
     assert_int_equal(moves.state, to);
 }
@@ -555,16 +555,16 @@ static void test_holders(void **state)
     uint64_t until_ms, owner, me = UINT64_C(12345) << 22 | 4711;
     (void) state;
     fail_times(&breaker, &rules, 5, 0);
-    assert_false(rb_breaker_held(&breaker, 0, &until_ms, &owner));
+    assert_false(rb_breaker_holder(&breaker, 0, &until_ms, &owner));
     assert_true(rb_breaker_acquire(&breaker, &rules, RB_ASK_OWN, 5000, &permit, NULL));
-    assert_true(rb_breaker_held(&breaker, 0, &until_ms, &owner));
+    assert_true(rb_breaker_holder(&breaker, 0, &until_ms, &owner));
     assert_int_equal(owner, 0); // it died before it signed
-    rb_breaker_sign(&breaker, &permit, me);
-    assert_true(rb_breaker_held(&breaker, 0, &until_ms, &owner));
+    rb_breaker_note_holder(&breaker, &permit, me);
+    assert_true(rb_breaker_holder(&breaker, 0, &until_ms, &owner));
     assert_true(owner == me);
     assert_int_equal(until_ms, 6000);
     rb_breaker_record(&breaker, &rules, &permit, RB_HEALTH_IGNORED, 0, 5000, 0);
-    assert_false(rb_breaker_held(&breaker, 0, &until_ms, &owner));
+    assert_false(rb_breaker_holder(&breaker, 0, &until_ms, &owner));
 }
 
 // ---- what a damaged word, or one of another clock, says ----

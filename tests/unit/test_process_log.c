@@ -118,19 +118,19 @@ static void test_leaving_is_said_once(void **state)
 {
     (void) state;
     errno = 77;
-    rb_log_leave(path, "nginx", RB_LOSS_DENIED, 65534);
-    rb_log_leave(path, "nginx", RB_LOSS_DENIED, 65534);
-    rb_log_leave(path, "nginx", RB_LOSS_DENIED, 655); // not the same, though it begins like it
-    rb_log_leave(path, "nginx", RB_LOSS_ABSENT, 655);
+    rb_log_announce_loss(path, "nginx", RB_LOSS_DENIED, 65534);
+    rb_log_announce_loss(path, "nginx", RB_LOSS_DENIED, 65534);
+    rb_log_announce_loss(path, "nginx", RB_LOSS_DENIED, 655); // not the same, though it begins like it
+    rb_log_announce_loss(path, "nginx", RB_LOSS_ABSENT, 655);
     rb_log_event(path, "curl", &event);
-    rb_log_leave(path, "another", RB_LOSS_DENIED, 655);
-    rb_log_leave("off", "nginx", RB_LOSS_DENIED, 1);
+    rb_log_announce_loss(path, "another", RB_LOSS_DENIED, 655);
+    rb_log_announce_loss("off", "nginx", RB_LOSS_DENIED, 1);
     assert_int_equal(errno, 77);
     assert_int_equal(lines_of(contents()), 4);
-    rb_log_leave(path, "nginx", RB_LOSS_DENIED, 65534);
+    rb_log_announce_loss(path, "nginx", RB_LOSS_DENIED, 65534);
     for (unsigned i = 0; i < 30; i++)
         rb_log_event(path, "curl", &event);
-    rb_log_leave(path, "nginx", RB_LOSS_DENIED, 65534);
+    rb_log_announce_loss(path, "nginx", RB_LOSS_DENIED, 65534);
     assert_int_equal(lines_of(contents()), 32);
 }
 

@@ -34,7 +34,7 @@ static int tear_down(void **state)
     struct rb_slot *slot;
     (void) state;
     while ((slot = rb_slot_of_another(0)))
-        rb_slot_leave(slot, RB_SLOT_LEFT);
+        rb_slot_give_up(slot, RB_SLOT_GIVEN_UP);
     unlink(path);
     return rmdir(directory);
 }
@@ -77,7 +77,7 @@ static void test_leaving(void **state)
     assert_int_equal(key_in_file(), 5);
     assert_ptr_equal(rb_slot_of_another(FIRST_USER + 1), slot);
     assert_null(rb_slot_of_another(FIRST_USER));
-    assert_true(rb_slot_leave(slot, RB_SLOT_LEFT));
+    assert_true(rb_slot_give_up(slot, RB_SLOT_GIVEN_UP));
     assert_int_equal(atomic_load(&cell->key), 0);
     atomic_store(&cell->key, 7);
     assert_int_equal(key_in_file(), 5);
@@ -93,7 +93,7 @@ static void test_in_place(void **state)
     assert_ptr_equal(map_new(CELLS, FIRST_USER, slot), slot);
     atomic_store(&cell->key, 9);
     assert_int_equal(key_in_file(), 9);
-    assert_true(rb_slot_leave(slot, RB_SLOT_LEFT));
+    assert_true(rb_slot_give_up(slot, RB_SLOT_GIVEN_UP));
     assert_ptr_equal(map_new(CELLS, FIRST_USER, NULL), slot); // and so does one for the same user
     atomic_store(&cell->key, 11);
     assert_int_equal(key_in_file(), 11);
@@ -107,7 +107,7 @@ static void test_another_number_of_cells(void **state)
     assert_non_null(larger);
     assert_ptr_not_equal(larger, slot);
     atomic_store(&slot->state.cells[CELLS - 1].key, 3); // still mapped
-    assert_true(rb_slot_leave(slot, RB_SLOT_LEFT));
+    assert_true(rb_slot_give_up(slot, RB_SLOT_GIVEN_UP));
 }
 
 static void test_the_number_is_bounded(void **state)
@@ -118,7 +118,7 @@ static void test_the_number_is_bounded(void **state)
     for (uint32_t i = 0; i < MANY; i++) {
         seen[i] = map_new(CELLS, FIRST_USER + 1000 + i, NULL);
         assert_non_null(seen[i]);
-        assert_true(rb_slot_leave(seen[i], RB_SLOT_LEFT));
+        assert_true(rb_slot_give_up(seen[i], RB_SLOT_GIVEN_UP));
         unsigned before = 0;
         while (before < i && seen[before] != seen[i])
             before++;
@@ -151,7 +151,7 @@ static void test_no_place_is_left(void **state)
     (void) state;
     struct rb_slot *slot;
     while ((slot = map_new(cells++, FIRST_USER, NULL)))
-        assert_true(rb_slot_leave(slot, RB_SLOT_LEFT));
+        assert_true(rb_slot_give_up(slot, RB_SLOT_GIVEN_UP));
     slot = rb_slot_private(cells, FIRST_USER + 5, NULL);
     assert_non_null(slot);
     assert_true(rb_store_is_whole(&slot->state));

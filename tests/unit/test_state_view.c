@@ -102,7 +102,7 @@ static void test_an_empty_state(void **state)
         assert_false(rb_view_process(&view, i, &process));
     assert_false(rb_view_event(&view, &after, &event));
     rb_view_totals(&view, &totals);
-    assert_true(totals.born_s > 0);
+    assert_true(totals.created_s > 0);
     assert_true(totals.reload_succeeded);
 }
 

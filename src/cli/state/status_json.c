@@ -113,7 +113,7 @@ static void add_totals(cJSON *object, const struct rb_state_file *file, const st
     rb_json_add_text(object, "state", file->path);
     rb_json_add_text(object, "user", rb_user_name(file->owner));
     add_number(object, "uid", file->owner);
-    rb_json_add_text(object, "since", file->present ? rb_moment_format(snapshot->totals.born_s * 1000, time) : NULL);
+    rb_json_add_text(object, "since", file->present ? rb_moment_format(snapshot->totals.created_s * 1000, time) : NULL);
     add_number(object, "events", snapshot->totals.events);
     add_number(object, "events_dropped", snapshot->totals.events_lost);
     cJSON_AddBoolToObject(object, "reload_succeeded", snapshot->totals.reload_succeeded);
