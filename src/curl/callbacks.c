@@ -30,12 +30,12 @@ static inline __attribute__((always_inline)) size_t receive(struct rb_handle *ha
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 {
-    return receive(context, bytes, size, count, rb_response_on_body, rb_program_give_body);
+    return receive(context, bytes, size, count, rb_response_on_body, rb_deliver_body);
 }
 
 static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 {
-    return receive(context, bytes, size, count, rb_response_on_header, rb_program_give_header);
+    return receive(context, bytes, size, count, rb_response_on_header, rb_deliver_header);
 }
 
 static int on_request(void *context, char *peer, char *local, int peer_port, int local_port)

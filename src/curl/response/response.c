@@ -114,8 +114,8 @@ static void note_taken(struct rb_response *response, const char *bytes, size_t l
 
 static inline size_t give(struct rb_response *response, enum kind kind, char *bytes, size_t length)
 {
-    size_t taken = kind == LINE ? rb_program_give_header(response->handle, bytes, length)
-                                : rb_program_give_body(response->handle, bytes, length);
+    size_t taken = kind == LINE ? rb_deliver_header(response->handle, bytes, length)
+                                : rb_deliver_body(response->handle, bytes, length);
     if (taken == CURL_WRITEFUNC_PAUSE)
         return taken;
     if (kind == CONTENT)
