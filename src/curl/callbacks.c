@@ -2,8 +2,8 @@
 // The callbacks that libcurl calls, and the program's behind them.
 #include "curl/callbacks.h"
 
+#include "curl/deliver.h"
 #include "curl/override.h"
-#include "curl/program.h"
 #include "curl/response/response.h"
 
 // A pause that was asked for between two attempts begins with the first bytes.

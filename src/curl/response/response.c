@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "curl/program.h"
+#include "curl/deliver.h"
 #include "curl/response/response_private.h"
 #include "real/system.h"
 
