@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Changes a handle for one attempt and restores it afterwards.
-#ifndef RB_HTTP_ATTEMPT_H
-#define RB_HTTP_ATTEMPT_H
+#ifndef RB_CURL_ATTEMPT_H
+#define RB_CURL_ATTEMPT_H
 
 #include "curl/transfer_data.h"
 

@@ -3,8 +3,8 @@
 //
 // They are installed at the first transfer that a section covers and stay installed, because changing them for each
 // call would cost more than the rest of the library. Outside such transfers they only call the program's callbacks.
-#ifndef RB_HTTP_CALLBACKS_H
-#define RB_HTTP_CALLBACKS_H
+#ifndef RB_CURL_CALLBACKS_H
+#define RB_CURL_CALLBACKS_H
 
 #include "curl/handle_data.h"
 

@@ -5,8 +5,8 @@
 // A credential consists of: the header fields Authorization, X-Api-Key, Api-Key and X-Goog-Api-Key; user and password;
 // a bearer token; the use of .netrc; a client certificate. If a part changes with each request, only its constant part
 // counts: the user for Digest, the access key for AWS. Cookies never count.
-#ifndef RB_HTTP_CREDENTIAL_H
-#define RB_HTTP_CREDENTIAL_H
+#ifndef RB_CURL_CREDENTIAL_H
+#define RB_CURL_CREDENTIAL_H
 
 #include "curl/handle_data.h"
 

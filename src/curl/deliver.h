@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Passes bytes of a response to the program as libcurl does. The result is that of the program's callback.
-#ifndef RB_HTTP_PROGRAM_H
-#define RB_HTTP_PROGRAM_H
+#ifndef RB_CURL_DELIVER_H
+#define RB_CURL_DELIVER_H
 
 #include <stdio.h>
 

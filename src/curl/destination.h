@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Reads the target host of a transfer from the options of its handle.
-#ifndef RB_HTTP_DESTINATION_H
-#define RB_HTTP_DESTINATION_H
+#ifndef RB_CURL_DESTINATION_H
+#define RB_CURL_DESTINATION_H
 
 #include "curl/handle_data.h"
 #include "policy/target.h"

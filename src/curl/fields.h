@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Reads the program's own request header fields (CURLOPT_HTTPHEADER) as libcurl does. Pure functions.
-#ifndef RB_HTTP_FIELDS_H
-#define RB_HTTP_FIELDS_H
+#ifndef RB_CURL_FIELDS_H
+#define RB_CURL_FIELDS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
 // count from the start of the call. In two cases the program gets the response of an earlier attempt: when a later
 // attempt continued its download, and when the next attempt could not start. Then the values of that earlier attempt
 // are saved and returned.
-#ifndef RB_HTTP_FIGURES_H
-#define RB_HTTP_FIGURES_H
+#ifndef RB_CURL_FIGURES_H
+#define RB_CURL_FIGURES_H
 
 #include "curl/handle_data.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the program set on a libcurl handle: libcurl has no way to ask for it, so it is noted as it is set.
-#ifndef RB_HTTP_HANDLE_H
-#define RB_HTTP_HANDLE_H
+#ifndef RB_CURL_HANDLE_H
+#define RB_CURL_HANDLE_H
 
 #include "curl/handle_data.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The record of a libcurl handle. curl/handle.h has what fills and frees it.
-#ifndef RB_HTTP_HANDLE_DATA_H
-#define RB_HTTP_HANDLE_DATA_H
+#ifndef RB_CURL_HANDLE_DATA_H
+#define RB_CURL_HANDLE_DATA_H
 
 #include "real/libcurl.h"
 

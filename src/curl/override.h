@@ -3,8 +3,8 @@
 //
 // This is the only list of them. rb_handle.overrides is the set of those that have our value at present. An option that
 // is not in the list would keep our value, and a duplicated handle would inherit it.
-#ifndef RB_HTTP_OVERRIDE_H
-#define RB_HTTP_OVERRIDE_H
+#ifndef RB_CURL_OVERRIDE_H
+#define RB_CURL_OVERRIDE_H
 
 #include "curl/handle_data.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Intercepts curl_easy_perform. One call becomes as many attempts as the policy allows.
-#ifndef RB_HTTP_PERFORM_H
-#define RB_HTTP_PERFORM_H
+#ifndef RB_CURL_PERFORM_H
+#define RB_CURL_PERFORM_H
 
 #include "curl/handle.h"
 #include "policy/policy.h"

@@ -3,8 +3,8 @@
 //
 // Readers take no lock, so a fork in a threaded program does no harm. Only the thread that owns a key adds or removes
 // it, so no key is present twice.
-#ifndef RB_HTTP_REGISTRY_H
-#define RB_HTTP_REGISTRY_H
+#ifndef RB_CURL_REGISTRY_H
+#define RB_CURL_REGISTRY_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

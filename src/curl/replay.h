@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Sends a request body again: records whether the program's data was read, and rewinds it.
-#ifndef RB_HTTP_REPLAY_H
-#define RB_HTTP_REPLAY_H
+#ifndef RB_CURL_REPLAY_H
+#define RB_CURL_REPLAY_H
 
 #include <sys/types.h>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The route of a handle: its target and the policy section for it. Found once and kept until the handle's options or
 // the policy change.
-#ifndef RB_HTTP_ROUTE_H
-#define RB_HTTP_ROUTE_H
+#ifndef RB_CURL_ROUTE_H
+#define RB_CURL_ROUTE_H
 
 #include "curl/handle_data.h"
 #include "policy/policy.h"

@@ -5,8 +5,8 @@
 //   begin -> hold -> start -> (libcurl) -> ended -> DONE: deliver -> end
 //                                ^            |
 //                                '-- again <--'  WAIT: after delay_ms
-#ifndef RB_HTTP_TRANSFER_H
-#define RB_HTTP_TRANSFER_H
+#ifndef RB_CURL_TRANSFER_H
+#define RB_CURL_TRANSFER_H
 
 #include "curl/transfer_data.h"
 #include "policy/policy.h"

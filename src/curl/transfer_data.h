@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The memory of a transfer. curl/transfer.h has what drives it.
-#ifndef RB_HTTP_TRANSFER_DATA_H
-#define RB_HTTP_TRANSFER_DATA_H
+#ifndef RB_CURL_TRANSFER_DATA_H
+#define RB_CURL_TRANSFER_DATA_H
 
 #include "curl/figures.h"
 #include "curl/replay.h"

@@ -3,8 +3,8 @@
 //
 // Calls share the breaker, budget and Retry-After of a host only if they use the same path. So a client with a broken
 // proxy or a wrong address affects only clients with the same mistake.
-#ifndef RB_HTTP_VIA_H
-#define RB_HTTP_VIA_H
+#ifndef RB_CURL_VIA_H
+#define RB_CURL_VIA_H
 
 #include "policy/target.h"
 #include "real/libcurl.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The findings of `rebound doctor` about a command, and its conclusions.
-#ifndef RB_CLI_DOCTOR_H
-#define RB_CLI_DOCTOR_H
+#ifndef RB_CLI_DOCTOR_DOCTOR_H
+#define RB_CLI_DOCTOR_DOCTOR_H
 
 #include "cli/doctor/family.h"
 #include "cli/doctor/needed.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Reads ELF files of both classes and byte orders. Files are not trusted: every offset is checked against the file's
 // size, and data outside the file counts as absent.
-#ifndef RB_CLI_ELF_FILE_H
-#define RB_CLI_ELF_FILE_H
+#ifndef RB_CLI_DOCTOR_ELF_FILE_H
+#define RB_CLI_DOCTOR_ELF_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>

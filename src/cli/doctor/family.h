@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Functions that show what a program does: those that the library intercepts, and those that avoid it.
-#ifndef RB_CLI_FAMILY_H
-#define RB_CLI_FAMILY_H
+#ifndef RB_CLI_DOCTOR_FAMILY_H
+#define RB_CLI_DOCTOR_FAMILY_H
 
 #include <stdbool.h>
 

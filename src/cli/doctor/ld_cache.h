@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Reads /etc/ld.so.cache, glibc's list of libraries. The file is not trusted.
-#ifndef RB_CLI_LD_CACHE_H
-#define RB_CLI_LD_CACHE_H
+#ifndef RB_CLI_DOCTOR_LD_CACHE_H
+#define RB_CLI_DOCTOR_LD_CACHE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A regular file mapped for reading.
-#ifndef RB_CLI_MAPPING_H
-#define RB_CLI_MAPPING_H
+#ifndef RB_CLI_DOCTOR_MAPPING_H
+#define RB_CLI_DOCTOR_MAPPING_H
 
 #include <stddef.h>
 

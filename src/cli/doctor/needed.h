@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Finds a program's libraries as the dynamic linker would (ld.so(8), or musl's rules).
-#ifndef RB_CLI_NEEDED_H
-#define RB_CLI_NEEDED_H
+#ifndef RB_CLI_DOCTOR_NEEDED_H
+#define RB_CLI_DOCTOR_NEEDED_H
 
 #include "cli/doctor/needed_list.h"
 

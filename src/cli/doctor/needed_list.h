@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A program and the libraries that the dynamic linker would load with it.
-#ifndef RB_CLI_NEEDED_LIST_H
-#define RB_CLI_NEEDED_LIST_H
+#ifndef RB_CLI_DOCTOR_NEEDED_LIST_H
+#define RB_CLI_DOCTOR_NEEDED_LIST_H
 
 #include "cli/doctor/elf_file.h"
 

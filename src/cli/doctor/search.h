@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Searches one library as the dynamic linker does.
-#ifndef RB_CLI_SEARCH_H
-#define RB_CLI_SEARCH_H
+#ifndef RB_CLI_DOCTOR_SEARCH_H
+#define RB_CLI_DOCTOR_SEARCH_H
 
 #include "cli/doctor/needed_list.h"
 

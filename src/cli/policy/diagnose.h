@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Prints an error of a policy file in the format of a compiler.
-#ifndef RB_CLI_DIAGNOSE_H
-#define RB_CLI_DIAGNOSE_H
+#ifndef RB_CLI_POLICY_DIAGNOSE_H
+#define RB_CLI_POLICY_DIAGNOSE_H
 
 #include <stdbool.h>
 #include <stdio.h>

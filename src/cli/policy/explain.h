@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The data of `rebound explain` for its two output formats.
-#ifndef RB_CLI_EXPLAIN_H
-#define RB_CLI_EXPLAIN_H
+#ifndef RB_CLI_POLICY_EXPLAIN_H
+#define RB_CLI_POLICY_EXPLAIN_H
 
 #include "cli/policy/schedule.h"
 #include "cli/policy/source.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The delays of a policy, and the longest duration of a call.
-#ifndef RB_CLI_SCHEDULE_H
-#define RB_CLI_SCHEDULE_H
+#ifndef RB_CLI_POLICY_SCHEDULE_H
+#define RB_CLI_POLICY_SCHEDULE_H
 
 #include "engine/rules.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The policy file that the command uses, and why this one.
-#ifndef RB_CLI_SOURCE_H
-#define RB_CLI_SOURCE_H
+#ifndef RB_CLI_POLICY_SOURCE_H
+#define RB_CLI_POLICY_SOURCE_H
 
 #include "policy/policy.h"
 

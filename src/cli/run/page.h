@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Formats the summary from the page in which the processes count.
-#ifndef RB_CLI_PAGE_H
-#define RB_CLI_PAGE_H
+#ifndef RB_CLI_RUN_PAGE_H
+#define RB_CLI_RUN_PAGE_H
 
 #include <stddef.h>
 

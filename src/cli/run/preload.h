@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Finds librebound.so and adds it to LD_PRELOAD.
-#ifndef RB_CLI_PRELOAD_H
-#define RB_CLI_PRELOAD_H
+#ifndef RB_CLI_RUN_PRELOAD_H
+#define RB_CLI_RUN_PRELOAD_H
 
 #include <stdbool.h>
 #include <stddef.h>

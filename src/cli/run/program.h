@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Determines whether a library can be preloaded into a program.
-#ifndef RB_CLI_PROGRAM_H
-#define RB_CLI_PROGRAM_H
+#ifndef RB_CLI_RUN_PROGRAM_H
+#define RB_CLI_RUN_PROGRAM_H
 
 #include <limits.h>
 #include <stdbool.h>

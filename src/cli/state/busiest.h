@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The busiest hosts of each policy, and the sum of its other hosts. This limits the number of metrics with a label for
 // the host.
-#ifndef RB_CLI_BUSIEST_H
-#define RB_CLI_BUSIEST_H
+#ifndef RB_CLI_STATE_BUSIEST_H
+#define RB_CLI_STATE_BUSIEST_H
 
 #include "cli/state/snapshot.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Prints an event for `rebound events`.
-#ifndef RB_CLI_EVENT_LINE_H
-#define RB_CLI_EVENT_LINE_H
+#ifndef RB_CLI_STATE_EVENT_LINE_H
+#define RB_CLI_STATE_EVENT_LINE_H
 
 #include "state/view.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The table of hosts in `rebound status` and `rebound top`, as lines of text for a given width.
-#ifndef RB_CLI_HOST_TABLE_H
-#define RB_CLI_HOST_TABLE_H
+#ifndef RB_CLI_STATE_HOST_TABLE_H
+#define RB_CLI_STATE_HOST_TABLE_H
 
 #include "cli/state/snapshot.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The policies and hosts that the state or the policy file contains, which users can name in commands.
-#ifndef RB_CLI_KNOWN_H
-#define RB_CLI_KNOWN_H
+#ifndef RB_CLI_STATE_KNOWN_H
+#define RB_CLI_STATE_KNOWN_H
 
 #include "cli/policy/source.h"
 #include "cli/state/state_file.h"

@@ -4,8 +4,8 @@
 // Labels contain policies, reasons and outcomes; for breakers and calls also host and port. They never contain a URL, a
 // query or a header field. Breakers list at most RB_METRICS_HOSTS hosts, and each number of calls at most
 // RB_BUSIEST_MAX hosts per policy.
-#ifndef RB_CLI_METRICS_H
-#define RB_CLI_METRICS_H
+#ifndef RB_CLI_STATE_METRICS_H
+#define RB_CLI_STATE_METRICS_H
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // State files of other versions of rebound at their default names.
-#ifndef RB_CLI_OLD_STATE_H
-#define RB_CLI_OLD_STATE_H
+#ifndef RB_CLI_STATE_OLD_STATE_H
+#define RB_CLI_STATE_OLD_STATE_H
 
 #include <sys/types.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The screen of `rebound top`, drawn by ncurses or as lines of text.
-#ifndef RB_CLI_SCREEN_H
-#define RB_CLI_SCREEN_H
+#ifndef RB_CLI_STATE_SCREEN_H
+#define RB_CLI_STATE_SCREEN_H
 
 #include "cli/state/host_table.h"
 #include "cli/state/snapshot.h"

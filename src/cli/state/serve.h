@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The HTTP server of `rebound metrics --listen`.
-#ifndef RB_CLI_SERVE_H
-#define RB_CLI_SERVE_H
+#ifndef RB_CLI_STATE_SERVE_H
+#define RB_CLI_STATE_SERVE_H
 
 #include "cli/state/state_file.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A copy of a state file at one moment, for status, top and metrics.
-#ifndef RB_CLI_SNAPSHOT_H
-#define RB_CLI_SNAPSHOT_H
+#ifndef RB_CLI_STATE_SNAPSHOT_H
+#define RB_CLI_STATE_SNAPSHOT_H
 
 #include "cli/state/state_file.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The state file that a command reads or changes.
-#ifndef RB_CLI_STATE_FILE_H
-#define RB_CLI_STATE_FILE_H
+#ifndef RB_CLI_STATE_STATE_FILE_H
+#define RB_CLI_STATE_STATE_FILE_H
 
 #include <sys/types.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The JSON output of `rebound status --json`.
-#ifndef RB_CLI_STATUS_H
-#define RB_CLI_STATUS_H
+#ifndef RB_CLI_STATE_STATUS_H
+#define RB_CLI_STATE_STATUS_H
 
 #include <cjson/cJSON.h>
 

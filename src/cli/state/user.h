@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Users by name and number, and users with a state.
-#ifndef RB_CLI_USER_H
-#define RB_CLI_USER_H
+#ifndef RB_CLI_STATE_USER_H
+#define RB_CLI_STATE_USER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
 //               |  ^ '-> delivering -> ended   the program paused the delivery
 //               v  |
 //              parked                          removed from libcurl's multi handle for a wait
-#ifndef RB_HTTP_MEMBER_H
-#define RB_HTTP_MEMBER_H
+#ifndef RB_CURL_MULTI_MEMBER_H
+#define RB_CURL_MULTI_MEMBER_H
 
 #include "curl/multi/messages.h"
 #include "curl/response/response_private.h"

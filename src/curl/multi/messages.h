@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The messages of a multi handle that the program has not read yet, in order of arrival.
-#ifndef RB_HTTP_MESSAGES_H
-#define RB_HTTP_MESSAGES_H
+#ifndef RB_CURL_MULTI_MESSAGES_H
+#define RB_CURL_MULTI_MESSAGES_H
 
 #include "real/libcurl.h"
 

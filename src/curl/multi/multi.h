@@ -6,8 +6,8 @@
 // perform or socket_action, libcurl's messages are read, and those of retried transfers are dropped. A waiting handle
 // counts as running. The time until the next attempt shortens all times that the program gets: curl_multi_timeout, the
 // timer callback, and the timeouts of poll and wait.
-#ifndef RB_HTTP_MULTI_H
-#define RB_HTTP_MULTI_H
+#ifndef RB_CURL_MULTI_MULTI_H
+#define RB_CURL_MULTI_MULTI_H
 
 #include "curl/handle.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Replaces the program's callbacks on a multi handle: timer, push and notify. libcurl only knows its own transfers, so
 // its calls need additions (rb_multi_set).
-#ifndef RB_HTTP_MULTI_CALLBACK_H
-#define RB_HTTP_MULTI_CALLBACK_H
+#ifndef RB_CURL_MULTI_MULTI_CALLBACK_H
+#define RB_CURL_MULTI_MULTI_CALLBACK_H
 
 #include "curl/handle_data.h"
 

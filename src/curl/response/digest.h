@@ -4,8 +4,8 @@
 // Eight lanes with two 64-bit sums each (Fletcher's scheme, RFC 1146, with wider words). The sums detect every single
 // changed byte and every swap, and cost a fraction of a cycle per byte. They do not resist an attacker. If the server
 // supports byte ranges, receiving the body again is unlikely; then only a part of each block is summed.
-#ifndef RB_HTTP_DIGEST_H
-#define RB_HTTP_DIGEST_H
+#ifndef RB_CURL_RESPONSE_DIGEST_H
+#define RB_CURL_RESPONSE_DIGEST_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
 // followed redirect, an authentication round) are remembered: the next attempt brings them again, and the program must
 // not see them twice. An attempt that continues a download that broke off shows the program no header at all, and of
 // the body only what it does not have yet.
-#ifndef RB_HTTP_RESPONSE_H
-#define RB_HTTP_RESPONSE_H
+#ifndef RB_CURL_RESPONSE_RESPONSE_H
+#define RB_CURL_RESPONSE_RESPONSE_H
 
 #include "curl/handle_data.h"
 #include "engine/call.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Private: the fields of struct rb_response. Only response.c uses them. Others include this header to make room for a
 // response: it is part of a larger object so that a transfer needs no allocation of its own for it.
-#ifndef RB_HTTP_RESPONSE_PRIVATE_H
-#define RB_HTTP_RESPONSE_PRIVATE_H
+#ifndef RB_CURL_RESPONSE_RESPONSE_PRIVATE_H
+#define RB_CURL_RESPONSE_RESPONSE_PRIVATE_H
 
 #include "curl/handle_data.h"
 #include "curl/response/digest.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A copy of all values and header fields that libcurl has for one attempt.
-#ifndef RB_HTTP_SAVED_H
-#define RB_HTTP_SAVED_H
+#ifndef RB_CURL_RESPONSE_SAVED_H
+#define RB_CURL_RESPONSE_SAVED_H
 
 #include "curl/handle_data.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Parses the header fields that identify a response's content and its range.
-#ifndef RB_HTTP_VALIDATOR_H
-#define RB_HTTP_VALIDATOR_H
+#ifndef RB_CURL_RESPONSE_VALIDATOR_H
+#define RB_CURL_RESPONSE_VALIDATOR_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Converts results of lookups between the form that is kept (struct rb_stale_answer) and the forms of libc.
-#ifndef RB_NET_ANSWER_H
-#define RB_NET_ANSWER_H
+#ifndef RB_NET_LOOKUP_ANSWER_H
+#define RB_NET_LOOKUP_ANSWER_H
 
 #include <netdb.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Retries name lookups as the policy allows.
-#ifndef RB_NET_LOOKUP_H
-#define RB_NET_LOOKUP_H
+#ifndef RB_NET_LOOKUP_LOOKUP_H
+#define RB_NET_LOOKUP_LOOKUP_H
 
 #include <netdb.h>
 

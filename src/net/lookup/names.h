@@ -6,8 +6,8 @@
 //
 // The table has a fixed size and is read in the hooks of connect(2). It needs no allocation and no lock. If two writers
 // collide, one entry is lost. An entry that is being written counts as absent.
-#ifndef RB_NET_NAMES_H
-#define RB_NET_NAMES_H
+#ifndef RB_NET_LOOKUP_NAMES_H
+#define RB_NET_LOOKUP_NAMES_H
 
 #include <netdb.h>
 

@@ -3,8 +3,8 @@
 //
 // The table has a fixed size in static memory, which is used only if a policy has dns.stale. It needs no allocation and
 // no lock. If two writers collide, one answer is lost. An answer that is being written counts as absent.
-#ifndef RB_NET_STALE_H
-#define RB_NET_STALE_H
+#ifndef RB_NET_LOOKUP_STALE_H
+#define RB_NET_LOOKUP_STALE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
 //
 // The records are in pages that the kernel allocates when a descriptor in the page is first recorded. A program without
 // non-blocking connects and without epoll uses no memory for them.
-#ifndef RB_NET_DESCRIPTOR_H
-#define RB_NET_DESCRIPTOR_H
+#ifndef RB_NET_PARK_DESCRIPTOR_H
+#define RB_NET_PARK_DESCRIPTOR_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -5,8 +5,8 @@
 // child, and a wait may end by longjmp or by cancellation. Therefore the lock is held only for a few system calls, with
 // all signals blocked, and never across a wait or a cancellation point. A thread that cannot get the lock gives up
 // after a bounded number of tries. A process that does not own the table (a vfork child) never gets the lock.
-#ifndef RB_NET_FLIGHT_H
-#define RB_NET_FLIGHT_H
+#ifndef RB_NET_PARK_FLIGHT_H
+#define RB_NET_PARK_FLIGHT_H
 
 #include <signal.h>
 #include <stdatomic.h>

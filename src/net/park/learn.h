@@ -2,8 +2,8 @@
 // Calls on the socket of a non-blocking connect: they read its result or use the socket. Each call answers as the
 // kernel would if the connect merely took longer. Call these functions only for descriptors of rb_flight_on, unless
 // stated otherwise. errno is set as by the intercepted call.
-#ifndef RB_NET_LEARN_H
-#define RB_NET_LEARN_H
+#ifndef RB_NET_PARK_LEARN_H
+#define RB_NET_PARK_LEARN_H
 
 #include <stdbool.h>
 #include <sys/epoll.h>

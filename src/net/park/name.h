@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Keeps the table of flights up to date when descriptors are closed or duplicated.
-#ifndef RB_NET_NAME_H
-#define RB_NET_NAME_H
+#ifndef RB_NET_PARK_NAME_H
+#define RB_NET_PARK_NAME_H
 
 // Call before a descriptor is closed, for every descriptor. Does nothing in a vfork child, which has its own
 // descriptors. Keeps errno.

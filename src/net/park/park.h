@@ -10,8 +10,8 @@
 // loopback address, where nothing can listen. Every way to learn about the failure then works, and the host gets no
 // extra attempt. If the real errno was not ECONNREFUSED, or if such a connect is not possible (AF_UNIX), the call that
 // reads the error returns the real errno.
-#ifndef RB_NET_PARK_H
-#define RB_NET_PARK_H
+#ifndef RB_NET_PARK_PARK_H
+#define RB_NET_PARK_PARK_H
 
 #include <sys/epoll.h>
 

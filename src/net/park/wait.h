@@ -3,8 +3,8 @@
 // until the next attempt is due. Other descriptors are not affected.
 //
 // Results, errno, signals, cancellation and remaining timeouts are as in the intercepted calls.
-#ifndef RB_NET_WAIT_H
-#define RB_NET_WAIT_H
+#ifndef RB_NET_PARK_WAIT_H
+#define RB_NET_PARK_WAIT_H
 
 #include <poll.h>
 #include <signal.h>

@@ -6,8 +6,8 @@
 // when the next attempt is due and waits only until then. The registration asks for EPOLLWRNORM without EPOLLOUT.
 // Programs do not use this combination, and every failed socket reports EPOLLWRNORM. So the event is always recognized
 // as ours, however late it is read.
-#ifndef RB_NET_WATCH_H
-#define RB_NET_WATCH_H
+#ifndef RB_NET_PARK_WATCH_H
+#define RB_NET_PARK_WATCH_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
