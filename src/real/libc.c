@@ -26,7 +26,7 @@ static const char *const names[FUNCTIONS] = {
 
 static _Atomic(void *) found[FUNCTIONS];
 
-// Two threads may both look; they find the same.
+// Looks up a function. If two threads do so at once, both find the same address.
 static void *look_up(unsigned which)
 {
     void *address = rb_elf_next(names[which]);
@@ -34,7 +34,7 @@ static void *look_up(unsigned which)
     return address;
 }
 
-// The answer of a system call in libc's form: -1 and errno.
+// Converts the result of a system call to libc's form: -1 and errno.
 static long as_libc(long result)
 {
     if (result >= 0)
@@ -106,7 +106,7 @@ static long sys_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts
 #include "hook/hooks.def"
 // NOLINTEND(bugprone-macro-parentheses)
 
-// Before glibc 2.34 the loader's functions are in libdl.so.2, which may have been loaded later.
+// Looks up dlopen or dlsym. Before glibc 2.34 they are in libdl.so.2, which may have been loaded later.
 static RB_EARLY void *find_loader(unsigned which)
 {
     void *address = rb_elf_next(names[which]);
