@@ -39,10 +39,9 @@ static const char overview[] =
 
 const struct rb_command *rb_command_find(const char *name)
 {
-    for (const struct rb_command *const *command = rb_commands; *command; command++) {
+    for (const struct rb_command *const *command = rb_commands; *command; command++)
         if (strcmp((*command)->name, name) == 0)
             return *command;
-    }
     return NULL;
 }
 

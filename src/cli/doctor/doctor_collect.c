@@ -50,10 +50,9 @@ static bool imports_any(const struct rb_member *member, enum rb_family family)
 {
     unsigned count;
     const struct rb_family_name *names = rb_family_table(&count);
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i++)
         if (member->imports[i] && names[i].family == family)
             return true;
-    }
     return false;
 }
 
@@ -93,10 +92,9 @@ static bool collect_is_libc(const char *name)
     static const char *const names[] = {
         "libc.",    "libpthread.", "libdl.",  "librt.", "libm.",   "libresolv.",        "libanl.",
         "libutil.", "libmvec.",    "libnss_", "ld-",    "libnsl.", "libc_malloc_debug."};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strncmp(name, names[i], strlen(names[i])) == 0)
             return true;
-    }
     return false;
 }
 

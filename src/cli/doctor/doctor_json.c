@@ -8,10 +8,9 @@ static void add_functions(cJSON *object, const char *name, const bool functions[
     unsigned names;
     const struct rb_family_name *table = rb_family_table(&names);
     cJSON *array = cJSON_AddArrayToObject(object, name);
-    for (unsigned i = 0; i < names; i++) {
+    for (unsigned i = 0; i < names; i++)
         if (functions[i])
             rb_json_append_text(array, table[i].name);
-    }
 }
 
 static const char *or_null(const char *text)

@@ -281,10 +281,9 @@ static void note_rest(struct rb_findings *findings)
         add_note(findings, "librebound.so is already listed in %s", findings->preloaded);
     if (findings->others_preloaded)
         add_note(findings, "LD_PRELOAD also lists other libraries, which come first");
-    for (unsigned i = 0; i < findings->list.count; i++) {
+    for (unsigned i = 0; i < findings->list.count; i++)
         if (findings->members[i].role == RB_ROLE_MISSING)
             add_note(findings, "%s was not found, so the program will not start", findings->list.items[i].name);
-    }
 }
 
 // --- the whole program

@@ -204,10 +204,9 @@ static void elf_file_read_dynamic(struct rb_elf_file *file)
 const char *rb_elf_file_text(const struct rb_elf_file *file, uint64_t wanted, unsigned n)
 {
     uint64_t tag, value;
-    for (uint64_t at = file->dynamic; next_dynamic(file, &at, &tag, &value);) {
+    for (uint64_t at = file->dynamic; next_dynamic(file, &at, &tag, &value);)
         if (tag == wanted && n-- == 0)
             return text_in(file, file->strings, file->strings_size, value);
-    }
     return NULL;
 }
 

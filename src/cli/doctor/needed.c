@@ -17,10 +17,9 @@ static bool is_called(const struct rb_needed *item, const char *name)
 
 int rb_needed_index(const struct rb_needed_list *list, const char *name)
 {
-    for (unsigned i = 0; i < list->count; i++) {
+    for (unsigned i = 0; i < list->count; i++)
         if (is_called(&list->items[i], name))
             return (int) i;
-    }
     return -1;
 }
 

@@ -59,10 +59,9 @@ static const char *triplet(const struct rb_elf_file *file)
         {EM_ARM, "arm-linux-gnueabihf"},     {EM_RISCV, "riscv64-linux-gnu"}, {EM_S390, "s390x-linux-gnu"},
         {EM_PPC64, "powerpc64le-linux-gnu"},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].machine == file->machine)
             return rows[i].name;
-    }
     return "";
 }
 

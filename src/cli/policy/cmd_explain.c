@@ -94,10 +94,9 @@ static int explain_perform(const struct request *request)
 static bool is_token(const char *text)
 {
     static const char others[] = "!#$%&'*+-.^_`|~";
-    for (const char *c = text; c && *c; c++) {
+    for (const char *c = text; c && *c; c++)
         if (!rb_char_alnum(*c) && !strchr(others, *c))
             return false;
-    }
     return text && *text != '\0';
 }
 

@@ -31,10 +31,9 @@ static void print_caret(FILE *stream, bool colour, const char *text, size_t star
     fputs("  ", stream);
     if (start > 0)
         fprintf(stream, "%*s", (int) strlen(ellipsis), "");
-    for (size_t i = start; i + 1 < column; i++) {
+    for (size_t i = start; i + 1 < column; i++)
         if (!is_continuation(text[i]))
             putc(text[i] == '\t' ? '\t' : ' ', stream);
-    }
     rb_say_styled(stream, colour, RB_STYLE_MARK, "^");
     putc('\n', stream);
 }

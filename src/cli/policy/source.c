@@ -95,9 +95,8 @@ const char *rb_source_reason(const struct rb_source *source)
         {"/etc", "the system's"},
         {"builtin", "built in, because no file was found"},
     };
-    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
         if (strcmp(reasons[i][0], source->why) == 0)
             return reasons[i][1];
-    }
     return source->why;
 }

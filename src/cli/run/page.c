@@ -41,10 +41,9 @@ static bool page_is_same(const struct rb_summary_policy *a, const struct rb_summ
 // slot.
 static bool page_is_repeated(const struct rb_summary_page *page, int slot)
 {
-    for (int i = 0; i < slot; i++) {
+    for (int i = 0; i < slot; i++)
         if (page_is_same(&page->policies[i], &page->policies[slot]))
             return true;
-    }
     return false;
 }
 
@@ -54,10 +53,9 @@ static bool page_sum_up(const struct rb_summary_page *page, int slot, uint64_t s
     uint64_t any = 0;
     for (int counter = 0; counter < RB_SUMMARY_COUNTERS; counter++) {
         sums[counter] = 0;
-        for (int i = slot; i < RB_SUMMARY_POLICIES; i++) {
+        for (int i = slot; i < RB_SUMMARY_POLICIES; i++)
             if (page_is_same(&page->policies[slot], &page->policies[i]))
                 sums[counter] += atomic_load_explicit(&page->policies[i].counters[counter], memory_order_relaxed);
-        }
         any |= sums[counter];
     }
     return any > 0;
@@ -81,10 +79,9 @@ size_t rb_page_format(const struct rb_summary_page *page, char *out, size_t size
     struct text text = {out, size, 0};
     uint64_t sums[RB_SUMMARY_COUNTERS];
     out[0] = '\0';
-    for (int i = 0; i < RB_SUMMARY_POLICIES; i++) {
+    for (int i = 0; i < RB_SUMMARY_POLICIES; i++)
         if (!page_is_repeated(page, i) && page_sum_up(page, i, sums))
             add_policy(&text, page->policies[i].name, sums);
-    }
     if (text.length == 0)
         page_add(&text, "rebound: no calls seen\n");
     if (atomic_load_explicit(&page->crowded, memory_order_relaxed))

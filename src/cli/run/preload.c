@@ -89,9 +89,8 @@ char *rb_preload_join(const char *before, const char *library)
 bool rb_preload_names_us(const char *list)
 {
     const char *item;
-    for (size_t length; list && (item = next_item(&list, &length));) {
+    for (size_t length; list && (item = next_item(&list, &length));)
         if (is_us(item, length))
             return true;
-    }
     return false;
 }

@@ -65,12 +65,11 @@ static unsigned merge(struct rb_busiest *list, unsigned count)
 {
     unsigned kept = 0;
     qsort(list, count, sizeof *list, busiest_by_name);
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i++)
         if (kept > 0 && busiest_by_name(&list[kept - 1], &list[i]) == 0)
             list[kept - 1].value += list[i].value;
         else
             list[kept++] = list[i];
-    }
     return kept;
 }
 
