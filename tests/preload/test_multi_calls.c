@@ -340,14 +340,20 @@ static CURL *linger(struct loop *loop, enum loop_kind kind, const char *path)
     return easy;
 }
 
+// The path of a response that is held, for one kind of loop.
+static const char *held_path(int kind)
+{
+    static char path[64];
+    snprintf(path, sizeof path, "k%d/s503;size=3000", kind);
+    return path;
+}
+
 static void lingering(void)
 {
     web_start();
     for (int kind = 0; kind < LOOP_KINDS; kind++) {
         struct loop loop;
-        char path[64];
-        snprintf(path, sizeof path, "k%d/s503;size=3000", kind);
-        CURL *easy = linger(&loop, kind, path);
+        CURL *easy = linger(&loop, kind, held_path(kind));
         for (int i = 0; i < 3; i++)
             loop_turn_within(&loop, 20);
         CHECK_INT(loop.messages, 0);
@@ -404,9 +410,7 @@ static void lingering_timed_out(void)
     web_start();
     for (int kind = 0; kind < LOOP_KINDS; kind++) {
         struct loop loop;
-        char path[64];
-        snprintf(path, sizeof path, "k%d/s503;size=3000", kind);
-        CURL *easy = open_pausing(&loop, kind, path);
+        CURL *easy = open_pausing(&loop, kind, held_path(kind));
         curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, 300L);
         loop_add(&loop, easy);
         uint64_t began_ms = test_now_ms();
@@ -431,9 +435,7 @@ static void lingering_cancelled(void)
     web_start();
     for (int kind = 0; kind < LOOP_KINDS; kind++) {
         struct loop loop;
-        char path[64];
-        snprintf(path, sizeof path, "k%d/s503;size=3000", kind);
-        CURL *easy = open_pausing(&loop, kind, path);
+        CURL *easy = open_pausing(&loop, kind, held_path(kind));
         curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, cancel_paused);
         curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
         loop_add(&loop, easy);

@@ -101,6 +101,14 @@ static void block(struct fixture *f, const char *status_line)
     assert_true(header(f, "\r\n"));
 }
 
+// Begins an attempt whose response may be held, and receives two header blocks.
+static void attempt_with(struct fixture *f, const char *first, const char *second)
+{
+    rb_response_attempt(&f->response, true);
+    block(f, first);
+    block(f, second);
+}
+
 static void test_good_response_passes_at_once(void **state)
 {
     struct fixture *f = *state;
@@ -170,9 +178,7 @@ static void test_interim_blocks_are_shown_once(void **state)
 static void test_changed_interim_block_is_not_skipped(void **state)
 {
     struct fixture *f = *state;
-    rb_response_attempt(&f->response, true);
-    block(f, "HTTP/1.1 302 Found\r\n");
-    block(f, "HTTP/1.1 503 Busy\r\n");
+    attempt_with(f, "HTTP/1.1 302 Found\r\n", "HTTP/1.1 503 Busy\r\n");
     rb_response_attempt(&f->response, true);
     block(f, "HTTP/1.1 200 OK\r\n");
     assert_string_equal(f->program.got, "HTTP/1.1 302 Found\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\nA: b\r\n\r\n");
@@ -182,9 +188,7 @@ static void test_changed_interim_block_is_not_skipped(void **state)
 static void test_same_status_without_the_interim_block(void **state)
 {
     struct fixture *f = *state;
-    rb_response_attempt(&f->response, true);
-    block(f, "HTTP/1.1 200 Connection established\r\n");
-    block(f, "HTTP/1.1 503 Busy\r\n");
+    attempt_with(f, "HTTP/1.1 200 Connection established\r\n", "HTTP/1.1 503 Busy\r\n");
     rb_response_attempt(&f->response, true);
     block(f, "HTTP/1.1 200 OK\r\n");
     assert_int_equal(body(f, "good"), 4);
@@ -195,9 +199,7 @@ static void test_same_status_without_the_interim_block(void **state)
 static void test_same_status_without_a_body(void **state)
 {
     struct fixture *f = *state;
-    rb_response_attempt(&f->response, true);
-    block(f, "HTTP/1.1 200 Connection established\r\n");
-    block(f, "HTTP/1.1 503 Busy\r\n");
+    attempt_with(f, "HTTP/1.1 200 Connection established\r\n", "HTTP/1.1 503 Busy\r\n");
     rb_response_attempt(&f->response, true);
     block(f, "HTTP/1.1 200 OK\r\n");
     rb_response_finish(&f->response, 0, true);
@@ -213,9 +215,7 @@ static void test_redirect_then_transport_failure_counts_as_interim(void **state)
     block(f, "HTTP/1.1 302 Found\r\n");
     rb_response_finish(&f->response, 1, false);
     assert_false(rb_response_reached_program(&f->response));
-    rb_response_attempt(&f->response, true);
-    block(f, "HTTP/1.1 302 Found\r\n");
-    block(f, "HTTP/1.1 200 OK\r\n");
+    attempt_with(f, "HTTP/1.1 302 Found\r\n", "HTTP/1.1 200 OK\r\n");
     assert_string_equal(f->program.got, "HTTP/1.1 302 Found\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\nA: b\r\n\r\n");
 }
 
@@ -554,9 +554,7 @@ static void test_echoed_header_is_no_content(void **state)
 {
     struct fixture *f = *state;
     f->handle.include_header = true;
-    rb_response_attempt(&f->response, true);
-    block(f, "HTTP/1.1 200 Connection established\r\n");
-    block(f, "HTTP/1.1 503 Busy\r\n");
+    attempt_with(f, "HTTP/1.1 200 Connection established\r\n", "HTTP/1.1 503 Busy\r\n");
     rb_response_finish(&f->response, 0, true);
     break_off(f, one, sized);
     go_on(f);
@@ -579,13 +577,9 @@ static void test_interim_block_with_echo_is_no_body(void **state)
 static void test_a_block_is_not_taken_for_its_neighbour(void **state)
 {
     struct fixture *f = *state;
-    rb_response_attempt(&f->response, true);
-    block(f, "HTTP/1.1 307 Found\r\n");
-    block(f, "HTTP/1.1 503 Busy\r\n");
+    attempt_with(f, "HTTP/1.1 307 Found\r\n", "HTTP/1.1 503 Busy\r\n");
     rb_response_finish(&f->response, 1, true);
-    rb_response_attempt(&f->response, true);
-    block(f, "HTTP/1.1 401 Who\r\n");
-    block(f, "HTTP/1.1 401 Who else\r\n");
+    attempt_with(f, "HTTP/1.1 401 Who\r\n", "HTTP/1.1 401 Who else\r\n");
     block(f, "HTTP/1.1 200 OK\r\n");
     assert_non_null(strstr(f->program.got, "401 Who\r\n"));
     assert_non_null(strstr(f->program.got, "401 Who else\r\n"));
