@@ -111,10 +111,12 @@ static void leave_transfer(struct rb_member *member)
     member->transfer = NULL;
 }
 
-void rb_member_forget(struct rb_member *member)
+void rb_member_forget(struct rb_handle *easy)
 {
+    struct rb_member *member = easy->member;
+    if (!member)
+        return;
     struct rb_multi *multi = member->multi;
-    struct rb_handle *easy = member->easy;
     if (member->transfer && (member->outside || rb_handle_is_late(easy)))
         multi->waiting--;
     leave_transfer(member);
@@ -136,7 +138,7 @@ static void forget_all(struct rb_link *list)
 {
     struct rb_member *member;
     while ((member = first_of(list)))
-        rb_member_forget(member);
+        rb_member_forget(member->easy);
 }
 
 void rb_members_forget(struct rb_multi *multi)

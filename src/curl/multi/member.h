@@ -104,8 +104,9 @@ struct rb_member *rb_member_add(struct rb_multi *multi, struct rb_handle *easy);
 // Returns the member for an easy handle in this multi handle, or NULL.
 struct rb_member *rb_member_of(const struct rb_multi *multi, CURL *easy);
 
-// Removes the member from the multi handle and ends its transfer. The memory becomes a spare one.
-void rb_member_forget(struct rb_member *member);
+// Removes the handle from its multi handle, where it is a member, and ends its transfer. The memory becomes a spare
+// one.
+void rb_member_forget(struct rb_handle *easy);
 
 // Does so for all members.
 void rb_members_forget(struct rb_multi *multi);

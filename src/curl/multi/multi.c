@@ -41,8 +41,7 @@ const struct rb_libcurl *rb_multi_owner(const struct rb_multi *multi)
 
 void rb_multi_forget(struct rb_handle *easy)
 {
-    if (easy->member)
-        rb_member_forget(easy->member);
+    rb_member_forget(easy);
 }
 
 // libcurl may call the timer callback before it returns, and the program may drive the handle from there.
