@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Converts results of lookups.
+// Converts between struct rb_stale_answer, addrinfo lists and hostents.
 #include "net/lookup/answer.h"
 
 #include <arpa/inet.h>
@@ -10,7 +10,7 @@
 #include "real/elf.h"
 #include "real/libc.h"
 
-// ---- from a list
+// ---- from addrinfo and hostent
 
 static bool keep_name(struct rb_stale_answer *answer, const char *name)
 {
@@ -70,10 +70,11 @@ bool rb_answer_from_hostent(struct rb_stale_answer *answer, const struct hostent
     return answer->count > 0 && keep_name(answer, entry->h_name);
 }
 
-// ---- to a list
+// ---- to an addrinfo list
 
-// True in glibc, whose freeaddrinfo frees each element. The soname decides, because compatibility layers of other libcs
-// also export glibc's symbols.
+// Returns true if the C library is glibc, whose freeaddrinfo frees each element of a list separately. Compares the
+// soname of the library that defines freeaddrinfo, because compatibility layers of other libcs also export glibc's
+// symbols.
 static bool frees_by_element(void)
 {
     struct rb_object object;
@@ -81,6 +82,7 @@ static bool frees_by_element(void)
            strcmp(rb_elf_soname(&object), "libc.so.6") == 0;
 }
 
+// Makes list elements for one address: getaddrinfo converts the address as text. Returns NULL if getaddrinfo fails.
 static struct addrinfo *make_one(const struct rb_stale_address *address, const char *service,
                                  const struct addrinfo *hints)
 {
@@ -95,7 +97,8 @@ static struct addrinfo *make_one(const struct rb_stale_address *address, const c
     return rb_libc_getaddrinfo(literal, service, &numeric, &made) == 0 ? made : NULL;
 }
 
-// Sets what the lookup of a literal cannot know: flags and scope. Returns the last element of the list.
+// Sets ai_flags and the IPv6 scope of all elements. getaddrinfo in make_one was not given these values. Returns the
+// last element of the list.
 static struct addrinfo *finish_one(struct addrinfo *list, const struct rb_stale_address *address, int flags)
 {
     for (;; list = list->ai_next) {
@@ -107,7 +110,8 @@ static struct addrinfo *finish_one(struct addrinfo *list, const struct rb_stale_
     }
 }
 
-// Sets the canonical name. glibc allocates it separately and frees it with the first element.
+// Replaces the canonical name of the first element. In glibc, ai_canonname is a block of its own, which freeaddrinfo
+// frees. Returns false if there is not enough memory.
 static bool name_first(struct addrinfo *first, const char *name)
 {
     char *copy = strdup(name);
@@ -118,6 +122,7 @@ static bool name_first(struct addrinfo *first, const char *name)
     return true;
 }
 
+// Removes the canonical names. Only the first element of the whole list has one.
 static void unname(struct addrinfo *list)
 {
     for (; list; list = list->ai_next) {
@@ -154,7 +159,7 @@ struct addrinfo *rb_answer_to_addrinfo(const struct rb_stale_answer *answer, con
 
 // ---- to a hostent
 
-// Takes the next `size` bytes of the buffer. NULL when fewer are left.
+// Takes the next `size` bytes of the buffer and advances *at. Returns NULL if fewer bytes are left.
 static void *answer_take(char **at, const char *end, size_t size)
 {
     char *taken = *at;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A table of names by address, see base/seqlock.h.
+// Maps an address to the name that was looked up. The table's entries are guarded by sequence locks (base/seqlock.h).
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -12,9 +12,9 @@
 #include "real/system.h"
 #include "state/identity.h"
 
-// A record of the table: an address, and what is known of it.
+// A record of the table: an address, the name that was looked up, and whether the address is the last candidate.
 struct record {
-    uint64_t family; // and RECORD_USED
+    uint64_t family; // AF_INET or AF_INET6, with the bit RECORD_USED set, so that the first word of the key is not 0
     uint64_t address[2];
     uint64_t last; // 1: the last candidate of its lookup
     char name[RB_NAME_SIZE];
@@ -25,7 +25,7 @@ enum { RECORD_USED = 1 << 8, WORDS = sizeof(struct record) / sizeof(uint64_t), K
 _Static_assert(offsetof(struct record, last) == KEY_WORDS * sizeof(uint64_t), "family and address are the key");
 _Static_assert(sizeof(struct record) % sizeof(uint64_t) == 0, "a record is copied by words");
 
-// A record as the table takes it.
+// A record as an array of words, which the functions of base/seqlock.h copy.
 union record_words {
     struct record record;
     uint64_t words[WORDS];
@@ -38,7 +38,7 @@ struct entry {
 
 // Shared with forked children, because some programs look up names in a child and connect in the parent.
 struct table {
-    _Atomic uint32_t written; // entries ever written; 0 makes lookups in the table free
+    _Atomic uint32_t written; // entries ever written; if it is 0, the table is empty and is not searched
     struct entry entries[RB_NAMES_COUNT];
 };
 
@@ -50,8 +50,9 @@ static struct rb_seqlock_table entries_of(struct table *table)
     return (struct rb_seqlock_table){&table->entries[0].lock, &table->written, RB_NAMES_COUNT, WORDS, KEY_WORDS};
 }
 
-// Replaces the shared table by a private copy at the same address, with one system call. Without memory, an empty table
-// replaces it.
+// Replaces the shared table by a private copy. One mremap moves the copy over the table, so other threads of the
+// process find the old or the new table at the address, never an unmapped page. If the table is empty or there is no
+// memory for a copy, maps an empty private table there. Returns false if that fails too; the table then stays shared.
 static bool make_private(struct table *table)
 {
     uint32_t written = atomic_load_explicit(&table->written, memory_order_relaxed);
@@ -97,7 +98,7 @@ static struct table *names_table(void)
     return atomic_load_explicit(&shared, memory_order_acquire);
 }
 
-// Fills in the key and clears the rest.
+// Sets the key of the record from the target's address, and the other fields to zero.
 static void names_ask(struct record *record, const struct rb_target *target)
 {
     *record = (struct record){.family = (uint64_t) target->family | RECORD_USED};
@@ -142,7 +143,7 @@ static bool names_is_numeric(const char *node)
 {
     unsigned char scratch[sizeof(struct in6_addr)];
     char plain[INET6_ADDRSTRLEN + 1];
-    size_t length = strcspn(node, "%"); // "%" starts a scope
+    size_t length = strcspn(node, "%"); // "%" starts the scope of an IPv6 address (fe80::1%eth0)
     if (length >= sizeof plain)
         return false;
     memcpy(plain, node, length);
