@@ -9,7 +9,7 @@
 #include "cli/doctor/elf_file.h"
 
 enum rb_obstacle {
-    RB_OBSTACLE_NONE, // or unknown: a file that cannot be read may still be intercepted
+    RB_OBSTACLE_NONE, // no obstacle was found; also for a file that cannot be read, whose type is unknown
     RB_OBSTACLE_STATIC,
     RB_OBSTACLE_ALIEN, // ELF class, byte order or machine differs from the library's
     RB_OBSTACLE_SETUID,
@@ -19,34 +19,37 @@ enum rb_obstacle {
     RB_OBSTACLE_COUNT
 };
 
-// A command and its interpreters. The last file is the executable that is loaded.
+// A command and its interpreters. The first file is the command. If a file is a script, the next file is its
+// interpreter, or the program that env(1) starts as its interpreter. The last file is the executable that is loaded.
 enum { RB_PROGRAM_CHAIN_MAX = 6 };
 struct rb_program_chain {
     char files[RB_PROGRAM_CHAIN_MAX][PATH_MAX];
     unsigned count;
     bool missing; // the last file does not exist or is not executable
-    bool cleared; // env(1) with -i is part of the chain
+    bool cleared; // a script starts its interpreter with env -i
 };
 
 // Searches PATH for `name` like execvp(3). out: PATH_MAX bytes. Returns false if there is no such executable.
 bool rb_program_find(const char *name, char *out);
 
-// Follows `path` through the first lines of scripts and through env(1). A text file without "#!" is run by /bin/sh, as
-// execvp(3) does.
+// Fills in the chain for the command at `path`. Reads the "#!" lines of scripts and the arguments of env(1) there. A
+// text file without "#!" gets the interpreter /bin/sh, as in execvp(3).
 void rb_program_follow(const char *path, struct rb_program_chain *chain);
 
-// Returns why `library` will not be loaded into the program at `path`. Follows scripts to their interpreter. culprit:
-// PATH_MAX bytes; receives the file that is the reason.
+// Returns why `library` will not be loaded into the program at `path`. For a script, the interpreter counts.
+//   culprit: PATH_MAX bytes; receives the path of the file that has the obstacle, for the message
 enum rb_obstacle rb_program_obstacle(const char *path, const char *library, char *culprit);
 
-// The same for one executable that is already open. Each file may be NULL if it is not readable or does not exist.
+// Returns the obstacle of one executable that the caller has opened. Scripts are not followed. Without `program`, only
+// set-uid, set-gid and capabilities are checked. Without `library`, the machine type is not compared.
+//   program, library: NULL if the file cannot be read
 enum rb_obstacle rb_program_file_obstacle(const char *path, const struct rb_elf_file *program,
                                           const struct rb_elf_file *library);
 
-// The obstacle as the end of a sentence that starts with the file's name.
+// Returns the end of a sentence that starts with the name of the file: "is statically linked: ...".
 const char *rb_obstacle_text(enum rb_obstacle obstacle);
 
-// How to remove the obstacle, or NULL.
+// Returns what the user can do about the obstacle, or NULL.
 const char *rb_obstacle_advice(enum rb_obstacle obstacle);
 
 #endif

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The state as JSON.
+// Builds the JSON object of one state file for `rebound status --json`.
 #include <string.h>
 
 #include "cli/json.h"
 #include "cli/moment.h"
 #include "cli/state/status.h"
 
+// Divisors. Rates are stored in units of 0.01 % and printed as a fraction of 1. Budgets are stored in thousandths.
 enum { HUNDREDTHS = 10000, THOUSANDTHS = 1000 };
 
 static const char *const forces[] = {[RB_FORCE_NONE] = NULL, [RB_FORCE_OPEN] = "open", [RB_FORCE_CLOSED] = "closed"};
@@ -15,7 +16,7 @@ static void add_number(cJSON *object, const char *name, uint64_t value)
     cJSON_AddNumberToObject(object, name, (double) value);
 }
 
-// Adds null if there is no wait.
+// Adds the time in milliseconds, or null if `waits` is false.
 static void add_wait(cJSON *object, const char *name, bool waits, uint64_t ms)
 {
     if (waits)
@@ -89,7 +90,7 @@ static cJSON *make_policy(const struct rb_view_policy *policy)
     return object;
 }
 
-// Adds null if no log has an error.
+// Adds the latest error in writing a log, or null if there is none.
 static void add_log(cJSON *object, const struct rb_snapshot *snapshot)
 {
     char time[RB_MOMENT_SIZE];
