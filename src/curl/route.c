@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Matches a handle's URL with the policy and keeps the result.
+// Finds the policy section for a handle's URL. Keeps the result in the handle for its next transfers.
 #include "curl/route.h"
 
 #include <stdlib.h>
@@ -14,7 +14,8 @@
 #include "state/netns.h"
 #include "state/shared.h"
 
-// Allocates route, rules (without the long lists at their end) and name in one block.
+// Allocates the route, a copy of the section's rules and a copy of the host's name in one block. The copied rules end
+// before the field `methods`, because the lists from there on are long and are used only when a transfer begins.
 static struct rb_route *route_make(const struct rb_section *section, const struct rb_target *target, uint64_t via)
 {
     const size_t rules = offsetof(struct rb_rules, methods);
@@ -34,7 +35,8 @@ static struct rb_route *route_make(const struct rb_section *section, const struc
     return route;
 }
 
-// Returns false without memory. *route is NULL without memory and when the transfer passes through.
+// Sets *route to a new route, or to NULL if the transfer passes through. If there is not enough memory, sets *route to
+// NULL and returns false, so that the caller does not keep NULL as the result.
 static bool route_find(const struct rb_handle *handle, const struct rb_policy *policy, struct rb_route **route)
 {
     struct rb_target target = {0};
@@ -51,7 +53,7 @@ static bool route_find(const struct rb_handle *handle, const struct rb_policy *p
     return *route || !ours;
 }
 
-// Releases the route and returns NULL if its section is switched off.
+// Returns the route, unless its section is switched off (`rebound policy off`). Then releases it and returns NULL.
 static struct rb_route *in_force(struct rb_route *route)
 {
     if (!route || !rb_shared_policy_is_off(route->policy))
@@ -60,13 +62,15 @@ static struct rb_route *in_force(struct rb_route *route)
     return NULL;
 }
 
-// A hash of what a route depends on besides the handle and the policy.
+// Returns a hash of the proxy variables in the environment and of the network namespace. A route depends on them, the
+// handle's options and the policy.
 static uint64_t surroundings(void)
 {
     return rb_via_environment() + rb_netns() * RB_HASH_GOLDEN;
 }
 
-// A CURLU may be changed by the program at any time, so its route is not kept.
+// If the program gave the URL as a CURLU, the route is not kept in the handle. The program can change a CURLU at any
+// time, and the library does not see the change.
 struct rb_route *rb_route_take(struct rb_handle *handle, const struct rb_policy *policy)
 {
     struct rb_route *route;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The members of a multi handle and their moves between its lists.
+// Moves the members of a multi handle between its lists. The header draws the lists.
 #include "curl/multi/member.h"
 
 #include <stdlib.h>
@@ -12,9 +12,11 @@
 #include "real/guard.h"
 #include "real/system.h"
 
-// Interval of the progress callback of a waiting transfer. Programs cancel transfers with it.
+// Time in ms between two progress callbacks for a waiting transfer. A program cancels a transfer by the callback's
+// result.
 enum { PROGRESS_MS = 200 };
 
+// Number of freed members that a multi handle keeps for reuse.
 enum { SPARES_MAX = 1024 };
 
 static void list_init(struct rb_link *list)
@@ -47,7 +49,8 @@ static struct rb_member *first_of(const struct rb_link *list)
     return rb_link_is_empty(list) ? NULL : (struct rb_member *) list->next;
 }
 
-// Reserves room for one message of each member and one more.
+// Reserves room for the queued messages, for one message of each member, and for one more. The last one is for the
+// member that is being added, or for a message of a handle that is not a member. Returns false without memory.
 static bool reserve(struct rb_multi *multi)
 {
     return rb_messages_reserve(&multi->messages, multi->members + multi->messages.count + 1);
@@ -75,7 +78,8 @@ static struct rb_member *take_spare(struct rb_multi *multi)
     return member;
 }
 
-// Puts a member in front, so that the most recently used memory is reused first.
+// Keeps the memory of a member for reuse. Puts it at the front of the list, because take_spare takes the first one, and
+// memory that was used last is most likely still in the processor's cache.
 static void spare(struct rb_multi *multi, struct rb_member *member)
 {
     if (multi->spares == SPARES_MAX) {
@@ -86,7 +90,7 @@ static void spare(struct rb_multi *multi, struct rb_member *member)
     multi->spares++;
 }
 
-// Reserves room for the member's message now, so that its end cannot fail for lack of memory.
+// Reserves room for the member's message now, so that finish() needs no memory to queue it.
 struct rb_member *rb_member_add(struct rb_multi *multi, struct rb_handle *easy)
 {
     struct rb_member *member = NULL;
@@ -158,12 +162,14 @@ void rb_members_free(struct rb_multi *multi)
 
 // --- time
 
+// Returns true if the program has set a progress callback and has not disabled it (CURLOPT_NOPROGRESS).
 static bool watches(const struct rb_handle *handle)
 {
     return !handle->no_progress && (handle->progress || handle->old_progress);
 }
 
-// A paused delivery is due when the program resumes it or at the transfer's deadline.
+// Returns the earliest time at which a member in `delivering` needs a call. A paused delivery is due at its transfer's
+// deadline. A delivery that the program has resumed is due at once (0).
 static uint64_t delivery_due_ms(const struct rb_multi *multi)
 {
     uint64_t due_ms = RB_NEVER;
@@ -184,14 +190,16 @@ uint64_t rb_members_waiting_due_ms(const struct rb_multi *multi)
 
 // --- the states of one member
 
-// Schedules progress callbacks for a waiting transfer, so that the program can cancel it.
+// Schedules progress callbacks for a waiting transfer, so that the program can cancel the transfer. Does nothing if the
+// program has no progress callback.
 static void member_watch(const struct rb_member *member)
 {
     if (watches(member->easy) && member->multi->progress_ms == RB_NEVER)
         member->multi->progress_ms = rb_system_now_ms() + PROGRESS_MS;
 }
 
-// Delivers the held response. Then queues the message, unless the program has paused the delivery.
+// Delivers the held response, then queues the message that the transfer has ended. If the program pauses the delivery,
+// moves the member to `delivering` and queues no message yet.
 static void finish(struct rb_member *member, CURLcode code)
 {
     struct rb_multi *multi = member->multi;
@@ -221,7 +229,7 @@ static void insert_parked(struct rb_multi *multi, struct rb_member *member)
     list_put_before(&member->link, place);
 }
 
-// Removes a member from libcurl's multi handle for its wait. Returns false when libcurl refuses.
+// Removes a member from libcurl's multi handle until its wait is over. Returns false if libcurl refuses to remove it.
 static bool member_park(struct rb_member *member)
 {
     struct rb_multi *multi = member->multi;
@@ -236,6 +244,7 @@ static bool member_park(struct rb_member *member)
     return true;
 }
 
+// An attempt has ended with `code`. Parks the member for another attempt, or finishes the transfer.
 static void ended(struct rb_member *member, CURLcode code)
 {
     if (rb_transfer_ended(member->transfer, &code) == RB_TRANSFER_WAIT) {
@@ -246,6 +255,7 @@ static void ended(struct rb_member *member, CURLcode code)
     finish(member, code);
 }
 
+// A member's wait is over: starts its next attempt and adds the handle to libcurl's multi handle again.
 static void resume_member(struct rb_member *member)
 {
     struct rb_multi *multi = member->multi;
@@ -285,6 +295,7 @@ void rb_members_begin(struct rb_multi *multi)
 
 // --- waiting members
 
+// The progress callback has asked to cancel a waiting transfer: ends it with CURLE_ABORTED_BY_CALLBACK.
 static void cancel(struct rb_member *member)
 {
     CURLcode code = CURLE_ABORTED_BY_CALLBACK;

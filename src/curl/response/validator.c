@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Parses validators and ranges strictly: a malformed field counts as absent.
+// Parses the header fields that identify a response's content and its range. A malformed field counts as absent.
 #include "curl/response/validator.h"
 
 #include <string.h>
@@ -17,7 +17,8 @@ static bool validator_is_blank(char byte)
     return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
 }
 
-// Inlined, so that strlen(name) is a constant.
+// Returns the value of the field if the line has this name, without surrounding blanks. Otherwise returns NULL. The
+// function is inlined, so that strlen(name) is a constant.
 static inline __attribute__((always_inline)) const char *field(const char *line, size_t length, const char *name,
                                                                size_t *size)
 {
@@ -38,7 +39,8 @@ const char *rb_validator_field(const char *line, size_t length, const char *name
     return field(line, length, name, size);
 }
 
-// Parses digits up to `end`. Returns where they end. *number is -1 if there are none or too many.
+// Parses decimal digits from `at` to `end` at most. Returns a pointer to the first byte that is not a digit, or `end`.
+// Sets *number to -1 if there is no digit or if the number does not fit.
 static const char *validator_read_number(const char *at, const char *end, int64_t *number)
 {
     int64_t value = at < end && *at >= '0' && *at <= '9' ? 0 : -1;
@@ -48,7 +50,7 @@ static const char *validator_read_number(const char *at, const char *end, int64_
     return at;
 }
 
-// entity-tag = [ "W/" ] DQUOTE *etagc DQUOTE
+// entity-tag = [ "W/" ] DQUOTE *etagc DQUOTE. The tag is strong if it has no "W/" and no quote inside.
 static void note_etag(struct rb_validator *validator, const char *value, size_t size)
 {
     validator->etag[0] = '\0';
@@ -62,14 +64,14 @@ static void note_etag(struct rb_validator *validator, const char *value, size_t 
 
 static void note_coding(struct rb_validator *validator, const char *value, size_t size)
 {
-    validator->coding_cut = size >= RB_CODING_SIZE || validator->coding[0]; // a second line makes the coding unknown
+    validator->coding_cut = size >= RB_CODING_SIZE || validator->coding[0]; // two lines make the coding unknown
     if (validator->coding_cut)
         return;
     memcpy(validator->coding, value, size);
     validator->coding[size] = '\0';
 }
 
-// Two different lengths, or a malformed one, count as unknown.
+// If the length is malformed, or differs from that of an earlier line, it becomes unknown.
 static void note_length(struct rb_validator *validator, const char *value, size_t size)
 {
     int64_t length;
@@ -79,7 +81,7 @@ static void note_length(struct rb_validator *validator, const char *value, size_
     validator->length = length;
 }
 
-// Content-Range: bytes FIRST-LAST/(TOTAL|*)
+// Content-Range: bytes FIRST-LAST/(TOTAL|*). A "=" is also accepted in place of the space.
 static void note_content_range(struct rb_validator *validator, const char *value, size_t size)
 {
     const char *end = value + size;
@@ -100,7 +102,7 @@ static void note_content_range(struct rb_validator *validator, const char *value
             validator_read_number(at, end, &validator->total) == end && validator->total > validator->last;
 }
 
-// Checks the letter after "content-" first, because most lines are other fields.
+// Compares the letter after "content-" before the names. Most lines are other fields, and one comparison excludes them.
 static void note_content(struct rb_validator *validator, const char *line, size_t length)
 {
     size_t size;
