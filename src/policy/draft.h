@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A policy file as read, before inheritance: sections, values and patterns with their positions in the source.
+// A policy file after it was read and before its sections inherit values: sections, values and patterns with their
+// lines in the source.
 #ifndef RB_POLICY_DRAFT_H
 #define RB_POLICY_DRAFT_H
 
@@ -20,7 +21,7 @@ enum rb_draft_kind {
     RB_DRAFT_POLICY,
     RB_DRAFT_DEFAULT,
     RB_DRAFT_PROCESS, // [rebound]
-    RB_DRAFT_REJECTED // the header was rejected: keys are only checked for errors
+    RB_DRAFT_REJECTED // the section's header has an error: its keys are checked, but no section is made from it
 };
 
 struct rb_draft_section {
@@ -28,10 +29,10 @@ struct rb_draft_section {
     enum rb_draft_kind kind;
     struct rb_slice name;
     struct rb_line line;
-    bool hosts;                                // a hosts line was seen
-    struct rb_draft_value *by_key[RB_KEY_MAX]; // the first value of each key
-    struct rb_draft_value *values;
-    const struct rb_section *made; // the section made from it
+    bool hosts;                                // the section has a hosts line
+    struct rb_draft_value *by_key[RB_KEY_MAX]; // by the index of the key; NULL if the section does not set the key
+    struct rb_draft_value *values;             // all values, the last line first
+    const struct rb_section *made;             // the section of the policy that was made from this draft section
 };
 
 // One item of a hosts line.
@@ -51,29 +52,31 @@ struct rb_draft {
     const struct rb_key *keys, *process_keys;
     unsigned key_count, process_key_count;
     struct rb_draft_section *sections, **last_section, *current;
-    uint32_t section_count; // without [rebound] and sections of kind LOST
+    uint32_t section_count; // without [rebound] and sections of kind REJECTED
     struct rb_draft_host *hosts, **last_host;
     uint32_t host_count;
-    struct rb_process_rules process; // texts in arena
-    unsigned process_lines[RB_KEY_PROCESS_MAX];
+    struct rb_process_rules process;            // values of [rebound]; its texts are allocated in `arena`
+    unsigned process_lines[RB_KEY_PROCESS_MAX]; // line of each key of [rebound], 0 if the file does not set it
 };
 
-// Reads text into a draft. Syntax errors, unknown names and duplicates are added to the report.
+// Reads the text of a policy file into a draft. Adds these errors to the report: wrong syntax, unknown keys, keys that
+// a section sets twice, wrong host patterns and wrong values of [rebound].
 void rb_draft_read(struct rb_draft *draft, struct rb_arena *arena, struct rb_arena *scratch, struct rb_report *report,
                    const char *text, size_t length);
 
-// Builds a section's effective values. `base` is the section that it inherits from; NULL means the built-in defaults.
-// Errors in values are added to the report. key_lines and key_inherited have key_count elements and become part of
-// `made`.
+// Computes the values of a section: its own ones, and for other keys those of `base`. Writes them to `made`. Adds
+// errors in values to the report.
+//   base: the section that values are inherited from; NULL: the built-in defaults
+//   key_lines, key_inherited: arrays of draft->key_count elements, which are filled in; `made` keeps pointers to them
 void rb_draft_resolve(const struct rb_draft *draft, const struct rb_draft_section *section,
                       const struct rb_section *base, struct rb_section *made, uint32_t *key_lines,
                       uint8_t *key_inherited);
 
-// Reports contradictions between values of the section.
+// Adds contradictions between the values of a section to the report.
 void rb_draft_check(const struct rb_draft *draft, const struct rb_draft_section *section,
                     const struct rb_section *made);
 
-// Reports duplicate section names and patterns.
+// Adds section names and host patterns that occur twice in the file to the report.
 void rb_draft_check_duplicates(const struct rb_draft *draft);
 
 #endif

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Collects the errors of one file and delivers them in order of lines.
+// Collects the errors of one policy file and delivers them ordered by line and column.
 #include "policy/report.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-// REPORT_MAX limits the memory that a wrong file (for example a binary) takes. Sizes are in bytes.
+// REPORT_MAX is the number of errors that are kept. It limits the memory for a file that is no policy, for example a
+// binary. The other two are sizes in bytes; REPORT_TEXT_MAX is the longest part of a source line that is kept.
 enum { REPORT_MAX = 1000, REPORT_MESSAGE_SIZE = 512, REPORT_TEXT_MAX = 1024 };
 
 struct rb_complaint {
@@ -13,7 +14,7 @@ struct rb_complaint {
     struct rb_diagnostic diagnostic;
 };
 
-// Copies a source line. NUL bytes are replaced, because the receiver expects a NUL-terminated string.
+// Copies a source line. Replaces NUL bytes by '?', because the receiver expects a NUL-terminated string.
 static const char *keep_text(struct rb_arena *scratch, struct rb_slice text)
 {
     size_t length = text.length < REPORT_TEXT_MAX ? text.length : REPORT_TEXT_MAX;
@@ -28,8 +29,9 @@ static bool comes_after(const struct rb_diagnostic *a, const struct rb_diagnosti
     return a->line > b->line || (a->line == b->line && a->column > b->column);
 }
 
-// Inserts the error in order. Most errors belong at the end, so the search starts there; checks across keys are added
-// last but may belong to an earlier line.
+// Inserts the error into the list, which is ordered by line and column. The search starts at the end, because the
+// reader finds most errors in the order of lines. Checks that compare several keys run after the whole file has been
+// read, and their errors can belong to any line.
 static void report_insert(struct rb_report *report, struct rb_complaint *entry)
 {
     struct rb_complaint *before = report->last;

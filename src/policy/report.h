@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Collects the errors of one file and delivers them in order of lines.
+// Collects the errors of one policy file and delivers them ordered by line and column.
 #ifndef RB_POLICY_REPORT_H
 #define RB_POLICY_REPORT_H
 
@@ -22,11 +22,14 @@ struct rb_report {
     struct rb_complaint *first, *last;
 };
 
-// Adds an error. column counts from 1. suggestion may be NULL; otherwise it must live as long as the report.
+// Adds an error. After 1000 errors, adds one note that the others are not shown; later ones are only counted. If there
+// is no memory, the error is only counted.
+//   column: counts from 1
+//   suggestion: NULL, or a text that lives as long as the report
 void rb_report_add(struct rb_report *report, const struct rb_line *line, unsigned column, const char *suggestion,
                    const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-// Passes all errors to `receive` (may be NULL), ordered by line and column.
+// Passes the kept errors to `receive` (may be NULL), ordered by line and column.
 void rb_report_deliver(const struct rb_report *report, rb_report_fn *receive, void *context);
 
 #endif
