@@ -26,7 +26,7 @@ void rb_text_number(struct rb_text *text, uint64_t number, unsigned digits)
     do
         reversed[n++] = (char) ('0' + number % 10);
     while ((number /= 10) != 0);
-    while (n < digits && n < sizeof reversed)
+    while (n < digits && n < sizeof(reversed))
         reversed[n++] = '0';
     for (unsigned i = 0; i < n; i++)
         out[i] = reversed[n - 1 - i];
@@ -53,7 +53,7 @@ static void json_control(struct rb_text *text, unsigned char c)
 {
     static const char hex[] = "0123456789abcdef";
     const char escape[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-    rb_text_bytes(text, escape, sizeof escape);
+    rb_text_bytes(text, escape, sizeof(escape));
 }
 
 void rb_text_json(struct rb_text *text, const char *string)
@@ -91,7 +91,7 @@ void rb_text_time(struct rb_text *text, int64_t unix_s, unsigned ms)
         {(uint64_t) civil.second, 2, "."},
         {ms, 3, "Z"},
     };
-    for (unsigned i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+    for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         rb_text_number(text, parts[i].value, parts[i].digits);
         rb_text_string(text, parts[i].after);
     }

@@ -78,7 +78,7 @@ int rb_command_misuse(const struct rb_command *command, const char *format, ...)
     char text[RB_SAY_SIZE];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
     rb_say_error("%s", text);
     rb_say_note("usage: rebound %s %s; see 'rebound %s --help'", command->name, command->usage, command->name);
@@ -147,7 +147,7 @@ int rb_command_options(const struct rb_command *command, int argc, char **argv, 
 {
     struct option known[RB_OPTIONS_MAX + 2];
     char letters[2 * RB_OPTIONS_MAX + 4];
-    snprintf(letters, sizeof letters, "%s:h", command->takes_program ? "+" : "");
+    snprintf(letters, sizeof(letters), "%s:h", command->takes_program ? "+" : "");
     unsigned count = command_describe(options, known, letters + strlen(letters));
     opterr = 0;
     for (int answer; (answer = getopt_long(argc, argv, letters, known, NULL)) != -1;) {

@@ -30,11 +30,11 @@ static size_t sequence(const unsigned char *text)
 // Returns a copy in which invalid UTF-8 is replaced. The caller frees it.
 static char *cleaned(const char *text)
 {
-    char *copy = malloc(strlen(text) * (sizeof replacement - 1) + 1), *to = copy;
+    char *copy = malloc(strlen(text) * (sizeof(replacement) - 1) + 1), *to = copy;
     while (copy && *text) {
         size_t length = sequence((const unsigned char *) text);
-        memcpy(to, length ? text : replacement, length ? length : sizeof replacement - 1);
-        to += length ? length : sizeof replacement - 1;
+        memcpy(to, length ? text : replacement, length ? length : sizeof(replacement) - 1);
+        to += length ? length : sizeof(replacement) - 1;
         text += length ? length : 1;
     }
     if (copy)

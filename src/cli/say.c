@@ -18,7 +18,7 @@ static void say(enum rb_style style, const char *kind, const char *format, va_li
 {
     static const char *const codes[] = {[RB_STYLE_ERROR] = "\x1b[1;31m", [RB_STYLE_WARNING] = "\x1b[1;35m"};
     char text[RB_SAY_SIZE];
-    vsnprintf(text, sizeof text, format, arguments);
+    vsnprintf(text, sizeof(text), format, arguments);
     for (char *c = text; *c; c++)
         *c = is_control(*c) ? '?' : *c;
     bool colour = *kind && rb_say_colour(stderr);

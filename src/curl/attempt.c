@@ -134,9 +134,9 @@ static void set_range(struct rb_transfer *transfer)
     int64_t from = rb_response_continue(transfer->response);
     if (from < 0)
         return;
-    snprintf(range, sizeof range, "%lld-", (long long) from);
+    snprintf(range, sizeof(range), "%lld-", (long long) from);
     struct rb_fallback *fallback = transfer->fallback;
-    snprintf(fallback->if_range_text, sizeof fallback->if_range_text, "If-Range: %s",
+    snprintf(fallback->if_range_text, sizeof(fallback->if_range_text), "If-Range: %s",
              rb_response_etag(transfer->response));
     struct rb_handle *handle = transfer->handle;
     fallback->if_range = (struct curl_slist){fallback->if_range_text, handle->headers};

@@ -222,7 +222,7 @@ static uint64_t hash_of_field(const struct rb_field *field)
     static const char *const keys[] = {"X-Api-Key", "Api-Key", "X-Goog-Api-Key"};
     if (rb_field_is(field, "Authorization"))
         return hash_of_authorization((struct piece){field->value, field->value_length});
-    for (unsigned i = 0; i < sizeof keys / sizeof keys[0]; i++)
+    for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
         if (rb_field_is(field, keys[i]))
             return hash_of_text(API_KEY + i, field->value, field->value_length);
     return 0;
@@ -247,12 +247,12 @@ uint64_t rb_credential(const struct rb_handle *handle, const uint64_t key[2])
     uint64_t parts[] = {login.user, has_password(&login) ? login.password : 0, login.bearer,
                         login.asks_netrc ? not_zero(login.netrc) : 0, login.certificate};
     uint64_t sum = 0, part;
-    for (unsigned i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        sum += parts[i] ? credential_hash_of(key, PART, &parts[i], sizeof parts[i]) : 0;
+    for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        sum += parts[i] ? credential_hash_of(key, PART, &parts[i], sizeof(parts[i])) : 0;
     struct rb_field field;
     for (const struct curl_slist *line = handle->headers; rb_fields_next(&line, &field);)
         if ((part = hash_of_field(&field)))
-            sum += credential_hash_of(key, PART, &part, sizeof part);
+            sum += credential_hash_of(key, PART, &part, sizeof(part));
     if (sum == 0)
         return RB_TENANT_ANONYMOUS;
     return sum > RB_TENANT_ANONYMOUS ? sum : RB_TENANT_ANONYMOUS + 1;

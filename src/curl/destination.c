@@ -8,7 +8,7 @@
 static bool guessed_http(const struct rb_target *target)
 {
     static const char others[][6] = {"dict.", "ftp.", "imap.", "ldap.", "pop3.", "smtp."};
-    for (size_t i = 0; target->name && i < sizeof others / sizeof others[0]; i++)
+    for (size_t i = 0; target->name && i < sizeof(others) / sizeof(others[0]); i++)
         if (strncasecmp(target->name, others[i], strlen(others[i])) == 0)
             return false;
     return true;

@@ -38,7 +38,7 @@ static void free_record(struct rb_handle *handle)
 void rb_handle_register(CURL *easy, const struct rb_libcurl *curl)
 {
     rb_handle_forget(easy); // libcurl freed this handle without our hooks
-    struct rb_handle *handle = calloc(1, sizeof *handle);
+    struct rb_handle *handle = calloc(1, sizeof(*handle));
     if (!handle)
         return;
     handle->curl = curl;

@@ -25,7 +25,7 @@ static struct rb_registry_slot *make_level(struct rb_registry *registry, unsigne
     struct rb_registry_slot *slots = level(registry, n);
     if (slots)
         return slots;
-    struct rb_registry_slot *fresh = calloc((size_t) RB_REGISTRY_FIRST << (2 * n), sizeof *fresh);
+    struct rb_registry_slot *fresh = calloc((size_t) RB_REGISTRY_FIRST << (2 * n), sizeof(*fresh));
     if (!fresh || atomic_compare_exchange_strong(&registry->levels[n], &slots, fresh))
         return fresh;
     free(fresh);

@@ -20,7 +20,7 @@ static struct rb_route *route_make(const struct rb_section *section, const struc
 {
     const size_t rules = offsetof(struct rb_rules, methods);
     size_t length = !target->name ? 0 : target->name_length < RB_NAME_SIZE ? target->name_length : RB_NAME_SIZE - 1;
-    struct rb_route *route = malloc(sizeof *route + rules + length);
+    struct rb_route *route = malloc(sizeof(*route) + rules + length);
     if (!route)
         return NULL;
     *route = (struct rb_route){.shares = 1, .section = section, .target = *target};

@@ -107,7 +107,7 @@ static void read_location(const struct rb_handle *handle, const char *location, 
 static void refuse(struct rb_transfer *transfer, const struct rb_target *target, uint64_t left_ms)
 {
     char label[RB_LABEL_SIZE];
-    rb_target_format(target, label, sizeof label);
+    rb_target_format(target, label, sizeof(label));
     free(transfer->refused_host);
     transfer->refused_host = strdup(label);
     transfer->refused_ms = left_ms;
@@ -129,7 +129,7 @@ static void on_redirect(void *context, const char *location, size_t length)
     bool secure, proxied;
     uint64_t left_ms = 0, now_ms = rb_system_now_ms();
     const struct rb_policy *policy = rb_process_policy();
-    read_location(transfer->handle, location, length, url, sizeof url);
+    read_location(transfer->handle, location, length, url, sizeof(url));
     if (!strstr(url, "://")) // stays on the host that answered
         return;
     const struct rb_section *section = policy && rb_destination_read(url, &target, &secure)
@@ -226,7 +226,7 @@ static void report(const struct rb_transfer *transfer, enum rb_verdict verdict, 
 {
     char host[RB_LABEL_SIZE];
     struct rb_times times = times_of(transfer->handle);
-    rb_target_format(&transfer->route->target, host, sizeof host);
+    rb_target_format(&transfer->route->target, host, sizeof(host));
     struct rb_event event = {
         .verdict = verdict,
         .policy = transfer->route->policy,
@@ -247,7 +247,7 @@ static void report(const struct rb_transfer *transfer, enum rb_verdict verdict, 
 
 static void leave_figures(struct rb_transfer *transfer, bool failed)
 {
-    struct rb_figures *figures = transfer->call.attempt > 1 ? malloc(sizeof *figures) : NULL;
+    struct rb_figures *figures = transfer->call.attempt > 1 ? malloc(sizeof(*figures)) : NULL;
     const struct rb_call *call = &transfer->call;
     if (!figures)
         return;
@@ -317,11 +317,11 @@ static void end_refused(struct rb_transfer *transfer, CURLcode *code)
     if (*code != CURLE_UNSUPPORTED_PROTOCOL)
         return;
     int written =
-        snprintf(sentence, sizeof sentence, "rebound: the circuit breaker of %.180s is ", refused_host(transfer));
+        snprintf(sentence, sizeof(sentence), "rebound: the circuit breaker of %.180s is ", refused_host(transfer));
     if (transfer->refused_ms == RB_BREAKER_FOREVER)
-        snprintf(sentence + written, sizeof sentence - (size_t) written, "held open by rebound breaker open");
+        snprintf(sentence + written, sizeof(sentence) - (size_t) written, "held open by rebound breaker open");
     else
-        snprintf(sentence + written, sizeof sentence - (size_t) written, "open, next attempt in %u.%u s",
+        snprintf(sentence + written, sizeof(sentence) - (size_t) written, "open, next attempt in %u.%u s",
                  (unsigned) (transfer->refused_ms / 1000), (unsigned) (transfer->refused_ms % 1000 / 100));
     rb_handle_say(transfer->handle, sentence);
     *code = CURLE_COULDNT_CONNECT;
@@ -335,7 +335,7 @@ static void save_result(struct rb_transfer *transfer)
     fallback->code = transfer->code;
     fallback->error[0] = '\0';
     if (transfer->handle->error)
-        snprintf(fallback->error, sizeof fallback->error, "%s", transfer->handle->error);
+        snprintf(fallback->error, sizeof(fallback->error), "%s", transfer->handle->error);
 }
 
 static void forget_fallback(struct rb_transfer *transfer)
@@ -351,7 +351,7 @@ static void forget_fallback(struct rb_transfer *transfer)
 static bool save_fallback(struct rb_transfer *transfer)
 {
     forget_fallback(transfer);
-    struct rb_fallback *fallback = malloc(sizeof *fallback);
+    struct rb_fallback *fallback = malloc(sizeof(*fallback));
     if (!fallback)
         return false;
     transfer->fallback = fallback;

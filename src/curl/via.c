@@ -34,7 +34,7 @@ enum { PROXY = RB_VIA_OPTIONS, PRE_PROXY, CONNECT_TO, RESOLVE, PLAIN_TO_TLS_PORT
 static struct rb_via *via_of(struct rb_handle *handle)
 {
     if (!handle->via)
-        handle->via = calloc(1, sizeof *handle->via);
+        handle->via = calloc(1, sizeof(*handle->via));
     if (!handle->via)
         handle->unknown = true;
     return handle->via;
@@ -176,13 +176,13 @@ bool rb_via_note(struct rb_handle *handle, CURLoption option, union rb_option va
 
 struct rb_via *rb_via_copy(const struct rb_via *from)
 {
-    struct rb_via *copy = from ? malloc(sizeof *copy) : NULL;
+    struct rb_via *copy = from ? malloc(sizeof(*copy)) : NULL;
     if (!copy)
         return NULL;
     *copy = *from;
     char **texts[] = {&copy->proxy, &copy->pre_proxy, &copy->no_proxy, &copy->connect_to, &copy->resolve};
     bool whole = true;
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         char *original = *texts[i];
         *texts[i] = original ? strdup(original) : NULL;
         whole = whole && (!original || *texts[i]);
@@ -195,7 +195,7 @@ struct rb_via *rb_via_copy(const struct rb_via *from)
 
 struct rb_via *rb_via_reset(struct rb_via *via)
 {
-    struct rb_via *kept = via && via->resolve ? calloc(1, sizeof *kept) : NULL;
+    struct rb_via *kept = via && via->resolve ? calloc(1, sizeof(*kept)) : NULL;
     if (kept) {
         kept->resolve = via->resolve;
         via->resolve = NULL;
@@ -447,7 +447,7 @@ static uint64_t mix_options(uint64_t hash, const struct rb_via *via, unsigned fr
 {
     for (unsigned i = from; via && i < end; i++)
         if (via->options[i])
-            hash = mix_text(hash, i, (const char *) &via->options[i], sizeof via->options[i]);
+            hash = mix_text(hash, i, (const char *) &via->options[i], sizeof(via->options[i]));
     return hash;
 }
 

@@ -69,7 +69,7 @@ static const struct answer answers[] = {
 #include "hook/hooks.def"
 };
 
-enum { ANSWERS = sizeof answers / sizeof answers[0] };
+enum { ANSWERS = sizeof(answers) / sizeof(answers[0]) };
 
 // The first letters of these names, as a set of bits: most look-ups are for other ones.
 static uint64_t letter(char c)

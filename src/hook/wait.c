@@ -23,7 +23,7 @@ RB_HOOK int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeo
 // A buffer too small for its count ends the program, and not with our help.
 RB_HOOK int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size)
 {
-    if (!rb_flight_any() || size / sizeof *fds < count)
+    if (!rb_flight_any() || size / sizeof(*fds) < count)
         return rb_libc___poll_chk(fds, count, timeout, size);
     return poll(fds, count, timeout);
 }
@@ -31,7 +31,7 @@ RB_HOOK int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t siz
 RB_HOOK int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask,
                         size_t size)
 {
-    if (!rb_flight_any() || size / sizeof *fds < count)
+    if (!rb_flight_any() || size / sizeof(*fds) < count)
         return rb_libc___ppoll_chk(fds, count, timeout, mask, size);
     return ppoll(fds, count, timeout, mask);
 }

@@ -29,8 +29,8 @@ void rb_connection_begin(struct rb_connection *c, const struct rb_peer *peer, co
 {
     c->peer = peer;
     memcpy(&c->rules, &section->rules, offsetof(struct rb_rules, methods)); // connects have no HTTP method
-    memcpy(c->policy, section->name, strnlen(section->name, sizeof c->policy - 1) + 1);
-    c->policy[sizeof c->policy - 1] = '\0';
+    memcpy(c->policy, section->name, strnlen(section->name, sizeof(c->policy) - 1) + 1);
+    c->policy[sizeof(c->policy) - 1] = '\0';
     struct rb_cell *cell =
         rb_cell_get(rb_cell_key(section, &peer->target, 0), c->policy, &c->rules, &peer->target, now_ms);
     rb_cell_begin(cell, &c->call, &c->rules, c->rules.total_ms, now_ms);
@@ -39,9 +39,9 @@ void rb_connection_begin(struct rb_connection *c, const struct rb_peer *peer, co
 
 void rb_connection_move(struct rb_connection *to, struct rb_peer *peer, const struct rb_connection *from)
 {
-    memcpy(peer, from->peer, sizeof *peer);
+    memcpy(peer, from->peer, sizeof(*peer));
     memcpy(&to->rules, &from->rules, offsetof(struct rb_rules, methods));
-    memcpy(to->policy, from->policy, sizeof to->policy);
+    memcpy(to->policy, from->policy, sizeof(to->policy));
     to->call = from->call;
     to->call.rules = &to->rules;
     to->peer = peer;

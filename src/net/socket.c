@@ -17,7 +17,7 @@
 bool rb_socket_is_stream(int fd)
 {
     int type = 0;
-    socklen_t length = sizeof type;
+    socklen_t length = sizeof(type);
     return rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
 }
 
@@ -38,14 +38,14 @@ bool rb_socket_is_blocking(int fd)
 uint64_t rb_socket_identity(int fd)
 {
     uint64_t cookie = 0;
-    socklen_t length = sizeof cookie;
+    socklen_t length = sizeof(cookie);
     return rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, &cookie, &length) == 0 ? cookie : 0;
 }
 
 bool rb_socket_is(int fd, uint64_t identity)
 {
     uint64_t cookie = 0;
-    socklen_t length = sizeof cookie;
+    socklen_t length = sizeof(cookie);
     long result = rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, &cookie, &length);
     return result == 0 ? cookie == identity : result != -EBADF && result != -ENOTSOCK;
 }
@@ -55,7 +55,7 @@ bool rb_socket_can_connect(int fd)
 {
     unsigned char state = TCP_CLOSE;
     struct sockaddr_storage peer;
-    socklen_t state_length = sizeof state, length = sizeof peer;
+    socklen_t state_length = sizeof(state), length = sizeof(peer);
     if (rb_kernel(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, &state, &state_length) == 0)
         return state == TCP_CLOSE;
     return rb_kernel(SYS_getpeername, fd, &peer, &length) != 0;
@@ -75,9 +75,9 @@ void rb_socket_disconnect(int fd)
 {
     struct sockaddr nobody = {.sa_family = AF_UNSPEC};
     int error;
-    socklen_t length = sizeof error;
+    socklen_t length = sizeof(error);
     rb_socket_forget_errors(fd);
-    rb_kernel(SYS_connect, fd, &nobody, sizeof nobody);
+    rb_kernel(SYS_connect, fd, &nobody, sizeof(nobody));
     rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &error,
               &length); // clears the ECONNRESET of an aborted handshake
 }
@@ -85,9 +85,9 @@ void rb_socket_disconnect(int fd)
 bool rb_socket_is_self_connected(int fd)
 {
     struct sockaddr_storage own, peer;
-    socklen_t own_length = sizeof own, peer_length = sizeof peer;
-    memset(&own, 0, sizeof own);
-    memset(&peer, 0, sizeof peer);
+    socklen_t own_length = sizeof(own), peer_length = sizeof(peer);
+    memset(&own, 0, sizeof(own));
+    memset(&peer, 0, sizeof(peer));
     if (rb_kernel(SYS_getsockname, fd, &own, &own_length) != 0 ||
         rb_kernel(SYS_getpeername, fd, &peer, &peer_length) != 0)
         return false;
@@ -160,7 +160,7 @@ static int wait_within(int fd, const struct sockaddr *address, socklen_t length,
     int result;
     do {
         struct send_limit left = as_limit(until_ms > now_ms ? until_ms - now_ms : 1);
-        if (rb_kernel(SYS_setsockopt, fd, SOL_SOCKET, SEND_LIMIT, &left, sizeof left) != 0)
+        if (rb_kernel(SYS_setsockopt, fd, SOL_SOCKET, SEND_LIMIT, &left, sizeof(left)) != 0)
             return plain(fd, address, length);
         result = plain(fd, address, length);
         now_ms = rb_system_now_ms();
@@ -177,12 +177,12 @@ static int wait_within(int fd, const struct sockaddr *address, socklen_t length,
 int rb_socket_connect(int fd, const struct sockaddr *address, socklen_t length, uint64_t limit_ms)
 {
     struct send_limit own;
-    socklen_t size = sizeof own;
+    socklen_t size = sizeof(own);
     if (limit_ms == 0 || rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SEND_LIMIT, &own, &size) != 0 ||
         is_shorter(&own, limit_ms))
         return plain(fd, address, length);
     int result = wait_within(fd, address, length, limit_ms);
-    rb_kernel(SYS_setsockopt, fd, SOL_SOCKET, SEND_LIMIT, &own, sizeof own);
+    rb_kernel(SYS_setsockopt, fd, SOL_SOCKET, SEND_LIMIT, &own, sizeof(own));
     return result;
 }
 
@@ -206,7 +206,7 @@ int rb_socket_dial(int fd, const struct sockaddr *address, socklen_t length)
 static bool is_bound_to_interface(int fd)
 {
     char name[IF_NAMESIZE];
-    socklen_t length = sizeof name;
+    socklen_t length = sizeof(name);
     return rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_BINDTODEVICE, name, &length) == 0 && length > 0;
 }
 
@@ -220,7 +220,7 @@ union own_address {
 // delivers packets for its own addresses locally. Returns false when the socket has no address yet.
 static bool find_own(int fd, union own_address *own)
 {
-    socklen_t length = sizeof *own;
+    socklen_t length = sizeof(*own);
     if (rb_kernel(SYS_getsockname, fd, &own->any, &length) != 0)
         return false;
     own->v4.sin_port = 0; // sin6_port is at the same offset
@@ -239,7 +239,7 @@ static union own_address loopback_like(const struct sockaddr *peer)
         return own;
     own.v6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
     if (IN6_IS_ADDR_V4MAPPED(&((const struct sockaddr_in6 *) (const void *) peer)->sin6_addr))
-        memcpy(&own.v6.sin6_addr, mapped, sizeof mapped);
+        memcpy(&own.v6.sin6_addr, mapped, sizeof(mapped));
     return own;
 }
 
@@ -248,7 +248,7 @@ static union own_address loopback_like(const struct sockaddr *peer)
 static void connect_at_once(int fd)
 {
     int off = 0;
-    rb_kernel(SYS_setsockopt, fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &off, sizeof off);
+    rb_kernel(SYS_setsockopt, fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &off, sizeof(off));
 }
 
 enum { REFUSAL_MS = 2 }; // longest wait for the refusal
@@ -273,7 +273,7 @@ int rb_socket_dial_refusal(int fd, const struct sockaddr *peer)
         return -EADDRNOTAVAIL;
     rb_socket_disconnect(fd);
     connect_at_once(fd);
-    int result = rb_socket_dial(fd, &to.any, to.any.sa_family == AF_INET6 ? sizeof to.v6 : sizeof to.v4);
+    int result = rb_socket_dial(fd, &to.any, to.any.sa_family == AF_INET6 ? sizeof(to.v6) : sizeof(to.v4));
     if (result != -EINPROGRESS || is_refused(fd))
         return result;
     rb_socket_disconnect(fd);
@@ -304,7 +304,7 @@ int rb_socket_wait(int fd, int ms)
 int rb_socket_take_error(int fd)
 {
     int error = 0;
-    socklen_t length = sizeof error;
+    socklen_t length = sizeof(error);
     return rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : 0;
 }
 
@@ -316,9 +316,9 @@ bool rb_socket_was_connected(int fd)
     enum { BYTES_ACKED = 120 };
     unsigned char info[BYTES_ACKED + 8];
     uint64_t acked = 0;
-    socklen_t length = sizeof info;
-    if (rb_kernel(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, info, &length) != 0 || length < sizeof info)
+    socklen_t length = sizeof(info);
+    if (rb_kernel(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, info, &length) != 0 || length < sizeof(info))
         return false;
-    memcpy(&acked, info + BYTES_ACKED, sizeof acked);
+    memcpy(&acked, info + BYTES_ACKED, sizeof(acked));
     return acked > 0;
 }

@@ -32,7 +32,7 @@ struct range {
 static uint64_t prefix_load(const uint8_t *at)
 {
     uint64_t word;
-    memcpy(&word, at, sizeof word);
+    memcpy(&word, at, sizeof(word));
     return be64toh(word);
 }
 
@@ -41,7 +41,7 @@ struct rb_bits rb_bits_of(int family, const uint8_t address[16])
     uint32_t four;
     if (family != AF_INET)
         return (struct rb_bits){prefix_load(address), prefix_load(address + 8)};
-    memcpy(&four, address, sizeof four);
+    memcpy(&four, address, sizeof(four));
     return (struct rb_bits){(uint64_t) be32toh(four) << 32, 0};
 }
 

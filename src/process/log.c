@@ -51,7 +51,7 @@ static bool log_begin(struct entry *entry, const char *destination, const char *
     if (strcmp(destination, "off") == 0)
         return false;
     entry->saved_errno = errno;
-    entry->line = (struct rb_text){.at = entry->buffer, .size = sizeof entry->buffer};
+    entry->line = (struct rb_text){.at = entry->buffer, .size = sizeof(entry->buffer)};
     rb_text_string(&entry->line, "\n");
     clock_gettime(CLOCK_REALTIME, &now);
     begin_at(&entry->line, now.tv_sec, (unsigned) (now.tv_nsec / 1000000), rb_system_pid(), program);
@@ -71,7 +71,7 @@ static enum rb_loss log_end(struct entry *entry, const char *destination)
 static void put_cause(struct rb_text *line, const struct rb_event *event)
 {
     char status[8];
-    struct rb_text text = {.at = status, .size = sizeof status - 1};
+    struct rb_text text = {.at = status, .size = sizeof(status) - 1};
     if (event->cause == RB_CAUSE_NONE)
         return;
     if (event->cause != RB_CAUSE_STATUS) {
@@ -163,7 +163,7 @@ void rb_log_announce_loss(const char *destination, const char *program, enum rb_
         return;
     size_t begun = entry.line.length;
     put_trouble(&entry.line, destination, error, user);
-    size_t length = rb_sink_read_end(destination, recent, sizeof recent);
+    size_t length = rb_sink_read_end(destination, recent, sizeof(recent));
     if (!ends_a_line(recent, length, entry.line.at + begun, entry.line.length - begun))
         log_end(&entry, destination);
     errno = entry.saved_errno;

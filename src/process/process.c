@@ -65,7 +65,7 @@ static RB_START_CODE bool is_disabled(void)
 static void find_program(void)
 {
     static char path[RB_POLICY_PATH_SIZE];
-    long length = rb_kernel(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, sizeof path - 1);
+    long length = rb_kernel(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, sizeof(path) - 1);
     const char *name = (const char *) rb_elf_auxiliary(AT_EXECFN);
     if (length > 0) {
         path[length] = '\0';
@@ -75,8 +75,8 @@ static void find_program(void)
         return;
     const char *slash = strrchr(name, '/');
     name = slash ? slash + 1 : name;
-    memcpy(program, name, strnlen(name, sizeof program - 1) + 1);
-    program[sizeof program - 1] = '\0';
+    memcpy(program, name, strnlen(name, sizeof(program) - 1) + 1);
+    program[sizeof(program) - 1] = '\0';
 }
 
 static const char *log_destination(const struct rb_policy *policy)
@@ -298,7 +298,7 @@ void rb_process_event(const struct rb_event *event, const struct rb_call *call)
 void rb_process_report(struct rb_event event, const struct rb_target *target, const struct rb_call *call)
 {
     char host[RB_LABEL_SIZE];
-    rb_target_format(target, host, sizeof host);
+    rb_target_format(target, host, sizeof(host));
     event.host = host;
     event.attempt = call->attempt;
     rb_process_event(&event, call);

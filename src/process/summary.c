@@ -75,7 +75,7 @@ bool rb_summary_take_back(struct rb_summary_page *page, const char *path)
 
 static void summary_write_name(struct rb_summary_policy *slot, const char *policy)
 {
-    memcpy(slot->name, policy, strnlen(policy, sizeof slot->name - 1));
+    memcpy(slot->name, policy, strnlen(policy, sizeof(slot->name) - 1));
     atomic_store_explicit(&slot->state, RB_SUMMARY_READY, memory_order_release);
 }
 
@@ -88,7 +88,7 @@ static struct rb_summary_policy *slot_for(struct rb_summary_page *page, const ch
             summary_write_name(slot, policy);
             return slot;
         }
-        if (state == RB_SUMMARY_READY && strncmp(slot->name, policy, sizeof slot->name - 1) == 0)
+        if (state == RB_SUMMARY_READY && strncmp(slot->name, policy, sizeof(slot->name) - 1) == 0)
             return slot;
     }
     return NULL;

@@ -43,7 +43,7 @@ static _Atomic unsigned cache_next;
 static int visit(struct dl_phdr_info *info, size_t size, void *context)
 {
     struct object_list *list = context;
-    if (size >= offsetof(struct dl_phdr_info, dlpi_subs) + sizeof info->dlpi_subs)
+    if (size >= offsetof(struct dl_phdr_info, dlpi_subs) + sizeof(info->dlpi_subs))
         list->unloaded = info->dlpi_subs;
     if (!list->at)
         return 1;
@@ -169,7 +169,7 @@ static const struct rb_libcurl *library_for(const struct rb_object *object)
     struct rb_libcurl *first = atomic_load_explicit(&rb_libcurl_last, memory_order_acquire);
     bury_others(first, object);
     const struct rb_libcurl *there = known(first, object);
-    struct rb_libcurl *library = there ? NULL : malloc(sizeof *library);
+    struct rb_libcurl *library = there ? NULL : malloc(sizeof(*library));
     if (!library)
         return there;
     libcurl_fill(library, object);

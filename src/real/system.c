@@ -44,8 +44,8 @@ static void read_small(const char *path, char *out, size_t size);
 static bool children_have_our_clock(void)
 {
     char own[64] = "", theirs[64] = "";
-    rb_kernel(SYS_readlinkat, AT_FDCWD, "/proc/self/ns/time", own, sizeof own - 1);
-    rb_kernel(SYS_readlinkat, AT_FDCWD, "/proc/self/ns/time_for_children", theirs, sizeof theirs - 1);
+    rb_kernel(SYS_readlinkat, AT_FDCWD, "/proc/self/ns/time", own, sizeof(own) - 1);
+    rb_kernel(SYS_readlinkat, AT_FDCWD, "/proc/self/ns/time_for_children", theirs, sizeof(theirs) - 1);
     return strcmp(own, theirs) == 0;
 }
 
@@ -55,11 +55,11 @@ static int64_t read_boot_offset_ms(void)
 {
     static const char word[] = "boottime";
     char text[256];
-    read_small("/proc/self/timens_offsets", text, sizeof text);
+    read_small("/proc/self/timens_offsets", text, sizeof(text));
     const char *at = strstr(text, word);
     if (!at)
         return 0;
-    at += sizeof word - 1;
+    at += sizeof(word) - 1;
     at += strspn(at, " ");
     bool negative = *at == '-';
     int64_t seconds = 0;
@@ -116,7 +116,7 @@ uint64_t rb_system_unix_ms(void)
 uint32_t rb_system_random(void)
 {
     static __thread uint64_t state;
-    if (state == 0 && rb_kernel(SYS_getrandom, &state, sizeof state, 1 /* GRND_NONBLOCK */) != (long) sizeof state)
+    if (state == 0 && rb_kernel(SYS_getrandom, &state, sizeof(state), 1 /* GRND_NONBLOCK */) != (long) sizeof(state))
         state = clock_ms(CLOCK_MONOTONIC) ^ (uint64_t) (uintptr_t) &state;
     uint64_t z = (state += RB_HASH_GOLDEN) ^ (uint64_t) (uint32_t) rb_system_pid() << 32;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -142,7 +142,7 @@ int rb_system_wait_restartable(uint64_t ms)
     uint64_t fired;
     long result = rb_kernel(SYS_timerfd_settime, fd, 0, &due, NULL);
     if (result == 0)
-        result = rb_kernel(SYS_read, fd, &fired, sizeof fired);
+        result = rb_kernel(SYS_read, fd, &fired, sizeof(fired));
     rb_kernel(SYS_close, fd);
     return result < 0 ? (int) result : 0;
 }
@@ -197,7 +197,7 @@ static long write_zeros(int fd, uint64_t size)
     static const char zeros[4096];
     long result = 0;
     while (size > 0 && result >= 0) {
-        result = rb_kernel(SYS_write, fd, zeros, size < sizeof zeros ? size : sizeof zeros);
+        result = rb_kernel(SYS_write, fd, zeros, size < sizeof(zeros) ? size : sizeof(zeros));
         size -= result > 0 ? (uint64_t) result : 0;
         result = result == -EINTR ? 0 : result;
     }
@@ -219,7 +219,7 @@ bool rb_system_block_signals(sigset_t *saved)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
     uint64_t all = ~UINT64_C(0);
-    for (unsigned i = 0; i < sizeof faults / sizeof faults[0]; i++)
+    for (unsigned i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
         all &= ~rb_kernel_signal(faults[i]);
     for (int number = FIRST_OF_LIBC; number <= LAST_OF_LIBC; number++)
         all &= ~rb_kernel_signal(number);
@@ -268,7 +268,7 @@ static void read_small(const char *path, char *out, size_t size)
 uint64_t rb_system_boot(void)
 {
     char id[64];
-    read_small("/proc/sys/kernel/random/boot_id", id, sizeof id);
+    read_small("/proc/sys/kernel/random/boot_id", id, sizeof(id));
     return id[0] ? rb_hash_bytes(RB_HASH_BEGIN, id, strlen(id)) : 0;
 }
 
@@ -280,7 +280,7 @@ uint64_t rb_system_start_ticks(const char *process)
     char path[PATH_ROOM] = "/proc/", line[1024];
     strncat(path, process, PATH_ROOM / 2);
     strncat(path, "/stat", PATH_ROOM / 4);
-    read_small(path, line, sizeof line);
+    read_small(path, line, sizeof(line));
     const char *at = strrchr(line, ')');
     uint64_t ticks = 0;
     for (int field = FIELD_AFTER_NAME - 1; at && field < FIELD_START; field++) {

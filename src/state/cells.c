@@ -38,7 +38,7 @@ static uint64_t mix_target(uint64_t hash, const struct rb_target *target)
         hash = mix_name(hash, target->name, target->name_length);
     else
         hash = rb_hash_bytes(hash, target->address, target->family == AF_INET ? 4 : 16);
-    return rb_hash_bytes(hash, &target->port, sizeof target->port);
+    return rb_hash_bytes(hash, &target->port, sizeof(target->port));
 }
 
 uint64_t rb_cell_key(const struct rb_section *section, const struct rb_target *target, uint64_t via)
@@ -47,10 +47,10 @@ uint64_t rb_cell_key(const struct rb_section *section, const struct rb_target *t
     if (section->rules.breaker_scope == RB_SCOPE_HOST)
         hash = mix_target(hash, target);
     if (via)
-        hash = rb_hash_bytes(hash, &via, sizeof via);
+        hash = rb_hash_bytes(hash, &via, sizeof(via));
     uint64_t namespace = target->family != AF_UNIX ? rb_netns() : 0;
     if (namespace)
-        hash = rb_hash_bytes(hash, &namespace, sizeof namespace);
+        hash = rb_hash_bytes(hash, &namespace, sizeof(namespace));
     return hash ? hash : 1;
 }
 
@@ -66,7 +66,7 @@ static void forget(struct rb_cell *cell)
     atomic_store(&cell->check, 0);
     rb_breaker_renew(&cell->breaker);
     _Atomic uint64_t *words = (_Atomic uint64_t *) cell, *end = cell->policy;
-    for (words += offsetof(struct rb_cell, budget) / sizeof *words; words < end; words++)
+    for (words += offsetof(struct rb_cell, budget) / sizeof(*words); words < end; words++)
         atomic_store_explicit(words, 0, memory_order_relaxed);
 }
 
@@ -168,7 +168,7 @@ static void cells_describe(struct rb_cell *cell, uint64_t key, const char *polic
 {
     char host[RB_LABEL_SIZE] = "";
     if (rules->breaker_scope == RB_SCOPE_HOST)
-        rb_target_format(target, host, sizeof host);
+        rb_target_format(target, host, sizeof(host));
     rb_label_write_cell(cell, key, policy, host);
     store_if_other(&cell->rules, rb_state_pack_rules(&rules->breaker));
     store_if_other(&cell->budget_rules, (uint64_t) rules->budget.ratio << 32 | rules->budget.floor_milli);

@@ -20,11 +20,11 @@ struct cell_names {
 void rb_label_write_cell(struct rb_cell *cell, uint64_t key, const char *policy, const char *host)
 {
     struct cell_names names;
-    rb_state_pad(names.policy, sizeof names.policy, policy);
-    rb_state_pad(names.host, sizeof names.host, host);
+    rb_state_pad(names.policy, sizeof(names.policy), policy);
+    rb_state_pad(names.host, sizeof(names.host), host);
     rb_state_store(cell->policy, POLICY_WORDS, names.policy);
     rb_state_store(cell->host, HOST_WORDS, names.host);
-    atomic_store_explicit(&cell->check, rb_state_checksum(key, &names, sizeof names / 8), memory_order_release);
+    atomic_store_explicit(&cell->check, rb_state_checksum(key, &names, sizeof(names) / 8), memory_order_release);
 }
 
 // The checksum includes the key, so a cell that is reassigned during the read does not match.
@@ -37,11 +37,11 @@ bool rb_label_read_cell(const struct rb_cell *cell, char *policy, char *host)
         return false;
     rb_state_load(cell->policy, POLICY_WORDS, names.policy);
     rb_state_load(cell->host, HOST_WORDS, names.host);
-    if (rb_state_checksum(key, &names, sizeof names / 8) != check ||
-        !rb_state_is_text(names.policy, sizeof names.policy) || !rb_state_is_text(names.host, sizeof names.host))
+    if (rb_state_checksum(key, &names, sizeof(names) / 8) != check ||
+        !rb_state_is_text(names.policy, sizeof(names.policy)) || !rb_state_is_text(names.host, sizeof(names.host)))
         return false;
-    memcpy(policy, names.policy, sizeof names.policy);
-    memcpy(host, names.host, sizeof names.host);
+    memcpy(policy, names.policy, sizeof(names.policy));
+    memcpy(host, names.host, sizeof(names.host));
     return true;
 }
 
@@ -58,7 +58,7 @@ static uint64_t names_key(const char *name)
 static void write_policy(struct rb_state_policy *place, uint64_t key, const char *name)
 {
     char padded[RB_STATE_POLICY_SIZE];
-    rb_state_pad(padded, sizeof padded, name);
+    rb_state_pad(padded, sizeof(padded), name);
     rb_state_store(place->name, POLICY_WORDS, padded);
     atomic_store_explicit(&place->check, rb_state_checksum(key, padded, POLICY_WORDS), memory_order_release);
 }

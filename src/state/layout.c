@@ -26,7 +26,7 @@ static const uint64_t part_sizes[] = {
     sizeof(struct rb_state_event) * RB_STATE_EVENTS,
 };
 
-enum { PARTS = sizeof part_sizes / sizeof part_sizes[0] }; // the cells follow
+enum { PARTS = sizeof(part_sizes) / sizeof(part_sizes[0]) }; // the cells follow
 
 static uint64_t offset_of(unsigned part)
 {
@@ -71,7 +71,7 @@ void rb_state_describe(struct rb_state_header *header, uint32_t cells)
 {
     header->magic = RB_STATE_MAGIC;
     header->version = RB_STATE_VERSION;
-    header->sizes[0] = sized(sizeof *header, 1);
+    header->sizes[0] = sized(sizeof(*header), 1);
     header->sizes[1] = sized(sizeof(_Atomic uint64_t), RB_STATE_PROCESSES);
     header->sizes[2] = sized(sizeof(struct rb_state_policy), RB_STATE_POLICIES);
     header->sizes[3] = sized(sizeof(struct rb_counters), (uint64_t) RB_STATE_POLICIES * RB_STATE_STRIPES);
@@ -110,7 +110,7 @@ static void forget_cell(struct rb_cell *cell)
     atomic_store(&cell->key, 0);
     rb_breaker_renew(&cell->breaker);
     clear(&cell->used_ms, offsetof(struct rb_cell, breaker) - offsetof(struct rb_cell, used_ms));
-    clear(&cell->budget.floor, sizeof *cell - offsetof(struct rb_cell, budget));
+    clear(&cell->budget.floor, sizeof(*cell) - offsetof(struct rb_cell, budget));
 }
 
 void rb_state_reset(const struct rb_state *state, uint64_t now_s)

@@ -148,9 +148,9 @@ static void record_put_event(const struct rb_state *state, const struct rb_event
         .status = (uint16_t) event->status,
         .attempt = (uint16_t) event->attempt,
     };
-    rb_state_pad(entry.policy, sizeof entry.policy, event->policy);
-    rb_state_pad(entry.host, sizeof entry.host, event->host);
-    rb_state_pad(entry.program, sizeof entry.program, program);
+    rb_state_pad(entry.policy, sizeof(entry.policy), event->policy);
+    rb_state_pad(entry.host, sizeof(entry.host), event->host);
+    rb_state_pad(entry.program, sizeof(entry.program), program);
     rb_ring_put(state, &entry);
 }
 

@@ -234,7 +234,7 @@ static enum rb_store_error open_or_make_locked(struct rb_store_file *file, uint3
     struct rb_shared_settings settings = ask();
     enum rb_store_error error = RB_STORE_ABSENT;
     for (unsigned turn = 0; turn < MAKE_TURNS && error == RB_STORE_ABSENT; turn++) {
-        error = rb_store_open(file, settings.state, user, true, path, sizeof path);
+        error = rb_store_open(file, settings.state, user, true, path, sizeof(path));
         if (error == RB_STORE_ABSENT && rb_store_make(path, settings.cells) != RB_STORE_SOUND)
             return RB_STORE_DENIED;
     }

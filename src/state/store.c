@@ -110,7 +110,7 @@ static enum rb_store_error examine(struct rb_store_file *file, uid_t owner)
         return RB_STORE_DENIED;
     if (!is_file_of(&identity, owner))
         return RB_STORE_FOREIGN;
-    if (rb_kernel(SYS_read, file->fd, &header, sizeof header) != (long) sizeof header)
+    if (rb_kernel(SYS_read, file->fd, &header, sizeof(header)) != (long) sizeof(header))
         return RB_STORE_DAMAGED;
     file->device = identity.device;
     file->inode = identity.inode;
@@ -245,7 +245,7 @@ static bool store_fill(int fd, uint32_t cells)
     header.boot = rb_system_boot();
     header.created_s = (uint64_t) rb_system_unix_s();
     return rb_kernel(SYS_fchmod, fd, FILE_MODE) == 0 && rb_system_allocate(fd, size) == 0 &&
-           rb_kernel(SYS_write, fd, &header, sizeof header) == (long) sizeof header;
+           rb_kernel(SYS_write, fd, &header, sizeof(header)) == (long) sizeof(header);
 }
 
 // Makes a file without a name, so that a process that is killed leaves nothing behind. Returns the descriptor or a
@@ -255,7 +255,7 @@ static int open_nameless(const char *path)
     char directory[RB_POLICY_PATH_SIZE] = ".";
     const char *slash = strrchr(path, '/');
     size_t length = slash == path ? 1 : slash ? (size_t) (slash - path) : 0;
-    if (length >= sizeof directory)
+    if (length >= sizeof(directory))
         return -ENAMETOOLONG;
     if (slash)
         memcpy(directory, path, length), directory[length] = '\0';
@@ -266,7 +266,7 @@ static int open_nameless(const char *path)
 static long give_name(int fd, const char *path)
 {
     char link[32];
-    struct rb_text text = {.at = link, .size = sizeof link};
+    struct rb_text text = {.at = link, .size = sizeof(link)};
     rb_text_string(&text, "/proc/self/fd/");
     rb_text_number(&text, (uint64_t) fd, 1);
     rb_text_bytes(&text, "", 1);
@@ -305,7 +305,7 @@ static bool temporary_name(const char *path, char *name, size_t size)
 static long make_by_name(const char *path, uint32_t cells)
 {
     char temporary[RB_POLICY_PATH_SIZE + TEMPORARY_SIZE];
-    if (!temporary_name(path, temporary, sizeof temporary))
+    if (!temporary_name(path, temporary, sizeof(temporary)))
         return -ENAMETOOLONG;
     int fd = open_at(temporary, O_RDWR | O_CREAT | O_EXCL);
     if (fd < 0)

@@ -40,8 +40,8 @@ static void trouble_put_event(const struct rb_state *state, const struct rb_stat
         .verdict = RB_VERDICT_LOG,
         .status = (uint16_t) trouble->error,
     };
-    rb_state_pad(entry.host, sizeof entry.host, trouble->destination);
-    rb_state_pad(entry.program, sizeof entry.program, trouble->program);
+    rb_state_pad(entry.host, sizeof(entry.host), trouble->destination);
+    rb_state_pad(entry.program, sizeof(entry.program), trouble->program);
     rb_ring_put(state, &entry);
 }
 
@@ -54,8 +54,8 @@ static void trouble_add(const struct rb_state *state, const char *destination, e
         .user = rb_kernel_euid(),
         .error = error,
     };
-    rb_state_pad(trouble.destination, sizeof trouble.destination, destination);
-    rb_state_pad(trouble.program, sizeof trouble.program, program);
+    rb_state_pad(trouble.destination, sizeof(trouble.destination), destination);
+    rb_state_pad(trouble.program, sizeof(trouble.program), program);
     atomic_fetch_add_explicit(&log->lost, 1, memory_order_relaxed);
     atomic_store_explicit(&log->check, 0, memory_order_relaxed);
     rb_state_store(log->words, RB_STATE_TROUBLE_WORDS, &trouble);
@@ -71,7 +71,7 @@ static void trouble_end(const struct rb_state *state, const char *destination)
     char padded[RB_STATE_HOST_SIZE];
     if (atomic_load_explicit(&state->header->log.check, memory_order_relaxed) == 0 || !rb_trouble_get(state, &there))
         return;
-    rb_state_pad(padded, sizeof padded, destination);
+    rb_state_pad(padded, sizeof(padded), destination);
     if (strcmp(padded, there.destination) == 0)
         atomic_store_explicit(&state->header->log.check, 0, memory_order_relaxed);
 }
@@ -94,6 +94,6 @@ bool rb_trouble_get(const struct rb_state *state, struct rb_state_trouble *troub
     rb_state_load(log->words, RB_STATE_TROUBLE_WORDS, trouble);
     return check != 0 && rb_state_checksum(TROUBLE_SEED, trouble, RB_STATE_TROUBLE_WORDS) == check &&
            trouble->error != RB_LOSS_NONE && trouble->error < RB_LOSS_COUNT &&
-           rb_state_is_text(trouble->destination, sizeof trouble->destination) &&
-           rb_state_is_text(trouble->program, sizeof trouble->program);
+           rb_state_is_text(trouble->destination, sizeof(trouble->destination)) &&
+           rb_state_is_text(trouble->program, sizeof(trouble->program));
 }

@@ -164,9 +164,9 @@ static void read_event(const struct rb_ring_entry *entry, uint64_t number, struc
         event->status = entry->status;
         event->delay_ms = entry->delay_ms;
     }
-    memcpy(event->policy, entry->policy, sizeof event->policy);
-    memcpy(event->host, entry->host, sizeof event->host);
-    memcpy(event->program, entry->program, sizeof event->program);
+    memcpy(event->policy, entry->policy, sizeof(event->policy));
+    memcpy(event->host, entry->host, sizeof(event->host));
+    memcpy(event->program, entry->program, sizeof(event->program));
 }
 
 bool rb_view_event(const struct rb_view *view, uint64_t *after, struct rb_view_event *event)
@@ -229,8 +229,8 @@ bool rb_view_trouble(const struct rb_view *view, struct rb_view_trouble *trouble
         .user = there.user,
         .error = (enum rb_loss) there.error,
     };
-    memcpy(trouble->destination, there.destination, sizeof trouble->destination);
-    memcpy(trouble->program, there.program, sizeof trouble->program);
+    memcpy(trouble->destination, there.destination, sizeof(trouble->destination));
+    memcpy(trouble->program, there.program, sizeof(trouble->program));
     return true;
 }
 

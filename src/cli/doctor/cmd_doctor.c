@@ -45,7 +45,7 @@ static int doctor_perform(const struct request *request)
         rb_say_error("cannot run %s: no such executable", request->name);
         return RB_EXIT_MISUSE;
     }
-    struct rb_findings *findings = malloc(sizeof *findings);
+    struct rb_findings *findings = malloc(sizeof(*findings));
     if (!findings) {
         rb_say_error("out of memory");
         return RB_EXIT_MISUSE;

@@ -61,7 +61,7 @@ static bool tells_version(const struct rb_elf_file *file)
 {
     static const char begin[] = "libcurl/";
     for (const char *at = NULL; (at = rb_elf_file_find(file, at, begin)); at++) {
-        size_t length = sizeof begin - 1;
+        size_t length = sizeof(begin) - 1;
         if (rb_elf_file_left(file, at) > length && at[length] >= '0' && at[length] <= '9')
             return true;
     }
@@ -92,7 +92,7 @@ static bool collect_is_libc(const char *name)
     static const char *const names[] = {
         "libc.",    "libpthread.", "libdl.",  "librt.", "libm.",   "libresolv.",        "libanl.",
         "libutil.", "libmvec.",    "libnss_", "ld-",    "libnsl.", "libc_malloc_debug."};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strncmp(name, names[i], strlen(names[i])) == 0)
             return true;
     return false;
@@ -122,7 +122,7 @@ static void mark_needs_of(struct rb_findings *findings, unsigned index)
 
 static int look_at_members(struct rb_findings *findings)
 {
-    findings->members = calloc(findings->list.count, sizeof *findings->members);
+    findings->members = calloc(findings->list.count, sizeof(*findings->members));
     if (!findings->members)
         return -ENOMEM;
     for (unsigned i = 0; i < findings->list.count; i++) {
@@ -143,8 +143,8 @@ static void read_glibc_version(struct rb_findings *findings, const struct rb_elf
 {
     static const char banner[] = "release version ";
     const char *at = rb_elf_file_find(libc, NULL, banner);
-    size_t length = at ? rb_elf_file_left(libc, at) - (sizeof banner - 1) : 0, used = 0;
-    for (at += sizeof banner - 1; used < length && used < sizeof findings->libc_version - 1; used++) {
+    size_t length = at ? rb_elf_file_left(libc, at) - (sizeof(banner) - 1) : 0, used = 0;
+    for (at += sizeof(banner) - 1; used < length && used < sizeof(findings->libc_version) - 1; used++) {
         bool digit = at[used] >= '0' && at[used] <= '9';
         if (!digit && !(at[used] == '.' && used + 1 < length && at[used + 1] >= '0' && at[used + 1] <= '9'))
             break;
@@ -176,7 +176,7 @@ static void note_exported(void *context, const char *name, bool defined)
 
 static void look_at_library(struct rb_findings *findings)
 {
-    if (rb_preload_find(findings->library, sizeof findings->library) != 0) {
+    if (rb_preload_find(findings->library, sizeof(findings->library)) != 0) {
         findings->library[0] = '\0';
         return;
     }
@@ -189,7 +189,7 @@ static bool system_preloads_us(void)
 {
     char list[4096] = "";
     FILE *file = fopen("/etc/ld.so.preload", "re");
-    size_t length = file ? fread(list, 1, sizeof list - 1, file) : 0;
+    size_t length = file ? fread(list, 1, sizeof(list) - 1, file) : 0;
     if (file)
         fclose(file);
     list[length] = '\0';
@@ -215,7 +215,7 @@ static void look_at_policy(struct rb_findings *findings, const char *explicit_pa
     const char *executable = rb_findings_executable(findings);
     if (rb_source_find(&findings->source, explicit_path) != 0) {
         findings->source = (struct rb_source){.why = "--policy"};
-        snprintf(findings->remedy, sizeof findings->remedy, "name a file by --policy");
+        snprintf(findings->remedy, sizeof(findings->remedy), "name a file by --policy");
         return;
     }
     rb_source_remedy(findings->source.path, findings->remedy);
@@ -254,7 +254,7 @@ static int look_at_program(struct rb_findings *findings)
 
 int rb_findings_collect(struct rb_findings *findings, const char *path, const char *policy)
 {
-    memset(findings, 0, sizeof *findings);
+    memset(findings, 0, sizeof(*findings));
     rb_program_follow(path, &findings->chain);
     if (findings->chain.missing)
         return -ENOENT;

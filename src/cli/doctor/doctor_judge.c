@@ -115,7 +115,7 @@ static FORMATS(4) void lower(struct rb_call_reach *call, enum rb_reach reach, co
     if (call->reason[0])
         return;
     va_start(arguments, format);
-    vsnprintf(call->reason, sizeof call->reason, format, arguments);
+    vsnprintf(call->reason, sizeof(call->reason), format, arguments);
     va_end(arguments);
     call->advice = advice;
 }
@@ -133,7 +133,7 @@ static void lower_for_missing(const struct rb_findings *findings, struct rb_call
         missing[i] = !findings->in_front[i];
         any_there = any_there || findings->in_front[i];
     }
-    if (rb_functions_list(missing, list, sizeof list) > 0)
+    if (rb_functions_list(missing, list, sizeof(list)) > 0)
         lower(call, any_there ? RB_REACH_PART : RB_REACH_NONE, NULL, "librebound.so does not intercept %s", list);
 }
 
@@ -152,7 +152,7 @@ static bool policy_leaves_out(const struct rb_findings *findings, const char *ke
     if (!known || !findings->policy)
         return false;
     for (; (section = rb_policy_section(findings->policy, sections)); sections++) {
-        rb_key_format(key, &section->rules, value, sizeof value);
+        rb_key_format(key, &section->rules, value, sizeof(value));
         if ((strstr(value, word) != NULL) != present)
             return false;
     }
@@ -215,7 +215,7 @@ static void judge_nonblocking(struct rb_findings *findings)
     struct rb_call_reach *call = &findings->calls[RB_KIND_NONBLOCKING];
     bool waits = uses(findings, RB_FAMILY_WAIT, call->functions);
     if (findings->calls[RB_KIND_CONNECT].reach == RB_REACH_UNUSED || (!waits && !findings->members[0].go)) {
-        memset(call->functions, 0, sizeof call->functions);
+        memset(call->functions, 0, sizeof(call->functions));
         return;
     }
     call->reach = RB_REACH_FULL;
@@ -234,7 +234,7 @@ static void judge_dns(struct rb_findings *findings)
     bool go = findings->members[0].go;
     char list[RB_DOCTOR_TEXT_SIZE / 2];
     uses(findings, RB_FAMILY_RESOLVER, others);
-    unsigned resolvers = rb_functions_list(others, list, sizeof list);
+    unsigned resolvers = rb_functions_list(others, list, sizeof(list));
     if (!used && resolvers == 0 && !go)
         return;
     call->reach = RB_REACH_FULL;
@@ -267,7 +267,7 @@ static void note_loading(struct rb_findings *findings)
         add_note(findings, "it looks up functions at run time (dlsym): %s",
                  findings->in_front[dlsym] ? "it gets those of rebound" : "these are not intercepted");
     uses(findings, RB_FAMILY_NAMESPACE, namespace);
-    if (rb_functions_list(namespace, list, sizeof list) > 0)
+    if (rb_functions_list(namespace, list, sizeof(list)) > 0)
         add_note(findings, "functions found with %s are not intercepted", list);
 }
 
@@ -294,7 +294,7 @@ static FORMATS(3) void block(struct rb_findings *findings, const char *advice, c
     if (findings->reason[0])
         return;
     va_start(arguments, format);
-    vsnprintf(findings->reason, sizeof findings->reason, format, arguments);
+    vsnprintf(findings->reason, sizeof(findings->reason), format, arguments);
     va_end(arguments);
     findings->advice = advice;
 }
@@ -348,7 +348,7 @@ static void block_calls(struct rb_findings *findings)
         if (known && call->reach == RB_REACH_UNUSED)
             continue;
         call->reach = RB_REACH_NONE;
-        snprintf(call->reason, sizeof call->reason, "%s", findings->reason);
+        snprintf(call->reason, sizeof(call->reason), "%s", findings->reason);
         call->advice = findings->advice;
     }
 }

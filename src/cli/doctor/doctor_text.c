@@ -147,7 +147,7 @@ static void print_callers(const struct rb_findings *f, bool colour)
     char functions[FUNCTIONS_SIZE];
     bool first = true;
     for (unsigned i = 0; i < f->list.count; i++) {
-        if (f->members[i].role != RB_ROLE_PROGRAM || telling(&f->members[i], functions, sizeof functions) == 0)
+        if (f->members[i].role != RB_ROLE_PROGRAM || telling(&f->members[i], functions, sizeof(functions)) == 0)
             continue;
         doctor_text_label(colour, first ? "callers" : "");
         rb_say_clean(stdout, f->list.items[i].path);

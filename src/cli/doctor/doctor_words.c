@@ -38,7 +38,7 @@ const char *rb_findings_machine(const struct rb_elf_file *file, char out[32])
     } rows[] = {{EM_386, "i386"},    {EM_X86_64, "x86-64"}, {EM_ARM, "arm"}, {EM_AARCH64, "aarch64"},
                 {EM_RISCV, "riscv"}, {EM_PPC64, "ppc64"},   {EM_PPC, "ppc"}, {EM_S390, "s390"},
                 {EM_MIPS, "mips"},   {EM_SPARCV9, "sparc"}};
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         if (rows[i].machine == file->machine)
             return rows[i].name;
     snprintf(out, 32, "machine %u", file->machine);

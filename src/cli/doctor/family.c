@@ -47,7 +47,7 @@ static const struct rb_family_name names[] = {
     {"system", RB_FAMILY_START, false},
 };
 
-enum { NAMES = sizeof names / sizeof names[0] };
+enum { NAMES = sizeof(names) / sizeof(names[0]) };
 _Static_assert((int) NAMES <= (int) RB_FAMILY_NAMES_MAX, "the table fits where its indices are kept");
 
 const struct rb_family_name *rb_family_table(unsigned *count)

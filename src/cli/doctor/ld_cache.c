@@ -20,14 +20,14 @@ enum {
 static uint32_t ld_cache_number(const char *at)
 {
     uint32_t value;
-    memcpy(&value, at, sizeof value);
+    memcpy(&value, at, sizeof(value));
     return value;
 }
 
 // Returns the offset of the new header.
 static size_t ld_cache_start(const char *cache, size_t size)
 {
-    if (size < OLD_HEADER || memcmp(cache, old_magic, sizeof old_magic - 1) != 0)
+    if (size < OLD_HEADER || memcmp(cache, old_magic, sizeof(old_magic) - 1) != 0)
         return 0;
     size_t end = OLD_HEADER + (size_t) ld_cache_number(cache + OLD_HEADER - 4) * OLD_ENTRY;
     return (end + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
@@ -42,7 +42,7 @@ const char *rb_ld_cache_next(const void *bytes, size_t size, const char *name, u
 {
     const char *cache = bytes;
     size_t from = ld_cache_start(cache, size);
-    if (from > size || size - from < NEW_HEADER || memcmp(cache + from, new_magic, sizeof new_magic - 1) != 0)
+    if (from > size || size - from < NEW_HEADER || memcmp(cache + from, new_magic, sizeof(new_magic) - 1) != 0)
         return NULL;
     cache += from;
     size -= from;

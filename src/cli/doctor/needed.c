@@ -62,7 +62,7 @@ static int add_needs_of(struct rb_needed_list *list, unsigned by)
 int rb_needed_walk(const char *path, struct rb_elf_file *file, struct rb_needed_list *list)
 {
     *list = (struct rb_needed_list){.musl = file->interpreter && strstr(file->interpreter, "ld-musl")};
-    list->items = calloc(RB_NEEDED_MAX, sizeof *list->items);
+    list->items = calloc(RB_NEEDED_MAX, sizeof(*list->items));
     char *copy = strdup(path);
     int error = list->items && copy ? needed_add(list, 0, path, copy, file) : -ENOMEM;
     if (error != 0) {

@@ -36,15 +36,15 @@ static bool try_file(struct search *search, const char *path)
         rb_elf_file_close(search->file);
         return false;
     }
-    snprintf(search->found, sizeof search->found, "%s", path);
+    snprintf(search->found, sizeof(search->found), "%s", path);
     return true;
 }
 
 static bool try_directory(struct search *search, const char *directory)
 {
     char path[PATH_MAX];
-    int length = snprintf(path, sizeof path, "%s/%s", *directory ? directory : ".", search->name);
-    return length >= 0 && length < (int) sizeof path && try_file(search, path);
+    int length = snprintf(path, sizeof(path), "%s/%s", *directory ? directory : ".", search->name);
+    return length >= 0 && length < (int) sizeof(path) && try_file(search, path);
 }
 
 // --- directory names of distributions
@@ -59,7 +59,7 @@ static const char *triplet(const struct rb_elf_file *file)
         {EM_ARM, "arm-linux-gnueabihf"},     {EM_RISCV, "riscv64-linux-gnu"}, {EM_S390, "s390x-linux-gnu"},
         {EM_PPC64, "powerpc64le-linux-gnu"},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         if (rows[i].machine == file->machine)
             return rows[i].name;
     return "";
@@ -70,12 +70,12 @@ static bool try_built_in(struct search *search)
     static const char *const roots[] = {"/lib", "/usr/lib"};
     char directory[PATH_MAX];
     for (int i = 0; i < 2; i++) {
-        snprintf(directory, sizeof directory, "%s/%s", roots[i], triplet(program_of(search)));
+        snprintf(directory, sizeof(directory), "%s/%s", roots[i], triplet(program_of(search)));
         if (try_directory(search, directory))
             return true;
     }
     for (int i = 0; i < 2; i++) {
-        snprintf(directory, sizeof directory, "%s%s", roots[i], program_of(search)->wide ? "64" : "");
+        snprintf(directory, sizeof(directory), "%s%s", roots[i], program_of(search)->wide ? "64" : "");
         if (try_directory(search, directory) || try_directory(search, roots[i]))
             return true;
     }
@@ -104,7 +104,7 @@ static size_t expand_token(const struct search *search, unsigned of, const char 
         const char *text;
         char kind;
     } tokens[] = {{"$ORIGIN", 'o'}, {"${ORIGIN}", 'o'}, {"$LIB", 'l'}, {"${LIB}", 'l'}};
-    for (size_t i = 0; i < sizeof tokens / sizeof tokens[0]; i++) {
+    for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
         size_t length = strlen(tokens[i].text);
         if (strncmp(token, tokens[i].text, length) != 0)
             continue;
@@ -144,7 +144,7 @@ static bool try_list(struct search *search, unsigned of, const char *list, const
     char piece[PATH_MAX], directory[PATH_MAX];
     while (list) {
         size_t length = strcspn(list, separators);
-        bool fits = snprintf(piece, sizeof piece, "%.*s", (int) length, list) < PATH_MAX;
+        bool fits = snprintf(piece, sizeof(piece), "%.*s", (int) length, list) < PATH_MAX;
         if (fits && expand(search, of, piece, directory) && try_directory(search, directory))
             return true;
         list = list[length] ? list + length + 1 : NULL;
@@ -205,7 +205,7 @@ static bool search_glibc(struct search *search)
 static bool is_in_musl(const char *name)
 {
     static const char *const names[] = {"c", "pthread", "rt", "m", "dl", "util", "xnet"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         size_t length = strlen(names[i]);
         if (strncmp(name, "lib", 3) == 0 && strncmp(name + 3, names[i], length) == 0 && name[3 + length] == '.')
             return true;
@@ -219,9 +219,9 @@ static bool try_musl_directories(struct search *search)
     char path[PATH_MAX], list[4096] = "";
     const char *linker = program_of(search)->interpreter, *name = strstr(linker, "ld-musl");
     size_t prefix = (size_t) (name - linker) >= 5 ? (size_t) (name - linker) - 5 : 0; // without "/lib/"
-    snprintf(path, sizeof path, "%.*s/etc/%.*s.path", (int) prefix, linker, (int) strcspn(name, "."), name);
+    snprintf(path, sizeof(path), "%.*s/etc/%.*s.path", (int) prefix, linker, (int) strcspn(name, "."), name);
     FILE *file = fopen(path, "re");
-    size_t length = file ? fread(list, 1, sizeof list - 1, file) : 0;
+    size_t length = file ? fread(list, 1, sizeof(list) - 1, file) : 0;
     if (file)
         fclose(file);
     list[length] = '\0';

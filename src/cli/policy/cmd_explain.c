@@ -79,7 +79,7 @@ static int explain_perform(const struct request *request)
     }
     if (!rb_source_trusted(e.source.path, message))
         rb_say_warning("programs of this user ignore the policy %s: %s", e.source.path, message);
-    rb_target_format(&target, label, sizeof label);
+    rb_target_format(&target, label, sizeof(label));
     e.policy = policy;
     e.unix_socket = target.family == AF_UNIX;
     e.named = target.name && !e.unix_socket;

@@ -20,7 +20,7 @@ static void print_place(FILE *stream, bool colour, const struct rb_diagnostic *d
 {
     char numbers[32] = ": ";
     if (diagnostic->line > 0)
-        snprintf(numbers, sizeof numbers, ":%u:%u: ", diagnostic->line, diagnostic->column);
+        snprintf(numbers, sizeof(numbers), ":%u:%u: ", diagnostic->line, diagnostic->column);
     rb_say_styled(stream, colour, RB_STYLE_BOLD, diagnostic->file);
     rb_say_styled(stream, colour, RB_STYLE_BOLD, numbers);
 }

@@ -21,7 +21,7 @@ static const char *duration(uint64_t ms, char out[DURATION_SIZE])
 static void explain_text_label(bool colour, const char *text)
 {
     char padded[LABEL_WIDTH + 3];
-    snprintf(padded, sizeof padded, "%-*s  ", LABEL_WIDTH, text);
+    snprintf(padded, sizeof(padded), "%-*s  ", LABEL_WIDTH, text);
     rb_say_styled(stdout, colour, RB_STYLE_BOLD, padded);
 }
 
@@ -47,7 +47,7 @@ static void print_process(const struct rb_explanation *e, bool colour)
         putchar('\n');
     }
     for (unsigned i = 0; i < count; i++) {
-        rb_key_format(&keys[i], process, value, sizeof value);
+        rb_key_format(&keys[i], process, value, sizeof(value));
         if (keys[i].kind == RB_KEY_GLOBS || strcmp(value, keys[i].fallback) == 0)
             continue;
         explain_text_label(colour, keys[i].name);
@@ -104,8 +104,8 @@ static void print_values(const struct rb_explanation *e, bool colour)
     rb_say_styled(stdout, colour, RB_STYLE_BOLD, "values");
     putchar('\n');
     for (unsigned i = 0; i < count; i++) {
-        rb_key_format(&keys[i], &e->section->rules, value, sizeof value);
-        rb_explain_origin(e, i, origin, sizeof origin);
+        rb_key_format(&keys[i], &e->section->rules, value, sizeof(value));
+        rb_explain_origin(e, i, origin, sizeof(origin));
         printf("  %-*s  %-*s  ", KEY_WIDTH, keys[i].name, VALUE_WIDTH, value);
         rb_say_clean(stdout, origin);
         if (i == min_calls && !breaker->time_window && breaker->min_calls > breaker->window)
@@ -125,9 +125,9 @@ static void print_retries(const struct rb_schedule *s, uint32_t first, uint32_t 
 {
     char numbers[64], min[DURATION_SIZE], max[DURATION_SIZE];
     if (first == last)
-        snprintf(numbers, sizeof numbers, "retry %" PRIu32, first + 1);
+        snprintf(numbers, sizeof(numbers), "retry %" PRIu32, first + 1);
     else
-        snprintf(numbers, sizeof numbers, "retries %" PRIu32 " to %" PRIu32, first + 1, last + 1);
+        snprintf(numbers, sizeof(numbers), "retries %" PRIu32 " to %" PRIu32, first + 1, last + 1);
     printf("  %-*s  ", KEY_WIDTH, numbers);
     if (s->retry[first].min_ms == s->retry[first].max_ms)
         printf("after %s", duration(s->retry[first].max_ms, max));

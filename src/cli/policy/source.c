@@ -15,7 +15,7 @@
 int rb_source_absolute(const char *path, char out[RB_POLICY_PATH_SIZE])
 {
     char directory[RB_POLICY_PATH_SIZE] = "";
-    if (path[0] != '/' && !getcwd(directory, sizeof directory))
+    if (path[0] != '/' && !getcwd(directory, sizeof(directory)))
         return -errno;
     const char *slash = path[0] == '/' || strcmp(directory, "/") == 0 ? "" : "/";
     int length = snprintf(out, RB_POLICY_PATH_SIZE, "%s%s%s", directory, slash, path);
@@ -48,7 +48,7 @@ int rb_source_find(struct rb_source *source, const char *explicit_path)
     places.named = explicit_path ? explicit_path : variable && *variable ? variable : NULL;
     int result = rb_reload_locate(&places, path);
     if (result == -ENOENT) {
-        snprintf(source->path, sizeof source->path, "%s", rb_policy_builtin_path);
+        snprintf(source->path, sizeof(source->path), "%s", rb_policy_builtin_path);
         source->why = "builtin";
         return 0;
     }
@@ -56,7 +56,7 @@ int rb_source_find(struct rb_source *source, const char *explicit_path)
         return result;
     source->why = reason(path, explicit_path);
     if (strcmp(path, rb_policy_builtin_path) == 0) {
-        snprintf(source->path, sizeof source->path, "%s", rb_policy_builtin_path);
+        snprintf(source->path, sizeof(source->path), "%s", rb_policy_builtin_path);
         return 0;
     }
     return rb_source_absolute(path, source->path);
@@ -79,7 +79,7 @@ bool rb_source_trusted(const char *path, char message[RB_SOURCE_MESSAGE_SIZE])
         return true;
     uint32_t user = rb_trust_user();
     enum rb_trust trust = rb_trust_judge(&identity, user);
-    rb_trust_explain(trust, &identity, user, why, sizeof why);
+    rb_trust_explain(trust, &identity, user, why, sizeof(why));
     if (trust != RB_TRUST_OK && message)
         snprintf(message, RB_SOURCE_MESSAGE_SIZE, "%s (%s %s)", why, rb_trust_remedy(trust), path);
     return trust == RB_TRUST_OK;
@@ -95,7 +95,7 @@ const char *rb_source_reason(const struct rb_source *source)
         {"/etc", "the system's"},
         {"builtin", "built in, because no file was found"},
     };
-    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
         if (strcmp(reasons[i][0], source->why) == 0)
             return reasons[i][1];
     return source->why;

@@ -72,7 +72,7 @@ static int probe_directory(const char *path)
     char directory[RB_POLICY_PATH_SIZE];
     const char *slash = strrchr(path, '/');
     size_t length = slash ? (size_t) (slash - path) : 0;
-    if (length >= sizeof directory)
+    if (length >= sizeof(directory))
         return ENAMETOOLONG;
     memcpy(directory, path, length);
     directory[length] = '\0';
@@ -209,7 +209,7 @@ static int cmd_run_perform(const struct request *request)
         rb_say_warning("the policy cannot be used; the program runs without rebound");
         return execute_without_rebound(request->command);
     }
-    if (!find_library(library, sizeof library))
+    if (!find_library(library, sizeof(library)))
         return execute_without_rebound(request->command);
     int error = set_environment(request, policy, source.path, library);
     rb_policy_free(policy);

@@ -23,7 +23,7 @@ static int try_place(const char *directory, const char *below, char *out, size_t
 int rb_preload_find(char *out, size_t size)
 {
     char self[PATH_MAX] = "";
-    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
     char *slash = length > 0 ? strrchr(self, '/') : NULL;
     if (slash) {
         *slash = '\0';
@@ -55,7 +55,7 @@ static const char *next_item(const char **list, size_t *length)
 
 static bool is_us(const char *item, size_t length)
 {
-    size_t own = sizeof file_name - 1;
+    size_t own = sizeof(file_name) - 1;
     return length >= own && memcmp(item + length - own, file_name, own) == 0 &&
            (length == own || item[length - own - 1] == '/');
 }

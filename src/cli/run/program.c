@@ -87,7 +87,7 @@ static void see_through_env(char *interpreter, char *rest, struct rb_program_cha
 static bool read_interpreter(const char *path, char *interpreter, struct rb_program_chain *chain)
 {
     char head[HEAD_SIZE];
-    ssize_t length = read_head(path, head, sizeof head - 1);
+    ssize_t length = read_head(path, head, sizeof(head) - 1);
     if (length < 3 || head[0] != '#' || head[1] != '!')
         return false;
     head[length] = '\0';
@@ -104,7 +104,7 @@ static bool read_interpreter(const char *path, char *interpreter, struct rb_prog
 static bool is_plain_text(const char *path)
 {
     char head[HEAD_SIZE];
-    ssize_t length = read_head(path, head, sizeof head);
+    ssize_t length = read_head(path, head, sizeof(head));
     return length >= 0 && !memchr(head, '\0', (size_t) length) &&
            (length < SELFMAG || memcmp(head, ELFMAG, SELFMAG) != 0);
 }
@@ -122,7 +122,7 @@ void rb_program_follow(const char *path, struct rb_program_chain *chain)
         chain->count++;
     }
     if (chain->count == 1 && !chain->missing && is_plain_text(path))
-        memcpy(chain->files[chain->count++], shell, sizeof shell);
+        memcpy(chain->files[chain->count++], shell, sizeof(shell));
 }
 
 // --- executables

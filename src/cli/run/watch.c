@@ -34,7 +34,7 @@ static int make_file(void)
 {
     static const char *const places[] = {"/dev/shm/rebound-XXXXXX", "/tmp/rebound-XXXXXX"};
     int fd = -1;
-    for (size_t i = 0; fd < 0 && i < sizeof places / sizeof places[0]; i++) {
+    for (size_t i = 0; fd < 0 && i < sizeof(places) / sizeof(places[0]); i++) {
         memcpy(page_path, places[i], strlen(places[i]) + 1);
         fd = mkostemp(page_path, O_CLOEXEC);
         // Reserve the space now. On a full file system, the program would otherwise get SIGBUS when it counts.
@@ -101,7 +101,7 @@ static void wait_for_end(bool has_process)
 static void run_watch_print(void)
 {
     static char text[RB_PAGE_TEXT_SIZE];
-    size_t length = rb_page_format(page, text, sizeof text);
+    size_t length = rb_page_format(page, text, sizeof(text));
     for (size_t done = 0; done < length;) {
         ssize_t written = write(STDERR_FILENO, text + done, length - done);
         if (written > 0)

@@ -64,7 +64,7 @@ static unsigned busiest_collect(const struct rb_snapshot *snapshot, enum rb_busi
 static unsigned merge(struct rb_busiest *list, unsigned count)
 {
     unsigned kept = 0;
-    qsort(list, count, sizeof *list, busiest_by_name);
+    qsort(list, count, sizeof(*list), busiest_by_name);
     for (unsigned i = 0; i < count; i++)
         if (kept > 0 && busiest_by_name(&list[kept - 1], &list[i]) == 0)
             list[kept - 1].value += list[i].value;
@@ -80,7 +80,7 @@ static unsigned sum_up_rest(struct rb_busiest *list, unsigned count)
     unsigned kept = 0, named = 0;
     uint64_t beyond = 0;
     const char *policy = "";
-    qsort(list, count, sizeof *list, by_rank);
+    qsort(list, count, sizeof(*list), by_rank);
     for (unsigned i = 0; i < count; i++) {
         struct rb_busiest entry = list[i];
         if (strcmp(policy, entry.policy) != 0)
@@ -98,7 +98,7 @@ static unsigned sum_up_rest(struct rb_busiest *list, unsigned count)
 
 struct rb_busiest *rb_busiest_list(const struct rb_snapshot *snapshot, enum rb_busiest_number number, unsigned *count)
 {
-    struct rb_busiest *list = calloc(snapshot->host_count + snapshot->policy_count + 1, sizeof *list);
+    struct rb_busiest *list = calloc(snapshot->host_count + snapshot->policy_count + 1, sizeof(*list));
     *count = list ? sum_up_rest(list, merge(list, busiest_collect(snapshot, number, list))) : 0;
     return list;
 }

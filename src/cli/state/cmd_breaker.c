@@ -20,7 +20,7 @@ static const struct action {
 
 static const struct action *breaker_find(const char *name)
 {
-    for (unsigned i = 0; i < sizeof actions / sizeof *actions; i++)
+    for (unsigned i = 0; i < sizeof(actions) / sizeof(*actions); i++)
         if (strcmp(actions[i].name, name) == 0)
             return &actions[i];
     return NULL;
@@ -40,7 +40,7 @@ static void breaker_say_unknown(const struct rb_state_file *file, const char *ho
     rb_known_hosts(&known, file);
     const char *best = rb_known_nearest(&known, host, nearest);
     if (rb_target_from_url(&target, host, &scheme) == 0 && scheme > 0 &&
-        rb_target_format(&target, place, sizeof place) > 0)
+        rb_target_format(&target, place, sizeof(place)) > 0)
         rb_say_error("'%s' is a URL, not a host; did you mean '%s'?", host, place);
     else if (best)
         rb_say_error("no breaker for '%s': no program has called this host yet; did you mean '%s'?", host, best);

@@ -76,7 +76,7 @@ static void print_log(const struct rb_snapshot *snapshot)
     char time[RB_MOMENT_SIZE], line[RB_TABLE_LINE];
     if (!snapshot->log_in_trouble)
         return;
-    snprintf(line, sizeof line,
+    snprintf(line, sizeof(line),
              "log %s cannot be written by process %d (%s, user %" PRIu32
              "): %s; last line lost at %s; lines lost in all "
              "logs: %" PRIu64,
@@ -149,7 +149,7 @@ static int perform_for_user(struct rb_state_file *file, const void *asked)
     char label[RB_USER_LABEL_SIZE], heading[RB_USER_LABEL_SIZE + 8];
     if (!request->json) {
         fputs(*request->done > 0 ? "\n" : "", stdout);
-        snprintf(heading, sizeof heading, "user %s", rb_user_label(file->owner, label));
+        snprintf(heading, sizeof(heading), "user %s", rb_user_label(file->owner, label));
         rb_say_styled(stdout, rb_say_colour(stdout), RB_STYLE_BOLD, heading);
         putchar('\n');
     }

@@ -26,7 +26,7 @@ static const char *event_line_cause_of(const struct rb_view_event *event, char o
 static void print_trouble(const struct rb_view_event *event)
 {
     char time[RB_MOMENT_SIZE], line[LINE_SIZE];
-    snprintf(line, sizeof line, "%s %s[%d] log %s cannot be written by user %" PRIu32 ": %s",
+    snprintf(line, sizeof(line), "%s %s[%d] log %s cannot be written by user %" PRIu32 ": %s",
              rb_moment_format(event->unix_ms, time), event->program, event->pid, event->host, event->user,
              rb_loss_text(event->log_error));
     rb_say_clean(stdout, line);
@@ -37,16 +37,16 @@ static void print_text(const struct rb_view_event *event)
 {
     char time[RB_MOMENT_SIZE], cause[CAUSE_SIZE], attempt[24], delay[32], line[LINE_SIZE];
     event_line_cause_of(event, cause);
-    snprintf(attempt, sizeof attempt, event->attempt > 0 ? "attempt %u" : "no attempt", event->attempt);
-    int length = snprintf(line, sizeof line, "%s %s[%d] %s %s %s%s%s: %s", rb_moment_format(event->unix_ms, time),
+    snprintf(attempt, sizeof(attempt), event->attempt > 0 ? "attempt %u" : "no attempt", event->attempt);
+    int length = snprintf(line, sizeof(line), "%s %s[%d] %s %s %s%s%s: %s", rb_moment_format(event->unix_ms, time),
                           event->program, event->pid, event->policy, event->host, attempt, *cause ? ", " : "", cause,
                           rb_verdict_name(event->verdict));
-    size_t used = (size_t) length < sizeof line ? (size_t) length : sizeof line - 1;
+    size_t used = (size_t) length < sizeof(line) ? (size_t) length : sizeof(line) - 1;
     if (event->verdict == RB_VERDICT_RETRY) {
-        rb_value_write_duration(event->delay_ms, delay, sizeof delay);
-        snprintf(line + used, sizeof line - used, " in %s", delay);
+        rb_value_write_duration(event->delay_ms, delay, sizeof(delay));
+        snprintf(line + used, sizeof(line) - used, " in %s", delay);
     } else if (event->reason != RB_REASON_NONE) {
-        snprintf(line + used, sizeof line - used, " (%s)", rb_reason_name(event->reason));
+        snprintf(line + used, sizeof(line) - used, " (%s)", rb_reason_name(event->reason));
     }
     rb_say_clean(stdout, line);
     putchar('\n');
@@ -56,7 +56,7 @@ static void print_text(const struct rb_view_event *event)
 static void print_json(const struct rb_view_event *event)
 {
     char buffer[JSON_SIZE];
-    struct rb_text line = {.at = buffer, .size = sizeof buffer};
+    struct rb_text line = {.at = buffer, .size = sizeof(buffer)};
     struct rb_event logged = {.verdict = event->verdict,
                               .policy = event->policy,
                               .host = event->host,

@@ -136,7 +136,7 @@ static const struct column columns[] = {
     {"USED", 5, .right = true, .wide = true, .write = write_used},
     {"NOTE", 16, .write = write_note},
 };
-enum { COLUMNS = sizeof columns / sizeof *columns };
+enum { COLUMNS = sizeof(columns) / sizeof(*columns) };
 
 // Cuts a text that is too long and ends it with '~'. Does not cut a multi-byte character.
 static void host_table_cut(char *text, size_t width)
@@ -171,9 +171,9 @@ static void write_line(const struct rb_view_cell *host, unsigned width, char *ou
         if (column->wide && !wide)
             continue;
         if (host)
-            column->write(host, text, sizeof text);
+            column->write(host, text, sizeof(text));
         else
-            snprintf(text, sizeof text, "%s", column->title);
+            snprintf(text, sizeof(text), "%s", column->title);
         host_table_cut(text, room);
         length += (size_t) snprintf(out + length, RB_TABLE_LINE - length, column->right ? "%s%*s" : "%s%-*s",
                                     i > 0 ? " " : "", (int) room, text);

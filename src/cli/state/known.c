@@ -21,13 +21,13 @@ static void known_add(struct rb_known *known, const char *name)
 {
     if (known->count == known->room) {
         unsigned room = 2 * known->room + 16;
-        void *larger = reallocarray(known->names, room, sizeof *known->names);
+        void *larger = reallocarray(known->names, room, sizeof(*known->names));
         if (!larger)
             return;
         known->names = larger;
         known->room = room;
     }
-    snprintf(known->names[known->count++], sizeof *known->names, "%s", name);
+    snprintf(known->names[known->count++], sizeof(*known->names), "%s", name);
 }
 
 static int known_by_name(const void *left, const void *right)
@@ -39,10 +39,10 @@ static void known_sort(struct rb_known *known)
 {
     unsigned kept = 0;
     if (known->count > 0)
-        qsort(known->names, known->count, sizeof *known->names, known_by_name);
+        qsort(known->names, known->count, sizeof(*known->names), known_by_name);
     for (unsigned i = 0; i < known->count; i++)
         if (kept == 0 || strcmp(known->names[kept - 1], known->names[i]) != 0)
-            memmove(known->names[kept++], known->names[i], sizeof *known->names);
+            memmove(known->names[kept++], known->names[i], sizeof(*known->names));
     known->count = kept;
 }
 
@@ -57,14 +57,14 @@ static bool find_policy_of(uid_t user, struct rb_source *source)
         return rb_source_find(source, NULL) == 0;
     *source = (struct rb_source){.why = "HOME"};
     if (entry)
-        snprintf(source->path, sizeof source->path, "%s/.config/rebound/policy.ini", entry->pw_dir);
+        snprintf(source->path, sizeof(source->path), "%s/.config/rebound/policy.ini", entry->pw_dir);
     if (entry && access(source->path, F_OK) == 0)
         return true;
     source->why = "/etc";
     if (rb_reload_locate(&(struct rb_reload_places){0}, source->path) == 0)
         return true;
     *source = (struct rb_source){.why = "builtin"};
-    snprintf(source->path, sizeof source->path, "%s", rb_policy_builtin_path);
+    snprintf(source->path, sizeof(source->path), "%s", rb_policy_builtin_path);
     return true;
 }
 
@@ -147,7 +147,7 @@ const char *rb_known_nearest(const struct rb_known *known, const char *word, cha
     for (unsigned i = 0; i < known->count; i++) {
         char bare[RB_STATE_HOST_SIZE];
         offer(&search, known->names[i], out);
-        snprintf(bare, sizeof bare, "%s", known->names[i]);
+        snprintf(bare, sizeof(bare), "%s", known->names[i]);
         if (!has_port && known_cut_port(bare))
             offer(&search, bare, out);
     }

@@ -213,7 +213,7 @@ static void write_bucket(FILE *out, const char *name, const struct rb_view_polic
     uint64_t bound_ms = rb_duration_bound_ms(bucket);
     char bound[32] = "+Inf";
     if (bound_ms != UINT64_MAX)
-        snprintf(bound, sizeof bound, "%g", (double) bound_ms / 1000);
+        snprintf(bound, sizeof(bound), "%g", (double) bound_ms / 1000);
     fprintf(out, "%s_bucket", name);
     put_label(out, '{', "policy", policy->name);
     put_label(out, ',', "le", bound);
@@ -303,7 +303,7 @@ static const struct family families[] = {
 
 void rb_metrics_write(FILE *out, const struct rb_snapshot *snapshot)
 {
-    for (unsigned i = 0; i < sizeof families / sizeof *families; i++) {
+    for (unsigned i = 0; i < sizeof(families) / sizeof(*families); i++) {
         const struct family *family = &families[i];
         fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", family->name, family->help, family->name, family->type);
         family->write(out, family->name, snapshot);

@@ -27,7 +27,7 @@ static bool old_state_is_named(const char *name, const char *prefix)
     if (strncmp(rest, ".v", 2) != 0)
         return *rest == '\0';
     size_t number = strspn(rest + 2, digits);
-    snprintf(own, sizeof own, "%d", RB_STATE_VERSION);
+    snprintf(own, sizeof(own), "%d", RB_STATE_VERSION);
     bool other = number > 0 && (number != strlen(own) || strncmp(rest + 2, own, number) != 0);
     rest += 2 + number;
     if (*rest == '.')
@@ -37,9 +37,9 @@ static bool old_state_is_named(const char *name, const char *prefix)
 
 void rb_old_state_say(uid_t owner)
 {
-    char directory[] = RB_STORE_DEFAULT, prefix[DIGITS + sizeof directory];
+    char directory[] = RB_STORE_DEFAULT, prefix[DIGITS + sizeof(directory)];
     char *slash = strrchr(directory, '/');
-    snprintf(prefix, sizeof prefix, "%s%u", slash + 1, (unsigned) owner);
+    snprintf(prefix, sizeof(prefix), "%s%u", slash + 1, (unsigned) owner);
     *slash = '\0';
     DIR *entries = opendir(directory);
     struct dirent *entry;

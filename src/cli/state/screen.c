@@ -71,7 +71,7 @@ static void write_place(const struct rb_screen *screen, char *out, size_t size)
 void rb_screen_line(const struct rb_screen *screen, unsigned number, unsigned width, char out[RB_TABLE_LINE])
 {
     static void (*const lines[])(const struct rb_screen *, char *, size_t) = {write_title, write_rates, write_place};
-    if (number >= sizeof lines / sizeof *lines) {
+    if (number >= sizeof(lines) / sizeof(*lines)) {
         rb_host_table_head(width, out);
         return;
     }

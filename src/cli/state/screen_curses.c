@@ -29,7 +29,7 @@ static struct termios before;
 static void on_crash(int signal)
 {
     static const char restore[] = "\033[0m\033[?25h\033[?1049l\r\n";
-    ssize_t written = write(STDOUT_FILENO, restore, sizeof restore - 1);
+    ssize_t written = write(STDOUT_FILENO, restore, sizeof(restore) - 1);
     (void) written;
     tcsetattr(STDIN_FILENO, TCSANOW, &before);
     raise(signal); // SA_RESETHAND has restored the default action
@@ -39,9 +39,9 @@ static void catch_signals(void)
 {
     static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT},
                      crashes[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
-    for (unsigned i = 0; i < sizeof ends / sizeof *ends; i++)
+    for (unsigned i = 0; i < sizeof(ends) / sizeof(*ends); i++)
         sigaction(ends[i], &(struct sigaction){.sa_handler = on_end}, NULL);
-    for (unsigned i = 0; i < sizeof crashes / sizeof *crashes; i++)
+    for (unsigned i = 0; i < sizeof(crashes) / sizeof(*crashes); i++)
         rb_fault_sigaction(crashes[i],
                            &(struct sigaction){.sa_handler = on_crash, .sa_flags = SA_RESETHAND | SA_NODEFER}, NULL);
 }

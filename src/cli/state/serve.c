@@ -34,7 +34,7 @@ static struct {
 static bool serve_find(void *library, const char *name, void *function)
 {
     void *address = dlsym(library, name);
-    memcpy(function, &address, sizeof address);
+    memcpy(function, &address, sizeof(address));
     return address != NULL;
 }
 
@@ -68,7 +68,7 @@ static bool serve_read_address(const char *text, size_t length, union place *pla
         text++;
         length -= 2;
     }
-    if (length >= sizeof address)
+    if (length >= sizeof(address))
         return false;
     memcpy(address, text, length);
     address[length] = '\0';
@@ -157,7 +157,7 @@ static void announce(struct MHD_Daemon *daemon, const union place *place)
     const union MHD_DaemonInfo *info = mhd.get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT);
     bool v6 = place->any.sa_family == AF_INET6;
     inet_ntop(place->any.sa_family, v6 ? (const void *) &place->v6.sin6_addr : &place->v4.sin_addr, address,
-              sizeof address);
+              sizeof(address));
     if (!is_loopback(place))
         rb_say_warning("anyone who can connect to %s can read the names of your policies and hosts", address);
     rb_say_note(v6 ? "metrics at http://[%s]:%u/metrics" : "metrics at http://%s:%u/metrics", address,

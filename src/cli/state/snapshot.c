@@ -62,14 +62,14 @@ static int by_failures_then_host(const void *left, const void *right)
 static bool lives(const struct rb_view_process *process)
 {
     char number[16];
-    snprintf(number, sizeof number, "%d", process->pid);
+    snprintf(number, sizeof(number), "%d", process->pid);
     return rb_system_start_ticks(number) == process->start_ticks;
 }
 
 const char *rb_snapshot_program(int pid, char out[RB_PROGRAM_NAME_SIZE])
 {
     char path[32];
-    snprintf(path, sizeof path, "/proc/%d/comm", pid);
+    snprintf(path, sizeof(path), "/proc/%d/comm", pid);
     FILE *file = fopen(path, "re");
     bool known = file && fgets(out, RB_PROGRAM_NAME_SIZE, file);
     if (file)
@@ -115,7 +115,7 @@ static void sort_hosts(struct rb_snapshot *snapshot, enum rb_order order)
 {
     static int (*const orders[RB_ORDERS])(const void *, const void *) = {by_state_then_host, by_failures_then_host,
                                                                          by_host};
-    qsort(snapshot->hosts, snapshot->host_count, sizeof *snapshot->hosts, orders[order]);
+    qsort(snapshot->hosts, snapshot->host_count, sizeof(*snapshot->hosts), orders[order]);
     for (unsigned i = 0; i < snapshot->host_count; i++)
         snapshot->in_state[rb_snapshot_state(&snapshot->hosts[i])]++;
 }
@@ -130,13 +130,13 @@ static void read_processes(struct rb_snapshot *snapshot, const struct rb_view *v
 
 struct rb_snapshot *rb_snapshot_take(const struct rb_state_file *file, enum rb_order order)
 {
-    struct rb_snapshot *snapshot = calloc(1, sizeof *snapshot);
+    struct rb_snapshot *snapshot = calloc(1, sizeof(*snapshot));
     if (!snapshot)
         return NULL;
     snapshot->totals.reload_succeeded = true;
     if (!file->present)
         return snapshot;
-    snapshot->hosts = calloc(file->view.state.cell_count, sizeof *snapshot->hosts);
+    snapshot->hosts = calloc(file->view.state.cell_count, sizeof(*snapshot->hosts));
     if (!snapshot->hosts) {
         free(snapshot);
         return NULL;

@@ -20,7 +20,7 @@
 static bool path_by_setting(struct rb_state_file *file, const char *setting)
 {
     file->is_default = rb_store_is_default(setting);
-    return rb_store_path(setting, file->owner, file->path, sizeof file->path);
+    return rb_store_path(setting, file->owner, file->path, sizeof(file->path));
 }
 
 static bool path_by_policy(struct rb_state_file *file)

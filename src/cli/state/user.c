@@ -69,7 +69,7 @@ static int user_collect(DIR *directory, const char *prefix, uid_t **list, size_t
             continue;
         if (*count == room) {
             room = 2 * room + 16;
-            uid_t *larger = reallocarray(*list, room, sizeof **list);
+            uid_t *larger = reallocarray(*list, room, sizeof(**list));
             if (!larger)
                 return -ENOMEM;
             *list = larger;
@@ -99,7 +99,7 @@ int rb_user_list(uid_t **list, size_t *count)
     }
     size_t kept = 0;
     if (*count > 0)
-        qsort(*list, *count, sizeof **list, by_number);
+        qsort(*list, *count, sizeof(**list), by_number);
     for (size_t i = 0; i < *count; i++)
         if (kept == 0 || (*list)[kept - 1] != (*list)[i])
             (*list)[kept++] = (*list)[i];

@@ -72,7 +72,7 @@ static struct rb_member *take_spare(struct rb_multi *multi)
 {
     struct rb_member *member = first_of(&multi->spare);
     if (!member)
-        return malloc(sizeof *member);
+        return malloc(sizeof(*member));
     list_take(&member->link);
     multi->spares--;
     return member;
@@ -148,7 +148,7 @@ static void forget_all(struct rb_link *list)
 void rb_members_forget(struct rb_multi *multi)
 {
     struct rb_link *lists[] = {&multi->fresh, &multi->running, &multi->parked, &multi->delivering, &multi->ended};
-    for (unsigned i = 0; i < sizeof lists / sizeof lists[0]; i++)
+    for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         forget_all(lists[i]);
 }
 

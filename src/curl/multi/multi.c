@@ -18,7 +18,7 @@ static struct rb_registry multis;
 void rb_multi_register(CURLM *handle, const struct rb_libcurl *curl)
 {
     free(rb_registry_take(&multis, handle)); // libcurl freed this handle without our hooks
-    struct rb_multi *multi = calloc(1, sizeof *multi);
+    struct rb_multi *multi = calloc(1, sizeof(*multi));
     if (!multi)
         return;
     multi->real = handle;
@@ -237,7 +237,7 @@ static bool is_alone(const struct rb_multi *multi)
 
 static CURLMcode wait_alone(struct curl_waitfd *extra, unsigned count, int timeout_ms, int *ready)
 {
-    struct pollfd few[16], *all = count <= 16 ? few : malloc(count * sizeof *all);
+    struct pollfd few[16], *all = count <= 16 ? few : malloc(count * sizeof(*all));
     if (!all)
         return CURLM_OUT_OF_MEMORY;
     for (unsigned i = 0; i < count; i++)

@@ -10,7 +10,7 @@ typedef uint64_t pair __attribute__((vector_size(16)));
 static inline void digest_add_pair(pair *sum, pair *sums, const unsigned char *bytes)
 {
     pair word;
-    memcpy(&word, bytes, sizeof word);
+    memcpy(&word, bytes, sizeof(word));
     *sum += word;
     *sums += *sum;
 }
@@ -19,16 +19,16 @@ static inline void digest_add_pair(pair *sum, pair *sums, const unsigned char *b
 static void add_stripes(struct rb_digest *digest, const unsigned char *at, size_t count)
 {
     pair sum[4], sums[4];
-    memcpy(sum, digest->sum, sizeof sum);
-    memcpy(sums, digest->sums, sizeof sums);
+    memcpy(sum, digest->sum, sizeof(sum));
+    memcpy(sums, digest->sums, sizeof(sums));
     for (const unsigned char *end = at + count * RB_DIGEST_STRIPE; at < end; at += RB_DIGEST_STRIPE) {
         digest_add_pair(&sum[0], &sums[0], at);
         digest_add_pair(&sum[1], &sums[1], at + 16);
         digest_add_pair(&sum[2], &sums[2], at + 32);
         digest_add_pair(&sum[3], &sums[3], at + 48);
     }
-    memcpy(digest->sum, sum, sizeof sum);
-    memcpy(digest->sums, sums, sizeof sums);
+    memcpy(digest->sum, sum, sizeof(sum));
+    memcpy(digest->sums, sums, sizeof(sums));
 }
 
 // Returns how many of the next bytes are between two samples.
@@ -85,6 +85,6 @@ bool rb_digest_equal(const struct rb_digest *a, const struct rb_digest *b)
 {
     size_t at = a->offset % RB_DIGEST_BLOCK;
     size_t left = a->sampled && at >= RB_DIGEST_SAMPLE ? 0 : a->offset % RB_DIGEST_STRIPE;
-    return a->offset == b->offset && a->sampled == b->sampled && memcmp(a->sum, b->sum, sizeof a->sum) == 0 &&
-           memcmp(a->sums, b->sums, sizeof a->sums) == 0 && memcmp(a->tail, b->tail, left) == 0;
+    return a->offset == b->offset && a->sampled == b->sampled && memcmp(a->sum, b->sum, sizeof(a->sum)) == 0 &&
+           memcmp(a->sums, b->sums, sizeof(a->sums)) == 0 && memcmp(a->tail, b->tail, left) == 0;
 }

@@ -130,12 +130,12 @@ enum rb_delivery rb_response_deliver(struct rb_response *response)
 {
     while (response->queue.flushed < response->queue.length) {
         struct piece piece;
-        memcpy(&piece, response->queue.at + response->queue.flushed, sizeof piece);
-        char *bytes = response->queue.at + response->queue.flushed + sizeof piece;
+        memcpy(&piece, response->queue.at + response->queue.flushed, sizeof(piece));
+        char *bytes = response->queue.at + response->queue.flushed + sizeof(piece);
         size_t taken = give(response, piece.kind, bytes, piece.length);
         if (taken == CURL_WRITEFUNC_PAUSE)
             return RB_DELIVERY_PAUSED;
-        response->queue.flushed += sizeof piece + piece.length;
+        response->queue.flushed += sizeof(piece) + piece.length;
         if (taken != piece.length) {
             drop(response); // libcurl delivers nothing after a write error
             return piece.kind == LINE ? RB_DELIVERY_HEADER_REFUSED : RB_DELIVERY_BODY_REFUSED;
@@ -163,11 +163,11 @@ static bool grow(struct rb_response *response, size_t need)
 static bool queue(struct rb_response *response, enum kind kind, const char *bytes, size_t length)
 {
     struct piece piece = {.length = (unsigned) length, .kind = kind};
-    size_t need = response->queue.length + sizeof piece + length;
+    size_t need = response->queue.length + sizeof(piece) + length;
     if (length > RB_HELD_MAX || need > RB_HELD_MAX || !grow(response, need))
         return false;
-    memcpy(response->queue.at + response->queue.length, &piece, sizeof piece);
-    memcpy(response->queue.at + response->queue.length + sizeof piece, bytes, length);
+    memcpy(response->queue.at + response->queue.length, &piece, sizeof(piece));
+    memcpy(response->queue.at + response->queue.length + sizeof(piece), bytes, length);
     response->queue.length = need;
     return true;
 }
@@ -241,7 +241,7 @@ static void insert_shown(struct rb_response *response)
 {
     unsigned short *place = &response->shown_status[response->matched];
     if (response->shown < RB_SHOWN_MAX) {
-        memmove(place + 1, place, (response->shown - response->matched) * sizeof *place);
+        memmove(place + 1, place, (response->shown - response->matched) * sizeof(*place));
         *place = (unsigned short) response->status;
         response->matched++;
     }
@@ -315,7 +315,7 @@ static void begin_summing(struct rb_response *response)
     if (response->status != 200 || !validator->strong || response->treatment == RB_TREATMENT_HOLD)
         return;
     if (!response->sums)
-        response->sums = malloc(sizeof *response->sums);
+        response->sums = malloc(sizeof(*response->sums));
     if (!response->sums)
         return;
     response->tracking = RB_TRACKING_BODY;

@@ -17,7 +17,7 @@ static bool is_kept(CURLINFO info)
 static void read_figure(struct rb_saved *saved, const struct rb_handle *handle, int info)
 {
     union rb_figure value = {0};
-    if (saved->count == sizeof saved->figures / sizeof saved->figures[0] || !is_kept((CURLINFO) info) ||
+    if (saved->count == sizeof(saved->figures) / sizeof(saved->figures[0]) || !is_kept((CURLINFO) info) ||
         handle->curl->easy_getinfo(handle->easy, (CURLINFO) info, &value) != CURLE_OK)
         return;
     if ((info & CURLINFO_TYPEMASK) == CURLINFO_STRING && value.text)
@@ -32,7 +32,7 @@ static void read_figures(struct rb_saved *saved, const struct rb_handle *handle)
         int type, count;
     } kinds[] = {
         {CURLINFO_STRING, STRINGS}, {CURLINFO_LONG, LONGS}, {CURLINFO_DOUBLE, DOUBLES}, {CURLINFO_OFF_T, OFFSETS}};
-    for (unsigned kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++)
+    for (unsigned kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++)
         for (int i = 1; i < kinds[kind].count; i++)
             read_figure(saved, handle, kinds[kind].type + i);
 }
@@ -42,7 +42,7 @@ static bool saved_grow(struct rb_saved *saved)
     if (saved->header_count < saved->header_room)
         return true;
     size_t room = saved->header_room ? 2 * saved->header_room : 16;
-    struct rb_saved_header *larger = realloc(saved->headers, room * sizeof *larger);
+    struct rb_saved_header *larger = realloc(saved->headers, room * sizeof(*larger));
     if (!larger)
         return false;
     saved->headers = larger;
@@ -89,7 +89,7 @@ static bool read_headers(struct rb_saved *saved, const struct rb_handle *handle)
 
 struct rb_saved *rb_saved_read(const struct rb_handle *handle)
 {
-    struct rb_saved *saved = calloc(1, sizeof *saved);
+    struct rb_saved *saved = calloc(1, sizeof(*saved));
     if (!saved)
         return NULL;
     read_figures(saved, handle);

@@ -14,8 +14,8 @@
 
 static bool keep_name(struct rb_stale_answer *answer, const char *name)
 {
-    size_t length = name ? strnlen(name, sizeof answer->name) : 0;
-    if (length == sizeof answer->name)
+    size_t length = name ? strnlen(name, sizeof(answer->name)) : 0;
+    if (length == sizeof(answer->name))
         return false;
     if (name)
         memcpy(answer->name, name, length);
@@ -25,7 +25,7 @@ static bool keep_name(struct rb_stale_answer *answer, const char *name)
 static void answer_add(struct rb_stale_answer *answer, const struct rb_stale_address *address)
 {
     for (uint32_t i = 0; i < answer->count; i++)
-        if (memcmp(&answer->addresses[i], address, sizeof *address) == 0)
+        if (memcmp(&answer->addresses[i], address, sizeof(*address)) == 0)
             return;
     if (answer->count < RB_STALE_ADDRESSES)
         answer->addresses[answer->count++] = *address;
@@ -93,7 +93,7 @@ static struct addrinfo *make_one(const struct rb_stale_address *address, const c
         numeric.ai_socktype = hints->ai_socktype;
         numeric.ai_protocol = hints->ai_protocol;
     }
-    inet_ntop(numeric.ai_family, address->bytes, literal, sizeof literal);
+    inet_ntop(numeric.ai_family, address->bytes, literal, sizeof(literal));
     return rb_libc_getaddrinfo(literal, service, &numeric, &made) == 0 ? made : NULL;
 }
 

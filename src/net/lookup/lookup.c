@@ -105,8 +105,8 @@ static void lookup_begin(struct lookup *l, const struct rb_section *section)
 {
     uint64_t now_ms = rb_system_now_ms();
     memcpy(&l->rules, &section->rules, offsetof(struct rb_rules, methods)); // lookups have no HTTP method
-    memcpy(l->policy, section->name, strnlen(section->name, sizeof l->policy - 1) + 1);
-    l->policy[sizeof l->policy - 1] = '\0';
+    memcpy(l->policy, section->name, strnlen(section->name, sizeof(l->policy) - 1) + 1);
+    l->policy[sizeof(l->policy) - 1] = '\0';
     l->once = l->question->caller == RB_LOOKUP_LIBCURL && (l->rules.intercept & RB_INTERCEPT_CURL);
     l->total_ms = rb_arithmetic_min(l->rules.dns_total_ms, l->rules.total_ms);
     struct rb_budget *budget = l->once ? NULL : budget_for(section, &l->question->target, now_ms);
@@ -328,7 +328,7 @@ static bool host_restore(struct question *question, const struct rb_stale_answer
 {
     static struct hostent entry;
     static char buffer[RB_NAME_SIZE + (RB_STALE_ADDRESSES + 3) * (16 + sizeof(char *))];
-    if (!rb_answer_to_hostent(answer, &entry, buffer, sizeof buffer))
+    if (!rb_answer_to_hostent(answer, &entry, buffer, sizeof(buffer)))
         return false;
     h_errno = ((struct host_question *) question)->saved;
     ((struct host_question *) question)->found = &entry;

@@ -56,16 +56,16 @@ static struct rb_seqlock_table entries_of(struct table *table)
 static bool make_private(struct table *table)
 {
     uint32_t written = atomic_load_explicit(&table->written, memory_order_relaxed);
-    struct table *copy = written > 0 ? rb_system_memory(sizeof *copy) : NULL;
+    struct table *copy = written > 0 ? rb_system_memory(sizeof(*copy)) : NULL;
     if (!copy)
-        return rb_system_memory_over(table, sizeof *table);
+        return rb_system_memory_over(table, sizeof(*table));
     struct rb_seqlock_table to = entries_of(copy), from = entries_of(table);
     rb_seqlock_copy(&to, &from);
     const int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
-    if (rb_kernel(SYS_mremap, copy, sizeof *copy, sizeof *copy, flags, table) == (long) (uintptr_t) table)
+    if (rb_kernel(SYS_mremap, copy, sizeof(*copy), sizeof(*copy), flags, table) == (long) (uintptr_t) table)
         return true;
-    rb_system_memory_free(copy, sizeof *copy);
-    return rb_system_memory_over(table, sizeof *table);
+    rb_system_memory_free(copy, sizeof(*copy));
+    return rb_system_memory_over(table, sizeof(*table));
 }
 
 // Makes the table private after a change of the user, so that processes of different users exchange no names. A vfork
@@ -85,11 +85,11 @@ void rb_lookup_names_start(void)
     struct table *nobody = NULL;
     if (atomic_load_explicit(&shared, memory_order_acquire))
         return;
-    struct table *table = rb_system_memory_shared(sizeof *table);
+    struct table *table = rb_system_memory_shared(sizeof(*table));
     atomic_store(&owner, rb_kernel_euid());
     rb_identity_notify(user_changed);
     if (table && !atomic_compare_exchange_strong(&shared, &nobody, table))
-        rb_system_memory_free(table, sizeof *table);
+        rb_system_memory_free(table, sizeof(*table));
 }
 
 static struct table *names_table(void)
@@ -144,7 +144,7 @@ static bool names_is_numeric(const char *node)
     unsigned char scratch[sizeof(struct in6_addr)];
     char plain[INET6_ADDRSTRLEN + 1];
     size_t length = strcspn(node, "%"); // "%" starts the scope of an IPv6 address (fe80::1%eth0)
-    if (length >= sizeof plain)
+    if (length >= sizeof(plain))
         return false;
     memcpy(plain, node, length);
     plain[length] = '\0';

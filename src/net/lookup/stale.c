@@ -39,9 +39,9 @@ union record_words {
 
 static uint64_t stale_hash_of(const struct record *record)
 {
-    uint64_t hash = rb_hash_bytes(RB_HASH_BEGIN, &record->kind, sizeof record->kind);
-    hash = rb_hash_bytes(hash, &record->family, sizeof record->family);
-    hash = rb_hash_bytes(hash, &record->flags, sizeof record->flags);
+    uint64_t hash = rb_hash_bytes(RB_HASH_BEGIN, &record->kind, sizeof(record->kind));
+    hash = rb_hash_bytes(hash, &record->family, sizeof(record->family));
+    hash = rb_hash_bytes(hash, &record->flags, sizeof(record->flags));
     hash = rb_hash_bytes(hash, record->node, strlen(record->node));
     return hash ? hash : 1;
 }
@@ -49,8 +49,8 @@ static uint64_t stale_hash_of(const struct record *record)
 // Fills in the key. Returns false when the node is too long.
 static bool stale_ask(struct record *record, const struct rb_stale_key *key)
 {
-    size_t length = strnlen(key->node, sizeof record->node);
-    if (length == sizeof record->node)
+    size_t length = strnlen(key->node, sizeof(record->node));
+    if (length == sizeof(record->node))
         return false;
     *record = (struct record){.kind = key->kind, .family = key->family, .flags = key->flags};
     for (size_t i = 0; i < length; i++)

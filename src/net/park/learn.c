@@ -21,7 +21,7 @@ int rb_learn_error(int fd, void *value, socklen_t *length)
     if (view != RB_PARK_FAILED || result != 0)
         return result;
     int error = rb_park_take_error(fd);
-    memcpy(value, &error, *length < sizeof error ? *length : sizeof error);
+    memcpy(value, &error, *length < sizeof(error) ? *length : sizeof(error));
     return result;
 }
 
@@ -60,7 +60,7 @@ bool rb_learn_connect(int fd, const struct sockaddr *address, socklen_t length, 
 {
     if (!rb_park_tracks(fd))
         return false;
-    if (length >= sizeof address->sa_family && address->sa_family == AF_UNSPEC)
+    if (length >= sizeof(address->sa_family) && address->sa_family == AF_UNSPEC)
         rb_park_drop(fd);
     else if (learn_look(fd, 0) == RB_PARK_PARKED) {
         *result = report_pending(fd, EALREADY);
@@ -110,7 +110,7 @@ static int control_flight(int epfd, int op, int fd, struct epoll_event *event)
 // False for a bad pointer; the kernel then reports the error.
 static bool is_readable(int op, const struct epoll_event *event)
 {
-    return op == EPOLL_CTL_DEL || rb_system_can_read(event, sizeof *event);
+    return op == EPOLL_CTL_DEL || rb_system_can_read(event, sizeof(*event));
 }
 
 int rb_learn_control(int epfd, int op, int fd, struct epoll_event *event)

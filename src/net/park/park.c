@@ -394,7 +394,7 @@ static bool find_matches(int epfd, uint64_t data, uint64_t since, struct matches
     sigset_t saved;
     if (!rb_flight_lock(&saved))
         return false;
-    out->count = rb_watch_find(epfd, data, out->fds, sizeof out->fds / sizeof out->fds[0]);
+    out->count = rb_watch_find(epfd, data, out->fds, sizeof(out->fds) / sizeof(out->fds[0]));
     for (unsigned i = 0; i < out->count; i++) {
         const struct rb_flight *flight = rb_flight_find(out->fds[i]);
         out->was_connecting[i] = flight && park_state_of(flight) == RB_FLIGHT_CONNECTING;

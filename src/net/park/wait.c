@@ -88,8 +88,8 @@ static const struct timespec *slice(uint64_t until, struct timespec *out)
 
 static bool is_time(const struct timespec *timeout)
 {
-    return !timeout || (rb_system_can_read(timeout, sizeof *timeout) && timeout->tv_sec >= 0 && timeout->tv_nsec >= 0 &&
-                        timeout->tv_nsec < SECOND);
+    return !timeout || (rb_system_can_read(timeout, sizeof(*timeout)) && timeout->tv_sec >= 0 &&
+                        timeout->tv_nsec >= 0 && timeout->tv_nsec < SECOND);
 }
 
 // --- signals
@@ -124,7 +124,7 @@ static void hide_parked(struct pollfd *copy, const struct pollfd *fds, nfds_t co
     sigset_t saved;
     nfds_t i = 0;
     if (count)
-        memcpy(copy, fds, count * sizeof *fds);
+        memcpy(copy, fds, count * sizeof(*fds));
     while (i < count && !rb_flight_parked(fds[i].fd))
         i++;
     if (i == count || !rb_flight_lock(&saved))
@@ -165,7 +165,7 @@ static int poll_until(struct pollfd *fds, nfds_t count, uint64_t until, const si
     struct signals signals;
     struct timespec left;
     int ready;
-    if (!take_space(&space, small, sizeof small, count * sizeof *fds))
+    if (!take_space(&space, small, sizeof(small), count * sizeof(*fds)))
         return rb_libc_ppoll(fds, count, slice(until, &left), mask);
     struct pollfd *copy = space.at;
     block_signals(&signals, mask);
@@ -184,7 +184,7 @@ static bool can_poll(const struct pollfd *fds, nfds_t count, const struct timesp
 {
     if (count > COPIED && count > rb_kernel_limit(RLIMIT_NOFILE))
         return false;
-    return is_time(timeout) && rb_system_can_read(fds, count * sizeof *fds);
+    return is_time(timeout) && rb_system_can_read(fds, count * sizeof(*fds));
 }
 
 // If no attempt is due before the timeout, the program's call is made unchanged and its events are filtered.
@@ -347,7 +347,7 @@ static int select_until(int count, fd_set *reads, fd_set *writes, fd_set *except
     struct signals signals;
     struct timespec part;
     int ready;
-    if (!take_space(&space, small, sizeof small, 3 * length * sizeof(word)))
+    if (!take_space(&space, small, sizeof(small), 3 * length * sizeof(word)))
         return rb_libc_pselect(count, reads, writes, excepts, slice(until, &part), mask);
     word *copy = space.at;
     struct selection s = {.count = count,
@@ -393,7 +393,7 @@ static void write_time_left(struct timeval *left, uint64_t until)
 
 static bool can_select_for(const struct timeval *timeout)
 {
-    return !timeout || (rb_system_can_read(timeout, sizeof *timeout) && timeout->tv_sec >= 0 && timeout->tv_usec >= 0);
+    return !timeout || (rb_system_can_read(timeout, sizeof(*timeout)) && timeout->tv_sec >= 0 && timeout->tv_usec >= 0);
 }
 
 int rb_wait_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts, struct timeval *timeout)
