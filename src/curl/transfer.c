@@ -76,7 +76,7 @@ static void find_credential(struct rb_transfer *transfer)
 {
     struct rb_call *call = &transfer->call;
     const struct rb_state *state = rb_shared_attached();
-    if (call->credential != 0 || call->tenants == NULL || !state)
+    if (call->credential != 0 || !call->tenants || !state)
         return;
     uint64_t key[2] = {atomic_load_explicit(&state->header->secret[0], memory_order_relaxed),
                        atomic_load_explicit(&state->header->secret[1], memory_order_relaxed)};

@@ -439,7 +439,7 @@ static bool lets_pass(const struct rb_breaker_rules *rules, enum rb_ask ask, str
 static bool acquire_forced(enum rb_breaker_force force, struct rb_permit *permit, uint64_t *retry_in_ms)
 {
     *permit = (struct rb_permit){0};
-    if (retry_in_ms != NULL)
+    if (retry_in_ms)
         *retry_in_ms = force == RB_FORCE_OPEN ? RB_BREAKER_FOREVER : 0;
     return force == RB_FORCE_CLOSED;
 }
@@ -482,7 +482,7 @@ bool rb_breaker_acquire(struct rb_breaker *breaker, const struct rb_breaker_rule
     }
     if (permit->kind == RB_PERMIT_NONE && lets_pass(rules, ask, state))
         *permit = (struct rb_permit){.kind = RB_PERMIT_PASSED, .generation = state.generation};
-    if (retry_in_ms != NULL)
+    if (retry_in_ms)
         *retry_in_ms = permit->kind == RB_PERMIT_NONE ? wait_ms : 0;
     return permit->kind != RB_PERMIT_NONE;
 }
@@ -496,7 +496,7 @@ bool rb_breaker_would_refuse(const struct rb_breaker *breaker, const struct rb_b
     if (force != RB_FORCE_NONE)
         return !acquire_forced(force, &unused, retry_in_ms);
     uint64_t left_ms = lets_pass(rules, ask, state) ? 0 : open_left_ms(rules, state, now_ms);
-    if (retry_in_ms != NULL)
+    if (retry_in_ms)
         *retry_in_ms = left_ms;
     return left_ms > 0;
 }
@@ -536,7 +536,7 @@ enum rb_breaker_state rb_breaker_peek(const struct rb_breaker *breaker, uint64_t
     if (force != RB_FORCE_NONE)
         state = (struct rb_breaker_word){.name = force == RB_FORCE_OPEN ? RB_BREAKER_OPEN : RB_BREAKER_CLOSED,
                                          .until_ms = RB_BREAKER_FOREVER};
-    if (until_ms != NULL)
+    if (until_ms)
         *until_ms = state.name == RB_BREAKER_OPEN ? state.until_ms : 0;
     return state.name;
 }

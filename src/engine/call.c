@@ -24,13 +24,13 @@ void rb_call_begin(struct rb_call *call, const struct rb_rules *rules, struct rb
         .begun_ms = now_ms,
         .deadline_ms = total_ms > 0 ? rb_arithmetic_add(now_ms, total_ms) : UINT64_MAX,
     };
-    if (budget != NULL)
+    if (budget)
         rb_budget_deposit(budget, &rules->budget, now_ms);
 }
 
 static void call_look(const struct rb_call *call)
 {
-    if (call->keeper != NULL)
+    if (call->keeper)
         call->keeper->check();
 }
 
@@ -47,12 +47,12 @@ bool rb_call_admit(struct rb_call *call, uint64_t now_ms, uint64_t *retry_in_ms)
 {
     if (now_ms != call->begun_ms)
         call_look(call);
-    if (retry_in_ms != NULL)
+    if (retry_in_ms)
         *retry_in_ms = 0;
-    if (call->breaker != NULL && !rb_breaker_acquire(call->breaker, &call->rules->breaker, ask_of(call, now_ms), now_ms,
-                                                     &call->permit, retry_in_ms))
+    if (call->breaker && !rb_breaker_acquire(call->breaker, &call->rules->breaker, ask_of(call, now_ms), now_ms,
+                                             &call->permit, retry_in_ms))
         return false;
-    if (call->permit.kind == RB_PERMIT_PROBE && call->keeper != NULL)
+    if (call->permit.kind == RB_PERMIT_PROBE && call->keeper)
         rb_breaker_note_holder(call->breaker, &call->permit, call->keeper->owner());
     call->attempt++;
     call->attempt_started_ms = now_ms;
@@ -105,11 +105,11 @@ static void record_result(struct rb_call *call, enum rb_health health, uint64_t 
 {
     const struct rb_breaker_rules *rules = &call->rules->breaker;
     call->ended_ms = now_ms;
-    if (call->recent != NULL && health != RB_HEALTH_IGNORED)
+    if (call->recent && health != RB_HEALTH_IGNORED)
         rb_recent_note(call->recent, call->key, health == RB_HEALTH_SUCCESS, now_ms);
-    if (call->breaker == NULL)
+    if (!call->breaker)
         return;
-    if (rules->quorum > 1 && call->keeper != NULL && call->permit.kind != RB_PERMIT_NONE &&
+    if (rules->quorum > 1 && call->keeper && call->permit.kind != RB_PERMIT_NONE &&
         (health == RB_HEALTH_FAILURE || is_slow(rules, took_ms)))
         rb_breaker_blame(call->breaker, rules, &call->permit, spread(call->keeper->owner()), now_ms);
     rb_breaker_record(call->breaker, rules, &call->permit, health, took_ms, now_ms, second_draw(draw));
@@ -157,7 +157,7 @@ static bool fits(const struct rb_call *call, uint64_t now_ms, uint64_t delay_ms)
 // Returns whether the rules honour this Retry-After.
 static bool is_followed(const struct rb_rules *rules, const struct rb_retry_after *after)
 {
-    return after != NULL && after->present && rules->after_honour &&
+    return after && after->present && rules->after_honour &&
            (after->ms <= rules->after_max_ms || rules->after_over == RB_AFTER_CAP);
 }
 
@@ -171,15 +171,15 @@ static void share_retry_after(const struct rb_call *call, const struct rb_outcom
         return;
     struct rb_not_before *not_before = call->not_before;
     if (outcome->status == HTTP_THROTTLED)
-        not_before = call->tenants != NULL ? rb_tenants_claim(call->tenants, call->credential, now_ms) : NULL;
-    if (not_before != NULL)
+        not_before = call->tenants ? rb_tenants_claim(call->tenants, call->credential, now_ms) : NULL;
+    if (not_before)
         rb_not_before_set(not_before, rb_arithmetic_min(after->ms, call->rules->after_max_ms), now_ms);
 }
 
 // Returns the time left until `not_before`; 0 if there is none, or if it exceeds retry.after_max.
 static uint64_t call_time_left(const struct rb_call *call, const struct rb_not_before *not_before, uint64_t now_ms)
 {
-    uint64_t left_ms = not_before != NULL ? rb_not_before_left_ms(not_before, now_ms, NULL) : 0;
+    uint64_t left_ms = not_before ? rb_not_before_left_ms(not_before, now_ms, NULL) : 0;
     return left_ms <= call->rules->after_max_ms ? left_ms : 0;
 }
 
@@ -188,11 +188,10 @@ static uint64_t call_time_left(const struct rb_call *call, const struct rb_not_b
 static uint64_t delay_in_slot(const struct rb_call *call, uint64_t delay_ms, uint64_t now_ms)
 {
     struct rb_not_before *wish = call->not_before;
-    struct rb_not_before *own = call->tenants != NULL ? rb_tenants_find(call->tenants, call->credential, now_ms) : NULL;
+    struct rb_not_before *own = call->tenants ? rb_tenants_find(call->tenants, call->credential, now_ms) : NULL;
     if (call_time_left(call, own, now_ms) > call_time_left(call, wish, now_ms))
         wish = own;
-    if (wish == NULL || !call->rules->after_honour ||
-        call_time_left(call, wish, now_ms) < (delay_ms > 0 ? delay_ms : 1))
+    if (!wish || !call->rules->after_honour || call_time_left(call, wish, now_ms) < (delay_ms > 0 ? delay_ms : 1))
         return delay_ms;
     uint64_t slot_ms = rb_not_before_take(wish, call->rules->after_max_ms, now_ms);
     return slot_ms > delay_ms && fits(call, now_ms, slot_ms) ? slot_ms : delay_ms;
@@ -209,7 +208,7 @@ static enum rb_reason choose_delay(const struct rb_call *call, const struct rb_r
                                    uint32_t draw, uint64_t *delay_ms)
 {
     const struct rb_rules *rules = call->rules;
-    bool heard = after != NULL && after->present && rules->after_honour;
+    bool heard = after && after->present && rules->after_honour;
     if (heard && after->ms > rules->after_max_ms && rules->after_over == RB_AFTER_FAIL)
         return RB_REASON_AFTER;
     if (is_followed(rules, after))
@@ -225,7 +224,7 @@ static enum rb_reason choose_delay(const struct rb_call *call, const struct rb_r
 static bool breaker_refuses(const struct rb_call *call, uint64_t at_ms)
 {
     uint64_t until_ms;
-    return call->breaker != NULL && rb_breaker_peek(call->breaker, &until_ms) == RB_BREAKER_OPEN && until_ms > at_ms;
+    return call->breaker && rb_breaker_peek(call->breaker, &until_ms) == RB_BREAKER_OPEN && until_ms > at_ms;
 }
 
 // Records a refused or accepted connection for the sweep detection. Returns true if the process is in a sweep and this
@@ -233,7 +232,7 @@ static bool breaker_refuses(const struct rb_call *call, uint64_t at_ms)
 static bool is_swept(const struct rb_call *call, const struct rb_outcome *outcome, uint64_t now_ms)
 {
     bool refused = outcome->cause == RB_CAUSE_REFUSED && outcome->health == RB_HEALTH_FAILURE, on;
-    if (call->sweep == NULL || (!refused && outcome->health != RB_HEALTH_SUCCESS))
+    if (!call->sweep || (!refused && outcome->health != RB_HEALTH_SUCCESS))
         return false;
     if (!refused) {
         rb_sweep_accepted(call->sweep);
@@ -248,7 +247,7 @@ static enum rb_reason judge_limits(const struct rb_call *call, uint64_t now_ms, 
 {
     if (!fits(call, now_ms, delay_ms))
         return RB_REASON_TIME;
-    if (call->budget != NULL && !rb_budget_withdraw(call->budget, &call->rules->budget, now_ms))
+    if (call->budget && !rb_budget_withdraw(call->budget, &call->rules->budget, now_ms))
         return RB_REASON_BUDGET;
     if (breaker_refuses(call, rb_arithmetic_add(now_ms, delay_ms)))
         return RB_REASON_BREAKER;

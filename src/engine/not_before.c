@@ -48,7 +48,7 @@ uint64_t rb_not_before_left_ms(const struct rb_not_before *not_before, uint64_t 
 {
     uint64_t word = atomic_load(&not_before->word);
     uint64_t left = not_before_left(word, now_ms);
-    if (numbers != NULL)
+    if (numbers)
         *numbers = left > 0 ? (uint32_t) (word & NUMBER_MAX) : 0;
     return left;
 }

@@ -11,7 +11,7 @@ struct rb_not_before *rb_tenants_find(struct rb_tenants *tenants, uint64_t crede
         if (atomic_load(&slot->credential) != credential)
             continue;
         uint64_t left_ms = rb_not_before_left_ms(&slot->not_before, now_ms, NULL);
-        if (found != NULL && left_ms <= longest_ms)
+        if (found && left_ms <= longest_ms)
             continue;
         found = &slot->not_before;
         longest_ms = left_ms;
@@ -24,7 +24,7 @@ struct rb_not_before *rb_tenants_find(struct rb_tenants *tenants, uint64_t crede
 struct rb_not_before *rb_tenants_claim(struct rb_tenants *tenants, uint64_t credential, uint64_t now_ms)
 {
     struct rb_not_before *found = rb_tenants_find(tenants, credential, now_ms);
-    for (unsigned i = 0; i < RB_TENANTS && credential != 0 && found == NULL; i++) {
+    for (unsigned i = 0; i < RB_TENANTS && credential != 0 && !found; i++) {
         struct rb_tenant *slot = &tenants->slots[i];
         uint64_t former = atomic_load(&slot->credential);
         if (rb_not_before_left_ms(&slot->not_before, now_ms, NULL) == 0 &&
