@@ -9,16 +9,23 @@
 
 #include "policy/policy.h"
 
-// Replaces connect(2). The result and errno are those of the last attempt. Datagram sockets, address families that
-// policies cannot name and hosts that no section covers pass through. A non-blocking socket gets EINPROGRESS; if the
-// attempt fails, the connect is parked (net/park/park.h). An address that is not the last candidate of the program's
-// own lookup gets one attempt. If the breaker refuses, a blocking call returns ECONNREFUSED; a non-blocking TCP socket
-// gets EINPROGRESS first. Allocates nothing except pages from the kernel. Async-signal-safe.
+// Replaces connect(2). Returns 0, or -1 with errno.
+// - On a blocking socket, the result and errno are those of the last attempt.
+// - On a non-blocking socket, errno is EINPROGRESS. If the attempt fails later, the connect is parked
+// (net/park/park.h).
+// - Address families that policies cannot name and hosts that no section covers pass through.
+// - There is only one attempt on a datagram socket, on a non-blocking socket with connect.nonblocking = off, and for an
+//   address that is not the last candidate of the program's name lookup.
+// - If the breaker refuses the connect, errno is ECONNREFUSED. A non-blocking TCP socket gets EINPROGRESS first, and
+// the
+//   program learns of ECONNREFUSED when it waits. The breaker never refuses a datagram socket, nor a non-blocking
+//   socket with connect.nonblocking = off.
+// Does not call malloc; memory for connects that are tracked is mapped from the kernel. Async-signal-safe.
 //   policy: the current policy, not NULL
 int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, const struct rb_policy *policy);
 
 // Replaces sendto(2) with MSG_FASTOPEN, which connects and sends in one call (RFC 7413). Each attempt sends the data
-// again. Only a refusal is retried: after a reset or a timeout, the server may have processed the data.
+// again. Only ECONNREFUSED is retried. After a reset or a timeout, the server may have processed the data.
 ssize_t rb_net_send_first(int fd, const void *bytes, size_t length, int flags, const struct sockaddr *address,
                           socklen_t address_length, const struct rb_policy *policy);
 

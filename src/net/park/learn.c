@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Answers of calls on sockets whose connect is in flight, parked or given up.
+// Replaces calls on sockets whose connect is in progress, parked or given up.
 #include <errno.h>
 #include <string.h>
 
@@ -14,9 +14,9 @@
 int rb_learn_error(int fd, void *value, socklen_t *length)
 {
     enum rb_park_view view = rb_park_look(fd);
-    int option = view == RB_PARK_PENDING || view == RB_PARK_PARKED
-                     ? SO_ACCEPTCONN
-                     : SO_ERROR; // SO_ACCEPTCONN of a connecting socket is 0, like the SO_ERROR that we pretend
+    // While the connect continues, the program must read 0, and the socket must keep its error. So the kernel is asked
+    // for SO_ACCEPTCONN, which is 0 for a socket that does not listen. The kernel checks the pointers as for SO_ERROR.
+    int option = view == RB_PARK_PENDING || view == RB_PARK_PARKED ? SO_ACCEPTCONN : SO_ERROR;
     int result = rb_libc_getsockopt(fd, SOL_SOCKET, option, value, length);
     if (view != RB_PARK_FAILED || result != 0)
         return result;
@@ -25,14 +25,17 @@ int rb_learn_error(int fd, void *value, socklen_t *length)
     return result;
 }
 
+// Returns true for errors that do not say that the connect failed.
 static bool is_no_failure(int error)
 {
     return error == EINTR || error == EAGAIN || error == EALREADY || error == EINPROGRESS || error == EISCONN;
 }
 
-// Replaces the errno of the refusal that we caused by the errno of the real failure. The attempt may also have failed
-// after the last rb_park_look. Then this call has consumed the socket's error, and rb_park_failed decides about it.
-//   nonblocking: the errno for a connect that continues
+// Corrects errno after a call that failed with the socket's error. If the connect was given up, the kernel reported an
+// ECONNREFUSED that the library caused (see net/park/park.h), and errno becomes the errno of the last attempt. If the
+// attempt failed after the last rb_park_look, this call has taken the error from the socket, and rb_park_failed decides
+// whether the connect is retried.
+//   nonblocking: the errno for the program if the connect is retried
 static int correct_error(int fd, int result, int nonblocking)
 {
     if (result >= 0 || is_no_failure(errno))
@@ -42,14 +45,18 @@ static int correct_error(int fd, int result, int nonblocking)
     return result;
 }
 
+// Checks the state of the connect. If the intercepted call would block, waits until the connect ends or a
+// signal arrives.
+//   flags: of recv or send; 0 for other calls
 static enum rb_park_view learn_look(int fd, int flags)
 {
     bool waits = !(flags & MSG_DONTWAIT) && rb_socket_is_blocking(fd);
     return waits ? rb_park_settle(fd) : rb_park_look(fd);
 }
 
-// Fails like a call on a connecting socket: with EINTR on a blocking socket, where a signal has ended the wait,
-// otherwise with the given errno.
+// Sets errno for a call on a connecting socket and returns -1. On a blocking socket, errno is EINTR, because a signal
+// ended the wait in learn_look; errno is EINTR also with MSG_DONTWAIT, although learn_look then does not wait. On a
+// non-blocking socket, errno is `nonblocking`.
 static int report_pending(int fd, int nonblocking)
 {
     errno = rb_socket_is_blocking(fd) ? EINTR : nonblocking;
@@ -83,8 +90,8 @@ ssize_t rb_learn_after_io(int fd, ssize_t result)
     return result < 0 ? correct_error(fd, -1, EAGAIN) : result;
 }
 
-// shutdown(2) on a connecting socket ends the connect and returns 0. A parked socket is not connected, so the kernel
-// returns ENOTCONN; the program gets 0.
+// shutdown(2) on a connecting socket ends the connect and returns 0. If the connect is parked, no connect is running in
+// the kernel, so the kernel returns ENOTCONN. The program must get 0 in this case too.
 int rb_learn_shutdown(int fd, int how)
 {
     bool parked = rb_park_look(fd) == RB_PARK_PARKED;
@@ -93,7 +100,8 @@ int rb_learn_shutdown(int fd, int how)
     return parked && result < 0 && errno == ENOTCONN ? 0 : result;
 }
 
-// Requires the lock, because the index of registrations changes.
+// Calls epoll_ctl for a socket whose connect is tracked. If the connect is parked, the new registration is hidden. If
+// it cannot be hidden, the connect is given up. Requires the flight lock, because the index of registrations changes.
 static int control_flight(int epfd, int op, int fd, struct epoll_event *event)
 {
     struct rb_flight *flight = rb_flight_find(fd);
@@ -101,13 +109,14 @@ static int control_flight(int epfd, int op, int fd, struct epoll_event *event)
     if (parked && rb_watch_can_hide(epfd, op, fd, event))
         return rb_watch_control(epfd, op, fd, event, true);
     int result = rb_watch_control(epfd, op, fd, event, false), error = errno;
-    if (parked && result == 0) // the registration cannot be hidden, so the connect cannot stay parked
+    if (parked && result == 0)
         rb_park_give_up(flight);
     errno = error;
     return result;
 }
 
-// False for a bad pointer; the kernel then reports the error.
+// Returns false if `event` is needed and points to memory that cannot be read. The caller then calls the kernel, which
+// returns EFAULT.
 static bool is_readable(int op, const struct epoll_event *event)
 {
     return op == EPOLL_CTL_DEL || rb_system_can_read(event, sizeof(*event));
