@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Reads clocks by the vDSO's clock_gettime, which is found through its ELF tables, or by the system call.
+// Reads clocks with the clock_gettime of the vDSO, which is found in the vDSO's symbol table. Without it, makes the
+// system call.
 #include "real/clock.h"
 
 #include <elf.h>
@@ -15,15 +16,17 @@ static int by_system_call(clockid_t clock, struct rb_kernel_time *out)
     return (int) rb_kernel(SYS_clock_gettime, clock, out);
 }
 
-// The name depends on the architecture (vdso(7)). On 32-bit machines these functions take the kernel's old struct,
-// which is struct rb_kernel_time; __vdso_clock_gettime64 takes another one.
+// Returns the vDSO's clock_gettime, or NULL. Its name depends on the architecture (vdso(7)). On 32-bit machines, the
+// functions with these names write the kernel's old struct timespec, which is struct rb_kernel_time.
+// __vdso_clock_gettime64 is not used, because it writes a struct with a 64-bit time.
 static void *find_in_vdso(const struct rb_object *vdso)
 {
     void *found = rb_elf_symbol(vdso, "__vdso_clock_gettime");
     return found ? found : rb_elf_symbol(vdso, "__kernel_clock_gettime");
 }
 
-// The vDSO is linked at address 0, so its load address is its base.
+// Finds the function to read a clock. The vDSO is linked at address 0, so the address of its ELF header is also the
+// difference between linked and loaded addresses (dlpi_addr).
 static read_fn *clock_find(void)
 {
     const ElfW(Ehdr) *header = (const void *) rb_elf_auxiliary(AT_SYSINFO_EHDR);
