@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Copies variables in one pass over the environment.
+// Copies the environment variables that the library uses, in one pass over the environment.
 #include "process/start.h"
 
 #include <stdbool.h>
@@ -22,16 +22,20 @@ static const char *const names[RB_START_VARIABLES] = {
     [RB_START_HOME] = "HOME=",
 };
 
-// Sizes in bytes. A value has up to RB_POLICY_PATH_SIZE bytes and a terminator. Policy and log may have the working
-// directory in front.
+// Sizes in bytes. VALUE is for one value of up to RB_POLICY_PATH_SIZE bytes and its terminator. MANY is enough for all
+// variables: a relative path of the policy or of the log takes two VALUEs, because the working directory is put in
+// front.
 enum { VALUE = RB_POLICY_PATH_SIZE + 1, FEW = 768, MANY = (RB_START_VARIABLES + 2) * VALUE };
 
-static RB_START_DATA char few[FEW]; // enough for the values in most programs
+// A value is stored in `few` while it fits there, otherwise in `many`. `few` is enough in most programs and lies in a
+// page that is touched anyway (real/section.h).
+static RB_START_DATA char few[FEW];
 static RB_START_DATA size_t few_used;
 static char many[MANY];
 static size_t many_used;
 static RB_START_DATA const char *values[RB_START_VARIABLES];
 
+// Returns zeroed memory.
 static RB_START_CODE char *start_take(size_t size)
 {
     bool fits = size <= FEW - few_used;
@@ -49,12 +53,13 @@ static RB_START_CODE bool is_relative(enum rb_start_variable variable, const cha
     return variable == RB_START_LOG && strcmp(value, "off") != 0 && strcmp(value, "stderr") != 0;
 }
 
-// Returns the working directory, a slash and the path. For a directory without a name the kernel returns a text that
-// does not begin with a slash; the path then stays relative.
+// Returns the working directory, a slash and the path. If the working directory was removed, lies outside the
+// process's root directory, or has too long a name, the kernel returns an error or a text that does not begin with a
+// slash. Then returns the path unchanged.
 static RB_START_CODE char *absolute(const char *path, size_t length)
 {
     char *whole = start_take(2 * (size_t) VALUE);
-    long got = rb_kernel(SYS_getcwd, whole, RB_POLICY_PATH_SIZE); // with its NUL
+    long got = rb_kernel(SYS_getcwd, whole, RB_POLICY_PATH_SIZE); // the length, including the NUL
     size_t front = got > 1 && whole[0] == '/' ? (size_t) got - 1 : 0;
     if (front > 1)
         whole[front++] = '/';
@@ -70,7 +75,7 @@ static RB_START_CODE void put(enum rb_start_variable variable, const char *value
         values[variable] = absolute(value, length);
         return;
     }
-    char *copy = start_take(length + 1); // zeroed
+    char *copy = start_take(length + 1);
     memcpy(copy, value, length);
     values[variable] = copy;
 }
@@ -82,7 +87,7 @@ RB_START_CODE void rb_start_copy(void)
             size_t length = strlen(names[i]);
             if ((*entry)[0] != names[i][0] || strncmp(*entry, names[i], length) != 0)
                 continue;
-            if ((*entry)[length] && !values[i]) // the first of duplicates counts, as for getenv
+            if ((*entry)[length] && !values[i]) // of several equal names, the first one counts, as in getenv
                 put(i, *entry + length);
             break;
         }
