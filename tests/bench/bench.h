@@ -30,7 +30,7 @@ static inline int bench_compare(const void *left, const void *right)
 // Sorts the samples and returns the one in the middle.
 static inline double bench_median(double *samples, size_t count)
 {
-    qsort(samples, count, sizeof *samples, bench_compare);
+    qsort(samples, count, sizeof(*samples), bench_compare);
     return samples[count / 2];
 }
 
@@ -45,7 +45,7 @@ static inline void bench_require(int holds, const char *what)
 // Listens on a free port of 127.0.0.1; fills the address in. Returns the descriptor.
 static inline int bench_listen(struct sockaddr_in *address)
 {
-    socklen_t length = sizeof *address;
+    socklen_t length = sizeof(*address);
     *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int server = socket(AF_INET, SOCK_STREAM, 0);
     bench_require(server >= 0 && bind(server, (struct sockaddr *) address, length) == 0 && listen(server, 16) == 0 &&
@@ -58,7 +58,7 @@ static inline int bench_listen(struct sockaddr_in *address)
 static inline void bench_take_turns(double (*batch)(void *), void *context)
 {
     char line[16];
-    while (fgets(line, sizeof line, stdin)) {
+    while (fgets(line, sizeof(line), stdin)) {
         printf("%.1f\n", batch(context));
         fflush(stdout);
     }

@@ -22,7 +22,7 @@ static double bare(void *context)
     for (unsigned i = 0; i < BARE_SAMPLES; i++) {
         uint64_t began = bench_now_ns();
         for (unsigned call = 0; call < BARE_CALLS; call++)
-            (void) connect(-1, (struct sockaddr *) &address, sizeof address);
+            (void) connect(-1, (struct sockaddr *) &address, sizeof(address));
         samples[i] = (double) (bench_now_ns() - began) / BARE_CALLS;
     }
     bench_require(errno == EBADF, "connect(-1)");
@@ -35,9 +35,9 @@ static double connect_once_ns(const struct listener *listener)
 {
     struct linger reset = {.l_onoff = 1};
     int client = socket(AF_INET, SOCK_STREAM, 0);
-    bench_require(setsockopt(client, SOL_SOCKET, SO_LINGER, &reset, sizeof reset) == 0, "socket");
+    bench_require(setsockopt(client, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) == 0, "socket");
     uint64_t began = bench_now_ns();
-    int result = connect(client, (const struct sockaddr *) &listener->address, sizeof listener->address);
+    int result = connect(client, (const struct sockaddr *) &listener->address, sizeof(listener->address));
     uint64_t took = bench_now_ns() - began;
     bench_require(result == 0, "connect");
     int accepted = accept(listener->server, NULL, NULL);

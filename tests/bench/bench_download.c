@@ -48,11 +48,11 @@ static int write_head(char *head, size_t size, long long from)
 static void serve_one(int peer)
 {
     char request[4096], head[256];
-    for (ssize_t got; (got = recv(peer, request, sizeof request - 1, 0)) > 0;) {
+    for (ssize_t got; (got = recv(peer, request, sizeof(request) - 1, 0)) > 0;) {
         request[got] = '\0';
         long long from = wanted_from(request), left = WHOLE - from;
         bool whole = part == 0 || left <= part;
-        send_all(peer, head, (size_t) write_head(head, sizeof head, from));
+        send_all(peer, head, (size_t) write_head(head, sizeof(head), from));
         for (left = whole ? left : part; left > 0; left -= PIECE)
             send_all(peer, piece, left < PIECE ? (size_t) left : PIECE);
         if (!whole)
@@ -81,7 +81,7 @@ static curl_off_t download_from(CURL *easy, curl_off_t from)
 {
     char range[32];
     curl_off_t received = 0;
-    snprintf(range, sizeof range, "%lld-", (long long) from);
+    snprintf(range, sizeof(range), "%lld-", (long long) from);
     curl_easy_setopt(easy, CURLOPT_RANGE, from > 0 ? range : NULL);
     CURLcode code = curl_easy_perform(easy);
     bench_require(code == CURLE_OK || (part > 0 && code == CURLE_PARTIAL_FILE), "curl_easy_perform");
@@ -120,7 +120,7 @@ int main(int count, char **arguments)
     if (child == 0)
         serve(server);
     close(server);
-    snprintf(url, sizeof url, "http://127.0.0.1:%u/", (unsigned) ntohs(address.sin_port));
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u/", (unsigned) ntohs(address.sin_port));
     CURL *easy = curl_easy_init();
     curl_easy_setopt(easy, CURLOPT_URL, url);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, discard);

@@ -106,9 +106,8 @@ static double measure(const struct rb_policy *policy, const struct rb_target *ta
     for (int repeat = 0; repeat < REPEATS; repeat++) {
         size_t hits = 0;
         double start = now_ns();
-        for (int i = 0; i < TARGETS; i++) {
+        for (int i = 0; i < TARGETS; i++)
             hits += rb_policy_match(policy, &targets[i], NULL)->name[0] == 'b';
-        }
         double each = (now_ns() - start) / TARGETS;
         best = each < best ? each : best;
         if (hits != (hit ? (size_t) TARGETS : 0)) {

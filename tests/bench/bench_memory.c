@@ -13,7 +13,7 @@ static double private_kib(void *context)
     (void) context;
     FILE *rollup = fopen("/proc/self/smaps_rollup", "r");
     bench_require(rollup != NULL, "/proc/self/smaps_rollup");
-    while (fgets(line, sizeof line, rollup))
+    while (fgets(line, sizeof(line), rollup))
         if (sscanf(line, "Private_%*[a-zA-Z]: %lu kB", &kib) == 1 && strncmp(line, "Private_H", 9) != 0)
             total += kib;
     fclose(rollup);
@@ -25,7 +25,7 @@ int main(void)
     struct sockaddr_in address;
     bench_listen(&address);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    bench_require(connect(fd, (struct sockaddr *) &address, sizeof address) == 0, "connect");
+    bench_require(connect(fd, (struct sockaddr *) &address, sizeof(address)) == 0, "connect");
     bench_take_turns(private_kib, NULL);
     return 0;
 }

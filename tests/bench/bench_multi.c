@@ -14,7 +14,7 @@ static void answer(struct pollfd *peer)
 {
     static const char text[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\ngood\n";
     char request[4096];
-    if (recv(peer->fd, request, sizeof request, 0) > 0 && send(peer->fd, text, sizeof text - 1, MSG_NOSIGNAL) > 0)
+    if (recv(peer->fd, request, sizeof(request), 0) > 0 && send(peer->fd, text, sizeof(text) - 1, MSG_NOSIGNAL) > 0)
         return;
     close(peer->fd);
     peer->fd = -1;
@@ -97,7 +97,7 @@ int main(void)
     if (child == 0)
         serve(server);
     close(server);
-    snprintf(url, sizeof url, "http://127.0.0.1:%u/", (unsigned) ntohs(address.sin_port));
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u/", (unsigned) ntohs(address.sin_port));
     bench.multi = curl_multi_init();
     curl_multi_setopt(bench.multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long) CONNECTIONS);
     for (unsigned i = 0; i < TRANSFERS; i++) {

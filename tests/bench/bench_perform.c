@@ -17,8 +17,8 @@ static _Noreturn void serve(int server)
     static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\ngood\n";
     char request[4096];
     int peer = accept(server, NULL, NULL);
-    while (recv(peer, request, sizeof request, 0) > 0)
-        if (send(peer, answer, sizeof answer - 1, MSG_NOSIGNAL) < 0)
+    while (recv(peer, request, sizeof(request), 0) > 0)
+        if (send(peer, answer, sizeof(answer) - 1, MSG_NOSIGNAL) < 0)
             break;
     _exit(0);
 }
@@ -49,7 +49,7 @@ static double batch(void *context)
 static void measure(const struct sockaddr_in *address)
 {
     char url[64];
-    snprintf(url, sizeof url, "http://127.0.0.1:%u/", (unsigned) ntohs(address->sin_port));
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u/", (unsigned) ntohs(address->sin_port));
     CURL *easy = curl_easy_init();
     curl_easy_setopt(easy, CURLOPT_URL, url);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, discard);

@@ -59,10 +59,10 @@ static double dirty_kib_of(pid_t process)
 {
     char path[64], line[256];
     unsigned long kib, total = 0;
-    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int) process);
+    snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int) process);
     FILE *rollup = fopen(path, "r");
     bench_require(rollup != NULL, path);
-    while (fgets(line, sizeof line, rollup))
+    while (fgets(line, sizeof(line), rollup))
         if (sscanf(line, "Anonymous: %lu kB", &kib) == 1)
             total += kib;
     fclose(rollup);
@@ -115,7 +115,7 @@ int main(int argc, char **argv)
         {"faults", faults, 1},
         {"dirty", dirty_kib, DIRTY_SAMPLES},
     };
-    for (unsigned i = 0; argc > 1 && i < sizeof figures / sizeof figures[0]; i++) {
+    for (unsigned i = 0; argc > 1 && i < sizeof(figures) / sizeof(figures[0]); i++) {
         if (strcmp(argv[1], figures[i].name) != 0)
             continue;
         bench_take_turns(batch, &(struct start){argv + 2, figures[i].one, figures[i].samples});

@@ -72,7 +72,7 @@ static double run_epoll_ctl(const struct quiet *on)
 static double run_getsockopt(const struct quiet *on)
 {
     int error;
-    socklen_t length = sizeof error;
+    socklen_t length = sizeof(error);
     MEASURE(bench_require(getsockopt(on->socket, SOL_SOCKET, SO_ERROR, &error, &length) == 0, "getsockopt"));
 }
 
@@ -113,7 +113,7 @@ static int begin_connect(const struct sockaddr_in *address)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     bench_require(fd >= 0, "socket");
-    int result = connect(fd, (const struct sockaddr *) address, sizeof *address);
+    int result = connect(fd, (const struct sockaddr *) address, sizeof(*address));
     bench_require(result == 0 || errno == EINPROGRESS, "connect");
     return fd;
 }
@@ -156,7 +156,7 @@ int main(int argc, char **argv)
     on.socket = socket(AF_INET, SOCK_STREAM, 0);
     on.zero = open("/dev/zero", O_RDONLY);
     on.null = open("/dev/null", O_WRONLY);
-    for (size_t i = 0; argc > 1 && i < sizeof calls / sizeof *calls; i++)
+    for (size_t i = 0; argc > 1 && i < sizeof(calls) / sizeof(*calls); i++)
         if (strcmp(argv[1], calls[i].name) == 0)
             on.run = calls[i].run;
     if (!on.run) {

@@ -32,10 +32,9 @@ static void check_file(struct rb_elf_file *file)
     const char *text;
     if (file->interpreter)
         require_inside(file, file->interpreter);
-    for (size_t i = 0; i < sizeof tags / sizeof tags[0]; i++) {
+    for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
         for (unsigned n = 0; n < 8 && (text = rb_elf_file_text(file, tags[i], n)); n++)
             require_inside(file, text);
-    }
     rb_elf_file_symbols(file, &file->imported_exported, see, file);
     rb_elf_file_symbols(file, &file->own, see, file);
     rb_elf_file_section(file, ".go.buildinfo");

@@ -14,9 +14,8 @@ struct limits {
 
 static void require(int condition)
 {
-    if (!condition) {
+    if (!condition)
         abort();
-    }
 }
 
 static void receive(void *context, const struct rb_diagnostic *diagnostic)
@@ -65,9 +64,8 @@ static void check_url(const uint8_t *data, size_t size)
     struct rb_target target;
     memcpy(url, data, size);
     url[size] = '\0';
-    if (rb_target_from_url(&target, url, NULL) == 0) {
+    if (rb_target_from_url(&target, url, NULL) == 0)
         require(rb_target_format(&target, label, sizeof(label)) < sizeof(label));
-    }
     free(url);
 }
 
@@ -77,16 +75,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct limits limits = {1, 0};
     struct rb_policy *policy;
-    for (size_t i = 0; i < size; i++) {
+    for (size_t i = 0; i < size; i++)
         limits.lines += data[i] == '\n';
-    }
     int result = rb_policy_parse((const char *) data, size, "fuzz.ini", &policy, receive, &limits);
     require((result == 0) == (limits.errors == 0) && (result == 0) == (policy != NULL));
     if (policy) {
         const struct rb_section *section;
-        for (unsigned i = 0; (section = rb_policy_section(policy, i)); i++) {
+        for (unsigned i = 0; (section = rb_policy_section(policy, i)); i++)
             check_section(section);
-        }
         check_matches(policy, (const char *) data, size);
         rb_policy_free(policy);
     }

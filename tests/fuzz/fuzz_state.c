@@ -26,8 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!view.state.header)
         play_require(rb_store_private(&view.state, PLAY_CELLS));
     view.writable = true;
-    for (; size >= sizeof words; data += sizeof words, size -= sizeof words) {
-        memcpy(words, data, sizeof words);
+    for (; size >= sizeof(words); data += sizeof(words), size -= sizeof(words)) {
+        memcpy(words, data, sizeof(words));
         now_ms += words[1] >> 60;
         act(&view, words[0], words[1], now_ms);
     }

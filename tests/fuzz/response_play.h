@@ -164,7 +164,7 @@ __attribute__((format(printf, 2, 3))) static inline bool play_line(struct play *
     char line[512];
     va_list arguments;
     va_start(arguments, format);
-    size_t length = (size_t) vsnprintf(line, sizeof line, format, arguments);
+    size_t length = (size_t) vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
     bool echoed = play->handle.include_header && !play->body; // trailers are not
     if (!play_goes_on(play))
@@ -190,7 +190,7 @@ static inline bool play_pieces(struct play *play, const char *bytes, size_t leng
 {
     static const size_t sizes[] = {PLAY_PIECE_MAX, 1, 63, 64, 65, 100, 256, 1000, 4096, 5000};
     for (size_t piece; length > 0; bytes += piece, length -= piece) {
-        piece = sizes[play_choose(play, sizeof sizes / sizeof sizes[0])];
+        piece = sizes[play_choose(play, sizeof(sizes) / sizeof(sizes[0]))];
         piece = piece < length ? piece : length;
         if (!play_piece(play, bytes, piece))
             return false;
@@ -222,7 +222,7 @@ static inline bool play_interim(struct play *play, unsigned *followed)
 {
     static const unsigned statuses[] = {100, 103, 302, 307, 401, 407, 200};
     for (unsigned n = play_choose(play, 4) + (play_rarely(play, 50) ? 8 : 0); n > 0; n--) {
-        unsigned status = statuses[play_choose(play, sizeof statuses / sizeof statuses[0])];
+        unsigned status = statuses[play_choose(play, sizeof(statuses) / sizeof(statuses[0]))];
         if (!play_begin_block(play, status) || !play_end_block(play))
             return false;
         *followed += status / 100 == 3;
@@ -326,7 +326,7 @@ static inline bool play_is_held(const struct play *play, bool may_hold)
 static inline void play_insert(struct play *play, unsigned place, unsigned status)
 {
     unsigned at = play->shown_count < RB_SHOWN_MAX ? place : play->shown_count;
-    memmove(&play->shown[at + 1], &play->shown[at], (play->shown_count - at) * sizeof play->shown[0]);
+    memmove(&play->shown[at + 1], &play->shown[at], (play->shown_count - at) * sizeof(play->shown[0]));
     play->shown[at] = status;
     play->shown_count++;
 }
@@ -374,7 +374,7 @@ static inline void play_first_kind(struct play *play)
     static const unsigned statuses[] = {200, 200, 503, 503, 404, 429, 204, 206, 302, 401, 200, 503};
     unsigned followed = 0;
     if (play_interim(play, &followed)) {
-        unsigned status = statuses[play_choose(play, sizeof statuses / sizeof statuses[0])];
+        unsigned status = statuses[play_choose(play, sizeof(statuses) / sizeof(statuses[0]))];
         play->complete = (status == 200 ? play_good(play) : play_other(play, status)) && play_trailers(play);
     }
     rb_response_finish(&play->response, followed, play->complete);
@@ -586,7 +586,7 @@ static inline void play_set_up(struct play *play, const uint8_t *choices, size_t
     play->ranges = play_choose(play, 2);
     play->sized = play_choose(play, 2);
     play->coded = play_rarely(play, 4);
-    play->content = lengths[play_choose(play, sizeof lengths / sizeof lengths[0])];
+    play->content = lengths[play_choose(play, sizeof(lengths) / sizeof(lengths[0]))];
     for (uint32_t i = 0; play_content[1] == 0 && i < PLAY_CONTENT_MAX; i++)
         play_content[i] = (char) ('a' + (i * 2654435761U >> 24) % 26);
 }

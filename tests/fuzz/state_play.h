@@ -82,7 +82,7 @@ static inline void play_write(const struct rb_state *state, uint64_t choice, uin
         rb_call_judge(&call, &outcome, RB_REASON_NONE, true, &after, now_ms + (choice >> 4 & 7), (uint32_t) choice);
     play_require(decision.delay_ms <= 2 * rules.after_max_ms);
     struct rb_ring_entry entry = {.unix_ms = now_ms, .verdict = RB_VERDICT_STOP, .api = RB_API_CURL};
-    rb_state_pad(entry.policy, sizeof entry.policy, "payments");
+    rb_state_pad(entry.policy, sizeof(entry.policy), "payments");
     rb_ring_put(state, &entry);
     if (cell && choice % 16 == 0)
         rb_breaker_transitions(&cell->breaker);
@@ -101,7 +101,7 @@ static inline void play_read_cells(const struct rb_view *view, uint64_t now_ms)
     for (uint32_t i = 0; i < view->state.cell_count; i++) {
         if (!rb_view_cell(view, i, now_ms, &cell))
             continue;
-        play_require(play_is_text(cell.policy, sizeof cell.policy) && play_is_text(cell.host, sizeof cell.host));
+        play_require(play_is_text(cell.policy, sizeof(cell.policy)) && play_is_text(cell.host, sizeof(cell.host)));
         play_require((unsigned) cell.state < RB_BREAKER_STATES && (unsigned) cell.forced <= RB_FORCE_CLOSED);
         play_require(cell.holder_count <= RB_BREAKER_MAX_PROBES && rb_breaker_state_name(cell.state)[0]);
     }
@@ -118,16 +118,16 @@ static inline void play_read(struct rb_view *view, uint64_t choice, uint64_t now
     uint64_t after = choice & 1 ? 0 : choice;
     play_read_cells(view, now_ms);
     for (unsigned i = 0; i < RB_STATE_POLICIES; i++)
-        play_require(!rb_view_policy(view, i, &policy) || play_is_text(policy.name, sizeof policy.name));
+        play_require(!rb_view_policy(view, i, &policy) || play_is_text(policy.name, sizeof(policy.name)));
     for (unsigned i = 0; i < RB_STATE_PROCESSES; i++)
         play_require(!rb_view_process(view, i, &process) || process.pid > 0);
     for (unsigned i = 0; i < 2 * RB_STATE_EVENTS && rb_view_event(view, &after, &event); i++)
         play_require(rb_verdict_name(event.verdict)[0] && rb_api_name(event.api)[0] && rb_cause_name(event.cause)[0] &&
-                     rb_reason_name(event.reason)[0] && play_is_text(event.host, sizeof event.host));
+                     rb_reason_name(event.reason)[0] && play_is_text(event.host, sizeof(event.host)));
     rb_view_totals(view, &totals);
     play_require(!rb_view_trouble(view, &trouble) ||
-                 (rb_loss_name(trouble.error)[0] && play_is_text(trouble.destination, sizeof trouble.destination) &&
-                  play_is_text(trouble.program, sizeof trouble.program)));
+                 (rb_loss_name(trouble.error)[0] && play_is_text(trouble.destination, sizeof(trouble.destination)) &&
+                  play_is_text(trouble.program, sizeof(trouble.program))));
     if (choice % 64 == 0)
         rb_view_force(view, "api.example", (enum rb_breaker_force)(choice >> 8 & 3));
     if (choice % 256 == 0)

@@ -137,7 +137,7 @@ static inline void loop_act(struct loop *loop, int limit_ms)
 {
     struct pollfd ready[LOOP_SOCKETS];
     unsigned count = loop->watched;
-    memcpy(ready, loop->sockets, sizeof ready);
+    memcpy(ready, loop->sockets, sizeof(ready));
     CHECK(poll(ready, count, loop_time_left(loop, limit_ms)) >= 0);
     for (unsigned i = 0; i < count; i++) {
         int events = (ready[i].revents & POLLIN ? CURL_CSELECT_IN : 0) |

@@ -15,7 +15,7 @@ static int library_is_loaded(void)
     char line[4096];
     int found = 0;
     FILE *maps = fopen("/proc/self/maps", "r");
-    while (maps && fgets(line, sizeof line, maps))
+    while (maps && fgets(line, sizeof(line), maps))
         found |= strstr(line, "rebound.so") != NULL;
     if (maps)
         fclose(maps);
@@ -37,7 +37,7 @@ static int look_ups_work(void)
 int main(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
+    socklen_t length = sizeof(address);
     int server = socket(AF_INET, SOCK_STREAM, 0);
     if (bind(server, (struct sockaddr *) &address, length) || listen(server, 1) ||
         getsockname(server, (struct sockaddr *) &address, &length))

@@ -22,7 +22,7 @@ struct port {
 static inline struct port port_at(const char *host)
 {
     struct port port = {.address = {.sin_family = AF_INET}};
-    socklen_t length = sizeof port.address;
+    socklen_t length = sizeof(port.address);
     CHECK_INT(inet_pton(AF_INET, host, &port.address.sin_addr), 1);
     port.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK(port.fd >= 0);
@@ -53,13 +53,13 @@ static inline int stream(void)
 // The call under test.
 static inline int dial(int fd, const struct port *port)
 {
-    return connect(fd, (const struct sockaddr *) &port->address, sizeof port->address);
+    return connect(fd, (const struct sockaddr *) &port->address, sizeof(port->address));
 }
 
 // The same by a bare system call, behind the library's back.
 static inline int dial_bare(int fd, const struct port *port)
 {
-    return (int) syscall(SYS_connect, fd, &port->address, sizeof port->address);
+    return (int) syscall(SYS_connect, fd, &port->address, sizeof(port->address));
 }
 
 // Connects a new socket and closes it. Returns 0 or errno.
@@ -74,7 +74,7 @@ static inline int dial_once(const struct port *port)
 static inline bool is_peer(int fd, const struct port *port)
 {
     struct sockaddr_in peer;
-    socklen_t length = sizeof peer;
+    socklen_t length = sizeof(peer);
     return getpeername(fd, (struct sockaddr *) &peer, &length) == 0 && peer.sin_port == port->address.sin_port &&
            peer.sin_addr.s_addr == port->address.sin_addr.s_addr;
 }
@@ -82,7 +82,7 @@ static inline bool is_peer(int fd, const struct port *port)
 static inline int pending_error(int fd)
 {
     int error = 0;
-    socklen_t length = sizeof error;
+    socklen_t length = sizeof(error);
     CHECK_INT(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length), 0);
     return error;
 }

@@ -110,8 +110,8 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
         return ((getaddrinfo_fn *) behind("getaddrinfo"))(node, service, hints, result);
     if (fails())
         return failure;
-    strncpy(copy, addresses, sizeof copy - 1);
-    copy[sizeof copy - 1] = '\0';
+    strncpy(copy, addresses, sizeof(copy) - 1);
+    copy[sizeof(copy) - 1] = '\0';
     *result = NULL;
     for (char *one; answer == 0 && (one = strsep(&rest, " "));)
         answer = append(result, one, service, hints);

@@ -21,7 +21,7 @@ static inline void resolver_role(const char *role)
 {
     char preload[1800];
     const char *plugins = getenv("RB_PLUGINS");
-    snprintf(preload, sizeof preload, "%s:%s/object_resolver.so", getenv("RB_PRELOAD"),
+    snprintf(preload, sizeof(preload), "%s:%s/object_resolver.so", getenv("RB_PRELOAD"),
              plugins ? plugins : RB_BUILD_DIR "/preload");
     CHECK_INT(test_role(role, preload), 0);
 }
@@ -74,13 +74,13 @@ static inline const char *list_text(const struct addrinfo *list)
     size_t used = 0;
     text[0] = '\0';
     for (; list; list = list->ai_next) {
-        CHECK_INT(getnameinfo(list->ai_addr, list->ai_addrlen, host, sizeof host, port, sizeof port,
+        CHECK_INT(getnameinfo(list->ai_addr, list->ai_addrlen, host, sizeof(host), port, sizeof(port),
                               NI_NUMERICHOST | NI_NUMERICSERV),
                   0);
-        used += (size_t) snprintf(text + used, sizeof texts[0] - used, "%d %d %d %x %s %s %s;", list->ai_family,
+        used += (size_t) snprintf(text + used, sizeof(texts[0]) - used, "%d %d %d %x %s %s %s;", list->ai_family,
                                   list->ai_socktype, list->ai_protocol, (unsigned) list->ai_flags, host, port,
                                   list->ai_canonname ? list->ai_canonname : "-");
-        CHECK(used < sizeof texts[0]);
+        CHECK(used < sizeof(texts[0]));
     }
     return text;
 }

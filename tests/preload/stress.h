@@ -145,7 +145,8 @@ static inline void stress_begin(struct stress_slot *slot)
     slot->armed = 0;
     slot->began_ms = test_now_ms();
     slot->state = STRESS_CONNECTING;
-    if (stress.calls->connect(slot->fd, (const struct sockaddr *) &slot->port->address, sizeof slot->port->address) < 0)
+    if (stress.calls->connect(slot->fd, (const struct sockaddr *) &slot->port->address, sizeof(slot->port->address)) <
+        0)
         CHECK_INT(errno, EINPROGRESS);
     stress.begun++;
     stress_add(slot);

@@ -118,7 +118,7 @@ static inline const char *test_path(const char *name)
     static __thread unsigned next;
     char *path = paths[next++ % 4];
     const char *directory = getenv("RB_TEST_DIR");
-    snprintf(path, sizeof paths[0], "%s/%s", directory ? directory : ".", name);
+    snprintf(path, sizeof(paths[0]), "%s/%s", directory ? directory : ".", name);
     return path;
 }
 
@@ -206,7 +206,7 @@ static inline pid_t test_thread_id(void)
 static inline void test_await_call(pid_t thread, long number)
 {
     char path[64];
-    snprintf(path, sizeof path, "/proc/self/task/%d/syscall", (int) thread);
+    snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int) thread);
     for (;; test_pause()) {
         char *text = test_read(path, NULL);
         bool there = text[0] >= '0' && text[0] <= '9' && atol(text) == number;
@@ -289,14 +289,14 @@ static inline void test_become(const struct test *test, const char *program, con
     setenv("RB_TEST", test->name, 1);
     setenv("RB_TEST_DIR", directory, 1);
     setenv("RB_TEST_PROGRAM", program, 1);
-    snprintf(path, sizeof path, "%s/policy.ini", directory);
+    snprintf(path, sizeof(path), "%s/policy.ini", directory);
     setenv("REBOUND_POLICY", path, 1);
     char *text = test_policy_text(test->policy, directory);
     test_write(path, text);
     free(text);
-    snprintf(path, sizeof path, "%s/log", directory);
+    snprintf(path, sizeof(path), "%s/log", directory);
     setenv("REBOUND_LOG", path, 1);
-    snprintf(path, sizeof path, "%s/state", directory);
+    snprintf(path, sizeof(path), "%s/state", directory);
     setenv("REBOUND_STATE", path, 1);
     setenv("LD_PRELOAD", getenv("RB_PRELOAD"), 1);
     alarm(TEST_LIMIT_S);
@@ -326,7 +326,7 @@ static inline int test_drive_all(const struct test *tests, size_t count, const c
 {
     char program[512];
     int failures = 0;
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
     CHECK(length > 0);
     program[length] = '\0';
     for (size_t i = 0; i < count; i++) {
@@ -384,7 +384,7 @@ static inline unsigned long long test_mapped_inode(const char *path)
     unsigned long long inode = 0;
     FILE *maps = fopen("/proc/self/maps", "re");
     CHECK(maps != NULL);
-    while (fgets(line, sizeof line, maps))
+    while (fgets(line, sizeof(line), maps))
         if (strstr(line, path) && !strstr(line, "(deleted)")) {
             CHECK_INT(inode, 0);
             CHECK_INT(sscanf(line, "%*s %*s %*s %*s %llu", &inode), 1);

@@ -29,7 +29,7 @@ static void try_write(const char *path, const char *text)
 static void enter(void)
 {
     char map[64];
-    snprintf(map, sizeof map, "0 %d 1", (int) getuid());
+    snprintf(map, sizeof(map), "0 %d 1", (int) getuid());
     if (unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
         test_skip("no network namespaces");
     try_write("/proc/self/setgroups", "deny");
@@ -45,7 +45,7 @@ static void enter(void)
 static ssize_t send_first(int fd, const struct port *port, const char *text, int flags)
 {
     return sendto(fd, text, strlen(text), MSG_FASTOPEN | MSG_NOSIGNAL | flags, (const struct sockaddr *) &port->address,
-                  sizeof port->address);
+                  sizeof(port->address));
 }
 
 // Accepts data with the SYN, counts it by its number, and resets.
@@ -54,10 +54,10 @@ static _Noreturn void serve(int listener, int *processed)
     for (;;) {
         char text[32] = "";
         int fd = accept(listener, NULL, NULL);
-        if (recv(fd, text, sizeof text - 1, 0) > 0)
+        if (recv(fd, text, sizeof(text) - 1, 0) > 0)
             processed[atoi(text)]++;
         struct linger at_once = {1, 0};
-        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
         close(fd);
     }
 }
@@ -66,7 +66,7 @@ static struct port fast_port(void)
 {
     int backlog = 64;
     struct port port = port_new();
-    CHECK_INT(setsockopt(port.fd, IPPROTO_TCP, TCP_FASTOPEN, &backlog, sizeof backlog), 0);
+    CHECK_INT(setsockopt(port.fd, IPPROTO_TCP, TCP_FASTOPEN, &backlog, sizeof(backlog)), 0);
     CHECK_INT(listen(port.fd, backlog), 0);
     return port;
 }
@@ -83,7 +83,7 @@ static void reset_after_data(void)
 {
     enter();
     struct port port = fast_port();
-    int *processed = mmap(NULL, ROUNDS * sizeof *processed, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int *processed = mmap(NULL, ROUNDS * sizeof(*processed), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     int resets = 0;
     CHECK(processed != MAP_FAILED);
     pid_t server = fork();
@@ -92,7 +92,7 @@ static void reset_after_data(void)
     learn_cookie(&port);
     for (int i = 1; i < ROUNDS; i++) {
         char text[32];
-        snprintf(text, sizeof text, "%d", i);
+        snprintf(text, sizeof(text), "%d", i);
         int fd = stream();
         resets += send_first(fd, &port, text, 0) < 0 && errno == ECONNRESET;
         close(fd);
@@ -118,7 +118,7 @@ static void timeout_after_data(void)
         dial_bare(fds[i], &full);
     }
     int fd = stream();
-    CHECK_INT(setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &tries, sizeof tries), 0);
+    CHECK_INT(setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &tries, sizeof(tries)), 0);
     CHECK_INT(send_first(fd, &full, "x", 0), -1);
     CHECK_INT(errno, ETIMEDOUT);
     CHECK_INT(test_log(RETRY, ""), 0);
@@ -159,7 +159,7 @@ static void refused(void)
     CHECK_INT(pthread_join(thread, NULL), 0);
     int peer = accept(port.fd, NULL, NULL);
     CHECK_INT(shutdown(fd, SHUT_WR), 0);
-    CHECK_INT(recv(peer, text, sizeof text, MSG_WAITALL), 5);
+    CHECK_INT(recv(peer, text, sizeof(text), MSG_WAITALL), 5);
     CHECK_TEXT(text, "hello");
     CHECK_INT(test_log(RECOVERED, ""), 1);
 }
@@ -187,7 +187,7 @@ static void by_option(void)
     int on = 1;
     learn_cookie(&port);
     int fd = stream();
-    CHECK_INT(setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, sizeof on), 0);
+    CHECK_INT(setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on, sizeof(on)), 0);
     CHECK_INT(dial(fd, &none), 0);
     CHECK_INT(write(fd, "x", 1), -1);
     CHECK_INT(errno, ECONNREFUSED);
@@ -201,7 +201,7 @@ static void message(void)
     struct port port = port_new();
     struct iovec part = {"x", 1};
     struct msghdr head = {
-        .msg_name = &port.address, .msg_namelen = sizeof port.address, .msg_iov = &part, .msg_iovlen = 1};
+        .msg_name = &port.address, .msg_namelen = sizeof(port.address), .msg_iov = &part, .msg_iovlen = 1};
     CHECK_INT(sendmsg(stream(), &head, MSG_FASTOPEN | MSG_NOSIGNAL), -1);
     CHECK_INT(errno, ECONNREFUSED);
     CHECK_INT(test_log_lines(), 0);

@@ -9,13 +9,13 @@
 static void set_send_timeout(int fd, long ms)
 {
     struct timeval limit = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-    CHECK_INT(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit), 0);
+    CHECK_INT(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)), 0);
 }
 
 static long send_timeout(int fd)
 {
     struct timeval limit = {0};
-    socklen_t length = sizeof limit;
+    socklen_t length = sizeof(limit);
     CHECK_INT(getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, &length), 0);
     return limit.tv_sec * 1000 + limit.tv_usec / 1000;
 }
@@ -126,12 +126,12 @@ static void unix_backlog(void)
     int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
         filler = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", test_path("full.sock"));
-    CHECK_INT(bind(server, (struct sockaddr *) &address, sizeof address), 0);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", test_path("full.sock"));
+    CHECK_INT(bind(server, (struct sockaddr *) &address, sizeof(address)), 0);
     CHECK_INT(listen(server, 0), 0);
-    CHECK_INT(connect(filler, (struct sockaddr *) &address, sizeof address), 0);
+    CHECK_INT(connect(filler, (struct sockaddr *) &address, sizeof(address)), 0);
     uint64_t began = test_now_ms();
-    CHECK_INT(connect(fd, (struct sockaddr *) &address, sizeof address), -1);
+    CHECK_INT(connect(fd, (struct sockaddr *) &address, sizeof(address)), -1);
     CHECK_INT(errno, ETIMEDOUT);
     CHECK_BETWEEN((long long) (test_now_ms() - began), 400, 10000);
     CHECK_INT(test_log(RETRY, "\"cause\":\"timeout\""), 1);

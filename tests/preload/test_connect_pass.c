@@ -57,8 +57,8 @@ static int dial_unix(int type, const char *name)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", test_path(name));
-    int error = connect(fd, (struct sockaddr *) &address, sizeof address) == 0 ? 0 : errno;
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", test_path(name));
+    int error = connect(fd, (struct sockaddr *) &address, sizeof(address)) == 0 ? 0 : errno;
     close(fd);
     return error;
 }
@@ -90,10 +90,10 @@ static void unix_by_default(void)
     struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/nonexistent/system_bus_socket"};
     uint64_t began = test_now_ms();
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK_INT(connect(fd, (struct sockaddr *) &address, sizeof address), -1);
+    CHECK_INT(connect(fd, (struct sockaddr *) &address, sizeof(address)), -1);
     CHECK_INT(errno, ENOENT);
     address.sun_path[0] = '\0'; // an abstract one
-    CHECK_INT(connect(fd, (struct sockaddr *) &address, sizeof address), -1);
+    CHECK_INT(connect(fd, (struct sockaddr *) &address, sizeof(address)), -1);
     CHECK_INT(errno, ECONNREFUSED);
     check_untouched(began);
 }
@@ -110,15 +110,15 @@ static void bad_arguments(void)
     struct sockaddr_storage none = {.ss_family = AF_UNSPEC};
     uint64_t began = test_now_ms();
     int fd = stream();
-    CHECK_INT(error_of(-1, &port.address, sizeof port.address), EBADF);
-    CHECK_INT(error_of(fileno(stderr), &port.address, sizeof port.address), ENOTSOCK);
+    CHECK_INT(error_of(-1, &port.address, sizeof(port.address)), EBADF);
+    CHECK_INT(error_of(fileno(stderr), &port.address, sizeof(port.address)), ENOTSOCK);
     CHECK_INT(error_of(fd, &port.address, 3), EINVAL);
     CHECK_INT(error_of(fd, &port.address, 0), EINVAL);
-    CHECK_INT(error_of(fd, NULL, sizeof port.address), EFAULT);
-    CHECK_INT(error_of(fd, (void *) -1, sizeof port.address), EFAULT);
-    CHECK_INT(error_of(fd, (void *) 16, sizeof port.address), EFAULT);
-    CHECK_INT(error_of(fd, &port.address, sizeof none + 1), EINVAL);
-    CHECK_INT(error_of(fd, &none, sizeof none), 0); // back to unconnected
+    CHECK_INT(error_of(fd, NULL, sizeof(port.address)), EFAULT);
+    CHECK_INT(error_of(fd, (void *) -1, sizeof(port.address)), EFAULT);
+    CHECK_INT(error_of(fd, (void *) 16, sizeof(port.address)), EFAULT);
+    CHECK_INT(error_of(fd, &port.address, sizeof(none) + 1), EINVAL);
+    CHECK_INT(error_of(fd, &none, sizeof(none)), 0); // back to unconnected
     CHECK_BETWEEN((long long) (test_now_ms() - began), 0, 4000);
     CHECK_INT(test_log(RETRY, ""), 0);
 }

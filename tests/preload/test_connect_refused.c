@@ -51,7 +51,7 @@ struct seen {
 static void see(struct seen *seen, const char *what, long value)
 {
     size_t used = strlen(seen->text);
-    snprintf(seen->text + used, sizeof seen->text - used, "%s=%lx ", what, value);
+    snprintf(seen->text + used, sizeof(seen->text) - used, "%s=%lx ", what, value);
 }
 
 static void see_call(struct seen *seen, const char *what, long result)
@@ -203,7 +203,7 @@ static void by_send(int fd, const struct port *port, dial_fn *connects, struct s
 static void by_name(int fd, const struct port *port, dial_fn *connects, struct seen *seen)
 {
     struct sockaddr_storage peer;
-    socklen_t length = sizeof peer;
+    socklen_t length = sizeof(peer);
     see_dial(fd, port, connects, seen);
     see_poll(fd, POLLOUT, seen);
     see_call(seen, "getpeername", getpeername(fd, (struct sockaddr *) &peer, &length));
@@ -244,7 +244,7 @@ static way_fn *const ways[] = {by_poll,
                                by_epoll_level_before,
                                by_epoll_edge_before};
 
-enum { WAYS = sizeof ways / sizeof ways[0] };
+enum { WAYS = sizeof(ways) / sizeof(ways[0]) };
 
 // Each way gives the same as with a port where nobody listens, behind the library's back.
 static void as_the_kernel(void)
@@ -278,10 +278,10 @@ static void blocking(void)
 static void unix_socket(void)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", test_path("a.sock"));
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", test_path("a.sock"));
     for (int i = 0; i < 3; i++) {
         int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-        CHECK_INT(connect(fd, (struct sockaddr *) &address, sizeof address), -1);
+        CHECK_INT(connect(fd, (struct sockaddr *) &address, sizeof(address)), -1);
         CHECK_INT(errno, i < 2 ? ENOENT : ECONNREFUSED);
         close(fd);
     }
@@ -294,10 +294,10 @@ static void fast_open(void)
     struct port port = open_breaker();
     const struct sockaddr *address = (const struct sockaddr *) &port.address;
     int fd = non_blocking(AF_INET), other = stream();
-    CHECK_INT(sendto(fd, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL, address, sizeof port.address), -1);
+    CHECK_INT(sendto(fd, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL, address, sizeof(port.address)), -1);
     CHECK_INT(errno, EINPROGRESS);
     CHECK_INT(finished(fd), ECONNREFUSED);
-    CHECK_INT(sendto(other, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL | MSG_DONTWAIT, address, sizeof port.address), -1);
+    CHECK_INT(sendto(other, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL | MSG_DONTWAIT, address, sizeof(port.address)), -1);
     CHECK_INT(errno, ECONNREFUSED);
     check_refused(&port, 2);
 }
@@ -331,7 +331,7 @@ static void bound(void)
 {
     struct port port = open_breaker(), own = port_at("127.0.0.3");
     struct sockaddr_in name;
-    socklen_t length = sizeof name;
+    socklen_t length = sizeof(name);
     CHECK_INT(fcntl(own.fd, F_SETFL, O_NONBLOCK), 0);
     CHECK_INT(dial(own.fd, &port), -1);
     CHECK_INT(errno, EINPROGRESS);
@@ -347,14 +347,14 @@ static void ipv6(void)
 {
     struct sockaddr_in6 loopback = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT}, mapped = loopback;
     struct port port = open_breaker();
-    socklen_t length = sizeof loopback;
+    socklen_t length = sizeof(loopback);
     int reserved = non_blocking(AF_INET6);
     if (bind(reserved, (struct sockaddr *) &loopback, length) != 0)
         test_skip("no IPv6");
     CHECK_INT(getsockname(reserved, (struct sockaddr *) &loopback, &length), 0);
     for (int i = 0; i < 3; i++) {
         int fd = non_blocking(AF_INET6);
-        CHECK_INT(connect(fd, (struct sockaddr *) &loopback, sizeof loopback), -1);
+        CHECK_INT(connect(fd, (struct sockaddr *) &loopback, sizeof(loopback)), -1);
         CHECK_INT(errno, EINPROGRESS);
         CHECK_INT(finished(fd), ECONNREFUSED);
         close(fd);
@@ -362,7 +362,7 @@ static void ipv6(void)
     CHECK_INT(inet_pton(AF_INET6, "::ffff:127.0.0.1", &mapped.sin6_addr), 1);
     mapped.sin6_port = port.address.sin_port;
     int fd = non_blocking(AF_INET6);
-    CHECK_INT(connect(fd, (struct sockaddr *) &mapped, sizeof mapped), -1);
+    CHECK_INT(connect(fd, (struct sockaddr *) &mapped, sizeof(mapped)), -1);
     CHECK_INT(errno, EINPROGRESS);
     CHECK_INT(finished(fd), ECONNREFUSED);
     check_refused(&port, 2);
@@ -441,9 +441,9 @@ static void bound_elsewhere(void)
     CHECK_INT(errno, ECONNREFUSED);
     fd = non_blocking(AF_INET);
     CHECK_INT(inet_pton(AF_INET, "192.0.2.1", &foreign.sin_addr), 1);
-    if (setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof on) != 0)
+    if (setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on)) != 0)
         test_skip("no permission to bind to foreign addresses");
-    CHECK_INT(bind(fd, (struct sockaddr *) &foreign, sizeof foreign), 0);
+    CHECK_INT(bind(fd, (struct sockaddr *) &foreign, sizeof(foreign)), 0);
     CHECK_INT(dial(fd, &port), -1);
     CHECK(errno == ECONNREFUSED || errno == EINPROGRESS);
     CHECK(errno == ECONNREFUSED || finished(fd) == ECONNREFUSED);

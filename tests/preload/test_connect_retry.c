@@ -35,26 +35,26 @@ static void keeps_the_socket(void)
     struct opener opener = {.port = &port, .count = 2};
     struct epoll_event event = {.events = EPOLLOUT, .data.u64 = 0x1234567890abcdef};
     struct sockaddr_in own;
-    socklen_t length = sizeof own;
+    socklen_t length = sizeof(own);
     int fd = stream(), queue = epoll_create1(EPOLL_CLOEXEC), on = 1, value = 0;
     close(source.fd);
-    CHECK_INT(bind(fd, (struct sockaddr *) &source.address, sizeof source.address), 0);
-    CHECK_INT(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
-    CHECK_INT(setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on), 0);
+    CHECK_INT(bind(fd, (struct sockaddr *) &source.address, sizeof(source.address)), 0);
+    CHECK_INT(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0);
+    CHECK_INT(setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)), 0);
     CHECK_INT(epoll_ctl(queue, EPOLL_CTL_ADD, fd, &event), 0);
     open_after(&opener);
     CHECK_INT(dial(fd, &port), 0);
     thread_end(opener.thread);
     CHECK_INT(getsockname(fd, (struct sockaddr *) &own, &length), 0);
     CHECK(own.sin_addr.s_addr == source.address.sin_addr.s_addr && own.sin_port == source.address.sin_port);
-    length = sizeof value;
+    length = sizeof(value);
     CHECK_INT(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, &length), 0);
     CHECK(value != 0);
     CHECK_INT(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &value, &length), 0);
     CHECK(value != 0);
     CHECK_INT(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
     CHECK_INT(fcntl(fd, F_GETFD), FD_CLOEXEC);
-    memset(&event, 0, sizeof event);
+    memset(&event, 0, sizeof(event));
     CHECK_INT(epoll_wait(queue, &event, 1, 0), 1);
     CHECK(event.data.u64 == 0x1234567890abcdef && event.events == EPOLLOUT);
 }
@@ -86,7 +86,7 @@ static void refused_once(void)
 static bool enters_connect(pid_t child)
 {
     struct __ptrace_syscall_info info;
-    long got = ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof info, &info);
+    long got = ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof(info), &info);
     return got > 0 && info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == SYS_connect;
 }
 
@@ -149,7 +149,7 @@ static void *bind_late(void *context)
     const struct sockaddr_un *address = context;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     test_await_log(RETRY, "unix:", 2);
-    CHECK_INT(bind(fd, (const struct sockaddr *) address, sizeof *address), 0);
+    CHECK_INT(bind(fd, (const struct sockaddr *) address, sizeof(*address)), 0);
     test_await_log(RETRY, "unix:", 4); // now it is there but refuses
     CHECK_INT(listen(fd, 4), 0);
     return NULL;
@@ -161,9 +161,9 @@ static void unix_socket(void)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     pthread_t thread;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", test_path("app.sock"));
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", test_path("app.sock"));
     CHECK_INT(pthread_create(&thread, NULL, bind_late, &address), 0);
-    CHECK_INT(connect(fd, (struct sockaddr *) &address, sizeof address), 0);
+    CHECK_INT(connect(fd, (struct sockaddr *) &address, sizeof(address)), 0);
     thread_end(thread);
     CHECK_INT(test_log(RECOVERED, "app.sock"), 1);
 }
@@ -173,8 +173,8 @@ static void unix_unmatched(void)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", test_path("app.other"));
-    CHECK_INT(connect(fd, (struct sockaddr *) &address, sizeof address), -1);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", test_path("app.other"));
+    CHECK_INT(connect(fd, (struct sockaddr *) &address, sizeof(address)), -1);
     CHECK_INT(errno, ENOENT);
     CHECK_INT(test_log_lines(), 0);
 }

@@ -142,7 +142,7 @@ static void nested(void)
 static void small_stack(void)
 {
     static char stack[16384];
-    stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
+    stack_t alternate = {.ss_sp = stack, .ss_size = sizeof(stack)};
     struct sigaction action = {.sa_handler = connect_in_handler, .sa_flags = SA_ONSTACK};
     inner_refuses = port_at("127.0.0.2");
     inner_listens = port_at("127.0.0.2");
@@ -166,7 +166,7 @@ static void restarts_with_a_limit(void)
     CHECK(child >= 0);
     if (child == 0) {
         char path[64];
-        snprintf(path, sizeof path, "/proc/%d/syscall", (int) getppid());
+        snprintf(path, sizeof(path), "/proc/%d/syscall", (int) getppid());
         for (bool there = false; !there; test_pause()) {
             char *text = test_read(path, NULL);
             there = text[0] >= '0' && text[0] <= '9' && atol(text) == SYS_connect;

@@ -59,7 +59,7 @@ static void refuse_call(unsigned number)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
-    struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
+    struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
     CHECK_INT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
         test_skip("no seccomp");
@@ -126,7 +126,7 @@ static int narrow_stream(const struct port *port)
 {
     unsigned first = ntohs(port->address.sin_port), range = first | (first + 3) << 16;
     int fd = stream();
-    if (setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &range, sizeof range) != 0)
+    if (setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &range, sizeof(range)) != 0)
         test_skip("no port range by socket");
     return fd;
 }
@@ -145,7 +145,7 @@ static struct port port_below(unsigned highest)
 static bool meets_itself(int fd, const struct port *port)
 {
     struct sockaddr_in own;
-    socklen_t length = sizeof own;
+    socklen_t length = sizeof(own);
     CHECK_INT(getsockname(fd, (struct sockaddr *) &own, &length), 0);
     return own.sin_port == port->address.sin_port;
 }
@@ -157,7 +157,7 @@ static void check_that_it_happens(const struct port *port)
         int fd = narrow_stream(port);
         met = dial_bare(fd, port) == 0 && meets_itself(fd, port);
         struct linger at_once = {.l_onoff = 1};
-        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
         close(fd);
     }
 }
@@ -196,7 +196,7 @@ static void log_to_full_disk(void)
 static void bad_logs(void)
 {
     static const char *const logs[] = {"/dev/full", "/", "/nonexistent/log", "stderr"};
-    for (size_t i = 0; i < sizeof logs / sizeof logs[0]; i++) {
+    for (size_t i = 0; i < sizeof(logs) / sizeof(logs[0]); i++) {
         setenv("REBOUND_LOG", logs[i], 1);
         int saved = dup(STDERR_FILENO);
         if (strcmp(logs[i], "stderr") == 0)

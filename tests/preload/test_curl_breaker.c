@@ -30,7 +30,7 @@ static void refused(void)
     CHECK_INT(easy_number(easy, CURLINFO_NUM_CONNECTS), 0);
     CHECK_INT((long long) body.length, 0);
     CHECK_INT(web_count("sick"), 2);
-    snprintf(host, sizeof host, "127.0.0.1:%u", ntohs(web_port.address.sin_port));
+    snprintf(host, sizeof(host), "127.0.0.1:%u", ntohs(web_port.address.sin_port));
     CHECK(strstr(error, "circuit breaker") && strstr(error, host));
     CHECK_INT(test_log(REFUSED, "\"reason\":\"breaker\""), 1);
     curl_easy_cleanup(easy);
@@ -73,7 +73,7 @@ static void check_protocols(CURL *easy)
     char url[600];
     until_it_closes(easy);
     test_write(test_path("file"), "text\n");
-    snprintf(url, sizeof url, "file://%s", test_path("file"));
+    snprintf(url, sizeof(url), "file://%s", test_path("file"));
     curl_easy_setopt(easy, CURLOPT_URL, url);
     CHECK_INT(curl_easy_perform(easy), CURLE_UNSUPPORTED_PROTOCOL);
     curl_easy_cleanup(easy);
@@ -122,12 +122,12 @@ static void clone_of_refused(void)
     CHECK_INT(test_log(REFUSED, ""), 1);
     CHECK(cloner.copy != NULL);
     curl_easy_cleanup(easy);
-    snprintf(url, sizeof url, "http://localhost:%u/well/ok", ntohs(web_port.address.sin_port));
+    snprintf(url, sizeof(url), "http://localhost:%u/well/ok", ntohs(web_port.address.sin_port));
     curl_easy_setopt(cloner.copy, CURLOPT_URL, url);
     CHECK_INT(curl_easy_perform(cloner.copy), CURLE_OK);
     CHECK_TEXT(body.at, "good well\n");
     test_write(test_path("file"), "text\n");
-    snprintf(url, sizeof url, "file://%s", test_path("file"));
+    snprintf(url, sizeof(url), "file://%s", test_path("file"));
     curl_easy_setopt(cloner.copy, CURLOPT_URL, url);
     CHECK_INT(curl_easy_perform(cloner.copy), CURLE_UNSUPPORTED_PROTOCOL);
     curl_easy_cleanup(cloner.copy);

@@ -56,9 +56,9 @@ static void transfers(void)
         for (const char *at = getenv("RB_URL"); *at; at++) {
             size_t length = strlen(url);
             if (*at == '@')
-                snprintf(url + length, sizeof url - length, "%d", mode);
+                snprintf(url + length, sizeof(url) - length, "%d", mode);
             else
-                snprintf(url + length, sizeof url - length, "%c", *at);
+                snprintf(url + length, sizeof(url) - length, "%c", *at);
         }
         transfer(url, mode);
     }

@@ -79,7 +79,7 @@ static void follows_url_and_policy(void)
     char elsewhere[64];
     web_start();
     CURL *easy = easy_new(web_url("a/s503/ok"), &body);
-    snprintf(elsewhere, sizeof elsewhere, "http://127.0.0.2:%u/b/s503/ok", ntohs(web_port.address.sin_port));
+    snprintf(elsewhere, sizeof(elsewhere), "http://127.0.0.2:%u/b/s503/ok", ntohs(web_port.address.sin_port));
     struct curl_slist *connect_to = curl_slist_append(NULL, "127.0.0.2::127.0.0.1:");
     curl_easy_setopt(easy, CURLOPT_CONNECT_TO, connect_to);
     CHECK_INT(status_of(easy, NULL), 200);
@@ -161,7 +161,7 @@ static void clone_in_the_middle(void)
     CHECK_INT(curl_easy_perform(cloner.easy), CURLE_OK);
     CHECK(cloner.copy != NULL);
     curl_easy_cleanup(cloner.easy);
-    snprintf(url, sizeof url, "http://localhost:%u/b/ok;delay=600", ntohs(web_port.address.sin_port));
+    snprintf(url, sizeof(url), "http://localhost:%u/b/ok;delay=600", ntohs(web_port.address.sin_port));
     curl_easy_setopt(cloner.copy, CURLOPT_URL, url); // no section names localhost
     body.length = other.length = 0;
     CHECK_INT(curl_easy_perform(cloner.copy), CURLE_OK); // so the limit of the original's attempts is not for it
@@ -233,7 +233,7 @@ static void nested(void)
 {
     char url[256];
     web_start();
-    snprintf(url, sizeof url, "%s", web_url("inner/ok"));
+    snprintf(url, sizeof(url), "%s", web_url("inner/ok"));
     CURL *easy = easy_new(web_url("outer/s503/ok"), &body);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, perform_in_callback);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, url);
@@ -270,12 +270,12 @@ enum { THREADS = 8, ROUNDS = 5 };
 
 static void *perform_on_thread(void *context)
 {
-    struct bytes *mine = calloc(1, sizeof *mine);
+    struct bytes *mine = calloc(1, sizeof(*mine));
     CHECK(mine != NULL);
     for (int i = 0; i < ROUNDS; i++) {
         char path[64], good[64];
-        snprintf(path, sizeof path, "t%d-%d/s503x2/ok", (int) (intptr_t) context, i);
-        snprintf(good, sizeof good, "good t%d-%d\n", (int) (intptr_t) context, i);
+        snprintf(path, sizeof(path), "t%d-%d/s503x2/ok", (int) (intptr_t) context, i);
+        snprintf(good, sizeof(good), "good t%d-%d\n", (int) (intptr_t) context, i);
         CURL *easy = easy_new(web_url(path), mine);
         CHECK_INT(curl_easy_perform(easy), CURLE_OK);
         CHECK_TEXT(mine->at, good);
@@ -308,7 +308,7 @@ static void many_handles(void)
         all[i] = easy_new(web_url("x/ok"), NULL);
     for (int i = 0; i < HANDLES; i += 100) {
         char path[64];
-        snprintf(path, sizeof path, "h%d/s503/ok", i);
+        snprintf(path, sizeof(path), "h%d/s503/ok", i);
         curl_easy_setopt(all[i], CURLOPT_URL, web_url(path));
         curl_easy_setopt(all[i], CURLOPT_WRITEFUNCTION, bytes_take);
         curl_easy_setopt(all[i], CURLOPT_WRITEDATA, &body);
@@ -406,8 +406,8 @@ static void led_away(void)
     web_start();
     for (int waits = 0; waits <= 1; waits++) {
         test_write(test_path("log"), "");
-        snprintf(first, sizeof first, "%s%d/s503;text=sick", web_url("first"), waits);
-        snprintf(next, sizeof next, "%s%d/ok;text=well", web_url("next"), waits);
+        snprintf(first, sizeof(first), "%s%d/s503;text=sick", web_url("first"), waits);
+        snprintf(next, sizeof(next), "%s%d/ok;text=well", web_url("next"), waits);
         CURL *easy = easy_new(first, &body);
         leading.easy = easy, leading.url = next, leading.waits = waits;
         curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, leading_request);

@@ -59,7 +59,7 @@ static void refused_value(void)
 static void blobs(void)
 {
     char certificate[] = "no certificate";
-    struct curl_blob blob = {.data = certificate, .len = sizeof certificate, .flags = CURL_BLOB_COPY};
+    struct curl_blob blob = {.data = certificate, .len = sizeof(certificate), .flags = CURL_BLOB_COPY};
     CURL *easy = easy_new("https://127.0.0.1:1/", &body);
     CURLcode code = curl_easy_setopt(easy, CURLOPT_SSLCERT_BLOB, &blob);
     CHECK(code == CURLE_OK || code == CURLE_UNKNOWN_OPTION || code == CURLE_NOT_BUILT_IN);
@@ -126,7 +126,7 @@ static CURLSTScode hand_out_host(CURL *easy, struct curl_hstsentry *entry, void 
     if (++*asked % 2 == 0)
         return CURLSTS_DONE;
     snprintf(entry->name, entry->namelen, "hsts.example");
-    snprintf(entry->expire, sizeof entry->expire, "20370320 01:02:03");
+    snprintf(entry->expire, sizeof(entry->expire), "20370320 01:02:03");
     return CURLSTS_OK;
 }
 

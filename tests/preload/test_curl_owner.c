@@ -22,7 +22,7 @@ static struct plugin plugin_open(const char *flavour)
 {
     char path[600];
     const char *directory = getenv("RB_PLUGINS");
-    snprintf(path, sizeof path, "%s/plugin_%s.so", directory ? directory : RB_BUILD_DIR "/preload", flavour);
+    snprintf(path, sizeof(path), "%s/plugin_%s.so", directory ? directory : RB_BUILD_DIR "/preload", flavour);
     struct plugin plugin = {.object = dlopen(path, RTLD_NOW | RTLD_LOCAL)};
     if (!plugin.object)
         test_skip(dlerror());
@@ -39,7 +39,7 @@ static void check_good(const struct plugin *plugin, CURL *easy, const char *good
 {
     char text[1000];
     long status = 0;
-    CHECK_INT(plugin->perform(easy, text, sizeof text, &status), CURLE_OK);
+    CHECK_INT(plugin->perform(easy, text, sizeof(text), &status), CURLE_OK);
     CHECK_INT(status, 200);
     CHECK_TEXT(text, good);
 }
@@ -50,8 +50,8 @@ static void check_life(const struct plugin *plugin, const char *key)
     char path[64], good[64], text[1000];
     long status;
     struct port nobody = port_new();
-    snprintf(path, sizeof path, "%s/s503/ok", key);
-    snprintf(good, sizeof good, "good %s\n", key);
+    snprintf(path, sizeof(path), "%s/s503/ok", key);
+    snprintf(good, sizeof(good), "good %s\n", key);
     CURL *easy = plugin->begin(web_url(path));
     CHECK(easy != NULL);
     check_good(plugin, easy, good);
@@ -61,7 +61,7 @@ static void check_life(const struct plugin *plugin, const char *key)
     check_good(plugin, copy, good);
     plugin->end(copy);
     easy = plugin->begin(port_url(&nobody, ""));
-    CHECK_INT(plugin->perform(easy, text, sizeof text, &status), CURLE_COULDNT_CONNECT); // a foreign handle gives 3
+    CHECK_INT(plugin->perform(easy, text, sizeof(text), &status), CURLE_COULDNT_CONNECT); // a foreign handle gives 3
     plugin->end(easy);
     close(nobody.fd);
 }
@@ -119,8 +119,8 @@ static void loaded_again(void)
     for (int i = 0; i < TIMES; i++) {
         char path[64], good[64];
         struct plugin plugin = plugin_open(i % 2 ? "openssl" : "gnutls");
-        snprintf(path, sizeof path, "k%d/s503/ok", i);
-        snprintf(good, sizeof good, "good k%d\n", i);
+        snprintf(path, sizeof(path), "k%d/s503/ok", i);
+        snprintf(good, sizeof(good), "good k%d\n", i);
         CURL *easy = plugin.begin(web_url(path));
         CHECK(easy != NULL);
         check_good(&plugin, easy, good);

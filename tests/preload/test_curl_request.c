@@ -45,7 +45,7 @@ static void *serve_late(void *context)
     CHECK_INT(listen(port->fd, 4), 0);
     int fd = accept(port->fd, NULL, NULL);
     while (!strstr(request, "x=1")) {
-        ssize_t got = read(fd, request + used, sizeof request - 1 - used);
+        ssize_t got = read(fd, request + used, sizeof(request) - 1 - used);
         CHECK(got > 0);
         used += (size_t) got;
     }
@@ -117,7 +117,7 @@ static void idempotency_key(void)
 static int lost_with(const char *key, const char *method, const char *line)
 {
     char path[64];
-    snprintf(path, sizeof path, "%s/reset/ok", key);
+    snprintf(path, sizeof(path), "%s/reset/ok", key);
     CURL *easy = easy_new(web_url(path), &body);
     struct curl_slist *lines = curl_slist_append(NULL, line);
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
@@ -218,13 +218,13 @@ static void all_methods(void)
 static void custom_method(const char *word, int times)
 {
     char path[64];
-    snprintf(path, sizeof path, "%s/s503/ok", word);
+    snprintf(path, sizeof(path), "%s/s503/ok", word);
     CURL *easy = easy_new(web_url(path), &body);
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, word);
     CHECK_INT(curl_easy_perform(easy), CURLE_OK);
     CHECK_INT(web_count(word), times);
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, NULL); // GET again
-    snprintf(path, sizeof path, "%s-get/s503/ok", word);
+    snprintf(path, sizeof(path), "%s-get/s503/ok", word);
     curl_easy_setopt(easy, CURLOPT_URL, web_url(path));
     CHECK_INT(curl_easy_perform(easy), CURLE_OK);
     CHECK_INT(STATUS(easy), 200);
@@ -334,9 +334,9 @@ static void borrowed_url(void)
 {
     char url[256];
     web_start();
-    snprintf(url, sizeof url, "%s", web_url("a/s503/ok"));
+    snprintf(url, sizeof(url), "%s", web_url("a/s503/ok"));
     CURL *easy = easy_new(url, &body);
-    memset(url, 'x', sizeof url - 1);
+    memset(url, 'x', sizeof(url) - 1);
     CHECK_INT(curl_easy_perform(easy), CURLE_OK);
     check_sent("a", 2, NULL);
     curl_easy_cleanup(easy);
@@ -362,7 +362,7 @@ static void port_option(void)
     curl_easy_setopt(easy, CURLOPT_PORT, port);
     CHECK_INT(curl_easy_perform(easy), CURLE_OK);
     CHECK_INT(STATUS(easy), 200);
-    snprintf(host, sizeof host, "\"host\":\"127.0.0.1:%ld\"", port);
+    snprintf(host, sizeof(host), "\"host\":\"127.0.0.1:%ld\"", port);
     CHECK_INT(test_log("retry", host), 1);
     curl_easy_cleanup(easy);
 }
@@ -398,7 +398,7 @@ static void other_scheme(void)
 {
     char url[600];
     test_write(test_path("file"), "text\n");
-    snprintf(url, sizeof url, "file://%s", test_path("file"));
+    snprintf(url, sizeof(url), "file://%s", test_path("file"));
     CURL *easy = easy_new(url, &body);
     CHECK_INT(curl_easy_perform(easy), CURLE_OK);
     CHECK_TEXT(body.at, "text\n");

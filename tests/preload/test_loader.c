@@ -12,7 +12,7 @@ static const char *object_path(const char *name)
     static unsigned next;
     const char *directory = getenv("RB_PLUGINS");
     char *path = paths[next++ % 2];
-    snprintf(path, sizeof paths[0], "%s/object_%s.so", directory ? directory : RB_BUILD_DIR "/preload", name);
+    snprintf(path, sizeof(paths[0]), "%s/object_%s.so", directory ? directory : RB_BUILD_DIR "/preload", name);
     return path;
 }
 
@@ -109,7 +109,7 @@ static void in_a_handle(void)
     CHECK(!is_ours(dlsym(libc, "listen")));
     open_after(&opener);
     int fd = stream();
-    CHECK_INT(found(fd, (const struct sockaddr *) &port.address, sizeof port.address), 0);
+    CHECK_INT(found(fd, (const struct sockaddr *) &port.address, sizeof(port.address)), 0);
     thread_end(opener.thread);
     CHECK_INT(test_log(RECOVERED, ""), 1);
 }
@@ -197,7 +197,7 @@ static void errors(void)
 static void same_errors(void)
 {
     char alone[512];
-    snprintf(alone, sizeof alone, "%s", test_path("alone"));
+    snprintf(alone, sizeof(alone), "%s", test_path("alone"));
     setenv("RB_TOLD", alone, 1);
     CHECK_INT(test_alone("errors"), 0);
     setenv("RB_TOLD", test_path("under"), 1);
@@ -213,7 +213,7 @@ static void preload_object(const char *role, bool before, const char *name)
     char preload[1800];
     const char *all = getenv("RB_PRELOAD"), *colon = strrchr(all, ':'), *ours = colon ? colon + 1 : all;
     const char *object = object_path(name);
-    snprintf(preload, sizeof preload, "%.*s%s:%s", (int) (ours - all), all, before ? object : ours,
+    snprintf(preload, sizeof(preload), "%.*s%s:%s", (int) (ours - all), all, before ? object : ours,
              before ? ours : object);
     CHECK_INT(test_role(role, preload), 0);
 }
@@ -309,7 +309,7 @@ static void beside_jealous(void)
     CHECK_INT(dial_once(&port), ECONNREFUSED);
     CHECK_INT(test_log(RETRY, ""), 2);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    CHECK_INT(connect(fd, (const struct sockaddr *) &port.address, sizeof port.address), -1);
+    CHECK_INT(connect(fd, (const struct sockaddr *) &port.address, sizeof(port.address)), -1);
     CHECK_INT(errno, EINPROGRESS);
     struct pollfd one = {.fd = fd, .events = POLLOUT};
     CHECK_INT(poll(&one, 1, -1), 1);

@@ -65,8 +65,8 @@ static void check_transfer(const struct looked_up *curl, CURL *easy, const char 
 {
     char path[64], good[64];
     long status = 0;
-    snprintf(path, sizeof path, "%s/s503/ok", key);
-    snprintf(good, sizeof good, wanted == 200 ? "good %s\n" : "status 503\n", key);
+    snprintf(path, sizeof(path), "%s/s503/ok", key);
+    snprintf(good, sizeof(good), wanted == 200 ? "good %s\n" : "status 503\n", key);
     CHECK_INT(get(curl, easy, web_url(path), &body, &status), CURLE_OK);
     CHECK_INT(status, wanted);
     CHECK_TEXT(body.at, good);
@@ -139,8 +139,8 @@ static void check_multi(const struct looked_up *curl, const struct looked_up_mul
     char path[64], good[64];
     int running = 1, left;
     CURL *easy = begin(curl);
-    snprintf(path, sizeof path, "%s/s503/ok", key);
-    snprintf(good, sizeof good, "good %s\n", key);
+    snprintf(path, sizeof(path), "%s/s503/ok", key);
+    snprintf(good, sizeof(good), "good %s\n", key);
     body = (struct bytes){.length = 0};
     CHECK_INT(curl->setopt(easy, CURLOPT_URL, web_url(path)), CURLE_OK);
     CHECK_INT(curl->setopt(easy, CURLOPT_WRITEFUNCTION, bytes_take), CURLE_OK);
@@ -177,7 +177,7 @@ enum { SLOTS = 8, COPIES = SLOTS + 1 };
 static const char *copy_path(int n)
 {
     char name[32];
-    snprintf(name, sizeof name, "libcurl-%d.so", n);
+    snprintf(name, sizeof(name), "libcurl-%d.so", n);
     return test_path(name);
 }
 
@@ -220,7 +220,7 @@ static void many(void)
         easy[i] = begin(&curl[i]);
     }
     for (int i = 0; i < COPIES; i++) {
-        snprintf(key, sizeof key, "k%d", i);
+        snprintf(key, sizeof(key), "k%d", i);
         check_transfer(&curl[i], easy[i], key, i < SLOTS ? 200 : 503);
     }
     end(&curl[3], easy[3]);
@@ -237,7 +237,7 @@ static void many(void)
 static struct looked_up look_up_shim(void)
 {
     char path[600];
-    snprintf(path, sizeof path, "%s/object_shim.so",
+    snprintf(path, sizeof(path), "%s/object_shim.so",
              getenv("RB_PLUGINS") ? getenv("RB_PLUGINS") : RB_BUILD_DIR "/preload");
     return look_up(path);
 }
@@ -290,7 +290,7 @@ static void *open_deep(const char *flavour)
     const char *directory = getenv("RB_PLUGINS"), *ours = getenv("RB_PRELOAD"), *colon = strrchr(ours, ':');
     void *library = dlopen(colon ? colon + 1 : ours, RTLD_NOW | RTLD_NOLOAD);
     void *(*open)(const char *, int) = library ? dlsym(library, "dlopen") : dlopen;
-    snprintf(path, sizeof path, "%s/plugin_%s.so", directory ? directory : RB_BUILD_DIR "/preload", flavour);
+    snprintf(path, sizeof(path), "%s/plugin_%s.so", directory ? directory : RB_BUILD_DIR "/preload", flavour);
     void *plugin = open(path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
     if (!plugin)
         test_skip(dlerror());
@@ -307,9 +307,9 @@ static int requests(const char *flavour, const char *key)
     int (*perform)(CURL *, char *, size_t, long *) = dlsym(plugin, "plugin_perform");
     void (*plugin_end)(CURL *) = dlsym(plugin, "plugin_end");
     CHECK(plugin_begin && perform && plugin_end);
-    snprintf(path, sizeof path, "%s/s503/ok", key);
+    snprintf(path, sizeof(path), "%s/s503/ok", key);
     CURL *easy = plugin_begin(web_url(path));
-    CHECK_INT(perform(easy, text, sizeof text, &status), CURLE_OK);
+    CHECK_INT(perform(easy, text, sizeof(text), &status), CURLE_OK);
     plugin_end(easy);
     CHECK_INT(status, web_count(key) == 2 ? 200 : 503);
     return web_count(key);

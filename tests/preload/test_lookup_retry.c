@@ -47,12 +47,12 @@ static void once_inner(void)
         {EAI_NONAME, 0, 1},      {EAI_NODATA, 0, 1},         {EAI_MEMORY, 0, 1},      {EAI_SERVICE, 0, 1},
         {EAI_SYSTEM, EMFILE, 1}, {EAI_SYSTEM, ETIMEDOUT, 3}, {EAI_SYSTEM, EAGAIN, 3}, {EAI_SYSTEM, ECONNREFUSED, 3},
         {EAI_FAIL, 0, 2}};
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         resolver_fails(9, rows[i].result, rows[i].error);
         CHECK_INT(look_up("a.test", NULL, NULL), rows[i].result);
         CHECK_INT(resolver_calls(), rows[i].calls);
     }
-    CHECK_INT(test_log(STOP, ""), sizeof rows / sizeof rows[0]);
+    CHECK_INT(test_log(STOP, ""), sizeof(rows) / sizeof(rows[0]));
 }
 RESOLVER_TEST(once)
 
@@ -82,7 +82,7 @@ static void unmatched_inner(void)
 {
     struct addrinfo numeric = {.ai_flags = AI_NUMERICHOST};
     static const char *const others[] = {"other.example", "test", "a.test.example"};
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         resolver_fails(9, EAI_AGAIN, 0);
         CHECK_INT(look_up(others[i], "80", NULL), EAI_AGAIN);
         CHECK_INT(resolver_calls(), 1);
@@ -115,7 +115,7 @@ static void ports_inner(void)
         const char *service;
         int calls;
     } rows[] = {{"443", 3}, {"https", 3}, {"80", 1}, {"http", 1}, {NULL, 1}, {"", 1}, {"0443", 3}, {"65979", 1}};
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         resolver_fails(9, EAI_AGAIN, 0);
         CHECK_INT(look_up("A.Test.", rows[i].service, NULL), EAI_AGAIN);
         CHECK_INT(resolver_calls(), rows[i].calls);
@@ -243,10 +243,10 @@ static void hosts_recover_inner(void)
     found = gethostbyname2("a.test", AF_INET);
     CHECK(found && resolver_calls() == 3);
     resolver_fails(2, EAI_AGAIN, 0);
-    CHECK_INT(gethostbyname_r("a.test", &entry, buffer, sizeof buffer, &found, &error), 0);
+    CHECK_INT(gethostbyname_r("a.test", &entry, buffer, sizeof(buffer), &found, &error), 0);
     CHECK(found == &entry && resolver_calls() == 3);
     resolver_fails(2, EAI_SYSTEM, ETIMEDOUT);
-    CHECK_INT(gethostbyname2_r("a.test", AF_INET, &entry, buffer, sizeof buffer, &found, &error), 0);
+    CHECK_INT(gethostbyname2_r("a.test", AF_INET, &entry, buffer, sizeof(buffer), &found, &error), 0);
     CHECK(found == &entry && resolver_calls() == 3);
     CHECK_INT(test_log(RECOVERED, "\"host\":\"a.test\",\"api\":\"dns\""), 4);
     h_errno = 77;
@@ -267,7 +267,7 @@ static void hosts_fail_inner(void)
                 {EAI_SYSTEM, ETIMEDOUT, NETDB_INTERNAL, 3}};
     struct hostent entry, *found;
     char buffer[1024];
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         int error = 0;
         resolver_fails(9, rows[i].result, rows[i].error);
         CHECK(gethostbyname("a.test") == NULL);
@@ -276,7 +276,7 @@ static void hosts_fail_inner(void)
         CHECK_INT(resolver_calls(), rows[i].calls);
         resolver_fails(9, rows[i].result, rows[i].error);
         found = &entry;
-        gethostbyname_r("a.test", &entry, buffer, sizeof buffer, &found, &error);
+        gethostbyname_r("a.test", &entry, buffer, sizeof(buffer), &found, &error);
         CHECK(found == NULL);
         CHECK_INT(error, rows[i].host_error);
         CHECK_INT(resolver_calls(), rows[i].calls);
@@ -291,12 +291,12 @@ static void small_buffer_inner(void)
     char buffer[4];
     int error = 0;
     resolver_fails(0, 0, 0);
-    CHECK_INT(gethostbyname_r("a.test", &entry, buffer, sizeof buffer, &found, &error), ERANGE);
+    CHECK_INT(gethostbyname_r("a.test", &entry, buffer, sizeof(buffer), &found, &error), ERANGE);
     CHECK_INT(resolver_calls(), 1);
     CHECK_INT(error, NETDB_INTERNAL);
     CHECK(found == NULL);
     resolver_fails(1, EAI_AGAIN, 0);
-    CHECK_INT(gethostbyname_r("a.test", &entry, buffer, sizeof buffer, &found, &error), ERANGE);
+    CHECK_INT(gethostbyname_r("a.test", &entry, buffer, sizeof(buffer), &found, &error), ERANGE);
     CHECK_INT(resolver_calls(), 2);
     CHECK_INT(test_log(STOP, ""), 0);
 }

@@ -180,7 +180,7 @@ static void hosts_inner(void)
     CHECK_INT(h_errno, 77);
     check_entry(gethostbyname2("a.test", AF_INET));
     for (size_t off = 0; off < sizeof(void *); off++) {
-        CHECK_INT(gethostbyname_r("a.test", &entry, buffer + off, sizeof buffer - off, &found, &error), 0);
+        CHECK_INT(gethostbyname_r("a.test", &entry, buffer + off, sizeof(buffer) - off, &found, &error), 0);
         CHECK(found == &entry);
         CHECK_INT(error, 0);
         check_entry(found);

@@ -17,7 +17,7 @@ static const char *url_at(const char *host, const char *path)
     static char urls[2][512];
     static unsigned next;
     char *url = urls[next++ % 2];
-    snprintf(url, sizeof urls[0], "http://%s:%u/%s", host, ntohs(web_port.address.sin_port), path);
+    snprintf(url, sizeof(urls[0]), "http://%s:%u/%s", host, ntohs(web_port.address.sin_port), path);
     return url;
 }
 
@@ -106,7 +106,7 @@ static CURL *redirecting(const char *key, const char *location)
     char path[256], escaped[128] = "";
     for (const char *at = location; *at; at++)
         snprintf(escaped + strlen(escaped), 4, *at == '/' || *at == ':' ? "%%%02X" : "%c", (unsigned) *at);
-    snprintf(path, sizeof path, "%s/s302;header=Location:%s", key, escaped);
+    snprintf(path, sizeof(path), "%s/s302;header=Location:%s", key, escaped);
     CURL *easy = easy_new(web_url(path), &body);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error);
@@ -131,7 +131,7 @@ static void redirected(const char *location)
 {
     for (int kind = 0; kind <= LOOP_KINDS; kind++) {
         char key[16];
-        snprintf(key, sizeof key, "k%d", kind);
+        snprintf(key, sizeof(key), "k%d", kind);
         CURL *easy = redirecting(key, location);
         CHECK_INT(perform(easy, kind), CURLE_COULDNT_CONNECT);
         check_refused("localhost");
@@ -204,7 +204,7 @@ static void foreign(void)
     char path[512];
     struct loop loop;
     web_start();
-    snprintf(path, sizeof path, "%s/plugin_gnutls.so",
+    snprintf(path, sizeof(path), "%s/plugin_gnutls.so",
              getenv("RB_PLUGINS") ? getenv("RB_PLUGINS") : RB_BUILD_DIR "/preload");
     void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     CHECK(plugin != NULL);
@@ -219,7 +219,7 @@ static void foreign(void)
     loop_until_parked(&loop, 1);
     char text[64];
     long status = 0;
-    CHECK_INT(plugin_perform(other, text, sizeof text, &status), CURLE_OK);
+    CHECK_INT(plugin_perform(other, text, sizeof(text), &status), CURLE_OK);
     CHECK_TEXT(text, "yy");
     CHECK_INT(status, 200);
     loop_run(&loop);

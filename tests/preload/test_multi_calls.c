@@ -109,7 +109,7 @@ static void removed_unread(void)
     web_start();
     for (int kind = 0; kind < LOOP_KINDS; kind++) {
         char path[64];
-        snprintf(path, sizeof path, "k%d/s503", kind);
+        snprintf(path, sizeof(path), "k%d/s503", kind);
         loop_open(&loop, kind);
         CURL *easy = easy_new(web_url(path), &body);
         loop_add(&loop, easy);
@@ -134,7 +134,7 @@ static void removed_in_any_order(void)
     loop_open(&loop, LOOP_POLL);
     for (int i = 0; i < COUNT; i++) {
         char path[64];
-        snprintf(path, sizeof path, "r%d/s503/ok", i);
+        snprintf(path, sizeof(path), "r%d/s503/ok", i);
         easies[i] = easy_new(web_url(path), &body);
         loop_add(&loop, easies[i]);
     }
@@ -246,7 +246,7 @@ static void cancelled(void)
         struct loop loop;
         char path[64];
         int cancels = 0;
-        snprintf(path, sizeof path, "k%d/s503/ok", kind);
+        snprintf(path, sizeof(path), "k%d/s503/ok", kind);
         test_write(test_path("log"), "");
         loop_open(&loop, kind);
         CURL *easy = easy_new(web_url(path), &body);
@@ -279,7 +279,7 @@ static void timed_out(void)
     for (int kind = 0; kind < LOOP_KINDS; kind++) {
         struct loop loop;
         char path[64];
-        snprintf(path, sizeof path, "k%d/s503/hang", kind);
+        snprintf(path, sizeof(path), "k%d/s503/hang", kind);
         loop_open(&loop, kind);
         CURL *easy = easy_new(web_url(path), &body);
         curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, 400L);
@@ -344,7 +344,7 @@ static CURL *linger(struct loop *loop, enum loop_kind kind, const char *path)
 static const char *held_path(int kind)
 {
     static char path[64];
-    snprintf(path, sizeof path, "k%d/s503;size=3000", kind);
+    snprintf(path, sizeof(path), "k%d/s503;size=3000", kind);
     return path;
 }
 
@@ -382,7 +382,7 @@ static void lingering_removed(void)
     for (int way = 0; way < 4; way++) {
         struct loop loop;
         char path[64];
-        snprintf(path, sizeof path, "w%d/s503;size=3000", way);
+        snprintf(path, sizeof(path), "w%d/s503;size=3000", way);
         CURL *easy = linger(&loop, way % 2 ? LOOP_ACTION : LOOP_POLL, path);
         CURL *running = easy_new(web_url("b/hang"), &other);
         loop_add(&loop, running);
@@ -512,7 +512,7 @@ static void copied(void)
     old_calls = 0;
     body.length = 0;
     char url[128];
-    snprintf(url, sizeof url, "http://localhost:%u/c/ok;text=x", ntohs(web_port.address.sin_port));
+    snprintf(url, sizeof(url), "http://localhost:%u/c/ok;text=x", ntohs(web_port.address.sin_port));
     curl_easy_setopt(copy, CURLOPT_URL, url); // not ours to repeat
     CHECK_INT(curl_easy_perform(copy), CURLE_OK);
     CHECK_TEXT(body.at, "x");

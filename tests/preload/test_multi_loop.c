@@ -12,8 +12,8 @@ static void each_kind(const char *steps, CURLcode code, const char *text, int re
     for (int kind = 0; kind < LOOP_KINDS; kind++) {
         char path[64], key[8];
         struct loop loop;
-        snprintf(key, sizeof key, "k%d", kind);
-        snprintf(path, sizeof path, "%s/%s", key, steps);
+        snprintf(key, sizeof(key), "k%d", kind);
+        snprintf(path, sizeof(path), "%s/%s", key, steps);
         loop_open(&loop, kind);
         CURL *easy = easy_new(web_url(path), &body);
         loop_add(&loop, easy);
@@ -71,7 +71,7 @@ static void no_spin_no_stall(void)
     for (int kind = 0; kind < LOOP_KINDS; kind++) {
         char path[64];
         struct loop loop;
-        snprintf(path, sizeof path, "k%d/s503;last/reset/ok", kind);
+        snprintf(path, sizeof(path), "k%d/s503;last/reset/ok", kind);
         loop_open(&loop, kind);
         CURL *easy = easy_new(web_url(path), &body);
         loop_add(&loop, easy);
@@ -93,11 +93,11 @@ static void others_go_on(void)
         char path[64];
         struct loop loop;
         loop_open(&loop, kind);
-        snprintf(path, sizeof path, "p%d/s503/ok", kind);
+        snprintf(path, sizeof(path), "p%d/s503/ok", kind);
         CURL *parked = easy_new(web_url(path), &body);
         loop_add(&loop, parked);
         loop_until_parked(&loop, (unsigned) kind + 1);
-        snprintf(path, sizeof path, "o%d/ok;size=20000;piece=1000;trickle=2", kind);
+        snprintf(path, sizeof(path), "o%d/ok;size=20000;piece=1000;trickle=2", kind);
         CURL *easy = easy_new(web_url(path), &other);
         loop_add(&loop, easy);
         loop_drive(&loop);
@@ -135,7 +135,7 @@ static void many(enum loop_kind kind)
     curl_multi_setopt(loop.multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, 20L);
     for (int i = 0; i < MANY; i++) {
         char path[64];
-        snprintf(path, sizeof path, "m%d/s503/ok;text=0123456789", i);
+        snprintf(path, sizeof(path), "m%d/s503/ok;text=0123456789", i);
         easies[i] = easy_new(web_url(path), NULL);
         curl_easy_setopt(easies[i], CURLOPT_WRITEFUNCTION, count_bytes);
         curl_easy_setopt(easies[i], CURLOPT_WRITEDATA, &received[i]);
@@ -171,7 +171,7 @@ static void resumed(void)
         struct loop loop;
         curl_off_t size = 0;
         const char *steps = "cut;range;etag=%22a%22;size=200000;sent=70000";
-        snprintf(path, sizeof path, "k%d/%s", kind, steps);
+        snprintf(path, sizeof(path), "k%d/%s", kind, steps);
         loop_open(&loop, kind);
         CURL *easy = easy_new(web_url(path), &body);
         loop_add(&loop, easy);
@@ -217,8 +217,8 @@ static void uploaded(void)
         char path[64], key[8];
         struct loop loop;
         struct source source = {.size = 50000};
-        snprintf(key, sizeof key, "k%d", kind);
-        snprintf(path, sizeof path, "%s/s503/reset/ok;text=x", key);
+        snprintf(key, sizeof(key), "k%d", kind);
+        snprintf(path, sizeof(path), "%s/s503/reset/ok;text=x", key);
         loop_open(&loop, kind);
         CURL *easy = easy_new(web_url(path), &body);
         curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
@@ -231,7 +231,7 @@ static void uploaded(void)
         loop_run(&loop);
         CHECK_INT(loop.code, CURLE_OK);
         CHECK_TEXT(body.at, "x");
-        snprintf(path, sizeof path, "bytes/%s", key);
+        snprintf(path, sizeof(path), "bytes/%s", key);
         char *bytes = web_ask(path);
         CHECK_INT(atoi(bytes), 150000);
         free(bytes);
@@ -248,7 +248,7 @@ static void figures(void)
         struct loop loop;
         curl_off_t total = 0, first = 0;
         double seconds = 0;
-        snprintf(path, sizeof path, "k%d/s503/ok", kind);
+        snprintf(path, sizeof(path), "k%d/s503/ok", kind);
         loop_open(&loop, kind);
         CURL *easy = easy_new(web_url(path), &body);
         loop_add(&loop, easy);
@@ -280,7 +280,7 @@ static void options_after_adding(void)
         loop_open(&loop, kind);
         CURL *easy = easy_new("http://127.0.0.2:1/", &body);
         loop_add(&loop, easy);
-        snprintf(path, sizeof path, "k%d/s503/ok;text=x", kind);
+        snprintf(path, sizeof(path), "k%d/s503/ok;text=x", kind);
         curl_easy_setopt(easy, CURLOPT_URL, web_url(path));
         loop_run(&loop);
         CHECK_TEXT(body.at, "x");
@@ -302,7 +302,7 @@ static void *run_some(void *context)
     for (int i = 0; i < ROUNDS; i++) {
         struct loop loop;
         char path[64];
-        snprintf(path, sizeof path, "t%d-%d/s503/reset/ok;text=x", number, i);
+        snprintf(path, sizeof(path), "t%d-%d/s503/reset/ok;text=x", number, i);
         loop_open(&loop, i % LOOP_KINDS);
         CURL *easy = easy_new(web_url(path), &bodies[number]);
         loop_add(&loop, easy);
@@ -343,7 +343,7 @@ static void sharing(void)
     loop_open(&loop, LOOP_POLL);
     for (int i = 0; i < 8; i++) {
         char path[64];
-        snprintf(path, sizeof path, "s%d/s503/reset/ok;text=x", i);
+        snprintf(path, sizeof(path), "s%d/s503/reset/ok;text=x", i);
         easies[i] = easy_new(web_url(path), &bodies[i]);
         curl_easy_setopt(easies[i], CURLOPT_SHARE, share);
         loop_add(&loop, easies[i]);

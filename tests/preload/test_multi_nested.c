@@ -107,7 +107,7 @@ static void check_same(struct answers actual, struct answers expected)
 static const char *bare_url(const char *path)
 {
     static char url[256];
-    snprintf(url, sizeof url, "http://localhost:%u/%s", ntohs(web_port.address.sin_port), path);
+    snprintf(url, sizeof(url), "http://localhost:%u/%s", ntohs(web_port.address.sin_port), path);
     return url;
 }
 
@@ -140,7 +140,7 @@ static void waiting(void)
     for (int kind = 0; kind < LOOP_KINDS; kind++) {
         char path[64];
         test_write(test_path("log"), "");
-        snprintf(path, sizeof path, "w%d/s503/ok;text=x", kind);
+        snprintf(path, sizeof(path), "w%d/s503/ok;text=x", kind);
         struct answers under = run(kind, web_url(path), true, "o/hang");
         CHECK_TEXT(body.at, "x");
         parked_seen = true;

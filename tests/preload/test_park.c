@@ -117,7 +117,7 @@ static int by_asking(int fd)
 
 static int (*const waits[])(int) = {by_poll, by_ppoll,    by_select, by_pselect, by_epoll,
                                     by_edge, by_one_shot, by_pwait2, by_nested,  by_asking};
-enum { WAITS = sizeof waits / sizeof waits[0] };
+enum { WAITS = sizeof(waits) / sizeof(waits[0]) };
 
 // --- ways to learn: each returns the errno, 0 for a success
 
@@ -178,7 +178,7 @@ static int learn_peer(int fd, const struct port *port)
 
 static int (*const learns[])(int, const struct port *) = {learn_error, learn_connect, learn_read, learn_recvmsg,
                                                           learn_send,  learn_write,   learn_peer};
-enum { LEARNS = sizeof learns / sizeof learns[0] };
+enum { LEARNS = sizeof(learns) / sizeof(learns[0]) };
 
 static void arrives(int (*wait)(int), int (*learn)(int, const struct port *))
 {
@@ -458,7 +458,7 @@ static void disconnected(void)
     struct sockaddr nobody = {.sa_family = AF_UNSPEC};
     int fd = flying(&port);
     CHECK_INT(pending_error(fd), 0);
-    CHECK_INT(connect(fd, &nobody, sizeof nobody), 0);
+    CHECK_INT(connect(fd, &nobody, sizeof(nobody)), 0);
     CHECK(dial(fd, &well) == 0 || errno == EINPROGRESS);
     CHECK_INT(finished(fd), 0);
     CHECK(is_peer(fd, &well));
@@ -467,7 +467,7 @@ static void disconnected(void)
 static int unix_socket(const char *name, struct sockaddr_un *address)
 {
     *address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    snprintf(address->sun_path, sizeof address->sun_path, "%s", test_path(name));
+    snprintf(address->sun_path, sizeof(address->sun_path), "%s", test_path(name));
     return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
@@ -477,7 +477,7 @@ static void *unix_opener(void *context)
     int fd = unix_socket("app.sock", &address);
     (void) context;
     test_await_log(RETRY, "", 2);
-    CHECK_INT(bind(fd, (struct sockaddr *) &address, sizeof address), 0);
+    CHECK_INT(bind(fd, (struct sockaddr *) &address, sizeof(address)), 0);
     CHECK_INT(listen(fd, 4), 0);
     return NULL;
 }
@@ -487,7 +487,7 @@ static void unix_arrives(void)
     struct sockaddr_un address;
     pthread_t thread;
     int fd = unix_socket("app.sock", &address);
-    CHECK_INT(connect(fd, (struct sockaddr *) &address, sizeof address), -1);
+    CHECK_INT(connect(fd, (struct sockaddr *) &address, sizeof(address)), -1);
     CHECK_INT(errno, EINPROGRESS);
     CHECK_INT(pthread_create(&thread, NULL, unix_opener, NULL), 0);
     CHECK_INT(by_epoll(fd), POLLOUT);
@@ -500,12 +500,12 @@ static void unix_given_up(void)
 {
     struct sockaddr_un address;
     int fd = unix_socket("app.sock", &address);
-    CHECK_INT(connect(fd, (struct sockaddr *) &address, sizeof address), -1);
+    CHECK_INT(connect(fd, (struct sockaddr *) &address, sizeof(address)), -1);
     CHECK_INT(errno, EINPROGRESS);
     CHECK(by_epoll(fd) & POLLHUP);
     CHECK_INT(pending_error(fd), ENOENT);
     int other = unix_socket("app.sock", &address);
-    CHECK_INT(connect(other, (struct sockaddr *) &address, sizeof address), -1);
+    CHECK_INT(connect(other, (struct sockaddr *) &address, sizeof(address)), -1);
     CHECK(by_poll(other) & POLLHUP);
     CHECK_INT(send(other, "x", 1, MSG_NOSIGNAL), -1);
     CHECK_INT(errno, ENOENT);
@@ -530,7 +530,7 @@ static void reset_after_accept(void)
     struct linger at_once = {.l_onoff = 1};
     char byte;
     int fd = flying(&port), accepted = accept(port.fd, NULL, NULL);
-    CHECK_INT(setsockopt(accepted, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+    CHECK_INT(setsockopt(accepted, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
     close(accepted);
     CHECK(by_poll(fd) & POLLERR);
     CHECK_INT(read(fd, &byte, 1), -1);
@@ -559,7 +559,7 @@ static bool write_text(const char *path, const char *text)
 static bool own_network(void)
 {
     char map[64];
-    snprintf(map, sizeof map, "0 %u 1", (unsigned) geteuid());
+    snprintf(map, sizeof(map), "0 %u 1", (unsigned) geteuid());
     return geteuid() == 0 ? unshare(CLONE_NEWNET) == 0
                           : unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 && write_text("/proc/self/uid_map", map);
 }
@@ -581,9 +581,9 @@ static void bound_to_interface(void)
     CHECK_INT(inet_pton(AF_INET6, "fe80::9", &v6.sin6_addr), 1);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), fd6 = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
     CHECK_INT(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "v0", 3), 0);
-    CHECK_INT(connect(fd, (struct sockaddr *) &v4, sizeof v4), -1);
+    CHECK_INT(connect(fd, (struct sockaddr *) &v4, sizeof(v4)), -1);
     CHECK_INT(errno, EINPROGRESS);
-    CHECK_INT(connect(fd6, (struct sockaddr *) &v6, sizeof v6), -1);
+    CHECK_INT(connect(fd6, (struct sockaddr *) &v6, sizeof(v6)), -1);
     CHECK_INT(errno, EINPROGRESS);
     CHECK_INT(by_poll(fd) & (POLLERR | POLLHUP), POLLERR | POLLHUP);
     CHECK_INT(pending_error(fd), ECONNREFUSED);

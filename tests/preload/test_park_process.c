@@ -132,7 +132,7 @@ static void closed_by_range(void)
     CHECK_INT(ready_now(fd, POLLOUT), POLLNVAL);
     closefrom(low + 1);
     CHECK_INT(ready_now(again, POLLOUT), POLLNVAL);
-    CHECK_INT(getsockopt(again, SOL_SOCKET, SO_ERROR, &event, &(socklen_t){sizeof event}), -1);
+    CHECK_INT(getsockopt(again, SOL_SOCKET, SO_ERROR, &event, &(socklen_t){sizeof(event)}), -1);
     CHECK_INT(errno, EBADF);
 }
 
@@ -331,7 +331,7 @@ static void executes(void)
     struct port port = port_new();
     char number[16];
     int fd = dup(parked(&port));
-    snprintf(number, sizeof number, "%d", fd);
+    snprintf(number, sizeof(number), "%d", fd);
     setenv("RB_TEST_FD", number, 1);
     CHECK_INT(test_under("executed"), 0);
     CHECK_INT(test_alone("executed"), 0);

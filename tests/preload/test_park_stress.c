@@ -4,7 +4,7 @@
 
 static int error_of(int fd, int *error)
 {
-    socklen_t length = sizeof *error;
+    socklen_t length = sizeof(*error);
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, error, &length);
 }
 

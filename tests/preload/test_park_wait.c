@@ -107,7 +107,7 @@ static char said[8192];
 static void say(const char *what, long result)
 {
     size_t used = strlen(said);
-    snprintf(said + used, sizeof said - used, "%s %ld %d\n", what, result, result < 0 ? errno : 0);
+    snprintf(said + used, sizeof(said) - used, "%s %ld %d\n", what, result, result < 0 ? errno : 0);
     errno = 0;
 }
 
@@ -117,14 +117,14 @@ static void odd_times(int fd, int epfd)
     static const struct timeval values[] = {{-1, 0}, {0, -1}, {0, 1500}, {-1, 2000000}, {0, -1000000}};
     struct pollfd p = {.fd = fd, .events = 0};
     struct epoll_event event;
-    for (unsigned i = 0; i < sizeof times / sizeof times[0]; i++) {
+    for (unsigned i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
         fd_set reads;
         FD_ZERO(&reads);
         say("ppoll", ppoll(&p, 1, &times[i], NULL));
         say("pselect", pselect(1, &reads, NULL, NULL, &times[i], NULL));
         say("epoll_pwait2", epoll_pwait2(epfd, &event, 1, &times[i], NULL));
     }
-    for (unsigned i = 0; i < sizeof values / sizeof values[0]; i++) {
+    for (unsigned i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         struct timeval value = values[i];
         fd_set reads;
         FD_ZERO(&reads);
@@ -142,8 +142,8 @@ static void odd_pointers(int fd, int epfd)
     struct timespec none = {0};
     struct epoll_event event;
     int value;
-    socklen_t length = sizeof value;
-    for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    socklen_t length = sizeof(value);
+    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         say("poll", poll(bad[i], 1, 0));
         say("poll of none", i < 2 ? poll(bad[i], 0, 0) : 0);
         say("ppoll mask", ppoll(&p, 1, &none, bad[i]));
@@ -167,7 +167,7 @@ static void odd_numbers(int fd, int epfd)
     socklen_t negative = (socklen_t) -1, none = 0;
     char value[4] = "";
     volatile int sizes[] = {-1, 0, 1 << 30};
-    for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+    for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
         say("epoll_wait", epoll_wait(epfd, &event, sizes[i], 0));
     say("epoll_wait of a socket", epoll_wait(fd, &event, 1, 0));
     say("epoll_wait of nothing", epoll_wait(-1, &event, 1, 0));
@@ -283,7 +283,7 @@ static void odd_sets(void)
     CHECK(*last == 1ul << pair[0]);
     CHECK_INT(select(pair[0] + 1, both, both, both, &none), 1);
     CHECK(*last == 0); // nothing is exceptional
-    fd_set *set = (fd_set *) (pages + 4096 - sizeof *set);
+    fd_set *set = (fd_set *) (pages + 4096 - sizeof(*set));
     FD_SET(fd, set);
     FD_SET(pair[0], set);
     CHECK_INT(select(1 << 20, NULL, set, NULL, NULL), 1);

@@ -23,7 +23,7 @@ static const char *object_path(const char *name)
 {
     static char path[600];
     const char *directory = getenv("RB_PLUGINS");
-    snprintf(path, sizeof path, "%s/object_%s.so", directory ? directory : RB_BUILD_DIR "/preload", name);
+    snprintf(path, sizeof(path), "%s/object_%s.so", directory ? directory : RB_BUILD_DIR "/preload", name);
     return path;
 }
 
@@ -61,7 +61,7 @@ static bool is_path_of_ours(const char *path)
 static void note_call(struct traced *traced, pid_t child)
 {
     struct __ptrace_syscall_info info;
-    if (ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof info, &info) <= 0 || info.op != PTRACE_SYSCALL_INFO_ENTRY)
+    if (ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof(info), &info) <= 0 || info.op != PTRACE_SYSCALL_INFO_ENTRY)
         return;
     if (info.entry.nr < CALLS)
         traced->calls[info.entry.nr]++;
@@ -171,9 +171,9 @@ static void unconcerned(void)
     CHECK_INT(poll(&(struct pollfd){.fd = pipes[1], .events = POLLOUT}, 1, -1), 1);
     CHECK(dup2(pipes[0], pipes[1]) >= 0);
     CHECK_INT(sigaction(SIGUSR1, &action, NULL), 0);
-    (void) connect(datagram, (const struct sockaddr *) &address, sizeof address);
-    CHECK(connect(-1, (const struct sockaddr *) &address, sizeof address) < 0);
-    CHECK(connect(pipes[0], (const struct sockaddr *) &address, sizeof address) < 0);
+    (void) connect(datagram, (const struct sockaddr *) &address, sizeof(address));
+    CHECK(connect(-1, (const struct sockaddr *) &address, sizeof(address)) < 0);
+    CHECK(connect(pipes[0], (const struct sockaddr *) &address, sizeof(address)) < 0);
 }
 
 static void other_calls(void)
@@ -251,7 +251,7 @@ static void child_connects_first(void)
 static int dial_slow(struct port *port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error = 0;
-    socklen_t length = sizeof error;
+    socklen_t length = sizeof(error);
     CHECK(dial(fd, port) < 0 && errno == EINPROGRESS);
     CHECK_INT(poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1), 1);
     CHECK_INT(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length), 0);
@@ -319,7 +319,7 @@ static void hide_policy(void)
     char log[512];
     if (geteuid() != 0)
         test_skip("only root can change the user");
-    snprintf(log, sizeof log, "/tmp/rebound-start-log.%d", (int) getpid());
+    snprintf(log, sizeof(log), "/tmp/rebound-start-log.%d", (int) getpid());
     test_write(log, "");
     CHECK_INT(chmod(log, 0666), 0);
     CHECK_INT(chmod(getenv("RB_TEST_DIR"), 0700), 0);
@@ -374,7 +374,7 @@ static void policy_is_read_before(void)
                                        "setfsuid", "groups",  "chroot",   "unshare"};
     hide_policy();
     char *log = strdup(getenv("REBOUND_LOG"));
-    for (unsigned i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+    for (unsigned i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
         setenv("RB_WAY", ways[i], 1);
         test_write(log, "");
         bool below = strcmp(ways[i], "chroot") == 0; // the file's name in the new root
@@ -398,7 +398,7 @@ static void enter_sandbox(void)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
-    struct sock_fprog program = {sizeof filter / sizeof filter[0], filter};
+    struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
         _exit(TEST_SKIPPED);
 }
@@ -449,7 +449,7 @@ static void tell_drops(void)
 static void drops_as_alone(void)
 {
     char alone[512];
-    snprintf(alone, sizeof alone, "%s", test_path("alone"));
+    snprintf(alone, sizeof(alone), "%s", test_path("alone"));
     setenv("RB_TOLD", alone, 1);
     CHECK_INT(test_alone("tell_drops"), 0);
     setenv("RB_TOLD", test_path("under"), 1);

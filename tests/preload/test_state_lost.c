@@ -138,7 +138,7 @@ static void replaced(void)
     char kept[512];
     CHECK_INT(dial_once(&port), ECONNREFUSED);
     unsigned long long before = mapped_inode();
-    snprintf(kept, sizeof kept, "%s.kept", getenv("REBOUND_STATE"));
+    snprintf(kept, sizeof(kept), "%s.kept", getenv("REBOUND_STATE"));
     CHECK_INT(rename(getenv("REBOUND_STATE"), kept), 0);
     CHECK_INT(test_under("make_another"), 0);
     unsigned long long others = inode_of_file();
@@ -186,14 +186,14 @@ static void changed_root(void)
     bool kept = false;
     if (geteuid() != 0)
         test_skip("only root changes its root");
-    snprintf(name, sizeof name, "%s", getenv("REBOUND_STATE"));
+    snprintf(name, sizeof(name), "%s", getenv("REBOUND_STATE"));
     CHECK_INT(dial_once(&port), ECONNREFUSED);
     FILE *maps = fopen("/proc/self/maps", "re");
     CHECK(maps != NULL && chroot("/proc") == 0 && chdir("/") == 0);
     for (uint64_t until = test_now_ms() + 700; test_now_ms() < until;
          test_pause()) // twice as long as between two looks
         CHECK_INT(dial_once(&port), ECONNREFUSED);
-    while (fgets(line, sizeof line, maps))
+    while (fgets(line, sizeof(line), maps))
         kept = kept || strstr(line, name);
     CHECK(kept);
     fclose(maps);
@@ -226,7 +226,7 @@ static void removed_under_many(void)
     pid_t children[PROCESSES];
     int kept[ROUNDS];
     _Atomic unsigned long long *told =
-        mmap(NULL, PROCESSES * sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        mmap(NULL, PROCESSES * sizeof(*told), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(told != MAP_FAILED);
     CHECK_INT(dial_once(&port), ECONNREFUSED);
     for (int i = 0; i < PROCESSES; i++) {

@@ -28,7 +28,7 @@ static unsigned mapped(const char *name)
     prctl(PR_SET_DUMPABLE, 1); // after a change of the user the file is root's
     FILE *maps = fopen("/proc/self/maps", "re");
     CHECK(maps != NULL);
-    while (fgets(line, sizeof line, maps))
+    while (fgets(line, sizeof(line), maps))
         count += strstr(line, name) != NULL;
     fclose(maps);
     return count;
@@ -40,7 +40,7 @@ static const char *name_of(unsigned user)
     static char names[4][64];
     static unsigned next;
     char *name = names[next++ % 4];
-    snprintf(name, sizeof names[0], "/dev/shm/rebound.%u.v", user);
+    snprintf(name, sizeof(names[0]), "/dev/shm/rebound.%u.v", user);
     return name;
 }
 
@@ -332,7 +332,7 @@ static void executed_inner(void)
 static const char *first_name(void)
 {
     static char name[80];
-    snprintf(name, sizeof name, "%s%d", name_of(0), RB_STATE_VERSION);
+    snprintf(name, sizeof(name), "%s%d", name_of(0), RB_STATE_VERSION);
     return name;
 }
 
@@ -365,7 +365,7 @@ static void move_to_an_earlier_name_role(void)
     struct stat status;
     size_t length;
     char second[96];
-    snprintf(second, sizeof second, "%s.1", first_name());
+    snprintf(second, sizeof(second), "%s.1", first_name());
     test_write(first_name(), "");
     CHECK_INT(chown(first_name(), NOBODY, NOBODY), 0);
     CHECK_INT(dial_once(&port), ECONNREFUSED);
@@ -390,7 +390,7 @@ static unsigned long long first_inode(void)
     char name[80];
     struct stat status;
     for (int i = 0; i < 10; i++) {
-        snprintf(name, sizeof name, i == 0 ? "%s%d" : "%s%d.%d", name_of(0), RB_STATE_VERSION, i);
+        snprintf(name, sizeof(name), i == 0 ? "%s%d" : "%s%d.%d", name_of(0), RB_STATE_VERSION, i);
         if (lstat(name, &status) == 0 && status.st_uid == 0)
             return status.st_ino;
     }
@@ -424,7 +424,7 @@ static void agree_on_a_name_role(void)
     int stop[2];
     pid_t children[PROCESSES], taker;
     _Atomic unsigned long long *told =
-        mmap(NULL, PROCESSES * sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        mmap(NULL, PROCESSES * sizeof(*told), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(told != MAP_FAILED);
     CHECK_INT(pipe2(stop, O_CLOEXEC), 0);
     CHECK((taker = fork()) >= 0);
@@ -539,7 +539,7 @@ static void look_up(struct port *port)
     struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found;
     CHECK_INT(getaddrinfo("localhost", NULL, &hints, &found), 0);
     in_port_t number = port->address.sin_port;
-    memcpy(&port->address, found->ai_addr, sizeof port->address);
+    memcpy(&port->address, found->ai_addr, sizeof(port->address));
     port->address.sin_port = number;
     freeaddrinfo(found);
 }

@@ -37,8 +37,8 @@ static inline void web_start(void)
     }
     close(ends[1]);
     unsigned control = 0, listening = 0;
-    while (used < sizeof line - 1 && sscanf(line, "control %u listening %u\n", &control, &listening) < 2) {
-        ssize_t got = read(ends[0], line + used, sizeof line - 1 - used);
+    while (used < sizeof(line) - 1 && sscanf(line, "control %u listening %u\n", &control, &listening) < 2) {
+        ssize_t got = read(ends[0], line + used, sizeof(line) - 1 - used);
         CHECK(got > 0);
         used += (size_t) got;
     }
@@ -54,7 +54,7 @@ static inline const char *port_url(const struct port *port, const char *path)
     static __thread char urls[4][1024];
     static __thread unsigned next;
     char *url = urls[next++ % 4];
-    snprintf(url, sizeof urls[0], "http://127.0.0.1:%u/%s", ntohs(port->address.sin_port), path);
+    snprintf(url, sizeof(urls[0]), "http://127.0.0.1:%u/%s", ntohs(port->address.sin_port), path);
     return url;
 }
 
@@ -73,7 +73,7 @@ static inline char *web_ask(const char *path)
     int fd = stream();
     ssize_t got;
     CHECK_INT(dial_bare(fd, &web_control), 0);
-    int length = snprintf(request, sizeof request, "GET /_/%s HTTP/1.0\r\n\r\n", path);
+    int length = snprintf(request, sizeof(request), "GET /_/%s HTTP/1.0\r\n\r\n", path);
     CHECK_INT(write(fd, request, (size_t) length), length);
     while (used < 65535 && (got = read(fd, answer + used, 65535 - used)) > 0)
         used += (size_t) got;
@@ -88,7 +88,7 @@ static inline char *web_ask(const char *path)
 static inline int web_count(const char *key)
 {
     char path[256];
-    snprintf(path, sizeof path, "count/%s", key);
+    snprintf(path, sizeof(path), "count/%s", key);
     char *answer = web_ask(path);
     int count = atoi(answer);
     free(answer);
@@ -108,7 +108,7 @@ static inline size_t bytes_take(char *data, size_t size, size_t count, void *con
 {
     struct bytes *bytes = context;
     size_t length = size * count;
-    CHECK(bytes->length + length < sizeof bytes->at);
+    CHECK(bytes->length + length < sizeof(bytes->at));
     memcpy(bytes->at + bytes->length, data, length);
     bytes->length += length;
     bytes->at[bytes->length] = '\0';

@@ -114,21 +114,21 @@ union address {
 // Returns the length of the address, 0 when `host` is none of the three kinds.
 static socklen_t make_address(const char *host, unsigned port, union address *address)
 {
-    memset(address, 0, sizeof *address);
-    if (host[0] == '/' && strlen(host) < sizeof address->local.sun_path) {
+    memset(address, 0, sizeof(*address));
+    if (host[0] == '/' && strlen(host) < sizeof(address->local.sun_path)) {
         address->local.sun_family = AF_UNIX;
         memcpy(address->local.sun_path, host, strlen(host) + 1);
-        return sizeof address->local;
+        return sizeof(address->local);
     }
     if (inet_pton(AF_INET, host, &address->v4.sin_addr) == 1) {
         address->v4.sin_family = AF_INET;
         address->v4.sin_port = htons((uint16_t) port);
-        return sizeof address->v4;
+        return sizeof(address->v4);
     }
     if (inet_pton(AF_INET6, host, &address->v6.sin6_addr) == 1) {
         address->v6.sin6_family = AF_INET6;
         address->v6.sin6_port = htons((uint16_t) port);
-        return sizeof address->v6;
+        return sizeof(address->v6);
     }
     return 0;
 }
@@ -136,7 +136,7 @@ static socklen_t make_address(const char *host, unsigned port, union address *ad
 static unsigned bound_port(int fd)
 {
     union address address;
-    socklen_t length = sizeof address;
+    socklen_t length = sizeof(address);
     if (getsockname(fd, &address.any, &length) < 0 || address.any.sa_family == AF_UNIX)
         return 0;
     return ntohs(address.any.sa_family == AF_INET ? address.v4.sin_port : address.v6.sin6_port);
@@ -153,7 +153,7 @@ static int open_port(const char *host, unsigned port)
     int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         fail("socket");
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (address.any.sa_family != AF_UNIX && bind(fd, &address.any, length) < 0)
         fail(host);
     return fd;
@@ -173,10 +173,9 @@ static void begin_listening(int fd, const char *host)
 static void take_all(int fd, bool control, const struct rb_serve_options *options)
 {
     int peer;
-    while ((peer = accept(fd, NULL, NULL)) >= 0) {
+    while ((peer = accept(fd, NULL, NULL)) >= 0)
         if (rb_serve_start(peer, control, options) < 0)
             fail("thread");
-    }
 }
 
 static int time_left(unsigned long at)
@@ -223,7 +222,7 @@ static unsigned long parse_number(const char *text, unsigned long max)
 static void check_script(const char *script)
 {
     char bad[256];
-    if (rb_script_check(script, ',', bad, sizeof bad) < 0) {
+    if (rb_script_check(script, ',', bad, sizeof(bad)) < 0) {
         fprintf(stderr, "faultd: no such step: %s\n", bad);
         exit(2);
     }
@@ -236,7 +235,7 @@ static void parse_options(int argc, char **argv, struct settings *settings)
         {"script", required_argument, NULL, 's'},       {"accept", required_argument, NULL, 'a'},
         {"listen-after", required_argument, NULL, 'l'}, {NULL, 0, NULL, 0}};
     int choice;
-    while ((choice = getopt_long(argc, argv, "", known, NULL)) != -1) {
+    while ((choice = getopt_long(argc, argv, "", known, NULL)) != -1)
         if (choice == 'h')
             settings->host = optarg;
         else if (choice == 'p')
@@ -249,7 +248,6 @@ static void parse_options(int argc, char **argv, struct settings *settings)
             settings->listen_after = strcmp(optarg, "never") ? parse_number(optarg, 3600000) : never;
         else
             exit(2);
-    }
     if (optind < argc) {
         fprintf(stderr, "faultd: what is '%s'? The usage stands at the top of faultd.c\n", argv[optind]);
         exit(2);

@@ -34,14 +34,13 @@ static _Noreturn void out_of_memory(void)
 
 static struct entry *find(const char *key)
 {
-    for (struct entry *entry = entries; entry; entry = entry->next) {
+    for (struct entry *entry = entries; entry; entry = entry->next)
         if (!strcmp(entry->key, key))
             return entry;
-    }
-    struct entry *entry = calloc(1, sizeof *entry);
+    struct entry *entry = calloc(1, sizeof(*entry));
     if (!entry)
         out_of_memory();
-    snprintf(entry->key, sizeof entry->key, "%s", key);
+    snprintf(entry->key, sizeof(entry->key), "%s", key);
     entry->next = entries;
     entries = entry;
     return entry;
@@ -79,17 +78,17 @@ static void append(struct text *text, const char *line, size_t length)
 
 static void note_range(struct entry *entry, const struct rb_request *request)
 {
-    char line[sizeof request->range + sizeof request->if_range + 8];
-    int length = snprintf(line, sizeof line, "%s %s\n", request->range[0] ? request->range : "-",
+    char line[sizeof(request->range) + sizeof(request->if_range) + 8];
+    int length = snprintf(line, sizeof(line), "%s %s\n", request->range[0] ? request->range : "-",
                           request->if_range[0] ? request->if_range : "-");
     append(&entry->ranges, line, (size_t) length);
 }
 
 void rb_ledger_note(const char *key, const struct rb_request *request)
 {
-    char line[sizeof request->path + 256];
+    char line[sizeof(request->path) + 256];
     int length =
-        snprintf(line, sizeof line, "%lu %s %s %llu %08x %08x\n", rb_ledger_clock(), request->method, request->path,
+        snprintf(line, sizeof(line), "%lu %s %s %llu %08x %08x\n", rb_ledger_clock(), request->method, request->path,
                  (unsigned long long) request->body_size, (unsigned) request->body_crc, (unsigned) request->head_crc);
     pthread_mutex_lock(&lock);
     struct entry *entry = find(key);
@@ -114,7 +113,7 @@ unsigned long rb_ledger_connection(int change)
 static char *decimal(unsigned long long value)
 {
     char text[32];
-    snprintf(text, sizeof text, "%llu\n", value);
+    snprintf(text, sizeof(text), "%llu\n", value);
     return strdup(text);
 }
 

@@ -45,8 +45,8 @@ enum rb_range_verdict rb_range_read(const struct rb_request *request, const char
 {
     static const char unit[] = "bytes=";
     enum rb_range_verdict verdict = RB_RANGE_WHOLE;
-    if (!strcmp(request->method, "GET") && !strncmp(request->range, unit, sizeof unit - 1) &&
-        condition_holds(request, etag) && parse(request->range + sizeof unit - 1, size, first, end))
+    if (!strcmp(request->method, "GET") && !strncmp(request->range, unit, sizeof(unit) - 1) &&
+        condition_holds(request, etag) && parse(request->range + sizeof(unit) - 1, size, first, end))
         verdict = *first < *end ? RB_RANGE_PART : RB_RANGE_BEYOND;
     if (verdict != RB_RANGE_PART) {
         *first = 0;

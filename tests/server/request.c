@@ -30,7 +30,7 @@ static int parse_request_line(char *line, struct rb_request *request)
         return -EPROTO;
     *target++ = *version++ = '\0';
     const char *path = origin_form(target);
-    if (strlen(line) >= sizeof request->method || strlen(path) >= sizeof request->path)
+    if (strlen(line) >= sizeof(request->method) || strlen(path) >= sizeof(request->path))
         return -E2BIG;
     memcpy(request->method, line, strlen(line) + 1);
     memcpy(request->path, path, strlen(path) + 1);
@@ -53,9 +53,9 @@ static void parse_field(const char *line, struct rb_request *request)
     else if (name == 6 && !strncasecmp(line, "Expect", name))
         request->expects = !strcasecmp(value, "100-continue");
     else if (name == 5 && !strncasecmp(line, "Range", name))
-        snprintf(request->range, sizeof request->range, "%s", value);
+        snprintf(request->range, sizeof(request->range), "%s", value);
     else if (name == 8 && !strncasecmp(line, "If-Range", name))
-        snprintf(request->if_range, sizeof request->if_range, "%s", value);
+        snprintf(request->if_range, sizeof(request->if_range), "%s", value);
     else if (name == 10 && !strncasecmp(line, "Connection", name))
         request->keep_alive =
             strcasecmp(value, "close") != 0 && (request->keep_alive || !strcasecmp(value, "keep-alive"));
@@ -64,14 +64,14 @@ static void parse_field(const char *line, struct rb_request *request)
 int rb_request_read_head(struct rb_wire *wire, struct rb_request *request)
 {
     char line[LINE_SIZE];
-    memset(request, 0, sizeof *request);
-    int length = rb_wire_line(wire, line, sizeof line);
+    memset(request, 0, sizeof(*request));
+    int length = rb_wire_line(wire, line, sizeof(line));
     if (length < 0)
         return length;
     request->head_crc = rb_crc(0, line, (size_t) length);
     int err = parse_request_line(line, request);
     while (err == 0) {
-        length = rb_wire_line(wire, line, sizeof line);
+        length = rb_wire_line(wire, line, sizeof(line));
         if (length <= 0)
             return length;
         request->head_crc = rb_crc(request->head_crc, line, (size_t) length);
@@ -84,7 +84,7 @@ static int read_bytes(struct rb_wire *wire, struct rb_request *request, uint64_t
 {
     char block[BLOCK_SIZE];
     while (size > 0) {
-        long got = rb_wire_take(wire, block, size < sizeof block ? (size_t) size : sizeof block);
+        long got = rb_wire_take(wire, block, size < sizeof(block) ? (size_t) size : sizeof(block));
         if (got <= 0)
             return got < 0 ? (int) got : -ENODATA;
         request->body_crc = rb_crc(request->body_crc, block, (size_t) got);
@@ -98,7 +98,7 @@ static int read_chunks(struct rb_wire *wire, struct rb_request *request)
 {
     char line[LINE_SIZE];
     for (;;) {
-        int err = rb_wire_line(wire, line, sizeof line);
+        int err = rb_wire_line(wire, line, sizeof(line));
         if (err < 0)
             return err;
         uint64_t size = strtoull(line, NULL, 16);
@@ -106,12 +106,12 @@ static int read_chunks(struct rb_wire *wire, struct rb_request *request)
             break;
         err = read_bytes(wire, request, size);
         if (err == 0)
-            err = rb_wire_line(wire, line, sizeof line);
+            err = rb_wire_line(wire, line, sizeof(line));
         if (err < 0)
             return err;
     }
     int length;
-    while ((length = rb_wire_line(wire, line, sizeof line)) > 0)
+    while ((length = rb_wire_line(wire, line, sizeof(line))) > 0)
         ;
     return length;
 }
@@ -120,7 +120,7 @@ int rb_request_read_body(struct rb_wire *wire, struct rb_request *request)
 {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
     if (request->expects && (request->chunked || request->length > 0)) {
-        int err = rb_wire_send(wire, go_on, sizeof go_on - 1);
+        int err = rb_wire_send(wire, go_on, sizeof(go_on) - 1);
         if (err < 0)
             return err;
     }

@@ -122,7 +122,7 @@ static int send_piece(const struct rb_wire *wire, const struct body *body, size_
 static int send_chunk(const struct rb_wire *wire, const struct body *body, size_t offset, size_t size)
 {
     char line[32];
-    int length = snprintf(line, sizeof line, "%zx\r\n", size);
+    int length = snprintf(line, sizeof(line), "%zx\r\n", size);
     int err = rb_wire_send(wire, line, (size_t) length);
     if (err == 0)
         err = send_piece(wire, body, offset, size);
@@ -132,7 +132,7 @@ static int send_chunk(const struct rb_wire *wire, const struct body *body, size_
 static int send_last_chunk(const struct rb_wire *wire, const struct rb_step *step)
 {
     char text[256];
-    int length = snprintf(text, sizeof text, "0\r\n%s%s\r\n", step->trailer, step->trailer[0] ? "\r\n" : "");
+    int length = snprintf(text, sizeof(text), "0\r\n%s%s\r\n", step->trailer, step->trailer[0] ? "\r\n" : "");
     return rb_wire_send(wire, text, (size_t) length);
 }
 
@@ -193,7 +193,7 @@ static bool answer(struct rb_wire *wire, const struct rb_request *request, const
 {
     char room[RB_WIRE_BUFFER], head[HEAD_SIZE];
     struct answer answer = {.step = step,
-                            .body = choose_body(step, key, room, sizeof room),
+                            .body = choose_body(step, key, room, sizeof(room)),
                             .status = step->status,
                             .empty = bodyless(request, step->status),
                             .chunked = step->chunked && !request->http10};
@@ -214,14 +214,14 @@ static bool answer(struct rb_wire *wire, const struct rb_request *request, const
 static void cut_head(struct rb_wire *wire)
 {
     static const char text[] = "HTTP/1.1 200 Fine\r\nServer: faultd\r\nContent-Le";
-    rb_wire_send(wire, text, sizeof text - 1);
+    rb_wire_send(wire, text, sizeof(text) - 1);
     rb_wire_close(wire);
 }
 
 static int send_interim(const struct rb_wire *wire, unsigned status)
 {
     char text[128];
-    int length = snprintf(text, sizeof text, "HTTP/1.1 %u Wait\r\nLink: </style.css>\r\n\r\n", status);
+    int length = snprintf(text, sizeof(text), "HTTP/1.1 %u Wait\r\nLink: </style.css>\r\n\r\n", status);
     return rb_wire_send(wire, text, (size_t) length);
 }
 
@@ -257,7 +257,7 @@ bool rb_respond_text(struct rb_wire *wire, const struct rb_request *request, uns
 {
     char head[256];
     int length =
-        snprintf(head, sizeof head, "HTTP/1.1 %u Control\r\nContent-Length: %zu\r\n\r\n", status, strlen(text));
+        snprintf(head, sizeof(head), "HTTP/1.1 %u Control\r\nContent-Length: %zu\r\n\r\n", status, strlen(text));
     int err = rb_wire_send(wire, head, (size_t) length);
     if (err == 0)
         err = rb_wire_send(wire, text, strlen(text));

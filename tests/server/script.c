@@ -144,10 +144,9 @@ static int parse_option(struct rb_step *step, const char *text, size_t length)
 {
     const char *equals = memchr(text, '=', length);
     size_t name_length = equals ? (size_t) (equals - text) : length;
-    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+    for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
         if (strlen(options[i].name) == name_length && !memcmp(options[i].name, text, name_length))
             return set_option(step, &options[i], equals ? equals + 1 : NULL, equals ? length - name_length - 1 : 0);
-    }
     return -EINVAL;
 }
 
@@ -170,7 +169,7 @@ static int parse_name(struct rb_step *step, const char *text, size_t length)
         step->status = (unsigned) value;
         return 0;
     }
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         if (strlen(names[i].name) == length && !memcmp(names[i].name, text, length)) {
             step->kind = names[i].kind;
             step->status = names[i].status;
@@ -194,7 +193,7 @@ static void complete(struct rb_step *step, const char *text)
 
 static int parse_step(const char *text, size_t length, struct rb_step *step)
 {
-    memset(step, 0, sizeof *step);
+    memset(step, 0, sizeof(*step));
     const char *end = text + length;
     const char *semicolon = memchr(text, ';', length);
     int err = parse_name(step, text, (size_t) ((semicolon ? semicolon : end) - text));

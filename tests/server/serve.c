@@ -32,7 +32,7 @@ static const char control_prefix[] = "/_/";
 
 static bool answer_control(struct connection *connection)
 {
-    const char *what = connection->request.path + sizeof control_prefix - 1;
+    const char *what = connection->request.path + sizeof(control_prefix) - 1;
     if (connection->counted) {
         rb_ledger_connection(-1);
         connection->counted = false;
@@ -66,11 +66,11 @@ static void split_path(const struct rb_request *request, char *key, char *steps,
 
 static int choose_step(const struct connection *connection, char *key, struct rb_step *step)
 {
-    char steps[sizeof connection->request.path], bad[256];
-    split_path(&connection->request, key, steps, sizeof steps);
+    char steps[sizeof(connection->request.path)], bad[256];
+    split_path(&connection->request, key, steps, sizeof(steps));
     unsigned long index = rb_ledger_next(key);
-    int err = steps[0] ? rb_script_step(steps, '/', index, step, bad, sizeof bad)
-                       : rb_script_step(connection->options->script, ',', index, step, bad, sizeof bad);
+    int err = steps[0] ? rb_script_step(steps, '/', index, step, bad, sizeof(bad))
+                       : rb_script_step(connection->options->script, ',', index, step, bad, sizeof(bad));
     if (err < 0)
         fprintf(stderr, "faultd: no such step: %s\n", bad);
     return err;
@@ -81,7 +81,7 @@ static bool answer_connect(struct connection *connection, const struct rb_step *
 {
     static const char granted[] = "HTTP/1.1 200 Connection established\r\n\r\n";
     if (step->kind == RB_STEP_ANSWER && step->status == 200)
-        return rb_wire_send(&connection->wire, granted, sizeof granted - 1) == 0;
+        return rb_wire_send(&connection->wire, granted, sizeof(granted) - 1) == 0;
     return rb_respond(&connection->wire, &connection->request, step, key);
 }
 
@@ -114,7 +114,7 @@ static void serve_http(struct connection *connection)
             rb_wire_close(&connection->wire);
             return;
         }
-        if (!strncmp(connection->request.path, control_prefix, sizeof control_prefix - 1))
+        if (!strncmp(connection->request.path, control_prefix, sizeof(control_prefix) - 1))
             open = answer_control(connection);
         else
             open = serve_request(connection);
@@ -127,10 +127,10 @@ static void read_raw(struct connection *connection)
     struct rb_request *seen = &connection->request;
     char block[RB_WIRE_BUFFER];
     long got;
-    memset(seen, 0, sizeof *seen);
-    snprintf(seen->method, sizeof seen->method, "RAW");
-    snprintf(seen->path, sizeof seen->path, "-");
-    while ((got = rb_wire_take(&connection->wire, block, sizeof block)) > 0) {
+    memset(seen, 0, sizeof(*seen));
+    snprintf(seen->method, sizeof(seen->method), "RAW");
+    snprintf(seen->path, sizeof(seen->path), "-");
+    while ((got = rb_wire_take(&connection->wire, block, sizeof(block))) > 0) {
         seen->body_crc = rb_crc(seen->body_crc, block, (size_t) got);
         seen->body_size += (uint64_t) got;
     }
@@ -159,7 +159,7 @@ static void *serve(void *argument)
     struct rb_step step = {.kind = RB_STEP_HTTP};
     char bad[256];
     if (!connection->control)
-        rb_script_step(connection->options->accept, ',', connection->number, &step, bad, sizeof bad);
+        rb_script_step(connection->options->accept, ',', connection->number, &step, bad, sizeof(bad));
     if (step.kind == RB_STEP_HTTP)
         serve_http(connection);
     else
@@ -182,9 +182,10 @@ static int start_thread(struct connection *connection)
 
 int rb_serve_start(int fd, bool control, const struct rb_serve_options *options)
 {
-    struct connection *connection = calloc(1, sizeof *connection);
+    struct connection *connection = calloc(1, sizeof(*connection));
     int err = connection ? 0 : -ENOMEM, on = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); // an answer in pieces must not wait; not for Unix sockets
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
+               sizeof(on)); // an answer in pieces must not wait; not for Unix sockets
     if (err == 0) {
         connection->options = options;
         connection->control = control;

@@ -19,7 +19,7 @@ static long receive(const struct rb_wire *wire, void *out, size_t size)
 
 static long fill(struct rb_wire *wire)
 {
-    long got = receive(wire, wire->in, sizeof wire->in);
+    long got = receive(wire, wire->in, sizeof(wire->in));
     wire->start = 0;
     wire->end = got > 0 ? (size_t) got : 0;
     return got;
@@ -29,7 +29,7 @@ static long fill(struct rb_wire *wire)
 long rb_wire_take(struct rb_wire *wire, void *out, size_t size)
 {
     if (wire->start == wire->end) {
-        if (size >= sizeof wire->in)
+        if (size >= sizeof(wire->in))
             return receive(wire, out, size);
         long got = fill(wire);
         if (got <= 0)
@@ -95,7 +95,7 @@ void rb_wire_close(struct rb_wire *wire)
 void rb_wire_reset(struct rb_wire *wire)
 {
     struct linger now = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(wire->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    setsockopt(wire->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
     close(wire->fd);
     wire->fd = -1;
 }

@@ -36,7 +36,7 @@ static inline void vector_die(const char *what, const char *which)
 
 static inline struct vector_row *vector_parse(const char *file, char *line)
 {
-    struct vector_row *row = calloc(1, sizeof *row);
+    struct vector_row *row = calloc(1, sizeof(*row));
     if (row == NULL)
         vector_die("no memory", file);
     size_t count = 0;
@@ -62,7 +62,7 @@ static inline size_t vector_load(const struct vector_table *table, struct CMUnit
     char *line = NULL;
     size_t capacity = 0;
     bool titles = true;
-    snprintf(path, sizeof path, "%s/tests/vectors/%s", RB_SOURCE_DIR, table->file);
+    snprintf(path, sizeof(path), "%s/tests/vectors/%s", RB_SOURCE_DIR, table->file);
     FILE *stream = fopen(path, "r");
     if (stream == NULL)
         vector_die("cannot open", path);
@@ -73,7 +73,7 @@ static inline size_t vector_load(const struct vector_table *table, struct CMUnit
             continue;
         }
         struct vector_row *row = vector_parse(table->file, line);
-        *tests = realloc(*tests, (count + 1) * sizeof **tests);
+        *tests = realloc(*tests, (count + 1) * sizeof(**tests));
         if (*tests == NULL)
             vector_die("no memory", path);
         (*tests)[count++] = (struct CMUnitTest){.name = row->name, .test_func = table->test, .initial_state = row};
@@ -97,10 +97,10 @@ static inline int vector_run(const char *group, const struct vector_table *table
         if (count == before)
             vector_die("no rows", tables->file);
     }
-    tests = realloc(tests, (count + other_count) * sizeof *tests);
+    tests = realloc(tests, (count + other_count) * sizeof(*tests));
     if (tests == NULL)
         vector_die("no memory", group);
-    memcpy(tests + count, others, other_count * sizeof *tests);
+    memcpy(tests + count, others, other_count * sizeof(*tests));
     int failed = _cmocka_run_group_tests(group, tests, count + other_count, NULL, NULL);
     for (size_t i = 0; i < count; i++) {
         struct vector_row *row = tests[i].initial_state;
@@ -125,10 +125,9 @@ static inline uint64_t vector_number(const char *text)
 // The index of `word` in the NULL-terminated list.
 static inline unsigned vector_word(const char *word, const char *const *list)
 {
-    for (unsigned i = 0; list[i] != NULL; i++) {
+    for (unsigned i = 0; list[i] != NULL; i++)
         if (strcmp(list[i], word) == 0)
             return i;
-    }
     fail_msg("\"%s\" is not a known word", word);
     return 0;
 }

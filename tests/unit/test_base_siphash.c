@@ -22,7 +22,7 @@ static const struct {
     {63, UINT64_C(0x958a324ceb064572)},
 };
 
-enum { COUNT = sizeof published / sizeof published[0] };
+enum { COUNT = sizeof(published) / sizeof(published[0]) };
 
 // cut: the size of the pieces in which the input is given
 static uint64_t hash_of(unsigned length, unsigned cut)

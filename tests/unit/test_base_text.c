@@ -20,7 +20,7 @@ static const char *finish(struct rb_text *text)
 
 static struct rb_text fresh(void)
 {
-    return (struct rb_text){.at = buffer, .size = sizeof buffer - 1};
+    return (struct rb_text){.at = buffer, .size = sizeof(buffer) - 1};
 }
 
 static void test_numbers(void **state)
@@ -59,7 +59,7 @@ static void test_json(void **state)
         {"\xf4\x90\x80\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""}, // beyond U+10FFFF
     };
     (void) state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct rb_text text = fresh();
         rb_text_json(&text, rows[i].raw);
         assert_string_equal(finish(&text), rows[i].quoted);

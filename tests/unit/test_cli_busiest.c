@@ -22,7 +22,7 @@ static unsigned count;
 static int begin(void **state)
 {
     (void) state;
-    memset(hosts, 0, sizeof hosts);
+    memset(hosts, 0, sizeof(hosts));
     snapshot = (struct rb_snapshot){.hosts = hosts, .policy_count = 1};
     strcpy(snapshot.policies[0].name, "pay");
     return 0;
@@ -92,7 +92,7 @@ static void test_many_hosts(void **state)
     strcpy(snapshot.policies[1].name, "all");
     snapshot.policies[0].rest.calls = 1000;
     for (unsigned i = 0; i < HOSTS - 1; i++) {
-        snprintf(name, sizeof name, "h%u:1", i);
+        snprintf(name, sizeof(name), "h%u:1", i);
         add("pay", name, i);
     }
     add("all", "h1:1", 1);
@@ -129,7 +129,7 @@ static void test_the_rest_only_grows(void **state)
     (void) state;
     srand(1);
     for (unsigned i = 0; i < HOSTS; i++) {
-        snprintf(name, sizeof name, "h%u:1", i);
+        snprintf(name, sizeof(name), "h%u:1", i);
         add("pay", name, 0);
         hosts[i].ended.rejected = 0;
     }

@@ -16,7 +16,7 @@ static char shown[4096];
 
 static const char *show(bool colour, const struct rb_diagnostic *diagnostic)
 {
-    FILE *stream = fmemopen(shown, sizeof shown, "w");
+    FILE *stream = fmemopen(shown, sizeof(shown), "w");
     assert_non_null(stream);
     rb_diagnose_print(stream, colour, diagnostic);
     fclose(stream);

@@ -23,7 +23,7 @@ static void test_table_has_the_map(void **state)
     FILE *map = fopen(RB_BUILD_DIR "/gen/librebound.map", "r");
     (void) state;
     assert_non_null(map);
-    while (fgets(line, sizeof line, map)) {
+    while (fgets(line, sizeof(line), map)) {
         if (sscanf(line, " %255[a-z0-9_];", name) != 1 || !strchr(line, ';'))
             continue;
         int index = rb_family_find(name);
@@ -61,7 +61,7 @@ static struct rb_findings *begin(struct fixture *fixture)
 {
     struct rb_findings *f = &fixture->findings;
     unsigned count;
-    memset(fixture, 0, sizeof *fixture);
+    memset(fixture, 0, sizeof(*fixture));
     rb_family_table(&count);
     fixture->items[0] = (struct rb_needed){.name = (char *) "/bin/app", .path = (char *) "/bin/app"};
     fixture->items[1] = (struct rb_needed){.name = (char *) "libapp.so", .path = (char *) "/lib/libapp.so"};
@@ -209,10 +209,10 @@ static void test_old_glibc(void **state)
                 {"2.36", RB_REACH_FULL}, {"3.0", RB_REACH_FULL}, {"", RB_REACH_FULL}};
     struct fixture fixture;
     (void) state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct rb_findings *f = begin(&fixture);
         import(f, 0, "connect");
-        snprintf(f->libc_version, sizeof f->libc_version, "%s", rows[i].version);
+        snprintf(f->libc_version, sizeof(f->libc_version), "%s", rows[i].version);
         expect(f, rows[i].reach, UNUSED, rows[i].reach, UNUSED, UNUSED);
     }
 }
@@ -226,7 +226,7 @@ static void test_many_missing(void **state)
     struct rb_member members[MANY];
     struct rb_findings *f = begin(&fixture);
     (void) state;
-    memset(members, 0, sizeof members);
+    memset(members, 0, sizeof(members));
     for (int i = 0; i < MANY; i++) {
         items[i] = fixture.items[0];
         members[i].role = i > 0 ? RB_ROLE_MISSING : RB_ROLE_PROGRAM;

@@ -73,7 +73,7 @@ enum { CONNECT = 1, CLOSE = 9, LIBC = 15, LIBM = 25, RUNPATH = 35 };
 // Two libraries needed, a RUNPATH, `connect` imported, `close` exported.
 static void make(struct image *image, bool wide, bool big, bool gnu)
 {
-    memset(image, 0, sizeof *image);
+    memset(image, 0, sizeof(*image));
     image->wide = wide;
     image->big = big;
     put_header(image);
@@ -81,15 +81,15 @@ static void make(struct image *image, bool wide, bool big, bool gnu)
     put_segment(image, 1, PT_INTERP, INTERP_AT, sizeof "/lib/ld.so.1");
     put_segment(image, 2, PT_DYNAMIC, DYNAMIC_AT, 9 * (wide ? 16 : 8));
     memcpy(image->bytes + INTERP_AT, "/lib/ld.so.1", sizeof "/lib/ld.so.1");
-    memcpy(image->bytes + STRINGS_AT, strings, sizeof strings);
+    memcpy(image->bytes + STRINGS_AT, strings, sizeof(strings));
     const uint64_t rows[][2] = {{DT_NEEDED, LIBC},
                                 {DT_RUNPATH, RUNPATH},
                                 {DT_NEEDED, LIBM},
                                 {DT_STRTAB, LOADED_AT + STRINGS_AT},
-                                {DT_STRSZ, sizeof strings},
+                                {DT_STRSZ, sizeof(strings)},
                                 {DT_SYMTAB, LOADED_AT + SYMBOLS_AT},
                                 {gnu ? DT_GNU_HASH : DT_HASH, LOADED_AT + HASH_AT}};
-    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         put_dynamic(image, i, rows[i][0], rows[i][1]);
     put_symbol(image, 1, CONNECT, SHN_UNDEF);
     put_symbol(image, 2, CLOSE, 7);
@@ -112,7 +112,7 @@ static void see(void *context, const char *name, bool defined)
 {
     struct seen *seen = context;
     size_t used = strlen(seen->text);
-    snprintf(seen->text + used, sizeof seen->text - used, "%s%s ", name, defined ? "!" : "");
+    snprintf(seen->text + used, sizeof(seen->text) - used, "%s%s ", name, defined ? "!" : "");
 }
 
 static void test_kinds(void **state)
@@ -183,7 +183,7 @@ static void test_lies(void **state)
         make(&image, kind & 1, kind & 2, kind & 4);
         for (size_t at = 0; at < IMAGE_SIZE; at++) {
             unsigned char before = image.bytes[at];
-            for (size_t i = 0; i < sizeof values; i++) {
+            for (size_t i = 0; i < sizeof(values); i++) {
                 image.bytes[at] = values[i];
                 use(image.bytes, IMAGE_SIZE);
             }

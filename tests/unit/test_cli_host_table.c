@@ -49,8 +49,8 @@ static void test_wide(void **state)
     for (unsigned width = 80; width <= 400; width++) {
         host.state = RB_BREAKER_OPEN;
         host.next_probe_in_ms = 3599000;
-        memset(host.host, 'h', sizeof host.host - 1);
-        memset(host.policy, 'p', sizeof host.policy - 1);
+        memset(host.host, 'h', sizeof(host.host) - 1);
+        memset(host.policy, 'p', sizeof(host.policy) - 1);
         assert_true(strlen(row(&host, width)) <= width);
         rb_host_table_head(width, line);
         assert_true(strlen(line) <= width);
@@ -122,7 +122,7 @@ static void test_spans(void **state)
                  {7199999, "120m"}, {7200000, "2h"}, {172800000, "2d"}, {UINT64_MAX, "213503982335d"}};
     char out[24];
     (void) state;
-    for (unsigned i = 0; i < sizeof spans / sizeof *spans; i++)
+    for (unsigned i = 0; i < sizeof(spans) / sizeof(*spans); i++)
         assert_string_equal(rb_host_table_span(spans[i].ms, out), spans[i].text);
 }
 

@@ -18,7 +18,7 @@ static const char *const rows[][2] = {
 
 static void put(char *at, uint32_t value)
 {
-    memcpy(at, &value, sizeof value);
+    memcpy(at, &value, sizeof(value));
 }
 
 // Writes a cache at `from`, whose offsets count from there. Returns its end.
@@ -55,7 +55,7 @@ static void test_layouts(void **state)
     char bytes[CACHE_SIZE] = "";
     (void) state;
     expect_all(bytes, make(bytes, 0));
-    memset(bytes, 0, sizeof bytes);
+    memset(bytes, 0, sizeof(bytes));
     memcpy(bytes, "ld.so-1.7.0", 12); // three old entries of 12 bytes, then a gap up to the next multiple of 8
     put(bytes + 12, 3);
     expect_all(bytes, make(bytes, 56));

@@ -19,7 +19,7 @@ static void read_manual(const char *path)
 {
     FILE *file = fopen(path, "r");
     assert_non_null(file);
-    size_t length = fread(manual, 1, sizeof manual - 1, file);
+    size_t length = fread(manual, 1, sizeof(manual) - 1, file);
     assert_true(feof(file));
     manual[length] = '\0';
     fclose(file);
@@ -37,11 +37,11 @@ static void test_reasons(void **state)
     char line[64];
     read_manual(RB_SOURCE_DIR "/config/man/rebound-policy.5.scd");
     for (int reason = RB_REASON_DONE + 1; reason < RB_REASON_COUNT; reason++) {
-        snprintf(line, sizeof line, "\n|  *%s*\n:  ", rb_reason_name((enum rb_reason) reason));
+        snprintf(line, sizeof(line), "\n|  *%s*\n:  ", rb_reason_name((enum rb_reason) reason));
         expect(line, "reason code");
     }
     for (int verdict = RB_VERDICT_RETRY; verdict < RB_VERDICT_COUNT; verdict++) {
-        snprintf(line, sizeof line, "_%s_ (", rb_verdict_name((enum rb_verdict) verdict));
+        snprintf(line, sizeof(line), "_%s_ (", rb_verdict_name((enum rb_verdict) verdict));
         expect(line, "decision");
     }
 }
@@ -54,13 +54,13 @@ static void test_options(void **state)
     read_manual(RB_SOURCE_DIR "/config/man/rebound.1.scd");
     for (const struct rb_command *const *command = rb_commands; *command; command++) {
         for (const char *at = (*command)->help; (at = strstr(at, "\n  --")); at += 5) {
-            snprintf(bold, sizeof bold, "*%.*s*", (int) strcspn(at + 3, " "), at + 3);
+            snprintf(bold, sizeof(bold), "*%.*s*", (int) strcspn(at + 3, " "), at + 3);
             expect(bold, (*command)->name);
         }
     }
     for (const char *at = manual; (at = strstr(at, "\n*--")); at += 2) {
         int found = 0;
-        snprintf(bold, sizeof bold, "\n  %.*s ", (int) strcspn(at + 2, "*"), at + 2);
+        snprintf(bold, sizeof(bold), "\n  %.*s ", (int) strcspn(at + 2, "*"), at + 2);
         for (const struct rb_command *const *command = rb_commands; *command; command++)
             found += strstr((*command)->help, bold) != NULL;
         if (found == 0)

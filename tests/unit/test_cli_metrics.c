@@ -20,7 +20,7 @@ static int begin(void **state)
 {
     (void) state;
     snapshot = (struct rb_snapshot){.hosts = hosts, .policy_count = 1, .totals.reload_succeeded = true};
-    memset(hosts, 0, sizeof hosts);
+    memset(hosts, 0, sizeof(hosts));
     strcpy(snapshot.policies[0].name, "pay");
     return 0;
 }
@@ -44,7 +44,7 @@ static void write_all(void)
 static void assert_line(const char *line)
 {
     char whole[256];
-    snprintf(whole, sizeof whole, "\n%s\n", line);
+    snprintf(whole, sizeof(whole), "\n%s\n", line);
     if (!strstr(text, whole))
         fail_msg("no line %s in\n%s", line, text);
 }
@@ -169,7 +169,7 @@ static void test_hosts_are_capped(void **state)
     snapshot.host_count = RB_METRICS_HOSTS + 10;
     for (unsigned i = 0; i < snapshot.host_count; i++) {
         strcpy(hosts[i].policy, "pay");
-        snprintf(hosts[i].host, sizeof hosts[i].host, "h%u:1", i);
+        snprintf(hosts[i].host, sizeof(hosts[i].host), "h%u:1", i);
         hosts[i].ended.calls = 1;
     }
     write_all();

@@ -18,7 +18,7 @@ static char text[RB_PAGE_TEXT_SIZE];
 
 static const char *format(void)
 {
-    size_t length = rb_page_format(&page, text, sizeof text);
+    size_t length = rb_page_format(&page, text, sizeof(text));
     assert_int_equal(length, strlen(text));
     return text;
 }
@@ -26,7 +26,7 @@ static const char *format(void)
 static int clear(void **state)
 {
     (void) state;
-    memset(&page, 0, sizeof page);
+    memset(&page, 0, sizeof(page));
     return 0;
 }
 
@@ -95,13 +95,12 @@ static void test_full_page(void **state)
     (void) state;
     char name[RB_SUMMARY_NAME_SIZE + 1];
     for (int i = 0; i <= RB_SUMMARY_POLICIES; i++) {
-        snprintf(name, sizeof name, "%02d%061d", i, 0);
+        snprintf(name, sizeof(name), "%02d%061d", i, 0);
         count(name, RB_SUMMARY_CALLS, 1);
     }
-    for (int i = 0; i < RB_SUMMARY_POLICIES; i++) {
+    for (int i = 0; i < RB_SUMMARY_POLICIES; i++)
         for (int counter = 0; counter < RB_SUMMARY_COUNTERS; counter++)
             atomic_store(&page.policies[i].counters[counter], UINT64_MAX);
-    }
     const char *lines = format(), *last = strstr(lines, "rebound: 63000");
     assert_non_null(last);
     assert_non_null(strstr(last, "18446744073709551615 failed\n"));
@@ -116,10 +115,10 @@ static void test_small_buffer_is_not_overrun(void **state)
 {
     (void) state;
     char small[16];
-    memset(small, 'x', sizeof small);
-    assert_int_equal(rb_page_format(&page, small, sizeof small - 1), sizeof small - 2);
+    memset(small, 'x', sizeof(small));
+    assert_int_equal(rb_page_format(&page, small, sizeof(small) - 1), sizeof(small) - 2);
     assert_string_equal(small, "rebound: no ca");
-    assert_int_equal(small[sizeof small - 1], 'x');
+    assert_int_equal(small[sizeof(small) - 1], 'x');
 }
 
 static struct rb_summary_page *attach_to(const struct rb_summary_page *content, size_t size)
@@ -141,10 +140,10 @@ static void test_attach_is_careful(void **state)
     page.magic = RB_SUMMARY_MAGIC;
     page.version = RB_SUMMARY_VERSION;
     page.size = RB_SUMMARY_SIZE;
-    assert_non_null(attach_to(&page, sizeof page));
-    assert_null(attach_to(&page, sizeof page - 1));
+    assert_non_null(attach_to(&page, sizeof(page)));
+    assert_null(attach_to(&page, sizeof(page) - 1));
     page.version++;
-    assert_null(attach_to(&page, sizeof page));
+    assert_null(attach_to(&page, sizeof(page)));
     assert_null(rb_summary_attach("/tmp"));
     assert_null(rb_summary_attach(NULL));
 }
@@ -160,21 +159,21 @@ static void test_leaving_and_returning(void **state)
     page.size = RB_SUMMARY_SIZE;
     atomic_store(&page.main_pid, getpid());
     int fd = mkstemp(path);
-    assert_int_equal(write(fd, &page, sizeof page), sizeof page);
+    assert_int_equal(write(fd, &page, sizeof(page)), sizeof(page));
     struct rb_summary_page *attached = rb_summary_attach(path);
     assert_non_null(attached);
     rb_summary_count(attached, "pay", RB_SUMMARY_CALLS);
     assert_true(rb_summary_give_up(attached));
     rb_summary_count(attached, "pay", RB_SUMMARY_CALLS);
     rb_summary_end(attached);
-    assert_int_equal(pread(fd, &seen, sizeof seen, 0), sizeof seen);
+    assert_int_equal(pread(fd, &seen, sizeof(seen), 0), sizeof(seen));
     assert_int_equal(atomic_load(&seen.policies[0].counters[RB_SUMMARY_CALLS]), 1);
     assert_int_equal(atomic_load(&seen.exiting), 0);
     assert_int_equal(atomic_load(&seen.changed), 1);
     assert_false(rb_summary_take_back(attached, "/nowhere"));
     assert_true(rb_summary_take_back(attached, path));
     rb_summary_count(attached, "pay", RB_SUMMARY_CALLS);
-    assert_int_equal(pread(fd, &seen, sizeof seen, 0), sizeof seen);
+    assert_int_equal(pread(fd, &seen, sizeof(seen), 0), sizeof(seen));
     assert_int_equal(atomic_load(&seen.policies[0].counters[RB_SUMMARY_CALLS]), 2);
     unlink(path);
     close(fd);

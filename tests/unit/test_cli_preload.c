@@ -30,7 +30,7 @@ static void test_join(void **state)
         {"/x/notlibrebound.so:/librebound.so.d/a.so", "/x/notlibrebound.so:/librebound.so.d/a.so:/opt/r/librebound.so"},
     };
     (void) state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         char *list = rb_preload_join(rows[i].before, ours);
         assert_string_equal(list, rows[i].after);
         char *again = rb_preload_join(list, ours);

@@ -31,7 +31,7 @@ static void set(struct rb_handle *handle, CURLoption option, const char *text)
         return;
     strcpy(copy, text); // libcurl copies: the program may overwrite it
     rb_credential_note(handle, option, (union rb_option){.pointer = copy});
-    memset(copy, 'x', sizeof copy);
+    memset(copy, 'x', sizeof(copy));
 }
 
 static uint64_t with_key(const struct request *request, const uint64_t which[2])
@@ -179,7 +179,7 @@ static void test_taken_back(void **state)
                                          CURLOPT_XOAUTH2_BEARER};
     struct rb_handle handle = {0};
     (void) state;
-    for (unsigned i = 0; i < sizeof options / sizeof options[0]; i++) {
+    for (unsigned i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
         set(&handle, options[i], "me:secret");
         OTHER(rb_credential(&handle, key), RB_TENANT_ANONYMOUS);
         rb_credential_note(&handle, options[i], (union rb_option){.pointer = NULL});

@@ -73,11 +73,11 @@ static void test_exchanged_stripes(void **state)
     (void) state;
     for (size_t at = 0; at + 2 * RB_DIGEST_STRIPE <= SIZE; at += RB_DIGEST_STRIPE) {
         unsigned char saved[2 * RB_DIGEST_STRIPE];
-        memcpy(saved, body + at, sizeof saved);
+        memcpy(saved, body + at, sizeof(saved));
         memcpy(body + at, saved + RB_DIGEST_STRIPE, RB_DIGEST_STRIPE);
         memcpy(body + at + RB_DIGEST_STRIPE, saved, RB_DIGEST_STRIPE);
         struct rb_digest after = sum(false, SIZE, SIZE);
-        memcpy(body + at, saved, sizeof saved);
+        memcpy(body + at, saved, sizeof(saved));
         assert_false(rb_digest_equal(&before, &after));
     }
 }

@@ -90,7 +90,7 @@ static void attempt(long code, curl_off_t us, curl_off_t bytes, const char *cont
 
 static struct rb_figures *figures_of_call(struct rb_saved *saved)
 {
-    struct rb_figures *figures = calloc(1, sizeof *figures);
+    struct rb_figures *figures = calloc(1, sizeof(*figures));
     *figures = (struct rb_figures){.begun_us = 5000, .moments_us = saved ? 0 : 5000, .received = -1, .saved = saved};
     handle.figures = figures;
     return figures;
@@ -199,7 +199,7 @@ static void test_saved_header_fields(void **state)
     struct curl_header *field;
     (void) state;
     struct rb_figures *figures = figures_of_call(rb_saved_read(&handle));
-    memset(fields, 0, sizeof fields);
+    memset(fields, 0, sizeof(fields));
     assert_int_equal(rb_figures_header(figures, "x", 1, CURLH_HEADER, -1, &field), CURLHE_OK);
     assert_string_equal(field->value, "3");
     assert_int_equal(field->amount, 2);

@@ -50,8 +50,8 @@ static const CURLoption of_attempt[] = {
     CURLOPT_HSTSREADFUNCTION, CURLOPT_RANGE,      CURLOPT_HTTPHEADER,        CURLOPT_PROTOCOLS};
 
 enum {
-    OF_CALLBACKS = sizeof of_callbacks / sizeof of_callbacks[0],
-    OF_ATTEMPT = sizeof of_attempt / sizeof of_attempt[0]
+    OF_CALLBACKS = sizeof(of_callbacks) / sizeof(of_callbacks[0]),
+    OF_ATTEMPT = sizeof(of_attempt) / sizeof(of_attempt[0])
 };
 
 static void check_set_once(const CURL *on, const CURLoption *options, unsigned count)

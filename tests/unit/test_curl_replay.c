@@ -81,7 +81,7 @@ static void attempt(struct rb_replay *replay, bool asks)
     rb_replay_attempt(replay);
     assert_ptr_not_equal(given, on_read);
     if (asks)
-        assert_int_equal(given(bytes, 1, sizeof bytes, given_data), sizeof bytes);
+        assert_int_equal(given(bytes, 1, sizeof(bytes), given_data), sizeof(bytes));
     rb_override_end_attempt(replay->handle);
     assert_ptr_equal(given, on_read); // the program's own is back
 }

@@ -27,7 +27,7 @@ static size_t take(struct program *program, const char *bytes, size_t length)
     }
     if (program->short_from && program->length >= program->short_from)
         return length - 1;
-    assert_true(program->length + length < sizeof program->got);
+    assert_true(program->length + length < sizeof(program->got));
     memcpy(program->got + program->length, bytes, length);
     program->length += length;
     program->got[program->length] = '\0';
@@ -55,7 +55,7 @@ struct fixture {
 
 static int set_up(void **state)
 {
-    struct fixture *f = test_calloc(1, sizeof *f);
+    struct fixture *f = test_calloc(1, sizeof(*f));
     f->handle.write = on_write;
     f->handle.write_data = &f->program;
     f->handle.write_data_set = true;
@@ -321,7 +321,7 @@ static void test_no_write_function_means_fwrite(void **state)
 {
     struct fixture *f = *state;
     char written[64] = {0};
-    FILE *file = fmemopen(written, sizeof written, "w");
+    FILE *file = fmemopen(written, sizeof(written), "w");
     f->handle.write = NULL;
     f->handle.write_data = file;
     rb_response_attempt(&f->response, true);
@@ -341,7 +341,7 @@ static size_t piece(struct fixture *f, const char *text, size_t from, size_t to)
 }
 
 static const char content[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-enum { CONTENT = sizeof content - 1 };
+enum { CONTENT = sizeof(content) - 1 };
 
 static void head(struct fixture *f, const char *status_line, const char *etag, const char *more)
 {
@@ -423,7 +423,7 @@ static void test_other_responses_do_not_continue(void **state)
         {"HTTP/1.1 416 Range\r\n", one, "Content-Range: bytes */36\r\n"},
     };
     struct fixture *f = *state;
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         rb_response_end(&f->response);
         rb_response_begin(&f->response, &f->handle, &f->rules, true);
         break_off(f, one, sized);
@@ -480,7 +480,7 @@ static void test_changed_whole_is_seen(void **state)
     struct fixture *f = *state;
     for (size_t at = 0; at < 10; at++) {
         char other[CONTENT + 1];
-        memcpy(other, content, sizeof other);
+        memcpy(other, content, sizeof(other));
         other[at] ^= 1;
         rb_response_end(&f->response);
         rb_response_begin(&f->response, &f->handle, &f->rules, true);

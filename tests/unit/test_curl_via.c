@@ -25,7 +25,7 @@ static void set_text(CURLoption option, const char *text)
     char copy[256]; // libcurl copies, and so do we
     strcpy(copy, text);
     set(option, copy);
-    memset(copy, 'x', sizeof copy - 1);
+    memset(copy, 'x', sizeof(copy) - 1);
 }
 
 static void set_number(CURLoption option, long number)
@@ -44,9 +44,9 @@ static int begin(void **state)
     (void) state;
     static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "HTTP_PROXY",
                                         "all_proxy",  "ALL_PROXY",   "no_proxy",    "NO_PROXY"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         unsetenv(names[i]);
-    memset(&handle, 0, sizeof handle);
+    memset(&handle, 0, sizeof(handle));
     return 0;
 }
 
@@ -165,9 +165,9 @@ static void test_hosts_without_proxy(void **state)
     static const char *const others[] = {"http://none.test/", "http://one.test.example/", "http://test/",
                                          "http://10.2.0.1/",  "http://192.0.2.70/",       "http://[2001:db9::5]/",
                                          "http://[fd00::2]/", "http://stone.test/"};
-    for (size_t i = 0; i < sizeof direct / sizeof direct[0]; i++)
+    for (size_t i = 0; i < sizeof(direct) / sizeof(direct[0]); i++)
         assert_false(is_proxied(direct[i]));
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         assert_true(is_proxied(others[i]));
     set_text(CURLOPT_NOPROXY, ""); // in place of the variable
     assert_true(is_proxied("http://one.test/"));
@@ -239,13 +239,13 @@ static void test_other_options(void **state)
     uint64_t seen[8];
     size_t count = 0;
     (void) state;
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         set_text(texts[i].option, texts[i].text);
         seen[count++] = via("http://a.test/");
         set(texts[i].option, NULL);
         assert_int_equal(via("http://a.test/"), 0);
     }
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         set_number(numbers[i].option, numbers[i].number);
         seen[count++] = via("http://a.test/");
         set_number(numbers[i].option, 0);
@@ -292,7 +292,7 @@ static void test_kept_routes(void **state)
     static const struct rb_libcurl library = {0};
     struct rb_policy *policy;
     (void) state;
-    assert_int_equal(rb_policy_parse(text, sizeof text - 1, "text", &policy, NULL, NULL), 0);
+    assert_int_equal(rb_policy_parse(text, sizeof(text) - 1, "text", &policy, NULL, NULL), 0);
     handle.curl = &library;
     set_text(CURLOPT_URL, "http://a.test/");
     uint64_t direct = key_of(policy);

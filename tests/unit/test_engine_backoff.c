@@ -26,7 +26,7 @@ static uint64_t next_number(const char **list)
 {
     char word[32];
     size_t length = strcspn(*list, " ");
-    assert_true(length < sizeof word);
+    assert_true(length < sizeof(word));
     memcpy(word, *list, length);
     word[length] = '\0';
     if ((*list)[length] != '\0')
@@ -39,7 +39,7 @@ static void check_spread(const struct rb_backoff *rules, uint32_t retry)
 {
     static unsigned seen[DRAWS];
     uint64_t random = 88172645463325252u;
-    memset(seen, 0, sizeof seen);
+    memset(seen, 0, sizeof(seen));
     for (unsigned i = 0; i < DRAWS; i++) {
         uint64_t delay = rb_backoff_delay_ms(rules, retry, 0, vector_random(&random));
         assert_true(delay < DRAWS);

@@ -63,7 +63,7 @@ static struct rb_breaker_rules rules_of(const char *config)
 {
     struct rb_breaker_rules rules = default_rules();
     char word[64];
-    while (next_word(&config, word, sizeof word)) {
+    while (next_word(&config, word, sizeof(word))) {
         char *value = strchr(word, '=');
         assert_non_null(value);
         *value++ = '\0';
@@ -150,11 +150,11 @@ static void test_row(void **state)
     struct play play = {.rules = rules_of(row->field[1])};
     const char *steps = row->field[2];
     char step[64], actual[1024] = "";
-    while (next_word(&steps, step, sizeof step)) {
+    while (next_word(&steps, step, sizeof(step))) {
         size_t length = strlen(actual);
         if (length > 0)
             actual[length++] = ' ';
-        play_step(&play, step, actual + length, sizeof actual - length);
+        play_step(&play, step, actual + length, sizeof(actual) - length);
     }
     assert_string_equal(actual, row->field[2]);
 }
@@ -203,7 +203,7 @@ static void run_model(struct rb_breaker *breaker, const struct rb_breaker_rules 
     static struct model model;
     uint32_t badness = vector_random(random) % 101;
     model.count = 0;
-    while (model.count < sizeof model.calls / sizeof model.calls[0]) {
+    while (model.count < sizeof(model.calls) / sizeof(model.calls[0])) {
         bool failed = vector_random(random) % 100 < badness, slow = vector_random(random) % 200 < badness;
         now_ms += vector_random(random) % 8 == 0 ? vector_random(random) % 3000 : 0;
         model.calls[model.count].second = now_ms / 1000;
@@ -276,10 +276,10 @@ static void test_permit_is_used_once(void **state)
     struct rb_permit permit, none = {0};
     assert_true(rb_breaker_acquire(&breaker, &rules, RB_ASK_OWN, 0, &permit, NULL));
     assert_int_equal(rb_breaker_record(&breaker, &rules, &permit, RB_HEALTH_FAILURE, 0, 0, 0), RB_RECORDED);
-    memcpy(&before, &breaker, sizeof before);
+    memcpy(&before, &breaker, sizeof(before));
     assert_int_equal(rb_breaker_record(&breaker, &rules, &permit, RB_HEALTH_FAILURE, 0, 0, 0), RB_RECORD_IGNORED);
     assert_int_equal(rb_breaker_record(&breaker, &rules, &none, RB_HEALTH_FAILURE, 0, 0, 0), RB_RECORD_IGNORED);
-    assert_memory_equal(&before, &breaker, sizeof before);
+    assert_memory_equal(&before, &breaker, sizeof(before));
 }
 
 // The one who recorded the last probe died before it could judge: the next to ask does it.
@@ -323,7 +323,7 @@ static void test_rules_change_under_way(void **state)
 {
     (void) state;
     uint64_t random = 31415926;
-    struct rb_breaker *breaker = calloc(1, sizeof *breaker); // of exact size, for a sanitizer
+    struct rb_breaker *breaker = calloc(1, sizeof(*breaker)); // of exact size, for a sanitizer
     assert_non_null(breaker);
     uint64_t now_ms = 0;
     for (unsigned i = 0; i < 20000; i++) {
@@ -376,7 +376,7 @@ static const uint64_t edges[] = {0,         1, 2, 999, 1000, UINT32_MAX, (UINT64
 
 static uint64_t edge(uint64_t *random)
 {
-    return edges[vector_random(random) % (sizeof edges / sizeof edges[0])];
+    return edges[vector_random(random) % (sizeof(edges) / sizeof(edges[0]))];
 }
 
 // No rules, clock or earlier contents may do harm beyond a wrong verdict.
@@ -384,7 +384,7 @@ static void test_hostile_input(void **state)
 {
     (void) state;
     uint64_t random = 8675309;
-    struct rb_breaker *breaker = calloc(1, sizeof *breaker);
+    struct rb_breaker *breaker = calloc(1, sizeof(*breaker));
     assert_non_null(breaker);
     for (unsigned i = 0; i < 50000; i++) {
         struct rb_breaker_rules rules = {
@@ -582,7 +582,7 @@ static void test_incredible_end(void **state)
     static const uint64_t ends[] = {300001, 1000000, UINT64_C(8640000000), (UINT64_C(1) << 40) - 1};
     struct rb_breaker_rules rules = default_rules();
     (void) state;
-    for (unsigned i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+    for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
         struct rb_breaker breaker = {0};
         struct rb_permit permit;
         uint64_t wait_ms;
@@ -712,5 +712,5 @@ int main(void)
         cmocka_unit_test(test_quorum_of_many),
         cmocka_unit_test(test_state_names),
     };
-    return vector_run("engine breaker", tables, others, sizeof others / sizeof others[0]);
+    return vector_run("engine breaker", tables, others, sizeof(others) / sizeof(others[0]));
 }

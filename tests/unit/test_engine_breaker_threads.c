@@ -184,10 +184,9 @@ static void *succeed_always(void *argument)
 {
     struct contest *contest = ((struct runner *) argument)->contest;
     pthread_barrier_wait(&contest->barrier);
-    for (unsigned i = 0; i < contest->rounds; i++) {
+    for (unsigned i = 0; i < contest->rounds; i++)
         if (!attempt(&contest->breaker, &contest->rules, RB_HEALTH_SUCCESS, 0, atomic_load(&contest->now_ms), 0))
             atomic_fetch_add(&contest->refused, 1);
-    }
     return NULL;
 }
 
@@ -302,7 +301,7 @@ static void on_touch(int signal_number)
 // split: the offset in the breaker at which the second page begins
 static void set_up_trap(size_t split, void (*interfere)(void))
 {
-    memset(&trap, 0, sizeof trap);
+    memset(&trap, 0, sizeof(trap));
     trap.pages = mmap(NULL, 2 * page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(trap.pages != MAP_FAILED);
     trap.breaker = (struct rb_breaker *) (void *) (trap.pages + page_size() - split);
@@ -414,7 +413,7 @@ static void kill_victim(pid_t pid)
 static void test_usable_after_sudden_death(void **state)
 {
     (void) state;
-    struct shared *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(shared != MAP_FAILED);
     uint64_t random = 99;
     for (unsigned i = 0; i < 40; i++) {
@@ -431,7 +430,7 @@ static void test_usable_after_sudden_death(void **state)
         assert_usable(&shared->breaker, &rules, now_ms);
         atomic_store(&shared->now_ms, now_ms + 100000);
     }
-    munmap(shared, sizeof *shared);
+    munmap(shared, sizeof(*shared));
 }
 
 int main(void)

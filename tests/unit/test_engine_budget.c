@@ -74,7 +74,7 @@ static void run_processes(struct shared *shared, const struct rb_budget_rules *r
 
 static void check_processes(const struct rb_budget_rules *rules, unsigned processes, unsigned calls)
 {
-    struct shared *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(shared != MAP_FAILED);
     atomic_store(&shared->now_ms, 1000000);
     run_processes(shared, rules, processes, calls);
@@ -82,7 +82,7 @@ static void check_processes(const struct rb_budget_rules *rules, unsigned proces
     uint64_t running = (atomic_load(&shared->now_ms) - 1000000) * rules->floor_milli / 1000000;
     uint64_t limit = share + running + (uint64_t) rules->floor_milli * RB_BUDGET_SECONDS / 1000;
     unsigned retries = atomic_load(&shared->retries);
-    munmap(shared, sizeof *shared);
+    munmap(shared, sizeof(*shared));
     assert_in_range(retries, limit / 2, limit);
 }
 
@@ -123,16 +123,16 @@ static void test_row(void **state)
     char actual[512] = "", step[64];
     for (const char *steps = row->field[3]; *steps != '\0';) {
         size_t length = strcspn(steps, " "), used = strlen(actual);
-        snprintf(step, sizeof step, "%.*s", (int) length, steps);
+        snprintf(step, sizeof(step), "%.*s", (int) length, steps);
         steps += steps[length] == ' ' ? length + 1 : length;
         if (used > 0)
             actual[used++] = ' ';
-        play_step(&play, step, actual + used, sizeof actual - used);
+        play_step(&play, step, actual + used, sizeof(actual) - used);
     }
     assert_string_equal(actual, row->field[3]);
     if (row->field[4][0] != '\0') {
         unsigned hundredths = (100 * (play.calls + play.retries) + play.calls / 2) / play.calls;
-        snprintf(actual, sizeof actual, "%u.%02u", hundredths / 100, hundredths % 100);
+        snprintf(actual, sizeof(actual), "%u.%02u", hundredths / 100, hundredths % 100);
         assert_string_equal(actual, row->field[4]);
     }
 }
@@ -226,7 +226,7 @@ static void test_hostile_input(void **state)
     (void) state;
     static const uint64_t edges[] = {0, 1, 999, UINT32_MAX, UINT64_C(1) << 31, UINT64_MAX / 1000000, UINT64_MAX};
     uint64_t random = 55555;
-    struct rb_budget *budget = calloc(1, sizeof *budget);
+    struct rb_budget *budget = calloc(1, sizeof(*budget));
     assert_non_null(budget);
     for (unsigned i = 0; i < 100000; i++) {
         struct rb_budget_rules rules = {(uint32_t) edges[vector_random(&random) % 7],
@@ -323,5 +323,5 @@ int main(void)
         cmocka_unit_test(test_threads_never_overspend),
         cmocka_unit_test(test_threads_get_exactly_what_is_there),
     };
-    return vector_run("engine budget", tables, others, sizeof others / sizeof others[0]);
+    return vector_run("engine budget", tables, others, sizeof(others) / sizeof(others[0]));
 }

@@ -110,7 +110,7 @@ static void test_order_of_reasons(void **state)
     trial.rules.breaker.min_calls = 1;
     trial.call.permit.kind = RB_PERMIT_CLOSED; // one more result for the breaker, which trips on it
     assert_stops(judge(&trial, &outcome, RB_REASON_NONE, true, NOW_MS), "breaker");
-    memset(&trial.breaker, 0, sizeof trial.breaker);
+    memset(&trial.breaker, 0, sizeof(trial.breaker));
     assert_waits(judge(&trial, &outcome, RB_REASON_NONE, true, NOW_MS), 99);
 }
 
@@ -520,7 +520,7 @@ static void test_sweep(void **state)
         begin(&trial, 0);
         trial.call.sweep = &sweep;
         trial.call.key = target << 40;
-        memset(&trial.budget, 0, sizeof trial.budget);
+        memset(&trial.budget, 0, sizeof(trial.budget));
         struct rb_decision decision = judge(&trial, &refused, RB_REASON_NONE, true, NOW_MS);
         assert_string_equal(rb_reason_name(decision.reason), target <= RB_SWEEP_TARGETS ? "none" : "sweep");
     }
@@ -578,7 +578,7 @@ static void test_slow_attempts(void **state)
     begin(&trial, 0);
     judge(&trial, &fine, RB_REASON_NONE, true, NOW_MS + 500);
     assert_int_equal(rb_breaker_peek(&trial.breaker, NULL), RB_BREAKER_CLOSED);
-    memset(&trial.breaker, 0, sizeof trial.breaker);
+    memset(&trial.breaker, 0, sizeof(trial.breaker));
     begin(&trial, 0);
     judge(&trial, &fine, RB_REASON_NONE, true, NOW_MS + 501);
     assert_int_equal(rb_breaker_peek(&trial.breaker, NULL), RB_BREAKER_OPEN);
@@ -612,7 +612,7 @@ static void test_reason_names(void **state)
                                         "method",  "time",     "retry-after", "budget",         "breaker",
                                         "sweep",   "upload",   "delivered",   "next-candidate", "interrupted",
                                         "changed", "overflow", "resource",    "unknown-options"};
-    assert_int_equal(sizeof names / sizeof names[0], RB_REASON_COUNT);
+    assert_int_equal(sizeof(names) / sizeof(names[0]), RB_REASON_COUNT);
     for (int reason = 0; reason < RB_REASON_COUNT; reason++)
         assert_string_equal(rb_reason_name((enum rb_reason) reason), names[reason]);
     assert_string_equal(rb_reason_name(RB_REASON_COUNT), "unknown");

@@ -37,9 +37,9 @@ static void check(const struct rb_outcome *got, const char *const *want)
     char actual[128], expected[128];
     vector_word(want[1], sent_words);
     vector_word(want[2], health_words);
-    snprintf(actual, sizeof actual, "%s %s %s permanent=%d once=%d", rb_cause_name(got->cause), sent_words[got->sent],
+    snprintf(actual, sizeof(actual), "%s %s %s permanent=%d once=%d", rb_cause_name(got->cause), sent_words[got->sent],
              health_words[got->health], got->permanent, got->once);
-    snprintf(expected, sizeof expected, "%s %s %s permanent=%s once=%s", want[0], want[1], want[2], want[3], want[4]);
+    snprintf(expected, sizeof(expected), "%s %s %s permanent=%s once=%s", want[0], want[1], want[2], want[3], want[4]);
     assert_string_equal(actual, expected);
 }
 
@@ -82,7 +82,7 @@ static void test_eai_row(void **state)
 static bool is_local(int err, int code)
 {
     static const int local[] = {EADDRNOTAVAIL, EMFILE, ENFILE, ENOMEM, ENOBUFS, ENETUNREACH, ENETDOWN, EACCES, EPERM};
-    for (size_t i = 0; i < sizeof local / sizeof local[0]; i++)
+    for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++)
         if (err == local[i])
             return code == 7 || code == 96;
     return false;
@@ -119,9 +119,9 @@ static void test_curl_laws(void **state)
     static const unsigned statuses[] = {0, 100, 200, 302, 404, 429, 503, 599, 600, UINT_MAX};
     static const int64_t sizes[] = {INT64_MIN, -1, 0, 1, INT64_MAX};
     for (int code = -2; code < 130; code++)
-        for (size_t e = 0; e < sizeof errnos / sizeof errnos[0]; e++)
-            for (size_t s = 0; s < sizeof statuses / sizeof statuses[0]; s++)
-                for (size_t z = 0; z < sizeof sizes / sizeof sizes[0]; z++)
+        for (size_t e = 0; e < sizeof(errnos) / sizeof(errnos[0]); e++)
+            for (size_t s = 0; s < sizeof(statuses) / sizeof(statuses[0]); s++)
+                for (size_t z = 0; z < sizeof(sizes) / sizeof(sizes[0]); z++)
                     for (unsigned bits = 0; bits < 5 << 4; bits++)
                         check_curl_laws(&(struct rb_curl_result){.code = code,
                                                                  .request_size = sizes[z],
@@ -166,5 +166,5 @@ int main(void)
         cmocka_unit_test(test_errno_laws),
         cmocka_unit_test(test_cause_names),
     };
-    return vector_run("engine classify", tables, others, sizeof others / sizeof others[0]);
+    return vector_run("engine classify", tables, others, sizeof(others) / sizeof(others[0]));
 }

@@ -87,8 +87,8 @@ static void test_clock_edges(void **state)
                                         "Mon Jun  3 11:30:12 2019", "Fri, 31 Dec 9999 23:59:59 -2359",
                                         "Sat, 01 Jan 0000 00:00:00 +2359"};
     static const int64_t clocks[] = {INT64_MIN, INT64_MIN + 1, -1, 0, 951782400, INT64_MAX - 1, INT64_MAX};
-    for (size_t d = 0; d < sizeof dates / sizeof dates[0]; d++) {
-        for (size_t c = 0; c < sizeof clocks / sizeof clocks[0]; c++) {
+    for (size_t d = 0; d < sizeof(dates) / sizeof(dates[0]); d++) {
+        for (size_t c = 0; c < sizeof(clocks) / sizeof(clocks[0]); c++) {
             struct rb_retry_after after = {0};
             assert_int_equal(add_exact(&after, dates[d], strlen(dates[d]), clocks[c]), 0);
             if (clocks[c] >= INT64_MAX - 1)
@@ -108,12 +108,12 @@ static void test_dates_round_trip(void **state)
             struct rb_retry_after imf = {0}, rfc850 = {0}, asctime = {0};
             char text[64];
             int length =
-                snprintf(text, sizeof text, "Sun, %02d %s %d 12:34:56 GMT", month + 15, months[month - 1], year);
+                snprintf(text, sizeof(text), "Sun, %02d %s %d 12:34:56 GMT", month + 15, months[month - 1], year);
             assert_int_equal(add_exact(&imf, text, (size_t) length, now_s), 0);
-            length = snprintf(text, sizeof text, "Sunday, %02d-%s-%02d 12:34:56 GMT", month + 15, months[month - 1],
+            length = snprintf(text, sizeof(text), "Sunday, %02d-%s-%02d 12:34:56 GMT", month + 15, months[month - 1],
                               year % 100);
             assert_int_equal(add_exact(&rfc850, text, (size_t) length, now_s), 0);
-            length = snprintf(text, sizeof text, "Sun %s %2d 12:34:56 %d", months[month - 1], month + 15, year);
+            length = snprintf(text, sizeof(text), "Sun %s %2d 12:34:56 %d", months[month - 1], month + 15, year);
             assert_int_equal(add_exact(&asctime, text, (size_t) length, now_s), 0);
             struct rb_civil civil = {year, month, month + 15, 12, 34, 56};
             int64_t ahead = rb_civil_to_unix(&civil) - now_s;
@@ -154,5 +154,5 @@ int main(void)
         cmocka_unit_test(test_dates_round_trip),
         cmocka_unit_test(test_damaged_values),
     };
-    return vector_run("engine Retry-After", tables, others, sizeof others / sizeof others[0]);
+    return vector_run("engine Retry-After", tables, others, sizeof(others) / sizeof(others[0]));
 }

@@ -307,7 +307,7 @@ static struct client *next_client(struct play *play)
 
 static void run(struct play *play, const struct scenario *scenario, enum mode mode)
 {
-    memset(play, 0, sizeof *play);
+    memset(play, 0, sizeof(*play));
     play->scenario = scenario;
     play->mode = mode;
     rb_key_defaults(&play->rules);
@@ -346,7 +346,7 @@ static void print_cell(const struct play *play)
 {
     char back[16] = "-";
     if (play->first_good_ms > 0)
-        snprintf(back, sizeof back, "%.1f s", (double) (play->first_good_ms - play->scenario->well_ms) / 1000);
+        snprintf(back, sizeof(back), "%.1f s", (double) (play->first_good_ms - play->scenario->well_ms) / 1000);
     printf("  %5.1f %% %8" PRIu64 " %8s ", 100.0 * (double) play->good / (double) play->wishes, play->requests, back);
 }
 
@@ -357,7 +357,7 @@ static void test_no_scenario_is_worse(void **state)
     static struct play plays[MODES];
     (void) state;
     print_heading();
-    for (unsigned i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++) {
+    for (unsigned i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
         printf("%-*s", NAME_WIDTH, scenarios[i].name);
         for (unsigned mode = 0; mode < MODES; mode++) {
             run(&plays[mode], &scenarios[i], (enum mode) mode);

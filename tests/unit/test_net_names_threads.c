@@ -96,10 +96,10 @@ static void test_longest_name_is_cut_not_overrun(void **state)
     static const char *const one[] = {"192.0.2.20"};
     char name[400], cut[RB_NAME_SIZE];
     (void) state;
-    memset(name, 'a', sizeof name - 1);
-    name[sizeof name - 1] = '\0';
-    memset(cut, 'a', sizeof cut - 1);
-    cut[sizeof cut - 1] = '\0';
+    memset(name, 'a', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    memset(cut, 'a', sizeof(cut) - 1);
+    cut[sizeof(cut) - 1] = '\0';
     learn(name, one, 1);
     assert_known("192.0.2.20", cut, true);
 }
@@ -110,8 +110,8 @@ static void test_many_addresses_replace_the_oldest(void **state)
     for (unsigned i = 0; i < 5000; i++) {
         char text[32], name[32];
         const char *const one[] = {text};
-        snprintf(text, sizeof text, "10.1.%u.%u", i / 250, 1 + i % 250);
-        snprintf(name, sizeof name, "h%u.example", i);
+        snprintf(text, sizeof(text), "10.1.%u.%u", i / 250, 1 + i % 250);
+        snprintf(name, sizeof(name), "h%u.example", i);
         learn(name, one, 1);
         assert_known(text, name, true); // the newest is always there
     }

@@ -31,7 +31,7 @@ static int connect_of(int fd, const struct sockaddr *address, socklen_t length)
 
 static int error_of(int fd, int *error)
 {
-    socklen_t length = sizeof *error;
+    socklen_t length = sizeof(*error);
     return rb_flight_on(fd) ? rb_learn_error(fd, error, &length) : getsockopt(fd, SOL_SOCKET, SO_ERROR, error, &length);
 }
 

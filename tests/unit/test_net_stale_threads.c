@@ -18,7 +18,7 @@ static struct rb_stale_answer answer_of(unsigned number, uint64_t learned_ms)
     struct rb_stale_answer answer = {.learned_ms = learned_ms, .count = RB_STALE_ADDRESSES, .flags = (int) number};
     for (unsigned i = 0; i < RB_STALE_ADDRESSES; i++) {
         answer.addresses[i] = (struct rb_stale_address){.family = AF_INET, .scope = number};
-        memset(answer.addresses[i].bytes, (int) number, sizeof answer.addresses[i].bytes);
+        memset(answer.addresses[i].bytes, (int) number, sizeof(answer.addresses[i].bytes));
     }
     memset(answer.name, 'a' + (int) (number % 26), 100);
     return answer;
@@ -33,7 +33,7 @@ static void put(const struct rb_stale_key *key, unsigned number, uint64_t learne
 static void assert_is(const struct rb_stale_answer *answer, unsigned number)
 {
     struct rb_stale_answer wanted = answer_of(number, answer->learned_ms);
-    assert_memory_equal(answer, &wanted, sizeof wanted);
+    assert_memory_equal(answer, &wanted, sizeof(wanted));
 }
 
 static void assert_found(const struct rb_stale_key *key, unsigned number)
@@ -66,11 +66,11 @@ static void test_questions(void **state)
     };
     const struct rb_stale_key capitals = {"A.Example", RB_STALE_ADDRINFO, AF_INET, 0};
     (void) state;
-    for (unsigned i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+    for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         assert_none(&keys[i]);
         put(&keys[i], i, 500);
     }
-    for (unsigned i = 0; i < sizeof keys / sizeof keys[0]; i++)
+    for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
         assert_found(&keys[i], i);
     assert_found(&capitals, 1);
     put(&capitals, 9, 600);
@@ -95,7 +95,7 @@ static void test_long_names(void **state)
     char name[RB_NAME_SIZE + 1];
     const struct rb_stale_key key = {name, RB_STALE_ADDRINFO, AF_INET, 0};
     (void) state;
-    memset(name, 'x', sizeof name);
+    memset(name, 'x', sizeof(name));
     name[RB_NAME_SIZE] = '\0';
     put(&key, 1, 500);
     assert_none(&key);
@@ -111,13 +111,13 @@ static void test_the_newest_is_always_there(void **state)
     unsigned kept = 0;
     (void) state;
     for (unsigned i = 0; i < 2000; i++) {
-        snprintf(name, sizeof name, "h%u.example", i);
+        snprintf(name, sizeof(name), "h%u.example", i);
         put(&key, i % 200, 500);
         assert_found(&key, i % 200);
     }
     for (unsigned i = 0; i < 2000; i++) {
         struct rb_stale_answer answer;
-        snprintf(name, sizeof name, "h%u.example", i);
+        snprintf(name, sizeof(name), "h%u.example", i);
         kept += rb_stale_get(&key, 1000, 1000, &answer);
     }
     assert_in_range(kept, RB_STALE_ANSWERS / 2, RB_STALE_ANSWERS);

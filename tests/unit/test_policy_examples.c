@@ -43,9 +43,8 @@ static const struct example examples[] = {
 static uint64_t ceiling(const struct rb_backoff *backoff, unsigned retry)
 {
     uint64_t ms = backoff->base_ms * (backoff->kind == RB_BACKOFF_LINEAR ? retry : 1);
-    for (unsigned i = 1; i < retry && backoff->kind == RB_BACKOFF_EXPONENTIAL; i++) {
+    for (unsigned i = 1; i < retry && backoff->kind == RB_BACKOFF_EXPONENTIAL; i++)
         ms = ms * backoff->multiplier_milli / 1000;
-    }
     return ms < backoff->cap_ms ? ms : backoff->cap_ms;
 }
 
@@ -56,9 +55,8 @@ static void check_example(void **state)
     const struct rb_rules *rules = &rb_policy_section(policy, 0)->rules;
     assert_int_equal(rules->attempts, example->attempts);
     assert_int_equal(rules->backoff.jitter, example->jitter);
-    for (unsigned retry = 1; retry < example->attempts; retry++) {
+    for (unsigned retry = 1; retry < example->attempts; retry++)
         assert_int_equal(ceiling(&rules->backoff, retry), 1000 * example->seconds[retry - 1]);
-    }
     rb_policy_free(policy);
 }
 
@@ -102,9 +100,8 @@ static void test_all_load(void **state)
     assert_non_null(directory);
     for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
         char path[512];
-        if (!strstr(entry->d_name, ".ini")) {
+        if (!strstr(entry->d_name, ".ini"))
             continue;
-        }
         snprintf(path, sizeof(path), EXAMPLES "/%s", entry->d_name);
         rb_policy_free(load(path));
         count++;
@@ -146,8 +143,7 @@ int main(void)
     enum { OTHERS = sizeof(others) / sizeof(others[0]) };
     static struct CMUnitTest tests[EXAMPLE_COUNT + OTHERS];
     memcpy(tests, others, sizeof(others));
-    for (unsigned i = 0; i < EXAMPLE_COUNT; i++) {
+    for (unsigned i = 0; i < EXAMPLE_COUNT; i++)
         tests[OTHERS + i] = (struct CMUnitTest){examples[i].path, check_example, NULL, NULL, (void *) &examples[i]};
-    }
     return cmocka_run_group_tests_name("policy examples", tests, NULL, NULL);
 }

@@ -19,9 +19,8 @@ static void make_target(struct target_text *out, const char *text)
     const char *blank = strchr(text, ' ');
     snprintf(out->name, sizeof(out->name), "%.*s", blank ? (int) (blank - text) : (int) strlen(text), text);
     out->target = (struct rb_target){0};
-    if (out->name[0]) {
+    if (out->name[0])
         assert_int_equal(rb_target_from_url(&out->target, out->name, NULL), 0);
-    }
     if (blank) {
         struct rb_target address;
         snprintf(out->address, sizeof(out->address), "%s", blank + 1);
@@ -110,15 +109,13 @@ static void check_steps(const char *text, const struct step *step, size_t count)
             assert_true(!section && !step->section);
             continue;
         }
-        if (strcmp(section->name, step->section) != 0) {
+        if (strcmp(section->name, step->section) != 0)
             print_message("%s\n", step->target);
-        }
         assert_string_equal(section->name, step->section);
-        if (step->pattern) {
+        if (step->pattern)
             assert_string_equal(why.pattern, step->pattern);
-        } else {
+        else
             assert_null(why.pattern);
-        }
     }
     rb_policy_free(policy);
 }
@@ -194,18 +191,15 @@ static void test_odd_names(void **state)
     enum { LABELS = 80 };
     char text[2 * LABELS + 64] = "[default]\n[a]\nhosts = *.x\n[b]\nhosts = *";
     (void) state;
-    for (int i = 0; i < LABELS; i++) {
+    for (int i = 0; i < LABELS; i++)
         strcat(text, ".a");
-    }
     struct rb_policy *policy = policy_of(text);
     for (size_t length = 0; length < 600; length++) {
         char *exact = malloc(length ? length : 1);
-        for (size_t i = 0; i < length; i++) {
+        for (size_t i = 0; i < length; i++)
             exact[i] = i % 2 ? '.' : 'a';
-        }
-        if (length >= 3) {
+        if (length >= 3)
             memcpy(exact + length - 2, ".X", 2);
-        }
         struct rb_target target = {.name = exact, .name_length = length};
         const struct rb_section *section = rb_policy_match(policy, &target, NULL);
         assert_string_equal(section->name, length >= 3 && length <= 253 ? "a" : "default");
@@ -237,14 +231,11 @@ struct naive {
 
 static bool prefix_covers(const struct naive *pattern, const struct rb_target *target)
 {
-    if (pattern->family != target->family) {
+    if (pattern->family != target->family)
         return false;
-    }
-    for (int bit = 0; bit < pattern->bits; bit++) {
-        if ((pattern->address[bit / 8] ^ target->address[bit / 8]) >> (7 - bit % 8) & 1) {
+    for (int bit = 0; bit < pattern->bits; bit++)
+        if ((pattern->address[bit / 8] ^ target->address[bit / 8]) >> (7 - bit % 8) & 1)
             return false;
-        }
-    }
     return true;
 }
 
@@ -257,9 +248,8 @@ static bool below(const char *suffix, const char *name)
 // The rank of a pattern for a target: higher wins, 0 does not match. Names before addresses before everything.
 static unsigned rank(const struct naive *pattern, const struct rb_target *target, const char *name)
 {
-    if (pattern->port && pattern->port != target->port) {
+    if (pattern->port && pattern->port != target->port)
         return 0;
-    }
     unsigned port = pattern->port != 0;
     switch (pattern->kind) {
     case 0:
@@ -267,9 +257,8 @@ static unsigned rank(const struct naive *pattern, const struct rb_target *target
     case 1:
         return name && below(pattern->host + 2, name) ? 7000000 + 1000000 * port + (unsigned) strlen(pattern->host) : 0;
     case 2:
-        if (!target->family || !prefix_covers(pattern, target)) {
+        if (!target->family || !prefix_covers(pattern, target))
             return 0;
-        }
         return pattern->bits == (pattern->family == AF_INET ? 32 : 128)
                    ? 6000000 + port
                    : 3000000 + 1000000 * port + (unsigned) pattern->bits;
@@ -307,18 +296,15 @@ static void roll_address(struct naive *out, bool whole)
     int size = out->family == AF_INET ? 32 : 128;
     out->bits = whole || roll(4) == 0 ? size : (int) roll((unsigned) size + 1);
     memset(address, 0, 16);
-    for (int byte = 0; byte < size / 8; byte++) {
+    for (int byte = 0; byte < size / 8; byte++)
         address[byte] = roll(3) ? 0 : roll(2) ? 0x80 : (uint8_t) roll(256);
-    }
     address[0] = (uint8_t) (0x20 + roll(2)); // keeps clear of IPv4-mapped addresses
-    for (int bit = out->bits; bit < size; bit++) {
+    for (int bit = out->bits; bit < size; bit++)
         address[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
-    }
     inet_ntop(out->family, address, text, sizeof(text));
     snprintf(out->host, sizeof(out->host), out->family == AF_INET ? "%s" : "[%s]", text);
-    if (out->bits < size) {
+    if (out->bits < size)
         snprintf(out->host + strlen(out->host), sizeof(out->host) - strlen(out->host), "/%d", out->bits);
-    }
 }
 
 static void roll_pattern(struct naive *out)
@@ -335,9 +321,8 @@ static void roll_pattern(struct naive *out)
         strcpy(out->host, "*");
     }
     memcpy(out->text, out->host, sizeof(out->text));
-    if (out->port) {
+    if (out->port)
         snprintf(out->text + strlen(out->text), sizeof(out->text) - strlen(out->text), ":%u", out->port);
-    }
 }
 
 static unsigned roll_patterns(struct naive *patterns, unsigned most)
@@ -347,9 +332,8 @@ static unsigned roll_patterns(struct naive *patterns, unsigned most)
         struct naive *added = &patterns[count];
         roll_pattern(added);
         bool twin = false;
-        for (unsigned j = 0; j < count; j++) {
+        for (unsigned j = 0; j < count; j++)
             twin |= strcmp(patterns[j].text, added->text) == 0;
-        }
         snprintf(added->section, sizeof(added->section), "s%u", count);
         count += !twin;
     }
@@ -360,9 +344,8 @@ static struct rb_policy *policy_from(const struct naive *patterns, unsigned coun
 {
     char *text = calloc(count + 1, 128);
     size_t length = (size_t) sprintf(text, "[default]\n");
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i++)
         length += (size_t) sprintf(text + length, "[%s]\nhosts = %s\n", patterns[i].section, patterns[i].text);
-    }
     struct rb_policy *policy = policy_of(text);
     free(text);
     return policy;
@@ -375,9 +358,8 @@ static void compare_one(const struct rb_policy *policy, const struct naive *patt
     struct rb_target target = {.port = (uint16_t) roll(4)};
     if (roll(3)) {
         roll_name(name, 5);
-        for (size_t i = 0; name[i]; i++) {
+        for (size_t i = 0; name[i]; i++)
             name[i] = (char) (roll(4) ? name[i] : toupper((unsigned char) name[i]));
-        }
         given = strdup(name);
         target.name = given;
         target.name_length = strlen(given);
@@ -395,9 +377,8 @@ static void compare_one(const struct rb_policy *policy, const struct naive *patt
     struct rb_match why;
     const struct rb_section *section = rb_policy_match(policy, &target, &why);
     assert_string_equal(section->name, best ? best->section : "default");
-    if (best) {
+    if (best)
         assert_string_equal(why.pattern, best->text);
-    }
     free(given);
 }
 
@@ -410,9 +391,8 @@ static void test_against_naive_matcher(void **state)
         unsigned count = roll_patterns(patterns, 1 + roll(PATTERNS - 1));
         struct rb_policy *policy = policy_from(patterns, count);
         assert_int_equal(rb_policy_pattern_count(policy), count);
-        for (unsigned i = 0; i < TARGETS; i++) {
+        for (unsigned i = 0; i < TARGETS; i++)
             compare_one(policy, patterns, count);
-        }
         rb_policy_free(policy);
     }
     free(patterns);
@@ -431,14 +411,12 @@ static void test_dense_prefixes(void **state)
     for (int bits = 20; bits <= 32; bits++) {
         int step = 1 << (32 - bits);
         for (int base = 0; base < RANGE; base += step) {
-            if (roll(3) > 0) {
+            if (roll(3) > 0)
                 continue;
-            }
             length += (size_t) sprintf(text + length, "[%d]\nhosts = 10.0.%d.%d/%d\n", sections, base / 256, base % 256,
                                        bits);
-            for (int i = 0; i < step; i++) {
+            for (int i = 0; i < step; i++)
                 owner[base + i] = sections;
-            }
             sections++;
         }
     }
@@ -468,9 +446,8 @@ static void test_size_of_the_tree(void **state)
         }
         assert_int_equal(rb_prefix_build(&tree, prefixes, count, &arena, &scratch), 0);
         assert_true(tree.node_count <= 4 * count + 1);
-        for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t i = 0; i < count; i++)
             assert_ptr_equal(rb_prefix_find(&tree, tree.prefixes[i].bits), &tree.prefixes[i]);
-        }
         rb_arena_release(&scratch);
         rb_arena_release(&arena);
     }

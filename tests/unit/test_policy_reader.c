@@ -218,9 +218,8 @@ static void check_mistake(void **state)
     assert_int_equal(rb_policy_parse(exact, length, "test.ini", &policy, keep, kept), -EINVAL);
     assert_null(policy);
     const struct kept_diagnostic *first = &kept->all[0];
-    if (kept->count != 1) {
+    if (kept->count != 1)
         print_kept(kept);
-    }
     assert_int_equal(kept->count, 1);
     assert_string_equal(first->message, mistake->message);
     assert_int_equal(first->line, mistake->line);
@@ -264,9 +263,8 @@ static void test_report_is_bounded(void **state)
     struct kept *kept = calloc(1, sizeof(*kept));
     struct rb_policy *policy;
     (void) state;
-    for (unsigned i = 0; i < LINES; i++) {
+    for (unsigned i = 0; i < LINES; i++)
         memcpy(text + 2 * (size_t) i, "x\n", 2);
-    }
     assert_int_equal(rb_policy_parse(text, sizeof(text), "test.ini", &policy, keep, kept), -EINVAL);
     assert_int_equal(kept->count, LAST + 1);
     free(kept);

@@ -38,9 +38,8 @@ static void test_owner_and_mode(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct rb_file_identity file = {.owner = rows[i].owner, .mode = FILE_TYPE | rows[i].mode};
         enum rb_trust trust = rb_trust_judge(&file, rows[i].user);
-        if (trust != rows[i].trust) {
+        if (trust != rows[i].trust)
             fail_msg("row %zu: %d instead of %d", i, trust, rows[i].trust);
-        }
         assert_int_equal(rb_trust_remedy(trust)[0] == '\0', trust == RB_TRUST_OK);
     }
 }

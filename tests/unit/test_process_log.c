@@ -35,7 +35,7 @@ static const struct rb_event event = {
 static int make_directory(void **state)
 {
     (void) state;
-    snprintf(path, sizeof path, "%s/log", mkdtemp(directory));
+    snprintf(path, sizeof(path), "%s/log", mkdtemp(directory));
     return 0;
 }
 
@@ -51,7 +51,7 @@ static const char *contents(void)
     static char text[16 * 1024];
     FILE *file = fopen(path, "r");
     assert_non_null(file);
-    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
     fclose(file);
     unlink(path);
     return text;
@@ -97,7 +97,7 @@ static void test_policy_event_has_the_place(void **state)
 static void test_trouble_names_file_and_user(void **state)
 {
     char buffer[512];
-    struct rb_text text = {.at = buffer, .size = sizeof buffer};
+    struct rb_text text = {.at = buffer, .size = sizeof(buffer)};
     (void) state;
     rb_log_format_trouble(&text, 1700000000123, 42, "nginx", "/var/log/x", RB_LOSS_DENIED, 33);
     rb_text_bytes(&text, "", 1);
@@ -204,8 +204,8 @@ static void test_a_line_too_long_is_left_out(void **state)
 {
     char long_path[3000];
     (void) state;
-    memset(long_path, 'a', sizeof long_path - 1);
-    long_path[sizeof long_path - 1] = '\0';
+    memset(long_path, 'a', sizeof(long_path) - 1);
+    long_path[sizeof(long_path) - 1] = '\0';
     assert_int_equal(rb_log_policy(path, "curl", "invalid", long_path, NULL, 0), RB_LOSS_FAILED);
     assert_int_equal(access(path, F_OK), -1);
 }

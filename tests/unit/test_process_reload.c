@@ -103,9 +103,8 @@ static int teardown(void **state)
                                         ".config/rebound",
                                         ".config"};
     (void) state;
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         remove(file_called(names[i]));
-    }
     return rmdir(directory);
 }
 
@@ -274,9 +273,8 @@ static void test_group_and_owner(void **state)
     set_mode("p", 0664);
     assert_int_equal(start("p"), root ? -EPERM : 0);
     assert_int_equal(told.untrusted, root);
-    if (!root) {
+    if (!root)
         skip();
-    }
     replace("p", 32);
     set_mode("p", 0644);
     assert_int_equal(chown(file_called("p"), 1000, 0), 0);
@@ -383,20 +381,18 @@ static void test_relative_path(void **state)
 
 static void set(const char *name, const char *value)
 {
-    if (value) {
+    if (value)
         setenv(name, value, 1);
-    } else {
+    else
         unsetenv(name);
-    }
 }
 
 static void make_own(const char *parent)
 {
     char path[512];
     snprintf(path, sizeof(path), "%s%s%s/rebound", directory, parent[0] ? "/" : "", parent);
-    if (parent[0]) {
+    if (parent[0])
         mkdir(file_called(parent), 0700);
-    }
     mkdir(path, 0700);
     strcat(path, "/policy.ini");
     FILE *file = fopen(path, "w");
@@ -412,9 +408,8 @@ static int locate(const char *explicit_path, bool secure, char *out)
     if (!secure) {
         places.config = getenv("XDG_CONFIG_HOME");
         places.home = getenv("HOME");
-        if (!explicit_path && variable && *variable) {
+        if (!explicit_path && variable && *variable)
             places.named = variable;
-        }
     }
     return rb_reload_locate(&places, out);
 }

@@ -40,11 +40,9 @@ static void *read_on(void *argument)
 // A policy may be used for a minute, so time stands still until every thread has let go of what it had.
 static void wait_for_readers(void)
 {
-    for (int i = 0; i < READERS; i++) {
-        for (uint64_t seen = shared.rounds[i]; shared.rounds[i] < seen + 2;) {
+    for (int i = 0; i < READERS; i++)
+        for (uint64_t seen = shared.rounds[i]; shared.rounds[i] < seen + 2;)
             sched_yield();
-        }
-    }
 }
 
 // Replaces the file by one that has the same number in two places.
@@ -67,21 +65,18 @@ static void test_every_policy_is_whole(void **state)
     close(mkstemp(path));
     replace(path, 1);
     assert_int_equal(rb_reload_start(path, notify), 0);
-    for (int i = 0; i < READERS; i++) {
+    for (int i = 0; i < READERS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, read_on, &shared.rounds[i]), 0);
-    }
     for (int i = 0; i < CHANGES; i++) {
         replace(path, i % 16 + 1);
         shared.clock += 1000;
-        if (i % CHANGES_AT_ONCE == 0) {
+        if (i % CHANGES_AT_ONCE == 0)
             wait_for_readers();
-        }
     }
     wait_for_readers();
     shared.stop = true;
-    for (int i = 0; i < READERS; i++) {
+    for (int i = 0; i < READERS; i++)
         pthread_join(threads[i], NULL);
-    }
     unlink(path);
     assert_false(shared.torn);
     assert_int_equal(shared.failed, 0);

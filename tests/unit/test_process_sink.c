@@ -29,7 +29,7 @@
 enum { ANOTHER = 1000 };
 
 static const char line[] = "\n{\"line\":1}\n"; // 11 bytes without the first newline
-enum { LINE = sizeof line - 1, SHOWN = LINE - 1 };
+enum { LINE = sizeof(line) - 1, SHOWN = LINE - 1 };
 
 static char directory[64];
 
@@ -44,7 +44,7 @@ static int teardown(void **state)
 {
     char command[128];
     (void) state;
-    snprintf(command, sizeof command, "rm -r %s", directory);
+    snprintf(command, sizeof(command), "rm -r %s", directory);
     return system(command);
 }
 
@@ -53,7 +53,7 @@ static const char *file_called(const char *name)
     static char paths[4][256];
     static unsigned next;
     char *path = paths[next++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", directory, name);
+    snprintf(path, sizeof(paths[0]), "%s/%s", directory, name);
     return path;
 }
 
@@ -71,7 +71,7 @@ static const char *text_of(const char *path)
     FILE *file = fopen(path, "r");
     if (!file)
         return "(no file)";
-    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
     fclose(file);
     return text;
 }
@@ -329,7 +329,7 @@ static void test_another_user(void **state)
     };
     (void) state;
     need_root();
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         put(file_called(files[i].name), "");
         assert_int_equal(chown(file_called(files[i].name), files[i].owner, files[i].group), 0);
         assert_int_equal(chmod(file_called(files[i].name), files[i].mode), 0);
@@ -351,7 +351,7 @@ static void test_for_root_alone(void **state)
     need_root();
     put(path, "");
     assert_int_equal(mkdir(folder, 0755), 0);
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         assert_int_equal(chmod(path, rows[i].mode), 0);
         assert_int_equal(rb_sink_is_for_root(path), rows[i].for_root);
         assert_int_equal(chmod(folder, rows[i].mode | 0111), 0);
@@ -389,26 +389,26 @@ static void test_the_end_of_a_file(void **state)
     char out[8];
     const char *path = file_called("log");
     (void) state;
-    assert_int_equal(rb_sink_read_end(path, out, sizeof out), 0);
+    assert_int_equal(rb_sink_read_end(path, out, sizeof(out)), 0);
     put(path, "abc");
-    assert_int_equal(rb_sink_read_end(path, out, sizeof out), 3);
+    assert_int_equal(rb_sink_read_end(path, out, sizeof(out)), 3);
     assert_memory_equal(out, "abc", 3);
     put(path, "0123456789");
-    assert_int_equal(rb_sink_read_end(path, out, sizeof out), 8);
+    assert_int_equal(rb_sink_read_end(path, out, sizeof(out)), 8);
     assert_memory_equal(out, "23456789", 8);
     assert_int_equal(symlink("log", file_called("link")), 0);
-    assert_int_equal(rb_sink_read_end(file_called("link"), out, sizeof out), 0);
+    assert_int_equal(rb_sink_read_end(file_called("link"), out, sizeof(out)), 0);
     assert_int_equal(mkfifo(file_called("fifo"), 0600), 0);
-    assert_int_equal(rb_sink_read_end(file_called("fifo"), out, sizeof out), 0);
+    assert_int_equal(rb_sink_read_end(file_called("fifo"), out, sizeof(out)), 0);
 }
 
 static void test_other_types(void **state)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     (void) state;
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", file_called("socket"));
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", file_called("socket"));
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *) &address, sizeof address), 0);
+    assert_int_equal(bind(fd, (struct sockaddr *) &address, sizeof(address)), 0);
     assert_int_equal(rb_sink_write(address.sun_path, line, LINE), RB_LOSS_TYPE);
     close(fd);
     if (geteuid() == 0 && mknod(file_called("disk"), S_IFBLK | 0600, makedev(7, 250)) == 0)
@@ -424,7 +424,7 @@ static void test_fifo(void **state)
     assert_int_equal(rb_sink_write(path, line, LINE), RB_LOSS_BUSY); // nobody reads
     int reader = open(path, O_RDONLY | O_NONBLOCK);
     assert_int_equal(rb_sink_write(path, line, LINE), RB_LOSS_NONE);
-    assert_int_equal(read(reader, got, sizeof got), SHOWN);
+    assert_int_equal(read(reader, got, sizeof(got)), SHOWN);
     assert_memory_equal(got, line + 1, SHOWN);
     int filler = open(path, O_WRONLY | O_NONBLOCK);
     while (write(filler, got, 1) == 1)
@@ -588,7 +588,7 @@ static void write_to_the_pipe(void)
     char got[64];
     int reader = start_with_a_pipe();
     MUST(rb_sink_write("stderr", line, LINE) == RB_LOSS_NONE);
-    MUST(read(reader, got, sizeof got) == SHOWN && memcmp(got, line + 1, SHOWN) == 0);
+    MUST(read(reader, got, sizeof(got)) == SHOWN && memcmp(got, line + 1, SHOWN) == 0);
     rb_sink_start(); // the first one counts
     int again = dup(STDERR_FILENO);
     close(STDERR_FILENO);
@@ -642,7 +642,7 @@ static void test_replaced_stderr(void **state)
                  socket(AF_INET, SOCK_DGRAM, 0),
                  open("/dev/null", O_WRONLY),
                  open(directory, O_RDONLY)};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         replacement = all[i];
         in_child(write_to_the_replacement);
         in_child(write_after_a_start_without);
@@ -651,7 +651,7 @@ static void test_replaced_stderr(void **state)
     assert_int_equal(read(pair[1], &byte, 1), -1);
     assert_int_equal(read(ends[0], &byte, 1), -1);
     assert_int_equal(read(all[3], &byte, 1), -1);
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         close(all[i]);
     close(pair[1]);
     close(ends[0]);
@@ -667,7 +667,7 @@ static void start_with_a_socket(void)
         MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) == 0);
     } else {
         struct sockaddr_storage address = {.ss_family = (sa_family_t) stderr_domain};
-        socklen_t length = sizeof address;
+        socklen_t length = sizeof(address);
         int listener = socket(stderr_domain, SOCK_STREAM, 0);
         MUST(listen(listener, 1) == 0 && getsockname(listener, (struct sockaddr *) &address, &length) == 0);
         pair[1] = socket(stderr_domain, SOCK_STREAM, 0);
@@ -678,7 +678,7 @@ static void start_with_a_socket(void)
     rb_sink_start();
     enum rb_loss error = rb_sink_write("stderr", line, LINE);
     MUST(error == (stderr_domain == AF_UNIX ? RB_LOSS_NONE : RB_LOSS_REPLACED));
-    MUST(read(pair[0], got, sizeof got) == (stderr_domain == AF_UNIX ? SHOWN : -1));
+    MUST(read(pair[0], got, sizeof(got)) == (stderr_domain == AF_UNIX ? SHOWN : -1));
 }
 
 // A service of inetd has its connection as descriptors 0, 1 and 2. The journal of systemd is a local socket.
@@ -686,7 +686,7 @@ static void test_sockets_as_stderr(void **state)
 {
     static const int domains[] = {AF_UNIX, AF_INET, AF_INET6};
     (void) state;
-    for (size_t i = 0; i < sizeof domains / sizeof domains[0]; i++) {
+    for (size_t i = 0; i < sizeof(domains) / sizeof(domains[0]); i++) {
         stderr_domain = domains[i];
         int fd = socket(stderr_domain, SOCK_STREAM, 0);
         if (fd >= 0)

@@ -126,7 +126,7 @@ static void test_default_action(void **state)
 {
     void (*const bodies[])(void) = {touch_another, touch_unwatched, send_to_itself};
     (void) state;
-    for (unsigned i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+    for (unsigned i = 0; i < sizeof(bodies) / sizeof(*bodies); i++) {
         int status = ending_of(bodies[i]);
         assert_true(WIFSIGNALED(status));
         assert_int_equal(WTERMSIG(status), SIGBUS);

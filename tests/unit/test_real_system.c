@@ -48,7 +48,7 @@ static void tell(int fd)
 {
     rb_system_clock_forked();
     uint64_t seen[] = {raw_ms(), rb_system_now_ms(), rb_system_start_ticks("self")};
-    _exit(write(fd, seen, sizeof seen) == (ssize_t) sizeof seen ? 0 : 1);
+    _exit(write(fd, seen, sizeof(seen)) == (ssize_t) sizeof(seen) ? 0 : 1);
 }
 
 // In a process of its own, for unshare(2) has no way back.
@@ -56,7 +56,7 @@ static void visit_namespace(int fd, int seconds)
 {
     char offset[64];
     int status;
-    snprintf(offset, sizeof offset, "boottime %d 0", seconds);
+    snprintf(offset, sizeof(offset), "boottime %d 0", seconds);
     if (unshare(CLONE_NEWTIME) != 0 || !write_text("/proc/self/timens_offsets", offset))
         _exit(CANNOT);
     rb_system_clock_forked();
@@ -79,13 +79,13 @@ static void check_namespace(int seconds)
         visit_namespace(ends[1], seconds);
     assert_int_equal(waitpid(child, &status, 0), child);
     close(ends[1]);
-    ssize_t got = read(ends[0], seen, sizeof seen);
+    ssize_t got = read(ends[0], seen, sizeof(seen));
     close(ends[0]);
     assert_true(WIFEXITED(status));
     if (WEXITSTATUS(status) == CANNOT)
         skip();
     assert_int_equal(WEXITSTATUS(status), 0);
-    assert_int_equal(got, sizeof seen);
+    assert_int_equal(got, sizeof(seen));
     assert_true(distance(seen[0], now_ms + (uint64_t) ((int64_t) seconds * 1000)) < APART_MS);
     assert_true(distance(seen[1], now_ms) < APART_MS);
     assert_true(distance(seen[2] * 10, ticks * 10) < APART_MS); // 100 ticks a second

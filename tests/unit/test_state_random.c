@@ -61,7 +61,7 @@ static void test_anything_under_readers_and_writers(void **state)
     unsigned running = 3;
     (void) state;
     assert_non_null(mkdtemp(directory));
-    snprintf(path, sizeof path, "%s/state", directory);
+    snprintf(path, sizeof(path), "%s/state", directory);
     assert_int_equal(rb_store_make(path, PLAY_CELLS), RB_STORE_SOUND);
     assert_int_equal(rb_view_open(&view, path, geteuid(), true), RB_STORE_SOUND);
     start(&view, 2, write_turn, TURNS * 10);

@@ -45,10 +45,10 @@ static void on_trouble(const char *where, enum rb_store_error error)
 static int set_up(void **state)
 {
     (void) state;
-    snprintf(directory, sizeof directory, "/tmp/rebound-threads-XXXXXX");
+    snprintf(directory, sizeof(directory), "/tmp/rebound-threads-XXXXXX");
     if (!mkdtemp(directory))
         return 1;
-    snprintf(path, sizeof path, "%s/state", directory);
+    snprintf(path, sizeof(path), "%s/state", directory);
     rb_shared_start(settings, on_trouble);
     return 0;
 }
@@ -150,7 +150,7 @@ static void check_owner(uid_t user)
 {
     char name[64];
     struct stat status;
-    snprintf(name, sizeof name, "/dev/shm/rebound.%u.v%d", (unsigned) user, RB_STATE_VERSION);
+    snprintf(name, sizeof(name), "/dev/shm/rebound.%u.v%d", (unsigned) user, RB_STATE_VERSION);
     assert_int_equal(stat(name, &status), 0);
     assert_int_equal(status.st_uid, user);
 }

@@ -22,10 +22,10 @@ static char directory[64], path[128];
 static int set_up(void **state)
 {
     (void) state;
-    snprintf(directory, sizeof directory, "/tmp/rebound-slot-XXXXXX");
+    snprintf(directory, sizeof(directory), "/tmp/rebound-slot-XXXXXX");
     if (!mkdtemp(directory))
         return 1;
-    snprintf(path, sizeof path, "%s/state", directory);
+    snprintf(path, sizeof(path), "%s/state", directory);
     return 0;
 }
 
@@ -46,7 +46,7 @@ static struct rb_slot *map_new(uint32_t cells, uint32_t user, struct rb_slot *cu
     char found[128];
     unlink(path);
     assert_int_equal(rb_store_make(path, cells), RB_STORE_SOUND);
-    assert_int_equal(rb_store_open(&file, path, geteuid(), true, found, sizeof found), RB_STORE_SOUND);
+    assert_int_equal(rb_store_open(&file, path, geteuid(), true, found, sizeof(found)), RB_STORE_SOUND);
     struct rb_slot *slot = rb_slot_map(&file, user, current);
     rb_store_close(&file);
     if (slot) {

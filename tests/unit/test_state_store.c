@@ -31,10 +31,10 @@ static char directory[64], path[128];
 static int set_up(void **state)
 {
     (void) state;
-    snprintf(directory, sizeof directory, "/tmp/rebound-store-XXXXXX");
+    snprintf(directory, sizeof(directory), "/tmp/rebound-store-XXXXXX");
     if (!mkdtemp(directory))
         return 1;
-    snprintf(path, sizeof path, "%s/state", directory);
+    snprintf(path, sizeof(path), "%s/state", directory);
     return 0;
 }
 
@@ -110,7 +110,7 @@ static void test_links_are_not_followed(void **state)
     char other[160];
     (void) state;
     make();
-    snprintf(other, sizeof other, "%s/other", directory);
+    snprintf(other, sizeof(other), "%s/other", directory);
     assert_int_equal(rename(path, other), 0);
     assert_int_equal(symlink(other, path), 0);
     assert_int_equal(attempt(), RB_STORE_FOREIGN);
@@ -187,7 +187,7 @@ static void test_another_version(void **state)
     uint64_t version = RB_STATE_VERSION + 1;
     (void) state;
     make();
-    write_at(offsetof(struct rb_state_header, version), &version, sizeof version);
+    write_at(offsetof(struct rb_state_header, version), &version, sizeof(version));
     assert_int_equal(attempt(), RB_STORE_VERSION);
 }
 
@@ -215,9 +215,9 @@ static void test_random_bytes(void **state)
     make();
     srandom(1);
     for (unsigned round = 0; round < 50; round++) {
-        for (size_t i = 0; i < sizeof noise; i++)
+        for (size_t i = 0; i < sizeof(noise); i++)
             noise[i] = (unsigned char) random();
-        write_at(0, noise, sizeof noise);
+        write_at(0, noise, sizeof(noise));
         assert_int_equal(attempt(), RB_STORE_DAMAGED);
     }
 }
@@ -240,7 +240,7 @@ static void test_no_directory(void **state)
     char deep[192];
     struct rb_state mapped;
     (void) state;
-    snprintf(deep, sizeof deep, "%s/nowhere/state", directory);
+    snprintf(deep, sizeof(deep), "%s/nowhere/state", directory);
     assert_int_equal(rb_store_map(&mapped, deep, true), RB_STORE_ABSENT);
     assert_int_equal(rb_store_make(deep, CELLS), RB_STORE_DENIED);
     assert_int_equal(rb_store_make("/proc/rebound", CELLS), RB_STORE_DENIED); // nobody may write there
@@ -394,11 +394,11 @@ static void test_paths(void **state)
     (void) state;
     assert_true(rb_store_is_default(NULL) && rb_store_is_default("") && rb_store_is_default("shared"));
     assert_false(rb_store_is_default("private") || rb_store_is_default("/dev/shm/rebound.0"));
-    assert_true(rb_store_path("/run/state", me, out, sizeof out));
+    assert_true(rb_store_path("/run/state", me, out, sizeof(out)));
     assert_string_equal(out, "/run/state");
-    assert_false(rb_store_path("private", me, out, sizeof out));
+    assert_false(rb_store_path("private", me, out, sizeof(out)));
     assert_false(
-        rb_store_path("/a/path/of/more/than/sixty/three/bytes/that/does/not/fit/in/here", me, out, sizeof out));
+        rb_store_path("/a/path/of/more/than/sixty/three/bytes/that/does/not/fit/in/here", me, out, sizeof(out)));
     for (unsigned error = 0; error <= RB_STORE_ERRORS; error++) {
         assert_true(rb_store_error_text((enum rb_store_error) error)[0] != '\0');
         assert_true(rb_store_error_name((enum rb_store_error) error)[0] != '\0');
@@ -435,16 +435,16 @@ static const char *name_of(unsigned index)
     static char names[4][64];
     static unsigned next;
     char *name = names[next++ % 4];
-    int length = snprintf(name, sizeof names[0], "/dev/shm/rebound.0.v%d", RB_STATE_VERSION);
+    int length = snprintf(name, sizeof(names[0]), "/dev/shm/rebound.0.v%d", RB_STATE_VERSION);
     if (index > 0)
-        snprintf(name + length, sizeof names[0] - (size_t) length, ".%u", index);
+        snprintf(name + length, sizeof(names[0]) - (size_t) length, ".%u", index);
     return name;
 }
 
 static const char *found(void)
 {
     static char out[64];
-    assert_true(rb_store_path("shared", 0, out, sizeof out));
+    assert_true(rb_store_path("shared", 0, out, sizeof(out)));
     return out;
 }
 
@@ -463,10 +463,10 @@ static void test_the_name_has_the_version(void **state)
     (void) state;
     need_names();
     assert_string_equal(found(), name_of(0));
-    assert_true(rb_store_path("", 0, out, sizeof out));
+    assert_true(rb_store_path("", 0, out, sizeof(out)));
     assert_string_equal(out, name_of(0));
-    assert_true(rb_store_path(NULL, 65534, out, sizeof out));
-    snprintf(others, sizeof others, "/dev/shm/rebound.65534.v%d", RB_STATE_VERSION);
+    assert_true(rb_store_path(NULL, 65534, out, sizeof(out)));
+    snprintf(others, sizeof(others), "/dev/shm/rebound.65534.v%d", RB_STATE_VERSION);
     assert_string_equal(out, others);
     assert_false(rb_store_path("shared", 0, out, strlen(name_of(0))));
 }
@@ -502,7 +502,7 @@ static void test_all_names_are_taken(void **state)
     need_names();
     for (unsigned i = 0; i < RB_STORE_NAMES; i++)
         take(i, 65534, 0600);
-    assert_int_equal(rb_store_open(&file, NULL, 0, true, out, sizeof out), RB_STORE_FOREIGN);
+    assert_int_equal(rb_store_open(&file, NULL, 0, true, out, sizeof(out)), RB_STORE_FOREIGN);
     assert_string_equal(out, name_of(0));
     assert_string_equal(found(), name_of(0));
 }
@@ -519,7 +519,7 @@ static void test_no_descriptor(void **state)
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     small = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &small), 0);
-    enum rb_store_error error = rb_store_open(&file, NULL, 0, true, out, sizeof out);
+    enum rb_store_error error = rb_store_open(&file, NULL, 0, true, out, sizeof(out));
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     assert_int_equal(error, RB_STORE_DENIED);
     assert_string_equal(out, name_of(0));

@@ -79,8 +79,8 @@ static int tear_down(void **state)
 static void write_event(unsigned number, unsigned round)
 {
     struct rb_ring_entry entry = {.unix_ms = round, .process = number + 1, .delay_ms = round * 3 + number};
-    snprintf(entry.policy, sizeof entry.policy, "policy %u", number);
-    snprintf(entry.host, sizeof entry.host, "host %u %u", number, round);
+    snprintf(entry.policy, sizeof(entry.policy), "policy %u", number);
+    snprintf(entry.host, sizeof(entry.host), "host %u %u", number, round);
     rb_ring_put(&view.state, &entry);
 }
 
@@ -93,8 +93,8 @@ static void read_events(void)
     char policy[64], name[64];
     while (rb_view_event(&view, &last_event, &event)) {
         unsigned number = (unsigned) event.pid - 1, round = (unsigned) event.unix_ms;
-        snprintf(policy, sizeof policy, "policy %u", number);
-        snprintf(name, sizeof name, "host %u %u", number, round);
+        snprintf(policy, sizeof(policy), "policy %u", number);
+        snprintf(name, sizeof(name), "host %u %u", number, round);
         assert_string_equal(event.policy, policy);
         assert_string_equal(event.host, name);
         assert_int_equal(event.delay_ms, round * 3 + number);
@@ -125,8 +125,8 @@ static void write_cell(unsigned number, unsigned round)
 {
     char policy[32], name[32];
     uint64_t key = round % 50 * 1000 + number + 1;
-    snprintf(policy, sizeof policy, "policy %u", (unsigned) key);
-    snprintf(name, sizeof name, "host%u", (unsigned) key);
+    snprintf(policy, sizeof(policy), "policy %u", (unsigned) key);
+    snprintf(name, sizeof(name), "host%u", (unsigned) key);
     struct rb_target target = {.name = name, .name_length = strlen(name), .port = 80};
     rb_cell_in(&view.state, key, policy, &rules, &target, round + 1);
 }
@@ -140,7 +140,7 @@ static void read_cells(void)
     for (uint32_t i = 0; i < CELLS; i++) {
         if (!rb_view_cell(&view, i, 1, &seen))
             continue;
-        snprintf(label, sizeof label, "host%.20s:80", seen.policy + strlen("policy "));
+        snprintf(label, sizeof(label), "host%.20s:80", seen.policy + strlen("policy "));
         assert_string_equal(seen.host, label);
         cells_seen++;
     }
@@ -160,7 +160,7 @@ static void test_names_are_whole(void **state)
 static void write_policy(unsigned number, unsigned round)
 {
     char name[32];
-    snprintf(name, sizeof name, "policy %u", (number + round) % 20);
+    snprintf(name, sizeof(name), "policy %u", (number + round) % 20);
     rb_label_claim_policy(&view.state, name);
 }
 
@@ -213,10 +213,9 @@ static uint64_t value(unsigned counter)
 {
     struct rb_view own = {.state = *rb_shared()};
     struct rb_view_policy policy;
-    for (unsigned i = 0; i < RB_STATE_POLICIES; i++) {
+    for (unsigned i = 0; i < RB_STATE_POLICIES; i++)
         if (rb_view_policy(&own, i, &policy))
             return policy.values[counter];
-    }
     return 0;
 }
 
@@ -352,11 +351,11 @@ static void test_sudden_death(void **state)
     pid_t workers[WORKERS];
     (void) state;
     assert_non_null(mkdtemp(directory));
-    snprintf(path, sizeof path, "%s/state", directory);
+    snprintf(path, sizeof(path), "%s/state", directory);
     assert_int_equal(rb_store_make(path, CELLS), RB_STORE_SOUND);
     rb_view_close(&view);
     assert_int_equal(rb_view_open(&view, path, geteuid(), true), RB_STORE_SOUND);
-    host = mmap(NULL, sizeof *host, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    host = mmap(NULL, sizeof(*host), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(host != MAP_FAILED);
     srandom(5);
     for (unsigned i = 0; i < WORKERS; i++)
@@ -373,7 +372,7 @@ static void test_sudden_death(void **state)
         kill_worker(workers[i], i);
     assert_recovers(&view.state);
     assert_int_equal(atomic_load(&host->too_many), 0);
-    munmap(host, sizeof *host);
+    munmap(host, sizeof(*host));
     unlink(path);
     assert_int_equal(rmdir(directory), 0);
 }

@@ -29,10 +29,10 @@ static struct rb_shared_settings settings(void)
 static int set_up(void **state)
 {
     (void) state;
-    snprintf(directory, sizeof directory, "/tmp/rebound-trouble-XXXXXX");
+    snprintf(directory, sizeof(directory), "/tmp/rebound-trouble-XXXXXX");
     if (!mkdtemp(directory))
         return 1;
-    snprintf(path, sizeof path, "%s/state", directory);
+    snprintf(path, sizeof(path), "%s/state", directory);
     rb_trouble_note("/log", RB_LOSS_DENIED, "early"); // there is no state yet
     rb_shared_start(settings, NULL);
     return !rb_shared() || rb_view_open(&view, path, geteuid(), true) != RB_STORE_SOUND;
@@ -132,8 +132,8 @@ static void test_a_long_destination(void **state)
     char longest[500];
     struct rb_view_trouble trouble;
     (void) state;
-    memset(longest, 'x', sizeof longest - 1);
-    longest[sizeof longest - 1] = '\0';
+    memset(longest, 'x', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
     rb_trouble_note(longest, RB_LOSS_ABSENT, longest);
     assert_true(rb_view_trouble(&view, &trouble));
     assert_int_equal(strlen(trouble.destination), RB_STATE_HOST_SIZE - 1);
@@ -160,7 +160,7 @@ static void test_damage(void **state)
         {.error = RB_LOSS_COUNT, .destination = "/log", .program = "x"},
         {.error = RB_LOSS_FULL, .destination = "\033[2J", .program = "x"},
     };
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         rb_state_store(log->words, RB_STATE_TROUBLE_WORDS, &wrong[i]);
         atomic_store(&log->check, rb_state_checksum(1, &wrong[i], RB_STATE_TROUBLE_WORDS));
         assert_false(rb_view_trouble(&view, &trouble));
@@ -183,7 +183,7 @@ static void test_events_without_sense(void **state)
     struct rb_view_event event;
     uint64_t after = 0;
     (void) state;
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         rb_ring_put(&view.state, &wrong[i]);
     assert_false(rb_view_event(&view, &after, &event));
     rb_ring_put(&view.state, &right);

@@ -42,10 +42,10 @@ static const struct rb_rules rules = {
 static int set_up(void **state)
 {
     (void) state;
-    snprintf(directory, sizeof directory, "/tmp/rebound-view-XXXXXX");
+    snprintf(directory, sizeof(directory), "/tmp/rebound-view-XXXXXX");
     if (!mkdtemp(directory))
         return 1;
-    snprintf(path, sizeof path, "%s/state", directory);
+    snprintf(path, sizeof(path), "%s/state", directory);
     return rb_store_make(path, CELLS) != RB_STORE_SOUND || rb_view_open(&view, path, geteuid(), true) != RB_STORE_SOUND;
 }
 
@@ -302,9 +302,9 @@ static void put_event(const char *host)
                                   .delay_ms = 20,
                                   .attempt = 1,
                                   .process = 4711};
-    rb_state_pad(entry.policy, sizeof entry.policy, "payments");
-    rb_state_pad(entry.host, sizeof entry.host, host);
-    rb_state_pad(entry.program, sizeof entry.program, "curl");
+    rb_state_pad(entry.policy, sizeof(entry.policy), "payments");
+    rb_state_pad(entry.host, sizeof(entry.host), host);
+    rb_state_pad(entry.program, sizeof(entry.program), "curl");
     rb_ring_put(&view.state, &entry);
 }
 
@@ -414,10 +414,9 @@ static void test_half_overwritten_events_are_left_out(void **state)
 static uint64_t value(const struct rb_view *of, unsigned counter)
 {
     struct rb_view_policy policy;
-    for (unsigned i = 0; i < RB_STATE_POLICIES; i++) {
+    for (unsigned i = 0; i < RB_STATE_POLICIES; i++)
         if (rb_view_policy(of, i, &policy) && strcmp(policy.name, "payments") == 0)
             return policy.values[counter];
-    }
     return 0;
 }
 
@@ -524,7 +523,7 @@ static void test_too_many_policies(void **state)
     (void) state;
     for (unsigned i = 0; i < 3 * RB_STATE_POLICIES; i++) {
         char name[32];
-        snprintf(name, sizeof name, "policy %u", i);
+        snprintf(name, sizeof(name), "policy %u", i);
         rb_record_success(&call, name, RB_API_CURL);
     }
     assert_true(atomic_load(&rb_shared()->header->uncounted) >= 2 * RB_STATE_POLICIES);

@@ -45,7 +45,7 @@ static int begin(const char *host, const char *port)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t) strtoul(port, NULL, 10))};
     inet_pton(AF_INET, host, &address.sin_addr);
     int peer = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (peer < 0 || (connect(peer, (struct sockaddr *) &address, sizeof address) != 0 && errno != EINPROGRESS)) {
+    if (peer < 0 || (connect(peer, (struct sockaddr *) &address, sizeof(address)) != 0 && errno != EINPROGRESS)) {
         perror("loop");
         exit(1);
     }
@@ -66,16 +66,15 @@ static bool wait_for(const struct loop *loop, int timeout)
 {
     struct pollfd poller = {.fd = loop->peer, .events = POLLOUT};
     struct epoll_event event;
-    if (loop->epoll >= 0) {
+    if (loop->epoll >= 0)
         return epoll_wait(loop->epoll, &event, 1, timeout) > 0;
-    }
     return strcmp(loop->way, "poll") == 0 ? poll(&poller, 1, timeout) > 0 : wait_select(loop->peer, timeout);
 }
 
 static const char *outcome(int peer)
 {
     int error = 0;
-    socklen_t size = sizeof error;
+    socklen_t size = sizeof(error);
     getsockopt(peer, SOL_SOCKET, SO_ERROR, &error, &size);
     return error ? strerrorname_np(error) : "connected";
 }
@@ -86,9 +85,8 @@ static void set_up(struct loop *loop, const char *way, const char *host, const c
     loop->way = way;
     loop->epoll = strcmp(way, "epoll") == 0 || strcmp(way, "edge") == 0 ? epoll_create1(EPOLL_CLOEXEC) : -1;
     loop->peer = begin(host, port);
-    if (loop->epoll >= 0) {
+    if (loop->epoll >= 0)
         epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->peer, &event);
-    }
 }
 
 // Runs until the connect has ended or `limit` has come; returns the largest gap between two ticks.

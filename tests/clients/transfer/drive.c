@@ -28,7 +28,7 @@ static void see_running(struct view *view, int running)
 {
     if (running > view->most)
         view->most = running;
-    unsigned room = sizeof view->running / sizeof *view->running;
+    unsigned room = sizeof(view->running) / sizeof(*view->running);
     if (view->counts == 0 || view->running[view->counts - 1] != running) {
         if (view->counts < room)
             view->running[view->counts++] = running;

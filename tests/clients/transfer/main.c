@@ -96,7 +96,7 @@ static const struct known known[] = {
     {"drop-at", COUNT, AT(drop_at)},
 };
 
-enum { KNOWN = sizeof known / sizeof *known };
+enum { KNOWN = sizeof(known) / sizeof(*known) };
 
 static _Noreturn void misuse(const char *what)
 {
@@ -115,10 +115,9 @@ static long long number(const char *text)
 
 static unsigned find(const char *const *names, const char *name)
 {
-    for (unsigned i = 0; names[i]; i++) {
+    for (unsigned i = 0; names[i]; i++)
         if (!strcmp(names[i], name))
             return i;
-    }
     misuse(name);
 }
 
@@ -176,12 +175,11 @@ static void parse(int argc, char **argv, struct options *options)
 static void print_text(FILE *out, const char *name, const char *text)
 {
     fprintf(out, ", \"%s\": \"", name);
-    for (; text && *text; text++) {
+    for (; text && *text; text++)
         if ((unsigned char) *text < ' ' || *text == '"' || *text == '\\')
             fprintf(out, "\\u%04x", (unsigned char) *text);
         else
             fputc(*text, out);
-    }
     fputc('"', out);
 }
 
@@ -197,7 +195,7 @@ static void print_longs(FILE *out, CURL *easy)
         {"connects", CURLINFO_NUM_CONNECTS},   {"errno", CURLINFO_OS_ERRNO},
         {"port", CURLINFO_PRIMARY_PORT},
     };
-    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+    for (size_t i = 0; i < sizeof(figures) / sizeof(*figures); i++) {
         long value = -1;
         curl_easy_getinfo(easy, figures[i].info, &value);
         fprintf(out, ", \"%s\": %ld", figures[i].name, value);
@@ -222,7 +220,7 @@ static void print_offsets(FILE *out, CURL *easy)
         {"first_us", CURLINFO_STARTTRANSFER_TIME_T},
         {"total_us", CURLINFO_TOTAL_TIME_T},
     };
-    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+    for (size_t i = 0; i < sizeof(figures) / sizeof(*figures); i++) {
         curl_off_t value = -1;
         curl_easy_getinfo(easy, figures[i].info, &value);
         fprintf(out, ", \"%s\": %lld", figures[i].name, (long long) value);
@@ -263,10 +261,9 @@ static long resident_kib(void)
     char line[256];
     long kib = -1;
     FILE *status = fopen("/proc/self/status", "r");
-    while (status && fgets(line, sizeof line, status)) {
+    while (status && fgets(line, sizeof(line), status))
         if (!strncmp(line, "VmHWM:", 6))
             kib = strtol(line + 6, NULL, 10);
-    }
     if (status)
         fclose(status);
     return kib;
@@ -293,13 +290,12 @@ int main(int argc, char **argv)
     struct view view = {0};
     parse(argc, argv, &options);
     alarm(LIMIT_S);
-    struct transfer *transfers = calloc(options.count, sizeof *transfers);
+    struct transfer *transfers = calloc(options.count, sizeof(*transfers));
     if (!transfers || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return MISUSE;
-    for (unsigned i = 0; i < options.count; i++) {
+    for (unsigned i = 0; i < options.count; i++)
         if (!transfer_prepare(&transfers[i], &options, i))
             return MISUSE;
-    }
     bool good = transfer_drive(transfers, options.count, &view);
     fflush(stdout);
     print_all(options.to_stdout ? stderr : stdout, transfers, options.count, good, &view);

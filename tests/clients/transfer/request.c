@@ -54,7 +54,7 @@ static curlioerr restart(CURL *easy, int command, void *context)
 static void note(struct transfer *transfer, char kind)
 {
     size_t used = strlen(transfer->trace);
-    if ((used == 0 || transfer->trace[used - 1] != kind) && used + 1 < sizeof transfer->trace)
+    if ((used == 0 || transfer->trace[used - 1] != kind) && used + 1 < sizeof(transfer->trace))
         transfer->trace[used] = kind;
 }
 
@@ -84,7 +84,7 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
     note(transfer, 'H');
     if (length > 5 && !strncmp(data, "HTTP/", 5)) {
         transfer->blocks++;
-        snprintf(transfer->first_line, sizeof transfer->first_line, "%.*s", (int) strcspn(data, "\r\n"), data);
+        snprintf(transfer->first_line, sizeof(transfer->first_line), "%.*s", (int) strcspn(data, "\r\n"), data);
     }
     return length;
 }
@@ -239,7 +239,7 @@ static bool set_headers(struct transfer *transfer)
     for (const struct curl_slist *header = options->headers; header; header = header->next)
         add_header(transfer, header->data);
     if (options->idempotency_key) {
-        snprintf(line, sizeof line, "Idempotency-Key: %s", options->idempotency_key);
+        snprintf(line, sizeof(line), "Idempotency-Key: %s", options->idempotency_key);
         add_header(transfer, line);
     }
     if (options->request == REQUEST_CALLBACK && options->unknown_size)
