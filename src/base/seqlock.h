@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A table of records of a fixed size. Each key may be in a few neighbouring entries; each entry has a sequence lock.
 //
-// No allocation and no waiting: fit for signal handlers and for memory that processes share. If two writers collide,
-// one record is lost. A record that is being written counts as absent.
+// The functions allocate nothing and never wait, so they can be called in signal handlers and for memory that processes
+// share. If two threads write the same entry at the same time, one record is lost. A record that is being written
+// counts as absent.
 //
 // The words of an entry are stored with release and loaded with acquire instead of using fences. So a reader that sees
 // a new word also sees the odd sequence number that was stored before.
@@ -13,27 +14,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Begins an entry. The words of the record follow it in memory. All zeros: empty.
+// The first part of an entry. The words of the record follow in memory. An entry whose words are all 0 is empty.
 struct rb_seqlock {
     _Atomic uint32_t sequence; // odd while the entry is being written
-    _Atomic uint32_t order;    // value of `written`, to find the oldest entry
+    _Atomic uint32_t order;    // value of *written when the record was written, to find the oldest entry
 };
 
-// Describes a table. Several may describe the same memory.
+// Describes a table. Several of these structs may describe the same memory.
 struct rb_seqlock_table {
     struct rb_seqlock *first;  // the entries
-    _Atomic uint32_t *written; // records ever written; 0 makes searches free
-    unsigned count;            // entries
-    unsigned words;            // of a record
-    unsigned key_words;        // of a record; the first word is never 0
+    _Atomic uint32_t *written; // number of records ever written; if it is 0, rb_seqlock_find does not search
+    unsigned count;            // number of entries
+    unsigned words;            // number of words in a record
+    unsigned key_words;        // number of words at the start of a record that are the key; the first one is never 0
 };
 
-// Copies the record with this key.
-//   hash: of the key; all of its upper 32 bits count
-//   record: receives table->words words; may hold anything where false is returned
+// Copies the record with this key. Returns false if there is none, or if it is being written.
+//   hash: hash of the key; its upper 32 bits select the entries that can hold the key
+//   record: receives table->words words; has no meaning if the function returns false
 bool rb_seqlock_find(const struct rb_seqlock_table *table, uint64_t hash, const uint64_t *key, uint64_t *record);
 
-// Writes a record in place of one with its key, else into a free entry, else over the oldest of the neighbours.
+// Writes a record. Replaces the record with the same key. Otherwise takes a free one of the few entries that can hold
+// the key, or overwrites the oldest of them.
 void rb_seqlock_put(const struct rb_seqlock_table *table, uint64_t hash, const uint64_t *record);
 
 // Copies all records into an empty table of the same size that nobody uses yet. Skips entries that are being written: a

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A table of answers by key, see base/seqlock.h.
+// Stores answers in a table whose entries are guarded by sequence locks (base/seqlock.h).
 #include "net/lookup/stale.h"
 
 #include <string.h>
@@ -31,7 +31,7 @@ static struct entry {
 static _Atomic uint32_t written; // entries ever written
 static const struct rb_seqlock_table answers = {&entries[0].lock, &written, RB_STALE_ANSWERS, WORDS, KEY_WORDS};
 
-// A record as the table takes it.
+// A record as an array of words, which the functions of base/seqlock.h copy.
 union record_words {
     struct record record;
     uint64_t words[WORDS];
