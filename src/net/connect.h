@@ -10,16 +10,18 @@
 #include "policy/policy.h"
 
 // Replaces connect(2). Returns 0, or -1 with errno.
-// - On a blocking socket, the result and errno are those of the last attempt.
-// - On a non-blocking socket, errno is EINPROGRESS. If the attempt fails later, the connect is parked
-// (net/park/park.h).
-// - Address families that policies cannot name and hosts that no section covers pass through.
-// - There is only one attempt on a datagram socket, on a non-blocking socket with connect.nonblocking = off, and for an
-//   address that is not the last candidate of the program's name lookup.
-// - If the breaker refuses the connect, errno is ECONNREFUSED. A non-blocking TCP socket gets EINPROGRESS first, and
-// the
-//   program learns of ECONNREFUSED when it waits. The breaker never refuses a datagram socket, nor a non-blocking
-//   socket with connect.nonblocking = off.
+//
+// On a blocking socket, the result and errno are those of the last attempt. On a non-blocking socket, errno is
+// EINPROGRESS as without the library. If the attempt then fails, the connect is parked (net/park/park.h).
+//
+// Address families that policies cannot name and hosts that no section covers pass through. There is only one attempt
+// on a datagram socket, on a non-blocking socket with connect.nonblocking = off, and for an address that is not the
+// last candidate of the program's name lookup.
+//
+// If the breaker refuses the connect, errno is ECONNREFUSED. A non-blocking TCP socket gets EINPROGRESS first, and the
+// program gets ECONNREFUSED when it asks for the result. The breaker never refuses a datagram socket, nor a
+// non-blocking socket with connect.nonblocking = off.
+//
 // Does not call malloc; memory for connects that are tracked is mapped from the kernel. Async-signal-safe.
 //   policy: the current policy, not NULL
 int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, const struct rb_policy *policy);
