@@ -405,6 +405,18 @@ static void blocking_later(void)
     thread_end(opener.thread);
 }
 
+// MSG_DONTWAIT does not wait on a socket that was made blocking either: EAGAIN, as for a connect that is under way.
+static void asks_without_waiting(void)
+{
+    struct port port = port_new();
+    char byte;
+    int fd = flying(&port);
+    CHECK_INT(fcntl(fd, F_SETFL, 0), 0);
+    CHECK_INT(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
+    CHECK_INT(errno, EAGAIN);
+    close(fd);
+}
+
 static void copies(void)
 {
     struct port port = port_new();
@@ -656,6 +668,7 @@ static const struct test tests[] = {
     {"times_out", PATIENT, times_out},
     {"refused_waits", POLICY "retry.base=10s\nretry.attempts=9\n", refused_waits},
     {"blocking_later", PATIENT, blocking_later},
+    {"asks_without_waiting", POLICY "retry.base=10s\nretry.attempts=9\n", asks_without_waiting},
     {"copies", PATIENT, copies},
     {"numbers_again", PATIENT, numbers_again},
     {"shut_down", PATIENT, shut_down},

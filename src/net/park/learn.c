@@ -54,12 +54,13 @@ static enum rb_park_view learn_look(int fd, int flags)
     return waits ? rb_park_settle(fd) : rb_park_look(fd);
 }
 
-// Sets errno for a call on a connecting socket and returns -1. On a blocking socket, errno is EINTR, because a signal
-// ended the wait in learn_look; errno is EINTR also with MSG_DONTWAIT, although learn_look then does not wait. On a
-// non-blocking socket, errno is `nonblocking`.
-static int report_pending(int fd, int nonblocking)
+// Sets errno for a call on a connecting socket and returns -1. For a call that waits, errno is EINTR, because a signal
+// ended the wait in learn_look. For a call that does not wait, errno is `nonblocking`.
+//   flags: of the call; with MSG_DONTWAIT it does not wait on a blocking socket either
+static int report_pending(int fd, int flags, int nonblocking)
 {
-    errno = rb_socket_is_blocking(fd) ? EINTR : nonblocking;
+    bool waits = !(flags & MSG_DONTWAIT) && rb_socket_is_blocking(fd);
+    errno = waits ? EINTR : nonblocking;
     return -1;
 }
 
@@ -70,7 +71,7 @@ bool rb_learn_connect(int fd, const struct sockaddr *address, socklen_t length, 
     if (length >= sizeof(address->sa_family) && address->sa_family == AF_UNSPEC)
         rb_park_drop(fd);
     else if (learn_look(fd, 0) == RB_PARK_PARKED) {
-        *result = report_pending(fd, EALREADY);
+        *result = report_pending(fd, 0, EALREADY);
         return true;
     }
     *result = correct_error(fd, rb_libc_connect(fd, address, length), EALREADY);
@@ -81,7 +82,7 @@ bool rb_learn_before_io(int fd, int flags)
 {
     if (learn_look(fd, flags) != RB_PARK_PARKED)
         return true;
-    report_pending(fd, EAGAIN);
+    report_pending(fd, flags, EAGAIN);
     return false;
 }
 
