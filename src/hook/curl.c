@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// libcurl's easy interface: the handles are tracked, the transfers performed under a policy.
+// libcurl's easy interface: these hooks track the handles and perform transfers under a policy.
 //
-// libcurl calls its own public functions through the PLT, so each of these is also called from inside of libcurl.
+// libcurl calls its own public functions through the PLT, so libcurl itself also calls these hooks.
 #include "hook/curl.h"
 #include "curl/figures.h"
 #include "curl/multi/multi.h"
@@ -10,10 +10,9 @@
 #include "hook/hook.h"
 #include "hook/option.h"
 
-// A call on a handle: its record, NULL when we do not track it or libcurl makes the call itself, and the library behind
-// it.
+// The handle and the library of one call.
 struct callee {
-    struct rb_handle *handle;
+    struct rb_handle *handle; // NULL: the handle is not tracked, or libcurl itself makes the call
     const struct rb_libcurl *curl;
 };
 
@@ -25,7 +24,8 @@ static struct callee callee_of(CURL *easy, const void *caller)
     return (struct callee){rb_libcurl_spans(known->curl, caller) ? NULL : known, known->curl};
 }
 
-// Tracked also where the library does not act: a policy may be mended later, and a record finds the library quickly.
+// Tracks the handle even if the library does not act: the policy file may become valid later, and the record finds the
+// handle's libcurl quickly.
 CURL *rb_hook_easy_init(const struct rb_libcurl *curl)
 {
     CURL *easy = curl && curl->easy_init ? curl->easy_init() : NULL;
@@ -42,7 +42,8 @@ RB_HOOK CURL *curl_easy_init(void)
     return rb_hook_easy_init(curl);
 }
 
-// libcurl may call back while it cleans up, and takes the handle out of its multi handle by itself.
+// libcurl may call the program's callbacks during the cleanup, so our values are replaced by the program's first.
+// libcurl itself removes the handle from its multi handle.
 RB_HOOK void curl_easy_cleanup(CURL *easy)
 {
     struct callee callee = callee_of(easy, RB_CALLER);
@@ -66,8 +67,8 @@ RB_HOOK void curl_easy_reset(CURL *easy)
         rb_handle_reset(handle);
 }
 
-// libcurl copies our values of overridden options to a clone. libcurl makes clones by itself, too, for streams that a
-// server pushes: those are not tracked.
+// libcurl copies our values of overridden options to the duplicate, so they are replaced there by the program's values.
+// libcurl also duplicates handles itself, for streams that a server pushes. Those duplicates are not tracked.
 RB_HOOK CURL *curl_easy_duphandle(CURL *easy)
 {
     struct callee callee = callee_of(easy, RB_CALLER);
@@ -105,7 +106,7 @@ RB_HOOK CURLcode curl_easy_perform(CURL *easy)
     if (callee.handle && !callee.handle->member)
         return rb_http_perform(callee.handle, rb_hook_passes() ? NULL : rb_process_policy());
     if (callee.handle && rb_multi_holds(callee.handle))
-        return CURLE_FAILED_INIT; // as libcurl answers for a handle that is in a multi handle
+        return CURLE_FAILED_INIT; // libcurl's result for a handle that is in a multi handle
     return callee.curl && callee.curl->easy_perform ? callee.curl->easy_perform(easy) : CURLE_FAILED_INIT;
 }
 
@@ -118,7 +119,7 @@ RB_HOOK CURLcode curl_easy_pause(CURL *easy, int mask)
     return curl && curl->easy_pause ? curl->easy_pause(easy, mask) : CURLE_FAILED_INIT;
 }
 
-// Variadic, but each CURLINFO takes one pointer.
+// Each CURLINFO takes exactly one pointer.
 RB_HOOK CURLcode curl_easy_getinfo(CURL *easy, CURLINFO info, ...)
 {
     va_list arguments;

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
-// What a call that makes a libcurl handle does, once it is known which libcurl is meant.
+// Makes handles of a given libcurl and tracks them.
 #ifndef RB_HOOK_CURL_H
 #define RB_HOOK_CURL_H
 
 #include "real/libcurl.h"
 
-// As curl_easy_init of that libcurl; the handle is tracked. NULL for a libcurl that is NULL or has no such function.
+// Calls curl_easy_init of `curl` and tracks the handle. Returns NULL if `curl` is NULL or lacks the function, or if
+// libcurl fails.
 CURL *rb_hook_easy_init(const struct rb_libcurl *curl);
 
-// As curl_multi_init, likewise.
+// Calls curl_multi_init of `curl`; otherwise like rb_hook_easy_init.
 CURLM *rb_hook_multi_init(const struct rb_libcurl *curl);
 
 #endif

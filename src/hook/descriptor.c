@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Descriptors that end, or that become two of one socket.
+// Calls that close or duplicate a descriptor.
 #include <fcntl.h>
 #include <stdarg.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What every hook begins with.
+// Shared by all hooks: their declarations and the pass-through test.
 #ifndef RB_HOOK_HOOK_H
 #define RB_HOOK_HOOK_H
 
@@ -7,19 +7,20 @@
 #include "real/guard.h"
 #include "real/libc.h"
 
-// A function of the program's that we stand in front of.
+// Marks a hook: a function that this library exports in place of one of libc or libcurl.
 #define RB_HOOK __attribute__((visibility("default")))
 
-// No header declares glibc's functions whose names end in _chk, nor bsd_signal. The others are declared again: the
-// compiler compares each row with the header of its function.
+// Declares every hook of libc. Most of them have a declaration in a system header, and the compiler compares each row
+// with it. No header declares bsd_signal and glibc's functions whose names end in _chk.
 #define LIBC(family, result, name, parameters, ...) result name parameters;
 #define LIBC_VARIADIC(family, result, name, declared, ...) result name declared;
 #include "hook/hooks.def"
 
-// The return address of the hook: which object is calling.
+// The return address of the hook. It shows which object makes the call.
 #define RB_CALLER __builtin_return_address(0)
 
-// True when a call must pass through whatever the policy says: switched off, or made from inside a real call.
+// Returns true if a call must pass through under any policy: the library does not act in this process, or the call
+// comes from inside a real function.
 static inline bool rb_hook_passes(void)
 {
     return rb_guard_depth > 0 || !rb_process_active();

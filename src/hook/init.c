@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The library's beginning and end in a process.
+// The library's constructor and destructor.
 #include "hook/hook.h"
 #include "net/lookup/names.h"
 #include "real/fork.h"
 
-// A child may look names up for its parent, which connects: they share the table.
+// A child may look up names for its parent, which then connects. Parent and child share the table of names only if the
+// table exists before the fork.
 static void before_fork(void)
 {
     if (!rb_process_is_off())

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// dlopen and dlsym: what they find would go round us, where a library is opened with RTLD_DEEPBIND or a function looked
-// up in a library's handle.
+// dlopen and dlsym. Without these hooks, two kinds of call would reach libc or libcurl directly: the calls of a library
+// opened with RTLD_DEEPBIND, and calls through a pointer that dlsym found in a library's handle.
 //
-// The real ones judge their caller by the return address (RUNPATH, RTLD_NEXT, RTLD_DEFAULT), so the hooks end in a jump
-// to them. Only a look-up in a handle of a name of ours does not: nobody's return address matters there.
+// The real dlopen and dlsym identify their caller by the return address (RUNPATH, RTLD_NEXT, RTLD_DEFAULT). So the
+// hooks end in a jump to the real function. The exception is dlsym with a library's handle and the name of a hook: its
+// result does not depend on the return address.
 #include <dlfcn.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -13,8 +14,9 @@
 #include "real/elf.h"
 #include "real/libc.h"
 
-// At -O0, too: an attribute of the call where the compiler has it, else one of the function. What has locals of its own
-// stays out of line: no call is a jump while a local could still be referred to.
+// Makes the compiler emit the jump even at -O0: by an attribute of the call if the compiler has it, else by an
+// attribute of the function. A function with locals whose address is taken is not inlined into the hook, because such
+// locals prevent the jump.
 #if __has_attribute(musttail)
 #define ENDS_IN_JUMP
 #define JUMP __attribute__((musttail))
@@ -24,8 +26,9 @@
 #endif
 #define OUT_OF_LINE __attribute__((noinline))
 
-// A foreign function interface calls from an object that needs no libcurl, so the return address does not tell which
-// one a call without a handle means. Such a function has one copy for each slot, and a slot belongs to one libcurl.
+// A foreign function interface calls from an object that does not need libcurl. If such a call passes no handle, its
+// return address does not show which libcurl is meant. So dlsym returns one of several copies of such a function. Each
+// copy has a slot, and each slot belongs to one libcurl.
 enum { SLOTS = 8 };
 
 static _Atomic(const struct rb_libcurl *) slots[SLOTS];
@@ -52,12 +55,12 @@ static _Atomic(const struct rb_libcurl *) slots[SLOTS];
 #define LIBCURL_MAKER(family, result, name) COPIES(name, result)
 #include "hook/hooks.def"
 
-// What we answer for a name.
+// The hook that dlsym returns for a name.
 struct answer {
     const char *name;
-    void *ours;          // NULL: one of the copies
-    void *const *copies; // by slot
-    bool libcurl;        // stands in front of a libcurl
+    void *ours;          // the hook; NULL: one of the copies
+    void *const *copies; // indexed by slot
+    bool libcurl;        // a function of libcurl; else of libc
 };
 
 static const struct answer answers[] = {
@@ -71,7 +74,8 @@ static const struct answer answers[] = {
 
 enum { ANSWERS = sizeof(answers) / sizeof(answers[0]) };
 
-// The first letters of these names, as a set of bits: most look-ups are for other ones.
+// The bit of a letter in a 64-bit set. dlsym uses the set of the names' first letters to reject most other names
+// quickly.
 static uint64_t letter(char c)
 {
     return UINT64_C(1) << (c & 63);
@@ -89,7 +93,7 @@ static uint64_t letters(void)
     return set;
 }
 
-// Differs within a byte or two for most names: cheaper than a call of strcmp for each.
+// Faster here than strcmp: most names differ in the first two bytes, and there is no call.
 static bool same_text(const char *a, const char *b)
 {
     while (*a && *a == *b)
@@ -107,14 +111,16 @@ static const struct answer *answer_for(const char *name)
     return NULL;
 }
 
-// Whoever exports the name himself stands in front of it as we do: he would get his own callers' calls back.
+// Returns true if the calling object exports `name` too, so it intercepts this function itself. It must get the real
+// function. With ours, the caller would intercept itself and recurse.
 static bool caller_exports(const void *caller, const char *name)
 {
     struct rb_object object = {.base = 0};
     return rb_elf_holding(caller, &object) && rb_elf_symbol(&object, name);
 }
 
-// The same libcurl, though two threads that met it at the same time may have entered it twice.
+// Returns true if both records describe the same libcurl. Two threads that find a libcurl at the same time may create
+// two records.
 static bool same(const struct rb_libcurl *a, const struct rb_libcurl *b)
 {
     return a && b && a->start == b->start && a->end == b->end && a->easy_perform == b->easy_perform;
@@ -125,8 +131,8 @@ static bool is_free(const struct rb_libcurl *holder)
     return !holder || !same(holder, rb_libcurl_at((const void *) holder->easy_perform));
 }
 
-// The slot of a libcurl, or SLOTS when all are taken by others. One that was unloaded leaves its slot: its functions
-// can be called no more.
+// Returns the slot of a libcurl, or SLOTS if other libcurls hold all slots. The slot of an unloaded libcurl is reused,
+// because its functions can no longer be called.
 static unsigned slot_of(const struct rb_libcurl *curl)
 {
     for (unsigned i = 0; i < SLOTS; i++)
@@ -140,7 +146,8 @@ static unsigned slot_of(const struct rb_libcurl *curl)
     return SLOTS;
 }
 
-// Our function in place of one of a libcurl's. All of them or none: without a slot its handles are not tracked.
+// Returns our hook for a function of a libcurl. If this libcurl gets no slot, returns the real function for every name,
+// because handles from a real curl_easy_init are not tracked.
 static void *in_front_of_libcurl(const struct answer *answer, void *found)
 {
     const struct rb_libcurl *curl = rb_libcurl_at(found);
@@ -156,8 +163,9 @@ static bool is_of(const void *function, const char *soname)
     return function && rb_elf_holding(function, &object) && strcmp(rb_elf_soname(&object), soname) == 0;
 }
 
-// Our function in place of libc's. Not where it would call another one than the program found: then somebody else
-// stands between us and libc, and may be the one that asks. Before 2.34 glibc itself has some functions a second time.
+// Returns our hook for a function of libc, but only if the hook would call the function that dlsym found. Otherwise
+// another library intercepts the function between us and libc, and this library may be the caller. glibc before 2.34
+// defines some functions in both libpthread and libc; these two count as the same function.
 static void *in_front_of_libc(const struct answer *answer, void *found)
 {
     const void *behind_us = rb_elf_next(answer->name);
@@ -165,8 +173,9 @@ static void *in_front_of_libc(const struct answer *answer, void *found)
     return libc ? answer->ours : found;
 }
 
-// Undecided counts as on: our functions pass through by themselves, and a handle should not be made behind us that is
-// used through us. A look-up decides nothing: the caller may hold a lock of its own, and libcs look names up, too.
+// Does not start the initialisation: the caller may hold a lock of its own, and libc calls dlsym too. As long as it is
+// undecided whether the library acts, the hook is returned. The hook itself passes through, and a handle made by the
+// real function but used through hooks would not be tracked.
 static OUT_OF_LINE void *look_up(rb_dlsym_fn *real, const struct answer *answer, void *handle, const void *caller)
 {
     void *found = real(handle, answer->name);
@@ -186,7 +195,7 @@ RB_HOOK ENDS_IN_JUMP RB_EARLY void *dlsym(void *restrict handle, const char *res
     JUMP return real(handle, name);
 }
 
-// The policy's key `deepbind` concerns these calls of dlopen, so they read the policy. No other one does.
+// Only calls with RTLD_DEEPBIND read the policy, because only they need its key `deepbind`.
 static OUT_OF_LINE int without_deepbind(int flags)
 {
     const struct rb_policy *policy = rb_process_active() ? rb_process_policy() : NULL;

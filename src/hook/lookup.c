@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT
-// Name lookups: repeated while the resolver fails for a time, and observed, so that later a connect knows the name
-// behind its address.
+// Name lookups. A lookup is repeated while the resolver fails temporarily. Each result is recorded, so that a later
+// connect can find the name of an address.
 #include "net/lookup/lookup.h"
 #include "hook/hook.h"
 #include "net/lookup/names.h"
 #include "real/libcurl.h"
 
-// A call on its way in.
+// One call of a lookup hook.
 struct entry {
-    unsigned depth;
+    unsigned depth; // rb_guard_depth before the call
     enum rb_lookup_caller caller;
     const struct rb_policy *policy; // NULL: the call passes through
 };
 
-// libcurl looks names up on a thread of its own; what connects beneath it there must not be repeated a second time.
+// libcurl looks up names in a thread of its own. The guard makes connects inside such a lookup pass through; they must
+// not be repeated in addition to the lookup.
 static struct entry enter(const void *caller)
 {
     bool libcurl = rb_libcurl_contains(caller);

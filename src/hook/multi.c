@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
-// libcurl's multi interface: the handles are tracked, their members' failed transfers repeated under a policy.
+// libcurl's multi interface: these hooks track the multi handles and repeat failed transfers under a policy.
 //
-// curl_easy_perform calls several of these from inside of libcurl, for a multi handle of its own: those pass through.
+// curl_easy_perform calls several of these functions from inside libcurl, for an internal multi handle. Those calls
+// pass through.
 #include "curl/multi/multi.h"
 #include "curl/multi/multi_callback.h"
 #include "hook/curl.h"
 #include "hook/hook.h"
 #include "hook/option.h"
 
-// A call on a multi handle: its record, NULL when we do not track it or libcurl makes the call itself, and the library
-// behind it.
+// The multi handle and the library of one call.
 struct callee {
-    struct rb_multi *multi;
+    struct rb_multi *multi; // NULL: the handle is not tracked, or libcurl itself makes the call
     const struct rb_libcurl *curl;
 };
 
@@ -21,7 +21,7 @@ static __attribute__((noinline)) struct callee callee_of_program(CURLM *handle, 
     return (struct callee){multi, multi ? rb_multi_owner(multi) : rb_libcurl_of_caller(caller)};
 }
 
-// Inlined for the calls that libcurl makes itself: each curl_easy_perform is half a dozen of them.
+// Inlined for speed: one curl_easy_perform makes about six such calls from inside libcurl.
 static inline __attribute__((always_inline)) struct callee callee_of(CURLM *handle, const void *caller)
 {
     const struct rb_libcurl *inside = rb_libcurl_around(caller);

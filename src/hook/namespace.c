@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Calls that move a thread to another network namespace, where addresses mean other hosts, or to one of mounts, where
-// the policy file is out of reach.
+// Calls that move a thread to another namespace. In another network namespace, an address belongs to a different host.
+// In another mount namespace, the policy file may not exist.
 #include <sched.h>
 
 #include "hook/hook.h"
 #include "real/libc.h"
 #include "state/netns.h"
 
-// setns takes 0 for a namespace of any kind.
+// kinds: CLONE_NEW* flags; setns also takes 0, which allows a namespace of any kind
 static int moved(int result, int kinds)
 {
     if (result == 0 && (kinds == 0 || (kinds & CLONE_NEWNET)))
@@ -18,7 +18,7 @@ static int moved(int result, int kinds)
 static void before_move(int kinds)
 {
     if (kinds == 0 || (kinds & CLONE_NEWNS))
-        rb_process_active(); // reads the policy where no other call has done so
+        rb_process_active(); // reads the policy, if no earlier call has read it
 }
 
 RB_HOOK int setns(int fd, int kinds)

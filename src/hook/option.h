@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Variadic options: read and handed on with the type that libcurl's va_arg reads (curl.h: by ranges of the number).
+// Reads the value of a variadic option and passes it on. Its type depends on the range of the option's number (curl.h),
+// and must be the type that libcurl reads with va_arg.
 #ifndef RB_HOOK_OPTION_H
 #define RB_HOOK_OPTION_H
 
@@ -21,7 +22,7 @@ static inline union rb_option rb_option_read(int option, va_list *arguments)
     return value;
 }
 
-// Calls `setopt(target, option, value)` with the right type.
+// Calls `setopt(target, option, value)` with the value's type.
 #define RB_OPTION_FORWARD(setopt, target, option, value)                                                               \
     ((int) (option) < CURLOPTTYPE_OBJECTPOINT ? (setopt) (target, option, (value).number)                              \
      : (int) (option) >= CURLOPTTYPE_OFF_T && (int) (option) < CURLOPTTYPE_BLOB                                        \

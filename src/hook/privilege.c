@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Changes of the user, the groups or the root directory, and the begin of a sandbox. Afterwards the policy file may be
-// out of reach, so these calls read the policy first where no other call has done so. The log may be out of reach, too.
-// When the effective user has changed, what is shared with the one before is given up.
+// Calls that change the user, the groups or the root directory, or start a sandbox. Afterwards the process may be
+// unable to open the policy file, so each hook first reads the policy if no earlier call has read it. The process may
+// also be unable to write the log. After a change of the effective user, the process detaches from the state of the
+// previous user.
 #include <grp.h>
 #include <stdarg.h>
 #include <sys/fsuid.h>
@@ -26,7 +27,8 @@ RB_HOOK int chroot(const char *path)
     return rb_libc_chroot(path);
 }
 
-// For a process of root; another one changes its effective user only, and has no root to give up.
+// setuid sets all three users for a process of root. Any other process only changes its effective user and has no root
+// privilege to lose.
 RB_HOOK int setuid(uid_t user)
 {
     if (rb_process_active())
@@ -40,7 +42,7 @@ RB_HOOK int seteuid(uid_t user)
     return changed(rb_libc_seteuid(user));
 }
 
-// The saved user follows the effective one.
+// setreuid sets the saved user to the effective user.
 RB_HOOK int setreuid(uid_t real, uid_t effective)
 {
     if (rb_process_active())
@@ -103,8 +105,9 @@ RB_HOOK int initgroups(const char *user, gid_t group)
     return rb_libc_initgroups(user, group);
 }
 
-// A process without rights asks for PR_SET_NO_NEW_PRIVS before it filters its system calls or restricts its files, and
-// libseccomp does so in any process. Such a filter may end the process for an openat.
+// An unprivileged process must set PR_SET_NO_NEW_PRIVS before it installs a seccomp filter or a Landlock ruleset.
+// libseccomp sets it in every process. After that, the filter may kill the process for an openat, so the policy is read
+// here.
 RB_HOOK int prctl(int option, ...)
 {
     unsigned long more[4];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Actions of signals: of SIGBUS the program sees and sets its own, though the kernel's may be ours.
+// Signal actions. While our SIGBUS handler is installed in the kernel, the program still reads and sets its own SIGBUS
+// action.
 #include "hook/hook.h"
 #include "real/fault.h"
 

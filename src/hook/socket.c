@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Calls on a socket that may be connecting: how programs learn of the result, or use it.
+// connect, and calls by which a program learns the result of a non-blocking connect or uses the socket.
 #include "net/socket.h"
 #include "hook/hook.h"
 #include "net/connect.h"
@@ -8,11 +8,12 @@
 #include "real/libc.h"
 #include "real/libcurl.h"
 
-// The policy for a connect; NULL: it passes through. What libcurl connects is repeated as a transfer.
+// Returns the policy for a connect; NULL: pass through. Connects of libcurl pass through, because their whole transfer
+// is repeated.
 static inline const struct rb_policy *policy_for(int fd, const void *caller)
 {
     if (rb_process_is_undecided() && !rb_socket_is_stream(fd))
-        return NULL; // no policy concerns it, so none is read for it
+        return NULL; // a policy only concerns stream sockets, so do not read one
     const struct rb_policy *policy = rb_hook_passes() ? NULL : rb_process_policy();
     return policy && !rb_libcurl_contains(caller) ? policy : NULL;
 }
@@ -37,7 +38,8 @@ RB_HOOK int shutdown(int fd, int how)
     return rb_flight_on(fd) ? rb_learn_shutdown(fd, how) : rb_libc_shutdown(fd, how);
 }
 
-// One call that reads or writes, on a socket that may be connecting.
+// Makes a call that reads or writes. While a connect is in flight on the socket, the kernel is called only if
+// rb_learn_before_io allows it.
 #define IO(fd, flags, call)                                                                                            \
     (!rb_flight_on(fd) ? (call) : !rb_learn_before_io(fd, flags) ? -1 : rb_learn_after_io(fd, (call)))
 

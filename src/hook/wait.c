@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// poll, select and epoll: waits for sockets, some of which may be connecting.
+// poll, select and epoll. Some of the sockets in the set may have a connect in flight.
 #include "net/park/wait.h"
 #include "hook/hook.h"
 #include "net/park/flight.h"
@@ -7,8 +7,9 @@
 #include "real/libc.h"
 #include "real/system.h"
 
-// With nothing in flight each ends in a jump: after a wait a return to here would be one that the processor does not
-// foresee, and costs more than all the rest.
+// If no connect is in flight, poll, ppoll, select and pselect end in a jump to the real function. A call instead would
+// return through this function after the wait. The processor would mispredict that return, which costs more than the
+// rest of the hook.
 
 RB_HOOK int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
@@ -20,7 +21,7 @@ RB_HOOK int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeo
     return rb_flight_any() ? rb_wait_poll(fds, count, timeout, mask) : rb_libc_ppoll(fds, count, timeout, mask);
 }
 
-// A buffer too small for its count ends the program, and not with our help.
+// If the buffer is too small for its count, the real __poll_chk ends the program.
 RB_HOOK int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size)
 {
     if (!rb_flight_any() || size / sizeof(*fds) < count)
@@ -50,7 +51,8 @@ RB_HOOK int pselect(int count, fd_set *restrict reads, fd_set *restrict writes, 
                            : rb_libc_pselect(count, reads, writes, excepts, timeout, mask);
 }
 
-// A wait that began before anything was in flight may fetch what is to be held.
+// Makes an unchanged wait and filters its events. A connect may have started and been parked during the wait, so the
+// wait may return events that must be hidden.
 #define FETCH(limit, mask, exact, call)                                                                                \
     struct rb_wait_start start = rb_wait_begins(limit);                                                                \
     int ready = (call);                                                                                                \
@@ -85,8 +87,8 @@ RB_HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int size, const s
     FETCH(timeout, mask, true, rb_libc_epoll_pwait2(epfd, events, size, timeout, mask));
 }
 
-// A registration is noted before there is a policy, too: the connect that it is for may come later. Servers that never
-// connect need no policy for it.
+// Registrations are recorded even if no policy has been read, because the connect on the descriptor may come later.
+// Recording does not start the initialisation, so a server that never connects reads no policy.
 RB_HOOK int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
     return rb_process_is_off() ? rb_libc_epoll_ctl(epfd, op, fd, event) : rb_learn_control(epfd, op, fd, event);
