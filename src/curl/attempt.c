@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Limits, ranges, callbacks and connection of one attempt, on the program's own handle.
+// Sets the limits, range, callbacks and connection of one attempt on the program's handle.
 #include "curl/attempt.h"
 
 #include <stdio.h>
@@ -16,7 +16,7 @@ static long left_of(uint64_t deadline_ms, uint64_t now_ms)
     return left > INT32_MAX ? INT32_MAX : (long) left;
 }
 
-// The shorter of two limits in milliseconds, where 0 is none.
+// Returns the shorter of two limits in milliseconds. 0 means no limit.
 static long shorter(long a, long b)
 {
     return a == 0 || (b != 0 && b < a) ? b : a;
@@ -35,13 +35,13 @@ static bool is_first(const struct rb_transfer *transfer)
     return transfer->call.attempt <= 1;
 }
 
-// The program's own limit began earlier than this attempt.
+// Returns true if the program's own limit began before this attempt.
 static bool is_late(const struct rb_transfer *transfer)
 {
     return transfer->handle->timeout_ms && transfer->call.attempt_started_ms > transfer->begun_ms;
 }
 
-// The attempt gets what is left of the program's own limit, and the policy's limits for one attempt.
+// Sets the time limits of the attempt: the rest of the program's own limit, and the policy's limits for one attempt.
 static void set_limits(const struct rb_transfer *transfer)
 {
     const struct rb_handle *handle = transfer->handle;
@@ -70,21 +70,23 @@ static bool is_clear_http2(const struct rb_transfer *transfer)
     return scheme && strcasecmp(scheme, "http") == 0;
 }
 
-// With CURLOPT_NOBODY and another method than HEAD the answer has a body that libcurl leaves in the connection.
+// Returns true if the response may have a body that libcurl does not read from the connection: CURLOPT_NOBODY with a
+// method other than HEAD.
 static bool leaves_body(const struct rb_handle *handle)
 {
     return handle->no_body && handle->custom_request && strcmp(handle->custom_request, "HEAD") != 0;
 }
 
-// A connection that just broke may be kept by libcurl; HTTP/2 over cleartext fails on its second use (7.88.1).
+// Makes libcurl open a new connection where the kept one may be unusable: it just broke, it has an unread body, or it
+// carries cleartext HTTP/2, which fails on its second use (libcurl 7.88.1).
 static void set_connection(const struct rb_transfer *transfer)
 {
     if (transfer->outcome.cause != RB_CAUSE_STATUS || is_clear_http2(transfer) || leaves_body(transfer->handle))
         override_number(transfer, RB_OVERRIDE_FRESH_CONNECT, CURLOPT_FRESH_CONNECT, 1);
 }
 
-// libcurl reads all of the program's HSTS hosts at the beginning of each attempt, and keeps them. A program that hands
-// them out once, for its one call, may not stand to be asked again.
+// At the start of each attempt, libcurl reads all HSTS hosts from the program's callback and keeps them. The first
+// attempt has read them. The program's callback may not support being called again.
 static void set_hosts(const struct rb_transfer *transfer)
 {
     struct rb_handle *handle = transfer->handle;
@@ -125,7 +127,8 @@ static void replace_progress(struct rb_transfer *transfer, bool may_hold)
 
 // --- continuing a download
 
-// The program's header list is not copied by libcurl; ours stands before it and goes on in it.
+// libcurl does not copy the program's header list. So our If-Range is a list entry of its own, and the program's list
+// follows it.
 static void set_range(struct rb_transfer *transfer)
 {
     char range[32];
@@ -145,7 +148,7 @@ static void set_range(struct rb_transfer *transfer)
     handle->curl->easy_setopt(handle->easy, CURLOPT_HTTPHEADER, &fallback->if_range);
 }
 
-// --- the whole
+// --- the whole attempt
 
 void rb_attempt_prepare(struct rb_transfer *transfer, bool may_hold)
 {
@@ -183,8 +186,8 @@ static bool has_time(const struct rb_transfer *transfer, CURLINFO info)
     return seconds > 0;
 }
 
-// How far a failed attempt came. From 7.87 on the connect time comes with the end of the TLS handshake only, but the
-// local port is known as soon as the connection stands.
+// Returns how far a failed attempt came. Since libcurl 7.87, the connect time is set only at the end of the TLS
+// handshake. The local port is known as soon as the connection exists.
 static enum rb_reached reached_by(const struct rb_transfer *transfer)
 {
     if (has_time(transfer, CURLINFO_PRETRANSFER_TIME))
@@ -194,7 +197,7 @@ static enum rb_reached reached_by(const struct rb_transfer *transfer)
     return has_time(transfer, CURLINFO_NAMELOOKUP_TIME) ? RB_REACHED_ADDRESS : RB_REACHED_NOTHING;
 }
 
-// Of a transfer that ended well libcurl is asked nothing: its last status line was seen.
+// After success, only the last status line is needed, so libcurl is not asked for more.
 static struct rb_outcome judge_result(const struct rb_transfer *transfer, CURLcode code)
 {
     struct rb_response_seen seen = rb_response_seen(transfer->response);
@@ -212,7 +215,7 @@ static struct rb_outcome judge_result(const struct rb_transfer *transfer, CURLco
     return rb_classify_curl(&result);
 }
 
-// Connections count where there was, or will be, another attempt.
+// Counts the connects only if there was, or will be, another attempt.
 struct rb_outcome rb_attempt_classify(struct rb_transfer *transfer, CURLcode code)
 {
     bool redirected = rb_response_seen(transfer->response).redirects > 0;
@@ -227,7 +230,8 @@ struct rb_outcome rb_attempt_classify(struct rb_transfer *transfer, CURLcode cod
     return outcome;
 }
 
-// Each request either got an answer or was the last one; what libcurl began beyond that it sent again.
+// Every request has a final response, except that the last one may have none. Further requests were sent again by
+// libcurl.
 unsigned rb_attempt_resends(const struct rb_transfer *transfer, CURLcode code)
 {
     struct rb_response_seen seen = rb_response_seen(transfer->response);

@@ -21,7 +21,7 @@ int rb_attempt_show_progress(struct rb_transfer *transfer);
 // Classifies libcurl's result of the attempt.
 struct rb_outcome rb_attempt_classify(struct rb_transfer *transfer, CURLcode code);
 
-// How often libcurl itself sent the request again because a kept connection was closed. 0 if unknown.
+// Returns how often libcurl itself sent the request again because a kept connection was closed. 0 if unknown.
 unsigned rb_attempt_resends(const struct rb_transfer *transfer, CURLcode code);
 
 #endif

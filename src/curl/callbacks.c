@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The callbacks that libcurl calls, and the program's behind them.
+// Our callbacks for libcurl, which call the program's callbacks.
 #include "curl/callbacks.h"
 
 #include "curl/deliver.h"
 #include "curl/override.h"
 #include "curl/response/response.h"
 
-// A pause that was asked for between two attempts begins with the first bytes.
+// Returns true if the program asked for a pause between two attempts. The pause begins with the first bytes of the next
+// attempt.
 static bool begins_pause(struct rb_handle *handle)
 {
     if (handle->flow != RB_FLOW_PAUSE_DUE)
@@ -17,7 +18,7 @@ static bool begins_pause(struct rb_handle *handle)
 
 typedef size_t give_fn(const struct rb_handle *handle, char *bytes, size_t length);
 
-// Inlined, so that both calls stay direct: this is on the way of every byte.
+// Inlined so that `hold` and `give` are called directly: this code runs for every piece of a body.
 static inline __attribute__((always_inline)) size_t receive(struct rb_handle *handle, char *bytes, size_t size,
                                                             size_t count, curl_write_callback hold, give_fn *give)
 {
@@ -47,7 +48,7 @@ static int on_request(void *context, char *peer, char *local, int peer_port, int
     return handle->before_request(handle->before_request_data, peer, local, peer_port, local_port);
 }
 
-// An older libcurl answers the last two with CURLE_UNKNOWN_OPTION: requests are then not counted.
+// An older libcurl does not know the last two options (CURLE_UNKNOWN_OPTION). Then requests are not counted.
 void rb_callbacks_arm(struct rb_handle *handle)
 {
     const struct rb_libcurl *curl = handle->curl;

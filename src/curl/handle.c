@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The record of each libcurl handle: its lifetime, and the meaning of its options for a request.
+// The record of each libcurl handle: its lifetime, and which request its options describe.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

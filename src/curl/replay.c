@@ -48,7 +48,7 @@ static bool is_unread(const struct rb_replay *replay, bool never_sent)
     switch (replay->upload) {
     case RB_UPLOAD_CALLBACK:
         return !replay->taken;
-    case RB_UPLOAD_FILE: // libcurl reads the file itself, so reads are not seen here
+    case RB_UPLOAD_FILE: // libcurl reads the file itself, so `taken` is not set
         return never_sent && replay->start < 0;
     default:
         return true;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The life of a transfer: matched, attempted, judged, continued or replayed, and handed to the program.
+// One transfer with all its attempts: match a section, run attempts, judge each result, continue or repeat the request,
+// and give the program its result.
 #include "curl/transfer.h"
 
 #include <stdio.h>
@@ -32,8 +33,9 @@ static bool is_get(const struct rb_handle *handle)
     return !handle->no_body && (word ? strcmp(word, "GET") == 0 : handle->method == RB_METHOD_GET);
 }
 
-// Whether the server checks a condition before it changes something (RFC 9110, section 13.1). Once it has, the same
-// condition fails: the program would be told 412 although its request was carried out.
+// Returns true if the server checks a condition before it changes something (RFC 9110, section 13.1). After the first
+// attempt has changed the resource, the same condition fails: the program would get 412 although its request was
+// carried out.
 static bool is_conditional(const struct rb_handle *handle, const char *method)
 {
     return !rb_list_holds("GET HEAD OPTIONS TRACE PROPFIND REPORT SEARCH", method, strlen(method), false) &&
@@ -71,7 +73,8 @@ static uint64_t total_limit_ms(const struct rb_transfer *transfer)
                : program;
 }
 
-// Finds out for whom the transfer is made, once, where somebody's credential is known to matter.
+// Computes the credential of the transfer once, if the cell keeps a separate Retry-After time for each credential
+// (tenants).
 static void find_credential(struct rb_transfer *transfer)
 {
     struct rb_call *call = &transfer->call;
@@ -92,7 +95,8 @@ static void begin_call(struct rb_transfer *transfer)
         find_credential(transfer);
 }
 
-// Without a scheme ("//host/...") it is that of the request (RFC 3986, section 5.2.2).
+// Writes the URL of a Location. One without a scheme ("//host/...") has the scheme of the request (RFC 3986, section
+// 5.2.2).
 static void read_location(const struct rb_handle *handle, const char *location, size_t length, char *url, size_t size)
 {
     const char *scheme = NULL;
@@ -103,7 +107,8 @@ static void read_location(const struct rb_handle *handle, const char *location, 
              location);
 }
 
-// Makes libcurl refuse what it is to do next, for `left_ms` more of an open breaker.
+// Makes libcurl refuse the next transfer or redirect, because the breaker of `target` is open.
+//   left_ms: how long the breaker stays open
 static void refuse(struct rb_transfer *transfer, const struct rb_target *target, uint64_t left_ms)
 {
     char label[RB_LABEL_SIZE];
@@ -119,8 +124,8 @@ static const char *refused_host(const struct rb_transfer *transfer)
     return transfer->refused_host ? transfer->refused_host : "?";
 }
 
-// libcurl is about to follow a redirect. From here on the attempt says nothing about the first host when it leads to
-// another one. Where the breaker of that host refuses attempts, libcurl is made to refuse it.
+// libcurl is about to follow a redirect. If the redirect leads to another host, the result of this attempt says nothing
+// about the first host. If the other host's breaker refuses attempts, libcurl is configured to refuse the redirect.
 static void on_redirect(void *context, const char *location, size_t length)
 {
     struct rb_transfer *transfer = context;
@@ -130,7 +135,7 @@ static void on_redirect(void *context, const char *location, size_t length)
     uint64_t left_ms = 0, now_ms = rb_system_now_ms();
     const struct rb_policy *policy = rb_process_policy();
     read_location(transfer->handle, location, length, url, sizeof(url));
-    if (!strstr(url, "://")) // stays on the host that answered
+    if (!strstr(url, "://")) // a relative reference: the same host
         return;
     const struct rb_section *section = policy && rb_destination_read(url, &target, &secure)
                                            ? rb_process_match(policy, &target, RB_INTERCEPT_CURL)
@@ -139,7 +144,7 @@ static void on_redirect(void *context, const char *location, size_t length)
     uint64_t key = section ? rb_cell_key(section, &target, via) : 0;
     bool left = !transfer->elsewhere && key != transfer->route->key;
     transfer->elsewhere = key != transfer->route->key;
-    if (left) // what comes from here on is not the first host's: it has answered
+    if (left) // the first host has answered; the rest comes from another host
         rb_call_answered(&transfer->call, true, now_ms);
     if (!section || !section->rules.breaker_on || !transfer->elsewhere)
         return;
@@ -149,8 +154,9 @@ static void on_redirect(void *context, const char *location, size_t length)
         refuse(transfer, &target, left_ms);
 }
 
-// A header block is complete. Where it is no error, those who wait for this host need not wait for the body. A proxy's
-// answer to CONNECT is not the host's: libcurl does not report its status as that of the response.
+// A header block is complete. Unless it is an error, other calls that wait for this probe of the host can go on before
+// the body arrives. A proxy's response to CONNECT is not from the host; libcurl does not report its status as the
+// response's.
 static void on_answer(void *context, unsigned status)
 {
     struct rb_transfer *transfer = context;
@@ -170,7 +176,7 @@ static bool complete(const struct rb_libcurl *curl)
     return curl->easy_setopt && curl->easy_getinfo && curl->free;
 }
 
-// Fields are set one by one: clearing the whole would cost more than all the rest.
+// Sets the fields one by one, because clearing the whole structure takes longer than the rest of this function.
 bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_response *response, struct rb_handle *handle,
                        const struct rb_policy *policy)
 {
@@ -210,7 +216,7 @@ static uint64_t figure_ms(const struct rb_handle *handle, CURLINFO info)
     return us > 0 ? (uint64_t) us / 1000 : 0;
 }
 
-// Of the attempt just ended, as libcurl measured them.
+// Reads libcurl's times of the attempt that just ended.
 static struct rb_times times_of(const struct rb_handle *handle)
 {
     return (struct rb_times){
@@ -243,7 +249,7 @@ static void report(const struct rb_transfer *transfer, enum rb_verdict verdict, 
     rb_process_event(&event, &transfer->call);
 }
 
-// --- figures
+// --- values for curl_easy_getinfo (figures)
 
 static void leave_figures(struct rb_transfer *transfer, bool failed)
 {
@@ -266,8 +272,8 @@ static void leave_figures(struct rb_transfer *transfer, bool failed)
     transfer->handle->figures = figures;
 }
 
-// An attempt that continues a response is not the program's affair: what it asks for from its callbacks meanwhile is
-// about that response.
+// While an attempt continues a download, the program's callbacks may call curl_easy_getinfo. They must get the values
+// of the response that is being downloaded, not of this attempt.
 static void show_continued(struct rb_transfer *transfer)
 {
     if (rb_response_continues(transfer->response))
@@ -286,7 +292,7 @@ static void take_back_continued(const struct rb_transfer *transfer)
 
 // --- an open breaker
 
-// The attempt's response is held back only where another attempt could follow.
+// A response is only held back if another attempt could follow.
 static void prepare(struct rb_transfer *transfer, uint64_t now_ms)
 {
     bool may = transfer->repeatable && !transfer->handle->unknown && rb_replay_rewinds(&transfer->replay);
@@ -327,7 +333,7 @@ static void end_refused(struct rb_transfer *transfer, CURLcode *code)
     *code = CURLE_COULDNT_CONNECT;
 }
 
-// --- what the program gets when mending fails
+// --- the earlier result that the program gets if a later attempt fails
 
 static void save_result(struct rb_transfer *transfer)
 {
@@ -347,7 +353,7 @@ static void forget_fallback(struct rb_transfer *transfer)
     transfer->fallback = NULL;
 }
 
-// Returns false without memory: then there is none.
+// Returns false if memory ran out; then there is no fallback.
 static bool save_fallback(struct rb_transfer *transfer)
 {
     forget_fallback(transfer);
@@ -372,14 +378,15 @@ static void fall_back(struct rb_transfer *transfer, CURLcode *code)
 
 // --- deciding
 
-// The program has set another URL meanwhile, from a callback: for its next transfer, and an attempt now would go there.
+// Returns true if one of the program's callbacks has set another URL for its next transfer. Another attempt would go to
+// that URL.
 static bool is_led_away(const struct rb_transfer *transfer)
 {
     const struct rb_handle *handle = transfer->handle;
     return !handle->parsed_url && handle->route != transfer->route;
 }
 
-// Why this attempt cannot be repeated by us, whatever the policy says.
+// Returns the reason why this attempt cannot be repeated under any policy, or RB_REASON_NONE.
 static enum rb_reason blocked(const struct rb_transfer *transfer)
 {
     const struct rb_response *response = transfer->response;
@@ -399,7 +406,8 @@ static enum rb_reason blocked(const struct rb_transfer *transfer)
     return RB_REASON_NONE;
 }
 
-// Makes sure that the next attempt can be begun. Returns RB_REASON_NONE, or why not.
+// Prepares the next attempt: rewinds the body and saves what a failure would need. Returns RB_REASON_NONE, or the
+// reason why there can be no next attempt.
 static enum rb_reason ready_next(struct rb_transfer *transfer)
 {
     struct rb_response *response = transfer->response;
@@ -418,14 +426,15 @@ static enum rb_reason ready_next(struct rb_transfer *transfer)
     return RB_REASON_NONE;
 }
 
-// libcurl could not rewind a form's part: nothing was sent, and the response before it is still there.
+// Returns true if libcurl could not rewind a part of a form. It has sent nothing, and the response of the attempt
+// before is still held.
 static bool is_unwound(const struct rb_transfer *transfer)
 {
     return transfer->fallback && transfer->replay.upload == RB_UPLOAD_FORM && transfer->code == CURLE_SEND_FAIL_REWIND;
 }
 
-// The end of an attempt that a redirect led to another host: the first host's breaker learns nothing from it, and its
-// callers need not heed what the other host asked for.
+// Judges an attempt that a redirect led to another host. The first host's breaker must not count it. A Retry-After of
+// the other host must not delay other calls of the first host.
 static struct rb_decision judge_elsewhere(struct rb_transfer *transfer, uint32_t draw)
 {
     struct rb_call *call = &transfer->call;
@@ -441,7 +450,8 @@ static struct rb_decision judge_elsewhere(struct rb_transfer *transfer, uint32_t
     return decision;
 }
 
-// A continuing attempt that ended well and yet did not bring the rest brought something else.
+// Decides what follows an attempt. If an attempt that continues a download succeeds without the rest of the body, the
+// content has changed.
 static enum rb_reason judge(struct rb_transfer *transfer)
 {
     const struct rb_response *response = transfer->response;
@@ -462,20 +472,20 @@ static enum rb_reason judge(struct rb_transfer *transfer)
 
 // --- ending
 
-// How an attempt has ended for the transfer. Only RETRY is followed by another attempt.
+// How an attempt ends. Only RETRY is followed by another attempt.
 enum ending {
-    ENDING_RETRY,       // the policy repeats it
-    ENDING_REFUSED,     // an open breaker refused it, or a redirect in it
-    ENDING_NOT_REWOUND, // libcurl could not rewind a form for it: the attempt before it stands
-    ENDING_FALLEN_BACK, // it was to continue a download and failed: the attempt that began the download stands
-    ENDING_STOPPED,     // it failed and stands
-    ENDING_RECOVERED,   // it succeeded after others had failed
-    ENDING_RESENT,      // it succeeded, and libcurl itself had to send the request again
-    ENDING_SUCCESS      // it succeeded
+    ENDING_RETRY,       // the attempt failed and is repeated
+    ENDING_REFUSED,     // an open breaker refused the attempt or a redirect
+    ENDING_NOT_REWOUND, // libcurl could not rewind a form: the program gets the attempt before
+    ENDING_FALLEN_BACK, // the attempt could not continue a download: the program gets the fallback
+    ENDING_STOPPED,     // the attempt failed, and the program gets its result
+    ENDING_RECOVERED,   // the attempt succeeded after earlier ones had failed
+    ENDING_RESENT,      // the first attempt succeeded; libcurl itself had to send the request again
+    ENDING_SUCCESS      // the first attempt succeeded
 };
 
-// reason: RB_REASON_NONE: the attempt is repeated. RB_REASON_DONE: it succeeded, or its status is not in retry.on. Else
-// why the transfer stops.
+// reason: RB_REASON_NONE: the attempt is repeated; RB_REASON_DONE: it succeeded, or its status is not in retry.on; any
+// other value: why there is no further attempt
 static enum ending ending_by(const struct rb_transfer *transfer, enum rb_reason reason)
 {
     if (reason == RB_REASON_NONE)
@@ -487,7 +497,8 @@ static enum ending ending_by(const struct rb_transfer *transfer, enum rb_reason 
     return rb_attempt_resends(transfer, transfer->code) > 0 ? ENDING_RESENT : ENDING_SUCCESS;
 }
 
-// The figures of a download in several parts begin with those of its first attempt, which the fallback has.
+// Leaves the last attempt's values for curl_easy_getinfo. If the attempt continued a download, the saved values of the
+// first part are kept with them.
 static void leave_last(struct rb_transfer *transfer)
 {
     if (!rb_response_continues(transfer->response))
@@ -495,7 +506,7 @@ static void leave_last(struct rb_transfer *transfer)
     leave_figures(transfer, false);
 }
 
-// Reports the ending and makes *code, the error text and the figures those that the program gets.
+// Reports the ending. Sets *code, the program's error text and the values for curl_easy_getinfo.
 static enum rb_step conclude(struct rb_transfer *transfer, enum ending ending, enum rb_reason reason, CURLcode *code)
 {
     switch (ending) {
@@ -534,8 +545,8 @@ static enum rb_step conclude(struct rb_transfer *transfer, enum ending ending, e
     return RB_TRANSFER_DONE;
 }
 
-// An attempt that continues a download is taken as the true end when it brought new bytes and then failed, or when the
-// program cancelled it.
+// Writes the result of an attempt that continues a download into the fallback, if the attempt brought new bytes and
+// then failed, or if the program cancelled it. The program then gets this result.
 static void keep_true_end(struct rb_transfer *transfer)
 {
     bool broke_off = rb_response_brings_rest(transfer->response) && transfer->code != CURLE_OK;
@@ -543,8 +554,8 @@ static void keep_true_end(struct rb_transfer *transfer)
         save_result(transfer);
 }
 
-// An attempt without admission reached no server: libcurl refused it. One that was admitted is judged in any case, so
-// that its permit is used, also where libcurl then refused a redirect.
+// An attempt that was not admitted reached no server, because libcurl was configured to refuse it. An admitted attempt
+// is always judged, even if libcurl then refused a redirect: its breaker permit must be used.
 enum rb_step rb_transfer_ended(struct rb_transfer *transfer, CURLcode *code)
 {
     bool admitted = transfer->call.attempt > 0;
@@ -562,7 +573,7 @@ enum rb_step rb_transfer_ended(struct rb_transfer *transfer, CURLcode *code)
     return conclude(transfer, ending, reason, code);
 }
 
-// After a decision to repeat that cannot be carried out: the response is where ready_next put it.
+// Ends a wait whose retry cannot be made. The response of a form is where ready_next kept it.
 //   reason: neither RB_REASON_NONE nor RB_REASON_DONE
 void rb_transfer_give_up(struct rb_transfer *transfer, enum rb_reason reason, CURLcode *code)
 {
@@ -584,7 +595,7 @@ bool rb_transfer_again(struct rb_transfer *transfer, CURLcode *code)
     return true;
 }
 
-// As libcurl does it: nothing is delivered after an abort.
+// Delivers nothing, because libcurl delivers nothing after an abort.
 void rb_transfer_abort(struct rb_transfer *transfer, CURLcode *code)
 {
     rb_transfer_give_up(transfer, RB_REASON_INTERRUPTED, code);
@@ -601,7 +612,7 @@ bool rb_transfer_goes_on(const struct rb_handle *handle)
     return answer == 0 || answer == CURL_PROGRESSFUNC_CONTINUE;
 }
 
-// --- delivering late
+// --- delivering a held response after the transfer
 
 enum rb_delivery rb_transfer_deliver(struct rb_transfer *transfer, CURLcode *code)
 {
