@@ -474,14 +474,14 @@ static enum rb_reason judge(struct rb_transfer *transfer)
 
 // How an attempt ends. Only RETRY is followed by another attempt.
 enum ending {
-    ENDING_RETRY,       // the attempt failed and is repeated
-    ENDING_REFUSED,     // an open breaker refused the attempt or a redirect
-    ENDING_NOT_REWOUND, // libcurl could not rewind a form: the program gets the attempt before
-    ENDING_FALLEN_BACK, // the attempt could not continue a download: the program gets the fallback
-    ENDING_STOPPED,     // the attempt failed, and the program gets its result
-    ENDING_RECOVERED,   // the attempt succeeded after earlier ones had failed
-    ENDING_RESENT,      // the first attempt succeeded; libcurl itself had to send the request again
-    ENDING_SUCCESS      // the first attempt succeeded
+    ENDING_RETRY,         // the attempt failed and is repeated
+    ENDING_REFUSED,       // an open breaker refused the attempt or a redirect
+    ENDING_NOT_REWOUND,   // libcurl could not rewind a form: the program gets the attempt before
+    ENDING_NOT_CONTINUED, // the attempt could not continue a download: the program gets the fallback
+    ENDING_STOPPED,       // the attempt failed, and the program gets its result
+    ENDING_RECOVERED,     // the attempt succeeded after earlier ones had failed
+    ENDING_RESENT,        // the first attempt succeeded; libcurl itself had to send the request again
+    ENDING_SUCCESS        // the first attempt succeeded
 };
 
 // reason: RB_REASON_NONE: the attempt is repeated; RB_REASON_DONE: it succeeded, or its status is not in retry.on; any
@@ -491,7 +491,7 @@ static enum ending ending_by(const struct rb_transfer *transfer, enum rb_reason 
     if (reason == RB_REASON_NONE)
         return ENDING_RETRY;
     if (reason != RB_REASON_DONE)
-        return rb_response_continues(transfer->response) ? ENDING_FALLEN_BACK : ENDING_STOPPED;
+        return rb_response_continues(transfer->response) ? ENDING_NOT_CONTINUED : ENDING_STOPPED;
     if (transfer->call.attempt > 1)
         return ENDING_RECOVERED;
     return rb_attempt_resends(transfer, transfer->code) > 0 ? ENDING_RESENT : ENDING_SUCCESS;
@@ -521,7 +521,7 @@ static enum rb_step conclude(struct rb_transfer *transfer, enum ending ending, e
         rb_response_restore(transfer->response);
         fall_back(transfer, code);
         break;
-    case ENDING_FALLEN_BACK:
+    case ENDING_NOT_CONTINUED:
         report(transfer, RB_VERDICT_STOP, reason);
         fall_back(transfer, code);
         break;
