@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Holding, passing and skipping of header blocks and bodies, in the order in which libcurl calls back.
+// Holds, passes and skips header blocks and bodies, in the order in which libcurl calls the callbacks.
 //
-// libcurl gives each header line first to the write callback (only with CURLOPT_HEADER), then to the header callback;
-// the body follows the blank line; trailers follow the body.
+// libcurl gives each header line first to the write callback (only with CURLOPT_HEADER), then to the header callback.
+// The body follows the blank line. Trailers follow the body.
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -11,10 +11,11 @@
 #include "curl/response/response_private.h"
 #include "real/system.h"
 
-// What libcurl brings: a header line, the same line for the write callback (CURLOPT_HEADER), or a piece of the body.
+// The kinds of data from libcurl: a header line, the same line for the write callback (CURLOPT_HEADER), a piece of the
+// body.
 enum kind { LINE, ECHO, CONTENT };
 
-// One queued piece: this head, then `length` bytes.
+// The head of a queued piece. `length` bytes follow it.
 struct piece {
     unsigned length;
     enum kind kind;
@@ -125,7 +126,8 @@ static inline size_t give(struct rb_response *response, enum kind kind, char *by
     return taken;
 }
 
-// Delivers nothing twice: pieces behind `flushed` are gone, a paused piece stays in front.
+// Delivers no piece twice: pieces before `flushed` have been delivered. If the program pauses, the current piece stays
+// in the queue.
 enum rb_delivery rb_response_deliver(struct rb_response *response)
 {
     while (response->queue.flushed < response->queue.length) {
@@ -172,8 +174,8 @@ static bool queue(struct rb_response *response, enum kind kind, const char *byte
     return true;
 }
 
-// Delivers what was queued, from inside libcurl's callback. Returns `length` to go on, or what to answer libcurl with:
-// PAUSE (it brings the same bytes again) or 0 for an error.
+// Delivers the queued pieces from inside libcurl's callback. Returns `length` on success. Else returns the result for
+// libcurl: PAUSE, after which libcurl passes the same bytes again, or 0 for an error.
 static size_t release(struct rb_response *response, size_t length)
 {
     switch (rb_response_deliver(response)) {
@@ -186,8 +188,8 @@ static size_t release(struct rb_response *response, size_t length)
     }
 }
 
-// A block that was shown before is queued as well: only the next status line proves that it was interim again. A body
-// proves that it is the response itself this time.
+// Returns true if new pieces must be queued. A block that equals a recorded interim block is queued as well. If another
+// status line follows it, it was interim again. If a body follows it, it is the response itself.
 static bool is_queued(const struct rb_response *response)
 {
     bool skipped = response->treatment == RB_TREATMENT_SKIP && response->place == RB_PLACE_HEADER;
@@ -211,7 +213,8 @@ static inline size_t hand_on(struct rb_response *response, enum kind kind, char 
     return is_queuing(response) ? hand_on_queued(response, kind, bytes, length) : give(response, kind, bytes, length);
 }
 
-// "HTTP/1.1 503 Busy": the three digits after the first blank (RFC 9112, section 4), 0 when there are none.
+// Returns the status of a status line such as "HTTP/1.1 503 Busy": the three digits after the first space (RFC 9112,
+// section 4). Returns 0 if there are none.
 static unsigned parse_status(const char *line, size_t length)
 {
     size_t at = 0;
@@ -228,15 +231,15 @@ static unsigned parse_status(const char *line, size_t length)
     return status;
 }
 
-// The status of a status line, 0: it is none. A whole line, as libcurl hands header lines over: with CURLOPT_HEADER a
-// body that begins alike must not be taken for one.
+// Returns the status if the bytes are exactly one status line, else 0. libcurl passes header lines whole. With
+// CURLOPT_HEADER, this test keeps most bodies that begin with "HTTP/" from being taken for a status line.
 static unsigned status_of_line(const char *line, size_t length)
 {
     bool alike = length > 5 && memcmp(line, "HTTP/", 5) == 0 && memchr(line, '\n', length) == line + length - 1;
     return alike ? parse_status(line, length) : 0;
 }
 
-// Keeps the order in which attempts bring their interim blocks, also when an earlier one lacked some of them.
+// Records an interim block at its place in the order of arrival, because an earlier attempt may have lacked it.
 static void insert_shown(struct rb_response *response)
 {
     unsigned short *place = &response->shown_status[response->matched];
@@ -248,7 +251,7 @@ static void insert_shown(struct rb_response *response)
     response->shown++;
 }
 
-// The block just ended turned out to be interim: it will come again with the next attempt.
+// Records the block that just ended as interim. The next attempt will receive it again.
 static void remember_shown(struct rb_response *response)
 {
     if (response->received != RB_RECEIVED_NOTHING)
@@ -257,8 +260,8 @@ static void remember_shown(struct rb_response *response)
         response->received = RB_RECEIVED_NOTHING;
 }
 
-// Whether this block was shown before: the next such one in their order, as some need not come again (a tunnel that is
-// kept has no CONNECT).
+// Returns true if the program has received an interim block with this status. Searches from the last match on, and may
+// skip some blocks: not every attempt receives all of them (a reused proxy tunnel has no CONNECT).
 static bool was_shown(struct rb_response *response, unsigned status)
 {
     unsigned end = response->shown < RB_SHOWN_MAX ? response->shown : RB_SHOWN_MAX;
@@ -270,7 +273,7 @@ static bool was_shown(struct rb_response *response, unsigned status)
     return false;
 }
 
-// Of a block of an attempt that stands for itself.
+// Returns the treatment of a block in an attempt that does not continue a download.
 static enum rb_treatment treatment_of(struct rb_response *response, unsigned status)
 {
     if (was_shown(response, status))
@@ -280,8 +283,8 @@ static enum rb_treatment treatment_of(struct rb_response *response, unsigned sta
     return hold ? RB_TREATMENT_HOLD : RB_TREATMENT_PASS;
 }
 
-// A status line begins a block. A held block before it was interim after all: it is delivered first. A block that was
-// shown before was interim again: it is dropped.
+// Begins a block at its status line. If a block is held, it was interim, so deliver it first. If a block is skipped, it
+// was interim again, so drop it.
 static size_t begin_block(struct rb_response *response, unsigned status, size_t length)
 {
     if (response->treatment == RB_TREATMENT_SKIP)
@@ -305,7 +308,7 @@ static size_t begin_block(struct rb_response *response, unsigned status, size_t 
     return length;
 }
 
-// Whether the body that follows will be worth knowing again. Without memory for that it will not be.
+// Starts the checksum of the body if the response could be continued. Without memory, it cannot be continued.
 static void begin_summing(struct rb_response *response)
 {
     const struct rb_validator *validator = &response->validator;
@@ -362,7 +365,7 @@ static bool is_blank_line(const char *line, size_t length)
 
 static void note_line(struct rb_response *response, const char *line, size_t length)
 {
-    switch (length > 2 ? line[0] | 0x20 : 0) { // most lines are none of these
+    switch (length > 2 ? line[0] | 0x20 : 0) { // the first letter excludes most lines
     case 'r':
         note_retry_after(response, line, length);
         break;
@@ -384,7 +387,8 @@ static void note_line(struct rb_response *response, const char *line, size_t len
     }
 }
 
-// libcurl hands what came while the program paused over in one go (before 8.7): several lines, or all of a block.
+// Reads one or more header lines. While the program pauses, libcurl before 8.7 collects lines and then passes them at
+// once.
 static void note_lines(struct rb_response *response, const char *lines, size_t length)
 {
     while (length > 0 && response->place == RB_PLACE_HEADER) {
@@ -396,10 +400,10 @@ static void note_lines(struct rb_response *response, const char *lines, size_t l
     }
 }
 
-// --- continuing
+// --- continuing a download
 
-// The first byte of a body tells which response it is: libcurl keeps the bodies of interim ones to itself. One whose
-// status may be repeated is swallowed: it is no error yet.
+// Called at the first byte of a body, which identifies the response: libcurl does not pass the bodies of interim
+// responses. A body whose status may be repeated is dropped, because another attempt may follow.
 static enum rb_treatment recognise(struct rb_response *response)
 {
     struct rb_sums *sums = response->sums;
@@ -414,8 +418,8 @@ static enum rb_treatment recognise(struct rb_response *response)
     return rb_rules_status(response->rules, response->status) ? RB_TREATMENT_AWAIT : RB_TREATMENT_OTHER;
 }
 
-// Drops what the program has, compares it with what was delivered, and hands on the rest. When the program pauses
-// there, libcurl brings all of these bytes once more: then nothing of them is dropped yet.
+// Drops the bytes that the program has, compares their checksum with that of the delivered bytes, and passes the rest
+// on. If the program pauses, libcurl passes all of these bytes again, so undo the dropping.
 static size_t drop_again(struct rb_response *response, char *bytes, size_t length)
 {
     struct rb_sums *sums = response->sums;
@@ -460,7 +464,7 @@ static size_t continue_body(struct rb_response *response, char *bytes, size_t le
 
 bool rb_response_can_continue(const struct rb_response *response)
 {
-    if (response->place == RB_PLACE_TRAILERS) // they would come twice
+    if (response->place == RB_PLACE_TRAILERS) // the program would get the trailers twice
         return false;
     if (is_continuing(response))
         return response->treatment != RB_TREATMENT_OTHER;
@@ -483,7 +487,7 @@ int64_t rb_response_continue(struct rb_response *response)
     return response->ranged ? response->taken : -1;
 }
 
-// libcurl takes a part without a length of its own for complete wherever the connection ends; its range tells.
+// If a part has no Content-Length, libcurl accepts any end of the connection as its end. So compare with Content-Range.
 bool rb_response_continued(const struct rb_response *response, bool complete)
 {
     const struct rb_validator *last = &response->validator;
@@ -497,7 +501,7 @@ int64_t rb_response_received(const struct rb_response *response)
     return is_decoded(response) ? -1 : response->taken;
 }
 
-// --- questions
+// --- queries
 
 struct rb_response_seen rb_response_seen(const struct rb_response *response)
 {
@@ -549,15 +553,17 @@ void rb_response_progress(const struct rb_response *response, curl_off_t *total,
 {
     if (is_continuing(response)) {
         *total = response->sums->whole.length > 0 ? response->sums->whole.length : 0;
-        *now = *total > 0 && response->taken > *total ? *total : response->taken; // decoded bytes may be more
+        *now = *total > 0 && response->taken > *total
+                   ? *total
+                   : response->taken; // `taken` counts decoded bytes, which may be more
     } else if (response->treatment == RB_TREATMENT_HOLD) {
         *total = *now = 0;
     }
 }
 
-// --- what libcurl calls
+// --- callbacks for libcurl
 
-// With CURLOPT_HEADER a status line comes here first; the header callback then finds its block begun.
+// With CURLOPT_HEADER, this callback gets a status line before the header callback, so it begins the block.
 size_t rb_response_on_body(char *bytes, size_t size, size_t count, void *context)
 {
     struct rb_response *response = context;
@@ -576,7 +582,7 @@ size_t rb_response_on_body(char *bytes, size_t size, size_t count, void *context
     return hand_on(response, content ? CONTENT : ECHO, bytes, length);
 }
 
-// The lines of a continuing attempt are not the program's affair, but for the trailers of its body.
+// Passes a header line to the program. If the attempt continues a download, only the trailers of its body are passed.
 static size_t hand_on_line(struct rb_response *response, char *bytes, size_t length)
 {
     if (is_continuing(response) && (response->place == RB_PLACE_HEADER || response->treatment != RB_TREATMENT_REST))

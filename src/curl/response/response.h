@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The response of one attempt on its way to the program: passed line by line, held until it is decided, or continued.
+// The responses of one call, attempt by attempt. A response is passed to the program line by line, or held until the
+// attempt is decided, or used to continue a download.
 //
-// Only a response whose status may be repeated is held. Header blocks that were passed and proved interim (1xx, a
-// followed redirect, an authentication round) are remembered: the next attempt brings them again, and the program must
-// not see them twice. An attempt that continues a download that broke off shows the program no header at all, and of
-// the body only what it does not have yet.
+// A response is held only if the policy may repeat a response with its status. Interim header blocks (1xx, a followed
+// redirect, an authentication round) that the program has received are recorded. The next attempt receives these blocks
+// again, and the program must not see them twice. If an attempt continues an interrupted download, the program sees
+// none of its header lines, and only those body bytes that it does not have yet.
 #ifndef RB_CURL_RESPONSE_RESPONSE_H
 #define RB_CURL_RESPONSE_RESPONSE_H
 
@@ -12,15 +13,15 @@
 #include "engine/call.h"
 
 enum {
-    RB_HELD_MAX = 64 * 1024, // bytes of a held response; over it the response is delivered and the retry given up
-    RB_SHOWN_MAX = 8         // interim blocks remembered
+    RB_HELD_MAX = 64 * 1024, // bytes of a held response; a larger one is delivered at once and not repeated
+    RB_SHOWN_MAX = 8         // interim blocks that are recorded
 };
 
-// The state of one call's responses. Lives as long as the call; begin anew with rb_response_attempt for each attempt.
-// Its fields are in response_private.h.
+// The state of one call's responses, valid as long as the call. Call rb_response_attempt before each further attempt.
+// The fields are in response_private.h.
 struct rb_response;
 
-// Who wants to know of what libcurl brings.
+// Functions that are called while libcurl receives a response.
 struct rb_response_listener {
     // Called for the Location of a redirect that libcurl is about to follow.
     void (*on_redirect)(void *context, const char *location, size_t length);
@@ -28,94 +29,99 @@ struct rb_response_listener {
     void (*on_answer)(void *context, unsigned status);
 };
 
-// What became of a delivery. The last two: the program's callback refused a header line, or bytes of the body.
+// The result of a delivery. HEADER_REFUSED and BODY_REFUSED: the program's callback returned an error for a header line
+// or for body bytes.
 enum rb_delivery { RB_DELIVERED, RB_DELIVERY_PAUSED, RB_DELIVERY_HEADER_REFUSED, RB_DELIVERY_BODY_REFUSED };
 
-// What came in this attempt.
+// What this attempt has received so far.
 struct rb_response_seen {
-    bool answered;      // a status line or a byte of a body
-    bool body;          // a byte of a body
-    unsigned status;    // of the current header block; 0: none, or it was 1xx
+    bool answered;      // a status line or a body byte was received
+    bool body;          // a body byte was received
+    unsigned status;    // status of the current header block; 0: there is none, or it was 1xx
     unsigned redirects; // header blocks with a 3xx status
     unsigned finals;    // header blocks whose status is not 1xx, and those with 101
 };
 
 // Prepares for the first attempt.
-//   tracks: a GET without ranges of the program's own, which the policy allows to be continued
+//   tracks: this is a GET without a range set by the program, and the policy allows continuing downloads
 void rb_response_begin(struct rb_response *response, struct rb_handle *handle, const struct rb_rules *rules,
                        bool tracks);
 
-// Sets who is told of what libcurl brings, until the response ends.
-//   listener: with both functions; kept, not copied
-//   context: for the functions
+// Sets the listener of the response until rb_response_end.
+//   listener: has both functions; not copied, so it must stay valid
+//   context: argument for both functions
 void rb_response_listen(struct rb_response *response, const struct rb_response_listener *listener, void *context);
 
-// Prepares for the next attempt; a response still held is dropped. may_hold: another attempt could follow this one.
+// Prepares for the next attempt and drops a response that is still held.
+//   may_hold: another attempt could follow this one
 void rb_response_attempt(struct rb_response *response, bool may_hold);
 
-// The callbacks to give to libcurl in place of the program's; `context` is the rb_response.
+// Receive a piece of the response from libcurl, in place of the program's callbacks. `context` is the rb_response.
 size_t rb_response_on_body(char *bytes, size_t size, size_t count, void *context);
 size_t rb_response_on_header(char *bytes, size_t size, size_t count, void *context);
 
 // Ends the attempt.
-//   followed: redirects that libcurl followed (CURLINFO_REDIRECT_COUNT): their blocks were interim
-//   complete: libcurl reports success; then a last block that looks like one shown before is the response itself
+//   followed: number of redirects that libcurl followed (CURLINFO_REDIRECT_COUNT); their blocks were interim
+//   complete: libcurl reports success; then a last block that equals a recorded interim block is the response itself
 void rb_response_finish(struct rb_response *response, unsigned followed, bool complete);
 
-// Delivers what is held, in order. After PAUSED, call again to go on where it stopped.
+// Delivers the held response in order. After PAUSED, call again to continue at the same position.
 enum rb_delivery rb_response_deliver(struct rb_response *response);
 
-// Sets what is held aside, so that the next attempt does not drop it, and takes it back in place of that attempt's.
+// rb_response_keep puts the held response aside, so that the next attempt does not drop it. rb_response_restore
+// replaces that attempt's response by the one put aside.
 void rb_response_keep(struct rb_response *response);
 void rb_response_restore(struct rb_response *response);
 
-// True when an attempt that broke off can be continued: bytes of a 200 with a strong validator were delivered.
+// Returns true if this response can be continued after an interruption: it is a 200 with a strong entity tag and was
+// passed to the program.
 bool rb_response_can_continue(const struct rb_response *response);
 
-// Says that the next attempts continue this one's response. Returns the byte from which to ask for a range (RFC 9110,
-// section 14.2), or -1: without one, reading the response again from its beginning, since nothing of it was delivered
-// or it was decoded on its way. Only where rb_response_can_continue.
+// Makes the next attempts continue this response. Returns the byte at which the range request must start (RFC 9110,
+// section 14.2). Returns -1 if the response must be read again from its beginning, because the program has received no
+// body bytes, or because libcurl decodes the body. Call only if rb_response_can_continue.
 int64_t rb_response_continue(struct rb_response *response);
 
-// True at the end of a continuing attempt when the program has received the whole response by it.
+// Returns true if an attempt that continued a download has completed the response. Call at the end of that attempt.
 //   complete: libcurl reports success
 bool rb_response_continued(const struct rb_response *response, bool complete);
 
-// Bytes of the body over all attempts at the end of a continuing one, as libcurl counts them; -1: what it counted in
-// this attempt, which read a decoded body again from its beginning.
+// Returns the body bytes of all attempts, for CURLINFO_SIZE_DOWNLOAD. Returns -1 if libcurl's count for this attempt is
+// right, because the attempt read a decoded body again from its beginning. Call at the end of an attempt that continued
+// a download.
 int64_t rb_response_received(const struct rb_response *response);
 
-// What came in this attempt so far.
+// Returns what this attempt has received so far.
 struct rb_response_seen rb_response_seen(const struct rb_response *response);
 
-// What the last header block said in Retry-After. Valid until the next call on the response.
+// Returns the Retry-After of the last header block. Valid until the next call on the response.
 const struct rb_retry_after *rb_response_retry_after(const struct rb_response *response);
 
-// True when the attempt continues an earlier one's response.
+// Returns true if the attempt continues the response of an earlier one.
 bool rb_response_continues(const struct rb_response *response);
 
-// True when such an attempt has brought the rest of the response, or the beginning of the rest.
+// Returns true if such an attempt has reached the bytes that the program lacks.
 bool rb_response_brings_rest(const struct rb_response *response);
 
-// The entity tag of the response that is continued; only where rb_response_continues.
+// Returns the entity tag of the response that is continued. Call only if rb_response_continues.
 const char *rb_response_etag(const struct rb_response *response);
 
-// True when the program has received something that another attempt cannot take back: bytes of the current header
-// block, or of a body.
+// Returns true if the program has received something that another attempt cannot undo: bytes of the current header
+// block or of a body.
 bool rb_response_reached_program(const struct rb_response *response);
 
-// True when rb_response_attempt was told that another attempt could follow this one.
+// Returns the `may_hold` of this attempt.
 bool rb_response_may_hold(const struct rb_response *response);
 
-// True when a response could not be held to its end: it was larger than RB_HELD_MAX, or memory ran out.
+// Returns true if a response could not be held to its end: it was larger than RB_HELD_MAX, or memory ran out.
 bool rb_response_overflowed(const struct rb_response *response);
 
-// Turns libcurl's figures of a download into those that the program may be shown: none of a response that is held, and
-// those of the whole response where an attempt continues it.
-//   total, now: bytes; in: of this attempt
+// Changes the progress values of libcurl to those for the program: 0 while a response is held, and those of the whole
+// response if an attempt continues it.
+//   total, now: bytes; on entry those of this attempt
 void rb_response_progress(const struct rb_response *response, curl_off_t *total, curl_off_t *now);
 
-// Frees the queues.
+// Frees everything that the response owns.
 void rb_response_end(struct rb_response *response);
 
 #endif

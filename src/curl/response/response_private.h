@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Private: the fields of struct rb_response. Only response.c uses them. Others include this header to make room for a
-// response: it is part of a larger object so that a transfer needs no allocation of its own for it.
+// Private: the fields of struct rb_response. Only response.c uses them. Other files include this header only to embed a
+// response in a larger object, so that a transfer needs no separate allocation for it.
 #ifndef RB_CURL_RESPONSE_RESPONSE_PRIVATE_H
 #define RB_CURL_RESPONSE_RESPONSE_PRIVATE_H
 
@@ -9,15 +9,16 @@
 #include "curl/response/response.h"
 #include "curl/response/validator.h"
 
-// What becomes of the current header block and of the body behind it.
+// How the current header block and its body are treated.
 //
-// In an attempt that stands for itself each status line decides anew:
+// In an attempt that does not continue a download, each status line selects the treatment:
 //
 //   PASS <-- status line --> HOLD     the policy may repeat a response with this status
-//     ^                 \--> SKIP     the status is that of a block that the program has seen
+//     ^                 \--> SKIP     an interim block with this status was passed to the program before
 //     '------------------------ HOLD or SKIP ends when the queued pieces are delivered or dropped
 //
-// In an attempt that continues a download the bytes of a body decide. The program sees no header line of it:
+// In an attempt that continues a download, the first bytes of a body select the treatment. The program gets none of its
+// header lines:
 //
 //   AWAIT -- first byte of a 206 for our range ----------------> REST
 //     |----- first byte of the same 200 --> DROP -- new bytes --> REST
@@ -25,52 +26,52 @@
 //     |----- first byte of a response that may be repeated ----> AWAIT
 //     '----- first byte of any other response -----------------> OTHER
 enum rb_treatment {
-    RB_TREATMENT_PASS,  // given to the program at once
+    RB_TREATMENT_PASS,  // passed to the program at once
     RB_TREATMENT_HOLD,  // queued with its body until the attempt is decided
-    RB_TREATMENT_SKIP,  // queued until its end: only a body proves that it is the response itself
-    RB_TREATMENT_AWAIT, // no byte of the continued body yet: what comes is dropped
-    RB_TREATMENT_DROP,  // the body comes from its beginning: the bytes that the program has are dropped
-    RB_TREATMENT_REST,  // the bytes that the program lacks: given at once
-    RB_TREATMENT_OTHER  // another response, or other bytes: libcurl is made to end the attempt
+    RB_TREATMENT_SKIP,  // queued, then dropped at the next status line; a body shows that it is no interim block
+    RB_TREATMENT_AWAIT, // no byte of the continued body yet: everything is dropped
+    RB_TREATMENT_DROP,  // the body starts at its first byte: drop the bytes that the program has
+    RB_TREATMENT_REST,  // the bytes that the program lacks: passed at once
+    RB_TREATMENT_OTHER  // another response or different bytes: make libcurl end the attempt
 };
 
-// Where in a response libcurl is.
+// The position of libcurl in a response.
 enum rb_place {
     RB_PLACE_OUTSIDE, // before a status line, or in a body
     RB_PLACE_HEADER,  // between a status line and its blank line
-    RB_PLACE_TRAILERS // in header lines that belong to no header block
+    RB_PLACE_TRAILERS // after the body, in its trailer lines
 };
 
 // How much of a response the program has received.
 enum rb_received {
-    RB_RECEIVED_NOTHING, // nothing of the current header block
+    RB_RECEIVED_NOTHING, // nothing of the current header block or of a body
     RB_RECEIVED_HEADER,  // bytes of the current header block
-    RB_RECEIVED_BODY     // bytes of a body: this stays until the call ends
+    RB_RECEIVED_BODY     // bytes of a body; stays so until the call ends
 };
 
-// What is noted so that a download can be continued.
+// Which data is recorded for continuing a download.
 enum rb_tracking {
-    RB_TRACKING_NOTHING,    // the request is not one that can be continued
+    RB_TRACKING_NOTHING,    // none: the request cannot be continued
     RB_TRACKING_VALIDATORS, // the header fields of each block
-    RB_TRACKING_BODY        // these, and a sum over the bytes of the body that the program takes
+    RB_TRACKING_BODY        // these, and a checksum of the body bytes that the program takes
 };
 
-// Pieces of a response in order, owned.
+// Pieces of a response, in order.
 struct rb_queue {
-    char *at;
-    size_t size, length;
-    size_t flushed; // bytes of it already delivered
+    char *at;            // owned
+    size_t size, length; // allocated and used bytes
+    size_t flushed;      // bytes that are already delivered
 };
 
-// What it takes to continue a download, apart: most responses cannot be continued, and need not have it.
+// The data for continuing a download. Allocated separately, because most responses do not need it.
 struct rb_sums {
-    struct rb_validator whole; // of the response that is continued
-    struct rb_digest digest;   // of the bytes that the program took
-    struct rb_digest again;    // of those dropped
-    int64_t to_drop;
+    struct rb_validator whole; // header fields of the response that is continued
+    struct rb_digest digest;   // checksum of the bytes that the program took
+    struct rb_digest again;    // checksum of the bytes dropped in this attempt
+    int64_t to_drop;           // bytes still to drop
 };
 
-// The state of one call's responses. Lives as long as the call; begin anew with rb_response_attempt for each attempt.
+// See response.h.
 struct rb_response {
     struct rb_handle *handle;
     const struct rb_rules *rules;
@@ -79,31 +80,31 @@ struct rb_response {
     enum rb_place place;
     enum rb_received received;
     enum rb_tracking tracking;
-    bool may_hold;      // this attempt may be followed by another
+    bool may_hold;      // another attempt could follow this one
     bool overflowed;    // a held response became too large, or memory ran out
-    bool body;          // a byte of a body was seen in this attempt
+    bool body;          // a body byte was received in this attempt
     bool ranged;        // the attempt asked for a range
-    unsigned status;    // of the current block
+    unsigned status;    // of the current block; 0: there is none, or it was 1xx
     unsigned blocks;    // status lines in this attempt
-    unsigned finals;    // of them those whose status is not 1xx, and 101
-    unsigned redirects; // of them 3xx
+    unsigned finals;    // header blocks whose status is not 1xx, and those with 101
+    unsigned redirects; // header blocks with a 3xx status
 
-    unsigned shown;   // interim blocks that the program has seen
-    unsigned matched; // of which this attempt has come so far
+    unsigned shown;   // interim blocks that the program has received
+    unsigned matched; // how many of them this attempt has received again
     unsigned short shown_status[RB_SHOWN_MAX];
 
     struct rb_queue queue;
-    struct rb_queue kept; // a held response set aside while the next attempt is tried
+    struct rb_queue kept; // a held response, put aside during the next attempt
 
     struct rb_retry_after after;
 
     int64_t taken;        // bytes of the body that the program took
-    struct rb_sums *sums; // owned; not NULL with RB_TRACKING_BODY, and where an attempt continues an earlier one
+    struct rb_sums *sums; // owned; not NULL with RB_TRACKING_BODY and in an attempt that continues a download
 
     const struct rb_response_listener *listener; // NULL: none
-    void *context;                               // for it
+    void *context;                               // argument for the listener
 
-    struct rb_validator validator; // of the current block
+    struct rb_validator validator; // header fields of the current block
 };
 
 #endif
