@@ -406,8 +406,8 @@ static enum rb_reason blocked(const struct rb_transfer *transfer)
     return RB_REASON_NONE;
 }
 
-// Prepares the next attempt: rewinds the body and saves what a failure would need. Returns RB_REASON_NONE, or the
-// reason why there can be no next attempt.
+// Prepares the next attempt: rewinds the request body, and saves the present result in case the next attempt cannot
+// replace it. Returns RB_REASON_NONE, or the reason why there can be no next attempt.
 static enum rb_reason ready_next(struct rb_transfer *transfer)
 {
     struct rb_response *response = transfer->response;
@@ -573,7 +573,8 @@ enum rb_step rb_transfer_ended(struct rb_transfer *transfer, CURLcode *code)
     return conclude(transfer, ending, reason, code);
 }
 
-// Ends a wait whose retry cannot be made. The response of a form is where ready_next kept it.
+// Ends the transfer after a decision to retry that cannot be carried out. For a form, ready_next has put the response
+// aside, so restore it.
 //   reason: neither RB_REASON_NONE nor RB_REASON_DONE
 void rb_transfer_give_up(struct rb_transfer *transfer, enum rb_reason reason, CURLcode *code)
 {

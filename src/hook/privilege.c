@@ -42,7 +42,7 @@ RB_HOOK int seteuid(uid_t user)
     return changed(rb_libc_seteuid(user));
 }
 
-// setreuid sets the saved user to the effective user.
+// setreuid sets the saved user to the new effective user.
 RB_HOOK int setreuid(uid_t real, uid_t effective)
 {
     if (rb_process_active())

@@ -21,7 +21,7 @@ RB_HOOK int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeo
     return rb_flight_any() ? rb_wait_poll(fds, count, timeout, mask) : rb_libc_ppoll(fds, count, timeout, mask);
 }
 
-// If the buffer is too small for its count, the real __poll_chk ends the program.
+// If the buffer is too small for its count, the real __poll_chk ends the program. __ppoll_chk does the same.
 RB_HOOK int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size)
 {
     if (!rb_flight_any() || size / sizeof(*fds) < count)

@@ -17,8 +17,8 @@ enum {
     RB_SHOWN_MAX = 8         // interim blocks that are recorded
 };
 
-// The state of one call's responses, valid as long as the call. Call rb_response_attempt before each further attempt.
-// The fields are in response_private.h.
+// The state of one call's responses, valid as long as the call. Call rb_response_begin once, then rb_response_attempt
+// before each attempt. The fields are in response_private.h.
 struct rb_response;
 
 // Functions that are called while libcurl receives a response.
@@ -42,7 +42,7 @@ struct rb_response_seen {
     unsigned finals;    // header blocks whose status is not 1xx, and those with 101
 };
 
-// Prepares for the first attempt.
+// Initializes the state for a call.
 //   tracks: this is a GET without a range set by the program, and the policy allows continuing downloads
 void rb_response_begin(struct rb_response *response, struct rb_handle *handle, const struct rb_rules *rules,
                        bool tracks);
@@ -52,7 +52,7 @@ void rb_response_begin(struct rb_response *response, struct rb_handle *handle, c
 //   context: argument for both functions
 void rb_response_listen(struct rb_response *response, const struct rb_response_listener *listener, void *context);
 
-// Prepares for the next attempt and drops a response that is still held.
+// Prepares for an attempt and drops a response that is still held.
 //   may_hold: another attempt could follow this one
 void rb_response_attempt(struct rb_response *response, bool may_hold);
 
