@@ -20,7 +20,7 @@ enum { RATE_ONE = 10000, JITTER_DIVISOR = 10, ANSWER_REFRESH_MS = 1000 };
 
 // Two processes that act at the same moment have clock readings at most this far apart, unless one was stopped between
 // reading and acting.
-enum { READINGS_APART_MS = 1000 };
+enum { LEASE_TOLERANCE_MS = 1000 };
 
 static const uint64_t time_max_ms = (UINT64_C(1) << 40) - 1;
 
@@ -260,7 +260,7 @@ static uint64_t lease_of(const struct rb_breaker_rules *rules)
 // with another clock (a time namespace) and counts as ended.
 static bool is_lease_over(const struct rb_breaker_rules *rules, struct probe probe, uint64_t now_ms)
 {
-    uint64_t longest = rb_arithmetic_add(lease_of(rules), READINGS_APART_MS);
+    uint64_t longest = rb_arithmetic_add(lease_of(rules), LEASE_TOLERANCE_MS);
     return now_ms >= probe.until_ms || probe.until_ms - now_ms > longest;
 }
 
@@ -511,7 +511,7 @@ enum rb_recorded rb_breaker_record(struct rb_breaker *breaker, const struct rb_b
                                    struct rb_permit *permit, enum rb_health health, uint64_t took_ms, uint64_t now_ms,
                                    uint32_t draw)
 {
-    struct result result = {health, took_ms, now_ms, draw, rules->slow_call_ms > 0 && took_ms > rules->slow_call_ms};
+    struct result result = {health, took_ms, now_ms, draw, rb_rules_is_slow(rules, took_ms)};
     struct rb_permit given = *permit;
     permit->kind = RB_PERMIT_NONE;
     if (health == RB_HEALTH_SUCCESS)

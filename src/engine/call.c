@@ -65,11 +65,6 @@ static uint32_t second_draw(uint32_t draw)
     return draw * UINT32_C(2654435769);
 }
 
-static bool is_slow(const struct rb_breaker_rules *rules, uint64_t took_ms)
-{
-    return rules->slow_call_ms > 0 && took_ms > rules->slow_call_ms;
-}
-
 // Hashes the owner so that its low bits depend on pid and start time: the quorum keeps only 22 bits, and processes in
 // different containers have the same pids.
 static uint64_t spread(uint64_t owner)
@@ -110,7 +105,7 @@ static void record_result(struct rb_call *call, enum rb_health health, uint64_t 
     if (!call->breaker)
         return;
     if (rules->quorum > 1 && call->keeper && call->permit.kind != RB_PERMIT_NONE &&
-        (health == RB_HEALTH_FAILURE || is_slow(rules, took_ms)))
+        (health == RB_HEALTH_FAILURE || rb_rules_is_slow(rules, took_ms)))
         rb_breaker_blame(call->breaker, rules, &call->permit, spread(call->keeper->owner()), now_ms);
     rb_breaker_record(call->breaker, rules, &call->permit, health, took_ms, now_ms, second_draw(draw));
 }

@@ -11,34 +11,32 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/stamp.h"
+
 // Valid when zeroed: no success.
 struct rb_recent {
-    _Atomic uint64_t word; // packed: 24 bits of the key, time of the latest success (ms) 40 bits
+    _Atomic uint64_t word; // of the latest success, as in engine/stamp.h; 0: free
 };
 
 // Records a result with the host `key`. Writes at most once a second while results stay the same. Async-signal-safe.
 //   key: of the host's cell, not 0
 static inline void rb_recent_note(struct rb_recent *recent, uint64_t key, bool success, uint64_t now_ms)
 {
-    enum { TIME_BITS = 40, REFRESH_MS = 1000 };
-    const uint64_t time_mask = (UINT64_C(1) << TIME_BITS) - 1;
-    uint64_t tag = key >> TIME_BITS << TIME_BITS;
+    enum { REFRESH_MS = 1000 };
     uint64_t old = atomic_load_explicit(&recent->word, memory_order_relaxed);
-    bool own = (old & ~time_mask) == tag;
+    bool own = rb_stamp_is_of(old, key);
     if (!success && own)
         atomic_store_explicit(&recent->word, 0, memory_order_relaxed);
-    if (success && (!own || now_ms - (old & time_mask) >= REFRESH_MS))
-        atomic_store_explicit(&recent->word, tag | (now_ms & time_mask), memory_order_relaxed);
+    if (success && (!own || now_ms - rb_stamp_ms(old) >= REFRESH_MS))
+        atomic_store_explicit(&recent->word, rb_stamp_pack(key, now_ms), memory_order_relaxed);
 }
 
 // Returns whether the latest result was a success, at most `within_ms` ago.
 static inline bool rb_recent_is_success(const struct rb_recent *recent, uint64_t key, uint64_t within_ms,
                                         uint64_t now_ms)
 {
-    enum { TIME_BITS = 40 };
     uint64_t word = atomic_load_explicit(&recent->word, memory_order_relaxed);
-    uint64_t then_ms = word & ((UINT64_C(1) << TIME_BITS) - 1);
-    return word != 0 && word >> TIME_BITS == key >> TIME_BITS && now_ms - then_ms <= within_ms;
+    return rb_stamp_is_of(word, key) && now_ms - rb_stamp_ms(word) <= within_ms;
 }
 
 #endif

@@ -125,4 +125,10 @@ static inline bool rb_rules_status(const struct rb_rules *rules, unsigned status
     return status <= RB_STATUS_MAX && (rules->statuses[status / 64] >> (status % 64) & 1);
 }
 
+// Returns true if an attempt that took `took_ms` milliseconds is slow (breaker.slow_call).
+static inline bool rb_rules_is_slow(const struct rb_breaker_rules *rules, uint64_t took_ms)
+{
+    return rules->slow_call_ms > 0 && took_ms > rules->slow_call_ms;
+}
+
 #endif

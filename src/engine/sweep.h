@@ -17,7 +17,7 @@ enum { RB_SWEEP_TARGETS = 8, RB_SWEEP_MS = 10000 };
 // The latest targets that refused. Valid when zeroed. A concurrent update by another thread may be lost; then one more
 // target is retried.
 struct rb_sweep {
-    _Atomic uint64_t refused[RB_SWEEP_TARGETS]; // packed: 24 bits of the target's key, time (ms) 40 bits; 0: free
+    _Atomic uint64_t refused[RB_SWEEP_TARGETS]; // as in engine/stamp.h; 0: free
 };
 
 // Records that the target `key` refused. Async-signal-safe, as are the others.
