@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "document.h"
+
 #include "cli/command.h"
 #include "engine/call.h"
 #include "process/log.h"
@@ -17,12 +19,7 @@ static char manual[64 * 1024];
 
 static void read_manual(const char *path)
 {
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    size_t length = fread(manual, 1, sizeof(manual) - 1, file);
-    assert_true(feof(file));
-    manual[length] = '\0';
-    fclose(file);
+    document_read(path, manual, sizeof(manual));
 }
 
 static void expect(const char *text, const char *what)

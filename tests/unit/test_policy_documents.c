@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "document.h"
+
 #include "policy/key.h"
 
 #define CONFIG RB_SOURCE_DIR "/config/"
@@ -21,12 +23,7 @@ static char document[128 * 1024], made[32 * 1024];
 
 static void read_document(const char *path)
 {
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    size_t length = fread(document, 1, sizeof(document) - 1, file);
-    assert_true(feof(file));
-    document[length] = '\0';
-    fclose(file);
+    document_read(path, document, sizeof(document));
 }
 
 static void add(const char *format, ...) __attribute__((format(printf, 1, 2)));
