@@ -18,8 +18,9 @@
 
 enum { RATE_ONE = 10000, JITTER_DIVISOR = 10, ANSWER_REFRESH_MS = 1000 };
 
-// Two processes that act at the same moment have clock readings at most this far apart, unless one was stopped between
-// reading and acting.
+// A valid lease of another process may end this much later than a lease taken now: the clock readings of two processes
+// that act at the same moment are at most this far apart, unless one was stopped between reading and acting. It is
+// shorter than RB_READINGS_APART_MS, because a lease that is taken over too early costs one probe more.
 enum { LEASE_TOLERANCE_MS = 1000 };
 
 static const uint64_t time_max_ms = (UINT64_C(1) << 40) - 1;
