@@ -89,6 +89,12 @@ def counts(server):
     return {key: server.count(key) for key in [*FAULTS, *LASTING]}
 
 
+def one_code_for_resets(output):
+    """A connection that is reset while libcurl drives a socket ends with CURLE_SEND_ERROR (55) or CURLE_RECV_ERROR (56),
+    by what libcurl notices first. Without rebound, both occur."""
+    return output.replace(b"\n55 0 0 0\n", b"\n56 0 0 0\n")
+
+
 @cases(**PROGRAMS)
 def test_downloads(test, program):
     """All faults in one run: those that pass end as if they had not been, those that last as they end alone."""
@@ -101,6 +107,8 @@ def test_downloads(test, program):
     got, sent = test.left(), counts(server)
     server.reset()
     alone = test.alone(program.call("get", "-", sound + lasting))
+    for result in under, alone:
+        result.out = one_code_for_resets(result.out)
     test.same(under, alone)
     test.equal(got, test.left(), "files")
     once = counts(server)
