@@ -12,7 +12,7 @@ static bool begins_pause(struct rb_handle *handle)
 {
     if (handle->flow != RB_FLOW_PAUSE_DUE)
         return false;
-    rb_handle_set_flow(handle, RB_FLOW_LIBCURL);
+    rb_handle_data_set_flow(handle, RB_FLOW_LIBCURL);
     return true;
 }
 

@@ -61,7 +61,7 @@ void rb_handle_reset(struct rb_handle *handle)
     fresh.response = handle->response;
     fresh.transfer = handle->transfer;
     fresh.member = handle->member;
-    fresh.flow = rb_handle_is_late(handle) ? handle->flow : RB_FLOW_LIBCURL;
+    fresh.flow = rb_handle_data_is_late(handle) ? handle->flow : RB_FLOW_LIBCURL;
     fresh.unknown = handle->transfer != NULL; // the program reset the handle during a transfer
     fresh.via = rb_via_reset(handle->via);
     handle->via = NULL;
@@ -90,9 +90,9 @@ void rb_handle_duplicate(const struct rb_handle *handle, CURL *copy)
     record->routed_by = 0;
     record->via = rb_via_copy(handle->via);
     record->unknown = handle->unknown || (handle->via && !record->via);
-    rb_handle_keep(record, &record->url, handle->url);
-    rb_handle_keep(record, &record->custom_request, handle->custom_request);
-    rb_handle_keep(record, &record->protocols_text, handle->protocols_text);
+    rb_handle_data_keep(record, &record->url, handle->url);
+    rb_handle_data_keep(record, &record->custom_request, handle->custom_request);
+    rb_handle_data_keep(record, &record->protocols_text, handle->protocols_text);
 }
 
 static enum rb_upload upload_by_read(const struct rb_handle *handle)

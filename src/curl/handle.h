@@ -23,7 +23,7 @@ void rb_handle_reset(struct rb_handle *handle);
 void rb_handle_duplicate(const struct rb_handle *handle, CURL *copy);
 
 // Records an option that libcurl accepted.
-void rb_handle_note(struct rb_handle *handle, CURLoption option, union rb_option value);
+void rb_option_note(struct rb_handle *handle, CURLoption option, union rb_option value);
 
 // Returns the request's method: CUSTOMREQUEST, else GET, HEAD, POST or PUT.
 const char *rb_handle_method(const struct rb_handle *handle);

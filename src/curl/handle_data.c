@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void rb_handle_keep(struct rb_handle *handle, char **to, const char *from)
+void rb_handle_data_keep(struct rb_handle *handle, char **to, const char *from)
 {
     char *copy = from ? strdup(from) : NULL;
     if (from && !copy)

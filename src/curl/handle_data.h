@@ -93,7 +93,7 @@ struct rb_handle {
     struct rb_figures *figures;   // owned; what curl_easy_getinfo has to answer after a repeated transfer
 
     enum rb_method method;
-    enum rb_flow flow; // changed by rb_handle_set_flow only
+    enum rb_flow flow; // changed by rb_handle_data_set_flow only
     unsigned requests; // that libcurl has begun in this attempt, where it tells (CURLOPT_PREREQFUNCTION)
 
     // Each of these is an option of its own: the program may set any of them with any other.
@@ -125,16 +125,16 @@ union rb_option {
 
 // Replaces the text at *to, which the record owns, by a copy of `from` (NULL: none). Without memory the handle becomes
 // unknown.
-void rb_handle_keep(struct rb_handle *handle, char **to, const char *from);
+void rb_handle_data_keep(struct rb_handle *handle, char **to, const char *from);
 
 // The only place where the flow of a handle changes.
-static inline void rb_handle_set_flow(struct rb_handle *handle, enum rb_flow flow)
+static inline void rb_handle_data_set_flow(struct rb_handle *handle, enum rb_flow flow)
 {
     handle->flow = flow;
 }
 
 // True while a held response is delivered after the transfer, also when the program has paused that.
-static inline bool rb_handle_is_late(const struct rb_handle *handle)
+static inline bool rb_handle_data_is_late(const struct rb_handle *handle)
 {
     return handle->flow == RB_FLOW_LATE || handle->flow == RB_FLOW_LATE_PAUSED;
 }

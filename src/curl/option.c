@@ -159,7 +159,7 @@ static void option_note_number(struct rb_handle *handle, CURLoption option, long
         break;
     case CURLOPT_PROTOCOLS:
         handle->protocols = number;
-        rb_handle_keep(handle, &handle->protocols_text, NULL);
+        rb_handle_data_keep(handle, &handle->protocols_text, NULL);
         break;
     default:
         break;
@@ -170,7 +170,7 @@ static void option_note_pointer(struct rb_handle *handle, CURLoption option, voi
 {
     switch (option) {
     case CURLOPT_URL:
-        rb_handle_keep(handle, &handle->url, pointer);
+        rb_handle_data_keep(handle, &handle->url, pointer);
         rb_route_forget(handle);
         break;
     case CURLOPT_DEFAULT_PROTOCOL:
@@ -181,10 +181,10 @@ static void option_note_pointer(struct rb_handle *handle, CURLoption option, voi
         handle->parsed_url = pointer;
         break;
     case CURLOPT_CUSTOMREQUEST:
-        rb_handle_keep(handle, &handle->custom_request, pointer);
+        rb_handle_data_keep(handle, &handle->custom_request, pointer);
         break;
     case CURLOPT_PROTOCOLS_STR:
-        rb_handle_keep(handle, &handle->protocols_text, pointer);
+        rb_handle_data_keep(handle, &handle->protocols_text, pointer);
         break;
     case CURLOPT_HTTPHEADER:
         handle->headers = pointer;
@@ -203,7 +203,7 @@ static void option_note_pointer(struct rb_handle *handle, CURLoption option, voi
     }
 }
 
-void rb_handle_note(struct rb_handle *handle, CURLoption option, union rb_option value)
+void rb_option_note(struct rb_handle *handle, CURLoption option, union rb_option value)
 {
     if (rb_via_note(handle, option, value))
         rb_route_forget(handle);

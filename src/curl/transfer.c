@@ -618,9 +618,9 @@ bool rb_transfer_goes_on(const struct rb_handle *handle)
 enum rb_delivery rb_transfer_deliver(struct rb_transfer *transfer, CURLcode *code)
 {
     struct rb_handle *handle = transfer->handle;
-    rb_handle_set_flow(handle, RB_FLOW_LATE);
+    rb_handle_data_set_flow(handle, RB_FLOW_LATE);
     enum rb_delivery delivery = rb_response_deliver(transfer->response);
-    rb_handle_set_flow(handle, delivery == RB_DELIVERY_PAUSED ? RB_FLOW_LATE_PAUSED : RB_FLOW_LIBCURL);
+    rb_handle_data_set_flow(handle, delivery == RB_DELIVERY_PAUSED ? RB_FLOW_LATE_PAUSED : RB_FLOW_LIBCURL);
     if (delivery == RB_DELIVERED || delivery == RB_DELIVERY_PAUSED)
         return delivery;
     rb_handle_say(handle, delivery == RB_DELIVERY_HEADER_REFUSED ? "Failed writing header"
@@ -631,16 +631,16 @@ enum rb_delivery rb_transfer_deliver(struct rb_transfer *transfer, CURLcode *cod
 
 void rb_transfer_interrupt(struct rb_transfer *transfer, CURLcode code)
 {
-    rb_handle_set_flow(transfer->handle, RB_FLOW_LIBCURL);
+    rb_handle_data_set_flow(transfer->handle, RB_FLOW_LIBCURL);
     rb_response_end(transfer->response);
     rb_handle_say(transfer->handle, code == CURLE_OPERATION_TIMEDOUT ? "Operation timed out" : "Callback aborted");
 }
 
 bool rb_transfer_pause(struct rb_handle *handle, int mask)
 {
-    if (!rb_handle_is_late(handle))
+    if (!rb_handle_data_is_late(handle))
         return false;
-    rb_handle_set_flow(handle, mask & CURLPAUSE_RECV ? RB_FLOW_LATE_PAUSED : RB_FLOW_LATE);
+    rb_handle_data_set_flow(handle, mask & CURLPAUSE_RECV ? RB_FLOW_LATE_PAUSED : RB_FLOW_LATE);
     return true;
 }
 
@@ -650,7 +650,7 @@ void rb_transfer_end(struct rb_transfer *transfer)
     rb_attempt_restore(transfer);
     if (transfer->call.permit.kind != RB_PERMIT_NONE)
         rb_call_abandon(&transfer->call, rb_system_now_ms());
-    rb_handle_set_flow(handle, RB_FLOW_LIBCURL);
+    rb_handle_data_set_flow(handle, RB_FLOW_LIBCURL);
     handle->transfer = NULL;
     forget_fallback(transfer);
     free(transfer->refused_host);

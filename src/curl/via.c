@@ -52,7 +52,7 @@ static void note_option(struct rb_handle *handle, enum rb_via_option which, uint
 // Removes user and password from a proxy's URL (RFC 3986, section 3.2.1), so that no secret is kept.
 static void note_proxy(struct rb_handle *handle, char **text, const char *value)
 {
-    rb_handle_keep(handle, text, value);
+    rb_handle_data_keep(handle, text, value);
     if (!*text)
         return;
     char *scheme_end = strstr(*text, "://"), *begin = scheme_end ? scheme_end + 3 : *text;
@@ -100,7 +100,7 @@ static bool via_note_pointer(struct rb_handle *handle, CURLoption option, void *
         return true;
     case CURLOPT_NOPROXY:
         if (needed && (via = via_of(handle)))
-            rb_handle_keep(handle, &via->no_proxy, pointer);
+            rb_handle_data_keep(handle, &via->no_proxy, pointer);
         return true;
     case CURLOPT_CONNECT_TO:
         if (needed && (via = via_of(handle)))

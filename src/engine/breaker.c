@@ -32,7 +32,7 @@ static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared memory needs lock-free 64-bit
 // states keep them from `from`.
 static struct rb_breaker_word next_word(uint64_t from, enum rb_breaker_state name)
 {
-    struct rb_breaker_word next = rb_breaker_unpack(from);
+    struct rb_breaker_word next = rb_breaker_word_unpack(from);
     next.name = name;
     next.generation = (next.generation + 1) & RB_GENERATION_MASK;
     next.until_ms = 0;
@@ -45,7 +45,7 @@ static struct rb_breaker_word next_word(uint64_t from, enum rb_breaker_state nam
 
 static bool transit(struct rb_breaker *breaker, uint64_t from, struct rb_breaker_word next)
 {
-    return atomic_compare_exchange_strong(&breaker->state, &from, rb_breaker_pack(next));
+    return atomic_compare_exchange_strong(&breaker->state, &from, rb_breaker_word_pack(next));
 }
 
 static uint64_t deadline(uint64_t now_ms, uint64_t span_ms)
@@ -138,7 +138,7 @@ static bool is_instant(const struct result *result)
 static void half_open(struct rb_breaker *breaker, uint64_t from)
 {
     struct rb_breaker_word next = next_word(from, RB_BREAKER_HALF_OPEN);
-    next.until_ms = rb_breaker_unpack(from).until_ms;
+    next.until_ms = rb_breaker_word_unpack(from).until_ms;
     transit(breaker, from, next);
 }
 
@@ -153,18 +153,18 @@ static bool close_half_open(struct rb_breaker *breaker, uint64_t from)
 static void close_on_success(struct rb_breaker *breaker)
 {
     uint64_t from = atomic_load(&breaker->state);
-    if (rb_breaker_unpack(from).name == RB_BREAKER_OPEN) {
+    if (rb_breaker_word_unpack(from).name == RB_BREAKER_OPEN) {
         half_open(breaker, from);
         from = atomic_load(&breaker->state);
     }
-    if (rb_breaker_unpack(from).name == RB_BREAKER_HALF_OPEN)
+    if (rb_breaker_word_unpack(from).name == RB_BREAKER_HALF_OPEN)
         close_half_open(breaker, from);
 }
 
 // Clears `costly` in the state `from`, so that own attempts pass again. This is not a transition.
 static void forget_cost(struct rb_breaker *breaker, uint64_t from)
 {
-    struct rb_breaker_word state = rb_breaker_unpack(from);
+    struct rb_breaker_word state = rb_breaker_word_unpack(from);
     if (!state.costly)
         return;
     state.costly = false;
@@ -176,7 +176,7 @@ static void forget_cost(struct rb_breaker *breaker, uint64_t from)
 static enum rb_recorded record_late(struct rb_breaker *breaker, const struct rb_breaker_rules *rules,
                                     enum rb_health health, enum rb_recorded late)
 {
-    struct rb_breaker_word state = rb_breaker_unpack(atomic_load(&breaker->state));
+    struct rb_breaker_word state = rb_breaker_word_unpack(atomic_load(&breaker->state));
     if (rules->refuse == RB_REFUSE_ALWAYS || health != RB_HEALTH_SUCCESS || state.name == RB_BREAKER_CLOSED)
         return late;
     close_on_success(breaker);
@@ -204,7 +204,7 @@ static enum rb_recorded record_closed(struct rb_breaker *breaker, const struct r
                                       uint32_t generation, const struct result *result)
 {
     uint64_t from = atomic_load(&breaker->state);
-    struct rb_breaker_word state = rb_breaker_unpack(from);
+    struct rb_breaker_word state = rb_breaker_word_unpack(from);
     bool failed = result->health == RB_HEALTH_FAILURE;
     if (state.name != RB_BREAKER_CLOSED || state.generation != generation)
         return record_late(breaker, rules, result->health, RB_RECORD_STALE);
@@ -277,7 +277,7 @@ static bool take_slot(struct rb_breaker *breaker, const struct rb_breaker_rules 
 {
     uint64_t word = atomic_load(&breaker->probe[slot]);
     struct probe probe = unpack_probe(word);
-    uint32_t generation = rb_breaker_unpack(from).generation;
+    uint32_t generation = rb_breaker_word_unpack(from).generation;
     if (!is_vacant(rules, probe, generation, now_ms) || atomic_load(&breaker->state) != from)
         return false;
     struct probe held = {.generation = generation, .kind = PROBE_HELD, .until_ms = deadline(now_ms, lease_of(rules))};
@@ -309,7 +309,7 @@ static bool probe_results(const struct rb_breaker *breaker, uint32_t probes, uin
 static bool end_half_open(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t from,
                           uint64_t since_ms, uint32_t draw)
 {
-    struct rb_breaker_word state = rb_breaker_unpack(from);
+    struct rb_breaker_word state = rb_breaker_word_unpack(from);
     uint32_t reopened = state.reopened < RB_REOPENED_MAX ? state.reopened + 1 : RB_REOPENED_MAX;
     struct rb_window_counts counts;
     if (!probe_results(breaker, breaker_clamp(rules->probes, RB_BREAKER_MAX_PROBES), state.generation, &counts))
@@ -333,7 +333,7 @@ static enum rb_recorded record_probe(struct rb_breaker *breaker, const struct rb
                                      const struct rb_permit *permit, const struct result *result)
 {
     uint64_t from = atomic_load(&breaker->state);
-    struct rb_breaker_word state = rb_breaker_unpack(from);
+    struct rb_breaker_word state = rb_breaker_word_unpack(from);
     uint64_t lease = permit->lease, since_ms = result->now_ms;
     struct probe probe = unpack_probe(lease);
     if (state.name != RB_BREAKER_HALF_OPEN || state.generation != permit->generation)
@@ -409,7 +409,7 @@ static uint64_t open_left_ms(const struct rb_breaker_rules *rules, struct rb_bre
 // Stores the limited end, so that the open time passes. This is not a transition.
 static void pull_end_back(struct rb_breaker *breaker, uint64_t from, uint64_t end_ms)
 {
-    struct rb_breaker_word state = rb_breaker_unpack(from);
+    struct rb_breaker_word state = rb_breaker_word_unpack(from);
     state.until_ms = end_ms;
     transit(breaker, from, state);
 }
@@ -457,7 +457,7 @@ bool rb_breaker_acquire(struct rb_breaker *breaker, const struct rb_breaker_rule
     *permit = (struct rb_permit){0};
     for (;;) {
         uint64_t from = atomic_load_explicit(&breaker->state, memory_order_acquire);
-        state = rb_breaker_unpack(from);
+        state = rb_breaker_word_unpack(from);
         if (state.name == RB_BREAKER_CLOSED) {
             permit->kind = RB_PERMIT_CLOSED;
             permit->generation = state.generation;
@@ -491,7 +491,7 @@ bool rb_breaker_acquire(struct rb_breaker *breaker, const struct rb_breaker_rule
 bool rb_breaker_would_refuse(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules, enum rb_ask ask,
                              uint64_t now_ms, uint64_t *retry_in_ms)
 {
-    struct rb_breaker_word state = rb_breaker_unpack(atomic_load(&breaker->state));
+    struct rb_breaker_word state = rb_breaker_word_unpack(atomic_load(&breaker->state));
     struct rb_permit unused;
     enum rb_breaker_force force = rb_breaker_forced(breaker);
     if (force != RB_FORCE_NONE)
@@ -504,7 +504,7 @@ bool rb_breaker_would_refuse(const struct rb_breaker *breaker, const struct rb_b
 
 bool rb_breaker_is_refusing(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules)
 {
-    struct rb_breaker_word state = rb_breaker_unpack(atomic_load(&breaker->state));
+    struct rb_breaker_word state = rb_breaker_word_unpack(atomic_load(&breaker->state));
     return state.name != RB_BREAKER_CLOSED && !lets_pass(rules, RB_ASK_OWN, state);
 }
 
@@ -532,7 +532,7 @@ enum rb_recorded rb_breaker_record(struct rb_breaker *breaker, const struct rb_b
 
 enum rb_breaker_state rb_breaker_peek(const struct rb_breaker *breaker, uint64_t *until_ms)
 {
-    struct rb_breaker_word state = rb_breaker_unpack(atomic_load(&breaker->state));
+    struct rb_breaker_word state = rb_breaker_word_unpack(atomic_load(&breaker->state));
     enum rb_breaker_force force = rb_breaker_forced(breaker);
     if (force != RB_FORCE_NONE)
         state = (struct rb_breaker_word){.name = force == RB_FORCE_OPEN ? RB_BREAKER_OPEN : RB_BREAKER_CLOSED,
@@ -557,7 +557,7 @@ void rb_breaker_renew(struct rb_breaker *breaker)
 
 struct rb_breaker_transitions rb_breaker_transitions(struct rb_breaker *breaker)
 {
-    struct rb_breaker_word state = rb_breaker_unpack(atomic_load_explicit(&breaker->state, memory_order_relaxed));
+    struct rb_breaker_word state = rb_breaker_word_unpack(atomic_load_explicit(&breaker->state, memory_order_relaxed));
     uint64_t counted = atomic_load_explicit(&breaker->counted, memory_order_relaxed);
     uint32_t count = (state.generation - (uint32_t) counted) & RB_GENERATION_MASK;
     bool ahead = count > 0 && count <= RB_GENERATION_MASK / 2; // else another process counted a newer generation
@@ -596,7 +596,7 @@ void rb_breaker_note_holder(struct rb_breaker *breaker, const struct rb_permit *
 
 bool rb_breaker_holder(const struct rb_breaker *breaker, uint32_t slot, uint64_t *until_ms, uint64_t *owner)
 {
-    struct rb_breaker_word state = rb_breaker_unpack(atomic_load(&breaker->state));
+    struct rb_breaker_word state = rb_breaker_word_unpack(atomic_load(&breaker->state));
     struct probe probe = unpack_probe(atomic_load(&breaker->probe[slot % RB_BREAKER_MAX_PROBES]));
     uint64_t word = atomic_load_explicit(&breaker->holder[slot % RB_BREAKER_MAX_PROBES], memory_order_relaxed);
     bool signed_for = (word >> OWNER_PID_BITS & RB_GENERATION_MASK) == state.generation;

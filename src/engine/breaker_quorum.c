@@ -57,8 +57,8 @@ static _Atomic uint64_t *find_place(struct rb_breaker *breaker, const struct rb_
 
 // If another process takes the place first, the search starts again. Each time one place less is free, so the loop
 // ends.
-void rb_breaker_blame(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, const struct rb_permit *permit,
-                      uint64_t who, uint64_t now_ms)
+void rb_breaker_quorum_blame(struct rb_breaker *breaker, const struct rb_breaker_rules *rules,
+                             const struct rb_permit *permit, uint64_t who, uint64_t now_ms)
 {
     uint64_t word = quorum_pack(permit->generation, who, moment_of(breaker, rules, now_ms)), there;
     for (unsigned turn = 0; turn < RB_BREAKER_MAX_QUORUM; turn++) {

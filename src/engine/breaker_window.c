@@ -65,7 +65,7 @@ static uint64_t count_bits(const _Atomic uint64_t *ring, uint32_t bits)
 
 static bool is_closed(const struct rb_breaker *breaker, uint32_t generation)
 {
-    struct rb_breaker_word state = rb_breaker_unpack(atomic_load(&breaker->state));
+    struct rb_breaker_word state = rb_breaker_word_unpack(atomic_load(&breaker->state));
     return state.name == RB_BREAKER_CLOSED && state.generation == generation;
 }
 

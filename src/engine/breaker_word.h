@@ -16,13 +16,13 @@ struct rb_breaker_word {
     uint64_t until_ms;
 };
 
-static inline uint64_t rb_breaker_pack(struct rb_breaker_word s)
+static inline uint64_t rb_breaker_word_pack(struct rb_breaker_word s)
 {
     return (uint64_t) s.name | (uint64_t) s.generation << 2 | (uint64_t) s.reopened << 18 |
            (s.costly ? UINT64_C(1) << 23 : 0) | s.until_ms << 24;
 }
 
-static inline struct rb_breaker_word rb_breaker_unpack(uint64_t word)
+static inline struct rb_breaker_word rb_breaker_word_unpack(uint64_t word)
 {
     enum rb_breaker_state name = (enum rb_breaker_state)(word & 3);
     return (struct rb_breaker_word){

@@ -106,7 +106,7 @@ static void record_result(struct rb_call *call, enum rb_health health, uint64_t 
         return;
     if (rules->quorum > 1 && call->keeper && call->permit.kind != RB_PERMIT_NONE &&
         (health == RB_HEALTH_FAILURE || rb_rules_is_slow(rules, took_ms)))
-        rb_breaker_blame(call->breaker, rules, &call->permit, spread(call->keeper->owner()), now_ms);
+        rb_breaker_quorum_blame(call->breaker, rules, &call->permit, spread(call->keeper->owner()), now_ms);
     rb_breaker_record(call->breaker, rules, &call->permit, health, took_ms, now_ms, second_draw(draw));
 }
 

@@ -86,7 +86,7 @@ RB_HOOK CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
 {
     va_list arguments;
     va_start(arguments, option);
-    union rb_option value = rb_option_read((int) option, &arguments);
+    union rb_option value = rb_hook_option_read((int) option, &arguments);
     va_end(arguments);
     struct callee callee = callee_of(easy, RB_CALLER);
     struct rb_handle *handle = callee.handle;
@@ -96,7 +96,7 @@ RB_HOOK CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
     bool ours = handle && rb_override_hides(handle, option);
     CURLcode code = ours ? CURLE_OK : RB_OPTION_FORWARD(curl->easy_setopt, easy, option, value);
     if (handle && code == CURLE_OK)
-        rb_handle_note(handle, option, value);
+        rb_option_note(handle, option, value);
     return code;
 }
 

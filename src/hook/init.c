@@ -9,7 +9,7 @@
 static void before_fork(void)
 {
     if (!rb_process_is_off())
-        rb_lookup_names_start();
+        rb_names_start();
 }
 
 __attribute__((constructor)) static void begin(void)

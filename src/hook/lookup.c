@@ -30,7 +30,7 @@ static struct hostent *leave(const struct entry *entry, const char *name, struct
 {
     rb_guard_leave(entry->depth);
     if (found && rb_process_active())
-        rb_lookup_names_learn_hostent(name, found);
+        rb_names_learn_hostent(name, found);
     return found;
 }
 
@@ -40,7 +40,7 @@ RB_HOOK int getaddrinfo(const char *node, const char *service, const struct addr
     int answer = rb_lookup_getaddrinfo(entry.policy, entry.caller, node, service, hints, result);
     rb_guard_leave(entry.depth);
     if (answer == 0 && node && rb_process_active())
-        rb_lookup_names_learn_addrinfo(node, *result);
+        rb_names_learn_addrinfo(node, *result);
     return answer;
 }
 

@@ -148,11 +148,11 @@ RB_HOOK CURLMcode curl_multi_setopt(CURLM *multi, CURLMoption option, ...)
 {
     va_list arguments;
     va_start(arguments, option);
-    union rb_option value = rb_option_read((int) option, &arguments);
+    union rb_option value = rb_hook_option_read((int) option, &arguments);
     va_end(arguments);
     struct callee callee = callee_of(multi, RB_CALLER);
-    if (callee.multi && rb_multi_replaces(option))
-        return rb_multi_set(callee.multi, option, value);
+    if (callee.multi && rb_multi_callback_replaces(option))
+        return rb_multi_callback_set(callee.multi, option, value);
     if (!callee.curl || !callee.curl->multi_setopt)
         return CURLM_INTERNAL_ERROR;
     return RB_OPTION_FORWARD(callee.curl->multi_setopt, multi, option, value);
@@ -163,7 +163,8 @@ RB_HOOK CURLMcode curl_multi_notify_enable(CURLM *multi, unsigned int kind)
     struct callee callee = callee_of(multi, RB_CALLER);
     if (!callee.curl || !callee.curl->multi_notify_enable)
         return CURLM_UNKNOWN_OPTION;
-    return callee.multi ? rb_multi_notify(callee.multi, kind, true) : callee.curl->multi_notify_enable(multi, kind);
+    return callee.multi ? rb_multi_callback_notify(callee.multi, kind, true)
+                        : callee.curl->multi_notify_enable(multi, kind);
 }
 
 RB_HOOK CURLMcode curl_multi_notify_disable(CURLM *multi, unsigned int kind)
@@ -171,5 +172,6 @@ RB_HOOK CURLMcode curl_multi_notify_disable(CURLM *multi, unsigned int kind)
     struct callee callee = callee_of(multi, RB_CALLER);
     if (!callee.curl || !callee.curl->multi_notify_disable)
         return CURLM_UNKNOWN_OPTION;
-    return callee.multi ? rb_multi_notify(callee.multi, kind, false) : callee.curl->multi_notify_disable(multi, kind);
+    return callee.multi ? rb_multi_callback_notify(callee.multi, kind, false)
+                        : callee.curl->multi_notify_disable(multi, kind);
 }

@@ -8,7 +8,7 @@
 
 #include "curl/handle.h"
 
-static inline union rb_option rb_option_read(int option, va_list *arguments)
+static inline union rb_option rb_hook_option_read(int option, va_list *arguments)
 {
     union rb_option value = {0};
     if (option < CURLOPTTYPE_OBJECTPOINT)

@@ -16,7 +16,7 @@ const struct rb_section *rb_peer_match(struct rb_peer *peer, const struct sockad
     if (rb_system_is_wild(address) || rb_target_from_sockaddr(&peer->target, address, length) != 0)
         return NULL;
     peer->last_candidate = true;
-    if (peer->target.family != AF_UNIX && rb_lookup_names_find(&peer->target, peer->name, &peer->last_candidate) &&
+    if (peer->target.family != AF_UNIX && rb_names_find(&peer->target, peer->name, &peer->last_candidate) &&
         peer->name[0]) {
         peer->target.name = peer->name;
         peer->target.name_length = strlen(peer->name);

@@ -4,9 +4,9 @@
 
 #include "gen/default_ini.h"
 
-const char rb_policy_builtin_path[] = "builtin:default";
+const char rb_builtin_path[] = "builtin:default";
 
-const char *rb_policy_builtin(size_t *length)
+const char *rb_builtin_policy(size_t *length)
 {
     *length = sizeof(rb_default_ini) - 1;
     return rb_default_ini;

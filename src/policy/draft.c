@@ -134,7 +134,7 @@ static void complain_of_process_value(const struct rb_draft *draft, const struct
     struct rb_writer writer = rb_writer_on(text, sizeof(text));
     struct rb_suggestion search = rb_suggest_begin(value);
     rb_write_bytes(&writer, value.at, value.length);
-    rb_key_expects(key, text, expected, sizeof(expected));
+    rb_key_kind_expects(key, text, expected, sizeof(expected));
     for (unsigned i = 0; key->words && key->words[i]; i++)
         rb_suggest_offer(&search, key->words[i]);
     if (key->kind == RB_KEY_GLOBS)
@@ -167,7 +167,7 @@ static void add_process(struct rb_draft *draft, const struct rb_line *line, stru
     char *text = rb_arena_copy(draft->arena, value.at, value.length); // the rules point to it
     unsigned offset, errors = 0;
     const char *wrong = NULL;
-    for (const char *at = text; at && (wrong = rb_key_parse(key, &draft->process, at, &offset)); errors++) {
+    for (const char *at = text; at && (wrong = rb_key_kind_parse(key, &draft->process, at, &offset)); errors++) {
         complain_of_process_value(draft, line, key, value, (unsigned) (at - text) + offset, wrong);
         at = rest_of_list(key, at + offset);
     }

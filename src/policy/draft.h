@@ -68,13 +68,13 @@ void rb_draft_read(struct rb_draft *draft, struct rb_arena *arena, struct rb_are
 // errors in values to the report.
 //   base: the section that values are inherited from; NULL: the built-in defaults
 //   key_lines, key_inherited: arrays of draft->key_count elements, which are filled in; `made` keeps pointers to them
-void rb_draft_resolve(const struct rb_draft *draft, const struct rb_draft_section *section,
-                      const struct rb_section *base, struct rb_section *made, uint32_t *key_lines,
-                      uint8_t *key_inherited);
+void rb_resolve_section(const struct rb_draft *draft, const struct rb_draft_section *section,
+                        const struct rb_section *base, struct rb_section *made, uint32_t *key_lines,
+                        uint8_t *key_inherited);
 
 // Adds contradictions between the values of a section to the report.
-void rb_draft_check(const struct rb_draft *draft, const struct rb_draft_section *section,
-                    const struct rb_section *made);
+void rb_resolve_check(const struct rb_draft *draft, const struct rb_draft_section *section,
+                      const struct rb_section *made);
 
 // Adds section names and host patterns that occur twice in the file to the report.
 void rb_draft_check_duplicates(const struct rb_draft *draft);

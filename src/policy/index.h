@@ -64,10 +64,10 @@ int rb_index_build(struct rb_index *index, const struct rb_pattern *patterns, ui
                    struct rb_arena *scratch);
 
 // Returns the pattern for a target, or NULL if only [default] applies.
-const struct rb_pattern_record *rb_index_find(const struct rb_index *index, const struct rb_target *target);
+const struct rb_pattern_record *rb_match_find(const struct rb_index *index, const struct rb_target *target);
 
 // Returns the slot of a key in a table, or NULL.
-const struct rb_index_slot *rb_index_find_slot(const struct rb_index_table *table, uint64_t hash, const char *key,
+const struct rb_index_slot *rb_match_find_slot(const struct rb_index_table *table, uint64_t hash, const char *key,
                                                size_t length);
 
 // The `place` of a pattern with a port: `position` in the structure `kind`, which is an rb_index_table_kind or one of

@@ -241,7 +241,7 @@ static void set_defaults(const struct rb_key *table, unsigned count, void *rules
 {
     for (unsigned i = 0; i < count; i++) {
         unsigned offset;
-        rb_key_parse(&table[i], rules, table[i].fallback, &offset);
+        rb_key_kind_parse(&table[i], rules, table[i].fallback, &offset);
     }
 }
 

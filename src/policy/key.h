@@ -64,15 +64,15 @@ enum { RB_KEY_MAX = 48, RB_KEY_PROCESS_MAX = 16 };
 // Reads `value` (NUL-terminated, trimmed, without quotes) into rules. Returns NULL, or a clause that says what is
 // wrong; *offset receives the position of the error in `value`. After an error the rules are unchanged. A text field
 // points to `value` afterwards.
-const char *rb_key_parse(const struct rb_key *key, void *rules, const char *value, unsigned *offset);
+const char *rb_key_kind_parse(const struct rb_key *key, void *rules, const char *value, unsigned *offset);
 
 // Writes the effective value in the syntax of a policy file, so that parse accepts it. The output is NUL-terminated and
 // cut to size - 1 bytes. Returns its length. timeout.total is written the same way whether or not the file sets it: see
 // total_set.
-unsigned long rb_key_format(const struct rb_key *key, const void *rules, char *out, unsigned long size);
+unsigned long rb_key_kind_format(const struct rb_key *key, const void *rules, char *out, unsigned long size);
 
 // Writes which values are allowed, for messages and the manual: "a number from 1 to 100". Returns its length, as above.
 //   value: the rejected value; an example of a file name contains it
-unsigned long rb_key_expects(const struct rb_key *key, const char *value, char *out, unsigned long size);
+unsigned long rb_key_kind_expects(const struct rb_key *key, const char *value, char *out, unsigned long size);
 
 #endif

@@ -57,7 +57,7 @@ static const char *key_kind_read_globs(const char **field, const char *value, un
     return wrong;
 }
 
-const char *rb_key_parse(const struct rb_key *key, void *rules, const char *value, unsigned *offset)
+const char *rb_key_kind_parse(const struct rb_key *key, void *rules, const char *value, unsigned *offset)
 {
     void *field = (char *) rules + key->target;
     switch (key->kind) {
@@ -92,7 +92,7 @@ static unsigned long key_kind_write_globs(const char *list, char *out, unsigned 
     return writer.length;
 }
 
-unsigned long rb_key_format(const struct rb_key *key, const void *rules, char *out, unsigned long size)
+unsigned long rb_key_kind_format(const struct rb_key *key, const void *rules, char *out, unsigned long size)
 {
     const void *field = (const char *) rules + key->target;
     uint64_t ms = 0;
@@ -172,7 +172,7 @@ static void describe_file(struct rb_writer *writer, const struct rb_key *key, co
     rb_write_text(writer, key->kind == RB_KEY_PATH ? "" : value);
 }
 
-unsigned long rb_key_expects(const struct rb_key *key, const char *value, char *out, unsigned long size)
+unsigned long rb_key_kind_expects(const struct rb_key *key, const char *value, char *out, unsigned long size)
 {
     struct rb_writer writer = rb_writer_on(out, size);
     if (key->text) {

@@ -5,8 +5,8 @@
 
 #include "engine/rules.h"
 
-// Read and write a value as rb_key_parse and rb_key_format do: retry.on, retry.methods, retry.idempotency_headers,
-// intercept.
+// Read and write a value as rb_key_kind_parse and rb_key_kind_format do: retry.on, retry.methods,
+// retry.idempotency_headers, intercept.
 const char *rb_lists_read_causes(struct rb_rules *rules, const char *value, unsigned *offset);
 unsigned long rb_lists_write_causes(const struct rb_rules *rules, char *out, unsigned long size);
 const char *rb_lists_read_methods(struct rb_rules *rules, const char *value, unsigned *offset);

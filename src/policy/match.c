@@ -14,7 +14,7 @@ struct found {
     uint32_t with_port, without;
 };
 
-const struct rb_index_slot *rb_index_find_slot(const struct rb_index_table *table, uint64_t hash, const char *key,
+const struct rb_index_slot *rb_match_find_slot(const struct rb_index_table *table, uint64_t hash, const char *key,
                                                size_t length)
 {
     if (!table->slots)
@@ -41,7 +41,7 @@ static void match_look_up(const struct rb_index *index, enum rb_index_table_kind
                           struct rb_slice key, uint16_t port, struct found *best)
 {
     const struct rb_index_table *table = &index->tables[kind];
-    const struct rb_index_slot *slot = rb_index_find_slot(table, hash, key.at, key.length);
+    const struct rb_index_slot *slot = rb_match_find_slot(table, hash, key.at, key.length);
     if (!slot)
         return;
     best->without = slot->pattern ? slot->pattern : best->without;
@@ -185,7 +185,7 @@ static uint32_t match_find(const struct rb_index *index, const struct rb_target 
     return number ? number : find_any(index, target->port);
 }
 
-const struct rb_pattern_record *rb_index_find(const struct rb_index *index, const struct rb_target *target)
+const struct rb_pattern_record *rb_match_find(const struct rb_index *index, const struct rb_target *target)
 {
     uint32_t number = index->count ? match_find(index, target) : 0;
     return number ? &index->records[number - 1] : NULL;

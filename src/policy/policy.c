@@ -40,8 +40,8 @@ static int make_section(struct rb_policy *policy, const struct rb_draft *draft, 
     made->name = rb_arena_copy(&policy->arena, section->name.at, section->name.length);
     if (!lines || !inherited || !made->name)
         return -ENOMEM;
-    rb_draft_resolve(draft, section, policy->rest, made, lines, inherited);
-    rb_draft_check(draft, section, made);
+    rb_resolve_section(draft, section, policy->rest, made, lines, inherited);
+    rb_resolve_check(draft, section, made);
     section->made = made;
     return 0;
 }
@@ -177,8 +177,8 @@ static int policy_load(const char *path, struct rb_policy **out, struct rb_arena
                        void *context)
 {
     struct rb_slice text;
-    if (strcmp(path, rb_policy_builtin_path) == 0) {
-        text.at = rb_policy_builtin(&text.length);
+    if (strcmp(path, rb_builtin_path) == 0) {
+        text.at = rb_builtin_policy(&text.length);
         return parse(text, path, out, scratch, receive, context);
     }
     int result = -EAGAIN;
@@ -211,7 +211,7 @@ void rb_policy_free(struct rb_policy *policy)
 const struct rb_section *rb_policy_match(const struct rb_policy *policy, const struct rb_target *target,
                                          struct rb_match *why)
 {
-    const struct rb_pattern_record *record = rb_index_find(&policy->index, target);
+    const struct rb_pattern_record *record = rb_match_find(&policy->index, target);
     if (why)
         *why = record ? record->written : (struct rb_match){NULL, policy->rest ? policy->rest->line : 0};
     if (record)

@@ -28,10 +28,10 @@ int rb_policy_parse(const char *text, size_t length, const char *name, struct rb
 void rb_policy_free(struct rb_policy *policy);
 
 // The path that stands for the built-in default policy: "builtin:default".
-extern const char rb_policy_builtin_path[];
+extern const char rb_builtin_path[];
 
 // Returns the text of the built-in default policy (config/default.ini), NUL-terminated.
-const char *rb_policy_builtin(size_t *length);
+const char *rb_builtin_policy(size_t *length);
 
 // Returns the section for a target, or NULL if the host is not covered. Precedence: exact with port, exact, longest
 // wildcard with port, longest wildcard, longest prefix with port, longest prefix, *:port, *, [default]. If a name is

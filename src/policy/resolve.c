@@ -59,21 +59,21 @@ static void read_value(const struct rb_draft *draft, const struct rb_draft_value
     const char *value = rb_arena_copy(draft->scratch, entry->value.at, entry->value.length);
     char expected[RB_KEY_EXPECTS_SIZE];
     unsigned offset = 0;
-    const char *wrong = value ? rb_key_parse(key, rules, value, &offset) : NULL;
+    const char *wrong = value ? rb_key_kind_parse(key, rules, value, &offset) : NULL;
     const char *comment = wrong ? hash_comment(entry->value) : NULL;
     if (comment) {
         rb_report_add(draft->report, &entry->line, rb_reader_column(&entry->line, comment), NULL,
                       "a comment behind a value begins with ';', not with '#'");
     } else if (wrong) {
-        rb_key_expects(key, value, expected, sizeof(expected));
+        rb_key_kind_expects(key, value, expected, sizeof(expected));
         rb_report_add(draft->report, &entry->line, rb_reader_column(&entry->line, entry->value.at) + offset,
                       nearest_word(key, value, offset), "%s: %s; expected %s", key->name, wrong, expected);
     }
 }
 
-void rb_draft_resolve(const struct rb_draft *draft, const struct rb_draft_section *section,
-                      const struct rb_section *base, struct rb_section *made, uint32_t *key_lines,
-                      uint8_t *key_inherited)
+void rb_resolve_section(const struct rb_draft *draft, const struct rb_draft_section *section,
+                        const struct rb_section *base, struct rb_section *made, uint32_t *key_lines,
+                        uint8_t *key_inherited)
 {
     made->line = section->line.number;
     made->key_lines = key_lines;
@@ -100,13 +100,14 @@ static void check_conflict(const struct rb_draft *draft, const struct rb_draft_s
     if (!entry || (conflict->both_set && !set) || !conflict->broken(&made->rules))
         return;
     char values[2][32];
-    rb_key_format(&draft->keys[first], &made->rules, values[0], sizeof(values[0]));
-    rb_key_format(&draft->keys[second], &made->rules, values[1], sizeof(values[1]));
+    rb_key_kind_format(&draft->keys[first], &made->rules, values[0], sizeof(values[0]));
+    rb_key_kind_format(&draft->keys[second], &made->rules, values[1], sizeof(values[1]));
     rb_report_add(draft->report, &entry->line, rb_reader_column(&entry->line, entry->value.at), NULL, conflict->message,
                   conflict->first, values[0], conflict->second, values[1]);
 }
 
-void rb_draft_check(const struct rb_draft *draft, const struct rb_draft_section *section, const struct rb_section *made)
+void rb_resolve_check(const struct rb_draft *draft, const struct rb_draft_section *section,
+                      const struct rb_section *made)
 {
     for (unsigned i = 0; i < sizeof(conflicts) / sizeof(conflicts[0]); i++)
         check_conflict(draft, section, made, &conflicts[i]);

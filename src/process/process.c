@@ -166,7 +166,7 @@ static bool initialise(void)
     if (is_disabled() || rb_reload_locate(&places, path) != 0)
         return false;
     find_program();
-    builtin = strcmp(path, rb_policy_builtin_path) == 0;
+    builtin = strcmp(path, rb_builtin_path) == 0;
     forced_log = setting(RB_START_LOG);
     forced_state = setting(RB_START_STATE);
     rb_shared_start(state_settings, on_state_trouble);

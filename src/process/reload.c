@@ -214,7 +214,7 @@ static __attribute__((noinline, cold)) const struct rb_policy *load_builtin(void
 {
     int kept_errno = errno;
     struct rb_policy *fresh, *there = NULL;
-    if (rb_policy_load(rb_policy_builtin_path, &fresh, NULL, NULL) == 0) {
+    if (rb_policy_load(rb_builtin_path, &fresh, NULL, NULL) == 0) {
         if (atomic_compare_exchange_strong(&in_force.current, &there, fresh)) {
             reload_notify(RB_RELOAD_LOADED, NULL, 0);
         } else {
@@ -243,7 +243,7 @@ int rb_reload_start(const char *path, rb_reload_fn *notify)
 {
     int kept_errno = errno;
     in_force.notify = notify;
-    in_force.fixed = strcmp(path, rb_policy_builtin_path) == 0;
+    in_force.fixed = strcmp(path, rb_builtin_path) == 0;
     in_force.seen = (struct rb_file_identity){0};
     in_force.error = 0;
     if (in_force.fixed)

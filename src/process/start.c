@@ -49,7 +49,7 @@ static RB_START_CODE bool is_relative(enum rb_start_variable variable, const cha
     if (value[0] == '/')
         return false;
     if (variable == RB_START_POLICY)
-        return strcmp(value, rb_policy_builtin_path) != 0;
+        return strcmp(value, rb_builtin_path) != 0;
     return variable == RB_START_LOG && strcmp(value, "off") != 0 && strcmp(value, "stderr") != 0;
 }
 

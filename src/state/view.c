@@ -74,7 +74,7 @@ static void read_holders(const struct rb_breaker *breaker, uint64_t now_ms, stru
 
 static void read_breaker(const struct rb_breaker *breaker, uint64_t now_ms, struct rb_view_cell *out)
 {
-    struct rb_breaker_word word = rb_breaker_unpack(atomic_load(&breaker->state));
+    struct rb_breaker_word word = rb_breaker_word_unpack(atomic_load(&breaker->state));
     out->state = word.name;
     out->forced = rb_breaker_forced(breaker);
     out->refuses = rb_breaker_is_refusing(breaker, &out->rules);

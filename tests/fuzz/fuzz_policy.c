@@ -37,9 +37,9 @@ static void check_section(const struct rb_section *section)
         char written[4096], again[4096];
         struct rb_rules rules = section->rules;
         unsigned offset;
-        rb_key_format(&keys[i], &rules, written, sizeof(written));
-        require(rb_key_parse(&keys[i], &rules, written, &offset) == NULL);
-        rb_key_format(&keys[i], &rules, again, sizeof(again));
+        rb_key_kind_format(&keys[i], &rules, written, sizeof(written));
+        require(rb_key_kind_parse(&keys[i], &rules, written, &offset) == NULL);
+        rb_key_kind_format(&keys[i], &rules, again, sizeof(again));
         require(strcmp(written, again) == 0);
     }
 }

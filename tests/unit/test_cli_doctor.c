@@ -90,7 +90,7 @@ static void expect(struct rb_findings *f, enum rb_reach whole, enum rb_reach cur
                    enum rb_reach nonblocking, enum rb_reach dns)
 {
     const enum rb_reach wanted[RB_KIND_COUNT] = {curl, connect, nonblocking, dns};
-    rb_findings_judge(f);
+    rb_doctor_judge(f);
     for (int kind = 0; kind < RB_KIND_COUNT; kind++)
         assert_string_equal(rb_reach_name(f->calls[kind].reach), rb_reach_name(wanted[kind]));
     assert_string_equal(rb_reach_name(f->reach), rb_reach_name(whole));

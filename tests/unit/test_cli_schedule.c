@@ -19,7 +19,7 @@ static void set(const char *key, const char *value)
     unsigned count, offset = 0;
     int index = rb_key_find(key);
     assert_true(index >= 0);
-    assert_null(rb_key_parse(&rb_key_table(&count)[index], &rules, value, &offset));
+    assert_null(rb_key_kind_parse(&rb_key_table(&count)[index], &rules, value, &offset));
 }
 
 static void compute(const char *attempts, const char *backoff, const char *jitter)

@@ -30,12 +30,12 @@ static struct rb_handle *fresh(CURL *easy)
 
 static void set_number(struct rb_handle *handle, CURLoption option, long number)
 {
-    rb_handle_note(handle, option, (union rb_option){.number = number});
+    rb_option_note(handle, option, (union rb_option){.number = number});
 }
 
 static void set_pointer(struct rb_handle *handle, CURLoption option, const void *pointer)
 {
-    rb_handle_note(handle, option, (union rb_option){.pointer = (void *) (uintptr_t) pointer});
+    rb_option_note(handle, option, (union rb_option){.pointer = (void *) (uintptr_t) pointer});
 }
 
 static void test_method_of_the_options(void **state)
@@ -76,7 +76,7 @@ static void test_post_without_fields_reads(void **state)
     (void) state;
     set_number(handle, CURLOPT_POST, 1);
     assert_int_equal(rb_handle_upload(handle), RB_UPLOAD_FILE);
-    rb_handle_note(handle, CURLOPT_READFUNCTION, (union rb_option){.function = (void (*)(void)) accept_option});
+    rb_option_note(handle, CURLOPT_READFUNCTION, (union rb_option){.function = (void (*)(void)) accept_option});
     assert_int_equal(rb_handle_upload(handle), RB_UPLOAD_CALLBACK);
     rb_handle_forget(easy);
 }

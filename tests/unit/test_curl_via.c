@@ -17,7 +17,7 @@ static struct rb_handle handle;
 
 static void set(CURLoption option, void *pointer)
 {
-    rb_handle_note(&handle, option, (union rb_option){.pointer = pointer});
+    rb_option_note(&handle, option, (union rb_option){.pointer = pointer});
 }
 
 static void set_text(CURLoption option, const char *text)
@@ -30,7 +30,7 @@ static void set_text(CURLoption option, const char *text)
 
 static void set_number(CURLoption option, long number)
 {
-    rb_handle_note(&handle, option, (union rb_option){.number = number});
+    rb_option_note(&handle, option, (union rb_option){.number = number});
 }
 
 static void set_line(CURLoption option, char *text)

@@ -312,7 +312,7 @@ static void test_unfilled_place_is_a_success(void **state)
     attempt(&breaker, &rules, RB_HEALTH_FAILURE, 0, 0, 0);
     attempt(&breaker, &rules, RB_HEALTH_FAILURE, 0, 0, 0);
     uint64_t now_ms = recover(&breaker, &rules);
-    uint32_t generation = rb_breaker_unpack(atomic_load(&breaker.state)).generation;
+    uint32_t generation = rb_breaker_word_unpack(atomic_load(&breaker.state)).generation;
     atomic_store(&breaker.head, UINT64_C(1) << 16 | generation);
     attempt(&breaker, &rules, RB_HEALTH_SUCCESS, 0, now_ms, 0);
     assert_string_equal(state_word(&breaker), "CLOSED");
@@ -571,9 +571,9 @@ static void test_holders(void **state)
 
 static void set_end(struct rb_breaker *breaker, uint64_t until_ms)
 {
-    struct rb_breaker_word word = rb_breaker_unpack(atomic_load(&breaker->state));
+    struct rb_breaker_word word = rb_breaker_word_unpack(atomic_load(&breaker->state));
     word.until_ms = until_ms;
-    atomic_store(&breaker->state, rb_breaker_pack(word));
+    atomic_store(&breaker->state, rb_breaker_word_pack(word));
 }
 
 // An end that these rules cannot have made is pulled back to the longest open time from now, and then time passes.
@@ -619,7 +619,7 @@ static void fail_as(struct rb_breaker *breaker, const struct rb_breaker_rules *r
     struct rb_permit permit;
     if (!rb_breaker_acquire(breaker, rules, RB_ASK_OWN, now_ms, &permit, NULL))
         return;
-    rb_breaker_blame(breaker, rules, &permit, who, now_ms);
+    rb_breaker_quorum_blame(breaker, rules, &permit, who, now_ms);
     rb_breaker_record(breaker, rules, &permit, RB_HEALTH_FAILURE, 0, now_ms, 0);
 }
 

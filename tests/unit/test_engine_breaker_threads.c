@@ -174,7 +174,7 @@ static void test_failures_open_once(void **state)
         contest.rules.time_window = i % 2;
         contest.rules.min_calls = 10;
         run_threads(&contest, fail_once);
-        struct rb_breaker_word word = rb_breaker_unpack(atomic_load(&contest.breaker.state));
+        struct rb_breaker_word word = rb_breaker_word_unpack(atomic_load(&contest.breaker.state));
         assert_int_equal(word.name, RB_BREAKER_OPEN);
         assert_int_equal(word.generation, 1);
     }

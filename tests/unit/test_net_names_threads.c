@@ -36,7 +36,7 @@ static struct addrinfo *list_of(const char *const *texts, unsigned count)
 static void learn(const char *node, const char *const *texts, unsigned count)
 {
     struct addrinfo *list = list_of(texts, count);
-    rb_lookup_names_learn_addrinfo(node, list);
+    rb_names_learn_addrinfo(node, list);
     freeaddrinfo(list);
 }
 
@@ -45,7 +45,7 @@ static void assert_known(const char *text, const char *name, bool last)
     char found[RB_NAME_SIZE];
     bool found_last;
     struct rb_target target = address(text);
-    assert_true(rb_lookup_names_find(&target, found, &found_last));
+    assert_true(rb_names_find(&target, found, &found_last));
     assert_string_equal(found, name);
     assert_int_equal(found_last, last);
 }
@@ -56,7 +56,7 @@ static void test_unknown_address(void **state)
     bool last;
     struct rb_target target = address("203.0.113.9");
     (void) state;
-    assert_false(rb_lookup_names_find(&target, name, &last));
+    assert_false(rb_names_find(&target, name, &last));
 }
 
 static void test_last_candidate(void **state)
@@ -86,7 +86,7 @@ static void test_hostent(void **state)
     char *list[] = {(char *) &a, (char *) &b, NULL};
     struct hostent entry = {.h_addrtype = AF_INET, .h_length = 4, .h_addr_list = list};
     (void) state;
-    rb_lookup_names_learn_hostent("old.example", &entry);
+    rb_names_learn_hostent("old.example", &entry);
     assert_known("192.0.2.7", "old.example", false);
     assert_known("192.0.2.8", "old.example", true);
 }
@@ -122,7 +122,7 @@ static void *write_names(void *name)
     static const char *const one[] = {"198.51.100.1"};
     struct addrinfo *list = list_of(one, 1);
     for (int i = 0; i < 20000; i++)
-        rb_lookup_names_learn_addrinfo(name, list);
+        rb_names_learn_addrinfo(name, list);
     freeaddrinfo(list);
     return NULL;
 }
@@ -138,7 +138,7 @@ static void test_threads_never_see_half_a_name(void **state)
     for (int i = 0; i < 20000; i++) {
         char name[RB_NAME_SIZE];
         bool last;
-        if (rb_lookup_names_find(&target, name, &last) && strcmp(name, a) != 0)
+        if (rb_names_find(&target, name, &last) && strcmp(name, a) != 0)
             assert_string_equal(name, b);
     }
     pthread_join(threads[0], NULL);

@@ -50,7 +50,7 @@ static void make_table(const struct rb_key *keys, unsigned count)
     add("|[ *key*\n:< *default*\n:< *values*\n");
     for (unsigned i = 0; i < count; i++) {
         char expected[RB_KEY_EXPECTS_SIZE];
-        rb_key_expects(&keys[i], "rebound.log", expected, sizeof(expected));
+        rb_key_kind_expects(&keys[i], "rebound.log", expected, sizeof(expected));
         add("|  *%s*\n:  ", keys[i].name);
         add_plain(keys[i].fallback[0] ? keys[i].fallback : "(none)");
         add("\n:  ");

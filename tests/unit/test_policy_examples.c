@@ -67,7 +67,7 @@ static void test_smart(void **state)
     char out[128];
     unsigned count;
     (void) state;
-    rb_key_format(&rb_key_table(&count)[rb_key_find("retry.on")], rules, out, sizeof(out));
+    rb_key_kind_format(&rb_key_table(&count)[rb_key_find("retry.on")], rules, out, sizeof(out));
     assert_string_equal(out, "refused, unreachable, reset, timeout, 429, 500, 503");
     assert_int_equal(rules->backoff.jitter_ms, 1000);
     rb_policy_free(policy);
@@ -123,7 +123,7 @@ static void test_default(void **state)
     assert_non_null(file);
     size_t size = fread(text, 1, sizeof(text), file);
     fclose(file);
-    const char *builtin = rb_policy_builtin(&length);
+    const char *builtin = rb_builtin_policy(&length);
     assert_int_equal(length, size);
     assert_memory_equal(builtin, text, size);
     assert_int_equal(builtin[length], 0);

@@ -201,7 +201,7 @@ static void check_sample(void **state)
     unsigned offset = 77;
     rb_key_defaults(&rules);
     before = rules;
-    const char *wrong = rb_key_parse(key, &rules, sample->value, &offset);
+    const char *wrong = rb_key_kind_parse(key, &rules, sample->value, &offset);
     if (!sample->written) {
         assert_non_null(wrong);
         assert_int_equal(offset, sample->offset);
@@ -209,11 +209,11 @@ static void check_sample(void **state)
         return;
     }
     assert_null(wrong);
-    assert_int_equal(rb_key_format(key, &rules, out, sizeof(out)), strlen(sample->written));
+    assert_int_equal(rb_key_kind_format(key, &rules, out, sizeof(out)), strlen(sample->written));
     assert_string_equal(out, sample->written);
     // What was written means the same, and touched nothing else.
     before = rules;
-    assert_null(rb_key_parse(key, &rules, out, &offset));
+    assert_null(rb_key_kind_parse(key, &rules, out, &offset));
     rules.total_set = before.total_set; // "30s" stands for two things
     assert_memory_equal(&rules, &before, sizeof(rules));
 }
@@ -230,9 +230,9 @@ static void test_defaults_are_documented(void **state)
         char out[256];
         assert_string_equal(keys[i].name, documented[i].name);
         assert_string_equal(keys[i].fallback, documented[i].fallback);
-        rb_key_format(&keys[i], &rules, out, sizeof(out));
+        rb_key_kind_format(&keys[i], &rules, out, sizeof(out));
         assert_string_equal(out, documented[i].fallback);
-        assert_true(rb_key_expects(&keys[i], "", out, sizeof(out)) > 0);
+        assert_true(rb_key_kind_expects(&keys[i], "", out, sizeof(out)) > 0);
         assert_int_equal(rb_key_find(documented[i].name), i);
     }
     assert_int_equal(rb_key_find("retry"), -1);
@@ -279,9 +279,9 @@ static void test_total_time(void **state)
     unsigned offset;
     (void) state;
     rb_key_defaults(&rules);
-    assert_null(rb_key_parse(total, &rules, "30s", &offset));
+    assert_null(rb_key_kind_parse(total, &rules, "30s", &offset));
     assert_true(rules.total_set);
-    assert_null(rb_key_parse(total, &rules, "unset", &offset));
+    assert_null(rb_key_kind_parse(total, &rules, "unset", &offset));
     assert_false(rules.total_set);
     assert_int_equal(rules.total_ms, 30000);
 }
@@ -297,16 +297,16 @@ static void test_long_lists(void **state)
     rb_key_defaults(&rules);
     memset(value, 'A', sizeof(value) - 1);
     value[RB_METHODS_SIZE - 1] = '\0';
-    assert_null(rb_key_parse(methods, &rules, value, &offset));
-    rb_key_format(methods, &rules, out, sizeof(out));
+    assert_null(rb_key_kind_parse(methods, &rules, value, &offset));
+    rb_key_kind_format(methods, &rules, out, sizeof(out));
     assert_string_equal(out, value);
     value[RB_METHODS_SIZE - 1] = 'A';
     value[RB_METHODS_SIZE] = '\0';
-    assert_non_null(rb_key_parse(methods, &rules, value, &offset));
-    rb_key_format(methods, &rules, out, sizeof(out));
+    assert_non_null(rb_key_kind_parse(methods, &rules, value, &offset));
+    rb_key_kind_format(methods, &rules, out, sizeof(out));
     assert_int_equal(strlen(out), RB_METHODS_SIZE - 1);
     value[100] = ',';
-    assert_null(rb_key_parse(key_of("retry.idempotency_headers"), &rules, value + 1, &offset));
+    assert_null(rb_key_kind_parse(key_of("retry.idempotency_headers"), &rules, value + 1, &offset));
     assert_int_equal(strlen(rules.idempotency_headers), RB_HEADERS_SIZE - 1);
 }
 
@@ -321,7 +321,7 @@ static void test_small_buffers(void **state)
     for (unsigned i = 0; i < count; i++) {
         for (unsigned long size = 1; size < 8; size++) {
             char *exact = malloc(size);
-            unsigned long length = rb_key_format(&keys[i], &rules, exact, size);
+            unsigned long length = rb_key_kind_format(&keys[i], &rules, exact, size);
             assert_true(length < size);
             assert_int_equal(strlen(exact), length);
             assert_memory_equal(exact, keys[i].fallback, length);

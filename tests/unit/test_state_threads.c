@@ -225,9 +225,9 @@ static void test_counters_are_exact(void **state)
     struct rb_target target = {.name = "a", .name_length = 1, .port = 80};
     (void) state;
     cell = rb_cell_get(1, "payments", &rules, &target, 1);
-    uint32_t before = rb_breaker_unpack(atomic_load(&cell->breaker.state)).generation;
+    uint32_t before = rb_breaker_word_unpack(atomic_load(&cell->breaker.state)).generation;
     contend(work, 4000, nothing);
-    uint32_t after = rb_breaker_unpack(atomic_load(&cell->breaker.state)).generation;
+    uint32_t after = rb_breaker_word_unpack(atomic_load(&cell->breaker.state)).generation;
     uint64_t opened = value(RB_COUNTER_TRANSITIONS + RB_BREAKER_OPEN);
     uint64_t half = value(RB_COUNTER_TRANSITIONS + RB_BREAKER_HALF_OPEN);
     uint64_t closed = value(RB_COUNTER_TRANSITIONS + RB_BREAKER_CLOSED);

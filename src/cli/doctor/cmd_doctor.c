@@ -28,7 +28,7 @@ static int doctor_print(const struct rb_findings *findings, bool json)
 // Reports why the program cannot be run at all.
 static int doctor_refuse(const struct rb_findings *findings, int error)
 {
-    const char *first = findings->chain.files[0], *last = rb_findings_executable(findings);
+    const char *first = findings->chain.files[0], *last = rb_doctor_collect_executable(findings);
     if (error == -ENOENT)
         rb_say_error("cannot run %s: its interpreter %s is missing or not executable", first, last);
     else if (error == -ENOEXEC)
@@ -50,14 +50,14 @@ static int doctor_perform(const struct request *request)
         rb_say_error("out of memory");
         return RB_EXIT_MISUSE;
     }
-    int error = rb_findings_collect(findings, path, request->policy), status;
+    int error = rb_doctor_collect(findings, path, request->policy), status;
     if (error == 0) {
-        rb_findings_judge(findings);
+        rb_doctor_judge(findings);
         status = doctor_print(findings, request->json);
     } else {
         status = doctor_refuse(findings, error);
     }
-    rb_findings_free(findings);
+    rb_doctor_collect_free(findings);
     free(findings);
     return status;
 }

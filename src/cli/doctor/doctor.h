@@ -82,17 +82,17 @@ struct rb_findings {
 
 // Collects all findings. Reports mistakes in the policy on stderr. Returns 0; -ENOENT with findings->chain.missing if
 // an interpreter does not exist; -ENOEXEC if the last file of the chain is not a program; -ENOMEM. Call
-// rb_findings_free in any case.
+// rb_doctor_collect_free in any case.
 //   path: the command's file
 //   policy: of --policy, or NULL
-int rb_findings_collect(struct rb_findings *findings, const char *path, const char *policy);
-void rb_findings_free(struct rb_findings *findings);
+int rb_doctor_collect(struct rb_findings *findings, const char *path, const char *policy);
+void rb_doctor_collect_free(struct rb_findings *findings);
 
 // Computes reach, reason, advice, calls and notes from the findings and from UV_USE_IO_URING.
-void rb_findings_judge(struct rb_findings *findings);
+void rb_doctor_judge(struct rb_findings *findings);
 
 // The executable that is loaded in the end.
-const char *rb_findings_executable(const struct rb_findings *findings);
+const char *rb_doctor_collect_executable(const struct rb_findings *findings);
 
 // Names for JSON ("intercepted", "connect.nonblocking", "libcurl") and titles for text.
 const char *rb_reach_name(enum rb_reach reach);
@@ -101,8 +101,8 @@ const char *rb_kind_title(enum rb_kind kind);
 const char *rb_role_name(enum rb_role role);
 
 // The names of an executable's machine and libc, never NULL. out: 32 bytes.
-const char *rb_findings_machine(const struct rb_elf_file *file, char out[32]);
-const char *rb_findings_libc(const struct rb_findings *findings);
+const char *rb_doctor_words_machine(const struct rb_elf_file *file, char out[32]);
+const char *rb_doctor_words_libc(const struct rb_findings *findings);
 
 // Writes the names of the functions that are true, separated by ", ". Returns their number.
 unsigned rb_functions_list(const bool functions[RB_FAMILY_NAMES_MAX], char *out, size_t size);

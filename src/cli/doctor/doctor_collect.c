@@ -12,7 +12,7 @@
 #include "cli/run/preload.h"
 #include "cli/say.h"
 
-const char *rb_findings_executable(const struct rb_findings *findings)
+const char *rb_doctor_collect_executable(const struct rb_findings *findings)
 {
     return findings->chain.files[findings->chain.count - 1];
 }
@@ -212,7 +212,7 @@ static void look_at_environment(struct rb_findings *findings)
 static void look_at_policy(struct rb_findings *findings, const char *explicit_path)
 {
     char real[PATH_MAX], message[RB_SOURCE_MESSAGE_SIZE];
-    const char *executable = rb_findings_executable(findings);
+    const char *executable = rb_doctor_collect_executable(findings);
     if (rb_source_find(&findings->source, explicit_path) != 0) {
         findings->source = (struct rb_source){.why = "--policy"};
         snprintf(findings->remedy, sizeof(findings->remedy), "name a file by --policy");
@@ -233,7 +233,7 @@ static void look_at_policy(struct rb_findings *findings, const char *explicit_pa
 
 static int look_at_program(struct rb_findings *findings)
 {
-    const char *path = rb_findings_executable(findings);
+    const char *path = rb_doctor_collect_executable(findings);
     struct rb_elf_file program, *library = findings->library_file.data ? &findings->library_file : NULL;
     int error = rb_elf_file_open(path, &program);
     if (error == -ENOEXEC)
@@ -252,7 +252,7 @@ static int look_at_program(struct rb_findings *findings)
     return error;
 }
 
-int rb_findings_collect(struct rb_findings *findings, const char *path, const char *policy)
+int rb_doctor_collect(struct rb_findings *findings, const char *path, const char *policy)
 {
     memset(findings, 0, sizeof(*findings));
     rb_program_follow(path, &findings->chain);
@@ -267,7 +267,7 @@ int rb_findings_collect(struct rb_findings *findings, const char *path, const ch
     return 0;
 }
 
-void rb_findings_free(struct rb_findings *findings)
+void rb_doctor_collect_free(struct rb_findings *findings)
 {
     rb_elf_file_close(&findings->library_file);
     rb_needed_free(&findings->list);

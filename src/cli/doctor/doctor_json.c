@@ -41,7 +41,7 @@ static void add_program(cJSON *root, const struct rb_findings *f)
         rb_json_add_text(object, "file", f->chain.files[i]);
         cJSON_AddItemToArray(chain, object);
     }
-    rb_json_add_text(root, "executable", rb_findings_executable(f));
+    rb_json_add_text(root, "executable", rb_doctor_collect_executable(f));
 }
 
 static const char *obstacle_word(enum rb_obstacle obstacle)
@@ -69,10 +69,10 @@ static void add_elf(cJSON *root, const struct rb_findings *f)
     cJSON *elf = cJSON_AddObjectToObject(root, "elf");
     cJSON_AddNumberToObject(elf, "class", file->wide ? 64 : 32);
     rb_json_add_text(elf, "byte_order", file->big ? "big" : "little");
-    rb_json_add_text(elf, "machine", rb_findings_machine(file, machine));
+    rb_json_add_text(elf, "machine", rb_doctor_words_machine(file, machine));
     rb_json_add_text(elf, "linker", file->interpreter);
     cJSON_AddBoolToObject(elf, "go", f->members[0].go);
-    rb_json_add_text(elf, "libc", f->libc == RB_LIBC_OTHER ? NULL : rb_findings_libc(f));
+    rb_json_add_text(elf, "libc", f->libc == RB_LIBC_OTHER ? NULL : rb_doctor_words_libc(f));
     rb_json_add_text(elf, "libc_version", or_null(f->libc_version));
 }
 

@@ -152,7 +152,7 @@ static bool policy_leaves_out(const struct rb_findings *findings, const char *ke
     if (!known || !findings->policy)
         return false;
     for (; (section = rb_policy_section(findings->policy, sections)); sections++) {
-        rb_key_format(key, &section->rules, value, sizeof(value));
+        rb_key_kind_format(key, &section->rules, value, sizeof(value));
         if ((strstr(value, word) != NULL) != present)
             return false;
     }
@@ -322,7 +322,7 @@ static void block_by_library(struct rb_findings *findings)
 // Finds reasons that prevent interception of all calls. The first one is reported.
 static void block_all(struct rb_findings *findings)
 {
-    const char *executable = rb_findings_executable(findings);
+    const char *executable = rb_doctor_collect_executable(findings);
     enum rb_obstacle obstacle = findings->obstacle;
     if (obstacle != RB_OBSTACLE_NONE)
         block(findings, rb_obstacle_advice(obstacle), "%s %s",
@@ -380,10 +380,10 @@ static void judge_unreadable(struct rb_findings *findings)
 {
     for (int kind = 0; kind < RB_KIND_COUNT; kind++)
         lower(&findings->calls[kind], RB_REACH_UNKNOWN, "run this as a user who may read it", "%s cannot be read",
-              rb_findings_executable(findings));
+              rb_doctor_collect_executable(findings));
 }
 
-void rb_findings_judge(struct rb_findings *findings)
+void rb_doctor_judge(struct rb_findings *findings)
 {
     if (findings->readable)
         judge_calls(findings);

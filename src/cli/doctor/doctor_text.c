@@ -106,11 +106,11 @@ static void print_program(const struct rb_findings *f, bool colour)
     const struct rb_elf_file *file = &f->list.items[0].file;
     doctor_text_label(colour, "executable");
     printf("%s-bit %s-endian %s, ", file->wide ? "64" : "32", file->big ? "big" : "little",
-           rb_findings_machine(file, machine));
+           rb_doctor_words_machine(file, machine));
     if (f->obstacle == RB_OBSTACLE_STATIC)
         puts(f->members[0].go ? "static, made by Go" : "static");
     else
-        printf("%s%s%s%s\n", rb_findings_libc(f), f->libc_version[0] ? " " : "", f->libc_version,
+        printf("%s%s%s%s\n", rb_doctor_words_libc(f), f->libc_version[0] ? " " : "", f->libc_version,
                f->members[0].go ? ", made by Go" : "");
 }
 

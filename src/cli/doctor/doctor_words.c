@@ -30,7 +30,7 @@ const char *rb_role_name(enum rb_role role)
     return names[role];
 }
 
-const char *rb_findings_machine(const struct rb_elf_file *file, char out[32])
+const char *rb_doctor_words_machine(const struct rb_elf_file *file, char out[32])
 {
     static const struct {
         uint16_t machine;
@@ -45,7 +45,7 @@ const char *rb_findings_machine(const struct rb_elf_file *file, char out[32])
     return out;
 }
 
-const char *rb_findings_libc(const struct rb_findings *findings)
+const char *rb_doctor_words_libc(const struct rb_findings *findings)
 {
     static const char *const names[] = {"unknown", "glibc", "musl"};
     return names[findings->libc];

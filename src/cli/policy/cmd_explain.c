@@ -19,7 +19,7 @@ struct request {
     bool json;
 };
 
-void rb_explain_origin(const struct rb_explanation *explanation, unsigned key, char *out, size_t size)
+void rb_cmd_explain_origin(const struct rb_explanation *explanation, unsigned key, char *out, size_t size)
 {
     unsigned line = explanation->section->key_lines[key];
     bool inherited = explanation->section->key_inherited[key];

@@ -23,7 +23,7 @@ struct rb_explanation {
 };
 
 // Writes the origin of a value: "FILE:LINE", with " ([default])" if it is inherited, or "default".
-void rb_explain_origin(const struct rb_explanation *explanation, unsigned key, char *out, size_t size);
+void rb_cmd_explain_origin(const struct rb_explanation *explanation, unsigned key, char *out, size_t size);
 
 // Print the explanation. rb_explain_json returns 0 or -ENOMEM.
 void rb_explain_text(const struct rb_explanation *explanation);

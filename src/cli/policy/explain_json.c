@@ -11,7 +11,7 @@ static void explain_json_add_process(cJSON *policy, const struct rb_process_rule
     unsigned count;
     const struct rb_key *keys = rb_key_process_table(&count);
     for (unsigned i = 0; i < count; i++) {
-        rb_key_format(&keys[i], process, text, sizeof(text));
+        rb_key_kind_format(&keys[i], process, text, sizeof(text));
         if (keys[i].kind == RB_KEY_COUNT)
             cJSON_AddRawToObject(policy, keys[i].name, text);
         else if (keys[i].kind == RB_KEY_GLOBS)
@@ -61,7 +61,7 @@ static void add_values(cJSON *root, const struct rb_explanation *e)
     for (unsigned i = 0; i < count; i++) {
         unsigned line = e->section->key_lines[i];
         cJSON *value = cJSON_CreateObject();
-        rb_key_format(&keys[i], &e->section->rules, text, sizeof(text));
+        rb_key_kind_format(&keys[i], &e->section->rules, text, sizeof(text));
         rb_json_add_text(value, "key", keys[i].name);
         rb_json_add_text(value, "value", text);
         rb_json_add_text(value, "file", line > 0 ? e->source.path : NULL);

@@ -47,7 +47,7 @@ static void print_process(const struct rb_explanation *e, bool colour)
         putchar('\n');
     }
     for (unsigned i = 0; i < count; i++) {
-        rb_key_format(&keys[i], process, value, sizeof(value));
+        rb_key_kind_format(&keys[i], process, value, sizeof(value));
         if (keys[i].kind == RB_KEY_GLOBS || strcmp(value, keys[i].fallback) == 0)
             continue;
         explain_text_label(colour, keys[i].name);
@@ -104,8 +104,8 @@ static void print_values(const struct rb_explanation *e, bool colour)
     rb_say_styled(stdout, colour, RB_STYLE_BOLD, "values");
     putchar('\n');
     for (unsigned i = 0; i < count; i++) {
-        rb_key_format(&keys[i], &e->section->rules, value, sizeof(value));
-        rb_explain_origin(e, i, origin, sizeof(origin));
+        rb_key_kind_format(&keys[i], &e->section->rules, value, sizeof(value));
+        rb_cmd_explain_origin(e, i, origin, sizeof(origin));
         printf("  %-*s  %-*s  ", KEY_WIDTH, keys[i].name, VALUE_WIDTH, value);
         rb_say_clean(stdout, origin);
         if (i == min_calls && !breaker->time_window && breaker->min_calls > breaker->window)

@@ -40,7 +40,7 @@ struct request {
 static int top_perform(struct rb_state_file *file, const void *asked)
 {
     const struct request *request = asked;
-    return request->once ? print_once(file) : rb_screen_run(file, request->interval_ms);
+    return request->once ? print_once(file) : rb_screen_curses_run(file, request->interval_ms);
 }
 
 static int top_run(int argc, char **argv)

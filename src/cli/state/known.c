@@ -64,7 +64,7 @@ static bool find_policy_of(uid_t user, struct rb_source *source)
     if (rb_reload_locate(&(struct rb_reload_places){0}, source->path) == 0)
         return true;
     *source = (struct rb_source){.why = "builtin"};
-    snprintf(source->path, sizeof(source->path), "%s", rb_policy_builtin_path);
+    snprintf(source->path, sizeof(source->path), "%s", rb_builtin_path);
     return true;
 }
 

@@ -27,6 +27,6 @@ void rb_screen_keys(const struct rb_screen *screen, char out[RB_TABLE_LINE]);
 
 // Runs until the user quits or a signal arrives. Restores the terminal in every case. Returns an exit status.
 //   interval_ms: time between two looks at the file
-int rb_screen_run(struct rb_state_file *file, uint64_t interval_ms);
+int rb_screen_curses_run(struct rb_state_file *file, uint64_t interval_ms);
 
 #endif

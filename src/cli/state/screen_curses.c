@@ -211,7 +211,7 @@ static void curses_begin(void)
     }
 }
 
-int rb_screen_run(struct rb_state_file *file, uint64_t interval_ms)
+int rb_screen_curses_run(struct rb_state_file *file, uint64_t interval_ms)
 {
     tcgetattr(STDIN_FILENO, &before);
     SCREEN *terminal = newterm(NULL, stdout, stdin);

@@ -121,7 +121,7 @@ void rb_member_forget(struct rb_handle *easy)
     if (!member)
         return;
     struct rb_multi *multi = member->multi;
-    if (member->transfer && (member->outside || rb_handle_is_late(easy)))
+    if (member->transfer && (member->outside || rb_handle_data_is_late(easy)))
         multi->waiting--;
     leave_transfer(member);
     list_take(&member->link);
@@ -214,7 +214,7 @@ static void finish(struct rb_member *member, CURLcode code)
     member->message = (CURLMsg){.msg = CURLMSG_DONE, .easy_handle = member->easy->easy};
     member->message.data.result = code;
     member->own = true;
-    member->unreported = rb_multi_notifies(multi, RB_NOTIFY_EASY_DONE);
+    member->unreported = rb_member_notifies(multi, RB_NOTIFY_EASY_DONE);
     multi->unreported += member->unreported;
     move(member, &multi->ended);
     rb_messages_put(&multi->messages, &member->message);
@@ -300,7 +300,7 @@ static void cancel(struct rb_member *member)
 {
     CURLcode code = CURLE_ABORTED_BY_CALLBACK;
     member->multi->waiting--;
-    if (rb_handle_is_late(member->easy))
+    if (rb_handle_data_is_late(member->easy))
         rb_transfer_interrupt(member->transfer, code);
     else
         rb_transfer_abort(member->transfer, &code);

@@ -79,7 +79,7 @@ static inline bool rb_link_is_empty(const struct rb_link *list)
 
 // True if libcurl refuses calls on the multi handle because a callback is running. Versions of libcurl differ here, so
 // this asks libcurl.
-static inline bool rb_multi_refuses(const struct rb_multi *multi)
+static inline bool rb_member_refuses(const struct rb_multi *multi)
 {
     long unused;
     return multi->calling ||
@@ -88,7 +88,7 @@ static inline bool rb_multi_refuses(const struct rb_multi *multi)
 
 // True if the program wants this notification.
 //   kind: RB_NOTIFY_EASY_DONE or RB_NOTIFY_INFO_READ
-static inline bool rb_multi_notifies(const struct rb_multi *multi, unsigned kind)
+static inline bool rb_member_notifies(const struct rb_multi *multi, unsigned kind)
 {
     return multi->notify && (multi->notified & 1U << kind);
 }
@@ -119,7 +119,7 @@ void rb_members_free(struct rb_multi *multi);
 void rb_members_begin(struct rb_multi *multi);
 
 // Handles the waiting members: calls progress callbacks, resumes members whose wait is over, continues deliveries. May
-// call the program's callbacks, except those of rb_multi_send_notifications.
+// call the program's callbacks, except those of rb_multi_callback_send_notifications.
 void rb_members_attend(struct rb_multi *multi);
 
 // Reads libcurl's messages. Messages of transfers that are retried are dropped. Without memory, the other messages stay

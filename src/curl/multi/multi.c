@@ -67,7 +67,7 @@ static CURLMcode may_remove(const struct rb_multi *multi, const struct rb_member
     if (member->multi != multi)
         return member->outside ? CURLM_BAD_EASY_HANDLE
                                : CURLM_OK; // libcurl checks handles of other multi handles itself
-    return multi->calling || (member->outside && rb_multi_refuses(multi)) ? CURLM_RECURSIVE_API_CALL : CURLM_OK;
+    return multi->calling || (member->outside && rb_member_refuses(multi)) ? CURLM_RECURSIVE_API_CALL : CURLM_OK;
 }
 
 static CURLMcode remove_real(struct rb_multi *multi, CURL *bare)
@@ -117,12 +117,12 @@ bool rb_multi_pause(struct rb_handle *easy, int mask)
     struct rb_member *member = easy->member;
     if (rb_transfer_pause(easy, mask)) {
         if (member && !member->multi->calling)
-            rb_multi_set_timer(member->multi);
+            rb_multi_callback_set_timer(member->multi);
         return true;
     }
     if (!easy->transfer || easy->response || (member && !member->outside))
         return false;
-    rb_handle_set_flow(easy, mask & CURLPAUSE_RECV ? RB_FLOW_PAUSE_DUE : RB_FLOW_LIBCURL);
+    rb_handle_data_set_flow(easy, mask & CURLPAUSE_RECV ? RB_FLOW_PAUSE_DUE : RB_FLOW_LIBCURL);
     return true;
 }
 
@@ -134,7 +134,7 @@ static void multi_before(struct rb_multi *multi)
 {
     if (multi->waiting > 0 && multi->inside == 0) {
         rb_members_attend(multi);
-        rb_multi_send_notifications(multi);
+        rb_multi_callback_send_notifications(multi);
     }
     if (!rb_link_is_empty(&multi->fresh))
         rb_members_begin(multi);
@@ -146,7 +146,7 @@ static CURLMcode after(struct rb_multi *multi, CURLMcode code, int *running)
     rb_members_drain(multi);
     if (running)
         *running += (int) multi->waiting;
-    return rb_multi_set_timer(multi) == -1 && code == CURLM_OK ? CURLM_ABORTED_BY_CALLBACK : code;
+    return rb_multi_callback_set_timer(multi) == -1 && code == CURLM_OK ? CURLM_ABORTED_BY_CALLBACK : code;
 }
 
 static bool is_idle(const struct rb_multi *multi)
@@ -174,7 +174,7 @@ static CURLMcode drive(struct rb_multi *multi, CURLMcode (*call)(CURLM *, int *)
 {
     if (is_idle(multi))
         return call(multi->real, running);
-    if (rb_multi_refuses(multi))
+    if (rb_member_refuses(multi))
         return CURLM_RECURSIVE_API_CALL;
     unsigned depth = multi_enter(multi);
     CURLMcode code = call(multi->real, running);
@@ -194,7 +194,7 @@ CURLMcode rb_multi_socket_all(struct rb_multi *multi, int *running)
 // A timer that has expired is no longer set. libcurl sets it again if necessary.
 CURLMcode rb_multi_socket_action(struct rb_multi *multi, curl_socket_t socket, int events, int *running)
 {
-    if (rb_multi_refuses(multi))
+    if (rb_member_refuses(multi))
         return CURLM_RECURSIVE_API_CALL;
     if (socket == CURL_SOCKET_TIMEOUT)
         multi->libcurl_ms = multi->armed_ms = RB_NEVER;
@@ -212,7 +212,7 @@ static int shorten(const struct rb_multi *multi, int timeout_ms)
     uint64_t due_ms = rb_members_due_ms(multi);
     if (due_ms == RB_NEVER)
         return timeout_ms;
-    long own = rb_multi_left_ms(due_ms);
+    long own = rb_multi_callback_left_ms(due_ms);
     return timeout_ms < 0 || own < timeout_ms ? (int) own : timeout_ms;
 }
 
@@ -254,7 +254,7 @@ static CURLMcode wait_alone(struct curl_waitfd *extra, unsigned count, int timeo
 
 CURLMcode rb_multi_wait(struct rb_multi *multi, struct curl_waitfd *extra, unsigned count, int timeout_ms, int *ready)
 {
-    if (rb_multi_refuses(multi))
+    if (rb_member_refuses(multi))
         return CURLM_RECURSIVE_API_CALL;
     int own_ms = timeout_ms < 0 ? timeout_ms : shorten(multi, timeout_ms); // libcurl rejects a negative timeout
     if (is_alone(multi) && timeout_ms >= 0)
@@ -264,7 +264,7 @@ CURLMcode rb_multi_wait(struct rb_multi *multi, struct curl_waitfd *extra, unsig
 
 CURLMcode rb_multi_poll(struct rb_multi *multi, struct curl_waitfd *extra, unsigned count, int timeout_ms, int *ready)
 {
-    if (rb_multi_refuses(multi))
+    if (rb_member_refuses(multi))
         return CURLM_RECURSIVE_API_CALL;
     int own_ms = timeout_ms < 0 ? timeout_ms : shorten(multi, timeout_ms);
     if (is_alone(multi) && timeout_ms >= 0 &&
@@ -286,10 +286,10 @@ CURLMsg *rb_multi_info_read(struct rb_multi *multi, int *left)
     CURLMsg *message = NULL;
     if (multi->messages.count == 0 && is_idle(multi))
         return multi->curl->multi_info_read(multi->real, left);
-    bool refused = rb_multi_refuses(multi);
+    bool refused = rb_member_refuses(multi);
     if (multi->messages.count == 0 && !refused) {
         rb_members_drain(multi);
-        rb_multi_set_timer(multi);
+        rb_multi_callback_set_timer(multi);
     }
     if (multi->messages.count > 0 && !refused)
         message = rb_messages_take(&multi->messages);

@@ -10,14 +10,14 @@
 
 // --- the timer
 
-long rb_multi_left_ms(uint64_t due_ms)
+long rb_multi_callback_left_ms(uint64_t due_ms)
 {
     uint64_t now_ms = rb_system_now_ms();
     uint64_t left = due_ms > now_ms ? due_ms - now_ms : 0;
     return left > INT32_MAX ? INT32_MAX : (long) left;
 }
 
-int rb_multi_set_timer(struct rb_multi *multi)
+int rb_multi_callback_set_timer(struct rb_multi *multi)
 {
     uint64_t due_ms = rb_arithmetic_min(rb_members_due_ms(multi), multi->libcurl_ms);
     bool asked = multi->asked;
@@ -25,7 +25,7 @@ int rb_multi_set_timer(struct rb_multi *multi)
     if (!multi->timer || (due_ms == multi->armed_ms && !asked))
         return 0;
     multi->armed_ms = due_ms;
-    return multi->timer(multi->real, due_ms == RB_NEVER ? -1 : rb_multi_left_ms(due_ms), multi->timer_data);
+    return multi->timer(multi->real, due_ms == RB_NEVER ? -1 : rb_multi_callback_left_ms(due_ms), multi->timer_data);
 }
 
 static int on_timer(CURLM *real, long timeout_ms, void *context)
@@ -34,7 +34,7 @@ static int on_timer(CURLM *real, long timeout_ms, void *context)
     (void) real;
     multi->libcurl_ms = timeout_ms < 0 ? RB_NEVER : rb_system_now_ms() + (uint64_t) timeout_ms;
     multi->asked = true;
-    return multi->calling ? 0 : rb_multi_set_timer(multi); // otherwise the timer is set at the end of the call
+    return multi->calling ? 0 : rb_multi_callback_set_timer(multi); // otherwise the timer is set at the end of the call
 }
 
 // --- notifications
@@ -48,18 +48,18 @@ static struct rb_member *next_unreported(const struct rb_multi *multi)
     return link == &multi->ended ? NULL : (struct rb_member *) link;
 }
 
-void rb_multi_send_notifications(struct rb_multi *multi)
+void rb_multi_callback_send_notifications(struct rb_multi *multi)
 {
     struct rb_member *member;
     while (multi->unreported > 0 && (member = next_unreported(multi))) {
         member->unreported = false;
         multi->unreported--;
-        if (rb_multi_notifies(multi, RB_NOTIFY_EASY_DONE))
+        if (rb_member_notifies(multi, RB_NOTIFY_EASY_DONE))
             multi->notify(multi->real, RB_NOTIFY_EASY_DONE, member->easy->easy, multi->notify_data);
     }
     bool news = multi->messages.news && multi->messages.count > 0;
     multi->messages.news = false;
-    if (news && rb_multi_notifies(multi, RB_NOTIFY_INFO_READ))
+    if (news && rb_member_notifies(multi, RB_NOTIFY_INFO_READ))
         multi->notify(multi->real, RB_NOTIFY_INFO_READ, multi->internal, multi->notify_data);
 }
 
@@ -75,7 +75,7 @@ static void on_notify(CURLM *real, unsigned kind, CURL *easy, void *context)
     bool ours = kind == RB_NOTIFY_INFO_READ || (member && (member->own || member->transfer));
     if (!ours)
         multi->notify(real, kind, easy, multi->notify_data);
-    rb_multi_send_notifications(multi);
+    rb_multi_callback_send_notifications(multi);
 }
 
 // --- options
@@ -91,7 +91,7 @@ static int on_push(CURL *parent, CURL *easy, size_t count, struct curl_pushheade
     return multi->push(parent, easy, count, headers, multi->push_data);
 }
 
-bool rb_multi_replaces(CURLMoption option)
+bool rb_multi_callback_replaces(CURLMoption option)
 {
     return option == CURLMOPT_TIMERFUNCTION || option == CURLMOPT_TIMERDATA || option == CURLMOPT_PUSHFUNCTION ||
            option == CURLMOPT_PUSHDATA || (int) option == RB_NOTIFYFUNCTION || (int) option == RB_NOTIFYDATA;
@@ -123,7 +123,7 @@ static CURLMcode set_notify_data(struct rb_multi *multi, void *data)
     return code;
 }
 
-CURLMcode rb_multi_notify(struct rb_multi *multi, unsigned kind, bool wanted)
+CURLMcode rb_multi_callback_notify(struct rb_multi *multi, unsigned kind, bool wanted)
 {
     CURLMcode code = wanted ? multi->curl->multi_notify_enable(multi->real, kind)
                             : multi->curl->multi_notify_disable(multi->real, kind);
@@ -134,9 +134,9 @@ CURLMcode rb_multi_notify(struct rb_multi *multi, unsigned kind, bool wanted)
     return code;
 }
 
-CURLMcode rb_multi_set(struct rb_multi *multi, CURLMoption option, union rb_option value)
+CURLMcode rb_multi_callback_set(struct rb_multi *multi, CURLMoption option, union rb_option value)
 {
-    if (rb_multi_refuses(multi))
+    if (rb_member_refuses(multi))
         return CURLM_RECURSIVE_API_CALL;
     switch ((int) option) {
     case RB_NOTIFYFUNCTION:

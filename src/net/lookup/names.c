@@ -80,7 +80,7 @@ static void user_changed(void)
         atomic_store(&apart, false);
 }
 
-void rb_lookup_names_start(void)
+void rb_names_start(void)
 {
     struct table *nobody = NULL;
     if (atomic_load_explicit(&shared, memory_order_acquire))
@@ -94,7 +94,7 @@ void rb_lookup_names_start(void)
 
 static struct table *names_table(void)
 {
-    rb_lookup_names_start();
+    rb_names_start();
     return atomic_load_explicit(&shared, memory_order_acquire);
 }
 
@@ -123,7 +123,7 @@ static void write_record(const struct rb_target *target, const char *name, bool 
     rb_seqlock_put(&entries, names_hash_of(&put.record), put.words);
 }
 
-bool rb_lookup_names_find(const struct rb_target *target, char *name, bool *last)
+bool rb_names_find(const struct rb_target *target, char *name, bool *last)
 {
     struct table *names = atomic_load_explicit(&shared, memory_order_acquire);
     union record_words question, found;
@@ -157,7 +157,7 @@ static bool same_address(const struct rb_target *a, const struct rb_target *b)
 }
 
 // getaddrinfo repeats each address for every socket type, so the last candidate is the last distinct address.
-void rb_lookup_names_learn_addrinfo(const char *node, const struct addrinfo *list)
+void rb_names_learn_addrinfo(const char *node, const struct addrinfo *list)
 {
     struct rb_target target, last = {0};
     const char *name = names_is_numeric(node) ? "" : node;
@@ -169,7 +169,7 @@ void rb_lookup_names_learn_addrinfo(const char *node, const struct addrinfo *lis
             write_record(&target, name, same_address(&target, &last));
 }
 
-void rb_lookup_names_learn_hostent(const char *node, const struct hostent *entry)
+void rb_names_learn_hostent(const char *node, const struct hostent *entry)
 {
     struct rb_target target = {.family = entry->h_addrtype};
     const char *name = names_is_numeric(node) ? "" : node;

@@ -17,17 +17,17 @@ enum { RB_NAMES_COUNT = 1024 };
 
 // Creates the table for this process and its future children, if there is none. Called before a fork; otherwise the
 // first lookup creates the table. Without memory, no names are recorded.
-void rb_lookup_names_start(void);
+void rb_names_start(void);
 
 // Records the result of getaddrinfo(node). Each address gets the name; the last distinct address is the last candidate.
 // A numeric node records that the address has no name.
-void rb_lookup_names_learn_addrinfo(const char *node, const struct addrinfo *list);
+void rb_names_learn_addrinfo(const char *node, const struct addrinfo *list);
 
 // Records the result of gethostbyname and related functions.
-void rb_lookup_names_learn_hostent(const char *node, const struct hostent *entry);
+void rb_names_learn_hostent(const char *node, const struct hostent *entry);
 
 // Finds the entry for the target's address. Writes the name (RB_NAME_SIZE bytes, "" for none) and whether the address
 // is the last candidate. Returns false if no lookup returned this address.
-bool rb_lookup_names_find(const struct rb_target *target, char *name, bool *last);
+bool rb_names_find(const struct rb_target *target, char *name, bool *last);
 
 #endif
