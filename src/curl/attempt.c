@@ -8,14 +8,6 @@
 
 #include "curl/override.h"
 
-static long left_of(uint64_t deadline_ms, uint64_t now_ms)
-{
-    if (deadline_ms == UINT64_MAX)
-        return 0;
-    uint64_t left = deadline_ms > now_ms ? deadline_ms - now_ms : 1; // 0 would mean no limit
-    return left > INT32_MAX ? INT32_MAX : (long) left;
-}
-
 // Returns the shorter of two limits in milliseconds. 0 means no limit.
 static long shorter(long a, long b)
 {
@@ -35,19 +27,18 @@ static bool is_first(const struct rb_transfer *transfer)
     return transfer->call.attempt <= 1;
 }
 
-// Returns true if the program's own limit began before this attempt.
-static bool is_late(const struct rb_transfer *transfer)
-{
-    return transfer->handle->timeout_ms && transfer->call.attempt_started_ms > transfer->begun_ms;
-}
-
 // Sets the time limits of the attempt: the rest of the program's own limit, and the policy's limits for one attempt.
 static void set_limits(const struct rb_transfer *transfer)
 {
     const struct rb_handle *handle = transfer->handle;
     const struct rb_rules *rules = transfer->route->rules;
-    long left = left_of(transfer->program_deadline_ms, transfer->call.attempt_started_ms);
-    if (rules->attempt_ms || is_late(transfer))
+    uint64_t now_ms = transfer->call.attempt_started_ms, deadline_ms = transfer->program_deadline_ms;
+    uint64_t left_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 1; // libcurl takes 0 as no limit
+    long left = left_ms > INT32_MAX ? INT32_MAX : (long) left_ms;
+    if (deadline_ms == UINT64_MAX)
+        left = 0;
+    bool limit_is_running = handle->timeout_ms && now_ms > transfer->begun_ms;
+    if (rules->attempt_ms || limit_is_running)
         override_number(transfer, RB_OVERRIDE_TIMEOUT, CURLOPT_TIMEOUT_MS, shorter(left, (long) rules->attempt_ms));
     if (rules->connect_ms)
         override_number(transfer, RB_OVERRIDE_CONNECT_TIMEOUT, CURLOPT_CONNECTTIMEOUT_MS,
@@ -70,18 +61,15 @@ static bool is_clear_http2(const struct rb_transfer *transfer)
     return scheme && strcasecmp(scheme, "http") == 0;
 }
 
-// Returns true if the response may have a body that libcurl does not read from the connection: CURLOPT_NOBODY with a
-// method other than HEAD.
-static bool leaves_body(const struct rb_handle *handle)
-{
-    return handle->no_body && handle->custom_request && strcmp(handle->custom_request, "HEAD") != 0;
-}
-
 // Makes libcurl open a new connection where the kept one may be unusable: it just broke, it has an unread body, or it
 // carries cleartext HTTP/2, which fails on its second use (libcurl 7.88.1).
 static void set_connection(const struct rb_transfer *transfer)
 {
-    if (transfer->outcome.cause != RB_CAUSE_STATUS || is_clear_http2(transfer) || leaves_body(transfer->handle))
+    const struct rb_handle *handle = transfer->handle;
+    bool broke = transfer->outcome.cause != RB_CAUSE_STATUS;
+    // With CURLOPT_NOBODY and a method other than HEAD, libcurl leaves the body of the response on the connection.
+    bool unread = handle->no_body && handle->custom_request && strcmp(handle->custom_request, "HEAD") != 0;
+    if (broke || unread || is_clear_http2(transfer))
         override_number(transfer, RB_OVERRIDE_FRESH_CONNECT, CURLOPT_FRESH_CONNECT, 1);
 }
 

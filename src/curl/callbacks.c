@@ -6,24 +6,16 @@
 #include "curl/override.h"
 #include "curl/response/response.h"
 
-// Returns true if the program asked for a pause between two attempts. The pause begins with the first bytes of the next
-// attempt.
-static bool begins_pause(struct rb_handle *handle)
-{
-    if (handle->flow != RB_FLOW_PAUSE_DUE)
-        return false;
-    rb_handle_data_set_flow(handle, RB_FLOW_LIBCURL);
-    return true;
-}
-
 typedef size_t give_fn(const struct rb_handle *handle, char *bytes, size_t length);
 
 // Inlined so that `hold` and `give` are called directly: this code runs for every piece of a body.
 static inline __attribute__((always_inline)) size_t receive(struct rb_handle *handle, char *bytes, size_t size,
                                                             size_t count, curl_write_callback hold, give_fn *give)
 {
-    if (begins_pause(handle))
+    if (handle->flow == RB_FLOW_PAUSE_DUE) { // the program asked for a pause between two attempts
+        rb_handle_data_set_flow(handle, RB_FLOW_LIBCURL);
         return CURL_WRITEFUNC_PAUSE;
+    }
     if (handle->response)
         return hold(bytes, size, count, handle->response);
     return give(handle, bytes, size * count);

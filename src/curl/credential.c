@@ -39,15 +39,6 @@ static uint64_t hash_of_text(unsigned kind, const char *text, size_t length)
 
 // --- options
 
-// Splits "user:password". Without a colon, the text is a user.
-static void note_pair(struct rb_login *login, const char *pair)
-{
-    const char *colon = pair ? strchr(pair, ':') : NULL;
-    size_t length = !pair ? 0 : colon ? (size_t) (colon - pair) : strlen(pair);
-    login->user = hash_of_text(USER, pair, length);
-    login->password = colon ? hash_of_text(PASSWORD, colon + 1, strlen(colon + 1)) : 0;
-}
-
 static size_t length_of(const char *text)
 {
     return text ? strlen(text) : 0;
@@ -58,9 +49,13 @@ void rb_credential_note(struct rb_handle *handle, CURLoption option, union rb_op
     struct rb_login *login = &handle->login;
     const char *text = option >= CURLOPTTYPE_OBJECTPOINT && option < CURLOPTTYPE_FUNCTIONPOINT ? value.pointer : NULL;
     switch (option) {
-    case CURLOPT_USERPWD:
-        note_pair(login, text);
+    case CURLOPT_USERPWD: {
+        const char *colon = text ? strchr(text, ':') : NULL; // without a colon, the text is a user
+        const char *password = colon ? colon + 1 : NULL;
+        login->user = hash_of_text(USER, text, colon ? (size_t) (colon - text) : length_of(text));
+        login->password = hash_of_text(PASSWORD, password, length_of(password));
         break;
+    }
     case CURLOPT_USERNAME:
         login->user = hash_of_text(USER, text, length_of(text));
         break;
@@ -143,14 +138,6 @@ static void read_part(const struct rb_handle *handle, CURLUPart which, unsigned 
     handle->curl->free(part);
 }
 
-static void read_parsed_url(struct rb_login *login, const struct rb_handle *handle)
-{
-    if (!handle->curl->url_get)
-        return;
-    read_part(handle, CURLUPART_USER, USER, &login->user);
-    read_part(handle, CURLUPART_PASSWORD, PASSWORD, &login->password);
-}
-
 // --- header fields
 
 struct piece {
@@ -230,21 +217,19 @@ static uint64_t hash_of_field(const struct rb_field *field)
 
 // --- the credential
 
-// False if the server gets only a value derived from the password, which changes with each request.
-static bool has_password(const struct rb_login *login)
-{
-    return login->password != 0 && !login->signs && login->methods != (long) CURLAUTH_DIGEST;
-}
-
 // Adds the hashes of all parts, so their order does not matter.
 uint64_t rb_credential(const struct rb_handle *handle, const uint64_t key[2])
 {
     struct rb_login login = handle->login;
-    if (handle->parsed_url)
-        read_parsed_url(&login, handle);
-    else
+    if (!handle->parsed_url) {
         read_url(&login, handle->url);
-    uint64_t parts[] = {login.user, has_password(&login) ? login.password : 0, login.bearer,
+    } else if (handle->curl->url_get) {
+        read_part(handle, CURLUPART_USER, USER, &login.user);
+        read_part(handle, CURLUPART_PASSWORD, PASSWORD, &login.password);
+    }
+    // With these methods, the server gets only a value derived from the password, which changes with each request.
+    bool derived = login.signs || login.methods == (long) CURLAUTH_DIGEST;
+    uint64_t parts[] = {login.user, derived ? 0 : login.password, login.bearer,
                         login.asks_netrc ? not_zero(login.netrc) : 0, login.certificate};
     uint64_t sum = 0, part;
     for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)

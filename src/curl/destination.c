@@ -25,24 +25,18 @@ bool rb_destination_read(const char *url, struct rb_target *target, bool *secure
     return *secure || (scheme == 0 && guessed_http(target)) || (scheme == 4 && strncasecmp(url, "http", 4) == 0);
 }
 
-static bool target_of_text(const struct rb_handle *handle, struct rb_target *target, bool *secure)
-{
-    bool bare = handle->default_scheme && handle->url && !strstr(handle->url, "://");
-    return !bare && rb_destination_read(handle->url, target, secure);
-}
-
-// *text holds the target's name; the caller frees it with libcurl's free.
-static bool target_of_object(const struct rb_handle *handle, struct rb_target *target, bool *secure, char **text)
-{
-    return handle->curl->url_get && handle->curl->url_get(handle->parsed_url, CURLUPART_URL, text, 0) == CURLUE_OK &&
-           rb_destination_read(*text, target, secure);
-}
-
 bool rb_destination(const struct rb_handle *handle, struct rb_target *target, bool *secure, char **text)
 {
+    const struct rb_libcurl *curl = handle->curl;
+    bool http = false;
     *text = NULL;
-    bool http =
-        handle->parsed_url ? target_of_object(handle, target, secure, text) : target_of_text(handle, target, secure);
+    if (!handle->parsed_url) {
+        // CURLOPT_DEFAULT_PROTOCOL chooses the scheme, which need not be HTTP.
+        bool other = handle->default_scheme && handle->url && !strstr(handle->url, "://");
+        http = !other && rb_destination_read(handle->url, target, secure);
+    } else if (curl->url_get && curl->url_get(handle->parsed_url, CURLUPART_URL, text, 0) == CURLUE_OK) {
+        http = rb_destination_read(*text, target, secure);
+    }
     if (handle->port > 0)
         target->port = (uint16_t) handle->port;
     return http;

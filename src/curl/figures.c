@@ -113,12 +113,6 @@ static CURLINFO in_microseconds(CURLINFO info)
     }
 }
 
-static curl_off_t moment(const struct rb_handle *handle, CURLINFO info)
-{
-    curl_off_t us = figures_offset_of(handle, in_microseconds(info));
-    return us > 0 ? handle->figures->moments_us + us : us;
-}
-
 static bool figures_put(CURLINFO info, void *out, curl_off_t value, double unit)
 {
     if (((int) info & CURLINFO_TYPEMASK) == CURLINFO_DOUBLE)
@@ -158,8 +152,10 @@ bool rb_figures_answer(const struct rb_handle *handle, CURLINFO info, void *out)
     switch (kind) {
     case FIGURE_TOTAL:
         return figures_put(info, out, total_us(handle), 1e6);
-    case FIGURE_MOMENT:
-        return figures_put(info, out, moment(handle, info), 1e6);
+    case FIGURE_MOMENT: {
+        curl_off_t us = figures_offset_of(handle, in_microseconds(info));
+        return figures_put(info, out, us > 0 ? handle->figures->moments_us + us : us, 1e6);
+    }
     case FIGURE_RECEIVED:
         return figures_put(info, out, received(handle), 1);
     case FIGURE_SPEED:

@@ -15,38 +15,6 @@ static void restore_callbacks(const struct rb_handle *handle, CURL *easy)
     curl->easy_setopt(easy, CURLOPT_PREREQDATA, handle->before_request_data);
 }
 
-static void restore_read(const struct rb_handle *handle, CURL *easy)
-{
-    handle->curl->easy_setopt(easy, CURLOPT_READFUNCTION, handle->read);
-    handle->curl->easy_setopt(easy, CURLOPT_READDATA, handle->read_data_set ? handle->read_data : (void *) stdin);
-}
-
-// XFERINFOFUNCTION = NULL also removes the older progress function, so it is set again.
-static void restore_progress(const struct rb_handle *handle, CURL *easy)
-{
-    handle->curl->easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, handle->progress);
-    if (!handle->progress)
-        handle->curl->easy_setopt(easy, CURLOPT_PROGRESSFUNCTION, handle->old_progress);
-    handle->curl->easy_setopt(easy, CURLOPT_XFERINFODATA, handle->progress_data);
-}
-
-// A range that the program set during the attempt has replaced ours and stays. Otherwise the program had none, because
-// a transfer with the program's own range never gets ours.
-static void restore_range(const struct rb_handle *handle, CURL *easy)
-{
-    if (!handle->has_range)
-        handle->curl->easy_setopt(easy, CURLOPT_RANGE, NULL);
-    handle->curl->easy_setopt(easy, CURLOPT_HTTPHEADER, handle->headers);
-}
-
-static void restore_protocols(const struct rb_handle *handle, CURL *easy)
-{
-    if (handle->protocols_text)
-        handle->curl->easy_setopt(easy, CURLOPT_PROTOCOLS_STR, handle->protocols_text);
-    else
-        handle->curl->easy_setopt(easy, CURLOPT_PROTOCOLS, handle->protocols);
-}
-
 static void restore_one(const struct rb_handle *handle, CURL *easy, enum rb_override override)
 {
     const struct rb_libcurl *curl = handle->curl;
@@ -55,10 +23,14 @@ static void restore_one(const struct rb_handle *handle, CURL *easy, enum rb_over
         restore_callbacks(handle, easy);
         break;
     case RB_OVERRIDE_READ:
-        restore_read(handle, easy);
+        curl->easy_setopt(easy, CURLOPT_READFUNCTION, handle->read);
+        curl->easy_setopt(easy, CURLOPT_READDATA, handle->read_data_set ? handle->read_data : (void *) stdin);
         break;
     case RB_OVERRIDE_PROGRESS:
-        restore_progress(handle, easy);
+        curl->easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, handle->progress);
+        if (!handle->progress) // XFERINFOFUNCTION = NULL has also removed the older function
+            curl->easy_setopt(easy, CURLOPT_PROGRESSFUNCTION, handle->old_progress);
+        curl->easy_setopt(easy, CURLOPT_XFERINFODATA, handle->progress_data);
         break;
     case RB_OVERRIDE_TIMEOUT:
         curl->easy_setopt(easy, CURLOPT_TIMEOUT_MS, handle->timeout_ms);
@@ -73,10 +45,17 @@ static void restore_one(const struct rb_handle *handle, CURL *easy, enum rb_over
         curl->easy_setopt(easy, CURLOPT_HSTSREADFUNCTION, handle->hosts);
         break;
     case RB_OVERRIDE_RANGE:
-        restore_range(handle, easy);
+        // If the program has set a range during the attempt, that range has replaced ours and stays. The program had no
+        // range before, because a transfer with a range of the program never gets ours.
+        if (!handle->has_range)
+            curl->easy_setopt(easy, CURLOPT_RANGE, NULL);
+        curl->easy_setopt(easy, CURLOPT_HTTPHEADER, handle->headers);
         break;
     case RB_OVERRIDE_PROTOCOLS:
-        restore_protocols(handle, easy);
+        if (handle->protocols_text)
+            curl->easy_setopt(easy, CURLOPT_PROTOCOLS_STR, handle->protocols_text);
+        else
+            curl->easy_setopt(easy, CURLOPT_PROTOCOLS, handle->protocols);
         break;
     default:
         break;

@@ -74,41 +74,27 @@ void *rb_registry_find(struct rb_registry *registry, const void *key)
     return slot ? slot->record : NULL;
 }
 
-// Called before a key is added to level n, so that searches include the level.
-static void raise_last(struct rb_registry *registry, unsigned n)
-{
-    unsigned last = atomic_load_explicit(&registry->last, memory_order_relaxed);
-    while (last < n && !atomic_compare_exchange_weak(&registry->last, &last, n))
-        continue;
-}
-
-static bool registry_claim(struct rb_registry_slot *slot)
-{
-    void *there = atomic_load_explicit(&slot->key, memory_order_relaxed);
-    return (!there || there == &removed) && atomic_compare_exchange_strong(&slot->key, &there, (void *) &claimed);
-}
-
-// Claims the slot, stores the record, then the key. So a reader that sees the key sees the record.
+// Claims a free slot. Raises `last` to at least n, so that searches include level n. Stores the record and then the
+// key, so that a reader that sees the key also sees the record.
 static bool registry_put(struct rb_registry *registry, unsigned n, void *key, void *record)
 {
     uint64_t hash = rb_hash_word((uintptr_t) key);
     struct rb_registry_slot *slots = make_level(registry, n);
     struct rb_registry_slot *slot = slots ? neighbours(slots, n, hash) : NULL;
     for (uint64_t i = hash >> 32; slot && i != (hash >> 32) + NEIGHBOURS; i++) {
-        if (!registry_claim(&slot[i % NEIGHBOURS]))
+        struct rb_registry_slot *place = &slot[i % NEIGHBOURS];
+        void *there = atomic_load_explicit(&place->key, memory_order_relaxed);
+        bool vacant = !there || there == &removed;
+        if (!vacant || !atomic_compare_exchange_strong(&place->key, &there, (void *) &claimed))
             continue;
-        raise_last(registry, n);
-        slot[i % NEIGHBOURS].record = record;
-        atomic_store_explicit(&slot[i % NEIGHBOURS].key, key, memory_order_release);
+        unsigned last = atomic_load_explicit(&registry->last, memory_order_relaxed);
+        while (last < n && !atomic_compare_exchange_weak(&registry->last, &last, n))
+            continue;
+        place->record = record;
+        atomic_store_explicit(&place->key, key, memory_order_release);
         return true;
     }
     return false;
-}
-
-static bool put_near(struct rb_registry *registry, unsigned last, void *key, void *record)
-{
-    return registry_put(registry, last, key, record) ||
-           (last + 1 < RB_REGISTRY_LEVELS && registry_put(registry, last + 1, key, record));
 }
 
 // Tries the last level, then a larger one, which keeps searches short. Repeats if other threads have added levels
@@ -117,8 +103,9 @@ bool rb_registry_put(struct rb_registry *registry, void *key, void *record)
 {
     unsigned seen, last = atomic_load_explicit(&registry->last, memory_order_acquire);
     do {
-        if (put_near(registry, last, key, record))
-            return true;
+        for (unsigned n = last; n <= last + 1 && n < RB_REGISTRY_LEVELS; n++)
+            if (registry_put(registry, n, key, record))
+                return true;
         seen = last;
         last = atomic_load_explicit(&registry->last, memory_order_acquire);
     } while (last != seen);

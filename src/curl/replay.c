@@ -73,27 +73,19 @@ bool rb_replay_possible(const struct rb_replay *replay, bool never_sent)
     return is_unread(replay, never_sent) || rb_replay_rewinds(replay);
 }
 
-static int rewind_by_callback(const struct rb_handle *handle)
-{
-    if (handle->seek)
-        return handle->seek(handle->seek_data, 0, SEEK_SET) == CURL_SEEKFUNC_OK ? 0 : -EIO;
-    return handle->control(handle->easy, CURLIOCMD_RESTARTREAD, handle->control_data) == CURLIOE_OK ? 0 : -EIO;
-}
-
-static int rewind_by_file(const struct rb_replay *replay)
-{
-    int saved = errno;
-    int answer = fseeko(file_of(replay->handle), replay->start, SEEK_SET);
-    errno = saved;
-    return answer == 0 ? 0 : -EIO;
-}
-
 int rb_replay_rewind(const struct rb_replay *replay, bool never_sent)
 {
     const struct rb_handle *handle = replay->handle;
     if (is_unread(replay, never_sent))
         return 0;
-    if (handle->seek || handle->control)
-        return rewind_by_callback(handle);
-    return replay->start >= 0 ? rewind_by_file(replay) : -ESPIPE;
+    if (handle->seek)
+        return handle->seek(handle->seek_data, 0, SEEK_SET) == CURL_SEEKFUNC_OK ? 0 : -EIO;
+    if (handle->control)
+        return handle->control(handle->easy, CURLIOCMD_RESTARTREAD, handle->control_data) == CURLIOE_OK ? 0 : -EIO;
+    if (replay->start < 0)
+        return -ESPIPE;
+    int saved = errno;
+    int answer = fseeko(file_of(handle), replay->start, SEEK_SET);
+    errno = saved;
+    return answer == 0 ? 0 : -EIO;
 }

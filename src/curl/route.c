@@ -62,15 +62,9 @@ static struct rb_route *in_force(struct rb_route *route)
     return NULL;
 }
 
-// Returns a hash of the proxy variables in the environment and of the network namespace. A route depends on them, the
-// handle's options and the policy.
-static uint64_t surroundings(void)
-{
-    return rb_via_environment() + rb_netns() * RB_HASH_GOLDEN;
-}
-
-// If the program gave the URL as a CURLU, the route is not kept in the handle. The program can change a CURLU at any
-// time, and the library does not see the change.
+// A route depends on the handle's options, the policy, the proxy variables in the environment and the network
+// namespace. If the program gave the URL as a CURLU, the route is not kept in the handle. The program can change a
+// CURLU at any time, and the library does not see the change.
 struct rb_route *rb_route_take(struct rb_handle *handle, const struct rb_policy *policy)
 {
     struct rb_route *route;
@@ -78,7 +72,7 @@ struct rb_route *rb_route_take(struct rb_handle *handle, const struct rb_policy 
         route_find(handle, policy, &route);
         return in_force(route);
     }
-    uint64_t place = surroundings();
+    uint64_t place = rb_via_environment() + rb_netns() * RB_HASH_GOLDEN;
     if (handle->routed_by != rb_policy_serial(policy) || handle->routed_in != place) {
         rb_route_forget(handle);
         if (route_find(handle, policy, &handle->route))

@@ -33,16 +33,6 @@ static bool is_get(const struct rb_handle *handle)
     return !handle->no_body && (word ? strcmp(word, "GET") == 0 : handle->method == RB_METHOD_GET);
 }
 
-// Returns true if the server checks a condition before it changes something (RFC 9110, section 13.1). After the first
-// attempt has changed the resource, the same condition fails: the program would get 412 although its request was
-// carried out.
-static bool is_conditional(const struct rb_handle *handle, const char *method)
-{
-    return !rb_list_holds("GET HEAD OPTIONS TRACE PROPFIND REPORT SEARCH", method, strlen(method), false) &&
-           (handle->time_condition == CURL_TIMECOND_IFUNMODSINCE ||
-            rb_fields_have(handle->headers, "If-Match If-None-Match If-Unmodified-Since"));
-}
-
 static bool may_repeat_request(const struct rb_transfer *transfer)
 {
     const struct rb_handle *handle = transfer->handle;
@@ -52,15 +42,14 @@ static bool may_repeat_request(const struct rb_transfer *transfer)
     const char *method = rb_handle_method(handle);
     bool allowed = rb_list_holds(rules->methods, method, strlen(method), false) ||
                    rb_fields_have(handle->headers, rules->idempotency_headers);
-    return allowed && !is_conditional(handle, method);
-}
-
-static bool may_resume(const struct rb_transfer *transfer)
-{
-    const struct rb_handle *handle = transfer->handle;
-    return transfer->route->rules->resume && transfer->repeatable && is_get(handle) &&
-           rb_handle_upload(handle) == RB_UPLOAD_NONE && !handle->has_range && !handle->resumes &&
-           !handle->raw_transfer && !rb_fields_have(handle->headers, "Range If-Range");
+    bool reads = rb_list_holds("GET HEAD OPTIONS TRACE PROPFIND REPORT SEARCH", method, strlen(method), false);
+    if (!allowed || reads)
+        return allowed;
+    // With a condition (RFC 9110, section 13.1), the server checks the resource before it changes it. If the first
+    // attempt has changed the resource, the condition fails in the next attempt. The program would get 412 although the
+    // server has carried out its request.
+    return handle->time_condition != CURL_TIMECOND_IFUNMODSINCE &&
+           !rb_fields_have(handle->headers, "If-Match If-None-Match If-Unmodified-Since");
 }
 
 static uint64_t total_limit_ms(const struct rb_transfer *transfer)
@@ -171,16 +160,12 @@ static void on_answer(void *context, unsigned status)
 
 static const struct rb_response_listener listener = {on_redirect, on_answer};
 
-static bool complete(const struct rb_libcurl *curl)
-{
-    return curl->easy_setopt && curl->easy_getinfo && curl->free;
-}
-
 // Sets the fields one by one, because clearing the whole structure takes longer than the rest of this function.
 bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_response *response, struct rb_handle *handle,
                        const struct rb_policy *policy)
 {
-    if (handle->transfer || handle->connect_only || !complete(handle->curl))
+    const struct rb_libcurl *curl = handle->curl;
+    if (handle->transfer || handle->connect_only || !curl->easy_setopt || !curl->easy_getinfo || !curl->free)
         return false;
     transfer->handle = handle;
     transfer->response = response;
@@ -198,7 +183,10 @@ bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_response *respons
     transfer->code = CURLE_OK;
     begin_call(transfer);
     transfer->repeatable = may_repeat_request(transfer);
-    rb_response_begin(response, handle, transfer->route->rules, may_resume(transfer));
+    bool resumable = transfer->route->rules->resume && transfer->repeatable && is_get(handle) &&
+                     rb_handle_upload(handle) == RB_UPLOAD_NONE && !handle->has_range && !handle->resumes &&
+                     !handle->raw_transfer && !rb_fields_have(handle->headers, "Range If-Range");
+    rb_response_begin(response, handle, transfer->route->rules, resumable);
     rb_response_listen(response, &listener, transfer);
     rb_replay_begin(&transfer->replay, handle);
     rb_callbacks_arm(handle);
@@ -272,14 +260,6 @@ static void leave_figures(struct rb_transfer *transfer, bool failed)
     transfer->handle->figures = figures;
 }
 
-// While an attempt continues a download, the program's callbacks may call curl_easy_getinfo. They must get the values
-// of the response that is being downloaded, not of this attempt.
-static void show_continued(struct rb_transfer *transfer)
-{
-    if (rb_response_continues(transfer->response))
-        leave_figures(transfer, false);
-}
-
 static void take_back_continued(const struct rb_transfer *transfer)
 {
     struct rb_figures *figures = transfer->handle->figures;
@@ -292,13 +272,16 @@ static void take_back_continued(const struct rb_transfer *transfer)
 
 // --- an open breaker
 
-// A response is only held back if another attempt could follow.
+// Prepares an attempt. A response is held only if another attempt could follow. While an attempt continues a download,
+// the program's callbacks may call curl_easy_getinfo. They must get the values of the response that is being
+// downloaded, not of this attempt.
 static void prepare(struct rb_transfer *transfer, uint64_t now_ms)
 {
     bool may = transfer->repeatable && !transfer->handle->unknown && rb_replay_rewinds(&transfer->replay);
     transfer->elsewhere = false;
     rb_attempt_prepare(transfer, may && rb_call_may_retry(&transfer->call, now_ms));
-    show_continued(transfer);
+    if (rb_response_continues(transfer->response))
+        leave_figures(transfer, false);
 }
 
 bool rb_transfer_hold(struct rb_transfer *transfer)
@@ -426,13 +409,6 @@ static enum rb_reason ready_next(struct rb_transfer *transfer)
     return RB_REASON_NONE;
 }
 
-// Returns true if libcurl could not rewind a part of a form. It has sent nothing, and the response of the attempt
-// before is still held.
-static bool is_unwound(const struct rb_transfer *transfer)
-{
-    return transfer->fallback && transfer->replay.upload == RB_UPLOAD_FORM && transfer->code == CURLE_SEND_FAIL_REWIND;
-}
-
 // Judges an attempt that a redirect led to another host. The first host's breaker must not count it. A Retry-After of
 // the other host must not delay other calls of the first host.
 static struct rb_decision judge_elsewhere(struct rb_transfer *transfer, uint32_t draw)
@@ -545,17 +521,11 @@ static enum rb_step conclude(struct rb_transfer *transfer, enum ending ending, e
     return RB_TRANSFER_DONE;
 }
 
-// Writes the result of an attempt that continues a download into the fallback, if the attempt brought new bytes and
-// then failed, or if the program cancelled it. The program then gets this result.
-static void keep_true_end(struct rb_transfer *transfer)
-{
-    bool broke_off = rb_response_brings_rest(transfer->response) && transfer->code != CURLE_OK;
-    if (broke_off || (rb_response_continues(transfer->response) && transfer->code == CURLE_ABORTED_BY_CALLBACK))
-        save_result(transfer);
-}
-
 // An attempt that was not admitted reached no server, because libcurl was configured to refuse it. An admitted attempt
-// is always judged, even if libcurl then refused a redirect: its breaker permit must be used.
+// is always judged, even if libcurl then refused a redirect, because the result must go to the breaker with the permit.
+//
+// If an attempt that continues a download has received new bytes and then failed, or if the program has cancelled it,
+// the program gets the result of that attempt. So this result goes into the fallback.
 enum rb_step rb_transfer_ended(struct rb_transfer *transfer, CURLcode *code)
 {
     bool admitted = transfer->call.attempt > 0;
@@ -564,12 +534,20 @@ enum rb_step rb_transfer_ended(struct rb_transfer *transfer, CURLcode *code)
     take_back_continued(transfer);
     if (admitted)
         transfer->outcome = rb_attempt_classify(transfer, *code);
-    keep_true_end(transfer);
+    bool broke_off = rb_response_brings_rest(transfer->response) && *code != CURLE_OK;
+    bool cancelled = rb_response_continues(transfer->response) && *code == CURLE_ABORTED_BY_CALLBACK;
+    if (broke_off || cancelled)
+        save_result(transfer);
     rb_attempt_restore(transfer);
     enum rb_reason reason = admitted ? judge(transfer) : RB_REASON_DONE;
-    enum ending ending = refused                ? ENDING_REFUSED
-                         : is_unwound(transfer) ? ENDING_NOT_REWOUND
-                                                : ending_by(transfer, reason);
+    // If libcurl cannot rewind a part of a form, it sends nothing. The response of the attempt before is still held.
+    bool not_rewound =
+        transfer->fallback && transfer->replay.upload == RB_UPLOAD_FORM && *code == CURLE_SEND_FAIL_REWIND;
+    enum ending ending = ending_by(transfer, reason);
+    if (refused)
+        ending = ENDING_REFUSED;
+    else if (not_rewound)
+        ending = ENDING_NOT_REWOUND;
     return conclude(transfer, ending, reason, code);
 }
 

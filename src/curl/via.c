@@ -27,6 +27,8 @@ static uint64_t via_hash_of(const char *text)
     return text && hash == 0 ? 1 : hash;
 }
 
+enum { HTTPS_PORT = 443 };
+
 enum { PROXY = RB_VIA_OPTIONS, PRE_PROXY, CONNECT_TO, RESOLVE, PLAIN_TO_TLS_PORT };
 
 // --- recording options
@@ -128,13 +130,8 @@ static bool via_note_pointer(struct rb_handle *handle, CURLoption option, void *
     }
 }
 
-// True for HTTP/2 without TLS and without upgrade (CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE), and for HTTP/3, which uses
-// UDP.
-static bool assumes_protocol(long version)
-{
-    enum { HTTP_2_PRIOR_KNOWLEDGE = 5, HTTP_3 = 30 };
-    return version == HTTP_2_PRIOR_KNOWLEDGE || version >= HTTP_3;
-}
+// Values of CURLOPT_HTTP_VERSION: HTTP/2 without TLS and without upgrade, and HTTP/3, which uses UDP.
+enum { HTTP_2_PRIOR_KNOWLEDGE = 5, HTTP_3 = 30 };
 
 static bool via_note_number(struct rb_handle *handle, CURLoption option, long number)
 {
@@ -154,9 +151,11 @@ static bool via_note_number(struct rb_handle *handle, CURLoption option, long nu
     case CURLOPT_HAPROXYPROTOCOL:
         note_option(handle, RB_VIA_HAPROXY, number != 0);
         return true;
-    case CURLOPT_HTTP_VERSION:
-        note_option(handle, RB_VIA_PROTOCOL, assumes_protocol(number) ? (uint64_t) number : 0);
+    case CURLOPT_HTTP_VERSION: {
+        bool assumed = number == HTTP_2_PRIOR_KNOWLEDGE || number >= HTTP_3; // libcurl does not ask the server first
+        note_option(handle, RB_VIA_PROTOCOL, assumed ? (uint64_t) number : 0);
         return true;
+    }
     default:
         return false;
     }
@@ -259,22 +258,16 @@ static uint64_t hash_environment(void)
     return hash;
 }
 
-// A cheap checksum of the environment: setenv and putenv change the pointers.
-static uint64_t sum_of_pointers(void)
-{
-    uint64_t sum = (uintptr_t) environ;
-    for (char **each = environ; each && *each; each++)
-        sum = (sum << 7 | sum >> 57) + (uintptr_t) *each;
-    return sum;
-}
-
-// Reading all variables takes longer than everything else per transfer, so the hash is cached. Text that the program
-// overwrites in place is noticed within a second.
+// Reading all variables takes longer than everything else per transfer, so the hash is kept as long as the pointers to
+// the variables are the same. setenv and putenv change these pointers. A program may also overwrite the text of a
+// variable in place. So the hash is kept for a second at most.
 uint64_t rb_via_environment(void)
 {
     enum { LOOK_EVERY_MS = 1000 };
     static _Atomic uint64_t seen, seen_ms, known;
-    uint64_t sum = sum_of_pointers(), now_ms = rb_system_coarse_ms();
+    uint64_t sum = (uintptr_t) environ, now_ms = rb_system_coarse_ms();
+    for (char **each = environ; each && *each; each++)
+        sum = (sum << 7 | sum >> 57) + (uintptr_t) *each;
     if (atomic_load_explicit(&seen, memory_order_acquire) == sum &&
         now_ms - atomic_load_explicit(&seen_ms, memory_order_relaxed) < LOOK_EVERY_MS)
         return atomic_load_explicit(&known, memory_order_relaxed);
@@ -290,21 +283,7 @@ static const char *either(const char *first, const char *second)
     return first ? first : second;
 }
 
-static const char *proxy_of_environment(const struct environment *found, bool secure)
-{
-    const char *const *values = found->values;
-    const char *own = secure ? either(values[HTTPS_LOWER], values[HTTPS_UPPER]) : values[HTTP_LOWER];
-    return either(own, either(values[ALL_LOWER], values[ALL_UPPER]));
-}
-
 // --- hosts without a proxy
-
-// True when the first `bits` bits of two addresses are equal.
-static bool same_network(const uint8_t *a, const uint8_t *b, unsigned bits)
-{
-    unsigned bytes = bits / 8, rest = bits % 8;
-    return memcmp(a, b, bytes) == 0 && (rest == 0 || (a[bytes] ^ b[bytes]) >> (8 - rest) == 0);
-}
 
 // Parses digits. Returns UINT_MAX if there are none, other characters, or a number that is too large.
 static unsigned via_read_number(const char *digits, size_t length)
@@ -318,7 +297,7 @@ static unsigned via_read_number(const char *digits, size_t length)
     return length > 0 ? number : UINT_MAX;
 }
 
-// Matches ADDRESS or ADDRESS/BITS. IPv6 may have brackets.
+// Matches ADDRESS, or ADDRESS/BITS by the first BITS bits. IPv6 may have brackets.
 static bool covers_address(struct rb_slice word, const struct rb_target *target)
 {
     uint8_t address[16];
@@ -330,8 +309,10 @@ static bool covers_address(struct rb_slice word, const struct rb_target *target)
     }
     if (word.length > 1 && word.at[0] == '[' && word.at[word.length - 1] == ']')
         word = (struct rb_slice){word.at + 1, word.length - 2};
-    return bits <= all && rb_address_parse(word, address) == target->family &&
-           same_network(address, target->address, bits);
+    unsigned bytes = bits / 8, rest = bits % 8;
+    if (bits > all || rb_address_parse(word, address) != target->family || memcmp(address, target->address, bytes) != 0)
+        return false;
+    return rest == 0 || (address[bytes] ^ target->address[bytes]) >> (8 - rest) == 0;
 }
 
 // Matches the name itself or a subdomain.
@@ -464,11 +445,14 @@ static uint64_t mix_proxy(uint64_t hash, const struct rb_via *via, const struct 
     struct environment found;
     const char *proxy = via ? via->proxy : NULL, *before = via ? via->pre_proxy : NULL;
     read_environment(&found);
-    const char *without = either(found.values[NO_LOWER], found.values[NO_UPPER]);
+    const char *const *values = found.values;
+    const char *without = either(values[NO_LOWER], values[NO_UPPER]);
     if (via && via->no_proxy)
         without = via->no_proxy;
-    if (!proxy && !before)
-        proxy = proxy_of_environment(&found, secure);
+    if (!proxy && !before) {
+        const char *own = secure ? either(values[HTTPS_LOWER], values[HTTPS_UPPER]) : values[HTTP_LOWER];
+        proxy = either(own, either(values[ALL_LOWER], values[ALL_UPPER]));
+    }
     *proxied = (is_given(proxy) || is_given(before)) && !needs_no_proxy(without, target);
     if (!*proxied)
         return hash;
@@ -479,13 +463,7 @@ static uint64_t mix_proxy(uint64_t hash, const struct rb_via *via, const struct 
     return mix_options(hash, via, RB_VIA_ALWAYS, RB_VIA_OPTIONS);
 }
 
-// http:// on port 443 is the client's mistake, but looks like a failing server. So it counts as a separate path.
-static bool is_plain_to_tls_port(const struct rb_target *target, bool secure)
-{
-    enum { HTTPS = 443 };
-    return !secure && target->port == HTTPS;
-}
-
+// http:// on port 443 is a mistake of the client, but looks like a failing server. So it counts as a separate path.
 uint64_t rb_via_find(const struct rb_handle *handle, const struct rb_target *target, bool secure, bool *proxied)
 {
     const struct rb_via *via = handle->via;
@@ -495,7 +473,7 @@ uint64_t rb_via_find(const struct rb_handle *handle, const struct rb_target *tar
         hash = mix_connect_to(hash, via->connect_to, target);
         hash = mix_resolve(hash, via->resolve, target);
     }
-    if (is_plain_to_tls_port(target, secure))
+    if (!secure && target->port == HTTPS_PORT)
         hash = mix_text(hash, PLAIN_TO_TLS_PORT, "", 0);
     return hash == RB_HASH_BEGIN ? 0 : hash ? hash : 1;
 }
