@@ -138,18 +138,14 @@ struct rb_member *rb_member_of(const struct rb_multi *multi, CURL *easy)
     return handle && handle->member && handle->member->multi == multi ? handle->member : NULL;
 }
 
-static void forget_all(struct rb_link *list)
-{
-    struct rb_member *member;
-    while ((member = first_of(list)))
-        rb_member_forget(member->easy);
-}
-
 void rb_members_forget(struct rb_multi *multi)
 {
     struct rb_link *lists[] = {&multi->fresh, &multi->running, &multi->parked, &multi->delivering, &multi->ended};
-    for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
-        forget_all(lists[i]);
+    for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        struct rb_member *member;
+        while ((member = first_of(lists[i])))
+            rb_member_forget(member->easy);
+    }
 }
 
 void rb_members_free(struct rb_multi *multi)

@@ -61,32 +61,25 @@ CURLMcode rb_multi_add(struct rb_multi *multi, struct rb_handle *easy, CURL *bar
     return code;
 }
 
-// Returns the error that libcurl would return if it had the handle, or CURLM_OK.
-static CURLMcode may_remove(const struct rb_multi *multi, const struct rb_member *member)
-{
-    if (member->multi != multi)
-        return member->outside ? CURLM_BAD_EASY_HANDLE
-                               : CURLM_OK; // libcurl checks handles of other multi handles itself
-    return multi->calling || (member->outside && rb_member_refuses(multi)) ? CURLM_RECURSIVE_API_CALL : CURLM_OK;
-}
-
-static CURLMcode remove_real(struct rb_multi *multi, CURL *bare)
-{
-    multi->inside++;
-    CURLMcode code = multi->curl->multi_remove_handle(multi->real, bare);
-    multi->inside--;
-    return code;
-}
-
+// libcurl does not have a handle that waits outside of its multi handle. For such a handle, returns the error that
+// libcurl would return if it had the handle.
 CURLMcode rb_multi_remove(struct rb_multi *multi, struct rb_handle *easy, CURL *bare)
 {
     struct rb_member *member = easy ? easy->member : NULL;
-    CURLMcode code = member ? may_remove(multi, member) : CURLM_OK;
-    if (code == CURLM_OK && (!member || !member->outside))
-        code = remove_real(multi, bare);
+    bool ours = member && member->multi == multi, outside = member && member->outside;
+    CURLMcode code = CURLM_OK;
+    if (outside && !ours)
+        return CURLM_BAD_EASY_HANDLE;
+    if (ours && (multi->calling || (outside && rb_member_refuses(multi))))
+        return CURLM_RECURSIVE_API_CALL;
+    if (!outside) {
+        multi->inside++;
+        code = multi->curl->multi_remove_handle(multi->real, bare);
+        multi->inside--;
+    }
     if (code != CURLM_OK)
         return code;
-    if (member && member->multi == multi)
+    if (ours)
         rb_multi_forget(easy);
     else
         rb_messages_forget(&multi->messages, bare);
@@ -216,18 +209,6 @@ static int shorten(const struct rb_multi *multi, int timeout_ms)
     return timeout_ms < 0 || own < timeout_ms ? (int) own : timeout_ms;
 }
 
-static short to_poll(short events)
-{
-    return (short) ((events & CURL_WAIT_POLLIN ? POLLIN : 0) | (events & CURL_WAIT_POLLPRI ? POLLPRI : 0) |
-                    (events & CURL_WAIT_POLLOUT ? POLLOUT : 0));
-}
-
-static short from_poll(short events)
-{
-    return (short) ((events & POLLIN ? CURL_WAIT_POLLIN : 0) | (events & POLLPRI ? CURL_WAIT_POLLPRI : 0) |
-                    (events & POLLOUT ? CURL_WAIT_POLLOUT : 0));
-}
-
 // True if transfers wait and libcurl has none. libcurl's own wait would return at once, and the program's loop would
 // spin.
 static bool is_alone(const struct rb_multi *multi)
@@ -235,16 +216,20 @@ static bool is_alone(const struct rb_multi *multi)
     return multi->waiting > 0 && !multi->busy;
 }
 
+// libcurl's names for events have the values of poll, so no event needs a translation.
+_Static_assert(CURL_WAIT_POLLIN == POLLIN && CURL_WAIT_POLLPRI == POLLPRI && CURL_WAIT_POLLOUT == POLLOUT, "events");
+
 static CURLMcode wait_alone(struct curl_waitfd *extra, unsigned count, int timeout_ms, int *ready)
 {
+    enum { EVENTS = CURL_WAIT_POLLIN | CURL_WAIT_POLLPRI | CURL_WAIT_POLLOUT };
     struct pollfd few[16], *all = count <= 16 ? few : malloc(count * sizeof(*all));
     if (!all)
         return CURLM_OUT_OF_MEMORY;
     for (unsigned i = 0; i < count; i++)
-        all[i] = (struct pollfd){.fd = extra[i].fd, .events = to_poll(extra[i].events)};
+        all[i] = (struct pollfd){.fd = extra[i].fd, .events = (short) (extra[i].events & EVENTS)};
     int found = poll(all, count, timeout_ms);
     for (unsigned i = 0; i < count; i++)
-        extra[i].revents = found > 0 ? from_poll(all[i].revents) : 0;
+        extra[i].revents = found > 0 ? (short) (all[i].revents & EVENTS) : 0;
     if (ready)
         *ready = found > 0 ? found : 0;
     if (all != few)

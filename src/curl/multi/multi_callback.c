@@ -39,19 +39,16 @@ static int on_timer(CURLM *real, long timeout_ms, void *context)
 
 // --- notifications
 
-// Searches from the start each time, because the program's callback may add and remove handles.
-static struct rb_member *next_unreported(const struct rb_multi *multi)
-{
-    struct rb_link *link = multi->ended.next;
-    while (link != &multi->ended && !((struct rb_member *) link)->unreported)
-        link = link->next;
-    return link == &multi->ended ? NULL : (struct rb_member *) link;
-}
-
+// Searches from the start of the list each time, because the program's callback may add and remove handles.
 void rb_multi_callback_send_notifications(struct rb_multi *multi)
 {
-    struct rb_member *member;
-    while (multi->unreported > 0 && (member = next_unreported(multi))) {
+    while (multi->unreported > 0) {
+        struct rb_link *link = multi->ended.next;
+        while (link != &multi->ended && !((struct rb_member *) link)->unreported)
+            link = link->next;
+        if (link == &multi->ended)
+            break;
+        struct rb_member *member = (struct rb_member *) link;
         member->unreported = false;
         multi->unreported--;
         if (rb_member_notifies(multi, RB_NOTIFY_EASY_DONE))
@@ -115,14 +112,6 @@ static CURLMcode set_notify(struct rb_multi *multi, rb_notify_callback callback)
     return code;
 }
 
-static CURLMcode set_notify_data(struct rb_multi *multi, void *data)
-{
-    CURLMcode code = multi->curl->multi_setopt(multi->real, (CURLMoption) RB_NOTIFYDATA, multi);
-    if (code == CURLM_OK)
-        multi->notify_data = data;
-    return code;
-}
-
 CURLMcode rb_multi_callback_notify(struct rb_multi *multi, unsigned kind, bool wanted)
 {
     CURLMcode code = wanted ? multi->curl->multi_notify_enable(multi->real, kind)
@@ -136,13 +125,17 @@ CURLMcode rb_multi_callback_notify(struct rb_multi *multi, unsigned kind, bool w
 
 CURLMcode rb_multi_callback_set(struct rb_multi *multi, CURLMoption option, union rb_option value)
 {
+    CURLMcode code;
     if (rb_member_refuses(multi))
         return CURLM_RECURSIVE_API_CALL;
     switch ((int) option) {
     case RB_NOTIFYFUNCTION:
         return set_notify(multi, (rb_notify_callback) value.function);
-    case RB_NOTIFYDATA:
-        return set_notify_data(multi, value.pointer);
+    case RB_NOTIFYDATA: // an error shows that libcurl does not have the option
+        code = multi->curl->multi_setopt(multi->real, (CURLMoption) RB_NOTIFYDATA, multi);
+        if (code == CURLM_OK)
+            multi->notify_data = value.pointer;
+        return code;
     case CURLMOPT_TIMERFUNCTION:
         multi->timer = (curl_multi_timer_callback) value.function;
         multi->armed_ms = RB_NEVER;
