@@ -31,22 +31,6 @@ static void add_stripes(struct rb_digest *digest, const unsigned char *at, size_
     memcpy(digest->sums, sums, sizeof(sums));
 }
 
-// Returns how many of the next bytes are between two samples.
-static size_t skipped(const struct rb_digest *digest, size_t length)
-{
-    size_t at = digest->offset % RB_DIGEST_BLOCK;
-    if (!digest->sampled || at < RB_DIGEST_SAMPLE)
-        return 0;
-    return length < RB_DIGEST_BLOCK - at ? length : RB_DIGEST_BLOCK - at;
-}
-
-// Returns how many of the next bytes are summed before the next gap.
-static size_t digest_run(const struct rb_digest *digest, size_t length)
-{
-    size_t at = digest->offset % RB_DIGEST_BLOCK;
-    return digest->sampled && length > RB_DIGEST_SAMPLE - at ? RB_DIGEST_SAMPLE - at : length;
-}
-
 // The sizes of samples and blocks are multiples of a stripe, so no stripe crosses a gap.
 static void add_run(struct rb_digest *digest, const unsigned char *bytes, size_t length)
 {
@@ -70,10 +54,15 @@ void rb_digest_add(struct rb_digest *digest, const void *bytes, size_t length)
 {
     const unsigned char *at = bytes;
     while (length > 0) {
-        size_t gap = skipped(digest, length);
-        size_t part = gap > 0 ? gap : digest_run(digest, length);
-        if (gap > 0)
-            digest->offset += gap;
+        size_t place = digest->offset % RB_DIGEST_BLOCK;
+        bool gap = digest->sampled && place >= RB_DIGEST_SAMPLE;
+        size_t part = length;
+        if (digest->sampled) {
+            size_t left = (gap ? RB_DIGEST_BLOCK : RB_DIGEST_SAMPLE) - place; // to the end of the gap or of the sample
+            part = left < length ? left : length;
+        }
+        if (gap)
+            digest->offset += part;
         else
             add_run(digest, at, part);
         at += part;

@@ -105,24 +105,21 @@ void rb_response_restore(struct rb_response *response)
     response->kept = (struct rb_queue){0};
 }
 
-static void note_taken(struct rb_response *response, const char *bytes, size_t length)
-{
-    response->received = RB_RECEIVED_BODY;
-    response->taken += (int64_t) length;
-    if (response->tracking == RB_TRACKING_BODY)
-        rb_digest_add(&response->sums->digest, bytes, length);
-}
-
 static inline size_t give(struct rb_response *response, enum kind kind, char *bytes, size_t length)
 {
     size_t taken = kind == LINE ? rb_deliver_header(response->handle, bytes, length)
                                 : rb_deliver_body(response->handle, bytes, length);
     if (taken == CURL_WRITEFUNC_PAUSE)
         return taken;
-    if (kind == CONTENT)
-        note_taken(response, bytes, taken < length ? taken : length);
-    else if (response->received == RB_RECEIVED_NOTHING)
+    if (kind == CONTENT) {
+        size_t valid = taken < length ? taken : length; // a callback may return any number to cancel
+        response->received = RB_RECEIVED_BODY;
+        response->taken += (int64_t) valid;
+        if (response->tracking == RB_TRACKING_BODY)
+            rb_digest_add(&response->sums->digest, bytes, valid);
+    } else if (response->received == RB_RECEIVED_NOTHING) {
         response->received = RB_RECEIVED_HEADER;
+    }
     return taken;
 }
 
@@ -188,18 +185,14 @@ static size_t release(struct rb_response *response, size_t length)
     }
 }
 
-// Returns true if new pieces must be queued. A block that equals a recorded interim block is queued as well. If another
-// status line follows it, it was interim again. If a body follows it, it is the response itself.
-static bool is_queued(const struct rb_response *response)
-{
-    bool skipped = response->treatment == RB_TREATMENT_SKIP && response->place == RB_PLACE_HEADER;
-    return !response->overflowed && (response->treatment == RB_TREATMENT_HOLD || skipped);
-}
-
+// Queues the piece if it belongs to a held response. A header block whose status equals that of a recorded interim
+// block is queued as well (SKIP). If another status line follows this block, it was interim again. If a body follows,
+// the block is the response itself. Passes every other piece to the program, after the queued ones.
 static __attribute__((noinline)) size_t hand_on_queued(struct rb_response *response, enum kind kind, char *bytes,
                                                        size_t length)
 {
-    if (is_queued(response)) {
+    bool skipped = response->treatment == RB_TREATMENT_SKIP && response->place == RB_PLACE_HEADER;
+    if (!response->overflowed && (response->treatment == RB_TREATMENT_HOLD || skipped)) {
         if (queue(response, kind, bytes, length))
             return length;
         response->overflowed = true;
@@ -342,35 +335,19 @@ static void end_block(struct rb_response *response)
     response->status = 0;
 }
 
-static void note_retry_after(struct rb_response *response, const char *line, size_t length)
-{
-    size_t size;
-    const char *value = rb_validator_field(line, length, "retry-after", &size);
-    if (value)
-        rb_retry_after_add(&response->after, value, size, rb_system_unix_s());
-}
-
-static void note_location(struct rb_response *response, const char *line, size_t length)
-{
-    size_t size;
-    const char *value = rb_validator_field(line, length, "location", &size);
-    if (value && response->status / 100 == 3 && response->handle->follows && response->listener)
-        response->listener->on_redirect(response->context, value, size);
-}
-
-static bool is_blank_line(const char *line, size_t length)
-{
-    return length > 0 && length <= 2 && (line[0] == '\r' || line[0] == '\n');
-}
-
 static void note_line(struct rb_response *response, const char *line, size_t length)
 {
+    size_t size;
+    const char *value;
     switch (length > 2 ? line[0] | 0x20 : 0) { // the first letter excludes most lines
     case 'r':
-        note_retry_after(response, line, length);
+        if ((value = rb_validator_field(line, length, "retry-after", &size)))
+            rb_retry_after_add(&response->after, value, size, rb_system_unix_s());
         break;
     case 'l':
-        note_location(response, line, length);
+        value = rb_validator_field(line, length, "location", &size);
+        if (value && response->status / 100 == 3 && response->handle->follows && response->listener)
+            response->listener->on_redirect(response->context, value, size);
         break;
     case 'a':
     case 'c':
@@ -378,8 +355,8 @@ static void note_line(struct rb_response *response, const char *line, size_t len
         if (response->tracking != RB_TRACKING_NOTHING)
             rb_validator_note(&response->validator, line, length);
         break;
-    case 0:
-        if (is_blank_line(line, length))
+    case 0: // two bytes at most, so perhaps the blank line
+        if (length > 0 && (line[0] == '\r' || line[0] == '\n'))
             end_block(response);
         break;
     default:
@@ -582,14 +559,7 @@ size_t rb_response_on_body(char *bytes, size_t size, size_t count, void *context
     return hand_on(response, content ? CONTENT : ECHO, bytes, length);
 }
 
-// Passes a header line to the program. If the attempt continues a download, only the trailers of its body are passed.
-static size_t hand_on_line(struct rb_response *response, char *bytes, size_t length)
-{
-    if (is_continuing(response) && (response->place == RB_PLACE_HEADER || response->treatment != RB_TREATMENT_REST))
-        return length;
-    return hand_on(response, LINE, bytes, length);
-}
-
+// If the attempt continues a download, only the trailers of its body are passed to the program.
 size_t rb_response_on_header(char *bytes, size_t size, size_t count, void *context)
 {
     struct rb_response *response = context;
@@ -600,7 +570,9 @@ size_t rb_response_on_header(char *bytes, size_t size, size_t count, void *conte
         if (answer != length)
             return answer;
     }
-    size_t taken = hand_on_line(response, bytes, length);
+    bool trailer = response->place != RB_PLACE_HEADER && response->treatment == RB_TREATMENT_REST;
+    bool dropped = is_continuing(response) && !trailer;
+    size_t taken = dropped ? length : hand_on(response, LINE, bytes, length);
     if (taken != length)
         return taken;
     if (response->place == RB_PLACE_HEADER)

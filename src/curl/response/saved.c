@@ -9,15 +9,12 @@
 enum { STRINGS = 50, LONGS = 64, DOUBLES = 48, OFFSETS = 80 };
 
 // Skips CURLINFO_PRIVATE, which is the program's pointer and not text, and CURLINFO_LASTSOCKET, which must be current.
-static bool is_kept(CURLINFO info)
-{
-    return info != CURLINFO_PRIVATE && (int) info != CURLINFO_LONG + 29;
-}
-
 static void read_figure(struct rb_saved *saved, const struct rb_handle *handle, int info)
 {
     union rb_figure value = {0};
-    if (saved->count == sizeof(saved->figures) / sizeof(saved->figures[0]) || !is_kept((CURLINFO) info) ||
+    enum { LASTSOCKET = CURLINFO_LONG + 29 };
+    bool kept = info != CURLINFO_PRIVATE && info != LASTSOCKET;
+    if (saved->count == sizeof(saved->figures) / sizeof(saved->figures[0]) || !kept ||
         handle->curl->easy_getinfo(handle->easy, (CURLINFO) info, &value) != CURLE_OK)
         return;
     if ((info & CURLINFO_TYPEMASK) == CURLINFO_STRING && value.text)
@@ -63,28 +60,24 @@ static bool keep_header(struct rb_saved *saved, const struct curl_header *header
     return entry->header.name && entry->header.value;
 }
 
-// True if the transfer had a request of this number. libcurl returns another error for the lookup of a field if it had
-// not.
-static bool had_request(const struct rb_handle *handle, int request)
-{
-    struct curl_header *found;
-    CURLHcode code = handle->curl->easy_header(handle->easy, "date", 0, CURLH_HEADER, request, &found);
-    return code == CURLHE_OK || code == CURLHE_MISSING || code == CURLHE_BADINDEX;
-}
-
+// Reads the header fields of each request of the transfer. The lookup of any field tells whether the transfer had a
+// request of a number: if not, libcurl returns an error other than MISSING and BADINDEX. Returns false without memory.
 static bool read_headers(struct rb_saved *saved, const struct rb_handle *handle)
 {
     const unsigned all = CURLH_HEADER | CURLH_TRAILER | CURLH_CONNECT | CURLH_1XX | CURLH_PSEUDO;
     if (!handle->curl->easy_header || !handle->curl->easy_nextheader)
         return true;
-    for (int request = 0; had_request(handle, request); request++) {
+    for (int request = 0;; request++) {
         struct curl_header *header = NULL;
+        CURLHcode code = handle->curl->easy_header(handle->easy, "date", 0, CURLH_HEADER, request, &header);
+        if (code != CURLHE_OK && code != CURLHE_MISSING && code != CURLHE_BADINDEX)
+            return true;
         saved->requests = request;
+        header = NULL;
         while ((header = handle->curl->easy_nextheader(handle->easy, all, request, header)))
             if (!keep_header(saved, header, request))
                 return false;
     }
-    return true;
 }
 
 struct rb_saved *rb_saved_read(const struct rb_handle *handle)
