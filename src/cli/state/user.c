@@ -10,28 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/number.h"
 #include "state/store.h"
 
-// Accepts only digits, at least one; strtoull would also accept a sign and blanks. (uid_t) -1 is not a user. *end
-// receives the end of the number.
-static bool user_read_number(const char *text, uid_t *uid, const char **end)
-{
-    size_t length = strspn(text, "0123456789");
-    errno = 0;
-    unsigned long long number = strtoull(text, NULL, 10);
-    *end = text + length;
-    *uid = (uid_t) number;
-    return length > 0 && errno == 0 && number < UINT32_MAX;
-}
+static const uint64_t user_max = UINT32_MAX - 1; // (uid_t) -1 is not a user
 
 bool rb_user_find(const char *text, uid_t *uid)
 {
-    const char *end;
     struct passwd *entry = getpwnam(text);
-    if (!entry)
-        return user_read_number(text, uid, &end) && *end == '\0';
-    *uid = entry->pw_uid;
-    return true;
+    uint64_t number = entry ? entry->pw_uid : 0;
+    const char *rest = entry ? "" : rb_number_read(text, user_max, &number);
+    *uid = (uid_t) number;
+    return rest && !*rest;
 }
 
 const char *rb_user_name(uid_t uid)
@@ -61,11 +51,10 @@ static int user_collect(DIR *directory, const char *prefix, uid_t **list, size_t
 {
     size_t room = 0, length = strlen(prefix);
     for (struct dirent *entry; (entry = readdir(directory));) {
-        uid_t uid;
-        const char *end;
-        if (strncmp(entry->d_name, prefix, length) != 0 || !user_read_number(entry->d_name + length, &uid, &end))
-            continue;
-        if (*end != '\0' && *end != '.')
+        uint64_t uid;
+        bool named = strncmp(entry->d_name, prefix, length) == 0;
+        const char *end = named ? rb_number_read(entry->d_name + length, user_max, &uid) : NULL;
+        if (!end || (*end != '\0' && *end != '.'))
             continue;
         if (*count == room) {
             room = 2 * room + 16;
@@ -74,7 +63,7 @@ static int user_collect(DIR *directory, const char *prefix, uid_t **list, size_t
                 return -ENOMEM;
             *list = larger;
         }
-        (*list)[(*count)++] = uid;
+        (*list)[(*count)++] = (uid_t) uid;
     }
     return 0;
 }
