@@ -116,6 +116,8 @@ static int bad_option(const struct rb_command *command, int answer, char **argv,
 // getopt_long returns this number + index for an option without a letter.
 enum { FIRST_OPTION = 256 };
 
+// Translates `options` for getopt_long: the long names to `known`, the letters to `letters`. Adds --help and -h.
+// Returns the number of options.
 static unsigned command_describe(const struct rb_option *options, struct option *known, char *letters)
 {
     unsigned count = 0;
@@ -134,14 +136,6 @@ static unsigned command_describe(const struct rb_option *options, struct option 
     return count;
 }
 
-static const struct rb_option *chosen(const struct rb_option *options, unsigned count, int answer)
-{
-    for (unsigned i = 0; i < count; i++)
-        if (answer == FIRST_OPTION + (int) i || (options[i].letter && answer == options[i].letter))
-            return &options[i];
-    return NULL;
-}
-
 int rb_command_options(const struct rb_command *command, int argc, char **argv, const struct rb_option *options,
                        int *status)
 {
@@ -151,7 +145,10 @@ int rb_command_options(const struct rb_command *command, int argc, char **argv, 
     unsigned count = command_describe(options, known, letters + strlen(letters));
     opterr = 0;
     for (int answer; (answer = getopt_long(argc, argv, letters, known, NULL)) != -1;) {
-        const struct rb_option *option = chosen(options, count, answer);
+        const struct rb_option *option = NULL;
+        for (unsigned i = 0; i < count && !option; i++)
+            if (answer == FIRST_OPTION + (int) i || (options[i].letter && answer == options[i].letter))
+                option = &options[i];
         if (answer == 'h') {
             rb_command_help(command);
             *status = 0;

@@ -6,28 +6,20 @@
 #include "cli/command.h"
 #include "cli/say.h"
 
-static int overview(void)
-{
-    rb_command_overview(stdout);
-    return 0;
-}
-
-static int version(void)
-{
-    puts("rebound " RB_VERSION);
-    return 0;
-}
-
 static int dispatch(int argc, char **argv)
 {
     if (argc < 2) {
         rb_command_overview(stderr);
         return RB_EXIT_MISUSE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-        return overview();
-    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
-        return version();
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        rb_command_overview(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        puts("rebound " RB_VERSION);
+        return 0;
+    }
     const struct rb_command *command = rb_command_find(argv[1]);
     return command ? command->run(argc - 1, argv + 1) : rb_command_unknown(argv[1]);
 }

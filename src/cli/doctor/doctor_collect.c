@@ -81,12 +81,6 @@ static void look_at(const struct rb_needed *object, struct rb_member *member)
 
 // --- the role of an object
 
-static const char *last_part(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 static bool collect_is_libc(const char *name)
 {
     static const char *const names[] = {
@@ -102,7 +96,7 @@ static enum rb_role role_of(const struct rb_needed *object, const struct rb_memb
 {
     if (!object->path)
         return RB_ROLE_MISSING;
-    if (collect_is_libc(last_part(object->name)))
+    if (collect_is_libc(rb_program_base(object->name)))
         return RB_ROLE_LIBC;
     return member->exports_curl ? RB_ROLE_LIBCURL : RB_ROLE_BENEATH; // until another object turns out to need it
 }
@@ -128,7 +122,7 @@ static int look_at_members(struct rb_findings *findings)
     for (unsigned i = 0; i < findings->list.count; i++) {
         const struct rb_needed *object = &findings->list.items[i];
         struct rb_member *member = &findings->members[i];
-        if (object->path && (i == 0 || !collect_is_libc(last_part(object->name))))
+        if (object->path && (i == 0 || !collect_is_libc(rb_program_base(object->name))))
             look_at(object, member);
         member->role = role_of(object, member);
     }
@@ -200,8 +194,8 @@ static bool system_preloads_us(void)
 
 static void look_at_environment(struct rb_findings *findings)
 {
-    const char *disable = getenv("REBOUND_DISABLE"), *list = getenv("LD_PRELOAD");
-    findings->disabled = disable && *disable && strcmp(disable, "0") != 0;
+    const char *list = getenv("LD_PRELOAD");
+    findings->disabled = rb_preload_disabled();
     bool named = rb_preload_names_us(list);
     findings->preloaded = named ? "LD_PRELOAD" : system_preloads_us() ? "/etc/ld.so.preload" : NULL;
     char *joined = list ? rb_preload_join(list, "librebound.so") : NULL;

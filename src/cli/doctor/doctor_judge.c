@@ -60,11 +60,9 @@ static bool uses(const struct rb_findings *findings, enum rb_family family, bool
 // Returns the name of the first object of the program with a property, or NULL.
 static const char *first_with(const struct rb_findings *findings, bool (*has)(const struct rb_member *))
 {
-    for (unsigned m = 0; m < findings->list.count; m++) {
-        const char *name = findings->list.items[m].name, *slash = strrchr(name, '/');
+    for (unsigned m = 0; m < findings->list.count; m++)
         if (counts(findings, m) && has(&findings->members[m]))
-            return slash ? slash + 1 : name;
-    }
+            return rb_program_base(findings->list.items[m].name);
     return NULL;
 }
 
@@ -299,14 +297,6 @@ static FORMATS(3) void block(struct rb_findings *findings, const char *advice, c
     findings->advice = advice;
 }
 
-static bool is_old_glibc(const char *version)
-{
-    char *rest;
-    long major = strtol(version, &rest, 10);
-    long minor = *rest == '.' ? strtol(rest + 1, NULL, 10) : 0;
-    return *version && (major < GLIBC_MAJOR || (major == GLIBC_MAJOR && minor < GLIBC_MINOR));
-}
-
 static void block_by_library(struct rb_findings *findings)
 {
     if (!findings->library[0])
@@ -323,6 +313,10 @@ static void block_by_library(struct rb_findings *findings)
 static void block_all(struct rb_findings *findings)
 {
     const char *executable = rb_doctor_collect_executable(findings);
+    const char *version = findings->libc_version; // "" if it is not known
+    char *rest;
+    long major = strtol(version, &rest, 10), minor = *rest == '.' ? strtol(rest + 1, NULL, 10) : 0;
+    bool old = *version && (major < GLIBC_MAJOR || (major == GLIBC_MAJOR && minor < GLIBC_MINOR));
     enum rb_obstacle obstacle = findings->obstacle;
     if (obstacle != RB_OBSTACLE_NONE)
         block(findings, rb_obstacle_advice(obstacle), "%s %s",
@@ -334,10 +328,10 @@ static void block_all(struct rb_findings *findings)
         block(findings, findings->remedy, "the policy cannot be used: %s", findings->source.path);
     if (findings->left_out)
         block(findings, "change `programs` or `skip` in [rebound]", "the policy excludes programs named %s",
-              strrchr(executable, '/') ? strrchr(executable, '/') + 1 : executable);
-    if (is_old_glibc(findings->libc_version))
-        block(findings, "use a newer system", "glibc %s is older than %d.%d, which librebound.so needs",
-              findings->libc_version, GLIBC_MAJOR, GLIBC_MINOR);
+              rb_program_base(executable));
+    if (old)
+        block(findings, "use a newer system", "glibc %s is older than %d.%d, which librebound.so needs", version,
+              GLIBC_MAJOR, GLIBC_MINOR);
 }
 
 static void block_calls(struct rb_findings *findings)
@@ -376,19 +370,14 @@ static void judge_calls(struct rb_findings *findings)
     note_loading(findings);
 }
 
-static void judge_unreadable(struct rb_findings *findings)
-{
-    for (int kind = 0; kind < RB_KIND_COUNT; kind++)
-        lower(&findings->calls[kind], RB_REACH_UNKNOWN, "run this as a user who may read it", "%s cannot be read",
-              rb_doctor_collect_executable(findings));
-}
-
 void rb_doctor_judge(struct rb_findings *findings)
 {
     if (findings->readable)
         judge_calls(findings);
     else
-        judge_unreadable(findings);
+        for (int kind = 0; kind < RB_KIND_COUNT; kind++)
+            lower(&findings->calls[kind], RB_REACH_UNKNOWN, "run this as a user who may read it", "%s cannot be read",
+                  rb_doctor_collect_executable(findings));
     note_rest(findings);
     block_all(findings);
     if (findings->reason[0])

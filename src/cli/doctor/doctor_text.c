@@ -124,21 +124,20 @@ static void print_ours(const struct rb_findings *f, bool colour)
     printf(" (%s%s)\n", f->policy ? "" : "cannot be used; ", rb_source_reason(&f->source));
 }
 
-// True for families whose users are listed. Descriptors, signals, users, child processes and raw system calls are used
-// by most programs, and a change of the network namespace does not avoid the library.
-static bool is_telling(enum rb_family family)
-{
-    return family != RB_FAMILY_SOCKET && family != RB_FAMILY_NETWORK && family != RB_FAMILY_SIGNAL &&
-           family != RB_FAMILY_PRIVILEGE && family != RB_FAMILY_START && family != RB_FAMILY_RAW;
-}
-
+// Lists the functions of an object that tell whether its calls are intercepted. Returns their number. Leaves out
+// functions for descriptors, signals, users, child processes and raw system calls, because most programs use them.
+// Leaves out functions that change the network namespace, because the calls after the change are intercepted.
 static unsigned telling(const struct rb_member *member, char *out, size_t size)
 {
     bool functions[RB_FAMILY_NAMES_MAX] = {false};
     unsigned names;
     const struct rb_family_name *table = rb_family_table(&names);
-    for (unsigned i = 0; i < names; i++)
-        functions[i] = member->imports[i] && is_telling(table[i].family);
+    for (unsigned i = 0; i < names; i++) {
+        enum rb_family family = table[i].family;
+        functions[i] = member->imports[i] && family != RB_FAMILY_SOCKET && family != RB_FAMILY_NETWORK &&
+                       family != RB_FAMILY_SIGNAL && family != RB_FAMILY_PRIVILEGE && family != RB_FAMILY_START &&
+                       family != RB_FAMILY_RAW;
+    }
     return rb_functions_list(functions, out, size);
 }
 

@@ -170,28 +170,27 @@ static void elf_file_clamp(const struct rb_elf_file *file, struct rb_elf_symbols
         symbols->count = most;
 }
 
-// Returns the file offset of the table that the last entry with this tag points to, or UINT64_MAX.
-static uint64_t table_at(const struct rb_elf_file *file, uint64_t wanted)
+// Returns the value of the last entry with this tag, or `absent` if there is no such entry.
+static uint64_t dynamic_value(const struct rb_elf_file *file, uint64_t wanted, uint64_t absent)
 {
-    uint64_t tag, value, found = UINT64_MAX;
-    for (uint64_t at = file->dynamic; next_dynamic(file, &at, &tag, &value);)
-        found = tag == wanted ? value : found;
-    return found == UINT64_MAX ? found : elf_file_offset_of(file, found);
-}
-
-static uint64_t dynamic_value(const struct rb_elf_file *file, uint64_t wanted)
-{
-    uint64_t tag, value, found = 0;
+    uint64_t tag, value, found = absent;
     for (uint64_t at = file->dynamic; next_dynamic(file, &at, &tag, &value);)
         found = tag == wanted ? value : found;
     return found;
+}
+
+// Returns the file offset of the table that the last entry with this tag points to, or UINT64_MAX.
+static uint64_t table_at(const struct rb_elf_file *file, uint64_t wanted)
+{
+    uint64_t place = dynamic_value(file, wanted, UINT64_MAX);
+    return place == UINT64_MAX ? place : elf_file_offset_of(file, place);
 }
 
 static void elf_file_read_dynamic(struct rb_elf_file *file)
 {
     uint64_t gnu_hash = table_at(file, DT_GNU_HASH), sysv_hash = table_at(file, DT_HASH), count = 0;
     file->strings = table_at(file, DT_STRTAB);
-    file->strings_size = dynamic_value(file, DT_STRSZ);
+    file->strings_size = dynamic_value(file, DT_STRSZ, 0);
     if (sysv_hash < file->size)
         count = elf_file_number(file, sysv_hash + 4, 4);
     else if (gnu_hash < file->size)

@@ -24,15 +24,6 @@ static uint32_t ld_cache_number(const char *at)
     return value;
 }
 
-// Returns the offset of the new header.
-static size_t ld_cache_start(const char *cache, size_t size)
-{
-    if (size < OLD_HEADER || memcmp(cache, old_magic, sizeof(old_magic) - 1) != 0)
-        return 0;
-    size_t end = OLD_HEADER + (size_t) ld_cache_number(cache + OLD_HEADER - 4) * OLD_ENTRY;
-    return (end + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-}
-
 static const char *ld_cache_text(const char *cache, size_t size, uint32_t offset)
 {
     return offset < size && memchr(cache + offset, '\0', size - offset) ? cache + offset : NULL;
@@ -41,7 +32,11 @@ static const char *ld_cache_text(const char *cache, size_t size, uint32_t offset
 const char *rb_ld_cache_next(const void *bytes, size_t size, const char *name, uint32_t *at)
 {
     const char *cache = bytes;
-    size_t from = ld_cache_start(cache, size);
+    size_t from = 0; // offset of the new header
+    if (size >= OLD_HEADER && memcmp(cache, old_magic, sizeof(old_magic) - 1) == 0) {
+        size_t end = OLD_HEADER + (size_t) ld_cache_number(cache + OLD_HEADER - 4) * OLD_ENTRY;
+        from = (end + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    }
     if (from > size || size - from < NEW_HEADER || memcmp(cache + from, new_magic, sizeof(new_magic) - 1) != 0)
         return NULL;
     cache += from;

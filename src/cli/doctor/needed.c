@@ -9,17 +9,14 @@
 
 #include "cli/doctor/search.h"
 
-static bool is_called(const struct rb_needed *item, const char *name)
-{
-    const char *soname = item->path ? rb_elf_file_text(&item->file, DT_SONAME, 0) : NULL;
-    return strcmp(item->name, name) == 0 || (soname && strcmp(soname, name) == 0);
-}
-
 int rb_needed_index(const struct rb_needed_list *list, const char *name)
 {
-    for (unsigned i = 0; i < list->count; i++)
-        if (is_called(&list->items[i], name))
+    for (unsigned i = 0; i < list->count; i++) {
+        const struct rb_needed *item = &list->items[i];
+        const char *soname = item->path ? rb_elf_file_text(&item->file, DT_SONAME, 0) : NULL;
+        if (strcmp(item->name, name) == 0 || (soname && strcmp(soname, name) == 0))
             return (int) i;
+    }
     return -1;
 }
 

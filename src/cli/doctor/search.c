@@ -194,13 +194,6 @@ static bool try_cache(struct search *search)
     return found;
 }
 
-static bool search_glibc(struct search *search)
-{
-    return try_rpaths(search) || try_environment(search) ||
-           try_list(search, search->by, text_of(search, search->by, DT_RUNPATH), ":") || try_cache(search) ||
-           try_built_in(search);
-}
-
 // musl contains these libraries itself.
 static bool is_in_musl(const char *name)
 {
@@ -250,8 +243,12 @@ char *rb_search_library(const struct rb_needed_list *list, unsigned by, const ch
     if (strchr(name, '/')) {
         char path[PATH_MAX];
         found = expand(&search, by, name, path) && try_file(&search, path);
-    } else {
-        found = list->musl ? search_musl(&search) : search_glibc(&search);
+    } else if (list->musl) {
+        found = search_musl(&search);
+    } else { // glibc
+        const char *runpath = text_of(&search, by, DT_RUNPATH);
+        found = try_rpaths(&search) || try_environment(&search) || try_list(&search, by, runpath, ":") ||
+                try_cache(&search) || try_built_in(&search);
     }
     return found ? strdup(search.found) : NULL;
 }

@@ -29,16 +29,14 @@ void rb_cmd_explain_origin(const struct rb_explanation *explanation, unsigned ke
         snprintf(out, size, "%s:%u%s", explanation->source.path, line, inherited ? " ([default])" : "");
 }
 
-static bool is_http(const struct rb_target *target, const char *text, size_t scheme)
+// Fills in what depends on the target. `scheme` is the length of the scheme at the begin of `text`, 0 without one.
+static void find_out(struct rb_explanation *e, const struct rb_target *target, const char *text, size_t scheme)
 {
-    if (target->family == AF_UNIX)
-        return false;
-    return scheme == 0 || (scheme == 4 && strncasecmp(text, "http", 4) == 0) ||
-           (scheme == 5 && strncasecmp(text, "https", 5) == 0);
-}
-
-static void find_out(struct rb_explanation *e, const struct rb_target *target)
-{
+    bool http = scheme == 0 || (scheme == 4 && strncasecmp(text, "http", 4) == 0) ||
+                (scheme == 5 && strncasecmp(text, "https", 5) == 0);
+    e->unix_socket = target->family == AF_UNIX;
+    e->named = target->name && !e->unix_socket;
+    e->http = http && !e->unix_socket;
     e->section = rb_policy_match(e->policy, target, &e->match);
     if (!e->section)
         return;
@@ -81,10 +79,7 @@ static int explain_perform(const struct request *request)
         rb_say_warning("programs of this user ignore the policy %s: %s", e.source.path, message);
     rb_target_format(&target, label, sizeof(label));
     e.policy = policy;
-    e.unix_socket = target.family == AF_UNIX;
-    e.named = target.name && !e.unix_socket;
-    e.http = is_http(&target, request->target, scheme);
-    find_out(&e, &target);
+    find_out(&e, &target, request->target, scheme);
     int status = explain_print(&e, request->json);
     rb_policy_free(policy);
     return status;

@@ -45,13 +45,6 @@ static void add_section(cJSON *root, const struct rb_explanation *e)
         cJSON_AddNullToObject(section, "line");
 }
 
-static void add_method(cJSON *root, const struct rb_explanation *e)
-{
-    cJSON *method = cJSON_AddObjectToObject(root, "method");
-    rb_json_add_text(method, "name", e->method);
-    cJSON_AddBoolToObject(method, "repeatable", e->repeatable);
-}
-
 static void add_values(cJSON *root, const struct rb_explanation *e)
 {
     char text[RB_EXPLAIN_VALUE_SIZE];
@@ -105,7 +98,9 @@ int rb_explain_json(const struct rb_explanation *e)
     add_source(root, e);
     add_section(root, e);
     if (e->section) {
-        add_method(root, e);
+        cJSON *method = cJSON_AddObjectToObject(root, "method");
+        rb_json_add_text(method, "name", e->method);
+        cJSON_AddBoolToObject(method, "repeatable", e->repeatable);
         add_values(root, e);
         add_schedule(root, &e->schedule);
         add_worst(root, e);

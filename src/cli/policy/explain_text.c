@@ -25,13 +25,6 @@ static void explain_text_label(bool colour, const char *text)
     rb_say_styled(stdout, colour, RB_STYLE_BOLD, padded);
 }
 
-static void print_policy(const struct rb_explanation *e, bool colour)
-{
-    explain_text_label(colour, "policy");
-    rb_say_clean(stdout, e->source.path);
-    printf(" (%s)\n", rb_source_reason(&e->source));
-}
-
 // The programs in one line, and each other key of [rebound] that is not at its default.
 static void print_process(const struct rb_explanation *e, bool colour)
 {
@@ -114,12 +107,6 @@ static void print_values(const struct rb_explanation *e, bool colour)
     }
 }
 
-static bool explain_text_is_same(const struct rb_schedule *s, uint32_t a, uint32_t b)
-{
-    return s->retry[a].min_ms == s->retry[b].min_ms && s->retry[a].max_ms == s->retry[b].max_ms &&
-           s->retry[a].fits == s->retry[b].fits;
-}
-
 // Prints retries `first` to `last`, counted from 0, which have the same delay.
 static void print_retries(const struct rb_schedule *s, uint32_t first, uint32_t last)
 {
@@ -143,10 +130,12 @@ static void print_schedule(const struct rb_explanation *e, bool colour)
     rb_say_styled(stdout, colour, RB_STYLE_BOLD, "schedule");
     putchar('\n');
     printf("  %-*s  at once\n", KEY_WIDTH, "first attempt");
-    for (uint32_t first = 0, last; first < s->retries; first = last + 1) {
-        for (last = first; last + 1 < s->retries && explain_text_is_same(s, first, last + 1);)
-            last++;
-        print_retries(s, first, last);
+    for (uint32_t first = 0, next; first < s->retries; first = next) {
+        for (next = first + 1; next < s->retries; next++)
+            if (s->retry[next].min_ms != s->retry[first].min_ms || s->retry[next].max_ms != s->retry[first].max_ms ||
+                s->retry[next].fits != s->retry[first].fits)
+                break;
+        print_retries(s, first, next - 1);
     }
 }
 
@@ -198,7 +187,9 @@ static void print_worst(const struct rb_explanation *e, bool colour)
 void rb_explain_text(const struct rb_explanation *e)
 {
     bool colour = rb_say_colour(stdout);
-    print_policy(e, colour);
+    explain_text_label(colour, "policy");
+    rb_say_clean(stdout, e->source.path);
+    printf(" (%s)\n", rb_source_reason(&e->source));
     print_process(e, colour);
     explain_text_label(colour, "target");
     rb_say_clean(stdout, e->label);

@@ -122,22 +122,16 @@ static int set_log(const struct request *request, const struct rb_policy *policy
     return 0;
 }
 
-static int set_preload(const char *library)
-{
-    char *list = rb_preload_join(getenv("LD_PRELOAD"), library);
-    int error = list && setenv("LD_PRELOAD", list, 1) == 0 ? 0 : -ENOMEM;
-    free(list);
-    return error;
-}
-
 static int set_environment(const struct request *request, const struct rb_policy *policy, const char *path,
                            const char *library)
 {
     int error = set_log(request, policy);
-    if (error == 0)
-        error = set_preload(library);
-    if (error == 0 && setenv("REBOUND_POLICY", path, 1) != 0)
+    if (error != 0)
+        return error;
+    char *list = rb_preload_join(getenv("LD_PRELOAD"), library);
+    if (!list || setenv("LD_PRELOAD", list, 1) != 0 || setenv("REBOUND_POLICY", path, 1) != 0)
         error = -ENOMEM;
+    free(list);
     return error;
 }
 
@@ -182,25 +176,12 @@ static void warn_of_program(const char *name, const char *library)
         rb_say_warning("%s %s", culprit, rb_obstacle_text(obstacle));
 }
 
-static void cmd_run_start_summary(void)
-{
-    int error = rb_watcher_start();
-    if (error != 0)
-        rb_say_warning("no summary: %s", strerror(-error));
-}
-
-static bool cmd_run_is_disabled(void)
-{
-    const char *disable = getenv("REBOUND_DISABLE");
-    return disable && *disable && strcmp(disable, "0") != 0;
-}
-
 static int cmd_run_perform(const struct request *request)
 {
     struct rb_source source;
     struct rb_policy *policy = NULL;
     char library[PATH_MAX];
-    if (cmd_run_is_disabled()) {
+    if (rb_preload_disabled()) {
         if (request->summary)
             rb_say_note("REBOUND_DISABLE is set: nothing is retried");
         return execute(request->command);
@@ -218,8 +199,9 @@ static int cmd_run_perform(const struct request *request)
         return RB_EXIT_OWN;
     }
     warn_of_program(request->command[0], library);
-    if (request->summary)
-        cmd_run_start_summary();
+    error = request->summary ? rb_watcher_start() : 0;
+    if (error != 0)
+        rb_say_warning("no summary: %s", strerror(-error));
     return execute(request->command);
 }
 

@@ -37,20 +37,14 @@ static bool page_is_same(const struct rb_summary_policy *a, const struct rb_summ
     return is_ready(a) && is_ready(b) && strncmp(a->name, b->name, RB_SUMMARY_NAME_SIZE) == 0;
 }
 
-// True if an earlier slot has the same policy. Two processes that use a policy at the same moment may each claim a
-// slot.
-static bool page_is_repeated(const struct rb_summary_page *page, int slot)
-{
-    for (int i = 0; i < slot; i++)
-        if (page_is_same(&page->policies[i], &page->policies[slot]))
-            return true;
-    return false;
-}
-
-// Adds up all slots of the policy in `slot`. Returns false if all counters are 0.
+// Adds up all slots of the policy in `slot`: two processes that use a policy at the same moment may each claim a slot.
+// Returns false if an earlier slot has the same policy, or if all counters are 0.
 static bool page_sum_up(const struct rb_summary_page *page, int slot, uint64_t sums[RB_SUMMARY_COUNTERS])
 {
     uint64_t any = 0;
+    for (int i = 0; i < slot; i++)
+        if (page_is_same(&page->policies[i], &page->policies[slot]))
+            return false;
     for (int counter = 0; counter < RB_SUMMARY_COUNTERS; counter++) {
         sums[counter] = 0;
         for (int i = slot; i < RB_SUMMARY_POLICIES; i++)
@@ -80,7 +74,7 @@ size_t rb_page_format(const struct rb_summary_page *page, char *out, size_t size
     uint64_t sums[RB_SUMMARY_COUNTERS];
     out[0] = '\0';
     for (int i = 0; i < RB_SUMMARY_POLICIES; i++)
-        if (!page_is_repeated(page, i) && page_sum_up(page, i, sums))
+        if (page_sum_up(page, i, sums))
             add_policy(&text, page->policies[i].name, sums);
     if (text.length == 0)
         page_add(&text, "rebound: no calls seen\n");

@@ -39,6 +39,12 @@ int rb_preload_find(char *out, size_t size)
     return try_place(RB_LIBDIR, "/rebound", out, size);
 }
 
+bool rb_preload_disabled(void)
+{
+    const char *disable = getenv("REBOUND_DISABLE");
+    return disable && *disable && strcmp(disable, "0") != 0;
+}
+
 bool rb_preload_can_hold(const char *library)
 {
     return strpbrk(library, separators) == NULL;

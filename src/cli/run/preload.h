@@ -18,6 +18,9 @@ char *rb_preload_join(const char *before, const char *library);
 // True if the list contains a librebound.so.
 bool rb_preload_names_us(const char *list);
 
+// True if REBOUND_DISABLE makes the library inactive: it is set, not empty and not "0".
+bool rb_preload_disabled(void);
+
 // False if the path contains a space or a colon, which LD_PRELOAD cannot quote.
 bool rb_preload_can_hold(const char *library);
 

@@ -42,6 +42,12 @@ bool rb_program_find(const char *name, char *out)
     return false;
 }
 
+const char *rb_program_base(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 static ssize_t read_head(const char *path, void *head, size_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -62,22 +68,17 @@ static char *program_next_word(char **rest)
     return *word ? word : NULL;
 }
 
-static bool clears_environment(const char *option)
-{
-    return strcmp(option, "-") == 0 || strcmp(option, "-i") == 0 || strcmp(option, "--ignore-environment") == 0;
-}
-
 // Replaces *interpreter by the program that env(1) would start; by its name if it is not found. Does not parse options
 // with a separate value; then *interpreter stays env.
 static void see_through_env(char *interpreter, char *rest, struct rb_program_chain *chain)
 {
     char found[PATH_MAX], *word;
-    const char *slash = strrchr(interpreter, '/');
-    if (strcmp(slash ? slash + 1 : interpreter, "env") != 0)
+    if (strcmp(rb_program_base(interpreter), "env") != 0)
         return;
     do {
         word = program_next_word(&rest);
-        chain->cleared = chain->cleared || (word && clears_environment(word));
+        if (word && (strcmp(word, "-") == 0 || strcmp(word, "-i") == 0 || strcmp(word, "--ignore-environment") == 0))
+            chain->cleared = true;
     } while (word && (word[0] == '-' || strchr(word, '=')));
     if (word)
         snprintf(interpreter, PATH_MAX, "%s", rb_program_find(word, found) ? found : word);
@@ -100,15 +101,6 @@ static bool read_interpreter(const char *path, char *interpreter, struct rb_prog
     return true;
 }
 
-// True for a text file that the kernel cannot execute. execvp(3) passes it to the shell.
-static bool is_plain_text(const char *path)
-{
-    char head[HEAD_SIZE];
-    ssize_t length = read_head(path, head, sizeof(head));
-    return length >= 0 && !memchr(head, '\0', (size_t) length) &&
-           (length < SELFMAG || memcmp(head, ELFMAG, SELFMAG) != 0);
-}
-
 void rb_program_follow(const char *path, struct rb_program_chain *chain)
 {
     chain->count = 1;
@@ -121,31 +113,26 @@ void rb_program_follow(const char *path, struct rb_program_chain *chain)
             break;
         chain->count++;
     }
-    if (chain->count == 1 && !chain->missing && is_plain_text(path))
+    if (chain->count > 1 || chain->missing)
+        return;
+    // execvp(3) passes a text file that the kernel cannot execute to the shell.
+    char head[HEAD_SIZE];
+    ssize_t length = read_head(path, head, sizeof(head));
+    bool elf = length >= SELFMAG && memcmp(head, ELFMAG, SELFMAG) == 0;
+    if (length >= 0 && !elf && !memchr(head, '\0', (size_t) length))
         memcpy(chain->files[chain->count++], shell, sizeof(shell));
 }
 
 // --- executables
 
-// True if no program header names a dynamic linker. The dynamic linker itself has none either, but honours LD_PRELOAD.
-static bool is_static(const char *path, const struct rb_elf_file *program)
-{
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    return !program->interpreter && strncmp(name, "ld-", 3) != 0 && strncmp(name, "ld.so", 5) != 0;
-}
-
-// True if the kernel ignores set-uid here: the mount has nosuid, or the process has no_new_privs.
-static bool gives_no_privileges(const char *path)
-{
-    struct statvfs fs;
-    return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 || (statvfs(path, &fs) == 0 && (fs.f_flag & ST_NOSUID));
-}
-
 // Checks the conditions for secure execution (AT_SECURE, getauxval(3)), in which LD_PRELOAD is ignored.
 static enum rb_obstacle privilege(const char *path)
 {
     struct stat st;
-    if (stat(path, &st) != 0 || gives_no_privileges(path))
+    struct statvfs fs;
+    // The kernel gives no privileges if the process has no_new_privs or the mount has nosuid.
+    bool none = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 || (statvfs(path, &fs) == 0 && (fs.f_flag & ST_NOSUID));
+    if (none || stat(path, &st) != 0)
         return RB_OBSTACLE_NONE;
     if ((st.st_mode & S_ISUID) && st.st_uid != getuid())
         return RB_OBSTACLE_SETUID;
@@ -164,7 +151,10 @@ enum rb_obstacle rb_program_file_obstacle(const char *path, const struct rb_elf_
         return privileged;
     if (library && !rb_elf_file_same_kind(program, library))
         return RB_OBSTACLE_ALIEN;
-    return is_static(path, program) ? RB_OBSTACLE_STATIC : RB_OBSTACLE_NONE;
+    // A dynamic program names its dynamic linker. The dynamic linker itself names none, but honours LD_PRELOAD.
+    const char *name = rb_program_base(path);
+    bool linker = strncmp(name, "ld-", 3) == 0 || strncmp(name, "ld.so", 5) == 0;
+    return program->interpreter || linker ? RB_OBSTACLE_NONE : RB_OBSTACLE_STATIC;
 }
 
 enum rb_obstacle rb_program_obstacle(const char *path, const char *library, char *culprit)

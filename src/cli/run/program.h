@@ -32,6 +32,9 @@ struct rb_program_chain {
 // Searches PATH for `name` like execvp(3). out: PATH_MAX bytes. Returns false if there is no such executable.
 bool rb_program_find(const char *name, char *out);
 
+// Returns the part of the path after the last slash.
+const char *rb_program_base(const char *path);
+
 // Fills in the chain for the command at `path`. Reads the "#!" lines of scripts and the arguments of env(1) there. A
 // text file without "#!" gets the interpreter /bin/sh, as in execvp(3).
 void rb_program_follow(const char *path, struct rb_program_chain *chain);

@@ -83,19 +83,19 @@ static void leave_everything(int process)
     closefrom(STDERR_FILENO + 1);
 }
 
-// Without pidfd (Linux before 5.3), a reused pid looks like the program; the summary is then printed late.
-static bool is_gone(bool has_process, pid_t pid)
-{
-    struct pollfd process = {.fd = STDIN_FILENO, .events = POLLIN};
-    return has_process ? poll(&process, 1, 0) > 0 : kill(pid, 0) != 0 && errno == ESRCH;
-}
-
+// Waits until the program has ended. `has_process`: stdin is the pidfd of the program. Without a pidfd (Linux before
+// 5.3), another process with the same pid looks like the program, and the summary is printed late.
 static void wait_for_end(bool has_process)
 {
     const struct timespec step = {.tv_nsec = STEP_MS * 1000000L};
+    struct pollfd process = {.fd = STDIN_FILENO, .events = POLLIN};
     pid_t pid = atomic_load(&page->main_pid);
-    while (atomic_load(&page->exiting) == 0 && atomic_load(&page->main_pid) == pid && !is_gone(has_process, pid))
+    while (atomic_load(&page->exiting) == 0 && atomic_load(&page->main_pid) == pid) {
+        bool gone = has_process ? poll(&process, 1, 0) > 0 : kill(pid, 0) != 0 && errno == ESRCH;
+        if (gone)
+            break;
         syscall(SYS_futex, &page->exiting, FUTEX_WAIT, 0, &step, NULL, 0);
+    }
 }
 
 static void run_watch_print(void)
@@ -127,23 +127,9 @@ static void run_watch_loop(int process)
 
 // --- in the command
 
-// Forks without SIGCHLD at the child's end. With signals blocked, it would stay pending for the program.
-static pid_t fork_quietly(void)
-{
-    return (pid_t) syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
-}
-
-// Forks again, so that init adopts the watcher. If this process is init (pid 1 in a container), the first child stays;
-// wait() ignores it because it does not end with SIGCHLD.
-static void adopt_out(int process, bool stays)
-{
-    setsid();
-    if (stays || fork() == 0)
-        run_watch_loop(process);
-    _exit(0);
-}
-
-// Starts the watcher in another session with all signals blocked, and returns when it cannot be signalled any more.
+// Starts the watcher in another session with all signals blocked. Returns when signals for the program no longer reach
+// the watcher. The child forks again, so that init adopts the watcher. If this process is init (pid 1 in a container),
+// the first child is the watcher; the program's wait() ignores it because its end sends no SIGCHLD.
 static int start_watcher(void)
 {
     sigset_t all, before;
@@ -151,9 +137,14 @@ static int start_watcher(void)
     int process = (int) syscall(SYS_pidfd_open, getpid(), 0);
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
-    pid_t child = fork_quietly();
-    if (child == 0)
-        adopt_out(process, stays);
+    // Fork without SIGCHLD at the child's end: the signal would stay pending for the program.
+    pid_t child = (pid_t) syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
+    if (child == 0) {
+        setsid();
+        if (stays || fork() == 0)
+            run_watch_loop(process);
+        _exit(0);
+    }
     int error = child < 0 ? -errno : 0;
     if (child > 0 && !stays)
         waitpid(child, NULL, __WCLONE);

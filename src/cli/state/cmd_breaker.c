@@ -18,14 +18,6 @@ static const struct action {
     {"reset", RB_FORCE_NONE, "closed; the results of calls decide again"},
 };
 
-static const struct action *breaker_find(const char *name)
-{
-    for (unsigned i = 0; i < sizeof(actions) / sizeof(*actions); i++)
-        if (strcmp(actions[i].name, name) == 0)
-            return &actions[i];
-    return NULL;
-}
-
 struct request {
     const struct action *action;
     const char *host;
@@ -77,7 +69,10 @@ static int breaker_run(int argc, char **argv)
     int status, first = rb_command_options(&rb_cmd_breaker, argc, argv, options, &status);
     if (first < 0)
         return status;
-    const struct action *action = first < argc ? breaker_find(argv[first]) : NULL;
+    const struct action *action = NULL;
+    for (unsigned i = 0; first < argc && !action && i < sizeof(actions) / sizeof(*actions); i++)
+        if (strcmp(actions[i].name, argv[first]) == 0)
+            action = &actions[i];
     if (!action)
         return rb_command_misuse(&rb_cmd_breaker, "name an action (open, close or reset) and a host");
     if (argc - first != 2)

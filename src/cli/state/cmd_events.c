@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
 // rebound events: shows the last decisions of all processes, and new ones.
-#include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "cli/command.h"
+#include "cli/number.h"
 #include "cli/say.h"
 #include "cli/state/event_line.h"
 #include "cli/state/state_file.h"
@@ -19,13 +17,6 @@ struct request {
     uint64_t count; // number of old events to show
     bool follow, json;
 };
-
-// Returns the number of the event before the last `count` events.
-static uint64_t start_at(const struct rb_view *view, uint64_t count)
-{
-    uint64_t last = rb_view_event_last(view);
-    return last > count ? last - count : 0;
-}
 
 static void print_new(const struct rb_state_file *file, uint64_t *after, bool json)
 {
@@ -59,18 +50,10 @@ static int events_follow(struct rb_state_file *file, uint64_t after, bool json)
 static int events_perform(struct rb_state_file *file, const void *asked)
 {
     const struct request *request = asked;
-    uint64_t after = file->present ? start_at(&file->view, request->count) : 0;
+    uint64_t last = file->present ? rb_view_event_last(&file->view) : 0;
+    uint64_t after = last > request->count ? last - request->count : 0;
     print_new(file, &after, request->json);
     return request->follow ? events_follow(file, after, request->json) : 0;
-}
-
-// Accepts only digits; strtoull would also accept a sign.
-static bool read_count(const char *text, uint64_t *count)
-{
-    char *end;
-    errno = 0;
-    *count = strtoull(text, &end, 10);
-    return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0;
 }
 
 static int events_run(int argc, char **argv)
@@ -87,7 +70,8 @@ static int events_run(int argc, char **argv)
     if (first < argc)
         return rb_command_misuse(&rb_cmd_events, "unexpected argument '%s'", argv[first]);
     request.count = request.follow ? FOLLOWED : RB_STATE_EVENTS;
-    if (request.lines && !read_count(request.lines, &request.count))
+    const char *end = request.lines ? rb_number_read(request.lines, UINT64_MAX, &request.count) : "";
+    if (!end || *end)
         return rb_command_misuse(&rb_cmd_events, "'%s' is not a number of events", request.lines);
     return rb_state_file_use(&request.choice, false, events_perform, &request);
 }

@@ -150,19 +150,14 @@ static void host_table_cut(char *text, size_t width)
     text[end + 1] = '\0';
 }
 
-static unsigned bare_width(bool wide)
-{
-    unsigned width = 0;
-    for (unsigned i = 0; i < COLUMNS; i++)
-        width += !columns[i].wide || wide ? columns[i].width + (i > 0) : 0;
-    return width;
-}
-
 static void write_line(const struct rb_view_cell *host, unsigned width, char *out)
 {
     width = width < RB_TABLE_NARROW ? RB_TABLE_NARROW : width > RB_TABLE_MAX ? RB_TABLE_MAX : width;
     bool wide = width >= RB_TABLE_WIDE;
-    unsigned more = width - bare_width(wide);
+    unsigned more = width; // width that remains after the smallest width of all columns
+    for (unsigned i = 0; i < COLUMNS; i++)
+        if (!columns[i].wide || wide)
+            more -= columns[i].width + (i > 0);
     size_t length = 0;
     for (unsigned i = 0; i < COLUMNS; i++) {
         const struct column *column = &columns[i];

@@ -68,33 +68,36 @@ static bool find_policy_of(uid_t user, struct rb_source *source)
     return true;
 }
 
-static bool is_obeyed_by(uid_t user, const char *path)
+// Adds the sections of the policy that programs of that user follow. Returns false if the policy cannot be used.
+static bool add_sections(struct rb_known *known, uid_t user, struct rb_source *source)
 {
+    struct rb_policy *policy = NULL;
     struct rb_file_identity identity;
-    if (user == geteuid() || rb_file_identify(path, &identity) != 0)
-        return rb_source_trusted(path, NULL);
-    return rb_trust_judge(&identity, user) == RB_TRUST_OK;
+    const struct rb_section *section;
+    if (!find_policy_of(user, source))
+        return false;
+    bool other = user != geteuid() && rb_file_identify(source->path, &identity) == 0;
+    bool trusted = other ? rb_trust_judge(&identity, user) == RB_TRUST_OK : rb_source_trusted(source->path, NULL);
+    bool usable = trusted && rb_policy_load(source->path, &policy, NULL, NULL) == 0;
+    for (unsigned i = 0; usable && (section = rb_policy_section(policy, i)); i++)
+        known_add(known, section->name);
+    rb_policy_free(policy);
+    return usable;
 }
 
 bool rb_known_policies(struct rb_known *known, const struct rb_state_file *file, struct rb_source *source)
 {
-    struct rb_policy *policy = NULL;
     struct rb_view_policy used;
     struct rb_view_cell host;
     for (unsigned i = 0; file->present && i < RB_STATE_POLICIES; i++)
         if (rb_view_policy(&file->view, i, &used))
             known_add(known, used.name);
-    for (uint32_t i = 0; file->present && i < file->view.state.cell_count;
-         i++) // their first call may not have ended yet
+    // A policy is counted when its first call ends. Before that, its name is only in the cell of the host.
+    for (uint32_t i = 0; file->present && i < file->view.state.cell_count; i++)
         if (rb_view_cell(&file->view, i, 0, &host))
             known_add(known, host.policy);
     *source = (struct rb_source){.why = ""};
-    bool usable = find_policy_of(file->owner, source) && is_obeyed_by(file->owner, source->path) &&
-                  rb_policy_load(source->path, &policy, NULL, NULL) == 0;
-    const struct rb_section *section;
-    for (unsigned i = 0; usable && (section = rb_policy_section(policy, i)); i++)
-        known_add(known, section->name);
-    rb_policy_free(policy);
+    bool usable = add_sections(known, file->owner, source);
     known_sort(known);
     return usable;
 }

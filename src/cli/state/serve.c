@@ -9,10 +9,10 @@
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/number.h"
 #include "cli/say.h"
 #include "cli/state/metrics.h"
 
@@ -31,19 +31,23 @@ static struct {
     FUNCTIONS(DECLARE)
 } mhd;
 
-static bool serve_find(void *library, const char *name, void *function)
-{
-    void *address = dlsym(library, name);
-    memcpy(function, &address, sizeof(address));
-    return address != NULL;
-}
-
-// The library stays loaded.
-#define FIND_AND(name) serve_find(library, "MHD_" #name, &mhd.name) &&
+// Loads the library, which stays loaded. Returns false if the library or a function is not found; dlerror has the
+// reason.
+#define ROW(name) {"MHD_" #name, &mhd.name},
 static bool serve_load(void)
 {
+    const struct {
+        const char *name;
+        void *function;
+    } rows[] = {FUNCTIONS(ROW)};
     void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    return library && FUNCTIONS(FIND_AND) true;
+    for (size_t i = 0; library && i < sizeof(rows) / sizeof(rows[0]); i++) {
+        void *address = dlsym(library, rows[i].name);
+        if (!address)
+            return false;
+        memcpy(rows[i].function, &address, sizeof(address));
+    }
+    return library != NULL;
 }
 
 union place {
@@ -51,14 +55,6 @@ union place {
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
 };
-
-static bool serve_read_port(const char *text, uint16_t *port)
-{
-    char *end;
-    unsigned long value = strtoul(text, &end, 10);
-    *port = htons((uint16_t) value);
-    return *text >= '0' && *text <= '9' && *end == '\0' && value <= PORT_MAX;
-}
 
 static bool serve_read_address(const char *text, size_t length, union place *place)
 {
@@ -85,15 +81,12 @@ static bool read_place(const char *text, union place *place)
     *place = (union place){.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
     if (colon && !serve_read_address(text, (size_t) (colon - text), place))
         return false;
-    return serve_read_port(colon ? colon + 1 : text,
-                           place->any.sa_family == AF_INET6 ? &place->v6.sin6_port : &place->v4.sin_port);
-}
-
-static bool is_loopback(const union place *place)
-{
-    if (place->any.sa_family == AF_INET6)
-        return IN6_IS_ADDR_LOOPBACK(&place->v6.sin6_addr);
-    return ntohl(place->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    uint64_t port;
+    const char *end = rb_number_read(colon ? colon + 1 : text, PORT_MAX, &port);
+    if (!end || *end)
+        return false;
+    *(place->any.sa_family == AF_INET6 ? &place->v6.sin6_port : &place->v4.sin_port) = htons((uint16_t) port);
+    return true;
 }
 
 static enum MHD_Result serve_answer(struct MHD_Connection *connection, unsigned status, const char *type, char *text,
@@ -142,14 +135,6 @@ static enum MHD_Result serve_on_request(void *context, struct MHD_Connection *co
     return serve_answer(connection, MHD_HTTP_OK, RB_METRICS_TYPE, text, length, MHD_RESPMEM_MUST_FREE);
 }
 
-static struct MHD_Daemon *serve_start(struct rb_state_file *file, const union place *place)
-{
-    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | (place->any.sa_family == AF_INET6 ? MHD_USE_IPv6 : 0);
-    return mhd.start_daemon(flags, 0, NULL, NULL, serve_on_request, file, MHD_OPTION_SOCK_ADDR, &place->any,
-                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) IDLE_S, MHD_OPTION_CONNECTION_LIMIT,
-                            (unsigned) CONNECTIONS, MHD_OPTION_END);
-}
-
 // Prints the requested port, or the free one that was chosen.
 static void announce(struct MHD_Daemon *daemon, const union place *place)
 {
@@ -158,7 +143,9 @@ static void announce(struct MHD_Daemon *daemon, const union place *place)
     bool v6 = place->any.sa_family == AF_INET6;
     inet_ntop(place->any.sa_family, v6 ? (const void *) &place->v6.sin6_addr : &place->v4.sin_addr, address,
               sizeof(address));
-    if (!is_loopback(place))
+    bool loopback =
+        v6 ? IN6_IS_ADDR_LOOPBACK(&place->v6.sin6_addr) : ntohl(place->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    if (!loopback)
         rb_say_warning("anyone who can connect to %s can read the names of your policies and hosts", address);
     rb_say_note(v6 ? "metrics at http://[%s]:%u/metrics" : "metrics at http://%s:%u/metrics", address,
                 info ? (unsigned) info->port : 0);
@@ -182,7 +169,10 @@ int rb_serve_metrics(struct rb_state_file *file, const char *place_text)
     sigaddset(&ends, SIGTERM);
     sigprocmask(SIG_BLOCK, &ends, NULL); // inherited by the server's thread
     signal(SIGPIPE, SIG_IGN);
-    struct MHD_Daemon *daemon = serve_start(file, &place);
+    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | (place.any.sa_family == AF_INET6 ? MHD_USE_IPv6 : 0);
+    struct MHD_Daemon *daemon = mhd.start_daemon(flags, 0, NULL, NULL, serve_on_request, file, MHD_OPTION_SOCK_ADDR,
+                                                 &place.any, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) IDLE_S,
+                                                 MHD_OPTION_CONNECTION_LIMIT, (unsigned) CONNECTIONS, MHD_OPTION_END);
     if (!daemon) {
         rb_say_error("cannot listen at %s: %s", place_text, strerror(errno));
         return RB_EXIT_ERRORS;

@@ -27,19 +27,6 @@ enum rb_breaker_state rb_snapshot_state(const struct rb_view_cell *host)
     return rb_snapshot_probe_is_due(host) ? RB_BREAKER_HALF_OPEN : host->state;
 }
 
-// Open breakers first, then half-open ones.
-static int by_state(const struct rb_view_cell *a, const struct rb_view_cell *b)
-{
-    static const int rank[RB_BREAKER_STATES] = {
-        [RB_BREAKER_OPEN] = 0, [RB_BREAKER_HALF_OPEN] = 1, [RB_BREAKER_CLOSED] = 2};
-    return rank[rb_snapshot_state(a)] - rank[rb_snapshot_state(b)];
-}
-
-static int by_failures(const struct rb_view_cell *a, const struct rb_view_cell *b)
-{
-    return (a->failure_rate < b->failure_rate) - (a->failure_rate > b->failure_rate);
-}
-
 static int by_host(const void *left, const void *right)
 {
     const struct rb_view_cell *a = left, *b = right;
@@ -47,23 +34,21 @@ static int by_host(const void *left, const void *right)
     return order != 0 ? order : strcmp(a->policy, b->policy);
 }
 
+// Open breakers first, then half-open ones.
 static int by_state_then_host(const void *left, const void *right)
 {
-    int order = by_state(left, right);
+    static const int rank[RB_BREAKER_STATES] = {
+        [RB_BREAKER_OPEN] = 0, [RB_BREAKER_HALF_OPEN] = 1, [RB_BREAKER_CLOSED] = 2};
+    int order = rank[rb_snapshot_state(left)] - rank[rb_snapshot_state(right)];
     return order != 0 ? order : by_host(left, right);
 }
 
+// Hosts with the highest rate of failures first.
 static int by_failures_then_host(const void *left, const void *right)
 {
-    int order = by_failures(left, right);
+    const struct rb_view_cell *a = left, *b = right;
+    int order = (a->failure_rate < b->failure_rate) - (a->failure_rate > b->failure_rate);
     return order != 0 ? order : by_host(left, right);
-}
-
-static bool lives(const struct rb_view_process *process)
-{
-    char number[16];
-    snprintf(number, sizeof(number), "%d", process->pid);
-    return rb_system_start_ticks(number) == process->start_ticks;
 }
 
 const char *rb_snapshot_program(int pid, char out[RB_PROGRAM_NAME_SIZE])
@@ -80,31 +65,20 @@ const char *rb_snapshot_program(int pid, char out[RB_PROGRAM_NAME_SIZE])
     return out;
 }
 
-static void read_hosts(struct rb_snapshot *snapshot, const struct rb_view *view)
-{
-    uint64_t now_ms = rb_system_now_ms();
-    snapshot->host_count = 0;
-    for (uint32_t i = 0; i < view->state.cell_count; i++)
-        snapshot->host_count += rb_view_cell(view, i, now_ms, &snapshot->hosts[snapshot->host_count]);
-}
-
-static void read_policies(struct rb_snapshot *snapshot, const struct rb_view *view)
-{
-    snapshot->policy_count = 0;
-    for (unsigned i = 0; i < RB_STATE_POLICIES; i++)
-        snapshot->policy_count += rb_view_policy(view, i, &snapshot->policies[snapshot->policy_count]);
-}
-
-// Reads again if a host lost its cell meanwhile. Its calls would otherwise be counted twice (as a host and in the rest
-// of its policy) or not at all.
+// Reads hosts, policies and totals. Reads again if a host lost its cell meanwhile. Its calls would otherwise be counted
+// twice (as a host and in the rest of its policy) or not at all.
 static void read_counts(struct rb_snapshot *snapshot, const struct rb_view *view)
 {
     enum { TRIES = 5 };
-    for (unsigned i = 0; i < TRIES; i++) {
+    for (unsigned try = 0; try < TRIES; try++) {
         struct rb_view_totals before;
+        uint64_t now_ms = rb_system_now_ms();
         rb_view_totals(view, &before);
-        read_hosts(snapshot, view);
-        read_policies(snapshot, view);
+        snapshot->host_count = snapshot->policy_count = 0;
+        for (uint32_t i = 0; i < view->state.cell_count; i++)
+            snapshot->host_count += rb_view_cell(view, i, now_ms, &snapshot->hosts[snapshot->host_count]);
+        for (unsigned i = 0; i < RB_STATE_POLICIES; i++)
+            snapshot->policy_count += rb_view_policy(view, i, &snapshot->policies[snapshot->policy_count]);
         rb_view_totals(view, &snapshot->totals);
         if (snapshot->totals.evicted == before.evicted)
             return;
@@ -120,11 +94,16 @@ static void sort_hosts(struct rb_snapshot *snapshot, enum rb_order order)
         snapshot->in_state[rb_snapshot_state(&snapshot->hosts[i])]++;
 }
 
+// Reads the living processes. A process that has reused the pid of an ended one has another start time.
 static void read_processes(struct rb_snapshot *snapshot, const struct rb_view *view)
 {
     for (unsigned i = 0; i < RB_STATE_PROCESSES; i++) {
         struct rb_view_process *process = &snapshot->processes[snapshot->process_count];
-        snapshot->process_count += rb_view_process(view, i, process) && lives(process);
+        char number[16];
+        if (!rb_view_process(view, i, process))
+            continue;
+        snprintf(number, sizeof(number), "%d", process->pid);
+        snapshot->process_count += rb_system_start_ticks(number) == process->start_ticks;
     }
 }
 

@@ -34,14 +34,6 @@ static bool path_by_policy(struct rb_state_file *file)
     return found;
 }
 
-static bool state_file_find_path(struct rb_state_file *file, const struct rb_state_choice *choice)
-{
-    const char *environment = getenv("REBOUND_STATE");
-    if (choice->state || choice->user)
-        return path_by_setting(file, choice->state);
-    return environment && *environment ? path_by_setting(file, environment) : path_by_policy(file);
-}
-
 // Returns 0, or reports an error and returns an exit status.
 static int find_owner(struct rb_state_file *file, const struct rb_state_choice *choice)
 {
@@ -61,13 +53,6 @@ static int find_owner(struct rb_state_file *file, const struct rb_state_choice *
     rb_say_error("--user needs root: other users cannot use the state of user '%s'", choice->user);
     rb_say_note("run the command as root or as that user");
     return RB_EXIT_ERRORS;
-}
-
-// Programs may use another default name now: the file with an earlier name was removed, or one was created.
-static void state_file_follow(struct rb_state_file *file)
-{
-    if (file->is_default)
-        path_by_setting(file, NULL);
 }
 
 // ---- opening ----
@@ -145,7 +130,10 @@ static int find_and_open(struct rb_state_file *file, const struct rb_state_choic
     int status = find_owner(file, choice);
     if (status != 0)
         return status;
-    if (!state_file_find_path(file, choice)) {
+    const char *setting = choice->state || choice->user ? choice->state : getenv("REBOUND_STATE");
+    bool by_policy = !choice->user && !(setting && *setting);
+    bool found = by_policy ? path_by_policy(file) : path_by_setting(file, setting);
+    if (!found) {
         rb_say_error("the state is private: each process has its own, which no command can read");
         rb_say_note("set 'state = shared' in [rebound] of the policy, or leave REBOUND_STATE unset");
         return RB_EXIT_ERRORS;
@@ -181,7 +169,8 @@ int rb_state_file_use_default(uid_t owner, rb_state_file_action *act, const void
 enum rb_store_error rb_state_file_refresh(struct rb_state_file *file)
 {
     struct stat status;
-    state_file_follow(file);
+    if (file->is_default) // another default name may apply: a file with an earlier name was removed or created
+        path_by_setting(file, NULL);
     bool known = stat(file->path, &status) == 0;
     bool same = known && status.st_dev == file->device && status.st_ino == file->inode;
     return file->present && same && rb_store_is_whole(&file->view.state) ? RB_STORE_SOUND : reopen(file);
