@@ -2,6 +2,8 @@
 // Conversion between dates of the proleptic Gregorian calendar and seconds since 1970.
 #include "base/civil.h"
 
+#include <stdbool.h>
+
 enum { DAY_S = 86400, HOUR_S = 3600, MINUTE_S = 60 };
 enum { CYCLE_YEARS = 400, CYCLE_DAYS = 146097 }; // the calendar repeats after 400 years
 enum { EPOCH_DAY = 719528 };                     // 1970-01-01, counted from 0000-01-01
@@ -21,11 +23,6 @@ static int64_t floor_mod(int64_t value, int64_t divisor)
     return rest < 0 ? rest + divisor : rest;
 }
 
-static int is_leap(int64_t year)
-{
-    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-}
-
 // Returns the days from 1 January of year 0 to 1 January of year `year` of a cycle, 0 to 400.
 static int64_t days_before(int64_t year)
 {
@@ -38,7 +35,8 @@ int rb_civil_month_days(int64_t year, int month)
     static const unsigned char days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     if (month < 1 || month > 12)
         return 0;
-    return days[month - 1] + (month == 2 && is_leap(year));
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return days[month - 1] + (month == 2 && leap);
 }
 
 static int64_t day_number(const struct rb_civil *civil)

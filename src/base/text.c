@@ -49,15 +49,9 @@ static unsigned utf8_length(const unsigned char *s)
     return length;
 }
 
-static void json_control(struct rb_text *text, unsigned char c)
-{
-    static const char hex[] = "0123456789abcdef";
-    const char escape[] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-    rb_text_bytes(text, escape, sizeof(escape));
-}
-
 void rb_text_json(struct rb_text *text, const char *string)
 {
+    static const char hex[] = "0123456789abcdef";
     const unsigned char *s = (const unsigned char *) string;
     rb_text_string(text, "\"");
     while (*s) {
@@ -65,7 +59,7 @@ void rb_text_json(struct rb_text *text, const char *string)
         if (length == 0)
             rb_text_string(text, "\xef\xbf\xbd");
         else if (*s < 0x20 || *s == 0x7f)
-            json_control(text, *s);
+            rb_text_bytes(text, (const char[]){'\\', 'u', '0', '0', hex[*s >> 4], hex[*s & 15]}, 6);
         else if (*s == '"' || *s == '\\')
             rb_text_bytes(text, (const char[]){'\\', (char) *s}, 2);
         else
