@@ -48,38 +48,29 @@ uint64_t rb_backoff_ceiling_ms(const struct rb_backoff *rules, uint32_t retry)
     return rb_arithmetic_min(rules->cap_ms, rules->base_ms);
 }
 
-// Returns ceiling / 2 + u * ceiling / 2. For an odd ceiling, `extra` carries the two half milliseconds into the
-// rounding.
-static uint64_t equal_jitter(uint64_t ceiling, uint32_t draw)
-{
-    uint64_t half = ceiling / 2;
-    uint64_t extra = ceiling % 2 != 0 ? (UINT64_C(1) << 31) + draw / 2 : 0;
-    return half + rb_arithmetic_share(half, draw, extra);
-}
-
-// If a reload raised the base above three times the previous delay, the span is 0 and the delay is the base.
-static uint64_t decorrelated_jitter(const struct rb_backoff *rules, uint64_t previous, uint32_t draw)
-{
-    uint64_t last = previous != 0 ? previous : rules->base_ms;
-    uint64_t span = rb_arithmetic_sub(rb_arithmetic_mul(3, last), rules->base_ms);
-    uint64_t delay = rb_arithmetic_add(rules->base_ms, rb_arithmetic_share(span, draw, 0));
-    return rb_arithmetic_min(rules->cap_ms, delay);
-}
-
+// In the formulas, u is draw / 2^32.
 uint64_t rb_backoff_delay_ms(const struct rb_backoff *rules, uint32_t retry, uint64_t previous_ms, uint32_t draw)
 {
-    if (rules->jitter == RB_JITTER_DECORRELATED)
-        return decorrelated_jitter(rules, previous_ms, draw);
     uint64_t ceiling = rb_backoff_ceiling_ms(rules, retry);
     switch (rules->jitter) {
     case RB_JITTER_FULL:
         return rb_arithmetic_share(ceiling, draw, 0);
-    case RB_JITTER_EQUAL:
-        return equal_jitter(ceiling, draw);
+    case RB_JITTER_EQUAL: { // ceiling / 2 + u * ceiling / 2
+        uint64_t half = ceiling / 2;
+        // For an odd ceiling, `odd` carries the two half milliseconds into the rounding.
+        uint64_t odd = ceiling % 2 != 0 ? (UINT64_C(1) << 31) + draw / 2 : 0;
+        return half + rb_arithmetic_share(half, draw, odd);
+    }
+    case RB_JITTER_DECORRELATED: { // base + u * (3 * previous - base), at most cap
+        uint64_t previous = previous_ms != 0 ? previous_ms : rules->base_ms;
+        // 0 if a reload raised the base above three times the previous delay
+        uint64_t span = rb_arithmetic_sub(rb_arithmetic_mul(3, previous), rules->base_ms);
+        uint64_t delay = rb_arithmetic_add(rules->base_ms, rb_arithmetic_share(span, draw, 0));
+        return rb_arithmetic_min(rules->cap_ms, delay);
+    }
     case RB_JITTER_ADDED:
         return rb_arithmetic_add(ceiling, rb_arithmetic_share(rules->jitter_ms, draw, 0));
     case RB_JITTER_NONE:
-    case RB_JITTER_DECORRELATED:
         break;
     }
     return ceiling;

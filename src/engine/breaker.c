@@ -112,15 +112,6 @@ static uint32_t breaker_clamp(uint32_t value, uint32_t max)
 
 // ---- closed: record, and check the rates after a failed or slow attempt ----
 
-// A min_calls above the window size counts as the window size: a window of calls never holds more.
-static bool window_exceeds_rate(const struct rb_breaker_rules *rules, struct rb_window_counts counts)
-{
-    uint64_t least = rules->min_calls;
-    if (!rules->time_window)
-        least = rb_arithmetic_min(least, breaker_clamp(rules->window, RB_BREAKER_MAX_CALLS));
-    return counts.calls >= least && exceeds_rate(rules, counts);
-}
-
 // One result, and whether it is slow by the rules.
 struct result {
     enum rb_health health;
@@ -183,21 +174,25 @@ static enum rb_recorded record_late(struct rb_breaker *breaker, const struct rb_
     return RB_RECORDED;
 }
 
-// Stores the time of a success, at most once a second.
-static void note_answer(struct rb_breaker *breaker, uint64_t now_ms)
+// Opens the closed breaker if its window is over a rate and enough processes saw a failure.
+//
+// If the host answered any process within the longest open time, it may fail only most attempts. Then the first open
+// time is not costly and refuses nobody, and a failed probe decides.
+static void open_over_rate(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t from,
+                           const struct result *result)
 {
-    uint64_t then_ms = atomic_load_explicit(&breaker->answered, memory_order_relaxed);
-    if (then_ms == 0 || then_ms > now_ms || now_ms - then_ms >= ANSWER_REFRESH_MS)
-        atomic_store_explicit(&breaker->answered, now_ms > 0 ? now_ms : 1, memory_order_relaxed);
-}
-
-// Returns whether the host answered any process within the longest open time. Such a host may fail only most attempts:
-// the first open time refuses nobody, and a failed probe decides. A time in the future comes from another clock and
-// counts as now.
-static bool has_answered_lately(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t now_ms)
-{
-    uint64_t then_ms = atomic_load_explicit(&breaker->answered, memory_order_relaxed);
-    return then_ms > 0 && rb_arithmetic_sub(now_ms, then_ms) <= longest_open_ms(rules);
+    uint32_t generation = rb_breaker_word_unpack(from).generation;
+    struct rb_window_counts counts = rb_window_count(breaker, rules, result->now_ms, generation);
+    uint64_t least = rules->min_calls;
+    if (!rules->time_window) // a window of calls never holds more outcomes than its size
+        least = rb_arithmetic_min(least, breaker_clamp(rules->window, RB_BREAKER_MAX_CALLS));
+    if (counts.calls < least || !exceeds_rate(rules, counts) ||
+        !rb_quorum_reached(breaker, rules, generation, result->now_ms))
+        return;
+    uint64_t answered_ms = atomic_load_explicit(&breaker->answered, memory_order_relaxed);
+    uint64_t ago_ms = rb_arithmetic_sub(result->now_ms, answered_ms); // 0 for a time of another clock, in the future
+    bool answered_lately = answered_ms > 0 && ago_ms <= longest_open_ms(rules);
+    open_breaker(breaker, rules, from, 0, is_costly(rules, counts) && !answered_lately, result->now_ms, result->draw);
 }
 
 static enum rb_recorded record_closed(struct rb_breaker *breaker, const struct rb_breaker_rules *rules,
@@ -213,13 +208,8 @@ static enum rb_recorded record_closed(struct rb_breaker *breaker, const struct r
     struct rb_window_outcome outcome = {failed, result->slow, failed && is_instant(result)};
     if (!rb_window_record(breaker, rules, result->now_ms, generation, outcome))
         return record_late(breaker, rules, result->health, RB_RECORD_STALE);
-    if (!failed && !result->slow)
-        return RB_RECORDED;
-    struct rb_window_counts counts = rb_window_count(breaker, rules, result->now_ms, generation);
-    if (window_exceeds_rate(rules, counts) && rb_quorum_reached(breaker, rules, generation, result->now_ms))
-        open_breaker(breaker, rules, from, 0,
-                     is_costly(rules, counts) && !has_answered_lately(breaker, rules, result->now_ms), result->now_ms,
-                     result->draw);
+    if (failed || result->slow)
+        open_over_rate(breaker, rules, from, result);
     return RB_RECORDED;
 }
 
@@ -251,36 +241,20 @@ static struct probe unpack_probe(uint64_t word)
     };
 }
 
-// The lease time in ms, at least 1: a lease of 0 would end at once.
-static uint64_t lease_of(const struct rb_breaker_rules *rules)
-{
-    return rules->probe_lease_ms > 0 ? rules->probe_lease_ms : 1;
-}
-
-// Returns whether a lease has ended. A lease that ends later than these rules and this clock allow comes from a process
-// with another clock (a time namespace) and counts as ended.
-static bool is_lease_over(const struct rb_breaker_rules *rules, struct probe probe, uint64_t now_ms)
-{
-    uint64_t longest = rb_arithmetic_add(lease_of(rules), LEASE_TOLERANCE_MS);
-    return now_ms >= probe.until_ms || probe.until_ms - now_ms > longest;
-}
-
-static bool is_vacant(const struct rb_breaker_rules *rules, struct probe probe, uint32_t generation, uint64_t now_ms)
-{
-    return probe.generation != generation || probe.kind == PROBE_FREE ||
-           (probe.kind == PROBE_HELD && is_lease_over(rules, probe, now_ms));
-}
-
-// Takes the slot if it is vacant and the state is still `from`.
+// Takes the slot if it is vacant and the state is still `from`. A lease that ends later than these rules and this clock
+// allow comes from a process with another clock (a time namespace) and counts as ended.
 static bool take_slot(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t from, uint32_t slot,
                       uint64_t now_ms, struct rb_permit *permit)
 {
     uint64_t word = atomic_load(&breaker->probe[slot]);
     struct probe probe = unpack_probe(word);
     uint32_t generation = rb_breaker_word_unpack(from).generation;
-    if (!is_vacant(rules, probe, generation, now_ms) || atomic_load(&breaker->state) != from)
+    uint64_t lease_ms = rules->probe_lease_ms > 0 ? rules->probe_lease_ms : 1; // a lease of 0 would end at once
+    bool ended = now_ms >= probe.until_ms || probe.until_ms - now_ms > rb_arithmetic_add(lease_ms, LEASE_TOLERANCE_MS);
+    bool vacant = probe.generation != generation || probe.kind == PROBE_FREE || (probe.kind == PROBE_HELD && ended);
+    if (!vacant || atomic_load(&breaker->state) != from)
         return false;
-    struct probe held = {.generation = generation, .kind = PROBE_HELD, .until_ms = deadline(now_ms, lease_of(rules))};
+    struct probe held = {.generation = generation, .kind = PROBE_HELD, .until_ms = deadline(now_ms, lease_ms)};
     uint64_t lease = pack_probe(held);
     if (!atomic_compare_exchange_strong(&breaker->probe[slot], &word, lease))
         return false;
@@ -321,12 +295,18 @@ static bool end_half_open(struct rb_breaker *breaker, const struct rb_breaker_ru
     return true;
 }
 
-static enum probe_kind probe_result(enum rb_health health, bool slow)
+// Returns the slot with the probe's result. An ignored result frees the slot.
+static struct probe probe_ended(struct probe probe, const struct result *result)
 {
-    bool failed = health == RB_HEALTH_FAILURE || health == RB_HEALTH_THROTTLED;
-    if (failed)
-        return slow ? PROBE_FAILED_SLOW : PROBE_FAILED;
-    return slow ? PROBE_SLOW : PROBE_OK;
+    bool failed = result->health == RB_HEALTH_FAILURE, throttled = result->health == RB_HEALTH_THROTTLED;
+    if (result->health == RB_HEALTH_IGNORED)
+        probe.kind = PROBE_FREE;
+    else if (failed || throttled)
+        probe.kind = result->slow ? PROBE_FAILED_SLOW : PROBE_FAILED;
+    else
+        probe.kind = result->slow ? PROBE_SLOW : PROBE_OK;
+    probe.instant = throttled || (failed && is_instant(result));
+    return probe;
 }
 
 static enum rb_recorded record_probe(struct rb_breaker *breaker, const struct rb_breaker_rules *rules,
@@ -335,14 +315,10 @@ static enum rb_recorded record_probe(struct rb_breaker *breaker, const struct rb
     uint64_t from = atomic_load(&breaker->state);
     struct rb_breaker_word state = rb_breaker_word_unpack(from);
     uint64_t lease = permit->lease, since_ms = result->now_ms;
-    struct probe probe = unpack_probe(lease);
     if (state.name != RB_BREAKER_HALF_OPEN || state.generation != permit->generation)
         return record_late(breaker, rules, result->health, RB_RECORD_STALE);
-    probe.kind = result->health == RB_HEALTH_IGNORED ? PROBE_FREE : probe_result(result->health, result->slow);
-    probe.instant =
-        result->health == RB_HEALTH_THROTTLED || (result->health == RB_HEALTH_FAILURE && is_instant(result));
-    if (!atomic_compare_exchange_strong(&breaker->probe[permit->slot % RB_BREAKER_MAX_PROBES], &lease,
-                                        pack_probe(probe)))
+    uint64_t ended = pack_probe(probe_ended(unpack_probe(lease), result));
+    if (!atomic_compare_exchange_strong(&breaker->probe[permit->slot % RB_BREAKER_MAX_PROBES], &lease, ended))
         return record_late(breaker, rules, result->health, RB_RECORD_EXPIRED);
     if (result->health == RB_HEALTH_IGNORED) {
         forget_cost(breaker, from);
@@ -354,14 +330,6 @@ static enum rb_recorded record_probe(struct rb_breaker *breaker, const struct rb
         close_on_success(breaker);
     else
         end_half_open(breaker, rules, from, since_ms, result->draw);
-    return RB_RECORDED;
-}
-
-static enum rb_recorded record_passed(struct rb_breaker *breaker, enum rb_health health)
-{
-    if (health != RB_HEALTH_SUCCESS)
-        return RB_RECORD_IGNORED;
-    close_on_success(breaker);
     return RB_RECORDED;
 }
 
@@ -390,28 +358,12 @@ static uint64_t lease_left(const struct rb_breaker *breaker, const struct rb_bre
     return least == UINT64_MAX || least == 0 ? 1 : least;
 }
 
-static bool acquire_half_open(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t from,
-                              uint64_t now_ms, struct rb_permit *permit, uint64_t *wait_ms)
-{
-    bool taken = take_any_slot(breaker, rules, from, now_ms, permit);
-    *wait_ms = taken ? 0 : lease_left(breaker, rules, now_ms);
-    return taken;
-}
-
 // Returns how long the breaker stays open from now. An end further ahead than the rules allow was written with another
 // clock or other rules, and counts as the longest open time.
 static uint64_t open_left_ms(const struct rb_breaker_rules *rules, struct rb_breaker_word state, uint64_t now_ms)
 {
     uint64_t left = state.name == RB_BREAKER_OPEN ? rb_arithmetic_sub(state.until_ms, now_ms) : 0;
     return rb_arithmetic_min(left, longest_open_ms(rules));
-}
-
-// Stores the limited end, so that the open time passes. This is not a transition.
-static void pull_end_back(struct rb_breaker *breaker, uint64_t from, uint64_t end_ms)
-{
-    struct rb_breaker_word state = rb_breaker_word_unpack(from);
-    state.until_ms = end_ms;
-    transit(breaker, from, state);
 }
 
 // Returns whether nothing recent is known about the host: the open time and each probe's lease ended longer ago than
@@ -464,8 +416,10 @@ bool rb_breaker_acquire(struct rb_breaker *breaker, const struct rb_breaker_rule
             break;
         }
         wait_ms = open_left_ms(rules, state, now_ms);
-        if (wait_ms > 0 && state.until_ms - now_ms > wait_ms)
-            pull_end_back(breaker, from, deadline(now_ms, wait_ms));
+        if (wait_ms > 0 && state.until_ms - now_ms > wait_ms) {
+            state.until_ms = deadline(now_ms, wait_ms); // else the open time would never pass
+            transit(breaker, from, state);              // in the same generation: not a transition
+        }
         if (wait_ms > 0)
             break;
         if (state.costly && is_cost_old(breaker, rules, state, now_ms)) {
@@ -476,8 +430,9 @@ bool rb_breaker_acquire(struct rb_breaker *breaker, const struct rb_breaker_rule
             half_open(breaker, from);
             continue;
         }
-        if (acquire_half_open(breaker, rules, from, now_ms, permit, &wait_ms))
+        if (take_any_slot(breaker, rules, from, now_ms, permit))
             break;
+        wait_ms = lease_left(breaker, rules, now_ms);
         if (!end_half_open(breaker, rules, from, now_ms, 0) && atomic_load(&breaker->state) == from)
             break;
     }
@@ -515,15 +470,21 @@ enum rb_recorded rb_breaker_record(struct rb_breaker *breaker, const struct rb_b
     struct result result = {health, took_ms, now_ms, draw, rb_rules_is_slow(rules, took_ms)};
     struct rb_permit given = *permit;
     permit->kind = RB_PERMIT_NONE;
-    if (health == RB_HEALTH_SUCCESS)
-        note_answer(breaker, now_ms);
+    if (health == RB_HEALTH_SUCCESS) {
+        uint64_t answered_ms = atomic_load_explicit(&breaker->answered, memory_order_relaxed);
+        if (answered_ms == 0 || answered_ms > now_ms || now_ms - answered_ms >= ANSWER_REFRESH_MS)
+            atomic_store_explicit(&breaker->answered, now_ms > 0 ? now_ms : 1, memory_order_relaxed);
+    }
     switch (given.kind) {
     case RB_PERMIT_CLOSED:
         return record_closed(breaker, rules, given.generation, &result);
     case RB_PERMIT_PROBE:
         return record_probe(breaker, rules, &given, &result);
     case RB_PERMIT_PASSED:
-        return record_passed(breaker, health);
+        if (health != RB_HEALTH_SUCCESS)
+            break;
+        close_on_success(breaker);
+        return RB_RECORDED;
     case RB_PERMIT_NONE:
         break;
     }

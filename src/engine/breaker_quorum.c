@@ -17,12 +17,6 @@ static uint64_t moment_of(const struct rb_breaker *breaker, const struct rb_brea
     return (rules->time_window ? now_ms / SECOND_MS : atomic_load(&breaker->head) >> 16) & moment_mask;
 }
 
-static uint64_t quorum_pack(uint32_t generation, uint64_t who, uint64_t moment)
-{
-    uint64_t short_who = who & ((UINT64_C(1) << WHO_BITS) - 1);
-    return (uint64_t) generation | (short_who ? short_who : 1) << WHO_SHIFT | moment << MOMENT_SHIFT;
-}
-
 // Returns generation and process, without the moment.
 static uint64_t identity_of(uint64_t word)
 {
@@ -60,7 +54,9 @@ static _Atomic uint64_t *find_place(struct rb_breaker *breaker, const struct rb_
 void rb_breaker_quorum_blame(struct rb_breaker *breaker, const struct rb_breaker_rules *rules,
                              const struct rb_permit *permit, uint64_t who, uint64_t now_ms)
 {
-    uint64_t word = quorum_pack(permit->generation, who, moment_of(breaker, rules, now_ms)), there;
+    uint64_t short_who = who & ((UINT64_C(1) << WHO_BITS) - 1), there;
+    uint64_t word = (uint64_t) permit->generation | (short_who ? short_who : 1) << WHO_SHIFT |
+                    moment_of(breaker, rules, now_ms) << MOMENT_SHIFT;
     for (unsigned turn = 0; turn < RB_BREAKER_MAX_QUORUM; turn++) {
         _Atomic uint64_t *place = find_place(breaker, rules, word, &there);
         if (!place || atomic_compare_exchange_strong(place, &there, word))

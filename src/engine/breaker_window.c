@@ -144,21 +144,15 @@ static uint64_t add_to_bucket(uint64_t bucket, uint64_t tag, struct rb_window_ou
 
 // Buckets overwrite the rings. If a reload changes the kind of window and another one changes it back, the rings must
 // not count any more in this generation. So head gets another generation.
-static void disown_rings(struct rb_breaker *breaker, uint32_t generation)
-{
-    uint64_t head = atomic_load(&breaker->head);
-    if (head_generation(head) == generation)
-        atomic_compare_exchange_strong(&breaker->head, &head, (generation + 1) & RB_GENERATION_MASK);
-}
-
 static bool record_second(struct rb_breaker *breaker, uint64_t now_ms, uint32_t generation,
                           struct rb_window_outcome outcome)
 {
     uint64_t second = now_ms / SECOND_MS;
     _Atomic uint64_t *bucket = &breaker->window.seconds[second % BUCKETS];
-    uint64_t old = atomic_load(bucket);
+    uint64_t old = atomic_load(bucket), head = atomic_load(&breaker->head);
     uint64_t new;
-    disown_rings(breaker, generation);
+    if (head_generation(head) == generation)
+        atomic_compare_exchange_strong(&breaker->head, &head, (generation + 1) & RB_GENERATION_MASK);
     do {
         if (!is_closed(breaker, generation))
             return false;

@@ -38,15 +38,9 @@ static bool budget_is_fresh(uint64_t slot, uint32_t second)
     return second - second_of(slot) < RB_BUDGET_SECONDS;
 }
 
-// Returns whether a slot holds earnings of a later second, written by a process whose clock reading is a little ahead.
-// A second further ahead than RB_READINGS_APART_MS comes from another clock; the slot then counts as free, because
+// If the slot holds earnings of a later second, this deposit is at least ten seconds late, and the slot is kept. A
+// second further ahead than RB_READINGS_APART_MS comes from another clock; the slot then counts as free, because
 // otherwise nothing would be earned in it until that second.
-static bool is_later(uint64_t slot, uint32_t second)
-{
-    uint32_t ahead = second_of(slot) - second;
-    return parts_of(slot) > 0 && ahead > 0 && ahead <= RB_READINGS_APART_MS / SECOND_MS;
-}
-
 void rb_budget_deposit(struct rb_budget *budget, const struct rb_budget_rules *rules, uint64_t now_ms)
 {
     uint32_t second = (uint32_t) (now_ms / SECOND_MS);
@@ -57,8 +51,9 @@ void rb_budget_deposit(struct rb_budget *budget, const struct rb_budget_rules *r
         return;
     do {
         uint64_t saved = second_of(old) == second ? parts_of(old) : 0;
-        if (is_later(old, second))
-            return; // this deposit is ten seconds late
+        uint32_t ahead_s = second_of(old) - second;
+        if (parts_of(old) > 0 && ahead_s > 0 && ahead_s <= RB_READINGS_APART_MS / SECOND_MS)
+            return;
         new = budget_pack(second, saved + rules->ratio);
     } while (!atomic_compare_exchange_weak(slot, &old, new));
 }
@@ -75,31 +70,27 @@ static uint64_t depth_ns(uint32_t floor_milli)
     return interval_ns(floor_milli) * (capacity > 0 ? capacity : 1);
 }
 
-// Returns the time at which the floor is full again. A stored time further ahead than that of an empty floor comes from
-// another clock, or from rules with a slower floor. It would block the floor until then, so it counts as that of an
-// empty floor. A caller whose clock reading is older than RB_READINGS_APART_MS replaces a valid time by mistake. Then
-// the processes get one floor (ten seconds) too much, once per such caller.
-static uint64_t credible_full(uint64_t full, uint64_t now, uint64_t depth)
-{
-    uint64_t empty = rb_arithmetic_add(now, depth);
-    return full > rb_arithmetic_add(empty, (uint64_t) RB_READINGS_APART_MS * MS_NS) ? empty : full;
-}
-
 // Withdraws from the floor, which is a generic cell rate algorithm: the word is the virtual time in ns at which the
 // floor is full again, and each retry adds one interval to it. It is one word, so that a process that dies never leaves
 // half an update. Intervals round up, so the floor never gives too much. A floor below 0.1/s accumulates up to one
 // retry.
+//
+// A stored time further ahead than that of an empty floor comes from another clock, or from rules with a slower floor.
+// It would block the floor until then, so it counts as that of an empty floor. A caller whose clock reading is older
+// than RB_READINGS_APART_MS replaces a valid time by mistake. Then the processes get one floor (ten seconds) too much,
+// once per such caller.
 static bool withdraw_floor(struct rb_budget *budget, uint32_t floor_milli, uint64_t now_ms)
 {
     if (floor_milli == 0)
         return false;
     uint64_t interval = interval_ns(floor_milli), depth = depth_ns(floor_milli);
-    uint64_t now = rb_arithmetic_mul(now_ms, MS_NS);
+    uint64_t now = rb_arithmetic_mul(now_ms, MS_NS), empty = rb_arithmetic_add(now, depth);
+    uint64_t furthest = rb_arithmetic_add(empty, (uint64_t) RB_READINGS_APART_MS * MS_NS);
     uint64_t word = atomic_load(&budget->floor);
     uint64_t next;
     bool given;
     do {
-        uint64_t full = credible_full(word, now, depth);
+        uint64_t full = word > furthest ? empty : word;
         next = rb_arithmetic_add(full > now ? full : now, interval);
         given = next - now <= depth && next != UINT64_MAX;
         if (!given && full == word)

@@ -59,85 +59,59 @@ bool rb_call_admit(struct rb_call *call, uint64_t now_ms, uint64_t *retry_in_ms)
     return true;
 }
 
-// Derives a second random number: the breaker's jitter must not correlate with the jitter of the delay.
-static uint32_t second_draw(uint32_t draw)
+// Returns what the outcome says about the host. A timeout counts against the host only if the attempt lasted as long as
+// the policy's limit per attempt, or, without that limit, as long as a slow call. The program itself set a shorter
+// timeout, which says nothing about the host.
+static enum rb_health health_of(const struct rb_rules *rules, const struct rb_outcome *outcome, uint64_t took_ms)
 {
-    return draw * UINT32_C(2654435769);
-}
-
-// Hashes the owner so that its low bits depend on pid and start time: the quorum keeps only 22 bits, and processes in
-// different containers have the same pids.
-static uint64_t spread(uint64_t owner)
-{
-    return rb_hash_word(owner) >> 32;
-}
-
-// Returns the shortest timeout that counts against the host. The policy's limit per attempt is trusted; a shorter
-// timeout set by the program says nothing about the host.
-static uint64_t least_timeout_ms(const struct rb_rules *rules)
-{
-    if (rules->attempt_ms > 0)
-        return rules->attempt_ms;
-    return rules->breaker.slow_call_ms > 0 ? rules->breaker.slow_call_ms : RB_BREAKER_TIMEOUT_MS;
-}
-
-// Returns how long the attempt took. A refusal arrives at once, so a longer time means that the program checked late;
-// it never counts as costly.
-static uint64_t took_of(const struct rb_call *call, const struct rb_outcome *outcome, uint64_t now_ms)
-{
-    uint64_t took_ms = rb_arithmetic_sub(now_ms, call->attempt_started_ms);
-    bool refused = outcome->cause == RB_CAUSE_REFUSED;
-    return refused ? rb_arithmetic_min(took_ms, RB_BREAKER_COSTLY_MS - 1) : took_ms;
-}
-
-static enum rb_health health_of(const struct rb_call *call, const struct rb_outcome *outcome, uint64_t took_ms)
-{
-    bool hasty = outcome->cause == RB_CAUSE_TIMEOUT && took_ms < least_timeout_ms(call->rules);
+    uint64_t least_ms = rules->attempt_ms;
+    if (least_ms == 0)
+        least_ms = rules->breaker.slow_call_ms > 0 ? rules->breaker.slow_call_ms : RB_BREAKER_TIMEOUT_MS;
+    bool hasty = outcome->cause == RB_CAUSE_TIMEOUT && took_ms < least_ms;
     return hasty && outcome->health == RB_HEALTH_FAILURE ? RB_HEALTH_IGNORED : outcome->health;
 }
 
 static void record_result(struct rb_call *call, enum rb_health health, uint64_t took_ms, uint64_t now_ms, uint32_t draw)
 {
     const struct rb_breaker_rules *rules = &call->rules->breaker;
+    uint32_t second_draw = draw * UINT32_C(2654435769); // the open time must not correlate with the delay
     call->ended_ms = now_ms;
     if (call->recent && health != RB_HEALTH_IGNORED)
         rb_recent_note(call->recent, call->key, health == RB_HEALTH_SUCCESS, now_ms);
     if (!call->breaker)
         return;
     if (rules->quorum > 1 && call->keeper && call->permit.kind != RB_PERMIT_NONE &&
-        (health == RB_HEALTH_FAILURE || rb_rules_is_slow(rules, took_ms)))
-        rb_breaker_quorum_blame(call->breaker, rules, &call->permit, spread(call->keeper->owner()), now_ms);
-    rb_breaker_record(call->breaker, rules, &call->permit, health, took_ms, now_ms, second_draw(draw));
-}
-
-static bool is_done(const struct rb_rules *rules, const struct rb_outcome *outcome)
-{
-    if (outcome->cause == RB_CAUSE_STATUS)
-        return !rb_rules_status(rules, outcome->status);
-    return outcome->cause == RB_CAUSE_NONE && !outcome->permanent;
-}
-
-static bool is_retried_cause(const struct rb_rules *rules, enum rb_cause cause)
-{
-    if (cause == RB_CAUSE_STATUS)
-        return true; // is_done has checked the statuses
-    return (unsigned) cause < RB_CAUSE_OTHER && (rules->causes >> cause & 1);
+        (health == RB_HEALTH_FAILURE || rb_rules_is_slow(rules, took_ms))) {
+        // The quorum keeps 22 bits. Processes in different containers have the same pids, so each bit of the hash
+        // depends on the start time too.
+        uint64_t who = rb_hash_word(call->keeper->owner()) >> 32;
+        rb_breaker_quorum_blame(call->breaker, rules, &call->permit, who, now_ms);
+    }
+    rb_breaker_record(call->breaker, rules, &call->permit, health, took_ms, now_ms, second_draw);
 }
 
 // Returns why the result itself forbids a retry, or RB_REASON_NONE.
 static enum rb_reason judge_outcome(const struct rb_call *call, const struct rb_outcome *outcome,
                                     enum rb_reason blocked, bool method_allowed)
 {
-    uint32_t attempts = call->rules->attempts;
+    const struct rb_rules *rules = call->rules;
+    enum rb_cause cause = outcome->cause;
+    bool done = cause == RB_CAUSE_NONE && !outcome->permanent;
+    bool retried = (unsigned) cause < RB_CAUSE_OTHER && (rules->causes >> cause & 1);
+    if (cause == RB_CAUSE_STATUS) {
+        retried = rb_rules_status(rules, outcome->status);
+        done = !retried;
+    }
+    uint32_t attempts = rules->attempts;
     if (outcome->once && attempts > ONCE_ATTEMPTS)
         attempts = ONCE_ATTEMPTS;
-    if (is_done(call->rules, outcome))
+    if (done)
         return RB_REASON_DONE;
     if (blocked != RB_REASON_NONE)
         return blocked;
     if (outcome->permanent)
         return RB_REASON_PERMANENT;
-    if (!is_retried_cause(call->rules, outcome->cause))
+    if (!retried)
         return RB_REASON_CAUSE;
     if (outcome->sent != RB_SENT_NEVER && !method_allowed)
         return RB_REASON_METHOD;
@@ -214,14 +188,6 @@ static enum rb_reason choose_delay(const struct rb_call *call, const struct rb_r
     return RB_REASON_NONE;
 }
 
-// Returns whether the breaker will still be open at at_ms. Half-open is checked by rb_call_admit, which knows whether a
-// probe is free.
-static bool breaker_refuses(const struct rb_call *call, uint64_t at_ms)
-{
-    uint64_t until_ms;
-    return call->breaker && rb_breaker_peek(call->breaker, &until_ms) == RB_BREAKER_OPEN && until_ms > at_ms;
-}
-
 // Records a refused or accepted connection for the sweep detection. Returns true if the process is in a sweep and this
 // target is new.
 static bool is_swept(const struct rb_call *call, const struct rb_outcome *outcome, uint64_t now_ms)
@@ -238,26 +204,31 @@ static bool is_swept(const struct rb_call *call, const struct rb_outcome *outcom
     return on;
 }
 
+// A half-open breaker does not stop the retry here: rb_call_admit checks later whether a probe is free.
 static enum rb_reason judge_limits(const struct rb_call *call, uint64_t now_ms, uint64_t delay_ms)
 {
+    uint64_t open_until_ms = 0;
     if (!fits(call, now_ms, delay_ms))
         return RB_REASON_TIME;
     if (call->budget && !rb_budget_withdraw(call->budget, &call->rules->budget, now_ms))
         return RB_REASON_BUDGET;
-    if (breaker_refuses(call, rb_arithmetic_add(now_ms, delay_ms)))
-        return RB_REASON_BREAKER;
-    return RB_REASON_NONE;
+    if (call->breaker)
+        rb_breaker_peek(call->breaker, &open_until_ms); // 0 if it is not open
+    return open_until_ms > rb_arithmetic_add(now_ms, delay_ms) ? RB_REASON_BREAKER : RB_REASON_NONE;
 }
 
 struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *outcome, enum rb_reason blocked,
                                  bool method_allowed, const struct rb_retry_after *after, uint64_t now_ms,
                                  uint32_t draw)
 {
-    uint64_t delay_ms = 0, took_ms = took_of(call, outcome, now_ms);
+    uint64_t delay_ms = 0, took_ms = rb_arithmetic_sub(now_ms, call->attempt_started_ms);
     bool passed = call->permit.kind == RB_PERMIT_PASSED, swept = is_swept(call, outcome, now_ms);
+    // A refusal arrives at once. A longer time means that the program checked late, so it never counts as costly.
+    if (outcome->cause == RB_CAUSE_REFUSED)
+        took_ms = rb_arithmetic_min(took_ms, RB_BREAKER_COSTLY_MS - 1);
     if (now_ms != call->begun_ms) // else it was checked when the call began
         call_look(call);
-    record_result(call, health_of(call, outcome, took_ms), took_ms, now_ms, draw);
+    record_result(call, health_of(call->rules, outcome, took_ms), took_ms, now_ms, draw);
     share_retry_after(call, outcome, after, now_ms);
     enum rb_reason reason = judge_outcome(call, outcome, blocked, method_allowed);
     if (reason == RB_REASON_NONE && swept)

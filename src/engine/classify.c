@@ -75,18 +75,10 @@ struct rb_outcome rb_classify_errno(int err, bool unix_socket)
 
 // ---- getaddrinfo ----
 
-static struct rb_outcome eai_system(int err)
-{
-    struct rb_outcome outcome = err != 0 ? rb_classify_errno(err, false) : permanent;
-    if (outcome.permanent || outcome.cause == RB_CAUSE_NONE)
-        return permanent;
-    return passing(RB_CAUSE_DNS, RB_HEALTH_IGNORED);
-}
-
 // A failed lookup says nothing about the peer's health: the peer was not contacted.
 struct rb_outcome rb_classify_eai(int eai, int err)
 {
-    struct rb_outcome outcome = passing(RB_CAUSE_DNS, RB_HEALTH_IGNORED);
+    struct rb_outcome outcome = passing(RB_CAUSE_DNS, RB_HEALTH_IGNORED), of_errno;
     switch (eai) {
     case 0:
         return success;
@@ -96,7 +88,8 @@ struct rb_outcome rb_classify_eai(int eai, int err)
         outcome.once = true;
         return outcome;
     case EAI_SYSTEM:
-        return eai_system(err);
+        of_errno = rb_classify_errno(err, false);
+        return of_errno.permanent || of_errno.cause == RB_CAUSE_NONE ? permanent : outcome;
     case EAI_NONAME:
     case EAI_NODATA:
     case EAI_ADDRFAMILY:
@@ -209,14 +202,6 @@ static void judge_connect(struct rb_outcome *outcome, int err)
     outcome->permanent = detail.permanent;
 }
 
-// During a name lookup the host was not contacted. A host that accepts a connection but does not answer the handshake
-// may be a plain-text server that waits for the rest of a line.
-static void judge_timeout(struct rb_outcome *outcome, enum rb_reached reached)
-{
-    if (reached == RB_REACHED_NOTHING || reached == RB_REACHED_PEER)
-        outcome->health = RB_HEALTH_IGNORED;
-}
-
 // A plain-text server resets or closes the connection when it receives a TLS handshake, and so does a failing TLS
 // server. Only a timeout counts against the host.
 static void judge_handshake(struct rb_outcome *outcome, int err)
@@ -228,13 +213,6 @@ static void judge_handshake(struct rb_outcome *outcome, int err)
     outcome->health = RB_HEALTH_IGNORED;
     if (err != ECONNRESET && err != EPIPE && err != ECONNABORTED)
         outcome->once = true;
-}
-
-// A TLS 1.3 server refuses a client without the right certificate only after the client has sent its request.
-static void judge_receive(struct rb_outcome *outcome, const struct rb_curl_result *result)
-{
-    if (result->tls && result->os_errno == 0 && !result->answered)
-        outcome->health = RB_HEALTH_IGNORED;
 }
 
 // If bytes were sent, the URL was valid and the reply was not HTTP; a retry does not help. A client that uses the wrong
@@ -249,22 +227,11 @@ static void judge_malformed(struct rb_outcome *outcome, const struct rb_curl_res
     outcome->permanent = true;
 }
 
-// Returns whether the proxy failed before it reached the host.
-static bool failed_at_proxy(const struct rb_curl_result *result)
-{
-    return result->proxied && result->code != 0 && result->reached != RB_REACHED_UNKNOWN &&
-           result->reached != RB_REACHED_SERVER;
-}
-
-static struct curl_row find_row(int code)
-{
-    static const struct curl_row none = {CURL_PERMANENT, RB_CAUSE_OTHER, 0};
-    return code >= 0 && (size_t) code < COUNT_OF(curl_table) ? curl_table[code] : none;
-}
-
 struct rb_outcome rb_classify_curl(const struct rb_curl_result *result)
 {
-    struct curl_row row = find_row(result->code);
+    struct curl_row row = {CURL_PERMANENT, RB_CAUSE_OTHER, 0};
+    if (result->code >= 0 && (size_t) result->code < COUNT_OF(curl_table))
+        row = curl_table[result->code];
     struct rb_outcome outcome = passing((enum rb_cause) row.cause, RB_HEALTH_FAILURE);
     outcome.sent = curl_sent(result, row.flags);
     outcome.once = (row.flags & CURL_ONCE) != 0;
@@ -280,7 +247,10 @@ struct rb_outcome rb_classify_curl(const struct rb_curl_result *result)
         judge_connect(&outcome, result->os_errno);
         break;
     case CURL_TIMEOUT:
-        judge_timeout(&outcome, result->reached);
+        // During a name lookup the host was not contacted. A host that accepts a connection but does not answer the
+        // handshake may be a plain-text server that waits for the rest of a line.
+        if (result->reached == RB_REACHED_NOTHING || result->reached == RB_REACHED_PEER)
+            outcome.health = RB_HEALTH_IGNORED;
         break;
     case CURL_HANDSHAKE:
         judge_handshake(&outcome, result->os_errno);
@@ -290,7 +260,9 @@ struct rb_outcome rb_classify_curl(const struct rb_curl_result *result)
             judge_handshake(&outcome, result->os_errno);
         break;
     case CURL_RECEIVE:
-        judge_receive(&outcome, result);
+        // A TLS 1.3 server refuses a client without the right certificate only after the client has sent its request.
+        if (result->tls && result->os_errno == 0 && !result->answered)
+            outcome.health = RB_HEALTH_IGNORED;
         break;
     case CURL_MALFORMED:
         judge_malformed(&outcome, result);
@@ -298,7 +270,9 @@ struct rb_outcome rb_classify_curl(const struct rb_curl_result *result)
     case CURL_PLAIN:
         break;
     }
-    if ((row.flags & CURL_LOCAL) || failed_at_proxy(result))
+    bool at_proxy = result->proxied && result->code != 0 && result->reached != RB_REACHED_UNKNOWN &&
+                    result->reached != RB_REACHED_SERVER; // the proxy failed before it reached the host
+    if ((row.flags & CURL_LOCAL) || at_proxy)
         outcome.health = RB_HEALTH_IGNORED;
     return outcome;
 }

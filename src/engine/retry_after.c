@@ -151,12 +151,6 @@ static bool asctime_date(struct text *text, struct rb_civil *date)
     return true;
 }
 
-static bool is_valid(const struct rb_civil *date)
-{
-    return date->day >= 1 && date->day <= rb_civil_month_days(date->year, date->month) && date->hour <= 23 &&
-           date->minute <= 59 && date->second <= 60;
-}
-
 // The name of the day determines the form. It is not compared with the date.
 static bool any_date(struct text *text, int64_t now_unix_s, struct rb_civil *date, int *east)
 {
@@ -176,7 +170,11 @@ static int parse_date(struct text text, int64_t now_unix_s, uint64_t *ms)
     struct rb_civil date = {0};
     int east;
     int64_t ahead;
-    if (!any_date(&text, now_unix_s, &date, &east) || text.at != text.end || !is_valid(&date))
+    if (!any_date(&text, now_unix_s, &date, &east) || text.at != text.end)
+        return -EINVAL;
+    bool valid = date.day >= 1 && date.day <= rb_civil_month_days(date.year, date.month) && date.hour <= 23 &&
+                 date.minute <= 59 && date.second <= 60;
+    if (!valid)
         return -EINVAL;
     int64_t when = rb_civil_to_unix(&date) - east;
     if (when <= now_unix_s)
