@@ -103,13 +103,6 @@ static bool is_costly(const struct rb_breaker_rules *rules, struct rb_window_cou
     return !counts.instant && reaches(counts.failed, counts.calls, rules->failure_rate);
 }
 
-static uint32_t breaker_clamp(uint32_t value, uint32_t max)
-{
-    if (value == 0)
-        return 1;
-    return value < max ? value : max;
-}
-
 // ---- closed: record, and check the rates after a failed or slow attempt ----
 
 // One result, and whether it is slow by the rules.
@@ -185,7 +178,7 @@ static void open_over_rate(struct rb_breaker *breaker, const struct rb_breaker_r
     struct rb_window_counts counts = rb_window_count(breaker, rules, result->now_ms, generation);
     uint64_t least = rules->min_calls;
     if (!rules->time_window) // a window of calls never holds more outcomes than its size
-        least = rb_arithmetic_min(least, breaker_clamp(rules->window, RB_BREAKER_MAX_CALLS));
+        least = rb_arithmetic_min(least, rb_rules_within(rules->window, RB_BREAKER_MAX_CALLS));
     if (counts.calls < least || !exceeds_rate(rules, counts) ||
         !rb_quorum_reached(breaker, rules, generation, result->now_ms))
         return;
@@ -286,7 +279,7 @@ static bool end_half_open(struct rb_breaker *breaker, const struct rb_breaker_ru
     struct rb_breaker_word state = rb_breaker_word_unpack(from);
     uint32_t reopened = state.reopened < RB_REOPENED_MAX ? state.reopened + 1 : RB_REOPENED_MAX;
     struct rb_window_counts counts;
-    if (!probe_results(breaker, breaker_clamp(rules->probes, RB_BREAKER_MAX_PROBES), state.generation, &counts))
+    if (!probe_results(breaker, rb_rules_within(rules->probes, RB_BREAKER_MAX_PROBES), state.generation, &counts))
         return false;
     if (exceeds_rate(rules, counts))
         open_breaker(breaker, rules, from, reopened, is_costly(rules, counts), since_ms, draw);
@@ -338,7 +331,7 @@ static enum rb_recorded record_probe(struct rb_breaker *breaker, const struct rb
 static bool take_any_slot(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t from,
                           uint64_t now_ms, struct rb_permit *permit)
 {
-    uint32_t probes = breaker_clamp(rules->probes, RB_BREAKER_MAX_PROBES);
+    uint32_t probes = rb_rules_within(rules->probes, RB_BREAKER_MAX_PROBES);
     for (uint32_t slot = 0; slot < probes; slot++)
         if (take_slot(breaker, rules, from, slot, now_ms, permit))
             return true;
@@ -348,7 +341,7 @@ static bool take_any_slot(struct rb_breaker *breaker, const struct rb_breaker_ru
 // Returns the time until the first lease ends; 1 ms if a slot has just become free.
 static uint64_t lease_left(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t now_ms)
 {
-    uint32_t probes = breaker_clamp(rules->probes, RB_BREAKER_MAX_PROBES);
+    uint32_t probes = rb_rules_within(rules->probes, RB_BREAKER_MAX_PROBES);
     uint64_t least = UINT64_MAX;
     for (uint32_t slot = 0; slot < probes; slot++) {
         struct probe probe = unpack_probe(atomic_load(&breaker->probe[slot]));
@@ -372,7 +365,7 @@ static bool is_cost_old(const struct rb_breaker *breaker, const struct rb_breake
                         struct rb_breaker_word state, uint64_t now_ms)
 {
     uint64_t known_ms = state.until_ms;
-    uint32_t probes = state.name == RB_BREAKER_HALF_OPEN ? breaker_clamp(rules->probes, RB_BREAKER_MAX_PROBES) : 0;
+    uint32_t probes = state.name == RB_BREAKER_HALF_OPEN ? rb_rules_within(rules->probes, RB_BREAKER_MAX_PROBES) : 0;
     for (uint32_t slot = 0; slot < probes; slot++) {
         struct probe probe = unpack_probe(atomic_load(&breaker->probe[slot]));
         if (probe.generation == state.generation && probe.kind != PROBE_FREE && probe.until_ms > known_ms)

@@ -18,13 +18,6 @@ enum { RING_WORDS = RB_BREAKER_MAX_CALLS / WORD_BITS, BUCKETS = RB_BREAKER_MAX_S
 
 static_assert(3 * RING_WORDS <= BUCKETS, "clearing the buckets clears the rings");
 
-static uint32_t window_clamp(uint32_t value, uint32_t max)
-{
-    if (value == 0)
-        return 1;
-    return value < max ? value : max;
-}
-
 // ---- window of calls: head claims an index, three rings of bits hold the outcomes ----
 
 static uint32_t head_generation(uint64_t head)
@@ -186,15 +179,15 @@ bool rb_window_record(struct rb_breaker *breaker, const struct rb_breaker_rules 
 {
     if (rules->time_window)
         return record_second(breaker, now_ms, generation, outcome);
-    return record_call(breaker, window_clamp(rules->window, RB_BREAKER_MAX_CALLS), generation, outcome);
+    return record_call(breaker, rb_rules_within(rules->window, RB_BREAKER_MAX_CALLS), generation, outcome);
 }
 
 struct rb_window_counts rb_window_count(const struct rb_breaker *breaker, const struct rb_breaker_rules *rules,
                                         uint64_t now_ms, uint32_t generation)
 {
     if (rules->time_window)
-        return count_seconds(breaker, window_clamp(rules->window, RB_BREAKER_MAX_SECONDS), now_ms, generation);
-    return count_calls(breaker, window_clamp(rules->window, RB_BREAKER_MAX_CALLS), generation);
+        return count_seconds(breaker, rb_rules_within(rules->window, RB_BREAKER_MAX_SECONDS), now_ms, generation);
+    return count_calls(breaker, rb_rules_within(rules->window, RB_BREAKER_MAX_CALLS), generation);
 }
 
 bool rb_window_clear(struct rb_breaker *breaker, uint64_t from)

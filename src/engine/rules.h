@@ -63,6 +63,14 @@ enum {
     RB_BREAKER_MAX_QUORUM = 16
 };
 
+// Returns the value, limited to 1..max: a wrong value must not exceed the room in a cell.
+static inline uint32_t rb_rules_within(uint32_t value, uint32_t max)
+{
+    if (value == 0)
+        return 1;
+    return value < max ? value : max;
+}
+
 // breaker.*: rates in hundredths of a percent (5000 = 50 %), times in milliseconds.
 struct rb_breaker_rules {
     bool time_window;               // false: window counts calls; true: window is in seconds
