@@ -16,17 +16,12 @@ static int by_system_call(clockid_t clock, struct rb_kernel_time *out)
     return (int) rb_kernel(SYS_clock_gettime, clock, out);
 }
 
-// Returns the vDSO's clock_gettime, or NULL. Its name depends on the architecture (vdso(7)). On 32-bit machines, the
-// functions with these names write the kernel's old struct timespec, which is struct rb_kernel_time.
-// __vdso_clock_gettime64 is not used, because it writes a struct with a 64-bit time.
-static void *find_in_vdso(const struct rb_object *vdso)
-{
-    void *found = rb_elf_symbol(vdso, "__vdso_clock_gettime");
-    return found ? found : rb_elf_symbol(vdso, "__kernel_clock_gettime");
-}
-
 // Finds the function to read a clock. The vDSO is linked at address 0, so the address of its ELF header is also the
 // difference between linked and loaded addresses (dlpi_addr).
+//
+// The name of the function depends on the architecture (vdso(7)). On 32-bit machines, the functions with these names
+// write the kernel's old struct timespec, which is struct rb_kernel_time. __vdso_clock_gettime64 is not used, because
+// it writes a struct with a 64-bit time.
 static read_fn *clock_find(void)
 {
     const ElfW(Ehdr) *header = (const void *) rb_elf_auxiliary(AT_SYSINFO_EHDR);
@@ -39,7 +34,11 @@ static read_fn *clock_find(void)
         .dlpi_phdr = (const void *) ((const char *) header + header->e_phoff),
         .dlpi_phnum = header->e_phnum,
     };
-    void *function = rb_elf_object(&info, &vdso) ? find_in_vdso(&vdso) : NULL;
+    if (!rb_elf_object(&info, &vdso))
+        return by_system_call;
+    void *function = rb_elf_symbol(&vdso, "__vdso_clock_gettime");
+    if (!function)
+        function = rb_elf_symbol(&vdso, "__kernel_clock_gettime");
     return function ? (read_fn *) function : by_system_call;
 }
 

@@ -9,17 +9,13 @@
 
 enum { VERSION_HIDDEN = 0x8000 };
 
-// Returns the address of a table. glibc relocates the addresses in a dynamic section; musl and the vDSO do not. An
-// address below the base is not relocated.
-static RB_EARLY const void *table(const struct rb_object *object, ElfW(Addr) address)
-{
-    return (const void *) (address >= object->base ? address : object->base + address);
-}
-
-static RB_EARLY void read_dynamic(struct rb_object *object)
+// Reads the addresses of the tables. glibc relocates the addresses in a dynamic section; musl and the vDSO do not. An
+// address below the base is not relocated. Returns false when a table is missing that look-ups need.
+static RB_EARLY bool read_dynamic(struct rb_object *object)
 {
     for (const ElfW(Dyn) *d = object->dynamic; d->d_tag != DT_NULL; d++) {
-        const void *at = table(object, d->d_un.d_ptr);
+        ElfW(Addr) address = d->d_un.d_ptr;
+        const void *at = (const void *) (address >= object->base ? address : object->base + address);
         switch (d->d_tag) {
         case DT_SYMTAB:
             object->symbols = at;
@@ -40,6 +36,7 @@ static RB_EARLY void read_dynamic(struct rb_object *object)
             break;
         }
     }
+    return object->symbols && object->strings && (object->gnu_hash || object->sysv_hash);
 }
 
 bool rb_elf_object(const struct dl_phdr_info *info, struct rb_object *object)
@@ -57,28 +54,22 @@ bool rb_elf_object(const struct dl_phdr_info *info, struct rb_object *object)
         if (from + ph->p_memsz > object->end)
             object->end = from + ph->p_memsz;
     }
-    if (!object->dynamic)
-        return false;
-    read_dynamic(object);
-    return object->symbols && object->strings && (object->gnu_hash || object->sysv_hash);
-}
-
-// As strcmp(a, b) == 0. strcmp itself may be interposed by a sanitizer (RB_EARLY).
-static RB_EARLY bool elf_same_text(const char *a, const char *b)
-{
-    while (*a && *a == *b)
-        a++, b++;
-    return *a == *b;
+    return object->dynamic && read_dynamic(object);
 }
 
 // Checks whether the symbol at `index` is a defined function called `name`, and stores its address in *found if it is.
 // A symbol of a hidden version is stored only while *found is NULL. Returns true for a default version: the search
-// ends.
+// ends. The names are compared here, because a sanitizer may interpose strcmp (RB_EARLY).
 static RB_EARLY bool accept(const struct rb_object *object, uint32_t index, const char *name, void **found)
 {
     const ElfW(Sym) *symbol = &object->symbols[index];
     unsigned type = ELF64_ST_TYPE(symbol->st_info); // the same bits in both classes
-    if (symbol->st_shndx == SHN_UNDEF || type != STT_FUNC || !elf_same_text(object->strings + symbol->st_name, name))
+    if (symbol->st_shndx == SHN_UNDEF || type != STT_FUNC)
+        return false;
+    const char *here = object->strings + symbol->st_name;
+    while (*here && *here == *name)
+        here++, name++;
+    if (*here != *name)
         return false;
     bool hidden = object->versions && (object->versions[index] & VERSION_HIDDEN);
     if (!hidden || !*found)
@@ -200,10 +191,7 @@ static RB_EARLY bool read_object(const struct link_map *map, struct rb_object *o
     object->strings = NULL;
     object->gnu_hash = object->sysv_hash = NULL;
     object->versions = NULL;
-    if (!object->dynamic)
-        return false;
-    read_dynamic(object);
-    return object->symbols && object->strings && (object->gnu_hash || object->sysv_hash);
+    return object->dynamic && read_dynamic(object);
 }
 
 static RB_EARLY bool begins_with(const char *text, const char *start)

@@ -103,15 +103,6 @@ static void adopt(void)
 
 // ---- the handler ----
 
-// Sets SIG_DFL and sends the signal again. It is delivered when the handler returns and SIGBUS is unblocked, and ends
-// the program as it would without us.
-static void die(siginfo_t *info)
-{
-    struct sigaction action = {.sa_handler = SIG_DFL};
-    rb_libc_sigaction(SIGBUS, &action, NULL);
-    rb_kernel(SYS_rt_tgsigqueueinfo, rb_system_pid(), rb_kernel(SYS_gettid), SIGBUS, info);
-}
-
 // With SA_RESETHAND the kernel has reset the handler to SIG_DFL and kept the flags. We install ours again. The
 // program's own handler counts as used up only if the signal was for it.
 static void fault_reinstall(bool used)
@@ -126,15 +117,19 @@ static void fault_reinstall(bool used)
     rb_libc_sigaction(SIGBUS, &action, NULL);
 }
 
+// For SIG_DFL, sets that action and sends the signal again. The signal is delivered when the handler returns and SIGBUS
+// is unblocked, and ends the program as it would without us.
 static void fault_pass_on(struct action to, int number, siginfo_t *info, void *context)
 {
     struct sigaction action = {.sa_handler = to.handler};
-    if (to.handler == SIG_DFL)
-        die(info);
-    else if (to.flags & SA_SIGINFO)
+    if (to.handler == SIG_DFL) {
+        rb_libc_sigaction(SIGBUS, &action, NULL);
+        rb_kernel(SYS_rt_tgsigqueueinfo, rb_system_pid(), rb_kernel(SYS_gettid), SIGBUS, info);
+    } else if (to.flags & SA_SIGINFO) {
         action.sa_sigaction(number, info, context);
-    else
+    } else {
         action.sa_handler(number);
+    }
 }
 
 static void on_fault(int number, siginfo_t *info, void *context)

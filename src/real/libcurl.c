@@ -60,14 +60,6 @@ static bool is_libcurl(const struct object_list *list, unsigned index)
     return index != list->self && has_libcurl(&list->at[index]);
 }
 
-static unsigned index_of_soname(const struct object_list *list, const char *soname)
-{
-    for (unsigned i = 0; i < list->count; i++)
-        if (strcmp(rb_elf_soname(&list->at[i]), soname) == 0)
-            return i;
-    return list->count;
-}
-
 // Searches for a libcurl breadth first through DT_NEEDED, starting with the object `from` itself. Returns its index, or
 // list->count if there is none.
 static unsigned needed_libcurl(const struct object_list *list, unsigned from)
@@ -83,7 +75,9 @@ static unsigned needed_libcurl(const struct object_list *list, unsigned from)
             return current;
         const char *needed;
         for (unsigned n = 0; (needed = rb_elf_needed(&list->at[current], n)); n++) {
-            unsigned i = index_of_soname(list, needed);
+            unsigned i = 0;
+            while (i < list->count && strcmp(rb_elf_soname(&list->at[i]), needed) != 0)
+                i++;
             if (i < list->count && !seen[i]) {
                 seen[i] = true;
                 queue[tail++] = (unsigned short) i;
@@ -91,14 +85,6 @@ static unsigned needed_libcurl(const struct object_list *list, unsigned from)
         }
     }
     return list->count;
-}
-
-static unsigned index_of_address(const struct object_list *list, uintptr_t address)
-{
-    unsigned i = 0;
-    while (i < list->count && (address < list->at[i].start || address >= list->at[i].end))
-        i++;
-    return i;
 }
 
 static unsigned choose(const struct object_list *list, unsigned caller)
@@ -183,13 +169,6 @@ static const struct rb_libcurl *library_for(const struct rb_object *object)
     return there;
 }
 
-static unsigned long long unloaded_now(void)
-{
-    struct object_list list = {.at = NULL};
-    rb_elf_each(visit, &list);
-    return list.unloaded;
-}
-
 static const struct rb_libcurl *cached(uintptr_t address, unsigned long long unloaded)
 {
     for (unsigned i = 0; i < CACHED; i++) {
@@ -203,23 +182,20 @@ static const struct rb_libcurl *cached(uintptr_t address, unsigned long long unl
     return NULL;
 }
 
-static bool remembered(const struct cached_caller *entry, const struct rb_object *caller,
-                       const struct rb_libcurl *library)
-{
-    return atomic_load_explicit(&entry->library, memory_order_acquire) == library &&
-           atomic_load_explicit(&entry->start, memory_order_relaxed) == caller->start &&
-           atomic_load_explicit(&entry->end, memory_order_relaxed) == caller->end;
-}
-
 // An entry is written once; only `unloaded` changes later. So a reader never sees half an entry. When all entries are
 // used, further callers are looked up each time.
 static void remember(const struct rb_object *caller, const struct rb_libcurl *library, unsigned long long unloaded)
 {
-    for (unsigned i = 0; i < CACHED; i++)
-        if (remembered(&cache[i], caller, library)) {
-            atomic_store_explicit(&cache[i].unloaded, unloaded, memory_order_relaxed);
+    for (unsigned i = 0; i < CACHED; i++) {
+        struct cached_caller *entry = &cache[i];
+        bool same = atomic_load_explicit(&entry->library, memory_order_acquire) == library &&
+                    atomic_load_explicit(&entry->start, memory_order_relaxed) == caller->start &&
+                    atomic_load_explicit(&entry->end, memory_order_relaxed) == caller->end;
+        if (same) {
+            atomic_store_explicit(&entry->unloaded, unloaded, memory_order_relaxed);
             return;
         }
+    }
     unsigned slot = atomic_fetch_add_explicit(&cache_next, 1, memory_order_relaxed);
     if (slot >= CACHED) {
         atomic_store_explicit(&cache_next, CACHED, memory_order_relaxed);
@@ -235,7 +211,10 @@ static const struct rb_libcurl *libcurl_search(struct rb_object *objects, const 
 {
     struct object_list list = {.at = objects, .self = OBJECTS};
     rb_elf_each(visit, &list);
-    unsigned from = index_of_address(&list, (uintptr_t) caller);
+    uintptr_t address = (uintptr_t) caller;
+    unsigned from = 0; // index of the object that contains the caller
+    while (from < list.count && (address < objects[from].start || address >= objects[from].end))
+        from++;
     unsigned index = choose(&list, from);
     if (index == list.count)
         return NULL;
@@ -248,7 +227,9 @@ static const struct rb_libcurl *libcurl_search(struct rb_object *objects, const 
 // The list of objects is mapped, not on the stack: threads of musl programs have small stacks.
 const struct rb_libcurl *rb_libcurl_of_caller(const void *caller)
 {
-    const struct rb_libcurl *library = cached((uintptr_t) caller, unloaded_now());
+    struct object_list unlisted = {.at = NULL}; // `visit` reads only the number of unloaded objects
+    rb_elf_each(visit, &unlisted);
+    const struct rb_libcurl *library = cached((uintptr_t) caller, unlisted.unloaded);
     if (library)
         return library;
     size_t size = OBJECTS * sizeof(struct rb_object);

@@ -23,14 +23,6 @@ static uint64_t clock_ms(clockid_t clock)
     return (uint64_t) t.seconds * 1000 + (uint64_t) t.nanoseconds / 1000000;
 }
 
-static uint64_t clock_ns(clockid_t clock)
-{
-    struct rb_kernel_time t;
-    if (rb_clock_read(clock, &t) != 0)
-        return 0;
-    return (uint64_t) t.seconds * 1000000000 + (uint64_t) t.nanoseconds;
-}
-
 // ---- the boot clock without the offset of a time namespace ----
 
 // The initial value: not read yet. No real offset is that large.
@@ -39,22 +31,15 @@ static _Atomic int64_t boot_offset_ms = INT64_MIN;
 
 static void read_small(const char *path, char *out, size_t size);
 
-// /proc/self/timens_offsets describes the time namespace of this process's children. After unshare(2) that differs from
-// the process's own. Returns true if both are the same.
-static bool children_have_our_clock(void)
-{
-    char own[64] = "", theirs[64] = "";
-    rb_kernel(SYS_readlinkat, AT_FDCWD, "/proc/self/ns/time", own, sizeof(own) - 1);
-    rb_kernel(SYS_readlinkat, AT_FDCWD, "/proc/self/ns/time_for_children", theirs, sizeof(theirs) - 1);
-    return strcmp(own, theirs) == 0;
-}
-
 // Reads the offset of CLOCK_BOOTTIME in this process's time namespace. The line holds "boottime", seconds, nanoseconds
 // (time_namespaces(7)). Returns 0 if the kernel has no time namespaces or /proc is not mounted.
+//
+// The file describes the time namespace of this process's children. After unshare(2) that differs from the process's
+// own, whose offset is then unknown and counts as 0.
 static int64_t read_boot_offset_ms(void)
 {
     static const char word[] = "boottime";
-    char text[256];
+    char text[256], own[64] = "", of_children[64] = "";
     read_small("/proc/self/timens_offsets", text, sizeof(text));
     const char *at = strstr(text, word);
     if (!at)
@@ -65,7 +50,11 @@ static int64_t read_boot_offset_ms(void)
     int64_t seconds = 0;
     for (at += negative; *at >= '0' && *at <= '9' && seconds < INT32_MAX; at++)
         seconds = seconds * 10 + (*at - '0');
-    if (seconds == 0 || !children_have_our_clock())
+    if (seconds == 0)
+        return 0;
+    rb_kernel(SYS_readlinkat, AT_FDCWD, "/proc/self/ns/time", own, sizeof(own) - 1);
+    rb_kernel(SYS_readlinkat, AT_FDCWD, "/proc/self/ns/time_for_children", of_children, sizeof(of_children) - 1);
+    if (strcmp(own, of_children) != 0)
         return 0;
     return (negative ? -seconds : seconds) * 1000;
 }
@@ -92,7 +81,10 @@ uint64_t rb_system_now_ms(void)
 
 uint64_t rb_system_now_ns(void)
 {
-    return clock_ns(CLOCK_MONOTONIC);
+    struct rb_kernel_time t;
+    if (rb_clock_read(CLOCK_MONOTONIC, &t) != 0)
+        return 0;
+    return (uint64_t) t.seconds * 1000000000 + (uint64_t) t.nanoseconds;
 }
 
 uint64_t rb_system_coarse_ms(void)
@@ -234,19 +226,13 @@ void rb_system_restore_signals(const sigset_t *saved)
 
 // rt_sigprocmask reads the signal set before it checks its first argument. -1 is invalid, so the call fails and changes
 // nothing.
-static bool can_read_word(uintptr_t address)
-{
-    enum { NOTHING = -1 };
-    return address && rb_kernel(SYS_rt_sigprocmask, NOTHING, address, NULL, RB_KERNEL_SIGNALS) != -EFAULT;
-}
-
 bool rb_system_can_read(const void *memory, size_t size)
 {
-    enum { PAGE = 4096, WORD = 8 };
+    enum { PAGE = 4096, WORD = 8, NOTHING = -1 };
     uintptr_t from = (uintptr_t) memory & ~(uintptr_t) (WORD - 1), last = (uintptr_t) memory + size - 1;
     bool can = size == 0 || (from && last >= from); // rt_sigprocmask accepts a NULL set
     for (uintptr_t at = from; can && size && at <= last && at >= from; at = (at | (PAGE - 1)) + 1)
-        can = can_read_word(at);
+        can = rb_kernel(SYS_rt_sigprocmask, NOTHING, at, NULL, RB_KERNEL_SIGNALS) != -EFAULT;
     return can;
 }
 
