@@ -79,20 +79,6 @@ static struct rb_cell *cells_claim(struct rb_cell *cell, uint64_t key)
     return cell;
 }
 
-static bool is_wanted(const struct rb_cell *cell)
-{
-    return rb_breaker_forced(&cell->breaker) != RB_FORCE_NONE ||
-           rb_breaker_peek(&cell->breaker, NULL) != RB_BREAKER_CLOSED;
-}
-
-// Returns when a cell was last used. A time too far in the future comes from another clock and counts as never;
-// otherwise the cell would stay until that time.
-static uint64_t last_use_ms(const struct rb_cell *cell, uint64_t now_ms)
-{
-    uint64_t used_ms = atomic_load_explicit(&cell->used_ms, memory_order_relaxed);
-    return used_ms <= rb_arithmetic_add(now_ms, RB_READINGS_APART_MS) ? used_ms : 0;
-}
-
 static void move_word(_Atomic uint64_t *from, _Atomic uint64_t *to)
 {
     uint64_t value = atomic_exchange_explicit(from, 0, memory_order_relaxed);
@@ -124,17 +110,23 @@ static struct rb_cell *cells_reassign(const struct rb_state *state, struct rb_ce
     return cell;
 }
 
+// Gives the neighbour that was not used for the longest time to the host of `key`. A cell whose breaker is forced or
+// not closed stays. A last use too far in the future comes from another clock and counts as never; otherwise the cell
+// would stay until that time. Returns NULL if no neighbour can be given.
 static struct rb_cell *evict(const struct rb_state *state, uint64_t key, uint64_t now_ms)
 {
     struct rb_cell *oldest = NULL;
-    uint64_t oldest_ms = UINT64_MAX;
+    uint64_t oldest_ms = UINT64_MAX, latest_ms = rb_arithmetic_add(now_ms, RB_READINGS_APART_MS);
     for (unsigned i = 0; i < NEIGHBOURS; i++) {
         struct rb_cell *cell = cells_neighbour(state, key, i);
-        uint64_t used = last_use_ms(cell, now_ms);
-        if (used >= oldest_ms || is_wanted(cell))
+        uint64_t used_ms = atomic_load_explicit(&cell->used_ms, memory_order_relaxed);
+        if (used_ms > latest_ms)
+            used_ms = 0;
+        if (used_ms >= oldest_ms || rb_breaker_forced(&cell->breaker) != RB_FORCE_NONE ||
+            rb_breaker_peek(&cell->breaker, NULL) != RB_BREAKER_CLOSED)
             continue;
         oldest = cell;
-        oldest_ms = used;
+        oldest_ms = used_ms;
     }
     if (oldest)
         oldest = cells_reassign(state, oldest, key);

@@ -54,15 +54,6 @@ static uint64_t names_key(const char *name)
     return hash ? hash : 1;
 }
 
-// Any process that finds the name missing writes it, because the one that claimed the place may have died.
-static void write_policy(struct rb_state_policy *place, uint64_t key, const char *name)
-{
-    char padded[RB_STATE_POLICY_SIZE];
-    rb_state_pad(padded, sizeof(padded), name);
-    rb_state_store(place->name, POLICY_WORDS, padded);
-    atomic_store_explicit(&place->check, rb_state_checksum(key, padded, POLICY_WORDS), memory_order_release);
-}
-
 static struct rb_state_policy *names_find(const struct rb_state *state, uint64_t key, bool claims)
 {
     for (unsigned i = 0; i < NEIGHBOURS; i++) {
@@ -75,12 +66,17 @@ static struct rb_state_policy *names_find(const struct rb_state *state, uint64_t
     return NULL;
 }
 
+// Any process that finds the name missing writes it, because the one that claimed the place may have died.
 struct rb_state_policy *rb_label_claim_policy(const struct rb_state *state, const char *name)
 {
     uint64_t key = names_key(name);
     struct rb_state_policy *place = names_find(state, key, true);
-    if (place && atomic_load_explicit(&place->check, memory_order_relaxed) == 0)
-        write_policy(place, key, name);
+    if (place && atomic_load_explicit(&place->check, memory_order_relaxed) == 0) {
+        char padded[RB_STATE_POLICY_SIZE];
+        rb_state_pad(padded, sizeof(padded), name);
+        rb_state_store(place->name, POLICY_WORDS, padded);
+        atomic_store_explicit(&place->check, rb_state_checksum(key, padded, POLICY_WORDS), memory_order_release);
+    }
     return place;
 }
 

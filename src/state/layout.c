@@ -62,11 +62,6 @@ static uint64_t sized(uint64_t bytes, uint64_t count)
     return bytes | count << 32;
 }
 
-static uint64_t sum_of(const struct rb_state_header *header)
-{
-    return rb_state_checksum(0, header, offsetof(struct rb_state_header, checksum) / 8);
-}
-
 void rb_state_describe(struct rb_state_header *header, uint32_t cells)
 {
     header->magic = RB_STATE_MAGIC;
@@ -78,7 +73,7 @@ void rb_state_describe(struct rb_state_header *header, uint32_t cells)
     header->sizes[4] = sized(sizeof(struct rb_state_event), RB_STATE_EVENTS);
     header->sizes[5] = sized(sizeof(struct rb_cell), cells);
     header->size = rb_state_size(cells);
-    header->checksum = sum_of(header);
+    header->checksum = rb_state_checksum(0, header, offsetof(struct rb_state_header, checksum) / 8);
 }
 
 enum rb_state_fault rb_state_examine(const struct rb_state_header *header, uint64_t file_size, uint32_t *cells)
@@ -104,19 +99,15 @@ static void clear(_Atomic uint64_t *words, size_t bytes)
         atomic_store_explicit(&words[i], 0, memory_order_relaxed);
 }
 
-// The key is cleared first, so that no process finds a half-cleared cell.
-static void forget_cell(struct rb_cell *cell)
-{
-    atomic_store(&cell->key, 0);
-    rb_breaker_renew(&cell->breaker);
-    clear(&cell->used_ms, offsetof(struct rb_cell, breaker) - offsetof(struct rb_cell, used_ms));
-    clear(&cell->budget.floor, sizeof(*cell) - offsetof(struct rb_cell, budget));
-}
-
 void rb_state_reset(const struct rb_state *state, uint64_t now_s)
 {
-    for (uint32_t i = 0; i < state->cell_count; i++)
-        forget_cell(&state->cells[i]);
+    for (uint32_t i = 0; i < state->cell_count; i++) {
+        struct rb_cell *cell = &state->cells[i];
+        atomic_store(&cell->key, 0); // first, so that no process finds a half-cleared cell
+        rb_breaker_renew(&cell->breaker);
+        clear(&cell->used_ms, offsetof(struct rb_cell, breaker) - offsetof(struct rb_cell, used_ms));
+        clear(&cell->budget.floor, sizeof(*cell) - offsetof(struct rb_cell, budget));
+    }
     clear(&state->policies->key, part_sizes[2]);
     clear(state->counters->values, part_sizes[3]);
     clear(&state->events->number, part_sizes[4]);

@@ -35,14 +35,6 @@ static struct policy_place record_place(const struct rb_state *state, const char
     return (struct policy_place){0};
 }
 
-static unsigned bucket_of(uint64_t ms)
-{
-    unsigned bucket = 0;
-    while (ms > rb_duration_bound_ms(bucket))
-        bucket++;
-    return bucket;
-}
-
 // ---- transitions ----
 //
 // The breaker counts its generations. The first process that sees new ones counts the states that they were. So each
@@ -51,34 +43,29 @@ static unsigned bucket_of(uint64_t ms)
 // A larger number comes from a damaged word.
 enum { TRANSITIONS_MAX = 64 };
 
-// Returns the state before `state`: open and half-open alternate until the breaker closes.
-static enum rb_breaker_state before(enum rb_breaker_state state)
-{
-    return state == RB_BREAKER_HALF_OPEN ? RB_BREAKER_OPEN : RB_BREAKER_HALF_OPEN;
-}
-
+// Counts from the latest state back: open and half-open alternate until the breaker closes.
 static void count_transitions(struct rb_counters *counters, struct rb_breaker *breaker)
 {
     struct rb_breaker_transitions transitions = rb_breaker_transitions(breaker);
     enum rb_breaker_state state = transitions.state;
-    for (unsigned i = 0; i < transitions.count && i < TRANSITIONS_MAX; i++, state = before(state))
+    for (unsigned i = 0; i < transitions.count && i < TRANSITIONS_MAX; i++) {
         record_increment(counters, RB_COUNTER_TRANSITIONS + state, 1);
+        state = state == RB_BREAKER_HALF_OPEN ? RB_BREAKER_OPEN : RB_BREAKER_HALF_OPEN;
+    }
 }
 
 // ---- calls ----
 
-// Returns the counters of the call's host. A call's budget lies in its host's cell, even if the policy has no breaker.
-// A lookup by libcurl has no budget, and neither has a call that found no free cell.
-static struct rb_host_counters *host_of(const struct rb_call *call)
+// Counts the end of a call in the cell of its host, or in `rest` if it has no cell. A call's budget lies in its host's
+// cell, even if the policy has no breaker. A lookup by libcurl has no budget, and neither has a call that found no free
+// cell.
+static void count_for_host(struct rb_host_counters *rest, const struct rb_call *call, enum rb_result result)
 {
-    if (!call->budget)
-        return NULL;
-    struct rb_cell *cell = (void *) ((char *) call->budget - offsetof(struct rb_cell, budget));
-    return &cell->counters;
-}
-
-static void count_for_host(struct rb_host_counters *host, const struct rb_call *call, enum rb_result result)
-{
+    struct rb_host_counters *host = rest;
+    if (call->budget) {
+        struct rb_cell *cell = (void *) ((char *) call->budget - offsetof(struct rb_cell, budget));
+        host = &cell->counters;
+    }
     record_add(call->attempt > 0 ? &host->calls : &host->unattempted, 1);
     record_add(&host->retries, call->attempt > 0 ? call->attempt - 1 : 0);
     record_add(&host->failures, result == RB_RESULT_FAILED);
@@ -91,16 +78,18 @@ static void count_for_host(struct rb_host_counters *host, const struct rb_call *
 static void end_call(struct policy_place place, const struct rb_call *call, enum rb_api api, enum rb_result result)
 {
     struct rb_counters *counters = place.counters;
-    struct rb_host_counters *host = host_of(call);
     record_increment(counters, RB_COUNTER_CALLS + api * RB_RESULT_COUNT + result, 1);
     record_increment(counters, RB_COUNTER_ATTEMPTS, call->attempt);
     if (call->attempt > 0) {
         bool judged = call->ended_ms >= call->attempt_started_ms;
         uint64_t took_ms = rb_arithmetic_sub(judged ? call->ended_ms : rb_system_now_ms(), call->begun_ms);
-        record_increment(counters, RB_COUNTER_DURATION + bucket_of(took_ms), 1);
+        unsigned bucket = 0;
+        while (took_ms > rb_duration_bound_ms(bucket))
+            bucket++;
+        record_increment(counters, RB_COUNTER_DURATION + bucket, 1);
         record_increment(counters, RB_COUNTER_DURATION_MS, took_ms);
     }
-    count_for_host(host ? host : place.rest, call, result);
+    count_for_host(place.rest, call, result);
 }
 
 void rb_record_success(const struct rb_call *call, const char *policy, enum rb_api api)

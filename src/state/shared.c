@@ -319,23 +319,19 @@ static void look_at_mapping_locked(struct rb_slot *slot)
         complain(RB_STORE_DAMAGED);
 }
 
-// Checks the path, which needs no descriptor. A file with a later name is given up if there is one with an earlier
-// name: two processes may have made one each.
-static bool is_in_place_locked(const struct rb_slot *slot)
-{
-    struct rb_file_identity there;
-    return has_file(slot) && name_index == 0 && rb_file_identify(path, &there) == 0 &&
-           is_same(slot, there.device, there.inode);
-}
-
 // Switches to the file that is now at the path, or to a new one, if the old one was removed or replaced. Private
 // memory, used because the file could not be, is replaced in the same way. If there is no file, the process continues
 // with the current slot. (In a program that changed its root directory, the path may not exist.)
+//
+// Checking the path needs no descriptor. A file with a later name is given up if there is one with an earlier name: two
+// processes may have made one each.
 static struct rb_slot *follow_locked(struct rb_slot *slot)
 {
     struct rb_file_identity there;
     enum rb_store_error error;
-    if (!wanted || is_in_place_locked(slot) || rb_store_is_private(ask().state))
+    bool in_place = has_file(slot) && name_index == 0 && rb_file_identify(path, &there) == 0 &&
+                    is_same(slot, there.device, there.inode);
+    if (!wanted || in_place || rb_store_is_private(ask().state))
         return slot;
     if (denied_ms != 0 && rb_system_coarse_ms() - denied_ms < DENIED_MS)
         return slot;

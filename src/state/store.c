@@ -145,13 +145,8 @@ static enum rb_store_error open_file(struct rb_store_file *file, const char *pat
     return error;
 }
 
-// Returns whether another file uses the name. If a system call failed (for example without a free descriptor or
-// memory), nothing is known about the name.
-static bool is_taken(enum rb_store_error error)
-{
-    return error == RB_STORE_FOREIGN || error == RB_STORE_VERSION || error == RB_STORE_DAMAGED;
-}
-
+// Tries one name after the other while another file uses it. If a system call failed (for example without a free
+// descriptor or memory), nothing is known about the name, and the search ends.
 enum rb_store_error rb_store_open(struct rb_store_file *file, const char *setting, uid_t owner, bool writable,
                                   char *path, size_t size)
 {
@@ -159,10 +154,11 @@ enum rb_store_error rb_store_open(struct rb_store_file *file, const char *settin
     unsigned free_name = RB_STORE_NAMES;
     for (unsigned index = 0; store_write_name(setting, owner, index, path, size); index++) {
         enum rb_store_error error = open_file(file, path, owner, writable);
+        bool taken = error == RB_STORE_FOREIGN || error == RB_STORE_VERSION || error == RB_STORE_DAMAGED;
         file->index = index;
         if (error == RB_STORE_ABSENT && free_name == RB_STORE_NAMES)
             free_name = index;
-        else if (error != RB_STORE_ABSENT && !is_taken(error))
+        else if (error != RB_STORE_ABSENT && !taken)
             return error;
         first = index == 0 ? error : first;
     }
@@ -225,20 +221,17 @@ static void choose_secret(struct rb_state_header *header)
         atomic_store(&header->secret[i], (uint64_t) rb_system_random() << 32 | rb_system_random());
 }
 
-// Returns whether the file belongs to the effective user. With setfsuid(2), a new file belongs to another user.
-static bool store_is_ours(int fd)
-{
-    struct rb_file_identity identity;
-    return rb_file_identify_open(fd, &identity) == 0 && identity.owner == rb_kernel_euid();
-}
-
 // Allocates the space now: on a full file system a page that is touched later would raise SIGBUS. Above its file size
-// limit the process would get SIGXFSZ.
+// limit the process would get SIGXFSZ. With setfsuid(2), a new file does not belong to the effective user and is not
+// used.
 static bool store_fill(int fd, uint32_t cells)
 {
     struct rb_state_header header = {0};
+    struct rb_file_identity identity;
     uint64_t size = rb_state_size(cells);
-    if (rb_kernel_limit(RLIMIT_FSIZE) < size || !store_is_ours(fd))
+    if (rb_kernel_limit(RLIMIT_FSIZE) < size)
+        return false;
+    if (rb_file_identify_open(fd, &identity) != 0 || identity.owner != rb_kernel_euid())
         return false;
     rb_state_describe(&header, cells);
     choose_secret(&header);
@@ -348,17 +341,13 @@ bool rb_store_is_whole(const struct rb_state *state)
            cells == state->cell_count;
 }
 
-// Shared memory does not count against RLIMIT_DATA.
-static bool put_memory_over(void *mapping, size_t size)
-{
-    const int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED;
-    return rb_system_memory_over(mapping, size) ||
-           rb_kernel_map(mapping, size, PROT_READ | PROT_WRITE, flags, -1) != NULL;
-}
-
+// If there is no private memory, takes shared memory, which does not count against RLIMIT_DATA.
 bool rb_store_replace(const struct rb_state *state)
 {
-    if (!put_memory_over(state->header, (size_t) rb_state_size(state->cell_count)))
+    const int shared = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED;
+    size_t size = (size_t) rb_state_size(state->cell_count);
+    if (!rb_system_memory_over(state->header, size) &&
+        !rb_kernel_map(state->header, size, PROT_READ | PROT_WRITE, shared, -1))
         return false;
     rb_state_describe(state->header, state->cell_count);
     choose_secret(state->header);
