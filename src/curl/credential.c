@@ -10,7 +10,7 @@
 #include "curl/handle_data.h"
 #include "engine/tenants.h"
 
-// The kind of text in a hash.
+// What a hash is made of. The kind goes into the hash, so that a user and an equal password have different hashes.
 enum kind { PART, USER, PASSWORD, BEARER, BASIC, ACCESS_KEY, OTHER, NETRC, CERTIFICATE, API_KEY };
 
 // The key for hashes of options. It is constant because these hashes are hashed again with the key of the state, and

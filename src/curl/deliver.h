@@ -7,27 +7,24 @@
 
 #include "curl/handle_data.h"
 
-// No write function means fwrite to a FILE*, stdout by default.
+// Passes body bytes to the write function. Without a write function, writes them to CURLOPT_WRITEDATA, which is a FILE*
+// (stdout by default).
 static inline size_t rb_deliver_body(const struct rb_handle *handle, char *bytes, size_t length)
 {
     void *data = handle->write_data_set ? handle->write_data : stdout;
     return handle->write ? handle->write(bytes, 1, length, data) : fwrite(bytes, 1, length, data);
 }
 
-// A header line, to the header function or else to the write function.
-static inline size_t rb_deliver_header_anyhow(const struct rb_handle *handle, char *bytes, size_t length)
+// Passes a header line to the header function. Without a header function, passes it to the write function (or fwrite)
+// if CURLOPT_HEADERDATA is set, and otherwise drops it.
+static inline size_t rb_deliver_header(const struct rb_handle *handle, char *bytes, size_t length)
 {
     if (handle->header)
         return handle->header(bytes, 1, length, handle->header_data);
+    if (!handle->header_data)
+        return length;
     return handle->write ? handle->write(bytes, 1, length, handle->header_data)
                          : fwrite(bytes, 1, length, handle->header_data);
-}
-
-// Without a header function, header lines go to the write function if HEADERDATA is set, else they are dropped.
-static inline size_t rb_deliver_header(const struct rb_handle *handle, char *bytes, size_t length)
-{
-    bool wanted = handle->header || handle->header_data;
-    return wanted ? rb_deliver_header_anyhow(handle, bytes, length) : length;
 }
 
 #endif

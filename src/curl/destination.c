@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+// Without a scheme in the URL, libcurl guesses it from the first label of the name. Returns true if it guesses HTTP.
 static bool guessed_http(const struct rb_target *target)
 {
     static const char others[][6] = {"dict.", "ftp.", "imap.", "ldap.", "pop3.", "smtp."};

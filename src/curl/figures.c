@@ -15,9 +15,9 @@ enum kind {
     FIGURE_TOTAL,    // total time from the start of the call; always of the last attempt
     FIGURE_RECEIVED, // body bytes
     FIGURE_SPEED,    // bytes per second received
-    FIGURE_SPEED_UP,
-    FIGURE_CONNECTS,
-    FIGURE_ERRNO // of the attempt whose result the program got
+    FIGURE_SPEED_UP, // bytes per second sent
+    FIGURE_CONNECTS, // number of new connections
+    FIGURE_ERRNO     // of the attempt whose result the program got
 };
 
 // Newer constants are written as numbers, because the oldest supported curl.h lacks them.
@@ -57,6 +57,7 @@ static enum kind figures_kind_of(CURLINFO info)
     }
 }
 
+// Returns libcurl's value, which is that of the last attempt.
 static curl_off_t last_offset(const struct rb_handle *handle, CURLINFO info)
 {
     curl_off_t value = 0;
@@ -72,17 +73,20 @@ static curl_off_t figures_offset_of(const struct rb_handle *handle, CURLINFO inf
     return value ? value->offset : last_offset(handle, info);
 }
 
+// Returns the time from the start of the call to the end of its last attempt.
 static curl_off_t total_us(const struct rb_handle *handle)
 {
     return handle->figures->begun_us + last_offset(handle, CURLINFO_TOTAL_TIME_T);
 }
 
+// Returns the average speed over the whole call in bytes per second.
 static curl_off_t figures_rate(const struct rb_handle *handle, curl_off_t bytes)
 {
     curl_off_t us = total_us(handle);
     return us > 0 ? (curl_off_t) ((double) bytes * 1e6 / (double) us) : bytes;
 }
 
+// Returns the number of body bytes for the program.
 static curl_off_t received(const struct rb_handle *handle)
 {
     const struct rb_figures *figures = handle->figures;
@@ -94,7 +98,7 @@ static curl_off_t received(const struct rb_handle *handle)
                            : last_offset(handle, CURLINFO_SIZE_DOWNLOAD_T);
 }
 
-// The same time as a value in microseconds. Both forms are computed from it.
+// Returns the CURLINFO that gives the same time in microseconds. Both forms of the answer are computed from that value.
 static CURLINFO in_microseconds(CURLINFO info)
 {
     switch ((int) info) {
@@ -113,6 +117,8 @@ static CURLINFO in_microseconds(CURLINFO info)
     }
 }
 
+// Writes a value in the type of `info`. Returns true, which is the answer of rb_figures_answer.
+//   unit: divisor for an answer of type double
 static bool figures_put(CURLINFO info, void *out, curl_off_t value, double unit)
 {
     if (((int) info & CURLINFO_TYPEMASK) == CURLINFO_DOUBLE)
@@ -189,6 +195,8 @@ void rb_figures_forget(struct rb_handle *handle)
 
 // --- header fields
 
+// Returns true if curl_easy_header may return the entry.
+//   request: number of the request; -1: the last one
 static bool matches(const struct rb_saved *saved, const struct rb_saved_header *entry, unsigned origin, int request)
 {
     return (entry->header.origin & origin) && entry->request == (request == -1 ? saved->requests : request);

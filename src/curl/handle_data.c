@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Texts of the record of a handle.
+// Keeps copies of texts in the record of a handle.
 #include "curl/handle_data.h"
 
 #include <stdlib.h>

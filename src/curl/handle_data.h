@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The record of a libcurl handle. curl/handle.h has what fills and frees it.
+// The record of one libcurl handle: the options that the program has set, and the state of its transfer. The functions
+// in curl/handle.h make, fill and free the record.
 #ifndef RB_CURL_HANDLE_DATA_H
 #define RB_CURL_HANDLE_DATA_H
 
@@ -12,110 +13,119 @@ struct rb_route;
 struct rb_transfer;
 struct rb_via;
 
-// The credential in the handle's options, as hashes, so that no secret is kept. 0: not set.
+// The credential in the options of a handle. Each text is kept as a hash, so that no secret is stored. A hash is 0 if
+// the option is not set.
 struct rb_login {
-    uint64_t user, password;
-    uint64_t bearer;      // CURLOPT_XOAUTH2_BEARER
-    uint64_t netrc;       // CURLOPT_NETRC_FILE
-    uint64_t certificate; // CURLOPT_SSLCERT (the file name)
-    long methods;         // CURLOPT_HTTPAUTH; 0 means Basic
-    bool asks_netrc;      // CURLOPT_NETRC
-    bool signs;           // CURLOPT_AWS_SIGV4
+    uint64_t user, password; // CURLOPT_USERNAME and CURLOPT_PASSWORD, or CURLOPT_USERPWD
+    uint64_t bearer;         // CURLOPT_XOAUTH2_BEARER
+    uint64_t netrc;          // CURLOPT_NETRC_FILE
+    uint64_t certificate;    // CURLOPT_SSLCERT, the name of a file
+    long methods;            // CURLOPT_HTTPAUTH, a bit mask; 0: not set, then libcurl uses Basic
+    bool asks_netrc;         // CURLOPT_NETRC allows libcurl to read a .netrc file
+    bool signs;              // CURLOPT_AWS_SIGV4 is set
 };
 
-// Where the body of a request comes from, as far as it matters for sending it again.
+// The source of a request's body. It decides how the body can be sent again.
 enum rb_upload {
-    RB_UPLOAD_NONE,
-    RB_UPLOAD_MEMORY,   // POSTFIELDS: libcurl replays it by itself
-    RB_UPLOAD_FORM,     // MIME parts and forms: libcurl replays them where their parts can be rewound
-    RB_UPLOAD_CALLBACK, // the program's READFUNCTION
-    RB_UPLOAD_FILE      // a FILE*, read by libcurl itself
+    RB_UPLOAD_NONE,     // the request has no body
+    RB_UPLOAD_MEMORY,   // CURLOPT_POSTFIELDS: libcurl sends the same bytes again
+    RB_UPLOAD_FORM,     // MIME parts or a form: libcurl sends them again if it can rewind each part
+    RB_UPLOAD_CALLBACK, // the program's CURLOPT_READFUNCTION
+    RB_UPLOAD_FILE      // a FILE* (CURLOPT_READDATA), which libcurl reads with fread
 };
 
-// The method family that libcurl keeps; CUSTOMREQUEST only replaces the word.
+// The method that libcurl derives from the options. CURLOPT_CUSTOMREQUEST replaces only the word in the request line.
 enum rb_method { RB_METHOD_GET, RB_METHOD_HEAD, RB_METHOD_POST, RB_METHOD_FORM, RB_METHOD_PUT };
 
-// Who gives the bytes of a response to the program, and whether the program has paused that.
+// Which side passes the bytes of a response to the program, and whether the program has paused this (curl_easy_pause).
 //
-//   LIBCURL -- the program pauses a wait for an attempt ----> PAUSE_DUE -- the next bytes come --> LIBCURL
-//   either  -- the transfer ended with a held response -----> LATE -- all is delivered ----------> LIBCURL
-//                                                             | ^
-//                                       the program pauses it v | the program resumes it
-//                                                          LATE_PAUSED -- the call is cancelled --> LIBCURL
+//   from                event                                                     to
+//   LIBCURL             the program pauses while the transfer waits               PAUSE_DUE
+//   PAUSE_DUE           the program resumes, or the next attempt receives bytes   LIBCURL
+//   LIBCURL, PAUSE_DUE  the last attempt has ended                                LATE
+//   LATE                the program pauses                                        LATE_PAUSED
+//   LATE_PAUSED         the program resumes                                       LATE
+//   LATE, LATE_PAUSED   everything is delivered, or the call ends before          LIBCURL
 enum rb_flow {
-    RB_FLOW_LIBCURL,    // libcurl, which knows of a pause by itself
-    RB_FLOW_PAUSE_DUE,  // libcurl, which we make pause with the first bytes of the next attempt
-    RB_FLOW_LATE,       // we, after the transfer
+    RB_FLOW_LIBCURL,    // libcurl, which knows whether the program has paused
+    RB_FLOW_PAUSE_DUE,  // libcurl; our callback makes libcurl pause at the first bytes of the next attempt
+    RB_FLOW_LATE,       // we, because the response was held and libcurl has ended the transfer
     RB_FLOW_LATE_PAUSED // nobody, until the program resumes
 };
 
-// One easy handle. Pointers that libcurl copies are copied here; those that it keeps are kept.
+// The record of one easy handle. libcurl copies the values of some options; the record then has a copy of its own. Of
+// the other options, libcurl keeps the program's pointer; the record then keeps the same pointer, and the program owns
+// the object.
 struct rb_handle {
-    const struct rb_libcurl *curl; // the library that made it
+    const struct rb_libcurl *curl; // the libcurl that made the handle
     CURL *easy;
-    char *url;            // owned; NULL: not set
-    char *custom_request; // owned; NULL: not set
-    char *protocols_text; // owned; CURLOPT_PROTOCOLS_STR
-    long protocols;
-    CURLU *parsed_url;
-    struct curl_slist *headers;
-    curl_write_callback write;
-    void *write_data; // meaningful when write_data_set, else stdout
-    curl_write_callback header;
+    char *url;                  // owned; CURLOPT_URL; NULL: not set
+    char *custom_request;       // owned; CURLOPT_CUSTOMREQUEST; NULL: not set
+    char *protocols_text;       // owned; CURLOPT_PROTOCOLS_STR; NULL: not set, then `protocols` is in force
+    long protocols;             // CURLOPT_PROTOCOLS, a bit mask
+    CURLU *parsed_url;          // CURLOPT_CURLU, which libcurl uses in place of CURLOPT_URL; NULL: not set
+    struct curl_slist *headers; // CURLOPT_HTTPHEADER
+    curl_write_callback write;  // CURLOPT_WRITEFUNCTION; NULL: fwrite
+    void *write_data;           // valid if write_data_set; otherwise libcurl's default, stdout, is in force
+    curl_write_callback header; // CURLOPT_HEADERFUNCTION
     void *header_data;
-    curl_read_callback read;
-    void *read_data; // meaningful when read_data_set, else stdin
-    curl_seek_callback seek;
+    curl_read_callback read; // CURLOPT_READFUNCTION; NULL: fread
+    void *read_data;         // valid if read_data_set; otherwise libcurl's default, stdin, is in force
+    curl_seek_callback seek; // CURLOPT_SEEKFUNCTION
     void *seek_data;
-    curl_ioctl_callback control;
+    curl_ioctl_callback control; // CURLOPT_IOCTLFUNCTION
     void *control_data;
-    curl_xferinfo_callback progress;
-    curl_progress_callback old_progress;
-    void *progress_data;
-    curl_prereq_callback before_request;
+    curl_xferinfo_callback progress;     // CURLOPT_XFERINFOFUNCTION
+    curl_progress_callback old_progress; // CURLOPT_PROGRESSFUNCTION, which libcurl calls if `progress` is NULL
+    void *progress_data;                 // for both
+    curl_prereq_callback before_request; // CURLOPT_PREREQFUNCTION
     void *before_request_data;
     curl_hstsread_callback hosts; // CURLOPT_HSTSREADFUNCTION
-    char *error;
-    long timeout_ms;
-    long connect_timeout_ms;
-    long fresh_connect;
-    long connect_only;
+    char *error;                  // CURLOPT_ERRORBUFFER, of CURL_ERROR_SIZE bytes; NULL: none
+    long timeout_ms;              // CURLOPT_TIMEOUT or CURLOPT_TIMEOUT_MS; 0: none
+    long connect_timeout_ms;      // CURLOPT_CONNECTTIMEOUT or CURLOPT_CONNECTTIMEOUT_MS; 0: libcurl's default
+    long fresh_connect;           // CURLOPT_FRESH_CONNECT
+    long connect_only;            // CURLOPT_CONNECT_ONLY
     long time_condition;          // CURLOPT_TIMECONDITION
-    long port;                    // CURLOPT_PORT, 0: that of the URL
-    struct rb_response *response; // of the attempt under way; NULL: everything passes
-    struct rb_transfer *transfer; // the call under way
-    struct rb_member *member;     // its place in a multi handle
-    struct rb_route *route;       // a share of it; NULL: not known, or not ours
-    uint64_t routed_by;           // serial of the policy by which `route` is known, 0: it is not
-    uint64_t routed_in;           // the environment's proxies and the network namespace at that time
-    struct rb_via *via;           // owned; NULL: no option leads its transfers another way
-    struct rb_login login;        // for whom its transfers are made
-    struct rb_figures *figures;   // owned; what curl_easy_getinfo has to answer after a repeated transfer
+    long port;                    // CURLOPT_PORT; 0: the port in the URL
+
+    struct rb_response *response; // gets the response of the attempt under way; NULL: our callbacks pass all bytes on
+    struct rb_transfer *transfer; // the call under way, with all its attempts; NULL: none
+    struct rb_member *member;     // the entry of the handle in a multi handle; NULL: it is in none
+    struct rb_route *route;       // a reference; NULL: not looked up, or no section covers the transfers of the handle
+    uint64_t routed_by;           // serial of the policy in which `route` was looked up; 0: not looked up
+    uint64_t routed_in;           // hash of the proxy variables and of the network namespace at that time
+    struct rb_via *via;           // owned; the options that change the network path; NULL: none is set
+    struct rb_login login;        // the credential in the options
+    struct rb_figures *figures;   // owned; values for curl_easy_getinfo after a call of several attempts; NULL: none
 
     enum rb_method method;
     enum rb_flow flow; // changed by rb_handle_data_set_flow only
-    unsigned requests; // that libcurl has begun in this attempt, where it tells (CURLOPT_PREREQFUNCTION)
+    unsigned requests; // how many requests libcurl has begun in this attempt; 0 without CURLOPT_PREREQFUNCTION
 
-    // Each of these is an option of its own: the program may set any of them with any other.
-    bool no_body;    // CURLOPT_NOBODY: HEAD whatever `method` says, which other options may have set back to GET
-    bool has_fields; // POSTFIELDS or COPYPOSTFIELDS is set
+    // Each of these flags belongs to an option of its own, so every combination of them is possible.
+    bool no_body;    // CURLOPT_NOBODY: the request is a HEAD, even if a later option has set `method` to GET
+    bool has_fields; // CURLOPT_POSTFIELDS or CURLOPT_COPYPOSTFIELDS is set
     bool write_data_set, read_data_set;
-    bool no_progress;
-    bool default_scheme;   // CURLOPT_DEFAULT_PROTOCOL: a URL without a scheme need not be http
-    bool include_header;   // CURLOPT_HEADER
+    bool no_progress;      // CURLOPT_NOPROGRESS
+    bool default_scheme;   // CURLOPT_DEFAULT_PROTOCOL is set, so a URL without a scheme need not be HTTP
+    bool include_header;   // CURLOPT_HEADER: libcurl passes header lines to the write callback, too
     bool follows;          // CURLOPT_FOLLOWLOCATION
-    bool has_range;        // CURLOPT_RANGE
-    bool resumes;          // CURLOPT_RESUME_FROM(_LARGE) is not 0
-    bool accepts_encoding; // CURLOPT_ACCEPT_ENCODING
+    bool has_range;        // CURLOPT_RANGE is set
+    bool resumes;          // CURLOPT_RESUME_FROM or CURLOPT_RESUME_FROM_LARGE is not 0
+    bool accepts_encoding; // CURLOPT_ACCEPT_ENCODING is set
     bool raw_content;      // CURLOPT_HTTP_CONTENT_DECODING is 0
     bool raw_transfer;     // CURLOPT_HTTP_TRANSFER_DECODING is 0
 
-    bool unknown; // memory ran out while noting an option: the handle is passed through from then on
+    // The record does not have the values of all options: memory ran out, or the program reset the handle during its
+    // transfer. So no attempt is repeated.
+    bool unknown;
 
-    unsigned overrides; // options that have our value at present (curl/override.h)
+    unsigned overrides; // bit mask of enum rb_override (curl/override.h): the options that have our value at present
 };
 
-// An option's value, by the rule of curl.h: below 10000 a long, from 30000 to 39999 an offset, else a pointer.
+// The value of an option. The number of the option tells which member is valid: `number` below 10000, `function` from
+// 20000 to 29999, `offset` from 30000 to 39999, and `pointer` otherwise.
 union rb_option {
     long number;
     void *pointer;
@@ -123,8 +133,9 @@ union rb_option {
     curl_off_t offset;
 };
 
-// Replaces the text at *to, which the record owns, by a copy of `from` (NULL: none). Without memory the handle becomes
-// unknown.
+// Frees the text at *to and stores a copy of `from` there. If memory runs out, stores NULL and sets handle->unknown.
+//   to: a text that the record or its via owns
+//   from: NULL stores NULL
 void rb_handle_data_keep(struct rb_handle *handle, char **to, const char *from);
 
 // The only place where the flow of a handle changes.
@@ -133,7 +144,7 @@ static inline void rb_handle_data_set_flow(struct rb_handle *handle, enum rb_flo
     handle->flow = flow;
 }
 
-// True while a held response is delivered after the transfer, also when the program has paused that.
+// Returns true while a held response is delivered after the transfer, even if the program has paused the delivery.
 static inline bool rb_handle_data_is_late(const struct rb_handle *handle)
 {
     return handle->flow == RB_FLOW_LATE || handle->flow == RB_FLOW_LATE_PAUSED;

@@ -84,8 +84,8 @@ static void begin_call(struct rb_transfer *transfer)
         find_credential(transfer);
 }
 
-// Writes the URL of a Location. One without a scheme ("//host/...") has the scheme of the request (RFC 3986, section
-// 5.2.2).
+// Writes the value of a Location field to `url`. A value without a scheme ("//host/...") gets the scheme of the request
+// (RFC 3986, section 5.2.2).
 static void read_location(const struct rb_handle *handle, const char *location, size_t length, char *url, size_t size)
 {
     const char *scheme = NULL;
@@ -143,9 +143,9 @@ static void on_redirect(void *context, const char *location, size_t length)
         refuse(transfer, &target, left_ms);
 }
 
-// A header block is complete. Unless it is an error, other calls that wait for this probe of the host can go on before
-// the body arrives. A proxy's response to CONNECT is not from the host; libcurl does not report its status as the
-// response's.
+// A header block is complete. If the breaker is open or half-open and the status is no error, this is reported now as a
+// success, because the body may take long. A proxy's response to CONNECT does not count. libcurl does not give its
+// status as CURLINFO_RESPONSE_CODE.
 static void on_answer(void *context, unsigned status)
 {
     struct rb_transfer *transfer = context;
@@ -239,6 +239,9 @@ static void report(const struct rb_transfer *transfer, enum rb_verdict verdict, 
 
 // --- values for curl_easy_getinfo (figures)
 
+// Leaves the values of the call with the handle if the call had more than one attempt. If there is a fallback, these
+// are the values of its attempt.
+//   failed: the program gets the result of the fallback
 static void leave_figures(struct rb_transfer *transfer, bool failed)
 {
     struct rb_figures *figures = transfer->call.attempt > 1 ? malloc(sizeof(*figures)) : NULL;
@@ -260,6 +263,7 @@ static void leave_figures(struct rb_transfer *transfer, bool failed)
     transfer->handle->figures = figures;
 }
 
+// Moves the saved values from the handle, where prepare() left them for the time of the attempt, back to the fallback.
 static void take_back_continued(const struct rb_transfer *transfer)
 {
     struct rb_figures *figures = transfer->handle->figures;
@@ -270,7 +274,7 @@ static void take_back_continued(const struct rb_transfer *transfer)
     rb_figures_forget(transfer->handle);
 }
 
-// --- an open breaker
+// --- starting an attempt
 
 // Prepares an attempt. A response is held only if another attempt could follow. While an attempt continues a download,
 // the program's callbacks may call curl_easy_getinfo. They must get the values of the response that is being

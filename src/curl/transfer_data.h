@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The memory of a transfer. curl/transfer.h has what drives it.
+// The fields of a transfer. The functions in curl/transfer.h work on them.
 #ifndef RB_CURL_TRANSFER_DATA_H
 #define RB_CURL_TRANSFER_DATA_H
 
@@ -12,7 +12,7 @@
 
 // The result that the program gets if a further attempt fails: the end of an earlier attempt.
 struct rb_fallback {
-    struct rb_saved *saved; // owned; NULL: the values are with the handle
+    struct rb_saved *saved; // owned; NULL: the handle has the values (rb_handle.figures)
     CURLcode code;
     uint64_t begun_ms; // start of its attempt
     char error[CURL_ERROR_SIZE];

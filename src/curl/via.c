@@ -365,7 +365,7 @@ static bool is_host(struct rb_slice text, const struct rb_target *target)
            memcmp(address, target->address, target->family == AF_INET ? 4 : 16) == 0;
 }
 
-// Removes HOST: from an entry and returns HOST. Colons in brackets belong to an IPv6 address.
+// Removes "HOST:" from the start of an entry and returns HOST. Colons in brackets belong to an IPv6 address.
 static struct rb_slice cut_host(struct rb_slice *entry)
 {
     const char *end = entry->at + entry->length, *from = entry->at;
@@ -376,7 +376,8 @@ static struct rb_slice cut_host(struct rb_slice *entry)
     return host;
 }
 
-// Removes the port. Returns whether it is the target's port. An empty port matches if `any` is true.
+// Removes "PORT:" from the start of an entry. Returns whether PORT is the target's port.
+//   any: the result if PORT is empty
 static bool via_cut_port(struct rb_slice *entry, const struct rb_target *target, bool any)
 {
     struct rb_slice port = cut_host(entry);

@@ -15,7 +15,7 @@
 // A time that is never reached.
 #define RB_NEVER UINT64_MAX
 
-// A link of a circular list. The list itself is a link, which is alone when the list is empty.
+// A link of a circular list. The head of the list is a link, too. In an empty list it points to itself.
 struct rb_link {
     struct rb_link *next, *previous;
 };
@@ -104,11 +104,11 @@ struct rb_member *rb_member_add(struct rb_multi *multi, struct rb_handle *easy);
 // Returns the member for an easy handle in this multi handle, or NULL.
 struct rb_member *rb_member_of(const struct rb_multi *multi, CURL *easy);
 
-// Removes the handle from its multi handle, where it is a member, and ends its transfer. The memory becomes a spare
-// one.
+// Removes the handle from its multi handle and ends its transfer. Does nothing if the handle is not a member. Keeps the
+// memory of the member for reuse.
 void rb_member_forget(struct rb_handle *easy);
 
-// Does so for all members.
+// Calls rb_member_forget for all members.
 void rb_members_forget(struct rb_multi *multi);
 
 // Frees the spare members.
@@ -126,11 +126,11 @@ void rb_members_attend(struct rb_multi *multi);
 // in libcurl until the program has read some.
 void rb_members_drain(struct rb_multi *multi);
 
-// When the program must call us for the waiting members, in ms of rb_system_now_ms, or RB_NEVER. Call only if there are
-// waiting members.
+// Returns the time at which the program must call us for the waiting members, in ms of rb_system_now_ms, or RB_NEVER.
+// Call only if there are waiting members.
 uint64_t rb_members_waiting_due_ms(const struct rb_multi *multi);
 
-// The same, also without waiting members.
+// Like rb_members_waiting_due_ms. Returns RB_NEVER if there are no waiting members.
 static inline uint64_t rb_members_due_ms(const struct rb_multi *multi)
 {
     return multi->waiting == 0 ? RB_NEVER : rb_members_waiting_due_ms(multi);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Replaces the program's callbacks on a multi handle: timer, push and notify. libcurl only knows its own transfers, so
-// its calls need additions (rb_multi_callback_set).
+// Puts our callbacks for timer, push and notifications in place of the program's. libcurl does not know the members
+// that wait outside of its multi handle. So our callbacks add what concerns these members, and then call the program's.
 #ifndef RB_CURL_MULTI_MULTI_CALLBACK_H
 #define RB_CURL_MULTI_MULTI_CALLBACK_H
 
@@ -25,7 +25,7 @@ CURLMcode rb_multi_callback_notify(struct rb_multi *multi, unsigned kind, bool w
 // True for options whose values we replace: timer, push and notify callbacks.
 bool rb_multi_callback_replaces(CURLMoption option);
 
-// Sets one of these options.
+// Replaces curl_multi_setopt for these options.
 CURLMcode rb_multi_callback_set(struct rb_multi *multi, CURLMoption option, union rb_option value);
 
 #endif

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Sums a body in stripes, independent of how it is split.
+// Adds up a body in stripes of RB_DIGEST_STRIPE bytes. The result does not depend on the sizes of the pieces.
 #include "curl/response/digest.h"
 
 #include <string.h>
 
-// Two lanes, which a vector instruction adds together.
+// Two of the eight lanes. One vector instruction adds both.
 typedef uint64_t pair __attribute__((vector_size(16)));
 
 static inline void digest_add_pair(pair *sum, pair *sums, const unsigned char *bytes)

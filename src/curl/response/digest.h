@@ -19,12 +19,14 @@ enum {
 
 // Zero-initialized means no bytes. May be copied to return to an earlier position.
 struct rb_digest {
-    uint64_t sum[8], sums[8];
+    uint64_t sum[8];                      // sum of the words of each lane
+    uint64_t sums[8];                     // sum of all values that `sum` has had, so that the order of the words counts
     uint64_t offset;                      // number of bytes added
     bool sampled;                         // sum only the first RB_DIGEST_SAMPLE bytes of each RB_DIGEST_BLOCK
     unsigned char tail[RB_DIGEST_STRIPE]; // bytes of an incomplete stripe
 };
 
+// Adds the next bytes of the body.
 void rb_digest_add(struct rb_digest *digest, const void *bytes, size_t length);
 
 // True when both have seen the same bytes, as far as they were summed.

@@ -11,13 +11,13 @@ enum { RB_ETAG_SIZE = 256, RB_CODING_SIZE = 32 };
 
 // The fields of one header block. Call rb_validator_clear first.
 struct rb_validator {
-    int64_t length;      // Content-Length in bytes, -1: unknown
-    int64_t first, last; // first and last byte of Content-Range
-    int64_t total;       // total length in Content-Range, -1: unknown ("*")
-    bool partial;        // the three fields above are valid (RFC 9110, section 14.4)
-    bool ranges;         // Accept-Ranges: bytes
-    bool strong;         // the entity tag is strong (RFC 9110, section 8.8.1)
-    bool coding_cut;     // Content-Encoding was not kept because it is too long or occurs twice; it equals nothing
+    int64_t length;              // Content-Length in bytes, -1: unknown
+    int64_t first, last;         // first and last byte of Content-Range
+    int64_t total;               // total length in Content-Range, -1: unknown ("*")
+    bool partial;                // the three fields above are valid (RFC 9110, section 14.4)
+    bool ranges;                 // Accept-Ranges: bytes
+    bool strong;                 // the entity tag is strong (RFC 9110, section 8.8.1)
+    bool coding_cut;             // Content-Encoding is too long or occurs twice, so `coding` does not hold it
     char coding[RB_CODING_SIZE]; // Content-Encoding, empty if absent
     char etag[RB_ETAG_SIZE];     // entity tag with its quotes; empty if absent or too long
 };
