@@ -218,8 +218,8 @@ struct rb_outcome rb_attempt_classify(struct rb_transfer *transfer, CURLcode cod
     return outcome;
 }
 
-// Every request has a final response, except that the last one may have none. Further requests were sent again by
-// libcurl.
+// The server answers each request with one final response. If the attempt failed, the last request may have none. If
+// libcurl has begun more requests than this explains, it has sent the others again.
 unsigned rb_attempt_resends(const struct rb_transfer *transfer, CURLcode code)
 {
     struct rb_response_seen seen = rb_response_seen(transfer->response);

@@ -202,7 +202,8 @@ static bool matches(const struct rb_saved *saved, const struct rb_saved_header *
     return (entry->header.origin & origin) && entry->request == (request == -1 ? saved->requests : request);
 }
 
-// libcurl numbers fields of the same name separately for each mask of origins.
+// Sets amount and index of a field among those of the same name. libcurl counts only fields that match the mask of
+// origins of the query, so the numbers are computed for each query.
 static struct curl_header *counted(const struct rb_saved *saved, struct rb_saved_header *entry, unsigned origin,
                                    int request)
 {

@@ -29,7 +29,7 @@ enum rb_via_option {
     RB_VIA_OPTIONS
 };
 
-// Exists if the handle has such an option. The strings are owned.
+// The options of a handle that change the path. A handle without such an option has none. The strings are owned.
 struct rb_via {
     char *proxy;      // CURLOPT_PROXY without user and password; "": no proxy; NULL: use the environment
     char *pre_proxy;  // CURLOPT_PRE_PROXY, likewise
@@ -51,7 +51,9 @@ uint64_t rb_via_find(const struct rb_handle *handle, const struct rb_target *tar
 // A hash of the proxy variables in the environment, 0 for none.
 uint64_t rb_via_environment(void);
 
-// Effect of curl_easy_reset. Returns what libcurl keeps (CURLOPT_RESOLVE), or NULL.
+// Frees `via` after curl_easy_reset. libcurl keeps the addresses of CURLOPT_RESOLVE, so returns a new struct with
+// these. NULL if there are none.
+//   via: NULL is allowed
 struct rb_via *rb_via_reset(struct rb_via *via);
 
 // Returns a copy of `from`. NULL if `from` is NULL or without memory.

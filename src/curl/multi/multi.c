@@ -86,7 +86,8 @@ CURLMcode rb_multi_remove(struct rb_multi *multi, struct rb_handle *easy, CURL *
     return code;
 }
 
-// libcurl calls only timer and socket callbacks here. Our timer callback needs the record until then.
+// In curl_multi_cleanup, libcurl calls only timer and socket callbacks. Our timer callback uses the record, so the
+// record is freed afterwards.
 CURLMcode rb_multi_cleanup(struct rb_multi *multi)
 {
     if (multi->calling || multi->inside > 0)
@@ -147,7 +148,7 @@ static bool is_idle(const struct rb_multi *multi)
     return multi->members == 0;
 }
 
-// Work before and after a call of libcurl that may progress transfers.
+// multi_enter and multi_leave do our work before and after a call in which libcurl drives its transfers.
 static unsigned multi_enter(struct rb_multi *multi)
 {
     multi_before(multi);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A checksum of a body: checks whether bytes that are received again equal those already delivered.
 //
-// Eight lanes with two 64-bit sums each (Fletcher's scheme, RFC 1146, with wider words). The sums detect every single
-// changed byte and every swap, and cost a fraction of a cycle per byte. They do not resist an attacker. If the server
-// supports byte ranges, receiving the body again is unlikely; then only a part of each block is summed.
+// A stripe of the body has eight words of 64 bits. Each word belongs to a lane of its own. A lane has two sums, as in
+// Fletcher's checksum (RFC 1146). The sums detect every single changed byte and every swap, and cost a fraction of a
+// cycle per byte. They do not resist an attacker. If the server supports byte ranges, the body is rarely received
+// again. Then only the first bytes of each block are added.
 #ifndef RB_CURL_RESPONSE_DIGEST_H
 #define RB_CURL_RESPONSE_DIGEST_H
 
