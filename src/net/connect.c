@@ -53,39 +53,22 @@ static bool is_blocking(const struct request *r)
     return may_wait && rb_socket_is_stream(r->fd) && rb_socket_is_blocking(r->fd);
 }
 
-static bool is_parkable(const struct request *r)
-{
-    return r->c.rules.nonblocking != RB_NONBLOCKING_OFF && rb_socket_is_stream(r->fd) && !rb_socket_is_blocking(r->fd);
-}
-
-static int send_first(struct request *r)
+static int dial(struct request *r, uint64_t limit_ms)
 {
     struct first_data *data = r->data;
+    if (!data)
+        return rb_socket_connect(r->fd, r->address, r->length, limit_ms);
     data->taken = rb_libc_sendto(r->fd, data->bytes, data->length, data->flags, r->address, r->length);
     return data->taken < 0 ? -errno : 0;
 }
 
-static int dial(struct request *r, uint64_t limit_ms)
-{
-    return r->data ? send_first(r) : rb_socket_connect(r->fd, r->address, r->length, limit_ms);
-}
-
-static int first_attempt(struct request *r)
-{
-    uint64_t limit = rb_connection_limit_ms(&r->c, 0);
-    return dial(r, limit && is_blocking(r) ? limit : 0);
-}
-
-// True for errors after which the kernel accepts another connect on the same socket. After other errors, the socket
-// must be disconnected first.
-static bool connects_again(int result)
-{
-    return result == -ECONNREFUSED || result == -ENETUNREACH || result == -EHOSTUNREACH || result == -ETIMEDOUT;
-}
-
 static int next_attempt(struct request *r, int previous)
 {
-    if (peer_of(r)->target.family != AF_UNIX && (r->data || !connects_again(previous)))
+    // After these errors, the kernel accepts another connect on the same socket. After other errors, the socket must be
+    // disconnected first.
+    bool connects_again =
+        previous == -ECONNREFUSED || previous == -ENETUNREACH || previous == -EHOSTUNREACH || previous == -ETIMEDOUT;
+    if (peer_of(r)->target.family != AF_UNIX && (r->data || !connects_again))
         rb_socket_disconnect(r->fd);
     else if (peer_of(r)->target.family != AF_UNIX)
         rb_socket_forget_errors(r->fd);
@@ -95,20 +78,6 @@ static int next_attempt(struct request *r, int previous)
         return -ECONNREFUSED;
     }
     return result;
-}
-
-// The reason why this connect cannot be retried here under any policy, or RB_REASON_NONE.
-static enum rb_reason connect_blocked(const struct request *r)
-{
-    return peer_of(r)->last_candidate ? RB_REASON_NONE : RB_REASON_CANDIDATE;
-}
-
-static struct rb_outcome connect_outcome_of(const struct request *r, int result)
-{
-    struct rb_outcome outcome = rb_connection_outcome(&r->c, result);
-    if (r->data && result != -ECONNREFUSED)
-        outcome.sent = RB_SENT_MAYBE;
-    return outcome;
 }
 
 static void connect_report(const struct request *r, enum rb_verdict verdict, const struct rb_outcome *outcome,
@@ -148,10 +117,13 @@ static int connect_wait_and_retry(struct request *r, uint64_t delay_ms, uint64_t
 // Retries a failed connect while the policy allows. Returns the last result.
 static int connect_repeat(struct request *r, int result)
 {
+    enum rb_reason blocked = peer_of(r)->last_candidate ? RB_REASON_NONE : RB_REASON_CANDIDATE;
     for (bool ended = false; !ended;) {
-        struct rb_outcome outcome = connect_outcome_of(r, result);
-        struct rb_decision decision = rb_call_judge(&r->c.call, &outcome, connect_blocked(r), !r->data, NULL,
-                                                    rb_system_now_ms(), rb_system_random());
+        struct rb_outcome outcome = rb_connection_outcome(&r->c, result);
+        if (r->data && result != -ECONNREFUSED)
+            outcome.sent = RB_SENT_MAYBE;
+        struct rb_decision decision =
+            rb_call_judge(&r->c.call, &outcome, blocked, !r->data, NULL, rb_system_now_ms(), rb_system_random());
         if (result == 0)
             connect_report(r, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
         if (result == 0 || connect_is_pending(result))
@@ -175,19 +147,18 @@ static void connect_settle(struct request *r, int result)
         rb_record_success(&r->c.call, r->c.policy, RB_API_CONNECT);
 }
 
-// True for errors that a non-blocking connect returns at once and that concern this address. Other errors may come from
-// an earlier connect on the same socket. Only the routing table and AF_UNIX return such errors at once.
-static bool fails_at_once(const struct request *r, int result)
-{
-    if (peer_of(r)->target.family == AF_UNIX)
-        return result == -ENOENT || result == -ECONNREFUSED || result == -EAGAIN;
-    return result == -ENETUNREACH || result == -EHOSTUNREACH;
-}
-
+// The first attempt is in progress, or it failed and cannot be repeated inside the call. Tracks the connect if it can
+// be parked. Returns the result for the program.
 static int connect_track(struct request *r, int result)
 {
-    bool can = result == -EINPROGRESS || (fails_at_once(r, result) && peer_of(r)->last_candidate);
-    if (can && is_parkable(r) && rb_park_begin(r->fd, r->address, r->length, &r->c, result))
+    // These errors concern this address. Other errors may come from an earlier connect on the same socket.
+    bool failed_here = result == -ENETUNREACH || result == -EHOSTUNREACH; // from the routing table
+    if (peer_of(r)->target.family == AF_UNIX)
+        failed_here = result == -ENOENT || result == -ECONNREFUSED || result == -EAGAIN;
+    bool unfinished = result == -EINPROGRESS || (failed_here && peer_of(r)->last_candidate);
+    bool parkable = unfinished && r->c.rules.nonblocking != RB_NONBLOCKING_OFF && rb_socket_is_stream(r->fd) &&
+                    !rb_socket_is_blocking(r->fd);
+    if (parkable && rb_park_begin(r->fd, r->address, r->length, &r->c, result))
         return -EINPROGRESS;
     connect_settle(r, -EINPROGRESS); // the outcome is unknown, so the breaker does not count it
     return result;
@@ -221,7 +192,8 @@ static int connect_run(struct request *r, const struct rb_breaker *breaker, uint
     if (!rb_call_admit(&r->c.call, now_ms, NULL))
         return closed && passes_through(r) ? dial(r, 0)
                                            : connect_refuse(r); // closed: the breaker opened after the check above
-    int result = first_attempt(r);
+    uint64_t limit_ms = rb_connection_limit_ms(&r->c, 0);
+    int result = dial(r, limit_ms && is_blocking(r) ? limit_ms : 0);
     if (result == 0 && r->data && !is_blocking(r)) // only the SYN has been sent
         connect_settle(r, -EINPROGRESS);
     else if (result == 0 || (connect_is_pending(result) && result != -EINPROGRESS))

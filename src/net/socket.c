@@ -100,14 +100,6 @@ static int plain(int fd, const struct sockaddr *address, socklen_t length)
     return rb_libc_connect(fd, address, length) == 0 ? 0 : -errno;
 }
 
-// True for signals that a fault raises. Many runtimes install crash handlers without SA_RESTART. Such handlers never
-// return into a connect, so they do not count below.
-static bool is_fault(int signal)
-{
-    return signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL || signal == SIGTRAP ||
-           signal == SIGSYS || signal == SIGABRT;
-}
-
 // The kernel's struct sigaction, which differs from libc's.
 struct kernel_action {
     sighandler_t handler;
@@ -117,12 +109,15 @@ struct kernel_action {
 };
 
 // If SO_SNDTIMEO is set, a signal always interrupts connect with EINTR, even if the handler has SA_RESTART. The handler
-// that ran is unknown. If no handler lacks SA_RESTART, an unlimited connect(2) would have restarted.
+// that ran is unknown. If no handler lacks SA_RESTART, an unlimited connect(2) would have restarted. Many runtimes
+// install crash handlers without SA_RESTART. Such handlers never return into a connect, so they do not count.
 static bool bare_call_would_restart(void)
 {
     for (int signal = 1; signal < NSIG; signal++) {
         struct kernel_action action;
-        if (is_fault(signal) || rb_kernel(SYS_rt_sigaction, signal, NULL, &action, RB_KERNEL_SIGNALS) != 0)
+        bool fault = signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL ||
+                     signal == SIGTRAP || signal == SIGSYS || signal == SIGABRT;
+        if (fault || rb_kernel(SYS_rt_sigaction, signal, NULL, &action, RB_KERNEL_SIGNALS) != 0)
             continue;
         bool handled = action.handler != SIG_DFL && action.handler != SIG_IGN;
         if (handled && !(action.flags & SA_RESTART))
@@ -142,16 +137,6 @@ enum { SEND_LIMIT = SO_SNDTIMEO_OLD };
 enum { SEND_LIMIT = SO_SNDTIMEO };
 #endif
 
-static struct send_limit as_limit(uint64_t ms)
-{
-    return (struct send_limit){(long) (ms / 1000), (long) (ms % 1000 * 1000)};
-}
-
-static bool is_shorter(const struct send_limit *a, uint64_t ms)
-{
-    return (a->seconds || a->microseconds) && (uint64_t) a->seconds * 1000 + (uint64_t) a->microseconds / 1000 <= ms;
-}
-
 // Calls connect(2) again after a restartable signal. A connect(2) on a socket in handshake waits until the handshake
 // ends.
 static int wait_within(int fd, const struct sockaddr *address, socklen_t length, uint64_t limit_ms)
@@ -159,7 +144,8 @@ static int wait_within(int fd, const struct sockaddr *address, socklen_t length,
     uint64_t now_ms = rb_system_now_ms(), until_ms = now_ms + limit_ms;
     int result;
     do {
-        struct send_limit left = as_limit(until_ms > now_ms ? until_ms - now_ms : 1);
+        uint64_t left_ms = until_ms > now_ms ? until_ms - now_ms : 1;
+        struct send_limit left = {(long) (left_ms / 1000), (long) (left_ms % 1000 * 1000)};
         if (rb_kernel(SYS_setsockopt, fd, SOL_SOCKET, SEND_LIMIT, &left, sizeof(left)) != 0)
             return plain(fd, address, length);
         result = plain(fd, address, length);
@@ -178,8 +164,11 @@ int rb_socket_connect(int fd, const struct sockaddr *address, socklen_t length, 
 {
     struct send_limit own;
     socklen_t size = sizeof(own);
-    if (limit_ms == 0 || rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SEND_LIMIT, &own, &size) != 0 ||
-        is_shorter(&own, limit_ms))
+    if (limit_ms == 0 || rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SEND_LIMIT, &own, &size) != 0)
+        return plain(fd, address, length);
+    uint64_t own_ms = (uint64_t) own.seconds * 1000 + (uint64_t) own.microseconds / 1000;
+    bool has_own = own.seconds || own.microseconds;
+    if (has_own && own_ms <= limit_ms)
         return plain(fd, address, length);
     int result = wait_within(fd, address, length, limit_ms);
     rb_kernel(SYS_setsockopt, fd, SOL_SOCKET, SEND_LIMIT, &own, sizeof(own));
@@ -199,15 +188,6 @@ int rb_socket_connect_behind(int fd, const struct sockaddr *address, socklen_t l
 int rb_socket_dial(int fd, const struct sockaddr *address, socklen_t length)
 {
     return (int) rb_kernel(SYS_connect, fd, address, length);
-}
-
-// A socket that is bound to an interface sends even loopback packets through that interface, so the kernel never
-// refuses them.
-static bool is_bound_to_interface(int fd)
-{
-    char name[IF_NAMESIZE];
-    socklen_t length = sizeof(name);
-    return rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_BINDTODEVICE, name, &length) == 0 && length > 0;
 }
 
 union own_address {
@@ -243,39 +223,42 @@ static union own_address loopback_like(const struct sockaddr *peer)
     return own;
 }
 
-// Turns TCP_FASTOPEN_CONNECT off. With this option, connect(2) to an address with a known cookie returns 0 and sends
-// nothing (tcp(7)).
-static void connect_at_once(int fd)
+// Finds an address of this machine at which the kernel refuses a connect. The socket's own address is used if the
+// socket is bound to an interface. Such a socket sends even loopback packets through that interface, so the kernel
+// never refuses them. Returns false when the socket has no address yet.
+static bool find_refusing(int fd, const struct sockaddr *peer, union own_address *to)
 {
-    int off = 0;
-    rb_kernel(SYS_setsockopt, fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &off, sizeof(off));
+    char interface[IF_NAMESIZE];
+    socklen_t length = sizeof(interface);
+    bool bound = rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_BINDTODEVICE, interface, &length) == 0 && length > 0;
+    if (bound)
+        return find_own(fd, to);
+    *to = loopback_like(peer);
+    return true;
 }
 
 enum { REFUSAL_MS = 2 }; // longest wait for the refusal
 
-// True when the refusal has arrived. Normally it is ready when connect returns; it can be late if another CPU processes
-// the packets. It never arrives if the loopback interface is down, or if the program has bound the socket to a foreign
-// address (IP_TRANSPARENT).
-static bool is_refused(int fd)
-{
-    int events = rb_socket_events(fd);
-    if (events == 0 && rb_socket_wait(fd, REFUSAL_MS) == 0)
-        events = rb_socket_events(fd);
-    return events & (POLLERR | POLLHUP);
-}
-
 int rb_socket_dial_refusal(int fd, const struct sockaddr *peer)
 {
     union own_address to;
-    if (!is_bound_to_interface(fd))
-        to = loopback_like(peer);
-    else if (!find_own(fd, &to))
+    int off = 0;
+    if (!find_refusing(fd, peer, &to))
         return -EADDRNOTAVAIL;
     rb_socket_disconnect(fd);
-    connect_at_once(fd);
+    // With TCP_FASTOPEN_CONNECT, connect(2) to an address with a known cookie returns 0 and sends nothing (tcp(7)).
+    rb_kernel(SYS_setsockopt, fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &off, sizeof(off));
     int result = rb_socket_dial(fd, &to.any, to.any.sa_family == AF_INET6 ? sizeof(to.v6) : sizeof(to.v4));
-    if (result != -EINPROGRESS || is_refused(fd))
+    if (result != -EINPROGRESS)
         return result;
+    // Normally the refusal is ready when connect returns. The refusal can be late if another CPU processes the packets.
+    // It never arrives if the loopback interface is down, or if the program has bound the socket to a foreign address
+    // (IP_TRANSPARENT).
+    int events = rb_socket_events(fd);
+    if (events == 0 && rb_socket_wait(fd, REFUSAL_MS) == 0)
+        events = rb_socket_events(fd);
+    if (events & (POLLERR | POLLHUP))
+        return -EINPROGRESS;
     rb_socket_disconnect(fd);
     return -ETIMEDOUT;
 }
