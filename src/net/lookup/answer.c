@@ -72,16 +72,6 @@ bool rb_answer_from_hostent(struct rb_stale_answer *answer, const struct hostent
 
 // ---- to an addrinfo list
 
-// Returns true if the C library is glibc, whose freeaddrinfo frees each element of a list separately. Compares the
-// soname of the library that defines freeaddrinfo, because compatibility layers of other libcs also export glibc's
-// symbols.
-static bool frees_by_element(void)
-{
-    struct rb_object object;
-    return rb_elf_holding((const void *) (uintptr_t) freeaddrinfo, &object) &&
-           strcmp(rb_elf_soname(&object), "libc.so.6") == 0;
-}
-
 // Makes list elements for one address: getaddrinfo converts the address as text. Returns NULL if getaddrinfo fails.
 static struct addrinfo *make_one(const struct rb_stale_address *address, const char *service,
                                  const struct addrinfo *hints)
@@ -99,10 +89,16 @@ static struct addrinfo *make_one(const struct rb_stale_address *address, const c
 
 // Sets ai_flags and the IPv6 scope of all elements. getaddrinfo in make_one was not given these values. Returns the
 // last element of the list.
-static struct addrinfo *finish_one(struct addrinfo *list, const struct rb_stale_address *address, int flags)
+//   unname: remove the canonical names; only the first element of the whole list has one
+static struct addrinfo *finish_one(struct addrinfo *list, const struct rb_stale_address *address, int flags,
+                                   bool unname)
 {
     for (;; list = list->ai_next) {
         list->ai_flags = flags;
+        if (unname) {
+            free(list->ai_canonname);
+            list->ai_canonname = NULL;
+        }
         if (list->ai_family == AF_INET6)
             ((struct sockaddr_in6 *) list->ai_addr)->sin6_scope_id = address->scope;
         if (!list->ai_next)
@@ -122,15 +118,6 @@ static bool name_first(struct addrinfo *first, const char *name)
     return true;
 }
 
-// Removes the canonical names. Only the first element of the whole list has one.
-static void unname(struct addrinfo *list)
-{
-    for (; list; list = list->ai_next) {
-        free(list->ai_canonname);
-        list->ai_canonname = NULL;
-    }
-}
-
 static struct addrinfo *answer_give_up(struct addrinfo *list)
 {
     if (list)
@@ -141,7 +128,12 @@ static struct addrinfo *answer_give_up(struct addrinfo *list)
 struct addrinfo *rb_answer_to_addrinfo(const struct rb_stale_answer *answer, const char *service,
                                        const struct addrinfo *hints)
 {
-    bool by_element = frees_by_element(), named = hints && (hints->ai_flags & AI_CANONNAME);
+    // The freeaddrinfo of glibc frees each element of a list separately. The soname of the library that defines
+    // freeaddrinfo decides, because compatibility layers of other libcs also export glibc's symbols.
+    struct rb_object libc;
+    bool by_element = rb_elf_holding((const void *) (uintptr_t) freeaddrinfo, &libc) &&
+                      strcmp(rb_elf_soname(&libc), "libc.so.6") == 0;
+    bool named = hints && (hints->ai_flags & AI_CANONNAME);
     uint32_t count = by_element ? answer->count : 1;
     struct addrinfo *first = NULL, **end = &first;
     if (answer->count == 0 || (named && !by_element))
@@ -150,9 +142,7 @@ struct addrinfo *rb_answer_to_addrinfo(const struct rb_stale_answer *answer, con
         *end = make_one(&answer->addresses[i], service, hints);
         if (!*end)
             return answer_give_up(first);
-        if (named && i > 0)
-            unname(*end);
-        end = &finish_one(*end, &answer->addresses[i], answer->flags)->ai_next;
+        end = &finish_one(*end, &answer->addresses[i], answer->flags, named && i > 0)->ai_next;
     }
     return !named || name_first(first, answer->name) ? first : answer_give_up(first);
 }

@@ -91,41 +91,34 @@ static struct rb_target target_of(const char *node, const char *service)
 
 // ---- the loop
 
-// Returns the retry budget. Lookups of a name on all ports share one budget, because the resolver has the load. Lookups
-// use no breaker: a failed lookup says nothing about the host, and a lookup must not take the permit of a probe.
-static struct rb_budget *budget_for(const struct rb_section *section, const struct rb_target *target, uint64_t now_ms)
-{
-    struct rb_target bare = *target;
-    bare.port = 0;
-    struct rb_cell *cell = rb_cell_get(rb_cell_key(section, &bare, 0), section->name, &section->rules, &bare, now_ms);
-    return cell ? &cell->budget : NULL;
-}
-
+// Begins a call: copies the rules of the section and finds the retry budget. Lookups of a name on all ports share one
+// budget, because the resolver has the load. Lookups use no breaker: a failed lookup says nothing about the host, and a
+// lookup must not take the permit of a probe.
 static void lookup_begin(struct lookup *l, const struct rb_section *section)
 {
     uint64_t now_ms = rb_system_now_ms();
+    struct rb_target bare = l->question->target;
+    struct rb_cell *cell = NULL;
+    bare.port = 0;
     memcpy(&l->rules, &section->rules, offsetof(struct rb_rules, methods)); // lookups have no HTTP method
     memcpy(l->policy, section->name, strnlen(section->name, sizeof(l->policy) - 1) + 1);
     l->policy[sizeof(l->policy) - 1] = '\0';
     l->once = l->question->caller == RB_LOOKUP_LIBCURL && (l->rules.intercept & RB_INTERCEPT_CURL);
     l->total_ms = rb_arithmetic_min(l->rules.dns_total_ms, l->rules.total_ms);
-    struct rb_budget *budget = l->once ? NULL : budget_for(section, &l->question->target, now_ms);
-    rb_call_begin(&l->call, &l->rules, NULL, budget, l->total_ms, now_ms);
+    if (!l->once)
+        cell = rb_cell_get(rb_cell_key(section, &bare, 0), section->name, &section->rules, &bare, now_ms);
+    rb_call_begin(&l->call, &l->rules, NULL, cell ? &cell->budget : NULL, l->total_ms, now_ms);
     if (!l->once)
         rb_process_count_call(l->policy);
 }
 
-// A running lookup cannot be stopped. Sets the deadline so that no lookup starts that would end after dns.total, if it
-// takes as long as the last one.
-static void expect(struct lookup *l, uint64_t begun_ms, uint64_t took_ms)
-{
-    l->call.deadline_ms = rb_arithmetic_sub(rb_arithmetic_add(begun_ms, l->total_ms), took_ms);
-}
-
 // Retries the lookup while the policy allows. Returns the last result; *reason receives why it was the last.
+//
+// A running lookup cannot be stopped. Therefore another lookup starts only if it would end before dns.total, assuming
+// that it takes as long as the last one.
 static struct rb_outcome lookup_repeat(struct lookup *l, enum rb_reason *reason)
 {
-    uint64_t begun_ms = rb_system_now_ms();
+    uint64_t begun_ms = rb_system_now_ms(), until_ms = rb_arithmetic_add(begun_ms, l->total_ms);
     for (;;) {
         uint64_t started_ms = rb_system_now_ms();
         rb_call_admit(&l->call, started_ms, NULL);
@@ -134,7 +127,7 @@ static struct rb_outcome lookup_repeat(struct lookup *l, enum rb_reason *reason)
         int left = errno;
         uint64_t ended_ms = rb_system_now_ms();
         struct rb_outcome outcome = rb_classify_eai(verdict.eai, verdict.error);
-        expect(l, begun_ms, ended_ms - started_ms);
+        l->call.deadline_ms = rb_arithmetic_sub(until_ms, ended_ms - started_ms);
         struct rb_decision decision = rb_call_judge(&l->call, &outcome, l->once ? RB_REASON_ATTEMPTS : RB_REASON_NONE,
                                                     true, NULL, ended_ms, rb_system_random());
         *reason = decision.reason;
@@ -159,16 +152,15 @@ static void keep(const struct lookup *l)
     rb_stale_put(&l->question->key, &answer);
 }
 
-static bool is_down(const struct rb_outcome *outcome)
-{
-    return outcome->cause == RB_CAUSE_DNS && !outcome->permanent;
-}
-
-static bool answer_stale(const struct lookup *l)
+// If the resolver could not be reached, gives the program the last good answer. Returns false if the program must see
+// the failure.
+static bool answer_stale(const struct lookup *l, const struct rb_outcome *outcome)
 {
     struct rb_stale_answer answer;
-    return l->rules.dns_stale_ms > 0 &&
-           rb_stale_get(&l->question->key, rb_system_now_ms(), l->rules.dns_stale_ms, &answer) &&
+    bool down = outcome->cause == RB_CAUSE_DNS && !outcome->permanent;
+    if (!down || l->rules.dns_stale_ms == 0)
+        return false;
+    return rb_stale_get(&l->question->key, rb_system_now_ms(), l->rules.dns_stale_ms, &answer) &&
            l->question->restore(l->question, &answer);
 }
 
@@ -188,7 +180,7 @@ __attribute__((noinline)) static void lookup_perform(struct question *question, 
         } else if (!l.once) {
             rb_record_success(&l.call, l.policy, RB_API_DNS);
         }
-    } else if (is_down(&outcome) && answer_stale(&l)) {
+    } else if (answer_stale(&l, &outcome)) {
         lookup_report(&l, RB_VERDICT_STALE, &outcome, 0, RB_REASON_NONE);
         left = l.saved;
     } else if (!l.once) {
@@ -249,20 +241,16 @@ static bool info_restore(struct question *question, const struct rb_stale_answer
     return true;
 }
 
-static struct rb_stale_key info_key(const char *node, const struct addrinfo *hints)
-{
-    if (!hints)
-        return (struct rb_stale_key){.node = node, .kind = RB_STALE_ADDRINFO_BARE};
-    return (struct rb_stale_key){node, RB_STALE_ADDRINFO, hints->ai_family, hints->ai_flags};
-}
-
 int rb_lookup_getaddrinfo(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *node,
                           const char *service, const struct addrinfo *hints, struct addrinfo **result)
 {
     if (!policy || !node || (hints && (hints->ai_flags & AI_NUMERICHOST)) || lookup_is_numeric(node))
         return rb_libc_getaddrinfo(node, service, hints, result);
+    struct rb_stale_key key = {.node = node, .kind = RB_STALE_ADDRINFO_BARE};
+    if (hints)
+        key = (struct rb_stale_key){node, RB_STALE_ADDRINFO, hints->ai_family, hints->ai_flags};
     struct info_question q = {
-        .common = {info_attempt, info_learn, info_restore, info_key(node, hints), target_of(node, service), caller},
+        .common = {info_attempt, info_learn, info_restore, key, target_of(node, service), caller},
         .service = service,
         .hints = hints,
         .result = result,

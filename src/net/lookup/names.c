@@ -92,12 +92,6 @@ void rb_names_start(void)
         rb_system_memory_free(table, sizeof(*table));
 }
 
-static struct table *names_table(void)
-{
-    rb_names_start();
-    return atomic_load_explicit(&shared, memory_order_acquire);
-}
-
 // Sets the key of the record from the target's address, and the other fields to zero.
 static void names_ask(struct record *record, const struct rb_target *target)
 {
@@ -112,8 +106,9 @@ static uint64_t names_hash_of(const struct record *record)
 
 static void write_record(const struct rb_target *target, const char *name, bool last)
 {
-    struct table *names = names_table();
     union record_words put;
+    rb_names_start();
+    struct table *names = atomic_load_explicit(&shared, memory_order_acquire);
     if (!names)
         return;
     struct rb_seqlock_table entries = entries_of(names);
@@ -151,11 +146,6 @@ static bool names_is_numeric(const char *node)
     return inet_pton(AF_INET, plain, scratch) == 1 || inet_pton(AF_INET6, plain, scratch) == 1;
 }
 
-static bool same_address(const struct rb_target *a, const struct rb_target *b)
-{
-    return a->family == b->family && memcmp(a->address, b->address, a->family == AF_INET ? 4 : 16) == 0;
-}
-
 // getaddrinfo repeats each address for every socket type, so the last candidate is the last distinct address.
 void rb_names_learn_addrinfo(const char *node, const struct addrinfo *list)
 {
@@ -164,9 +154,13 @@ void rb_names_learn_addrinfo(const char *node, const struct addrinfo *list)
     for (const struct addrinfo *at = list; at; at = at->ai_next)
         if (rb_target_from_sockaddr(&target, at->ai_addr, at->ai_addrlen) == 0)
             last = target;
-    for (const struct addrinfo *at = list; at; at = at->ai_next)
-        if (rb_target_from_sockaddr(&target, at->ai_addr, at->ai_addrlen) == 0)
-            write_record(&target, name, same_address(&target, &last));
+    for (const struct addrinfo *at = list; at; at = at->ai_next) {
+        if (rb_target_from_sockaddr(&target, at->ai_addr, at->ai_addrlen) != 0)
+            continue;
+        size_t size = target.family == AF_INET ? 4 : 16;
+        bool is_last = target.family == last.family && memcmp(target.address, last.address, size) == 0;
+        write_record(&target, name, is_last);
+    }
 }
 
 void rb_names_learn_hostent(const char *node, const struct hostent *entry)
