@@ -165,22 +165,16 @@ void rb_flight_forget(struct rb_flight *flight)
     atomic_fetch_sub_explicit(&rb_flight_count, 1, memory_order_release);
 }
 
-// False when the owner has ended. A parent's end is detected by the changed getppid, because the parent may remain a
-// zombie for long.
-static bool owner_lives(int owner)
-{
-    if (owner == atomic_load_explicit(&parent, memory_order_relaxed) && rb_kernel(SYS_getppid) != owner)
-        return false;
-    return rb_kernel(SYS_kill, owner, 0) != -ESRCH;
-}
-
 // True when this process may act on the flight. Takes over a flight whose owner has ended.
 static bool flight_adopt(struct rb_flight *flight)
 {
     int process = atomic_load_explicit(&self, memory_order_relaxed);
     if (flight->owner == process)
         return true;
-    if (owner_lives(flight->owner))
+    // The parent may remain a zombie for long. A change of getppid shows that the parent has ended.
+    bool is_parent = flight->owner == atomic_load_explicit(&parent, memory_order_relaxed);
+    bool parent_ended = is_parent && rb_kernel(SYS_getppid) != flight->owner;
+    if (!parent_ended && rb_kernel(SYS_kill, flight->owner, 0) != -ESRCH)
         return false;
     flight->owner = process;
     return true;
@@ -214,19 +208,14 @@ struct rb_flight *rb_flight_find(int fd)
     return flight_is_usable(flight) && meant_by(fd) == flight ? flight : NULL;
 }
 
-// Allocates the block of a slot if necessary.
-static struct rb_flight *flight_make(unsigned slot)
-{
-    if (!at(slot))
-        atomic_store_explicit(&blocks[slot / BLOCK], rb_system_memory(BLOCK * sizeof(struct rb_flight)),
-                              memory_order_release);
-    return at(slot);
-}
-
+// Finds a free slot. Allocates its block if necessary. Returns NULL if the table is full or without memory.
 static struct rb_flight *free_flight(void)
 {
     for (unsigned i = free_from; i < RB_FLIGHT_COUNT; i++) {
-        struct rb_flight *flight = flight_make(i);
+        if (!at(i))
+            atomic_store_explicit(&blocks[i / BLOCK], rb_system_memory(BLOCK * sizeof(struct rb_flight)),
+                                  memory_order_release);
+        struct rb_flight *flight = at(i);
         free_from = i;
         if (!flight)
             return NULL;

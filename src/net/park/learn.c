@@ -25,12 +25,6 @@ int rb_learn_error(int fd, void *value, socklen_t *length)
     return result;
 }
 
-// Returns true for errors that do not say that the connect failed.
-static bool is_no_failure(int error)
-{
-    return error == EINTR || error == EAGAIN || error == EALREADY || error == EINPROGRESS || error == EISCONN;
-}
-
 // Corrects errno after a call that failed with the socket's error. If the connect was given up, the kernel reported an
 // ECONNREFUSED that the library caused (see net/park/park.h), and errno becomes the errno of the last attempt. If the
 // attempt failed after the last rb_park_look, this call has taken the error from the socket, and rb_park_failed decides
@@ -38,7 +32,8 @@ static bool is_no_failure(int error)
 //   nonblocking: the errno for the program if the connect is retried
 static int correct_error(int fd, int result, int nonblocking)
 {
-    if (result >= 0 || is_no_failure(errno))
+    bool undecided = errno == EINTR || errno == EAGAIN || errno == EALREADY || errno == EINPROGRESS || errno == EISCONN;
+    if (result >= 0 || undecided)
         return result;
     int error = rb_park_failed(fd, errno);
     errno = error == EINPROGRESS ? nonblocking : error;
@@ -116,17 +111,12 @@ static int control_flight(int epfd, int op, int fd, struct epoll_event *event)
     return result;
 }
 
-// Returns false if `event` is needed and points to memory that cannot be read. The caller then calls the kernel, which
-// returns EFAULT.
-static bool is_readable(int op, const struct epoll_event *event)
-{
-    return op == EPOLL_CTL_DEL || rb_system_can_read(event, sizeof(*event));
-}
-
 int rb_learn_control(int epfd, int op, int fd, struct epoll_event *event)
 {
     sigset_t saved;
-    if (rb_flight_on(fd) && is_readable(op, event) && rb_flight_lock(&saved)) {
+    // If `event` points to memory that cannot be read, the kernel is called below and returns EFAULT.
+    bool tracked = rb_flight_on(fd) && (op == EPOLL_CTL_DEL || rb_system_can_read(event, sizeof(*event)));
+    if (tracked && rb_flight_lock(&saved)) {
         int result = control_flight(epfd, op, fd, event);
         rb_flight_unlock(&saved);
         return result;

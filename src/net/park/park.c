@@ -32,14 +32,6 @@ static void park_report(struct rb_flight *flight, enum rb_verdict verdict, const
     rb_connection_report(&flight->connection, verdict, outcome, delay_ms, reason);
 }
 
-static bool hide(struct rb_flight *flight)
-{
-    bool hidden = true;
-    for (unsigned i = 0; i < RB_FLIGHT_FDS && flight->fds[i] >= 0; i++)
-        hidden = rb_watch_hide(flight->fds[i]) && hidden;
-    return hidden;
-}
-
 static void show(struct rb_flight *flight)
 {
     for (unsigned i = 0; i < RB_FLIGHT_FDS && flight->fds[i] >= 0; i++)
@@ -82,8 +74,10 @@ static void end_with_success(struct rb_flight *flight)
 // due time is set before the descriptor is hidden. Events that were fetched earlier count as outdated.
 static bool hide_until_due(struct rb_flight *flight, uint64_t delay_ms)
 {
+    bool hidden = true;
     rb_flight_due(flight, rb_system_now_ms() + delay_ms);
-    bool hidden = hide(flight);
+    for (unsigned i = 0; i < RB_FLIGHT_FDS && flight->fds[i] >= 0; i++)
+        hidden = rb_watch_hide(flight->fds[i]) && hidden;
     rb_flight_enter(flight, RB_FLIGHT_PARKED);
     if (!hidden)
         rb_flight_due(flight, UINT64_MAX);
@@ -114,23 +108,11 @@ static void park_fail(struct rb_flight *flight, int error)
         park_give_up(flight, error);
 }
 
-// A failed candidate that is not the last one. The error is not read from the socket, so the program sees it.
-static void leave_to_program(struct rb_flight *flight)
-{
-    park_report(flight, RB_VERDICT_STOP, NULL, 0, RB_REASON_CANDIDATE);
-    rb_flight_forget(flight);
-}
-
 static void start_attempt(struct rb_flight *flight)
 {
     uint64_t now_ms = rb_system_now_ms(), limit = rb_connection_limit_ms(&flight->connection, now_ms);
     rb_flight_enter(flight, RB_FLIGHT_CONNECTING);
     rb_flight_due(flight, limit ? now_ms + limit : UINT64_MAX);
-}
-
-static bool connected_to_itself(const struct rb_flight *flight)
-{
-    return flight->connection.call.attempt > 1 && rb_socket_is_self_connected(flight->fds[0]);
 }
 
 // The kernel's result of the current attempt: -EINPROGRESS, 0 or another negative errno. Reads the error from the
@@ -141,8 +123,10 @@ static int park_outcome_of(const struct rb_flight *flight)
     int fd = flight->fds[0], events = rb_socket_events(fd);
     if (events == 0 || events == POLLERR)
         return -EINPROGRESS;
-    if (!(events & (POLLERR | POLLHUP)) || rb_socket_was_connected(fd))
-        return connected_to_itself(flight) ? -ECONNREFUSED : 0;
+    if (!(events & (POLLERR | POLLHUP)) || rb_socket_was_connected(fd)) {
+        bool self_connected = flight->connection.call.attempt > 1 && rb_socket_is_self_connected(fd);
+        return self_connected ? -ECONNREFUSED : 0;
+    }
     return flight->peer.last_candidate ? -rb_socket_take_error(fd) : -ECONNREFUSED;
 }
 
@@ -151,12 +135,14 @@ static void check_attempt(struct rb_flight *flight)
     int result = park_outcome_of(flight);
     if (result == -EINPROGRESS)
         return;
-    if (result == 0) // also when another call has read the error first: then the program knows the result
+    if (result == 0) { // also when another call has read the error first: then the program knows the result
         end_with_success(flight);
-    else if (flight->peer.last_candidate)
+    } else if (flight->peer.last_candidate) {
         park_fail(flight, -result);
-    else
-        leave_to_program(flight);
+    } else { // the error is still in the socket, so the program sees it
+        park_report(flight, RB_VERDICT_STOP, NULL, 0, RB_REASON_CANDIDATE);
+        rb_flight_forget(flight);
+    }
 }
 
 static void begin_next_attempt(struct rb_flight *flight)
@@ -182,13 +168,6 @@ static void begin_next_attempt(struct rb_flight *flight)
         check_attempt(flight); // a host nearby may have refused already
 }
 
-// The attempt has reached its limit.
-static void expire(struct rb_flight *flight)
-{
-    rb_socket_disconnect(flight->fds[0]);
-    park_fail(flight, ETIMEDOUT);
-}
-
 // due: the flight's due time has passed
 static void advance(struct rb_flight *flight, bool due)
 {
@@ -199,8 +178,10 @@ static void advance(struct rb_flight *flight, bool due)
         break;
     case RB_FLIGHT_CONNECTING:
         check_attempt(flight);
-        if (due && park_state_of(flight) == RB_FLIGHT_CONNECTING)
-            expire(flight);
+        if (due && park_state_of(flight) == RB_FLIGHT_CONNECTING) { // the attempt has reached its limit
+            rb_socket_disconnect(flight->fds[0]);
+            park_fail(flight, ETIMEDOUT);
+        }
         break;
     default:
         break;
@@ -278,15 +259,6 @@ bool rb_park_refuse(int fd, const struct sockaddr *address, socklen_t length, co
     return begun;
 }
 
-// Time until the flight's next action, as a timeout for poll.
-static int wait_ms(const struct rb_flight *flight)
-{
-    uint64_t due_ms = rb_flight_due_at(flight), now_ms = rb_system_now_ms();
-    if (due_ms == UINT64_MAX)
-        return -1;
-    return due_ms > now_ms ? (int) (due_ms - now_ms) : 0;
-}
-
 // Returns the flight of a descriptor and holds the lock; the caller calls rb_flight_unlock. Returns NULL, without the
 // lock, when there is none or the lock is not available.
 static struct rb_flight *park_claim(int fd, sigset_t *saved)
@@ -299,7 +271,7 @@ static struct rb_flight *park_claim(int fd, sigset_t *saved)
     return flight;
 }
 
-// Checks the connect once. *wait receives the time until the next check, in milliseconds.
+// Checks the connect once. *wait receives the time until the next check, in milliseconds; -1 for none.
 static enum rb_park_view park_look(int fd, bool *settles, int *wait)
 {
     sigset_t saved;
@@ -308,17 +280,13 @@ static enum rb_park_view park_look(int fd, bool *settles, int *wait)
         return RB_PARK_UNTRACKED;
     advance(flight, rb_flight_take_due(flight, rb_system_now_ms()));
     enum rb_park_view view = view_of(flight);
-    *wait = wait_ms(flight);
+    uint64_t due_ms = rb_flight_due_at(flight), now_ms = rb_system_now_ms();
+    *wait = -1;
+    if (due_ms != UINT64_MAX)
+        *wait = due_ms > now_ms ? (int) (due_ms - now_ms) : 0;
     *settles = flight->connection.rules.nonblocking == RB_NONBLOCKING_SETTLE;
     rb_flight_unlock(&saved);
     return view;
-}
-
-// Without a timer, every signal ends the wait, even if its handler has SA_RESTART.
-static bool park_wait_out(int wait)
-{
-    int waited = rb_system_wait_restartable((uint64_t) wait);
-    return waited == 0 || (waited != -EINTR && rb_socket_wait(-1, wait) == 0);
 }
 
 // Waits until the connect ends. A signal ends the wait early, and the connect stays parked.
@@ -326,7 +294,10 @@ static enum rb_park_view park_settle(int fd, enum rb_park_view view, int wait)
 {
     bool settles, undisturbed = true;
     while (undisturbed && (view == RB_PARK_PENDING || view == RB_PARK_PARKED)) {
-        undisturbed = view == RB_PARK_PARKED ? park_wait_out(wait) : rb_socket_wait(fd, wait) == 0;
+        int waited = view == RB_PARK_PARKED ? rb_system_wait_restartable((uint64_t) wait) : rb_socket_wait(fd, wait);
+        if (waited != 0 && waited != -EINTR) // no timer: every signal ends the wait, even if its handler has SA_RESTART
+            waited = rb_socket_wait(-1, wait);
+        undisturbed = waited == 0;
         view = park_look(fd, &settles, &wait);
     }
     return view;
@@ -361,11 +332,6 @@ bool rb_park_tracks(int fd)
     return true;
 }
 
-static bool is_failing(int fd)
-{
-    return rb_socket_events(fd) & (POLLERR | POLLHUP);
-}
-
 bool rb_park_holds(int fd, bool failed)
 {
     sigset_t saved;
@@ -378,7 +344,7 @@ bool rb_park_holds(int fd, bool failed)
         return false;
     if (ours && rb_park_look(fd) != RB_PARK_UNTRACKED)
         return true;
-    return failed && !is_failing(fd);
+    return failed && !(rb_socket_events(fd) & (POLLERR | POLLHUP)); // the failure is outdated
 }
 
 // The tracked connects that an epoll event can belong to.
@@ -571,22 +537,20 @@ void rb_park_give_up(struct rb_flight *flight)
     park_give_up(flight, flight->error);
 }
 
-// True when others wait for the same socket: through another descriptor whose epoll registration needs this one, or in
-// a forked child. They must see a state that needs no further work from us.
-static bool has_other_waiters(const struct rb_flight *flight, int fd)
-{
-    return park_state_of(flight) == RB_FLIGHT_PARKED &&
-           (flight->fds[1] < 0 ? rb_flight_is_shared(flight) : rb_watch_is_watched(fd));
-}
-
 void rb_park_closing(int fd)
 {
     sigset_t saved;
     if (!rb_flight_lock(&saved))
         return;
     struct rb_flight *flight = rb_flight_find(fd);
-    if (flight && has_other_waiters(flight, fd))
-        park_give_up(flight, flight->error);
+    if (flight && park_state_of(flight) == RB_FLIGHT_PARKED) {
+        // A forked child may still wait for the socket. A thread may wait on an epoll: while another descriptor of the
+        // socket is open, the epoll keeps this registration, and nobody can change it. Such waits must end without
+        // further attempts.
+        bool only_descriptor = flight->fds[1] < 0;
+        if (only_descriptor ? rb_flight_is_shared(flight) : rb_watch_is_watched(fd))
+            park_give_up(flight, flight->error);
+    }
     rb_flight_close(fd);
     rb_flight_unlock(&saved);
 }

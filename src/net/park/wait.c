@@ -149,15 +149,6 @@ static int hold_polled(struct pollfd *copy, nfds_t count, int ready, uint64_t si
     return ready;
 }
 
-static int poll_once(struct pollfd *copy, const struct pollfd *fds, nfds_t count, const struct timespec *timeout,
-                     const sigset_t *mask)
-{
-    uint64_t since = rb_flight_now();
-    hide_parked(copy, fds, count);
-    int ready = rb_libc_ppoll(copy, count, timeout, mask);
-    return ready > 0 ? hold_polled(copy, count, ready, since) : ready;
-}
-
 static int poll_until(struct pollfd *fds, nfds_t count, uint64_t until, const sigset_t *mask)
 {
     struct pollfd small[COPIED];
@@ -169,9 +160,14 @@ static int poll_until(struct pollfd *fds, nfds_t count, uint64_t until, const si
         return rb_libc_ppoll(fds, count, slice(until, &left), mask);
     struct pollfd *copy = space.at;
     block_signals(&signals, mask);
-    do
-        ready = poll_once(copy, fds, count, slice(until, &left), signals.within);
-    while (ready == 0 && !is_over(until));
+    do {
+        const struct timespec *timeout = slice(until, &left);
+        uint64_t since = rb_flight_now();
+        hide_parked(copy, fds, count);
+        ready = rb_libc_ppoll(copy, count, timeout, signals.within);
+        if (ready > 0)
+            ready = hold_polled(copy, count, ready, since);
+    } while (ready == 0 && !is_over(until));
     restore_signals(&signals);
     for (nfds_t i = 0; i < count; i++)
         fds[i].revents = copy[i].revents;
@@ -179,26 +175,20 @@ static int poll_until(struct pollfd *fds, nfds_t count, uint64_t until, const si
     return ready;
 }
 
-// False for bad arguments; the kernel then reports the error.
-static bool can_poll(const struct pollfd *fds, nfds_t count, const struct timespec *timeout)
-{
-    if (count > COPIED && count > rb_kernel_limit(RLIMIT_NOFILE))
-        return false;
-    return is_time(timeout) && rb_system_can_read(fds, count * sizeof(*fds));
-}
-
 // If no attempt is due before the timeout, the program's call is made unchanged and its events are filtered.
 int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
-    uint64_t since = rb_flight_now(), began = rb_system_now_ns(), until;
+    uint64_t since = rb_flight_now(), began = rb_system_now_ns();
     if (rb_wait_is_short(timeout)) {
-        until = can_poll(fds, count, timeout) ? wait_deadline(began, timeout) : 0;
-        return until ? poll_until(fds, count, until, mask) : rb_libc_ppoll(fds, count, timeout, mask);
+        bool fits = count <= COPIED || count <= rb_kernel_limit(RLIMIT_NOFILE);
+        if (fits && is_time(timeout) && rb_system_can_read(fds, count * sizeof(*fds)))
+            return poll_until(fds, count, wait_deadline(began, timeout), mask);
+        return rb_libc_ppoll(fds, count, timeout, mask); // the kernel reports the error in the arguments
     }
     int ready = rb_libc_ppoll(fds, count, timeout, mask);
     if (ready <= 0)
         return ready;
-    until = wait_deadline(began, timeout);
+    uint64_t until = wait_deadline(began, timeout);
     ready = hold_polled(fds, count, ready, since);
     return ready > 0 || is_over(until) ? ready : poll_until(fds, count, until, mask);
 }
@@ -303,21 +293,6 @@ static fd_set *set_of(const struct selection *s, unsigned i)
     return s->asked[i] ? (fd_set *) s->answer[i] : NULL;
 }
 
-static int select_once(const struct selection *s, const struct timespec *timeout, const sigset_t *mask)
-{
-    hide_selected(s);
-    int ready = rb_libc_pselect(s->count, set_of(s, 0), set_of(s, 1), set_of(s, 2), timeout, mask);
-    return ready > 0 ? hold_selected(s, ready) : ready;
-}
-
-// Writes the sets in the kernel's order, because a program may pass the same set twice.
-static void wait_answer(const struct selection *s)
-{
-    for (unsigned i = 0; i < 3; i++)
-        if (s->asked[i])
-            memcpy(s->asked[i], s->answer[i], words(s->count) * sizeof(word));
-}
-
 // Returns how many bits of a set the kernel reads. It reads at most as many as its table of descriptors has room for, a
 // power of two. Programs may pass a large count with a set of normal size. To find the limit, select is called with a
 // set in which only the bit at an assumed limit is set. If the kernel reads this bit, it clears it, or it fails because
@@ -354,12 +329,17 @@ static int select_until(int count, fd_set *reads, fd_set *writes, fd_set *except
                           .asked = {(word *) reads, (word *) writes, (word *) excepts},
                           .answer = {copy, copy + length, copy + 2 * length}};
     block_signals(&signals, mask);
-    do
-        ready = select_once(&s, slice(until, &part), signals.within);
-    while (ready == 0 && !is_over(until));
+    do {
+        const struct timespec *timeout = slice(until, &part);
+        hide_selected(&s);
+        ready = rb_libc_pselect(count, set_of(&s, 0), set_of(&s, 1), set_of(&s, 2), timeout, signals.within);
+        if (ready > 0)
+            ready = hold_selected(&s, ready);
+    } while (ready == 0 && !is_over(until));
     restore_signals(&signals);
-    if (ready >= 0)
-        wait_answer(&s);
+    for (unsigned i = 0; ready >= 0 && i < 3; i++) // in the kernel's order, because two of the sets may be the same
+        if (s.asked[i])
+            memcpy(s.asked[i], s.answer[i], length * sizeof(word));
     give_space(&space);
     return ready;
 }
@@ -385,29 +365,23 @@ int rb_wait_pselect(int count, fd_set *reads, fd_set *writes, fd_set *excepts, c
     return select_until(looked, reads, writes, excepts, wait_deadline(rb_system_now_ns(), timeout), mask);
 }
 
-static void write_time_left(struct timeval *left, uint64_t until)
-{
-    uint64_t now = rb_system_now_ns(), rest = until > now ? until - now : 0;
-    *left = (struct timeval){.tv_sec = (time_t) (rest / SECOND), .tv_usec = (suseconds_t) (rest % SECOND / 1000)};
-}
-
-static bool can_select_for(const struct timeval *timeout)
-{
-    return !timeout || (rb_system_can_read(timeout, sizeof(*timeout)) && timeout->tv_sec >= 0 && timeout->tv_usec >= 0);
-}
-
 int rb_wait_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts, struct timeval *timeout)
 {
     int looked = count > FD_SETSIZE ? looked_at(count) : count;
     struct timespec limit, *end = rb_wait_of_select(timeout, &limit);
-    if (!may_select_flights(count, reads, writes, excepts, end) || !can_select_for(timeout) ||
-        !can_select(looked, reads, writes, excepts))
+    bool passes = !may_select_flights(count, reads, writes, excepts, end);
+    if (!passes && timeout) // the kernel reports a bad timeout
+        passes = !rb_system_can_read(timeout, sizeof(*timeout)) || timeout->tv_sec < 0 || timeout->tv_usec < 0;
+    if (passes || !can_select(looked, reads, writes, excepts))
         return rb_libc_select(count, reads, writes, excepts, timeout);
     uint64_t until = wait_deadline(rb_system_now_ns(), end);
     int ready = select_until(looked, reads, writes, excepts, until, NULL);
     int error = errno;
-    if (timeout && until != NEVER)
-        write_time_left(timeout, until);
+    if (timeout && until != NEVER) {
+        uint64_t left = left_until(until, rb_system_now_ns());
+        *timeout =
+            (struct timeval){.tv_sec = (time_t) (left / SECOND), .tv_usec = (suseconds_t) (left % SECOND / 1000)};
+    }
     errno = error;
     return ready;
 }
@@ -455,15 +429,6 @@ static int in_ms(const struct timespec *timeout)
     return (int) (timeout->tv_sec * 1000 + (timeout->tv_nsec + MS - 1) / MS);
 }
 
-// *fetched: number of events from the kernel, including hidden ones
-static int epoll_once(struct epoll_call *call, const struct timespec *timeout, const sigset_t *mask, int *fetched)
-{
-    uint64_t since = rb_flight_now();
-    *fetched = call->exact ? rb_libc_epoll_pwait2(call->epfd, call->events, call->size, timeout, mask)
-                           : rb_libc_epoll_pwait(call->epfd, call->events, call->size, in_ms(timeout), mask);
-    return *fetched > 0 ? hold_events(call, *fetched, since) : *fetched;
-}
-
 // This thread stops waiting. Another thread must learn when the next attempt is due.
 static void pass_on(const struct epoll_call *call)
 {
@@ -477,11 +442,16 @@ static int epoll_until(struct epoll_call *call, uint64_t until)
     struct signals signals;
     struct timespec left;
     unsigned holds = 0;
-    int ready, fetched;
+    int ready, fetched; // fetched: number of events from the kernel, including hidden ones
     block_signals(&signals, call->mask);
-    do
-        ready = epoll_once(call, slice(until, &left), signals.within, &fetched);
-    while (ready == 0 && ((fetched > 0 && holds++ < RB_FLIGHT_COUNT) || !is_over(until)));
+    do {
+        const struct timespec *timeout = slice(until, &left);
+        uint64_t since = rb_flight_now();
+        fetched = call->exact
+                      ? rb_libc_epoll_pwait2(call->epfd, call->events, call->size, timeout, signals.within)
+                      : rb_libc_epoll_pwait(call->epfd, call->events, call->size, in_ms(timeout), signals.within);
+        ready = fetched > 0 ? hold_events(call, fetched, since) : fetched;
+    } while (ready == 0 && ((fetched > 0 && holds++ < RB_FLIGHT_COUNT) || !is_over(until)));
     restore_signals(&signals);
     pass_on(call);
     return ready;

@@ -66,6 +66,12 @@ static struct rb_watch *watch_of(struct rb_descriptor *descriptor, int epfd)
     return NULL;
 }
 
+static struct rb_watch *watch_at(int epfd, int fd)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    return descriptor ? watch_of(descriptor, epfd) : NULL;
+}
+
 static struct rb_watch *free_watch(struct rb_descriptor *descriptor)
 {
     for (unsigned i = 0; i < WATCHES; i++)
@@ -89,14 +95,6 @@ static bool write_watch(struct rb_watch *watch, int epfd, const struct epoll_eve
     return true;
 }
 
-static void watch_drop(int epfd, int fd)
-{
-    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
-    struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
-    if (watch)
-        set(&watch->epfd, 0);
-}
-
 static void watch_put(int epfd, int fd, const struct epoll_event *event)
 {
     struct rb_descriptor *descriptor = rb_descriptor_make(fd);
@@ -109,10 +107,13 @@ static void watch_put(int epfd, int fd, const struct epoll_event *event)
 
 void rb_watch_note(int epfd, int op, int fd, const struct epoll_event *event)
 {
-    if (op == EPOLL_CTL_DEL || !event)
-        watch_drop(epfd, fd);
-    else
+    if (op != EPOLL_CTL_DEL && event) {
         watch_put(epfd, fd, event);
+        return;
+    }
+    struct rb_watch *watch = watch_at(epfd, fd);
+    if (watch)
+        set(&watch->epfd, 0);
 }
 
 bool rb_watch_known(const struct rb_descriptor *descriptor)
@@ -257,15 +258,13 @@ static bool modify(int fd, const struct rb_watch *watch, uint32_t events)
 
 bool rb_watch_may_report(int epfd, int fd)
 {
-    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
-    const struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
+    const struct rb_watch *watch = watch_at(epfd, fd);
     return watch && !get(&watch->reported);
 }
 
 void rb_watch_mark_reported(int epfd, int fd, bool disarm)
 {
-    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
-    struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
+    struct rb_watch *watch = watch_at(epfd, fd);
     uint32_t events = watch ? get(&watch->events) : 0;
     if (events & (EPOLLET | EPOLLONESHOT))
         set(&watch->reported, 1);
@@ -275,15 +274,13 @@ void rb_watch_mark_reported(int epfd, int fd, bool disarm)
 
 bool rb_watch_is_edge(int epfd, int fd)
 {
-    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
-    const struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
+    const struct rb_watch *watch = watch_at(epfd, fd);
     return watch && (get(&watch->events) & (EPOLLET | EPOLLONESHOT)) == EPOLLET;
 }
 
 static void arm(int epfd, int fd, bool hidden)
 {
-    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
-    const struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
+    const struct rb_watch *watch = watch_at(epfd, fd);
     if (watch)
         modify(fd, watch, hidden ? HIDDEN : get(&watch->events));
 }
@@ -388,8 +385,7 @@ static void renote(int epfd, int op, int fd, const struct epoll_event *event)
 // Records the registration before the system call, because a waiting thread may get an event before the call returns.
 static int control_noted(int epfd, int op, int fd, struct epoll_event *event, bool hidden)
 {
-    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
-    const struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
+    const struct rb_watch *watch = watch_at(epfd, fd);
     struct epoll_event before = watch ? event_of(watch) : (struct epoll_event){0};
     struct epoll_event nothing = {.events = HIDDEN, .data = event->data};
     renote(epfd, op, fd, event);
