@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "base/arithmetic.h"
+#include "base/slice.h"
 #include "net/lookup/answer.h"
-#include "policy/address.h"
+#include "net/lookup/names.h"
 #include "process/process.h"
 #include "real/libc.h"
 #include "real/system.h"
@@ -59,14 +60,6 @@ static void lookup_report(const struct lookup *l, enum rb_verdict verdict, const
 }
 
 // ---- which calls are covered
-
-// True for an address literal, with or without a scope. It needs no resolver.
-static bool lookup_is_numeric(const char *node)
-{
-    uint8_t address[16];
-    struct rb_slice text = {node, strcspn(node, "%")};
-    return rb_address_parse(text, address) != 0;
-}
 
 // The port if the service is a number or the name of a URL scheme, else 0.
 static uint16_t port_of(const char *service)
@@ -244,7 +237,7 @@ static bool info_restore(struct question *question, const struct rb_stale_answer
 int rb_lookup_getaddrinfo(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *node,
                           const char *service, const struct addrinfo *hints, struct addrinfo **result)
 {
-    if (!policy || !node || (hints && (hints->ai_flags & AI_NUMERICHOST)) || lookup_is_numeric(node))
+    if (!policy || !node || (hints && (hints->ai_flags & AI_NUMERICHOST)) || rb_names_is_numeric(node))
         return rb_libc_getaddrinfo(node, service, hints, result);
     struct rb_stale_key key = {.node = node, .kind = RB_STALE_ADDRINFO_BARE};
     if (hints)
@@ -326,7 +319,7 @@ static bool host_restore(struct question *question, const struct rb_stale_answer
 struct hostent *rb_lookup_gethostbyname(const struct rb_policy *policy, enum rb_lookup_caller caller, const char *name,
                                         int family)
 {
-    if (!policy || !name || lookup_is_numeric(name))
+    if (!policy || !name || rb_names_is_numeric(name))
         return host_by_name(name, family);
     struct host_question q = {.common = host_question(name, family, caller), .saved = h_errno};
     q.common.attempt = host_attempt;
@@ -385,7 +378,7 @@ int rb_lookup_gethostbyname_r(const struct rb_policy *policy, enum rb_lookup_cal
                               int family, struct hostent *entry, char *buffer, size_t size, struct hostent **result,
                               int *error)
 {
-    if (!policy || !name || lookup_is_numeric(name))
+    if (!policy || !name || rb_names_is_numeric(name))
         return host_by_name_r(name, family, entry, buffer, size, result, error);
     struct host_r_question q = {
         .common = host_question(name, family, caller),

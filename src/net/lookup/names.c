@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Maps an address to the name that was looked up. The table's entries are guarded by sequence locks (base/seqlock.h).
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
 
 #include "base/hash.h"
 #include "base/seqlock.h"
 #include "net/lookup/names.h"
+#include "policy/address.h"
 #include "real/fork.h"
 #include "real/kernel.h"
 #include "real/system.h"
@@ -134,23 +134,18 @@ bool rb_names_find(const struct rb_target *target, char *name, bool *last)
     return true;
 }
 
-static bool names_is_numeric(const char *node)
+bool rb_names_is_numeric(const char *node)
 {
-    unsigned char scratch[sizeof(struct in6_addr)];
-    char plain[INET6_ADDRSTRLEN + 1];
-    size_t length = strcspn(node, "%"); // "%" starts the scope of an IPv6 address (fe80::1%eth0)
-    if (length >= sizeof(plain))
-        return false;
-    memcpy(plain, node, length);
-    plain[length] = '\0';
-    return inet_pton(AF_INET, plain, scratch) == 1 || inet_pton(AF_INET6, plain, scratch) == 1;
+    uint8_t address[16];
+    struct rb_slice text = {node, strcspn(node, "%")}; // "%" starts the scope of an IPv6 address (fe80::1%eth0)
+    return rb_address_parse(text, address) != 0;
 }
 
 // getaddrinfo repeats each address for every socket type, so the last candidate is the last distinct address.
 void rb_names_learn_addrinfo(const char *node, const struct addrinfo *list)
 {
     struct rb_target target, last = {0};
-    const char *name = names_is_numeric(node) ? "" : node;
+    const char *name = rb_names_is_numeric(node) ? "" : node;
     for (const struct addrinfo *at = list; at; at = at->ai_next)
         if (rb_target_from_sockaddr(&target, at->ai_addr, at->ai_addrlen) == 0)
             last = target;
@@ -166,7 +161,7 @@ void rb_names_learn_addrinfo(const char *node, const struct addrinfo *list)
 void rb_names_learn_hostent(const char *node, const struct hostent *entry)
 {
     struct rb_target target = {.family = entry->h_addrtype};
-    const char *name = names_is_numeric(node) ? "" : node;
+    const char *name = rb_names_is_numeric(node) ? "" : node;
     if (entry->h_addrtype != AF_INET && entry->h_addrtype != AF_INET6)
         return;
     for (char **address = entry->h_addr_list; *address; address++) {

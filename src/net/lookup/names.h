@@ -19,6 +19,9 @@ enum { RB_NAMES_COUNT = 1024 };
 // first lookup creates the table. Without memory, no names are recorded.
 void rb_names_start(void);
 
+// True for an address literal, with or without a scope (fe80::1%eth0). It needs no resolver.
+bool rb_names_is_numeric(const char *node);
+
 // Records the result of getaddrinfo(node). Each address gets the name; the last distinct address is the last candidate.
 // A numeric node records that the address has no name.
 void rb_names_learn_addrinfo(const char *node, const struct addrinfo *list);
