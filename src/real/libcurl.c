@@ -224,6 +224,32 @@ static const struct rb_libcurl *libcurl_search(struct rb_object *objects, const 
     return library;
 }
 
+struct lone_libcurl {
+    struct rb_object object;
+    unsigned loaded;
+};
+
+static int visit_for_lone(struct dl_phdr_info *info, size_t size, void *context)
+{
+    (void) size;
+    struct lone_libcurl *lone = context;
+    struct rb_object object;
+    if (rb_elf_object(info, &object) && !rb_elf_is_self(&object) && has_libcurl(&object)) {
+        lone->object = object;
+        lone->loaded++;
+    }
+    return 0;
+}
+
+// Returns the only libcurl that is loaded. Needs no list of objects, so it also works when the kernel refuses memory.
+// NULL if several are loaded: the wrong one would crash on a handle of another one.
+static const struct rb_libcurl *lone_libcurl(void)
+{
+    struct lone_libcurl lone = {.loaded = 0};
+    rb_elf_each(visit_for_lone, &lone);
+    return lone.loaded == 1 ? library_for(&lone.object) : NULL;
+}
+
 // The list of objects is mapped, not on the stack: threads of musl programs have small stacks.
 const struct rb_libcurl *rb_libcurl_of_caller(const void *caller)
 {
@@ -235,7 +261,7 @@ const struct rb_libcurl *rb_libcurl_of_caller(const void *caller)
     size_t size = OBJECTS * sizeof(struct rb_object);
     void *objects = rb_system_memory(size);
     if (!objects)
-        return NULL;
+        return lone_libcurl();
     library = libcurl_search(objects, caller);
     rb_system_memory_free(objects, size);
     return library;
