@@ -185,9 +185,14 @@ int rb_socket_connect_behind(int fd, const struct sockaddr *address, socklen_t l
     return result == -EINPROGRESS ? -EINTR : result;
 }
 
+// If the socket could not be disconnected, the first connect(2) only ends the failed connect before it and returns
+// ECONNABORTED. The next one connects.
 int rb_socket_dial(int fd, const struct sockaddr *address, socklen_t length)
 {
-    return (int) rb_kernel(SYS_connect, fd, address, length);
+    long result = rb_kernel(SYS_connect, fd, address, length);
+    if (result == -ECONNABORTED)
+        result = rb_kernel(SYS_connect, fd, address, length);
+    return (int) result;
 }
 
 union own_address {
@@ -263,18 +268,39 @@ int rb_socket_dial_refusal(int fd, const struct sockaddr *peer)
     return -ETIMEDOUT;
 }
 
+#ifdef SYS_poll
+// Calls poll, which some sandboxes allow without ppoll.
+static long poll_plainly(struct pollfd *p, const struct rb_kernel_time *limit)
+{
+    return rb_kernel(SYS_poll, p, 1, limit ? limit->seconds * 1000 + limit->nanoseconds / 1000000 : -1);
+}
+#else
+static long poll_plainly(struct pollfd *p, const struct rb_kernel_time *limit)
+{
+    (void) p;
+    (void) limit;
+    return -ENOSYS;
+}
+#endif
+
 // Calls ppoll, because every architecture has this system call.
 //   limit: the kernel writes the remaining time here; NULL waits without limit
 static int wait_for_events(int fd, struct rb_kernel_time *limit)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN | POLLOUT};
     long result = rb_kernel(SYS_ppoll, &p, 1, limit, NULL, 0);
+    if (result < 0 && result != -EINTR)
+        result = poll_plainly(&p, limit);
     return result < 0 ? (int) result : p.revents;
 }
 
+// Even without a wait, ppoll returns EINTR instead of an event when a signal is pending.
 int rb_socket_events(int fd)
 {
-    int events = wait_for_events(fd, &(struct rb_kernel_time){0});
+    int events;
+    do
+        events = wait_for_events(fd, &(struct rb_kernel_time){0});
+    while (events == -EINTR);
     return events > 0 ? events : 0;
 }
 
