@@ -3,7 +3,8 @@
 #
 #   make            the library and the command          make test     everything that proves them, within minutes
 #   make demo       programs against a sick server       make soak     the client tests again and again
-#   make bench      what it costs, beside its peers      make fuzz     what reads foreign bytes, FUZZ_TIME s each
+#   make bench      what it costs, beside its peers      make fuzz     what reads foreign bytes, FUZZ_TIME s each;
+#                                                                     each system call of ours fails in turn
 #   make suites     other people's tests under it
 #   make install    DESTDIR PREFIX LIBDIR                make format, lint, check-abi, clean; V=1 shows the commands
 #
@@ -63,9 +64,10 @@ FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SRC := $(filter-out src/process/process.c,$(wildcard $(patsubst %,src/%/*.c,base policy engine state process))) \
 	$(patsubst %,src/real/%.c,clock elf fault fork kernel libc system) \
 	$(patsubst %,src/curl/response/%.c,digest response validator) $(patsubst %,src/cli/doctor/%.c,elf_file ld_cache mapping)
+INJECT := $(BUILD)/inject/inject $(BUILD)/inject/client
 MAN := $(patsubst config/man/%.scd,$(BUILD)/man/%,$(wildcard config/man/*.scd))
 
-TEST_PROGRAMS = $(BUILD)/faultd $(BUILD)/clients/transfer $(BUILD)/clients/loop \
+TEST_PROGRAMS = $(BUILD)/faultd $(BUILD)/clients/transfer $(BUILD)/clients/loop $(INJECT) \
 	$(PRELOAD) $(PLUGINS) $(BUILD)/asan/librebound.so \
 	$(UNIT:%=$(BUILD)/unit/%) $(UNIT:%=$(BUILD)/asan/unit/%) $(THREADED:%=$(BUILD)/tsan/unit/%)
 
@@ -112,6 +114,12 @@ $(BUILD)/clients/transfer: $(TRANSFER_SRC:%.c=$(BUILD)/obj/%.o)
 	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ -lcurl
 
 $(BUILD)/clients/loop: $(BUILD)/obj/tests/clients/idioms/loop.o
+	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(BUILD)/inject/inject: $(patsubst %,$(BUILD)/obj/tests/inject/%.o,inject answer calls origin)
+	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^
+
+$(BUILD)/inject/client: $(BUILD)/obj/tests/inject/client.o
 	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 $(BUILD)/preload/%: $(BUILD)/obj/tests/preload/%.o
@@ -181,7 +189,8 @@ format:
 soak: all $(TEST_PROGRAMS)
 	@scripts/run-tests --rounds $(SOAK_ROUNDS) clients preload unit
 
-fuzz: $(FUZZ:%=$(BUILD)/fuzz/%)
+fuzz: all $(INJECT) $(FUZZ:%=$(BUILD)/fuzz/%)
+	tests/inject/run --all
 	for program in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus/$$program && \
 		$(BUILD)/fuzz/$$program -max_total_time=$(FUZZ_TIME) -artifact_prefix=$(BUILD)/fuzz/ \
 		$(BUILD)/fuzz/corpus/$$program tests/fuzz/corpus/$${program#fuzz_} || exit 1; done
