@@ -17,6 +17,8 @@
 
 #include <cmocka.h>
 
+#include "state_file.h"
+
 #include "real/kernel.h"
 #include "state/cells.h"
 #include "state/identity.h"
@@ -25,7 +27,6 @@
 
 enum { THREADS = 4, TURNS = 400, CELLS = 64, NOBODY = 65534 };
 
-static char directory[64], path[128];
 static const char *setting = path;
 static _Atomic uint32_t cells = CELLS;
 
@@ -45,10 +46,8 @@ static void on_trouble(const char *where, enum rb_store_error error)
 static int set_up(void **state)
 {
     (void) state;
-    snprintf(directory, sizeof(directory), "/tmp/rebound-threads-XXXXXX");
-    if (!mkdtemp(directory))
+    if (!make_directory())
         return 1;
-    snprintf(path, sizeof(path), "%s/state", directory);
     rb_shared_start(settings, on_trouble);
     return 0;
 }
@@ -56,8 +55,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void) state;
-    unlink(path);
-    return rmdir(directory);
+    return remove_directory();
 }
 
 // What a call does to the state.

@@ -12,21 +12,17 @@
 
 #include <cmocka.h>
 
+#include "state_file.h"
+
 #include "real/system.h"
 #include "state/slot.h"
 
 enum { CELLS = 64, MORE_CELLS = 128, FIRST_USER = 1000, MANY = 100 };
 
-static char directory[64], path[128];
-
 static int set_up(void **state)
 {
     (void) state;
-    snprintf(directory, sizeof(directory), "/tmp/rebound-slot-XXXXXX");
-    if (!mkdtemp(directory))
-        return 1;
-    snprintf(path, sizeof(path), "%s/state", directory);
-    return 0;
+    return make_directory() ? 0 : 1;
 }
 
 static int tear_down(void **state)
@@ -35,8 +31,7 @@ static int tear_down(void **state)
     (void) state;
     while ((slot = rb_slot_of_another(0)))
         rb_slot_give_up(slot, RB_SLOT_GIVEN_UP);
-    unlink(path);
-    return rmdir(directory);
+    return remove_directory();
 }
 
 // A new file, made the state of a user.

@@ -21,29 +21,24 @@
 
 #include <cmocka.h>
 
+#include "state_file.h"
+
 #include "engine/breaker.h"
 #include "state/store.h"
 
 enum { CELLS = 64 };
 
-static char directory[64], path[128];
-
 static int set_up(void **state)
 {
     (void) state;
-    snprintf(directory, sizeof(directory), "/tmp/rebound-store-XXXXXX");
-    if (!mkdtemp(directory))
-        return 1;
-    snprintf(path, sizeof(path), "%s/state", directory);
-    return 0;
+    return make_directory() ? 0 : 1;
 }
 
 static int tear_down(void **state)
 {
     (void) state;
-    unlink(path);
     rmdir(path);
-    return rmdir(directory); // nothing else is left in it
+    return remove_directory();
 }
 
 static void make(void)

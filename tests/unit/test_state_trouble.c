@@ -13,12 +13,13 @@
 
 #include <cmocka.h>
 
+#include "state_file.h"
+
 #include "state/ring.h"
 #include "state/shared.h"
 #include "state/trouble.h"
 #include "state/view.h"
 
-static char directory[64], path[128];
 static struct rb_view view;
 
 static struct rb_shared_settings settings(void)
@@ -29,10 +30,8 @@ static struct rb_shared_settings settings(void)
 static int set_up(void **state)
 {
     (void) state;
-    snprintf(directory, sizeof(directory), "/tmp/rebound-trouble-XXXXXX");
-    if (!mkdtemp(directory))
+    if (!make_directory())
         return 1;
-    snprintf(path, sizeof(path), "%s/state", directory);
     rb_trouble_note("/log", RB_LOSS_DENIED, "early"); // there is no state yet
     rb_shared_start(settings, NULL);
     return !rb_shared() || rb_view_open(&view, path, geteuid(), true) != RB_STORE_SOUND;
@@ -42,8 +41,7 @@ static int tear_down(void **state)
 {
     (void) state;
     rb_view_close(&view);
-    unlink(path);
-    return rmdir(directory);
+    return remove_directory();
 }
 
 static int forget(void **state)

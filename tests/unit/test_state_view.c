@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "state_file.h"
+
 #include "engine/call.h"
 #include "real/system.h"
 #include "state/cells.h"
@@ -22,7 +24,6 @@
 
 enum { CELLS = 64, NOW_MS = 1000000 };
 
-static char directory[64], path[128];
 static struct rb_view view;
 
 static const struct rb_rules rules = {
@@ -42,10 +43,8 @@ static const struct rb_rules rules = {
 static int set_up(void **state)
 {
     (void) state;
-    snprintf(directory, sizeof(directory), "/tmp/rebound-view-XXXXXX");
-    if (!mkdtemp(directory))
+    if (!make_directory())
         return 1;
-    snprintf(path, sizeof(path), "%s/state", directory);
     return rb_store_make(path, CELLS) != RB_STORE_SOUND || rb_view_open(&view, path, geteuid(), true) != RB_STORE_SOUND;
 }
 
@@ -53,8 +52,7 @@ static int tear_down(void **state)
 {
     (void) state;
     rb_view_close(&view);
-    unlink(path);
-    return rmdir(directory);
+    return remove_directory();
 }
 
 static struct rb_cell *cell_of(uint64_t key, const char *host)
