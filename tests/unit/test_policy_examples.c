@@ -133,17 +133,18 @@ static void test_default(void **state)
     rb_policy_free(policy);
 }
 
+static void name_example(const void *row, char *name, size_t size)
+{
+    snprintf(name, size, "%s", ((const struct example *) row)->path);
+}
+
 int main(void)
 {
-    enum { EXAMPLE_COUNT = sizeof(examples) / sizeof(examples[0]) };
+    static const struct case_table table = {examples, sizeof(examples[0]), sizeof(examples) / sizeof(examples[0]),
+                                            check_example, name_example};
     static const struct CMUnitTest others[] = {
         cmocka_unit_test(test_smart),    cmocka_unit_test(test_exponential_cap), cmocka_unit_test(test_breaker),
         cmocka_unit_test(test_all_load), cmocka_unit_test(test_default),
     };
-    enum { OTHERS = sizeof(others) / sizeof(others[0]) };
-    static struct CMUnitTest tests[EXAMPLE_COUNT + OTHERS];
-    memcpy(tests, others, sizeof(others));
-    for (unsigned i = 0; i < EXAMPLE_COUNT; i++)
-        tests[OTHERS + i] = (struct CMUnitTest){examples[i].path, check_example, NULL, NULL, (void *) &examples[i]};
-    return cmocka_run_group_tests_name("policy examples", tests, NULL, NULL);
+    return run_with_cases("policy examples", &table, others, sizeof(others) / sizeof(others[0]));
 }

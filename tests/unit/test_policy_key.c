@@ -353,9 +353,16 @@ static void test_durations(void **state)
     assert_non_null(rb_value_parse_duration("1s ", &ms));
 }
 
+static void name_sample(const void *row, char *name, size_t size)
+{
+    const struct sample *sample = row;
+    snprintf(name, size, "%s = %s", sample->key, sample->value);
+}
+
 int main(void)
 {
-    enum { SAMPLES = sizeof(samples) / sizeof(samples[0]) };
+    static const struct case_table table = {samples, sizeof(samples[0]), sizeof(samples) / sizeof(samples[0]),
+                                            check_sample, name_sample};
     static const struct CMUnitTest others[] = {
         cmocka_unit_test(test_defaults_are_documented),
         cmocka_unit_test(test_defaults_in_the_engines_units),
@@ -364,13 +371,5 @@ int main(void)
         cmocka_unit_test(test_small_buffers),
         cmocka_unit_test(test_durations),
     };
-    enum { OTHERS = sizeof(others) / sizeof(others[0]) };
-    static struct CMUnitTest tests[SAMPLES + OTHERS];
-    static char names[SAMPLES][96];
-    memcpy(tests, others, sizeof(others));
-    for (unsigned i = 0; i < SAMPLES; i++) {
-        snprintf(names[i], sizeof(names[i]), "%s = %s", samples[i].key, samples[i].value);
-        tests[OTHERS + i] = (struct CMUnitTest){names[i], check_sample, NULL, NULL, (void *) &samples[i]};
-    }
-    return cmocka_run_group_tests_name("policy keys", tests, NULL, NULL);
+    return run_with_cases("policy keys", &table, others, sizeof(others) / sizeof(others[0]));
 }

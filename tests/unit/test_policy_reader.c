@@ -477,9 +477,15 @@ static void test_too_large(void **state)
     unlink(path);
 }
 
+static void name_mistake(const void *row, char *name, size_t size)
+{
+    snprintf(name, size, "mistake %td", (const struct mistake *) row - mistakes);
+}
+
 int main(void)
 {
-    enum { MISTAKES = sizeof(mistakes) / sizeof(mistakes[0]) };
+    static const struct case_table table = {mistakes, sizeof(mistakes[0]), sizeof(mistakes) / sizeof(mistakes[0]),
+                                            check_mistake, name_mistake};
     static const struct CMUnitTest others[] = {
         cmocka_unit_test(test_all_in_order),
         cmocka_unit_test(test_report_is_bounded),
@@ -495,13 +501,5 @@ int main(void)
         cmocka_unit_test(test_unreadable),
         cmocka_unit_test(test_too_large),
     };
-    enum { OTHERS = sizeof(others) / sizeof(others[0]) };
-    static struct CMUnitTest tests[MISTAKES + OTHERS];
-    static char names[MISTAKES][32];
-    memcpy(tests, others, sizeof(others));
-    for (unsigned i = 0; i < MISTAKES; i++) {
-        snprintf(names[i], sizeof(names[i]), "mistake %u", i);
-        tests[OTHERS + i] = (struct CMUnitTest){names[i], check_mistake, NULL, NULL, (void *) &mistakes[i]};
-    }
-    return cmocka_run_group_tests_name("policy reader", tests, NULL, NULL);
+    return run_with_cases("policy reader", &table, others, sizeof(others) / sizeof(others[0]));
 }

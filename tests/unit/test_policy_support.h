@@ -62,4 +62,34 @@ static inline struct rb_policy *policy_of(const char *text)
     return policy;
 }
 
+// A table of cases. Each row is a test of its own: `check` gets the row, `write_name` writes the name of its test.
+struct case_table {
+    const void *rows;
+    size_t row_size, count;
+    void (*check)(void **state);
+    void (*write_name)(const void *row, char *name, size_t size);
+};
+
+// Runs the given tests and those of the table. Returns the number of failures.
+static inline int run_with_cases(const char *group, const struct case_table *table, const struct CMUnitTest *others,
+                                 size_t other_count)
+{
+    enum { NAME_SIZE = 128 };
+    size_t count = other_count + table->count;
+    struct CMUnitTest *tests = calloc(count, sizeof(*tests));
+    char(*names)[NAME_SIZE] = calloc(table->count, NAME_SIZE);
+    if (!tests || !names)
+        abort();
+    memcpy(tests, others, other_count * sizeof(*tests));
+    for (size_t i = 0; i < table->count; i++) {
+        const void *row = (const char *) table->rows + i * table->row_size;
+        table->write_name(row, names[i], NAME_SIZE);
+        tests[other_count + i] = (struct CMUnitTest){names[i], table->check, NULL, NULL, (void *) row};
+    }
+    int failures = _cmocka_run_group_tests(group, tests, count, NULL, NULL);
+    free(names);
+    free(tests);
+    return failures;
+}
+
 #endif

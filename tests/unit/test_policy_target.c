@@ -163,20 +163,17 @@ static void test_format_cuts(void **state)
     }
 }
 
+static void name_url(const void *row, char *name, size_t size)
+{
+    snprintf(name, size, "url \"%s\"", ((const struct url *) row)->text);
+}
+
 int main(void)
 {
-    enum { URLS = sizeof(urls) / sizeof(urls[0]) };
+    static const struct case_table table = {urls, sizeof(urls[0]), sizeof(urls) / sizeof(urls[0]), check_url, name_url};
     static const struct CMUnitTest others[] = {
         cmocka_unit_test(test_from_inet),      cmocka_unit_test(test_from_inet6),  cmocka_unit_test(test_from_unix),
         cmocka_unit_test(test_other_families), cmocka_unit_test(test_format_cuts),
     };
-    enum { OTHERS = sizeof(others) / sizeof(others[0]) };
-    static struct CMUnitTest tests[URLS + OTHERS];
-    static char names[URLS][64];
-    memcpy(tests, others, sizeof(others));
-    for (unsigned i = 0; i < URLS; i++) {
-        snprintf(names[i], sizeof(names[i]), "url \"%s\"", urls[i].text);
-        tests[OTHERS + i] = (struct CMUnitTest){names[i], check_url, NULL, NULL, (void *) &urls[i]};
-    }
-    return cmocka_run_group_tests_name("policy targets", tests, NULL, NULL);
+    return run_with_cases("policy targets", &table, others, sizeof(others) / sizeof(others[0]));
 }
