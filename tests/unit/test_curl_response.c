@@ -184,13 +184,19 @@ static void test_changed_interim_block_is_not_skipped(void **state)
     assert_string_equal(f->program.got, "HTTP/1.1 302 Found\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\nA: b\r\n\r\n");
 }
 
-// A tunnel's CONNECT answer and the response of the next attempt through the same tunnel have one status.
-static void test_same_status_without_the_interim_block(void **state)
+// The first attempt opens a tunnel. The second one uses the same tunnel, so that its response comes without the proxy's
+// answer to CONNECT. Both have the status 200.
+static void retry_in_one_tunnel(struct fixture *f)
 {
-    struct fixture *f = *state;
     attempt_with(f, "HTTP/1.1 200 Connection established\r\n", "HTTP/1.1 503 Busy\r\n");
     rb_response_attempt(&f->response, true);
     block(f, "HTTP/1.1 200 OK\r\n");
+}
+
+static void test_same_status_without_the_interim_block(void **state)
+{
+    struct fixture *f = *state;
+    retry_in_one_tunnel(f);
     assert_int_equal(body(f, "good"), 4);
     assert_string_equal(f->program.got, "HTTP/1.1 200 Connection established\r\nA: b\r\n\r\n"
                                         "HTTP/1.1 200 OK\r\nA: b\r\n\r\ngood");
@@ -199,9 +205,7 @@ static void test_same_status_without_the_interim_block(void **state)
 static void test_same_status_without_a_body(void **state)
 {
     struct fixture *f = *state;
-    attempt_with(f, "HTTP/1.1 200 Connection established\r\n", "HTTP/1.1 503 Busy\r\n");
-    rb_response_attempt(&f->response, true);
-    block(f, "HTTP/1.1 200 OK\r\n");
+    retry_in_one_tunnel(f);
     rb_response_finish(&f->response, 0, true);
     assert_int_equal(rb_response_deliver(&f->response), RB_DELIVERED);
     assert_string_equal(f->program.got, "HTTP/1.1 200 Connection established\r\nA: b\r\n\r\n"

@@ -20,6 +20,7 @@ struct contest {
     _Atomic uint64_t now_ms;
     _Atomic unsigned inside, most_inside, admitted, refused;
     unsigned rounds;
+    enum rb_health health; // of each probe
 };
 
 struct runner {
@@ -49,6 +50,15 @@ static void enter(struct contest *contest)
         ;
 }
 
+// One failure opens the breaker.
+static struct rb_breaker_rules rules_of_one_failure(uint32_t probes)
+{
+    struct rb_breaker_rules rules = default_rules();
+    rules.window = rules.min_calls = 1;
+    rules.probes = probes;
+    return rules;
+}
+
 static void *probe_repeatedly(void *argument)
 {
     struct runner *runner = argument;
@@ -65,7 +75,7 @@ static void *probe_repeatedly(void *argument)
         if (vector_random(&runner->random) % 4 == 0)
             sched_yield();
         atomic_fetch_sub(&contest->inside, 1);
-        rb_breaker_record(&contest->breaker, &contest->rules, &permit, RB_HEALTH_IGNORED, 0, 5000, 0);
+        rb_breaker_record(&contest->breaker, &contest->rules, &permit, contest->health, 0, 5000, 0);
     }
     return NULL;
 }
@@ -75,9 +85,7 @@ static void test_half_open_never_admits_too_many(void **state)
 {
     (void) state;
     for (uint32_t probes = 1; probes < THREADS; probes++) {
-        struct contest contest = {.rules = default_rules(), .rounds = 30000};
-        contest.rules.window = contest.rules.min_calls = 1;
-        contest.rules.probes = probes;
+        struct contest contest = {.rules = rules_of_one_failure(probes), .rounds = 30000, .health = RB_HEALTH_IGNORED};
         attempt(&contest.breaker, &contest.rules, RB_HEALTH_FAILURE, 0, 0, 0);
         run_threads(&contest, probe_repeatedly);
         assert_in_range(contest.most_inside, 1, probes);
@@ -87,33 +95,14 @@ static void test_half_open_never_admits_too_many(void **state)
     }
 }
 
-static void *probe_and_fail(void *argument)
-{
-    struct runner *runner = argument;
-    struct contest *contest = runner->contest;
-    pthread_barrier_wait(&contest->barrier);
-    for (unsigned i = 0; i < contest->rounds; i++) {
-        struct rb_permit permit;
-        if (!rb_breaker_acquire(&contest->breaker, &contest->rules, RB_ASK_OWN, 5000, &permit, NULL))
-            continue;
-        enter(contest);
-        if (vector_random(&runner->random) % 4 == 0)
-            sched_yield();
-        atomic_fetch_sub(&contest->inside, 1);
-        rb_breaker_record(&contest->breaker, &contest->rules, &permit, RB_HEALTH_FAILURE, 0, 5000, 0);
-    }
-    return NULL;
-}
-
 // Half-open periods follow each other without a pause: who is a period behind must not take the new one's slot.
 static void test_late_callers_take_no_lease(void **state)
 {
     (void) state;
-    struct contest contest = {.rules = default_rules(), .rounds = 100000};
-    contest.rules.window = contest.rules.min_calls = contest.rules.probes = 1;
+    struct contest contest = {.rules = rules_of_one_failure(1), .rounds = 100000, .health = RB_HEALTH_FAILURE};
     contest.rules.open_ms = 0;
     attempt(&contest.breaker, &contest.rules, RB_HEALTH_FAILURE, 0, 0, 0);
-    run_threads(&contest, probe_and_fail);
+    run_threads(&contest, probe_repeatedly);
     assert_int_equal(contest.most_inside, 1);
 }
 
@@ -144,9 +133,7 @@ static void test_half_open_admits_exactly_the_permits(void **state)
 {
     (void) state;
     for (uint32_t probes = 1; probes < THREADS; probes++) {
-        struct contest contest = {.rules = default_rules(), .rounds = 1000};
-        contest.rules.window = contest.rules.min_calls = 1;
-        contest.rules.probes = probes;
+        struct contest contest = {.rules = rules_of_one_failure(probes), .rounds = 1000};
         attempt(&contest.breaker, &contest.rules, RB_HEALTH_FAILURE, 0, 0, 0);
         run_threads(&contest, probe_in_rounds);
         assert_int_equal(contest.admitted, probes * contest.rounds);

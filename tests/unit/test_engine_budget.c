@@ -169,27 +169,29 @@ static void test_nothing_is_withheld(void **state)
     assert_int_equal(withdraw(&budget, &rules, 9999, 1000), 250);
 }
 
-// A caller whose clock reading is old by no more than readings lie apart gets nothing that was not there, and gives
-// nothing back.
+// The floor is spent at one time. Then a caller with an older clock reading asks. `refilled` retries are there
+// afterwards.
+static void check_old_reading(uint64_t age_ms, unsigned refilled)
+{
+    struct rb_budget budget = {0};
+    struct rb_budget_rules rules = {0, 3000};
+    assert_int_equal(withdraw(&budget, &rules, 1000000, 100), 30);
+    assert_int_equal(withdraw(&budget, &rules, 1000000 - age_ms, 100), 0);
+    assert_int_equal(withdraw(&budget, &rules, 1000000, 100), refilled);
+}
+
+// Two readings of one clock may differ by RB_READINGS_APART_MS. The older one refills nothing.
 static void test_old_clock_refills_nothing(void **state)
 {
     (void) state;
-    struct rb_budget budget = {0};
-    struct rb_budget_rules rules = {0, 3000};
-    assert_int_equal(withdraw(&budget, &rules, 1000000, 100), 30);
-    assert_int_equal(withdraw(&budget, &rules, 1000000 - RB_READINGS_APART_MS, 100), 0);
-    assert_int_equal(withdraw(&budget, &rules, 1000000, 100), 0);
+    check_old_reading(RB_READINGS_APART_MS, 0);
 }
 
-// One with an older reading gets nothing either. It gives the others one floor, however often it asks.
+// An even older reading is of another clock. It gives the others one floor, however often its caller asks.
 static void test_very_old_clock_refills_once(void **state)
 {
     (void) state;
-    struct rb_budget budget = {0};
-    struct rb_budget_rules rules = {0, 3000};
-    assert_int_equal(withdraw(&budget, &rules, 1000000, 100), 30);
-    assert_int_equal(withdraw(&budget, &rules, 900000, 100), 0);
-    assert_int_equal(withdraw(&budget, &rules, 1000000, 100), 30);
+    check_old_reading(100000, 30);
 }
 
 // Two clocks, one far behind the other: neither stops the other's retries for longer than an interval.
