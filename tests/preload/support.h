@@ -228,6 +228,19 @@ static inline int test_status(pid_t child)
     return WEXITSTATUS(status);
 }
 
+// Executes a program with a role of this one, which the program ignores if it is another one. preload NULL: without the
+// library.
+static inline _Noreturn void test_execute(const char *program, const char *role, const char *preload)
+{
+    setenv("RB_TEST", role, 1);
+    if (preload)
+        setenv("LD_PRELOAD", preload, 1);
+    else
+        unsetenv("LD_PRELOAD");
+    execl(program, role, (char *) NULL);
+    _exit(127);
+}
+
 // Runs a role of this program in a process of its own; preload NULL: without the library. Returns its exit status.
 static inline int test_role(const char *role, const char *preload)
 {
@@ -235,13 +248,7 @@ static inline int test_role(const char *role, const char *preload)
     CHECK(child >= 0);
     if (child == 0) {
         alarm(TEST_LIMIT_S);
-        setenv("RB_TEST", role, 1);
-        if (preload)
-            setenv("LD_PRELOAD", preload, 1);
-        else
-            unsetenv("LD_PRELOAD");
-        execl(getenv("RB_TEST_PROGRAM"), role, (char *) NULL);
-        _exit(127);
+        test_execute(getenv("RB_TEST_PROGRAM"), role, preload);
     }
     return test_status(child);
 }
@@ -254,6 +261,25 @@ static inline int test_alone(const char *role)
 static inline int test_under(const char *role)
 {
     return test_role(role, getenv("RB_PRELOAD"));
+}
+
+// Opens the file for what a role of `test_same_report` sees.
+static inline int test_open_report(void)
+{
+    int fd = open(getenv("RB_REPORT"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    CHECK(fd >= 0);
+    return fd;
+}
+
+// Runs a role alone and under the library. Its two reports must be the same.
+static inline void test_same_report(const char *role)
+{
+    const char *alone = test_path("alone"), *under = test_path("under");
+    setenv("RB_REPORT", alone, 1);
+    CHECK_INT(test_alone(role), 0);
+    setenv("RB_REPORT", under, 1);
+    CHECK_INT(test_under(role), 0);
+    CHECK_TEXT(test_read(under, NULL), test_read(alone, NULL));
 }
 
 // --- the driver

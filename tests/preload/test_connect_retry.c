@@ -4,9 +4,9 @@
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/mount.h>
-#include <sys/ptrace.h>
 
 #include "network.h"
+#include "trace.h"
 
 #define QUICK "retry.backoff=fixed\nretry.base=5ms\nretry.jitter=none\nbreaker=off\nbudget.floor=1000/s\n"
 #define PATIENT "[local]\nhosts=127.0.0.0/8\nretry.attempts=100\n" QUICK
@@ -83,31 +83,22 @@ static void refused_once(void)
     CHECK_INT(dial_once(&port), ECONNREFUSED);
 }
 
-static bool enters_connect(pid_t child)
+static void count_connects(void *context, pid_t child, const struct __ptrace_syscall_info *call)
 {
-    struct __ptrace_syscall_info info;
-    long got = ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof(info), &info);
-    return got > 0 && info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == SYS_connect;
+    (void) child;
+    *(unsigned *) context += call->entry.nr == SYS_connect;
 }
 
 // What the log says is what the kernel sees: four attempts are four system calls.
 static void counted_by_the_kernel(void)
 {
     unsigned connects = 0;
-    int status = 0;
     pid_t child = fork();
     if (child == 0) {
         refused_once();
         _exit(0);
     }
-    CHECK_INT(waitpid(child, &status, 0), child);
-    if (!WIFSTOPPED(status))
-        test_skip("no ptrace");
-    ptrace(PTRACE_SETOPTIONS, child, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
-    while (ptrace(PTRACE_SYSCALL, child, NULL, NULL) == 0 && waitpid(child, &status, 0) == child && WIFSTOPPED(status))
-        connects += enters_connect(child);
-    CHECK(WIFEXITED(status));
-    CHECK_INT(WEXITSTATUS(status), 0);
+    trace_to_end(child, count_connects, &connects);
     CHECK_INT(connects, 4);
 }
 

@@ -175,9 +175,8 @@ static void tell(int fd, const char *what, const void *found)
 // What the loader says of good and bad look-ups, for our names and others.
 static void errors(void)
 {
-    int fd = open(getenv("RB_TOLD"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    int fd = test_open_report();
     void *libc = open_object("libc.so.6");
-    CHECK(fd >= 0);
     dlerror();
     tell(fd, "connect", dlsym(libc, "connect"));
     tell(fd, "absent", dlsym(libc, "absent"));
@@ -196,13 +195,7 @@ static void errors(void)
 
 static void same_errors(void)
 {
-    char alone[512];
-    snprintf(alone, sizeof(alone), "%s", test_path("alone"));
-    setenv("RB_TOLD", alone, 1);
-    CHECK_INT(test_alone("errors"), 0);
-    setenv("RB_TOLD", test_path("under"), 1);
-    CHECK_INT(test_under("errors"), 0);
-    CHECK_TEXT(test_read(test_path("under"), NULL), test_read(alone, NULL));
+    test_same_report("errors");
 }
 
 // --- another interposer

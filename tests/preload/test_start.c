@@ -11,11 +11,11 @@
 #include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 
 #include "network.h"
+#include "trace.h"
 
 enum { NOBODY = 65534, CALLS = 1024, ADDITIONAL_MAPPINGS = 2 };
 
@@ -58,41 +58,25 @@ static bool is_path_of_ours(const char *path)
            strstr(path, "/proc/");
 }
 
-static void note_call(struct traced *traced, pid_t child)
+static void note_call(void *context, pid_t child, const struct __ptrace_syscall_info *call)
 {
-    struct __ptrace_syscall_info info;
-    if (ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof(info), &info) <= 0 || info.op != PTRACE_SYSCALL_INFO_ENTRY)
-        return;
-    if (info.entry.nr < CALLS)
-        traced->calls[info.entry.nr]++;
-    if (info.entry.nr == SYS_openat || info.entry.nr == SYS_newfstatat || info.entry.nr == SYS_readlinkat)
-        traced->ours += is_path_of_ours(text_at(child, info.entry.args[1]));
+    struct traced *traced = context;
+    if (call->entry.nr < CALLS)
+        traced->calls[call->entry.nr]++;
+    if (call->entry.nr == SYS_openat || call->entry.nr == SYS_newfstatat || call->entry.nr == SYS_readlinkat)
+        traced->ours += is_path_of_ours(text_at(child, call->entry.args[1]));
 }
 
 // Runs a program, or a role of this one, from its first instruction to its end.
 static struct traced trace(const char *program, const char *role, const char *preload)
 {
     struct traced traced = {0};
-    int status = 0;
     pid_t child = fork();
     if (child == 0) {
-        setenv("RB_TEST", role, 1);
-        if (preload)
-            setenv("LD_PRELOAD", preload, 1);
-        else
-            unsetenv("LD_PRELOAD");
         ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-        execl(program, role, (char *) NULL);
-        _exit(127);
+        test_execute(program, role, preload);
     }
-    CHECK_INT(waitpid(child, &status, 0), child);
-    if (!WIFSTOPPED(status))
-        test_skip("no ptrace");
-    ptrace(PTRACE_SETOPTIONS, child, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
-    while (ptrace(PTRACE_SYSCALL, child, NULL, NULL) == 0 && waitpid(child, &status, 0) == child && WIFSTOPPED(status))
-        note_call(&traced, child);
-    CHECK(WIFEXITED(status));
-    CHECK_INT(WEXITSTATUS(status), 0);
+    trace_to_end(child, note_call, &traced);
     return traced;
 }
 
@@ -421,7 +405,7 @@ static void sandboxed(void)
 // Results and errno of these calls are the C library's.
 static void tell_drops(void)
 {
-    int fd = open(getenv("RB_TOLD"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    int fd = test_open_report();
     gid_t group = NOBODY;
     errno = 0;
     dprintf(fd, "chroot %d %d\n", chroot("/nonexistent"), errno);
@@ -448,13 +432,7 @@ static void tell_drops(void)
 
 static void drops_as_alone(void)
 {
-    char alone[512];
-    snprintf(alone, sizeof(alone), "%s", test_path("alone"));
-    setenv("RB_TOLD", alone, 1);
-    CHECK_INT(test_alone("tell_drops"), 0);
-    setenv("RB_TOLD", test_path("under"), 1);
-    CHECK_INT(test_under("tell_drops"), 0);
-    CHECK_TEXT(test_read(test_path("under"), NULL), test_read(alone, NULL));
+    test_same_report("tell_drops");
 }
 
 #define QUICK "[local]\nhosts=127.0.0.1\nretry.backoff=fixed\nretry.jitter=none\nretry.base=2ms\nbreaker=off\n"
