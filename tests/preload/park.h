@@ -47,6 +47,44 @@ static inline int parked(const struct port *port)
     return fd;
 }
 
+// The six ways to wait for one descriptor without a limit.
+enum wait_way { WAIT_PPOLL, WAIT_PSELECT, WAIT_EPOLL_PWAIT, WAIT_POLL, WAIT_SELECT, WAIT_EPOLL, WAIT_WAYS };
+
+// Waits until `fd` is writable, by an epoll on which it is registered or by the descriptor. Only the first three ways
+// use the mask, which may be NULL. Returns what the call returned.
+static inline int wait_by(enum wait_way way, int fd, int epfd, const sigset_t *mask)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    struct epoll_event event;
+    fd_set writes;
+    FD_ZERO(&writes);
+    FD_SET(fd, &writes);
+    switch (way) {
+    case WAIT_PPOLL:
+        return ppoll(&p, 1, NULL, mask);
+    case WAIT_PSELECT:
+        return pselect(fd + 1, NULL, &writes, NULL, NULL, mask);
+    case WAIT_EPOLL_PWAIT:
+        return epoll_pwait(epfd, &event, 1, -1, mask);
+    case WAIT_POLL:
+        return poll(&p, 1, -1);
+    case WAIT_SELECT:
+        return select(fd + 1, NULL, &writes, NULL, NULL);
+    default:
+        return epoll_wait(epfd, &event, 1, -1);
+    }
+}
+
+// Lets the opener open its port. Then the epoll must report that `fd` is connected.
+static inline void check_connects(struct opener *opener, int epfd, int fd)
+{
+    open_after(opener);
+    CHECK_INT(wait_epoll(epfd, -1).events, EPOLLOUT);
+    CHECK_INT(pending_error(fd), 0);
+    CHECK(is_peer(fd, opener->port));
+    thread_end(opener->thread);
+}
+
 static inline int ready_now(int fd, short events)
 {
     struct pollfd p = {.fd = fd, .events = events};

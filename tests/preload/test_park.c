@@ -282,10 +282,7 @@ static void registered_before(void)
     int epfd = epoll_for(fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
     CHECK(wait_epoll(epfd, -1).events & EPOLLHUP); // as every socket without a peer
     CHECK_INT(dial(fd, &port), -1);
-    open_after(&opener);
-    CHECK_INT(wait_epoll(epfd, -1).events, EPOLLOUT);
-    CHECK_INT(pending_error(fd), 0);
-    thread_end(opener.thread);
+    check_connects(&opener, epfd, fd);
 }
 
 static void registered_anew(void)

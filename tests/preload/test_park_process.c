@@ -85,10 +85,7 @@ static void copy_with_a_stale_number(void)
     event = (struct epoll_event){.events = EPOLLOUT, .data.u64 = 0x1234567890abcdef};
     CHECK_INT(epoll_ctl(epfd, EPOLL_CTL_ADD, first, &event), 0);
     struct opener opener = {.port = &port, .count = test_log(RETRY, "") + 2};
-    open_after(&opener);
-    CHECK_INT(wait_epoll(epfd, -1).events, EPOLLOUT);
-    CHECK_INT(pending_error(second), 0);
-    thread_end(opener.thread);
+    check_connects(&opener, epfd, second);
 }
 
 // The epoll is gone, its number and data are another epoll's: nothing of that one is held back.
@@ -190,11 +187,7 @@ static void child_has_its_own(void)
         _exit(0);
     }
     CHECK_INT(test_status(child), 0);
-    open_after(&opener);
-    CHECK_INT(wait_epoll(epfd, -1).events, EPOLLOUT);
-    CHECK_INT(pending_error(fd), 0);
-    CHECK(is_peer(fd, &port));
-    thread_end(opener.thread);
+    check_connects(&opener, epfd, fd);
 }
 
 // The parent ends, and the child goes on waiting: a daemon.
@@ -291,11 +284,7 @@ static void vfork_child(void)
     }
     CHECK_INT(waitpid(child, &status, 0), child);
     CHECK_INT(status, 0);
-    open_after(&opener);
-    CHECK_INT(wait_epoll(epfd, -1).events, EPOLLOUT);
-    CHECK_INT(pending_error(fd), 0);
-    CHECK(is_peer(fd, &port));
-    thread_end(opener.thread);
+    check_connects(&opener, epfd, fd);
 }
 
 static void spawns(void)
@@ -339,32 +328,13 @@ static void executes(void)
 
 // --- threads that leave a wait
 
-static int way_out; // which wait
+static int way_out; // enum wait_way
 
-static int wait_somehow(int fd)
+static void wait_somehow(int fd)
 {
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
-    struct epoll_event event;
-    fd_set writes;
-    FD_ZERO(&writes);
-    FD_SET(fd, &writes);
-    switch (way_out) {
-    case 0:
-        return poll(&p, 1, -1);
-    case 1:
-        return ppoll(&p, 1, NULL, NULL);
-    case 2:
-        return select(fd + 1, NULL, &writes, NULL, NULL);
-    case 3:
-        return pselect(fd + 1, NULL, &writes, NULL, NULL, NULL);
-    case 4:
-        return epoll_wait(epoll_for(fd, EPOLLOUT), &event, 1, -1);
-    default:
-        return -2;
-    }
+    bool by_epoll = way_out == WAIT_EPOLL || way_out == WAIT_EPOLL_PWAIT;
+    wait_by(way_out, fd, by_epoll ? epoll_for(fd, EPOLLOUT) : -1, NULL);
 }
-
-enum { WAYS_OUT = 5 };
 
 static void check_signals_open(void)
 {
@@ -390,7 +360,7 @@ static void *waiter_run(void *context)
 static void cancelled(void)
 {
     struct port port = port_new();
-    for (way_out = 0; way_out < WAYS_OUT; way_out++) {
+    for (way_out = 0; way_out < WAIT_WAYS; way_out++) {
         struct waiter waiter = {.fd = flying(&port)};
         unsigned before = test_log(RETRY, "");
         pthread_t thread;
@@ -428,7 +398,7 @@ static void leapt_out(void)
 {
     pthread_t self = pthread_self(), thread;
     signal(SIGUSR1, leap);
-    for (way_out = 0; way_out < WAYS_OUT; way_out++) {
+    for (way_out = 0; way_out < WAIT_WAYS; way_out++) {
         struct port port = port_new();
         int fd = flying(&port);
         CHECK_INT(pthread_create(&thread, NULL, alarm_run, &self), 0);
