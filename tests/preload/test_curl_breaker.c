@@ -122,8 +122,7 @@ static void clone_of_refused(void)
     CHECK_INT(test_log(REFUSED, ""), 1);
     CHECK(cloner.copy != NULL);
     curl_easy_cleanup(easy);
-    snprintf(url, sizeof(url), "http://localhost:%u/well/ok", ntohs(web_port.address.sin_port));
-    curl_easy_setopt(cloner.copy, CURLOPT_URL, url);
+    curl_easy_setopt(cloner.copy, CURLOPT_URL, host_url("localhost", &web_port, "well/ok"));
     CHECK_INT(curl_easy_perform(cloner.copy), CURLE_OK);
     CHECK_TEXT(body.at, "good well\n");
     test_write(test_path("file"), "text\n");
@@ -147,12 +146,6 @@ static void ends_retries(void)
 }
 
 // 404, 429 and the program's own failures say nothing against the host.
-static size_t refuse_bytes(char *data, size_t size, size_t count, void *context)
-{
-    (void) data, (void) size, (void) count, (void) context;
-    return 0;
-}
-
 static void not_the_hosts_fault(void)
 {
     web_start();
@@ -163,7 +156,7 @@ static void not_the_hosts_fault(void)
     for (int i = 0; i < 5; i++)
         CHECK_INT(curl_easy_perform(easy), CURLE_OK);
     curl_easy_setopt(easy, CURLOPT_URL, web_url("c/ok"));
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, refuse_bytes);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, bytes_refuse);
     for (int i = 0; i < 5; i++)
         CHECK_INT(curl_easy_perform(easy), CURLE_WRITE_ERROR);
     CHECK_INT(web_count("a") + web_count("b") + web_count("c"), 15);

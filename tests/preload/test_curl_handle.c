@@ -151,7 +151,6 @@ static size_t clone_in_callback(char *data, size_t size, size_t count, void *con
 
 static void clone_in_the_middle(void)
 {
-    char url[128];
     web_start();
     struct cloner cloner = {.easy = easy_new(web_url("a/s503/ok"), &body)};
     curl_easy_setopt(cloner.easy, CURLOPT_WRITEFUNCTION, clone_in_callback);
@@ -161,8 +160,8 @@ static void clone_in_the_middle(void)
     CHECK_INT(curl_easy_perform(cloner.easy), CURLE_OK);
     CHECK(cloner.copy != NULL);
     curl_easy_cleanup(cloner.easy);
-    snprintf(url, sizeof(url), "http://localhost:%u/b/ok;delay=600", ntohs(web_port.address.sin_port));
-    curl_easy_setopt(cloner.copy, CURLOPT_URL, url); // no section names localhost
+    const char *url = host_url("localhost", &web_port, "b/ok;delay=600"); // no section names localhost
+    curl_easy_setopt(cloner.copy, CURLOPT_URL, url);
     body.length = other.length = 0;
     CHECK_INT(curl_easy_perform(cloner.copy), CURLE_OK); // so the limit of the original's attempts is not for it
     CHECK_TEXT(body.at, "good b\n");

@@ -169,38 +169,42 @@ static void paused_and_timed_out(void)
     curl_easy_cleanup(easy);
 }
 
-static size_t refuse_bytes(char *data, size_t size, size_t count, void *context)
+// A function of the program refuses the held response. Returns libcurl's text of the error.
+static const char *check_write_error(CURL *easy)
 {
-    (void) data, (void) size, (void) count, (void) context;
-    return 0;
+    static char error[CURL_ERROR_SIZE];
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error);
+    CHECK_INT(curl_easy_perform(easy), CURLE_WRITE_ERROR);
+    check_held("a");
+    curl_easy_cleanup(easy);
+    return error;
 }
 
 // A write function that fails is error 23, late as well as in time.
 static void failing_write(void)
 {
-    char error[CURL_ERROR_SIZE] = "";
     web_start();
     CURL *easy = easy_new(web_url("a/s503"), &body);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, refuse_bytes);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error);
-    CHECK_INT(curl_easy_perform(easy), CURLE_WRITE_ERROR);
-    CHECK(error[0] != '\0');
-    check_held("a");
-    curl_easy_cleanup(easy);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, bytes_refuse);
+    CHECK(check_write_error(easy)[0] != '\0');
 }
 
 static void failing_header(void)
 {
-    char sentence[CURL_ERROR_SIZE] = "";
     web_start();
     CURL *easy = easy_new(web_url("a/s503"), &body);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, sentence);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, refuse_bytes);
-    CHECK_INT(curl_easy_perform(easy), CURLE_WRITE_ERROR);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, bytes_refuse);
+    CHECK_TEXT(check_write_error(easy), "Failed writing header"); // libcurl's own, up to 8.6
     CHECK_INT((long long) body.length, 0);
-    CHECK_TEXT(sentence, "Failed writing header"); // libcurl's own, up to 8.6
-    check_held("a");
-    curl_easy_cleanup(easy);
+}
+
+// The program receives the 200,000 bytes that the server sends (tests/server/pattern.c has their formula).
+static void check_large_response(CURL *easy)
+{
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK_INT((long long) body.length, 200000);
+    for (size_t i = 0; i < body.length; i++)
+        CHECK_INT(body.at[i], i % 64 == 63 ? '\n' : (char) ('A' + (i * 7 + i / 64) % 26));
 }
 
 // A response too large to hold is delivered as it comes, whole, and its retry given up.
@@ -208,10 +212,7 @@ static void overflow(void)
 {
     web_start();
     CURL *easy = easy_new(web_url("a/s503;size=200000/ok"), &body);
-    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
-    CHECK_INT((long long) body.length, 200000);
-    for (size_t i = 0; i < body.length; i++)
-        CHECK_INT(body.at[i], i % 64 == 63 ? '\n' : (char) ('A' + (i * 7 + i / 64) % 26));
+    check_large_response(easy);
     CHECK_INT(web_count("a"), 1);
     CHECK_INT(test_log(STOP, "\"reason\":\"overflow\""), 1);
     curl_easy_cleanup(easy);
@@ -223,10 +224,7 @@ static void overflow_paused(void)
     struct pauser pauser = {.pauses = 3, .resume_after = 2};
     web_start();
     CURL *easy = pausing_new(&pauser, web_url("a/s503;size=200000"));
-    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
-    CHECK_INT((long long) body.length, 200000);
-    for (size_t i = 0; i < body.length; i++)
-        CHECK_INT(body.at[i], i % 64 == 63 ? '\n' : (char) ('A' + (i * 7 + i / 64) % 26));
+    check_large_response(easy);
     CHECK_INT(pauser.pauses, 0);
     curl_easy_cleanup(easy);
 }

@@ -511,9 +511,7 @@ static void copied(void)
     curl_easy_cleanup(easy);
     old_calls = 0;
     body.length = 0;
-    char url[128];
-    snprintf(url, sizeof(url), "http://localhost:%u/c/ok;text=x", ntohs(web_port.address.sin_port));
-    curl_easy_setopt(copy, CURLOPT_URL, url); // not ours to repeat
+    curl_easy_setopt(copy, CURLOPT_URL, host_url("localhost", &web_port, "c/ok;text=x")); // no section names localhost
     CHECK_INT(curl_easy_perform(copy), CURLE_OK);
     CHECK_TEXT(body.at, "x");
     CHECK(old_calls > 0);

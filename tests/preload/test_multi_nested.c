@@ -103,12 +103,10 @@ static void check_same(struct answers actual, struct answers expected)
     CHECK_INT(actual.message, expected.message);
 }
 
-// A host that no section names shows what libcurl answers.
+// A URL of a host that no section names: libcurl answers without the library.
 static const char *bare_url(const char *path)
 {
-    static char url[256];
-    snprintf(url, sizeof(url), "http://localhost:%u/%s", ntohs(web_port.address.sin_port), path);
-    return url;
+    return host_url("localhost", &web_port, path);
 }
 
 // In the hands of libcurl, with a transfer waiting beside it that is due in the middle of the call.

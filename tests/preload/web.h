@@ -49,13 +49,19 @@ static inline void web_start(void)
     web_control.address.sin_port = htons((uint16_t) control);
 }
 
-static inline const char *port_url(const struct port *port, const char *path)
+// A URL of the port under one of its host's names. The text lasts until the fourth call after this one.
+static inline const char *host_url(const char *host, const struct port *port, const char *path)
 {
     static __thread char urls[4][1024];
     static __thread unsigned next;
     char *url = urls[next++ % 4];
-    snprintf(url, sizeof(urls[0]), "http://127.0.0.1:%u/%s", ntohs(port->address.sin_port), path);
+    snprintf(url, sizeof(urls[0]), "http://%s:%u/%s", host, ntohs(port->address.sin_port), path);
     return url;
+}
+
+static inline const char *port_url(const struct port *port, const char *path)
+{
+    return host_url("127.0.0.1", port, path);
 }
 
 // The URL of a path of the server: KEY/STEP/STEP...
@@ -114,6 +120,13 @@ static inline size_t bytes_take(char *data, size_t size, size_t count, void *con
     bytes->at[bytes->length] = '\0';
     bytes->calls++;
     return length;
+}
+
+// A write function that fails.
+static inline size_t bytes_refuse(char *data, size_t size, size_t count, void *context)
+{
+    (void) data, (void) size, (void) count, (void) context;
+    return 0;
 }
 
 static inline CURL *easy_new(const char *url, struct bytes *body)
