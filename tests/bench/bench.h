@@ -54,6 +54,14 @@ static inline int bench_listen(struct sockaddr_in *address)
     return server;
 }
 
+// A write function of libcurl that throws the body away.
+static inline size_t bench_discard(char *data, size_t size, size_t count, void *user)
+{
+    (void) data;
+    (void) user;
+    return size * count;
+}
+
 // Answers the requests for batches until stdin ends.
 static inline void bench_take_turns(double (*batch)(void *), void *context)
 {

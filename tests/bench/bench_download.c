@@ -69,13 +69,6 @@ static _Noreturn void serve(int server)
     _exit(0);
 }
 
-static size_t discard(char *data, size_t size, size_t count, void *user)
-{
-    (void) data;
-    (void) user;
-    return size * count;
-}
-
 // Returns how many bytes of the body have come.
 static curl_off_t download_from(CURL *easy, curl_off_t from)
 {
@@ -123,7 +116,7 @@ int main(int count, char **arguments)
     snprintf(url, sizeof(url), "http://127.0.0.1:%u/", (unsigned) ntohs(address.sin_port));
     CURL *easy = curl_easy_init();
     curl_easy_setopt(easy, CURLOPT_URL, url);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, discard);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, bench_discard);
     bench_take_turns(batch, easy);
     curl_easy_cleanup(easy);
     kill(child, SIGTERM);

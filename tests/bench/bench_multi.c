@@ -46,13 +46,6 @@ static _Noreturn void serve(int server)
     _exit(0);
 }
 
-static size_t discard(char *data, size_t size, size_t count, void *user)
-{
-    (void) data;
-    (void) user;
-    return size * count;
-}
-
 struct bench {
     CURLM *multi;
     CURL *easies[TRANSFERS];
@@ -103,7 +96,7 @@ int main(void)
     for (unsigned i = 0; i < TRANSFERS; i++) {
         bench.easies[i] = curl_easy_init();
         curl_easy_setopt(bench.easies[i], CURLOPT_URL, url);
-        curl_easy_setopt(bench.easies[i], CURLOPT_WRITEFUNCTION, discard);
+        curl_easy_setopt(bench.easies[i], CURLOPT_WRITEFUNCTION, bench_discard);
     }
     bench_take_turns(batch, &bench);
     for (unsigned i = 0; i < TRANSFERS; i++)

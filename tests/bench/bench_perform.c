@@ -23,13 +23,6 @@ static _Noreturn void serve(int server)
     _exit(0);
 }
 
-static size_t discard(char *data, size_t size, size_t count, void *user)
-{
-    (void) data;
-    (void) user;
-    return size * count;
-}
-
 // The first batch opens the connection; the driver throws it away.
 static double batch(void *context)
 {
@@ -52,7 +45,7 @@ static void measure(const struct sockaddr_in *address)
     snprintf(url, sizeof(url), "http://127.0.0.1:%u/", (unsigned) ntohs(address->sin_port));
     CURL *easy = curl_easy_init();
     curl_easy_setopt(easy, CURLOPT_URL, url);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, discard);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, bench_discard);
     bench_take_turns(batch, easy);
     curl_easy_cleanup(easy);
 }
