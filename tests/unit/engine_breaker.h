@@ -27,6 +27,15 @@ static inline struct rb_breaker_rules default_rules(void)
     };
 }
 
+// As many failures open the breaker, and as many successful probes close it.
+static inline struct rb_breaker_rules rules_that_open(uint32_t failures, uint32_t probes)
+{
+    struct rb_breaker_rules rules = default_rules();
+    rules.window = rules.min_calls = failures;
+    rules.probes = probes;
+    return rules;
+}
+
 static inline const char *state_word(const struct rb_breaker *breaker)
 {
     static const char *const words[] = {"CLOSED", "OPEN", "HALF_OPEN"};

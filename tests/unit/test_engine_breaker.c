@@ -419,10 +419,8 @@ static void test_generations_wrap(void **state)
 {
     (void) state;
     struct rb_breaker breaker = {0};
-    struct rb_breaker_rules rules = default_rules();
+    struct rb_breaker_rules rules = rules_that_open(2, 1);
     uint64_t now_ms = 0;
-    rules.window = rules.min_calls = 2;
-    rules.probes = 1;
     for (unsigned i = 0; i < 70000 / 3; i++) {
         attempt(&breaker, &rules, RB_HEALTH_FAILURE, 0, now_ms, 0);
         assert_string_equal(state_word(&breaker), "CLOSED");
@@ -436,10 +434,8 @@ static void test_long_outage(void **state)
 {
     (void) state;
     struct rb_breaker breaker = {0};
-    struct rb_breaker_rules rules = default_rules();
+    struct rb_breaker_rules rules = rules_that_open(2, 1);
     uint64_t now_ms = 0;
-    rules.window = rules.min_calls = 2;
-    rules.probes = 1;
     attempt(&breaker, &rules, RB_HEALTH_FAILURE, 0, 0, 0);
     attempt(&breaker, &rules, RB_HEALTH_FAILURE, 0, 0, 0);
     for (unsigned i = 0; i < 70000; i++) {

@@ -50,15 +50,6 @@ static void enter(struct contest *contest)
         ;
 }
 
-// One failure opens the breaker.
-static struct rb_breaker_rules rules_of_one_failure(uint32_t probes)
-{
-    struct rb_breaker_rules rules = default_rules();
-    rules.window = rules.min_calls = 1;
-    rules.probes = probes;
-    return rules;
-}
-
 static void *probe_repeatedly(void *argument)
 {
     struct runner *runner = argument;
@@ -85,7 +76,7 @@ static void test_half_open_never_admits_too_many(void **state)
 {
     (void) state;
     for (uint32_t probes = 1; probes < THREADS; probes++) {
-        struct contest contest = {.rules = rules_of_one_failure(probes), .rounds = 30000, .health = RB_HEALTH_IGNORED};
+        struct contest contest = {.rules = rules_that_open(1, probes), .rounds = 30000, .health = RB_HEALTH_IGNORED};
         attempt(&contest.breaker, &contest.rules, RB_HEALTH_FAILURE, 0, 0, 0);
         run_threads(&contest, probe_repeatedly);
         assert_in_range(contest.most_inside, 1, probes);
@@ -99,7 +90,7 @@ static void test_half_open_never_admits_too_many(void **state)
 static void test_late_callers_take_no_lease(void **state)
 {
     (void) state;
-    struct contest contest = {.rules = rules_of_one_failure(1), .rounds = 100000, .health = RB_HEALTH_FAILURE};
+    struct contest contest = {.rules = rules_that_open(1, 1), .rounds = 100000, .health = RB_HEALTH_FAILURE};
     contest.rules.open_ms = 0;
     attempt(&contest.breaker, &contest.rules, RB_HEALTH_FAILURE, 0, 0, 0);
     run_threads(&contest, probe_repeatedly);
@@ -133,7 +124,7 @@ static void test_half_open_admits_exactly_the_permits(void **state)
 {
     (void) state;
     for (uint32_t probes = 1; probes < THREADS; probes++) {
-        struct contest contest = {.rules = rules_of_one_failure(probes), .rounds = 1000};
+        struct contest contest = {.rules = rules_that_open(1, probes), .rounds = 1000};
         attempt(&contest.breaker, &contest.rules, RB_HEALTH_FAILURE, 0, 0, 0);
         run_threads(&contest, probe_in_rounds);
         assert_int_equal(contest.admitted, probes * contest.rounds);
