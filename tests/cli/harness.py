@@ -9,8 +9,8 @@ import select
 import socket
 import struct
 import subprocess
-import sys
 import termios
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("REBOUND_BUILD", os.path.join(ROOT, "build")))
@@ -36,6 +36,19 @@ def same(found, wanted):
 
 def holds(text, piece):
     expect(piece in text, f"no {piece!r} in {text!r}")
+
+
+def fails(result, piece, status=1, about=None):
+    """A command ended with an error that holds the piece, and wrote nothing to stdout. `about` names the case."""
+    same((about, *result[:2]), (about, status, ""))
+    holds(result[2], piece)
+
+
+def wait_until(condition, complaint):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        expect(time.monotonic() < end, complaint)
+        time.sleep(0.01)
 
 
 class Place:

@@ -11,11 +11,10 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 
 from harness import (
-    ANOTHER_USER, BUILD, build_static, closed_port, CONNECT, content, EXAMPLES, expect, holds, in_front, LIBRARY,
-    on_terminal, PATIENCE, QUICK, REBOUND, ROOT, same, test
+    ANOTHER_USER, BUILD, build_static, closed_port, CONNECT, content, EXAMPLES, expect, fails, holds, in_front,
+    LIBRARY, on_terminal, PATIENCE, QUICK, REBOUND, ROOT, same, test, wait_until
 )
 
 
@@ -522,13 +521,6 @@ def summary_leaves_no_file(place):
     wait_until(lambda: not new & pages(), "the page of a program that did not start stays")
 
 
-def wait_until(condition, complaint):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        expect(time.monotonic() < end, complaint)
-        time.sleep(0.01)
-
-
 # --- check
 
 
@@ -793,9 +785,7 @@ def explain_tells_the_source(place):
 @test
 def explain_with_a_bad_policy(place):
     bad = place.file("bad.ini", "[default]\nretry.atempts = 3\n")
-    status, out, err = place.text("explain", "--policy", bad, "a.test")
-    same((status, out), (1, ""))
-    holds(err, place.text("check", bad)[1])
+    fails(place.text("explain", "--policy", bad, "a.test"), place.text("check", bad)[1])
 
 
 # --- the examples: the schedule that explain prints against the formula

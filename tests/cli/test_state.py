@@ -10,11 +10,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 from harness import (
-    ANOTHER_USER, BUILD, closed_port, CONNECT, content, expect, holds, on_terminal, PATIENCE, QUICK, REBOUND, ROOT, same, test,
-    with_own_shm
+    ANOTHER_USER, BUILD, closed_port, CONNECT, content, expect, fails, holds, on_terminal, PATIENCE, QUICK, REBOUND, ROOT, same,
+    test, wait_until, with_own_shm
 )
 
 PROMETHEUS = os.path.join(ROOT, "config", "prometheus")
@@ -60,13 +59,6 @@ def status_of(place):
 
 def hosts_of(place):
     return {host["host"]: host for host in status_of(place)["hosts"]}
-
-
-def until(condition, complaint):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        expect(time.monotonic() < end, complaint)
-        time.sleep(0.02)
 
 
 # --- a log that cannot be written
@@ -148,9 +140,7 @@ def state_that_does_not_exist(place):
     holds(out, "rebound_processes 0\n")
     holds(place.text("top", "--once")[1], "0 hosts: 0 open")
     for words in (("breaker", "open", "a.example"), ("policy", "off", "default")):
-        status, out, err = place.text(*words)
-        same((status, out), (1, ""))
-        holds(err, "rebound: error: n")
+        fails(place.text(*words), "rebound: error: n", about=words)
     same(place.text("reset"), (0, "", f"rebound: nothing to reset: {place.state} does not exist\n"))
     expect(not os.path.exists(place.state), "a command made the file")
 
@@ -166,9 +156,7 @@ def state_misuse(place):
                           (["policy", "off"], "no policy"), (["policy", "off", ""], "is empty"),
                           (["policy", "on", ""], "is empty"), (["breaker", "open", ""], "is empty"), (["policy", "off", "x" * 64], "too long"),
                           (["reset", "x"], "rebound breaker reset")):
-        status, out, err = place.text(*words)
-        same((words, status, out), (words, 2, ""))
-        holds(err, wanted)
+        fails(place.text(*words), wanted, status=2, about=words)
 
 
 @test
@@ -181,9 +169,7 @@ def state_that_cannot_be_used(place):
     for name in ("text", "open", "link", "fifo", "directory"):
         path = os.path.join(place.path, name)
         for words in (["status"], ["events"], ["metrics"], ["top", "--once"], ["reset"], ["breaker", "open", "x"]):
-            status, out, err = place.text(*words, "--state", path)
-            same((name, words, status, out), (name, words, 1, ""))
-            holds(err, f"rebound: error: {path} ")
+            fails(place.text(*words, "--state", path), f"rebound: error: {path} ", about=words)
     status, _, err = place.text("status", "--state", "private")
     same(status, 1)
     holds(err, "state is private")
@@ -297,7 +283,7 @@ def breaker_whose_probe_is_due(place):
     holder, port = closed_port()
     host = f"127.0.0.1:{port}"
     connect(place, host, host, policy=POLICY.replace("breaker.open = 60s", "breaker.open = 100ms"))
-    until(lambda: hosts_of(place)[host]["state"] != "open", "the breaker stays open")
+    wait_until(lambda: hosts_of(place)[host]["state"] != "open", "the breaker stays open")
     found = hosts_of(place)[host]
     same((found["state"], found["forced"], found["next_probe_ms"], found["probes"]), ("half-open", None, 0, []))
     expect(re.search(rf"{host} +local +half-open .* probe due\n", place.text("status")[1]), place.text("status"))
@@ -661,7 +647,7 @@ class Terminal:
         return self.tmux("capture-pane", "-p").splitlines()
 
     def shows(self, piece):
-        until(lambda: any(piece in line for line in self.screen()), f"no {piece!r} on the screen")
+        wait_until(lambda: any(piece in line for line in self.screen()), f"no {piece!r} on the screen")
 
     def press(self, key):
         self.tmux("send-keys", key)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from harness import (
-    ANOTHER_USER, BUILD, closed_port, CONNECT, expect, holds, QUICK, same, test, with_own_shm
+    ANOTHER_USER, BUILD, closed_port, CONNECT, expect, fails, holds, QUICK, same, test, with_own_shm
 )
 
 NOBODY = f"nobody ({ANOTHER_USER})"
@@ -81,23 +81,17 @@ def states_of_others_are_refused(place):
     for words, env, hint in ((("status",), {"REBOUND_STATE": service.state}, f"--state {service.state}"),
                              (("status", "--state", service.state, "--user", "root"), {}, "--user names another user"),
                              (("policy", "off", "quick", "--state", service.state, "--user", "root"), {}, "--user")):
-        status, out, err = place.text(*words, env=env)
-        same((words, status, out), (words, 1, ""))
-        holds(err, f"rebound: error: {service.state} belongs to user {NOBODY}\n")
-        holds(err, hint)
+        result = place.text(*words, env=env)
+        fails(result, f"rebound: error: {service.state} belongs to user {NOBODY}\n", about=words)
+        holds(result[2], hint)
     place.text("run", "--policy", service.policy, "--", sys.executable, "connect.py", "127.0.0.1", str(service.port))
     for words in (("status",), ("policy", "off", "quick"), ("breaker", "open", "x"), ("reset",)):
-        status, out, err = service.rebound(*words, "--state", place.state)
-        same((words, status, out), (words, 1, ""))
-        holds(err, f"rebound: error: {place.state} belongs to user root (0)\n")
-        holds(err, "only root and its owner can use it")
-        status, out, err = service.rebound(*words, "--user", "root")
-        same((words, status, out), (words, 1, ""))
-        holds(err, "--user needs root")
+        result = service.rebound(*words, "--state", place.state)
+        fails(result, f"rebound: error: {place.state} belongs to user root (0)\n", about=words)
+        holds(result[2], "only root and its owner can use it")
+        fails(service.rebound(*words, "--user", "root"), "--user needs root", about=words)
     same(service.rebound("status", "--user", "nobody", "--state", service.state)[0], 0)
-    status, out, err = service.rebound("status", "--all")
-    same((status, out), (1, ""))
-    holds(err, "--all needs root")
+    fails(service.rebound("status", "--all"), "--all needs root")
     os.mkdir(os.path.join(place.path, "closed"), 0o700)
     holds(service.rebound("status", "--state", os.path.join(place.path, "closed", "state"))[2], "Permission denied")
 
@@ -110,26 +104,18 @@ def links_of_others_are_not_followed(place):
     service.holder.close()
     link = os.path.join(service.directory, "link")
     os.symlink(service.state, link)
-    status, out, err = place.text("reset", "--state", link)
-    same((status, out), (1, ""))
-    holds(err, f"{link} is a symbolic link, which is not followed")
+    fails(place.text("reset", "--state", link), f"{link} is a symbolic link, which is not followed")
     os.chmod(service.state, 0o644)
-    status, out, err = place.text("status", "--state", service.state)
-    same((status, out), (1, ""))
-    holds(err, f"{service.state} has mode 0644; a state has mode 0600")
+    fails(place.text("status", "--state", service.state), f"{service.state} has mode 0644; a state has mode 0600")
     os.chmod(service.state, 0o600)
     os.truncate(service.state, 4096)
-    status, out, err = place.text("status", "--state", service.state)
-    same((status, out), (1, ""))
-    holds(err, f"{service.state} is damaged")
+    fails(place.text("status", "--state", service.state), f"{service.state} is damaged")
 
 
 @test
 def unknown_users(place):
     for name in ("no-such-user", "-1", "4294967295", "99999999999", "0x0", " 0"):
-        status, out, err = place.text("status", "--user", name)
-        same((name, status, out), (name, 1, ""))
-        holds(err, f"rebound: error: there is no user '{name}'\n")
+        fails(place.text("status", "--user", name), f"rebound: error: there is no user '{name}'\n", about=name)
     for words in (("status", "--all", "--user", "root"), ("status", "--all", "--state", "x"), ("status", "--user", ""),
                   ("events", "--all")):
         same(place.text(*words)[:2], (2, ""))
