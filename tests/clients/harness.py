@@ -18,7 +18,7 @@ import threading
 import time
 import traceback
 
-from listener import Listener
+from listener import ClosedPort, Listener
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -249,21 +249,23 @@ class Test:
 
     # Things to test with
 
+    def opened(self, thing):
+        """Has something stopped at the end of the test. Returns the thing."""
+        self.open.append(thing)
+        return thing
+
     def server(self, *arguments):
-        server = Server(*arguments)
-        self.open.append(server)
-        return server
+        return self.opened(Server(*arguments))
 
     def part(self):
         """A test within this one that ends with it, with directories, servers and a log of its own."""
-        part = Test(self.name)
-        self.open.append(part)
-        return part
+        return self.opened(Test(self.name))
 
     def tls_front(self, server, cut=0):
-        front = TlsFront(self.dir, server, cut)
-        self.open.append(front)
-        return front
+        return self.opened(TlsFront(self.dir, server, cut))
+
+    def closed_port(self):
+        return self.opened(ClosedPort())
 
     def file(self, name, content, mode=0o644):
         path = os.path.join(self.dir, name)

@@ -5,6 +5,32 @@ import socket
 import threading
 
 
+def read_head(peer):
+    """Reads the head of a request. Returns b"" if the connection ends before the head does."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        piece = peer.recv(4096)
+        if not piece:
+            return b""
+        head += piece
+    return head
+
+
+class ClosedPort:
+    """A port that refuses every connect. The socket is bound and does not listen, so that nobody else gets the port."""
+
+    def __init__(self):
+        self.socket = socket.socket()
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+
+    def stop(self):
+        self.socket.close()
+
+    def url(self, scheme="http"):
+        return f"{scheme}://127.0.0.1:{self.port}/"
+
+
 class Listener:
     """Has `_serve(peer, number)` called for each connection, number 1 for the first, and closes it afterwards.
 

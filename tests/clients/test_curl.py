@@ -8,6 +8,12 @@ from harness import LATE_MS, PATIENT, Failure, body, cases
 CURL = "/usr/bin/curl"
 
 
+def check_sent_once(test, server, reason):
+    """The request was not repeated, for this reason."""
+    test.equal(server.count("k"), 1, "requests")
+    test.equal(test.reasons(), [reason], "reasons")
+
+
 def retries(test):
     return [e["delay_ms"] for e in test.events("retry")]
 
@@ -103,8 +109,7 @@ def test_post_is_sent_once(test, options):
     server = test.server()
     result = test.rebound([CURL, "-s", *options, server.url("k/s503/ok")])
     test.good(result, b"status 503\n")
-    test.equal(server.count("k"), 1, "requests")
-    test.equal(test.reasons(), ["method"], "reasons")
+    check_sent_once(test, server, "method")
 
 
 @cases("reset", "close")
@@ -114,8 +119,7 @@ def test_post_that_was_cut_off_is_sent_once(test, step):
     alone = test.alone(command)
     server.reset()
     test.same(test.rebound(command), alone)
-    test.equal(server.count("k"), 1, "requests")
-    test.equal(test.reasons(), ["method"], "reasons")
+    check_sent_once(test, server, "method")
 
 
 def test_post_to_a_late_listener(test):
@@ -209,8 +213,7 @@ def test_budget(test):
     server = test.server()
     result = test.rebound([CURL, "-s", server.url("k/s503/ok")], {"budget.ratio": "0%", "budget.floor": "0/s"})
     test.good(result, b"status 503\n")
-    test.equal(server.count("k"), 1, "requests")
-    test.equal(test.reasons(), ["budget"], "reasons")
+    check_sent_once(test, server, "budget")
 
 
 def test_upload_from_a_pipe_passes(test):
@@ -218,9 +221,8 @@ def test_upload_from_a_pipe_passes(test):
     shell = f"cat | {CURL} -s -T - '{server.url('k/s503/ok;text=again')}'"
     result = test.rebound(["sh", "-c", shell], stdin=body(5000))
     test.good(result, b"status 503\n")
-    test.equal(server.count("k"), 1, "requests")
+    check_sent_once(test, server, "upload")
     test.equal(server.log("k")[0][3], "5000", "bytes of the body")
-    test.equal(test.reasons(), ["upload"], "reasons")
 
 
 def test_multi_interface(test):
@@ -246,16 +248,14 @@ def test_broken_download_passes(test, step):
     else:
         test.same(under, alone)
         test.equal(under.out, body(1700), "stdout")
-    test.equal(server.count("k"), 1, "requests")
-    test.equal(test.reasons(), ["delivered"], "reasons")
+    check_sent_once(test, server, "delivered")
 
 
 def test_held_response_over_the_limit(test):
     server = test.server()
     result = test.rebound([CURL, "-s", server.url("k/s503;size=200000;binary/ok")])
     test.good(result, body(200000, binary=True))
-    test.equal(server.count("k"), 1, "requests")
-    test.equal(test.reasons(), ["overflow"], "reasons")
+    check_sent_once(test, server, "overflow")
 
 
 def test_application_timeout_bounds_a_hanging_attempt(test):
@@ -283,8 +283,7 @@ def test_total_time_of_the_policy(test):
     server = test.server()
     result = test.rebound([CURL, "-sS", server.url("k/s503")], {"retry.base": "2s", "timeout.total": "1s"})
     test.good(result, b"status 503\n")
-    test.equal(server.count("k"), 1, "requests")
-    test.equal(test.reasons(), ["time"], "reasons")
+    check_sent_once(test, server, "time")
 
 
 def test_attempt_timeout(test):

@@ -63,9 +63,7 @@ def serve(test, listen=True):
     for name in ("tree", "r.git"):
         shutil.rmtree(os.path.join(test.dir, name), ignore_errors=True)
         shutil.copytree(os.path.join(model(), name), os.path.join(test.dir, name))
-    server = GitServer(os.path.join(test.dir, "r.git"), listen)
-    test.open.append(server)
-    return server
+    return test.opened(GitServer(os.path.join(test.dir, "r.git"), listen))
 
 
 def head(repository, name="HEAD"):

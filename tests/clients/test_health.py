@@ -74,32 +74,8 @@ def reset(peer):
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def opened(test, thing):
-    test.open.append(thing)
-    return thing
-
-
 def plain(test, **options):
-    return opened(test, Plain(**options))
-
-
-class Dead:
-    """A port where every connect is refused as long as the test runs."""
-
-    def __init__(self):
-        self.socket = socket.socket()
-        self.socket.bind(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-
-    def stop(self):
-        self.socket.close()
-
-    def url(self, scheme="http"):
-        return f"{scheme}://127.0.0.1:{self.port}/"
-
-
-def dead(test):
-    return opened(test, Dead())
+    return test.opened(Plain(**options))
 
 
 def cells(test):
@@ -153,7 +129,7 @@ def check_apart(test, server, command, host="127.0.0.1", **options):
 
 
 def test_refusals_count(test):
-    server = dead(test)
+    server = test.closed_port()
     found = erring(test, [*CURL, server.url()])
     test.equal(found, {f"127.0.0.1:{server.port}": ["open"]}, "breakers")
 
@@ -175,7 +151,7 @@ def test_tls_to_a_plain_port(test, other):
 
 
 def test_no_client_certificate(test):
-    front = opened(test, Picky(test.dir))
+    front = test.opened(Picky(test.dir))
     check_well(test, front, [*CURL, front.url("")])
 
 
@@ -200,7 +176,7 @@ def test_name_that_is_not_found(test):
 
 
 def test_redirect_to_a_dead_host(test):
-    other = dead(test)
+    other = test.closed_port()
     server = plain(test, answer=f"HTTP/1.1 302 x\r\nLocation: {other.url()}\r\n\r\n")
     check_well(test, server, [*CURL, "-L", server.url()])
 
@@ -251,10 +227,10 @@ def proxy_url(test, kind, scheme):
                "503": b"HTTP/1.1 503 x\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n",
                "407": b"HTTP/1.1 407 x\r\nContent-Length: 0\r\n\r\n"}
     if kind == "dead":
-        return dead(test).url(scheme)
+        return test.closed_port().url(scheme)
     if kind == "unknown":
         return f"{scheme}://nobody.invalid:3128"
-    return f"{scheme}://127.0.0.1:{opened(test, Proxy(answers[kind])).port}"
+    return f"{scheme}://127.0.0.1:{test.opened(Proxy(answers[kind])).port}"
 
 
 @cases("dead", "unknown", "closes", "resets", "silent", "502", "503", "407")
@@ -284,12 +260,12 @@ def test_socks(test, kind):
 @cases("http_proxy", "all_proxy", "ALL_PROXY")
 def test_proxy_of_the_environment(test, name):
     server = plain(test)
-    check_apart(test, server, [*CURL, server.url()], env={name: dead(test).url()})
+    check_apart(test, server, [*CURL, server.url()], env={name: test.closed_port().url()})
 
 
 def test_proxy_of_the_environment_for_https(test):
     server = plain(test)
-    check_apart(test, server, [*CURL, server.url("https")], env={"HTTPS_PROXY": dead(test).url()})
+    check_apart(test, server, [*CURL, server.url("https")], env={"HTTPS_PROXY": test.closed_port().url()})
 
 
 def test_host_that_needs_no_proxy(test):
@@ -297,8 +273,8 @@ def test_host_that_needs_no_proxy(test):
     server = plain(test)
     test.good(call(test, [*CURL, server.url()]), b"")
     for no_proxy in ("127.0.0.1", "127.0.0.0/8", "*"):
-        test.good(call(test, [*CURL, server.url()], {"http_proxy": dead(test).url(), "no_proxy": no_proxy}), b"")
-    test.good(call(test, [*CURL, "-x", dead(test).url(), "--noproxy", "127.0.0.1", server.url()]), b"")
+        test.good(call(test, [*CURL, server.url()], {"http_proxy": test.closed_port().url(), "no_proxy": no_proxy}), b"")
+    test.good(call(test, [*CURL, "-x", test.closed_port().url(), "--noproxy", "127.0.0.1", server.url()]), b"")
     test.equal(states(test), {f"127.0.0.1:{server.port}": ["closed"]}, "breakers")
 
 
@@ -314,7 +290,7 @@ def test_connect_shares_the_direct_way(test):
        unix_socket=["--unix-socket", "{dir}/none"], abstract=["--abstract-unix-socket", "rebound-nobody-{dead}"])
 def test_led_elsewhere(test, options):
     server = plain(test)
-    fill = {"dead": dead(test).port, "dir": test.dir}
+    fill = {"dead": test.closed_port().port, "dir": test.dir}
     check_apart(test, server, [*CURL, "-m", "1", *(option.format(**fill) for option in options), server.url()])
 
 

@@ -12,21 +12,6 @@ from harness import LIBRARY, REBOUND, Skip, cases, clean_environment
 PYTHON = "/usr/bin/python3"
 
 
-class Holder:
-    """A port where every connect is refused: bound, never listening, as long as the test runs."""
-
-    def __init__(self):
-        self.socket = socket.socket()
-        self.socket.bind(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        self.stop = self.socket.close
-
-
-def refusing_port(test):
-    test.open.append(Holder())
-    return str(test.open[-1].port)
-
-
 CONNECT = "import os, socket, sys\nport = int(sys.argv[1])\ndef connect():\n" \
           "    with socket.socket() as s:\n        return s.connect_ex(('127.0.0.1', port))\n"
 
@@ -42,7 +27,7 @@ def run_script(test, body, log="stderr", shell="", env=None):
     """A program that connects by connect(); `shell` holds redirections of its descriptors."""
     script = test.file("program.py", CONNECT + body)
     command = [REBOUND, "run", "--policy", test.policy(log="off"), "--log", log, "--"]
-    program = ["sh", "-c", f'exec "$@" {shell}', "sh", PYTHON, script, refusing_port(test)]
+    program = ["sh", "-c", f'exec "$@" {shell}', "sh", PYTHON, script, str(test.closed_port().port)]
     return test.alone([*command, *program], env=env)
 
 
@@ -95,7 +80,7 @@ def test_network_service(test):
     """A service of inetd has its connection as descriptors 0, 1 and 2: the peer gets the service's words alone."""
     script = test.file("program.py", CONNECT + "assert connect() == 111\nprint('hello', flush=True)\n")
     command = [REBOUND, "run", "--policy", test.policy(log="off"), "--log", "stderr", "--", PYTHON, script,
-               refusing_port(test)]
+               str(test.closed_port().port)]
     with socket.create_server(("127.0.0.1", 0)) as server:
         with socket.create_connection(server.getsockname()) as client:
             service = server.accept()[0]
@@ -151,7 +136,7 @@ def test_relative_log(test):
     """A relative path is taken from the directory of the start, also where the program has left it."""
     script = test.file("program.py", CONNECT + "os.mkdir('sub'); os.chdir('sub')\nassert connect() == 111\n")
     env = {"LD_PRELOAD": LIBRARY, "REBOUND_POLICY": test.policy(log="off"), "REBOUND_LOG": "the.log"}
-    test.good(test.alone([PYTHON, script, refusing_port(test)], env=env), b"")
+    test.good(test.alone([PYTHON, script, str(test.closed_port().port)], env=env), b"")
     test.equal(os.listdir(test.work + "/sub"), [], "files where the program went")
     test.equal([line["decision"] for line in read_log(test.work + "/the.log")], LINES, "lines of the log")
 
@@ -185,7 +170,7 @@ def test_full_disk(test, destination):
            "REBOUND_LOG": path if destination == "full/log" else "stderr"}
     settings = [f"{name}={value}" for name, value in env.items()]
     shell = 'exec "$@"' + (' 2>>full/log' if destination == "stderr" else "")
-    program = ["env", *settings, PYTHON, script, refusing_port(test)]
+    program = ["env", *settings, PYTHON, script, str(test.closed_port().port)]
     done = subprocess.run(["unshare", "-m", "sh", "-c", FULL, "sh", "sh", "-c", shell, "sh", *program], cwd=test.work,
                           env=clean_environment(test.home), capture_output=True, check=False, timeout=60)
     test.check(done.returncode == 0 and done.stdout, f"{done}")
@@ -222,7 +207,7 @@ def drop(test, body, log, env=None):
     script = test.file("program.py", CONNECT + f"os.geteuid() or os.setgroups([])\n{body}\nassert connect() == 111\n")
     settings = {"LD_PRELOAD": library, "REBOUND_POLICY": "builtin:default", "REBOUND_STATE": "private",
                 "REBOUND_LOG": log, "JAIL": jail, **(env or {})}
-    result = test.alone([PYTHON, "-S", script, refusing_port(test)], env=settings)
+    result = test.alone([PYTHON, "-S", script, str(test.closed_port().port)], env=settings)
     test.check((result.code, result.out, result.err) == (0, b"", b""), f"{result}")
 
 

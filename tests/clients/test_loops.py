@@ -48,8 +48,7 @@ class Silent:
 
 
 def silent(test):
-    test.open.append(Silent())
-    return test.open[-1].port
+    return test.opened(Silent()).port
 
 
 def report(test, result):

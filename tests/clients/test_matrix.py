@@ -84,8 +84,7 @@ class Http2:
     """Bytes of a stream that was ended before its body are not counted: how many arrive is the kernel's affair."""
 
     def __init__(self, test, script, request):
-        self.server = Http2Server(*script.split(), head=request == "head")
-        test.open.append(self.server)
+        self.server = test.opened(Http2Server(*script.split(), head=request == "head"))
         self.url, self.options, self.on_retry, self.interim = self.server.url("k"), ["--h2"], None, False
 
     def requests(self):
@@ -346,8 +345,7 @@ def test_many_transfers(test, mode):
 @cases(**{f"{fault}-{mode}": (fault, mode) for fault in ("refused", "goaway", "503") for mode in MODES})
 def test_many_streams(test, case):
     fault, mode = case
-    server = Http2Server(*[fault] * 3)
-    test.open.append(server)
+    server = test.opened(Http2Server(*[fault] * 3))
     command = [TRANSFER, "--h2", "--pipewait", "--mode", mode, "--count", "10", server.url("k")]
     result = test.rebound(command, {"retry.attempts": "6", **HURRY})
     got = [(each["result"], each["status"], each["received"]) for each in seen(test, result)[0]["transfers"]]

@@ -11,6 +11,7 @@ import time
 from urllib.parse import quote
 
 from harness import REBOUND, clean_environment
+from listener import ClosedPort
 
 PYTHON = "/usr/bin/python3"
 MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"
@@ -34,14 +35,12 @@ stream {{
 """
 
 
-class Backend:
+class Backend(ClosedPort):
     """A port that refuses until it is told to listen, and then sends its name to each connection."""
 
     def __init__(self, name):
+        super().__init__()
         self.name = name
-        self.socket = socket.socket()
-        self.socket.bind(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
 
     def listen(self):
         self.socket.listen(128)
@@ -61,7 +60,7 @@ class Backend:
             self.socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass  # it never listened
-        self.socket.close()
+        super().stop()
 
 
 class Program:

@@ -3,14 +3,13 @@
 
 import os
 import random
-import socket
 import subprocess
 import sys
 import threading
 import time
 
-from harness import LIBRARY, QUICK, REBOUND, Skip, cases, clean_environment
-from listener import Listener
+from harness import LIBRARY, REBOUND, Skip, cases, clean_environment
+from listener import Listener, read_head
 
 CURL = "/usr/bin/curl"
 WORKERS = 64
@@ -28,18 +27,8 @@ class Counter(Listener):
         super().__init__(backlog=256)
 
     def _serve(self, peer, _):
-        while self._read(peer):
+        while read_head(peer):
             self._answer(peer)
-
-    @staticmethod
-    def _read(peer):
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            piece = peer.recv(4096)
-            if not piece:
-                return False
-            head += piece
-        return True
 
     def _answer(self, peer):
         with self.lock:
@@ -94,13 +83,8 @@ def state_path(test):
     return os.path.join(test.dir, "state")
 
 
-def opened(test, thing):
-    test.open.append(thing)
-    return thing
-
-
 def counter(test, **options):
-    return opened(test, Counter(**options))
+    return test.opened(Counter(**options))
 
 
 def policy(test, keys):
@@ -223,17 +207,10 @@ def connector(test, compiler):
     return binary
 
 
-def closed_port(test):
-    holder = socket.socket()
-    holder.bind(("127.0.0.1", 0))
-    test.held = [*getattr(test, "held", []), holder]
-    return str(holder.getsockname()[1])
-
-
 @cases(musl_first=("musl-gcc", "gcc"), glibc_first=("gcc", "musl-gcc"))
 def test_c_libraries_share_a_breaker(test, compilers):
     first, second = (connector(test, compiler) for compiler in compilers)
-    port = closed_port(test)
+    port = str(test.closed_port().port)
     workers = Workers(test, policy(test, REFUSES_AT_5))
     test.equal(workers.start([first, port, "5"]).wait(20), 0, compilers[0])
     test.equal(len(test.events("refused")), 0, "refused calls of the first")
@@ -245,13 +222,13 @@ def test_under_a_false_clock(test):
     """libfaketime tells a process that it is tomorrow: the breaker is as open for it as for the others."""
     fake = [f"/usr/lib/{machine}-linux-gnu/faketime/libfaketime.so.1" for machine in ("x86_64", "aarch64")]
     fake = next(path for path in fake if os.path.exists(path))
-    binary, port = connector(test, "gcc"), closed_port(test)
+    binary, port = connector(test, "gcc"), str(test.closed_port().port)
     workers = Workers(test, policy(test, REFUSES_AT_5))
     env = {"LD_PRELOAD": f"{LIBRARY}:{fake}", "FAKETIME": "+1d"}
     test.equal(workers.start([binary, port, "5"]).wait(20), 0, "the first")
     test.equal(workers.start([binary, port, "3"], env).wait(20), 0, "tomorrow")
     test.equal(len(test.events("refused")), 3, "refused calls")
-    other = closed_port(test)
+    other = str(test.closed_port().port)
     test.equal(workers.start([binary, other, "5"], env).wait(20), 0, "tomorrow")
     test.equal(workers.start([binary, other, "3"]).wait(20), 0, "today")
     test.equal(len(test.events("refused")), 6, "refused calls")
@@ -270,7 +247,7 @@ def test_in_a_time_namespace(test, offset_s):
     """A process whose clock is another one spends the same budget and meets the same breaker as the others, and takes
     nothing away from them."""
     elsewhere = in_time_namespace(offset_s)
-    binary, port = connector(test, "gcc"), closed_port(test)
+    binary, port = connector(test, "gcc"), str(test.closed_port().port)
     keys = {"retry.attempts": "2", "breaker": "off", "budget.floor": "0.001/s", "budget.ratio": "0%"}
     workers = Workers(test, test.policy(keys))
     for words, retries in ((elsewhere, 1), ([], 1), (elsewhere, 1)):  # the floor holds one retry
@@ -278,7 +255,7 @@ def test_in_a_time_namespace(test, offset_s):
         test.equal(len(test.events("retry")), retries, "retries")
     keys = {**REFUSES_AT_5, "breaker.open": "3600s", "breaker.open_max": "3600s"}
     workers = Workers(test, policy(test, keys))
-    other = closed_port(test)
+    other = str(test.closed_port().port)
     for count, first, then in ((port, elsewhere, []), (other, [], elsewhere)):
         before = len(test.events("refused"))
         test.equal(workers.start([*first, binary, count, "5"]).wait(20), 0, "calls that open the breaker")
@@ -290,7 +267,7 @@ def test_in_a_time_namespace(test, offset_s):
 def test_quorum(test, case):
     """With a quorum of 2 one process alone does not open the breaker for the others."""
     quorum, refused = case
-    binary, port = connector(test, "gcc"), closed_port(test)
+    binary, port = connector(test, "gcc"), str(test.closed_port().port)
     keys = {**REFUSES_AT_5, "breaker.quorum": quorum}
     workers = Workers(test, policy(test, keys))
     workers.start([binary, port, "5"]).wait(20)
@@ -329,12 +306,9 @@ class Throttling(Counter):
         super().__init__()
 
     def _serve(self, peer, _):
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            piece = peer.recv(4096)
-            if not piece:
-                return
-            head += piece
+        head = read_head(peer)
+        if not head:
+            return
         fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:] if ": " in line)
         value = {name.lower(): text for name, text in fields.items()}.get(self.field, "")
         self.heard.append((value, time.monotonic()))
@@ -363,7 +337,7 @@ CREDENTIALS = {
 def test_throttling_is_for_one_credential(test, case):
     """The caller that was throttled waits, in another process, too; one with another credential is served at once."""
     field, limited, mine, others = case
-    server = opened(test, Throttling(field, [limited], wait_s=3))
+    server = test.opened(Throttling(field, [limited], wait_s=3))
     workers = Workers(test, policy(test, {"retry.attempts": "1"}))
     workers.start([CURL, "-s", *mine, server.url()]).wait(20)
     heard = server.moments(limited)[0]
@@ -380,7 +354,7 @@ def test_throttling_is_for_one_credential(test, case):
 def test_more_credentials_than_slots(test):
     """Four are remembered. A fifth is not shared, and takes no slot from the others."""
     tokens = [f"Bearer {i}" for i in range(5)]
-    server = opened(test, Throttling("Authorization", tokens, wait_s=3))
+    server = test.opened(Throttling("Authorization", tokens, wait_s=3))
     workers = Workers(test, policy(test, {"retry.attempts": "1"}))
     for token in tokens:
         workers.start([CURL, "-s", "-H", f"Authorization: {token}", server.url()]).wait(20)
@@ -482,7 +456,7 @@ for _ in sys.stdin:
 
 def test_controls_reach_a_program_whose_file_was_removed(test):
     """Within a second the program uses the new file at the path; so the operator's commands reach it again."""
-    port = closed_port(test)
+    port = str(test.closed_port().port)
     workers = Workers(test, policy(test, {"breaker": "off", "retry.attempts": "2"}))
     running = subprocess.Popen([sys.executable, "-c", ON_DEMAND, port], env=workers.env, stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, cwd=test.work)
