@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of the command share: a place of their own, comparisons, the list of tests."""
+"""Helpers for the tests of the command: a directory for each test, comparisons, the list of tests."""
 
 import fcntl
 import os

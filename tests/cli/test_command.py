@@ -88,7 +88,7 @@ def write_error_is_reported(place):
 
 @test
 def closed_descriptors(place):
-    """Nothing the command opens may take the place of a closed stdout or stderr."""
+    """No file that the command opens may get the number of a closed stdout or stderr."""
     done = subprocess.run(["sh", "-c", f"exec {REBOUND} check >&-"], env=place.env, capture_output=True, check=False,
                           timeout=PATIENCE)
     same(done.returncode, 2)
@@ -115,7 +115,7 @@ def colour_only_on_a_terminal(place):
 
 @test
 def run_becomes_the_program(place):
-    """Same process, exit status, arguments; options end at the first word that is none."""
+    """The program has the same process, exit status and arguments. Options end at the first word that is none."""
     child = subprocess.Popen([REBOUND, "run", "--", "sh", "-c", "echo $$; exit 7"], stdout=subprocess.PIPE, env=place.env)
     out, _ = child.communicate(timeout=PATIENCE)
     same((int(out), child.returncode), (child.pid, 7))
@@ -348,7 +348,7 @@ def summary_includes_children(place):
 
 @test
 def summary_stands_before_the_prompt(place):
-    """At an ordinary end the lines are there when the parent's wait returns, not a moment later."""
+    """If the program exits normally, the lines are there when the parent's wait returns."""
     policy = place.file("quick.ini", QUICK)
     for _ in range(20):
         reader, writer = os.pipe()
@@ -438,7 +438,7 @@ def summary_of_users(place, *users):
 
 @test
 def summary_of_a_program_that_drops_its_privileges(place):
-    """The program gives root's page up. The watcher ends all the same, and says that counts are missing."""
+    """The program unmaps root's page. The watcher still ends, and says that counts are missing."""
     if os.geteuid() != 0:
         return
     pages, err = summary_of_users(place, 0, ANOTHER_USER)
@@ -483,7 +483,7 @@ def summary_page_of_another_user(place):
 
 @test
 def summary_lets_stdout_end(place):
-    """A reader of the program's stdout sees its end although the program itself goes on."""
+    """A reader of the program's stdout sees the end of the stream although the program continues."""
     child = subprocess.Popen([REBOUND, "run", "--summary", "sh", "-c", "exec >&-; read line"], env=place.env,
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     ended = select.select([child.stdout], [], [], PATIENCE)[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What doctor says of programs."""
+"""What `rebound doctor` reports about programs."""
 
 import json
 import os
@@ -68,7 +68,7 @@ def doctor_of_a_program_with_libcurl(place):
 
 @test
 def doctor_of_connects(place):
-    """Whether a wait is intercepted is what the library at hand says, not what a list promises."""
+    """The library at hand decides whether a wait is intercepted, not a fixed list."""
     program = compile_c(place, "dials", importer("connect", "poll", "getaddrinfo"))
     status, found = doctor(place, program)
     waits = "intercepted" if "poll" in in_front() else "not"
@@ -191,7 +191,7 @@ def doctor_as_another(place, program):
 
 @test
 def doctor_of_unreadable_programs(place):
-    """It can be run, so it may well be intercepted; nobody knows."""
+    """The file can be executed but not read, so the verdict is unknown."""
     if os.getuid() != 0:
         return  # needs two users
     program = shutil.copy("/bin/true", os.path.join(place.path, "secret"))

@@ -66,7 +66,7 @@ def hosts_of(place):
 
 @test
 def log_in_trouble(place):
-    """Said once as an event, and by status until a line is written."""
+    """One event reports the trouble, and status shows it until a line is written."""
     holder, port = closed_port()
     log = os.path.join(place.path, "logs/log")
     run = ("run", "--policy", place.file("quick.ini", QUICK), "--log", log, "--", sys.executable, "-c", CONNECT,
@@ -279,7 +279,7 @@ def status_shows_processes(place):
 
 @test
 def breaker_whose_probe_is_due(place):
-    """Nobody calls the host any more: its breaker does not stay open for those who look."""
+    """No program calls the host any more. status does not show its breaker as open for ever."""
     holder, port = closed_port()
     host = f"127.0.0.1:{port}"
     connect(place, host, host, policy=POLICY.replace("breaker.open = 60s", "breaker.open = 100ms"))
@@ -317,7 +317,7 @@ def events_of_programs_that_are_gone(place):
 
 @test
 def events_follow(place):
-    """It waits for the state to come to be, shows what happens, and ends with its reader."""
+    """`events -f` waits until the state exists, shows events, and ends with its reader."""
     holder, port = closed_port()
     follower = subprocess.Popen([REBOUND, "events", "-f", "--json"], env=place.env, stdout=subprocess.PIPE)
     connect(place, f"127.0.0.1:{port}")
@@ -374,7 +374,7 @@ def policy_is_switched(place):
 
 @test
 def unknown_policies_are_refused(place):
-    """A policy is known by the state or by the policy file. A mistyped name is no success."""
+    """A policy is known if the state or the policy file has it. A mistyped name is an error."""
     rules = place.file("rules.ini", "[default]\n[llm]\nhosts = llm.example\n[Payments]\nhosts = pay.example\n")
     env = {"REBOUND_POLICY": rules}
     connect(place, "127.0.0.1:9")  # by another policy
@@ -726,7 +726,7 @@ def top_obeys_keys(place):
 
 @test
 def top_leaves_the_terminal_as_it_was(place):
-    """After its end by the key, by signals, and by a crash."""
+    """The terminal is restored after the key q, after signals, and after a crash."""
     for ending in ("q", signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGSEGV):
         terminal = Terminal(place, 80, 24)
         try:

@@ -123,7 +123,7 @@ def unknown_users(place):
 
 @test
 def states_at_the_default_name(place):
-    """--user and --all find them; what others plant at a user's name is not that user's state."""
+    """--user and --all find the states. A file that another user puts at a user's name is not that user's state."""
     if os.geteuid() != 0:
         return
     service = Service(place)

@@ -54,7 +54,7 @@ TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
 
 class Failure(Exception):
-    """A test found something that is not as promised."""
+    """A test found something that does not hold."""
 
 
 class Skip(Exception):
@@ -71,7 +71,7 @@ def check_gets_through(test, command):
 
 
 def check_attempts_exhausted(test, command):
-    """A program that uses libcurl is told the failure as it is told alone, after all attempts."""
+    """After all attempts a program that uses libcurl gets the failure that it gets alone."""
     server = test.server()
     program = command(server.url("k/s503"))
     alone = test.alone(program)
@@ -107,7 +107,7 @@ def body(size, binary=False, seed=0):
 
 
 def clean_environment(home):
-    """An environment that says nothing about policies, proxies or languages."""
+    """An environment without variables about policies, proxies or languages."""
     return {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": home,
@@ -217,7 +217,7 @@ class TlsFront(Listener):
 
 
 class Result:
-    """What a program left behind: status, output, how long it took, its largest resident size in KiB, its CPU time."""
+    """The result of a program: exit status, output, duration, largest resident size in KiB, CPU time."""
 
     def __init__(self, code, out, err, seconds, usage):
         self.code, self.out, self.err, self.seconds, self.resident = code, out, err, seconds, usage.ru_maxrss
@@ -401,7 +401,7 @@ class Test:
 
 
 def differing(got, wanted):
-    """Long bytes are cut down to where they begin to differ."""
+    """Cuts long bytes to the place where they begin to differ."""
     if not isinstance(got, bytes) or not isinstance(wanted, bytes) or max(len(got), len(wanted)) <= 400:
         return got, wanted, ""
     at = next((i for i, (a, b) in enumerate(zip(got, wanted)) if a != b), min(len(got), len(wanted)))
@@ -415,7 +415,7 @@ def shorten(value):
 
 
 def neutral(data):
-    """Takes out what differs between two runs of the same program anyway."""
+    """Removes what differs between two runs of a program without rebound, too."""
     for pattern, replacement in (
         (rb"after \d+ (ms|milliseconds)", rb"after N \1"),
         (rb"\b\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?", b"TIME"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the servers that tests write in Python share: a loopback port, and a thread for each connection."""
+"""Helpers for servers in Python: loopback ports, and a thread for each connection."""
 
 import socket
 import threading

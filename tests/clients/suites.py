@@ -15,7 +15,7 @@ WORST_FIRST = ("failed", "skipped", "passed")  # of several entries for one test
 
 
 class NoResults(Exception):
-    """A suite did not get to its end."""
+    """A suite did not finish."""
 
 
 def cpython(*arguments):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Languages and tools that bring libcurl in, easy and multi: against a sick server as alone against a sound one."""
+"""Languages and tools that use libcurl, easy and multi. With a failing server they end as alone with a working one."""
 
 import os
 import zlib

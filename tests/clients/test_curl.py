@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The unmodified curl against a sick server: what is repeated, what is not, and what the program gets to see."""
+"""The unmodified curl against a failing server: which requests are repeated, and what the program receives."""
 
 import os
 

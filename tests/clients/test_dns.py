@@ -164,7 +164,7 @@ def queries(test):
 
 
 def test_no_such_name(test):
-    """A name that does not exist is asked for once."""
+    """The lookup of a name that does not exist is not repeated."""
     command = [PYTHON, "-c", "import socket; socket.getaddrinfo('no.example', 80, socket.AF_INET)"]
     alone = test.alone(stage(test, command, "up"))
     asked = len(queries(test))
@@ -175,7 +175,7 @@ def test_no_such_name(test):
 
 
 def test_silent_resolver_costs_no_more(test):
-    """Each lookup takes a second: within dns.total there is no room for another that takes as long."""
+    """Each lookup takes a second. A second lookup of that length does not fit into dns.total."""
     command = [PYTHON, "-c", "import socket; socket.getaddrinfo('late.test', 80, socket.AF_INET)"]
     alone = test.alone(stage(test, command, "silent"))
     asked = len(queries(test))
@@ -192,7 +192,7 @@ def test_silent_resolver_late(test):
 
 
 def test_program_leaves_the_lookup(test):
-    """wget ends a lookup by a siglongjmp out of its signal handler; the next one is none the worse."""
+    """wget ends a lookup by a siglongjmp out of its signal handler. The next lookup works."""
     command = ["wget", "-qO-", "--tries=1", "--dns-timeout=0.3", URL, URL]
     alone = test.alone(stage(test, command, "silent"))
     result = test.alone(stage(test, under(test, command), "silent"))

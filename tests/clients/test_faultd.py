@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The faulty server itself: what it is told to do, and what it counts."""
+"""The faulty server itself: its steps and its counts."""
 
 import gzip
 import os

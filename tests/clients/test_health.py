@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What counts as a failure of the host: a client's own mistake harms itself only, never the host's other callers."""
+"""Which failures count for the breaker of a host. A client's own mistake must not harm other callers of the host."""
 
 import json
 import os
@@ -156,7 +156,7 @@ def test_no_client_certificate(test):
 
 
 def test_no_descriptor_left(test):
-    """The standard streams, and one descriptor that curl opens for itself, are all that it may have."""
+    """curl may have the standard streams and one descriptor that it opens itself, and no more."""
     server = plain(test)
     for limit in range(4, 12):
         command = ["/bin/bash", "-c", f"ulimit -n {limit} && exec \"$@\"", "-", *CURL, server.url()]
@@ -182,7 +182,7 @@ def test_redirect_to_a_dead_host(test):
 
 
 def test_redirect_to_a_failing_host(test):
-    """What the other host asks for holds back nobody who calls the first one."""
+    """Retry-After of the other host does not delay callers of the first one."""
     other = plain(test, answer="HTTP/1.1 503 x\r\nRetry-After: 30\r\n\r\n")
     server = plain(test, answer=f"HTTP/1.1 302 x\r\nLocation: {other.url()}\r\n\r\n")
     check_well(test, server, [*CURL, "-fL", server.url()])
@@ -243,7 +243,7 @@ def test_proxy(test, kind):
 
 @cases("dead", "unknown", "closes", "resets", "silent", "502", "503", "407")
 def test_tunnel(test, kind):
-    """A proxy that does not get as far as the host is not counted at all."""
+    """If a proxy does not reach the host, nothing is counted for the host."""
     server = plain(test)
     check_apart(test, server, [*CURL, "-m", "1", "-p", "-x", proxy_url(test, kind, "http"), server.url()])
     test.equal(set(states(test)[f"127.0.0.1:{server.port}"]), {"closed"}, "breakers")
@@ -269,7 +269,7 @@ def test_proxy_of_the_environment_for_https(test):
 
 
 def test_host_that_needs_no_proxy(test):
-    """The environment names a proxy, and this host as one that is called without it: the way is the direct one."""
+    """The environment names a proxy and excludes this host. The route is the direct one."""
     server = plain(test)
     test.good(call(test, [*CURL, server.url()]), b"")
     for no_proxy in ("127.0.0.1", "127.0.0.0/8", "*"):
@@ -376,7 +376,7 @@ back = call()
 
 @cases(**WAYS)
 def test_moved_to_another_network(test, code):
-    """In its other network nothing listens: the breaker that opens there is not that of the server here."""
+    """Nothing listens in the other network namespace. The breaker that opens there is not that of the server here."""
     if os.geteuid() and code != WAYS["child"]:
         raise Skip("needs root")
     server = plain(test)

@@ -273,7 +273,7 @@ REFUSING = {"breaker": "on", "breaker.window": "1", "breaker.min_calls": "1", "b
 
 @cases(*PROGRAMS)
 def test_refused_by_the_breaker(test, program):
-    """The server has come back, but the breaker is open: the program is told what a dead server would tell it."""
+    """The server listens again, but the breaker is open. The program gets what a dead server gives it."""
     entry = PROGRAMS[program]
     server = test.server("--listen-after", "never", "--accept", entry.get("accept", "http"))
     policy = test.policy(hosts=f"127.0.0.1:{server.port}", base=REFUSING)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where log lines must not go, and that none is cut: descriptor 2 that is no stderr, other users' links, a full disk."""
+"""Where log lines must not go: a descriptor 2 that is not stderr, links of other users. A full disk cuts no line."""
 
 import json
 import os

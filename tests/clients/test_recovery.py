@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A server that was away and is back: the default policy must not keep programs from seeing it."""
+"""A server fails and works again. The default policy must not keep programs from reaching it."""
 
 import concurrent.futures
 import json
@@ -115,7 +115,7 @@ def shares(test, prefix, env):
 
 # The situation "recovery" of nginx's own test stream_upstream.t.
 def test_nginx_upstream_recovers(test):
-    """Two refused connects make no difference to a server that is back: it gets its half of the connections."""
+    """After two refused connects a server that works again gets its half of the connections."""
     alone = shares(test, [], {})
     test.equal(alone[0], [b"second"] * 4, "answers while one is away, alone")
     test.check(min(alone[1:]) >= 14, f"shares alone: {alone[1:]}")
@@ -167,7 +167,7 @@ def test_breaker_stops_retries_only(test):
 
 
 def test_policy_of_an_earlier_version_is_valid(test):
-    """Keys that were valid with the earlier defaults still are: open over open_max, a window below min_calls."""
+    """Keys that were valid with earlier defaults are still valid: open above open_max, a window below min_calls."""
     path = test.file("old.ini", "[default]\nbreaker.open = 30s\nbreaker.window = 15\n[slow]\nhosts = a.example\n"
                      "breaker.open = 1m\n")
     done = subprocess.run([REBOUND, "check", path], capture_output=True, text=True, check=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Downloads that break off: continued where it is proven that the content is the same, else the program's own error."""
+"""Downloads that break off. They continue if the content is proven to be the same. Else the program gets its error."""
 
 import fcntl
 import hashlib
@@ -147,7 +147,7 @@ def test_switched_off(test, mode):
 
 @cases(range=["--range", "100-"], end=["--range", "100-2899"], resume=["--resume", "100"])
 def test_ranges_of_the_program(test, options):
-    """Continued rightly or not at all: nothing false either way."""
+    """The download continues correctly or not at all. The program never gets wrong bytes."""
     got, asked, _ = download(test, f"{CUT}/{WHOLE}", "easy", options)
     content = body(SIZE)[100:2900 if "2899" in options[1] else SIZE]
     test.equal(got["status"], 206, "status")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""On good days, and on days that rebound has no say in, a program's output is byte for byte the same as alone."""
+"""Without a failure, or with one that rebound does not handle, a program's output is the same as alone."""
 
 import os
 

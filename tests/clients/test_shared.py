@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One breaker, one budget, one Retry-After for all processes that share a state; and what may stand in its place."""
+"""Processes that share a state have one breaker, one budget and one Retry-After. A state may be unusable."""
 
 import os
 import random
@@ -17,7 +17,7 @@ CALLS = 100
 
 
 class Counter(Listener):
-    """An HTTP server that counts: requests, and how many were in its hands at once since it was told to look."""
+    """An HTTP server that counts its requests, and how many it handled at the same time."""
 
     def __init__(self, delay_s=0.0, status=503, header=""):
         self.delay_s, self.status, self.header = delay_s, status, header
@@ -130,7 +130,7 @@ def test_workers_share_a_budget(test):
 
 
 def test_one_at_a_time_when_half_open(test):
-    """16 workers, killed at random, against a server that stays sick: no two probes in its hands."""
+    """16 workers are killed at random while the server fails. The server never has two probes at once."""
     server = counter(test, delay_s=0.02)
     keys = {**BREAKER, "breaker.open": "20ms", "breaker.open_max": "20ms", "breaker.probe_lease": "2s",
             "retry.attempts": "1"}
@@ -352,7 +352,7 @@ def test_throttling_is_for_one_credential(test, case):
 
 
 def test_more_credentials_than_slots(test):
-    """Four are remembered. A fifth is not shared, and takes no slot from the others."""
+    """Four credentials are remembered. A fifth one is not shared and takes no slot from the others."""
     tokens = [f"Bearer {i}" for i in range(5)]
     server = test.opened(Throttling("Authorization", tokens, wait_s=3))
     workers = Workers(test, policy(test, {"retry.attempts": "1"}))
@@ -425,7 +425,7 @@ def test_no_place_for_it(test, path):
 
 @cases(removed="replaced", replaced="foreign", cut="damaged", emptied="damaged")
 def test_lost_while_in_use(test, word):
-    """The file goes away under a program that waits for an answer: it goes on, and says so once."""
+    """The file is removed while a program waits for an answer. The program continues, and one line says so."""
     server = test.server()
     workers = Workers(test, policy(test, {}))
     path, case = state_path(test), test.name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Bad input, a bad log, a program that cannot be reached: a clear line, and the program runs without rebound."""
+"""Bad input, a bad log, a program that cannot be intercepted: one line says so, and the program runs without us."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ CURL = "/usr/bin/curl"
 
 
 def untouched(test, result, server, words=()):
-    """The program did its own thing, and the command said why in a line of its own."""
+    """The program ran without rebound, and one line of the command says why."""
     test.good(result, b"status 503\n")
     test.equal(server.count("k"), 1, "requests")
     text = result.err.decode(errors="replace")
@@ -114,7 +114,7 @@ def test_log_that_cannot_be_written(test, log):
 
 
 def test_log_to_a_full_pipe(test):
-    """A pipe that nobody empties must not stop the program."""
+    """A full pipe without a reader must not stop the program."""
     server = test.server()
     fifo = os.path.join(test.dir, "fifo")
     os.mkfifo(fifo)

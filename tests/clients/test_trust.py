@@ -106,7 +106,7 @@ def test_link_of_a_config_map(test):
 
 
 def test_seteuid(test):
-    """A process of root that acts for a user when it loads its policy never obeys a file of that user."""
+    """A process of root that acts for a user while it loads its policy never obeys a file of that user."""
     need_root()
     server, policy = test.server(), test.policy(log="off")
     set_owner(policy, USER, 0o644)

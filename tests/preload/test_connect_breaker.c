@@ -13,7 +13,7 @@ static void fail_times(const struct port *port, int times)
         CHECK_INT(dial_once(port), ECONNREFUSED);
 }
 
-// After four failures of four the breaker is open: refused at once, with no packet sent although somebody listens.
+// Four failures open the breaker. It refuses the next connect without a packet, although the server listens.
 static void opens(void)
 {
     struct port port = port_new();
@@ -38,7 +38,7 @@ static void stays_closed(void)
     CHECK_INT(test_log(REFUSED, ""), 0);
 }
 
-// When its open time is over one call goes through; its success closes the breaker for all.
+// After the open time one call passes through. Its success closes the breaker for all callers.
 static void half_opens(void)
 {
     struct port port = port_new();
@@ -56,7 +56,7 @@ static void half_opens(void)
     CHECK_INT(test_log(REFUSED, ""), refused);
 }
 
-// A probe that fails opens it again.
+// A failed probe opens the breaker again.
 static void probe_fails(void)
 {
     struct port port = port_new();

@@ -89,7 +89,7 @@ static void count_connects(void *context, pid_t child, const struct __ptrace_sys
     *(unsigned *) context += call->entry.nr == SYS_connect;
 }
 
-// What the log says is what the kernel sees: four attempts are four system calls.
+// The log and the kernel count the same: four attempts are four system calls.
 static void counted_by_the_kernel(void)
 {
     unsigned connects = 0;
@@ -114,7 +114,7 @@ static void waits_as_told(void)
     CHECK_INT(test_log(RETRY, "\"delay_ms\":30,"), 1);
 }
 
-// A cause that retry.on leaves out is handed on at once.
+// A failure whose cause is not in retry.on reaches the program at once.
 static void other_causes(void)
 {
     struct port port = port_new();

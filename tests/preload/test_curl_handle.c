@@ -118,7 +118,7 @@ static void reset(void)
     curl_easy_cleanup(easy);
 }
 
-// A clone has the program's options and a life of its own, whatever becomes of the original.
+// A clone has the program's options and works independently of the original.
 static void clone_lives_on(void)
 {
     web_start();

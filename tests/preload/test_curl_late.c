@@ -107,7 +107,7 @@ static void follow(CURL *easy, void *taker)
     CHECK_INT(curl_easy_perform(easy), CURLE_OK);
 }
 
-// In the header of a redirect: what comes after it in one go are several lines. Still neither redirect is shown twice.
+// The program pauses in the header of a redirect, so several lines follow at once. No redirect is shown twice.
 static void paused_in_header(void)
 {
     struct pauser pauser = {.pauses = 1, .resume_after = 1};
@@ -124,7 +124,7 @@ static void paused_in_header(void)
     curl_easy_cleanup(easy);
 }
 
-// An interim answer that only some attempts bring comes before one that all of them do: each is shown once.
+// Some attempts have an interim response before the redirect that all of them have. The program gets each of them once.
 static void interim_in_between(void)
 {
     web_start();
@@ -140,7 +140,7 @@ static void interim_in_between(void)
     curl_easy_cleanup(easy);
 }
 
-// A pause that never ends is ended by the progress function ...
+// The progress function ends a pause that never ends by itself.
 static void paused_and_aborted(void)
 {
     struct pauser pauser = {.pauses = 1, .resume_after = 1000000, .answer = 1};
@@ -155,7 +155,7 @@ static void paused_and_aborted(void)
     curl_easy_cleanup(easy);
 }
 
-// ... or by the program's own time limit.
+// The program's own time limit ends a pause.
 static void paused_and_timed_out(void)
 {
     struct pauser pauser = {.pauses = 1, .resume_after = 1000000};
@@ -207,7 +207,7 @@ static void check_large_response(CURL *easy)
         CHECK_INT(body.at[i], i % 64 == 63 ? '\n' : (char) ('A' + (i * 7 + i / 64) % 26));
 }
 
-// A response too large to hold is delivered as it comes, whole, and its retry given up.
+// A response that is too large to hold is delivered whole, and there is no retry.
 static void overflow(void)
 {
     web_start();
@@ -218,7 +218,7 @@ static void overflow(void)
     curl_easy_cleanup(easy);
 }
 
-// The same with a program that pauses while the held part is handed over.
+// The same with a program that pauses while it gets the held part.
 static void overflow_paused(void)
 {
     struct pauser pauser = {.pauses = 3, .resume_after = 2};
@@ -229,7 +229,7 @@ static void overflow_paused(void)
     curl_easy_cleanup(easy);
 }
 
-// Retry-After over the maximum: the response at once.
+// Retry-After asks for more than the maximum. The program gets the response at once.
 static void after_too_long(void)
 {
     web_start();
@@ -243,7 +243,7 @@ static void after_too_long(void)
     curl_easy_cleanup(easy);
 }
 
-// With FAILONERROR the held response is an error, late as well as in time; no body reaches the program.
+// With FAILONERROR a held response is an error. No body reaches the program.
 static void fail_on_error(void)
 {
     web_start();

@@ -34,7 +34,7 @@ static void check_cancelled(CURL *easy)
     curl_easy_cleanup(easy);
 }
 
-// A progress function that says stop ends the wait between two attempts.
+// A progress function that aborts ends the wait between two attempts.
 static void cancelled(void)
 {
     unsigned calls = 0;
@@ -55,7 +55,7 @@ static void cancelled_the_old_way(void)
     check_cancelled(easy);
 }
 
-// CURLOPT_TIMEOUT is for the call with all its attempts and waits, not for each attempt anew.
+// CURLOPT_TIMEOUT limits the whole call with all attempts and waits.
 static void program_limit(void)
 {
     web_start();
@@ -70,7 +70,7 @@ static void program_limit(void)
     curl_easy_cleanup(easy);
 }
 
-// A server that never answers: the last attempt ends when the program's time does. The handle has its whole time again.
+// A server never answers. The last attempt ends at the program's time limit. The next call has the whole limit again.
 static void program_limit_in_an_attempt(void)
 {
     web_start();
@@ -86,7 +86,7 @@ static void program_limit_in_an_attempt(void)
     curl_easy_cleanup(easy);
 }
 
-// timeout.attempt ends an attempt that hangs, and the next one is made.
+// timeout.attempt ends an attempt that hangs. The next attempt follows.
 static void attempt_limit(void)
 {
     web_start();
@@ -114,7 +114,8 @@ static void connect_limit(void)
     curl_easy_cleanup(easy);
 }
 
-// timeout.total where the program set no limit: no wait begins that cannot end in time, and the last response comes.
+// The program set no limit, and timeout.total is set. A wait that would end too late does not begin. The program gets
+// the last response.
 static void total(void)
 {
     web_start();
@@ -128,7 +129,7 @@ static void total(void)
     curl_easy_cleanup(easy);
 }
 
-// Retry-After is waited for, and its seconds are not jittered away.
+// The wait lasts as long as Retry-After asks for, without jitter.
 static void retry_after(void)
 {
     web_start();

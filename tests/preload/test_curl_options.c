@@ -101,7 +101,7 @@ static void pointers(void)
     curl_easy_cleanup(easy);
 }
 
-// A connection that the program chose to make anew stays its choice after a retry, and one that it keeps is kept.
+// After a retry the program's choice between a new and a kept connection is still in force.
 static void fresh_connect(void)
 {
     web_start();

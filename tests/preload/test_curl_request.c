@@ -11,7 +11,7 @@ static void check_sent(const char *key, int times, const char *reason)
         CHECK_INT(test_log(STOP, reason), 1);
 }
 
-// A POST that was answered is sent once.
+// A POST that the server answered is not repeated.
 static void post_answered(void)
 {
     web_start();
@@ -24,7 +24,7 @@ static void post_answered(void)
     curl_easy_cleanup(easy);
 }
 
-// One that may have arrived is, too.
+// A POST that the server may have received is not repeated.
 static void post_reset(void)
 {
     web_start();
@@ -35,7 +35,7 @@ static void post_reset(void)
     curl_easy_cleanup(easy);
 }
 
-// One that provably never left is repeated: its body arrives once, whole.
+// A POST that was never sent is repeated. The server gets the whole body once.
 static void *serve_late(void *context)
 {
     char request[4096] = "";
@@ -261,7 +261,7 @@ static void method_options(void)
     curl_easy_cleanup(easy);
 }
 
-// An upload that a function of the program feeds cannot be fed twice.
+// An upload from a read function without a seek function cannot be repeated.
 struct source {
     unsigned calls;
     bool done;

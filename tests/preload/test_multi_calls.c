@@ -492,7 +492,7 @@ static int old_progress(void *context, double a, double b, double c, double d)
     return 0;
 }
 
-// A copy of a handle in the middle of its transfer has the program's options, none of ours.
+// A copy of a handle during its transfer has the program's options and none of ours.
 static void copied(void)
 {
     struct loop loop;

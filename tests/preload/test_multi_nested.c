@@ -109,7 +109,7 @@ static const char *bare_url(const char *path)
     return host_url("localhost", &web_port, path);
 }
 
-// In the hands of libcurl, with a transfer waiting beside it that is due in the middle of the call.
+// The callback runs within libcurl. Another transfer waits, and its wait ends during the call.
 static void in_libcurl(void)
 {
     web_start();
@@ -120,7 +120,7 @@ static void in_libcurl(void)
     }
 }
 
-// While a response that was held is delivered.
+// The callback runs while a held response is delivered.
 static void delivered_late(void)
 {
     web_start();
@@ -131,7 +131,7 @@ static void delivered_late(void)
     }
 }
 
-// From the progress callback of a transfer that waits.
+// The calls come from the progress callback of a transfer that waits.
 static void waiting(void)
 {
     web_start();

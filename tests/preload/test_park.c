@@ -427,7 +427,7 @@ static void copies(void)
     thread_end(opener.thread);
 }
 
-// What has the number of a closed socket is nobody of ours, whichever way it was closed.
+// A descriptor with the number of a closed socket is not ours, however the socket was closed.
 static void numbers_again(void)
 {
     struct port port = port_new();
@@ -532,7 +532,7 @@ static void slow(void)
     CHECK_INT(test_log(RETRY, "\"cause\":\"timeout\""), 2);
 }
 
-// A server that accepts and resets was reached: its reset is the program's own to read.
+// A server that accepts and then resets was reached. The program reads the reset.
 static void reset_after_accept(void)
 {
     struct port port = port_listening();
@@ -601,7 +601,7 @@ static void bound_to_interface(void)
     CHECK_INT(test_log(STOP, "\"reason\":\"attempts\""), 2);
 }
 
-// Settled: the call that learns of the failure waits; nothing of it is left to be parked.
+// The call that asks for the result waits for the attempts. No connect is parked.
 static void settles(void)
 {
     struct port port = port_new();

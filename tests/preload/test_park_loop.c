@@ -45,7 +45,7 @@ static void waits_before_the_connect(void)
     thread_end(opener.thread);
 }
 
-// The thread that has seen the failure goes away to compute; another one that waits makes the attempts.
+// The thread that saw the failure leaves the wait. Another waiting thread makes the attempts.
 static void one_goes_away(void)
 {
     struct port port = port_new();

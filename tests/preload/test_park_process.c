@@ -88,7 +88,7 @@ static void copy_with_a_stale_number(void)
     check_connects(&opener, epfd, second);
 }
 
-// The epoll is gone, its number and data are another epoll's: nothing of that one is held back.
+// The epoll is closed, and another one has its number and data. No event of the new epoll is hidden.
 static void number_of_an_epoll(void)
 {
     struct port port = port_new();
@@ -190,7 +190,7 @@ static void child_has_its_own(void)
     check_connects(&opener, epfd, fd);
 }
 
-// The parent ends, and the child goes on waiting: a daemon.
+// The parent ends and the child continues to wait, as a daemon does.
 static void child_takes_over(void)
 {
     struct port port = port_new();
@@ -307,7 +307,7 @@ static void spawns(void)
     thread_end(opener.thread);
 }
 
-// A program that is executed finds a socket whose connect has ended, and waits for nothing.
+// An executed program inherits a socket whose connect has ended, and does not wait.
 static void executed(void)
 {
     struct pollfd p = {.fd = atoi(getenv("RB_TEST_FD")), .events = POLLOUT};

@@ -96,7 +96,7 @@ static unsigned more_calls(unsigned number)
     }
 }
 
-// As many calls as with another library.
+// The program makes no more system calls than with another library.
 static void check_same_calls(const struct traced *ours, const struct traced *others)
 {
     CHECK_INT(ours->ours, 0);
@@ -219,7 +219,7 @@ static void relative_policy(void)
 
 // --- processes
 
-// Both are the first to connect in their memory.
+// The child and its parent each connect for the first time.
 static void child_connects_first(void)
 {
     struct port port = port_new();
@@ -243,7 +243,8 @@ static int dial_slow(struct port *port)
     return error;
 }
 
-// A vfork child runs in our memory. It must not take that for its own, or our connects in flight would be nobody's.
+// A vfork child runs in the parent's memory. It must not claim that memory, or the parent would lose its connects in
+// flight.
 static void vfork_child_connects_first(void)
 {
     static struct port port;

@@ -287,7 +287,7 @@ static void worker_role(void)
     CHECK_INT(files(), 2);
 }
 
-// A vfork child has its parent's memory, but a user of its own.
+// A vfork child shares its parent's memory but may have another user.
 APART(vfork_child)
 static void vfork_child_role(void)
 {
@@ -302,7 +302,7 @@ static void vfork_child_role(void)
     CHECK_INT(files(), 1);
 }
 
-// As su does it: the program that is executed is another user's from its start.
+// As with su, the executed program runs as another user from its start.
 APART(executed)
 static void executed_role(void)
 {

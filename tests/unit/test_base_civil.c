@@ -64,7 +64,7 @@ static void test_month_days(void **state)
     assert_int_equal(rb_civil_month_days(2019, 13), 0);
 }
 
-// Outside of what 64 bits hold, the nearest end.
+// A date that 64 bits cannot hold gives the nearest time that they can.
 static void test_saturation(void **state)
 {
     (void) state;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tests of the hashes that end up in the shared state: their results may never change.
+// Tests of the hashes that are stored in the shared state. Their results may never change.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

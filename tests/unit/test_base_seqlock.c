@@ -73,7 +73,7 @@ static void test_oldest_gives_way(void **state)
     assert_int_equal(get(&table, 0, 5), 5);
 }
 
-// Whoever writes may have died: its entry stays absent, and is not waited for.
+// A writer may have died. Readers do not wait for its entry, which stays absent.
 static void test_locked_entry(void **state)
 {
     struct memory memory = {0}, copied = {0};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The busiest hosts of a policy, and the rest: bounded, complete, and never shrinking.
+// The busiest hosts of a policy, and the sum of the others. The list is bounded and complete, and no sum ever falls.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -120,7 +120,7 @@ static void test_names_that_repeat(void **state)
     assert_int_equal(value_of("pay", "other"), 15);
 }
 
-// The hosts take turns in being the busiest ones, and some give up their cells: the rest never shrinks.
+// The busiest hosts change, and some hosts lose their cells. The sum of the other hosts never falls.
 static void test_the_rest_only_grows(void **state)
 {
     enum { ROUNDS = 2000 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Errors as compilers show them: where the caret stands, what is cut, what never reaches a terminal.
+// Errors in the form of compilers: the place of the caret, long lines that are cut, bytes that no terminal may get.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,7 +38,7 @@ static void test_place_and_caret(void **state)
     assert_string_equal(show(false, &d), "p.ini:7:1: error: wrong; did you mean 'none'?\n  retry.on = x\n  ^\n");
 }
 
-// Tabs are copied, characters of several bytes take one place, a column past the end stands behind the line.
+// Tabs are copied, a character of several bytes takes one place, and a column past the end is shown behind the line.
 static void test_caret_under_wide_text(void **state)
 {
     (void) state;
@@ -76,7 +76,7 @@ static void test_colour(void **state)
                                         "  ab\n   \x1b[1;32m^\x1b[0m\n");
 }
 
-// Of a long line the surroundings of the column are shown, and the caret still stands under it.
+// A long line is cut around the column. The caret is still below the column.
 static void test_long_line(void **state)
 {
     (void) state;

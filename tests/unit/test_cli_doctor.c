@@ -142,7 +142,7 @@ static void test_waits_not_intercepted(void **state)
     expect(f, PART, UNUSED, FULL, NONE, UNUSED);
 }
 
-// A descriptor's other functions may be missing in an older library without harm to the verdict.
+// An older library may lack the other functions of a descriptor. The verdict stays the same.
 static void test_other_functions_of_sockets(void **state)
 {
     struct fixture fixture;
@@ -182,7 +182,7 @@ static void test_unreadable(void **state)
     expect(f, NONE, NONE, NONE, NONE, NONE);
 }
 
-// Calls that the program does not make stay unused, whatever is in the way.
+// A call that the program does not make is reported as unused, whatever the obstacle.
 static void test_blocked(void **state)
 {
     struct fixture fixture;

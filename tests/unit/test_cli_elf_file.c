@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The reader of ELF files: both classes and byte orders, and files that are cut or lie about themselves.
+// The reader of ELF files: both classes and byte orders, files that are cut, and files with wrong sizes or offsets.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -140,7 +140,7 @@ static void test_kinds(void **state)
     }
 }
 
-// Reads everything there is to read, from a copy that ends where the file ends.
+// Reads all fields, from a copy that ends where the file ends, so that AddressSanitizer sees each read behind the end.
 static int use(const unsigned char *bytes, size_t size)
 {
     struct rb_elf_file file;
@@ -173,7 +173,7 @@ static void test_cut(void **state)
     }
 }
 
-// Every byte in turn takes the values that do most harm.
+// Each byte in turn gets extreme values. The reader must stay within the file.
 static void test_lies(void **state)
 {
     static const unsigned char values[] = {0x00, 0x01, 0x7f, 0x80, 0xff};
@@ -219,7 +219,7 @@ static void test_interpreter_without_end(void **state)
     assert_null(file.interpreter);
 }
 
-// This test itself: what a linker really wrote, and the debugger's symbols.
+// Reads this test program, which a linker wrote and which has symbols for a debugger.
 static void test_itself(void **state)
 {
     struct rb_elf_file file;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The manual pages say what the program does: every reason code, every option.
+// The manual pages explain every reason code and every option of the program.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -43,7 +43,7 @@ static void test_reasons(void **state)
     }
 }
 
-// What --help offers, the manual explains, and the other way round.
+// The manual and --help name the same options.
 static void test_options(void **state)
 {
     (void) state;

@@ -148,7 +148,7 @@ static void test_calls_of_hosts(void **state)
     assert_line("rebound_host_refused_total{policy=\"pay\",host=\"other\"} 3");
 }
 
-// The worst state comes first in the snapshot.
+// The snapshot sorts the worst state first.
 static void test_a_host_with_two_cells(void **state)
 {
     (void) state;

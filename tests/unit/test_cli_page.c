@@ -55,7 +55,7 @@ static void test_every_counter(void **state)
                         "rebound: payments: 12 calls, 5 retries, 3 recovered, 1 refused by the breaker, 2 failed\n");
 }
 
-// One call and one retry are no "calls" and "retries"; policies come in the order in which they were met.
+// The number one takes the singular: 1 call, 1 retry. Policies stand in the order of their first call.
 static void test_one_of_each(void **state)
 {
     (void) state;
@@ -66,7 +66,7 @@ static void test_one_of_each(void **state)
                                   "rebound: a: 2 calls, 0 retries, 0 recovered, 0 refused by the breaker\n");
 }
 
-// A slot whose owner died while it wrote the name has no name yet.
+// The owner of a slot died while it wrote the name. The slot is left out.
 static void test_busy_slot_is_left_out(void **state)
 {
     (void) state;
@@ -89,7 +89,7 @@ static void test_slots_of_one_policy_add_up(void **state)
                                   "rebound: other: 1 call, 0 retries, 0 recovered, 0 refused by the breaker\n");
 }
 
-// The longest names and numbers on all slots, and one policy too many: everything fits, nothing is cut.
+// All slots have the longest names and numbers, and there is one policy too many. Nothing is cut.
 static void test_full_page(void **state)
 {
     (void) state;
@@ -133,7 +133,7 @@ static struct rb_summary_page *attach_to(const struct rb_summary_page *content, 
     return attached;
 }
 
-// The library maps only what the command made: right size, magic and version.
+// The library maps only a page of the right size, magic number and version.
 static void test_attach_is_careful(void **state)
 {
     (void) state;

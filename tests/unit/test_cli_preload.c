@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The list in LD_PRELOAD: what is kept, where the library goes, and that it is there once.
+// The list in LD_PRELOAD: its other entries are kept, and the library is added once at the right place.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -90,7 +90,7 @@ static void test_worst_case(void **state)
     assert_int_equal(schedule.worst_ms, 3000);
 }
 
-// A retry whose shortest waits already reach the total time can never begin.
+// If the shortest waits before a retry add up to the total time, the retry can never begin.
 static void test_what_fits(void **state)
 {
     (void) state;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// For whom a transfer is made: what makes two of them the same caller, and what does not.
+// The caller of a transfer: which options make two transfers those of one caller.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

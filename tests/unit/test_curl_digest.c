@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The running sum over a body: the same for whatever pieces, another for whatever change.
+// The running hash of a body. It does not depend on the size of the pieces, and each change of the body changes it.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,7 +50,7 @@ static void test_every_length_differs(void **state)
     }
 }
 
-// In the samples each changed byte, elsewhere none.
+// A hash of the whole body sees each changed byte. A hash of samples sees a changed byte within a sample only.
 static void test_every_changed_byte(void **state)
 {
     (void) state;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The figures of a call of several attempts: of the saved attempt or the last one, counted from the call's beginning.
+// The figures of a call of several attempts. They are those of the saved or the last attempt, with times from the start
+// of the call.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +13,7 @@
 #include "curl/figures.h"
 #include "curl/response/saved.h"
 
-// A libcurl that tells of one attempt. Header fields: two requests, the second with three fields.
+// A libcurl that answers about one attempt. Its header fields belong to two requests, the second of which has three.
 static long status;
 static curl_off_t total_us, connect_us, received;
 static const char *type;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tracked handles: which option makes which method, what survives reset and duphandle, and the table under load.
+// Tracked handles: the method that each option sets, what reset and duphandle keep, and the table under load.
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -115,7 +115,8 @@ static void test_protocols_in_the_form_that_the_program_used(void **state)
     check_end_of_attempt(&handle, CURLOPT_PROTOCOLS_STR, CURLOPT_PROTOCOLS);
 }
 
-// Only what stays in place all the time is hidden. Other options reach libcurl, and are set again after the attempt.
+// Only options that stay overridden between attempts are hidden. Other options reach libcurl and are set again after
+// the attempt.
 static void test_hidden_options(void **state)
 {
     struct rb_handle handle = overridden();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Uploads on their way back to the beginning: which can be sent again, and by what.
+// Uploads that are sent again: which ones can be, and by which function they return to their beginning.
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -137,7 +137,7 @@ static void test_control_rewinds(void **state)
     assert_int_equal(rb_replay_rewind(&replay, false), -EIO);
 }
 
-// A file returns to where it stood when the call began, not to its beginning.
+// A file returns to its offset at the start of the call, not to its beginning.
 static void test_file_returns_to_its_place(void **state)
 {
     FILE *file = tmpfile();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The held response: what reaches the program's callbacks, in which order, and what does not.
+// The held response: which of its bytes reach the program's callbacks, and in which order.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -358,7 +358,7 @@ static void head(struct fixture *f, const char *status_line, const char *etag, c
 static const char ok[] = "HTTP/1.1 200 OK\r\n", part[] = "HTTP/1.1 206 Part\r\n", one[] = "ETag: \"one\"\r\n",
                   sized[] = "Content-Length: 36\r\n", rest[] = "Content-Range: bytes 10-35/36\r\n";
 
-// A first attempt breaks off after ten bytes; what the program heard of it is forgotten here.
+// The first attempt ends after ten bytes. The test then forgets what the program has received.
 static void break_off(struct fixture *f, const char *etag, const char *length)
 {
     rb_response_attempt(&f->response, true);
@@ -406,7 +406,7 @@ static void test_range_that_breaks_off_continues(void **state)
     assert_string_equal(f->program.got, content + 10);
 }
 
-// Each of these is another response: not a byte of it reaches the program, and libcurl is made to end.
+// Each of these responses differs from the first one. None of its bytes reaches the program, and the transfer ends.
 static void test_other_responses_do_not_continue(void **state)
 {
     static const struct {
@@ -462,7 +462,7 @@ static void test_weak_tag_is_no_ground_to_continue(void **state)
     assert_false(rb_response_can_continue(&f->response));
 }
 
-// The whole once more, cut anywhere: what the program has is dropped.
+// The second attempt sends the whole body again, in pieces of any size. The bytes that the program has are dropped.
 static void test_whole_again_at_every_split(void **state)
 {
     struct fixture *f = *state;
@@ -577,7 +577,7 @@ static void test_interim_block_with_echo_is_no_body(void **state)
     assert_false(rb_response_reached_program(&f->response));
 }
 
-// What this attempt shows is not what an earlier one showed.
+// This attempt has other header blocks than an earlier one.
 static void test_a_block_is_not_taken_for_its_neighbour(void **state)
 {
     struct fixture *f = *state;

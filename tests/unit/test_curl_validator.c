@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Validators and ranges: what header lines say, and when two responses are the same bytes.
+// Validators and ranges: how header lines are read, and when two responses have the same bytes.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

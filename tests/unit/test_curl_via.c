@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The way of a transfer: which options and variables lead it elsewhere, and for which hosts.
+// The route of a transfer: which options and variables change it, and for which hosts.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -285,7 +285,8 @@ static uint64_t key_of(const struct rb_policy *policy)
     return key;
 }
 
-// What is kept of a handle's route is found anew when an option or the environment leads it elsewhere, and back.
+// The cached route of a handle is computed again when an option or the environment changes it, and when it changes
+// back.
 static void test_kept_routes(void **state)
 {
     static const char text[] = "[default]\nretry.attempts = 2\n";

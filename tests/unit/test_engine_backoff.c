@@ -34,7 +34,7 @@ static uint64_t next_number(const char **list)
     return vector_number(word);
 }
 
-// Full jitter spreads: no value gets more than one draw in a hundred.
+// Full jitter is spread over its range: no value gets more than one draw in a hundred.
 static void check_spread(const struct rb_backoff *rules, uint32_t retry)
 {
     static unsigned seen[DRAWS];
@@ -121,7 +121,7 @@ static void test_huge_previous_delay(void **state)
     assert_int_equal(rb_backoff_delay_ms(&rules, 2, 100, UINT32_MAX), 1000);
 }
 
-// A schedule that grows never falls.
+// No delay of a growing schedule is shorter than the one before it.
 static void test_monotonic(void **state)
 {
     (void) state;

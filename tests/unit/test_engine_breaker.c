@@ -84,7 +84,7 @@ struct play {
     uint64_t now_ms;
 };
 
-// Who asks: by a letter before that of the attempt.
+// A letter before that of the attempt says how the caller asks.
 static enum rb_ask ask_of(char letter)
 {
     return letter == 'r' ? RB_ASK_RETRY : letter == 'p' ? RB_ASK_PROVEN : RB_ASK_OWN;
@@ -143,7 +143,7 @@ static void play_step(struct play *play, const char *step, char *out, size_t siz
     }
 }
 
-// The whole script is played and compared at once: a failure shows where it leaves the path.
+// The test plays the whole script before it compares. So a failure shows the first step that differs.
 static void test_row(void **state)
 {
     const struct vector_row *row = *state;
@@ -267,7 +267,7 @@ static void test_retry_in(void **state)
     assert_int_equal(wait_ms, 700);
 }
 
-// A permit gives one result. A second one, or none, changes nothing.
+// A permit takes one result. A second result changes nothing, and no result changes nothing.
 static void test_permit_is_used_once(void **state)
 {
     (void) state;
@@ -282,7 +282,7 @@ static void test_permit_is_used_once(void **state)
     assert_memory_equal(&before, &breaker, sizeof(before));
 }
 
-// The one who recorded the last probe died before it could judge: the next to ask does it.
+// A process recorded the last probe and died before it judged the probes. The next caller judges them.
 static void test_unjudged_probes_are_judged(void **state)
 {
     (void) state;
@@ -301,7 +301,7 @@ static void test_unjudged_probes_are_judged(void **state)
     }
 }
 
-// One died between claiming a place in the window and filling it: the place holds no failure from before.
+// A process died after it claimed a place in the window. The place must not keep an older failure.
 static void test_unfilled_place_is_a_success(void **state)
 {
     (void) state;
@@ -318,7 +318,7 @@ static void test_unfilled_place_is_a_success(void **state)
     assert_string_equal(state_word(&breaker), "CLOSED");
 }
 
-// A reload may make everything smaller, larger or of the other kind between any two calls.
+// A reload may change each rule between any two calls: smaller, larger, or the other kind of window.
 static void test_rules_change_under_way(void **state)
 {
     (void) state;
@@ -334,7 +334,7 @@ static void test_rules_change_under_way(void **state)
     free(breaker);
 }
 
-// From calls to seconds and back: what the buckets wrote must not be read as outcomes.
+// The window changes from calls to seconds and back. The words of the buckets must not be read as outcomes.
 static void test_kind_of_window_changes_and_back(void **state)
 {
     (void) state;
@@ -356,7 +356,7 @@ static void test_kind_of_window_changes_and_back(void **state)
     assert_string_equal(state_word(&breaker), "CLOSED");
 }
 
-// A second with more calls than a bucket can count keeps its rate, and what comes late in it still shows.
+// A second may have more calls than a bucket can count. Its rate stays right, and later outcomes still change it.
 static void test_busy_second(void **state)
 {
     (void) state;
@@ -414,7 +414,7 @@ static void test_hostile_input(void **state)
     free(breaker);
 }
 
-// Generations wrap after 65536 transitions; nothing of it shows.
+// The number of the generation wraps after 65536 transitions. The breaker works on as before.
 static void test_generations_wrap(void **state)
 {
     (void) state;
@@ -456,7 +456,7 @@ static void fail_times(struct rb_breaker *breaker, const struct rb_breaker_rules
         attempt(breaker, rules, RB_HEALTH_FAILURE, 0, now_ms, 0);
 }
 
-// ---- at the controls ----
+// ---- forced states and resets ----
 
 static void test_forced_open(void **state)
 {
@@ -504,7 +504,7 @@ static void test_unknown_force(void **state)
     assert_string_equal(state_word(&breaker), "OPEN");
 }
 
-// A result of before does not reach the breaker that was renewed.
+// The result of an attempt from before the reset does not change the breaker.
 static void test_renewed(void **state)
 {
     struct rb_breaker breaker = {0};
@@ -519,7 +519,7 @@ static void test_renewed(void **state)
     assert_string_equal(state_word(&breaker), "CLOSED");
 }
 
-// ---- for who looks ----
+// ---- what `rebound status` shows ----
 
 static void assert_moves(struct rb_breaker *breaker, unsigned count, enum rb_breaker_state to)
 {
@@ -563,7 +563,7 @@ static void test_holders(void **state)
     assert_false(rb_breaker_holder(&breaker, 0, &until_ms, &owner));
 }
 
-// ---- what a damaged word, or one of another clock, says ----
+// ---- damaged words, and words of another clock ----
 
 static void set_end(struct rb_breaker *breaker, uint64_t until_ms)
 {
@@ -572,7 +572,7 @@ static void set_end(struct rb_breaker *breaker, uint64_t until_ms)
     atomic_store(&breaker->state, rb_breaker_word_pack(word));
 }
 
-// An end that these rules cannot have made is pulled back to the longest open time from now, and then time passes.
+// If the open period ends later than the rules allow, it is taken to last for the longest open time from now.
 static void test_incredible_end(void **state)
 {
     static const uint64_t ends[] = {300001, 1000000, UINT64_C(8640000000), (UINT64_C(1) << 40) - 1};
@@ -594,7 +594,7 @@ static void test_incredible_end(void **state)
     }
 }
 
-// A lease that ends later than a lease lasts is of a process with another clock: nobody waits for its end.
+// A lease that ends too late is of a process with another clock. No caller waits for its end.
 static void test_incredible_lease(void **state)
 {
     struct rb_breaker breaker = {0};
@@ -645,7 +645,7 @@ static void test_quorum(void **state)
     }
 }
 
-// A failure that has left the window is nobody's any more.
+// A failure that has left the window does not count for the quorum.
 static void test_quorum_forgets(void **state)
 {
     struct rb_breaker breaker = {0};
@@ -660,7 +660,7 @@ static void test_quorum_forgets(void **state)
     check_last_failure_opens(&breaker, &rules, 1);
 }
 
-// More processes than there are places: the largest quorum is reached all the same.
+// There are more processes than places. The largest quorum is still reached.
 static void test_quorum_of_many(void **state)
 {
     struct rb_breaker breaker = {0};

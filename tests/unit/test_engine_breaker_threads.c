@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tests of the circuit breaker by many callers: contention, interference at one instruction, and sudden death.
+// Tests of the circuit breaker by many callers: contention, interference at one instruction, and killed processes.
 #include "engine_breaker.h"
 
 #include <pthread.h>
@@ -71,7 +71,7 @@ static void *probe_repeatedly(void *argument)
     return NULL;
 }
 
-// Probes whose results are ignored come and go for ever; never more at once than there are permits.
+// Probes whose results are ignored follow each other. There are never more at once than permits.
 static void test_half_open_never_admits_too_many(void **state)
 {
     (void) state;
@@ -86,7 +86,8 @@ static void test_half_open_never_admits_too_many(void **state)
     }
 }
 
-// Half-open periods follow each other without a pause: who is a period behind must not take the new one's slot.
+// Half-open periods follow each other without a pause. A caller of an earlier period must not take a slot of a later
+// one.
 static void test_late_callers_take_no_lease(void **state)
 {
     (void) state;
@@ -97,7 +98,7 @@ static void test_late_callers_take_no_lease(void **state)
     assert_int_equal(contest.most_inside, 1);
 }
 
-// Each round all ask at the same moment that the open time ends; exactly `probes` get a permit, and all of them fail.
+// In each round all threads ask when the open time ends. Exactly `probes` of them get a permit, and their probes fail.
 static void *probe_in_rounds(void *argument)
 {
     struct runner *runner = argument;
@@ -143,7 +144,7 @@ static void *fail_once(void *argument)
     return NULL;
 }
 
-// However many threads see the failures: one transition, and only after min_calls of them.
+// Many threads see the failures. The breaker opens once, and not before min_calls failures.
 static void test_failures_open_once(void **state)
 {
     (void) state;
@@ -168,7 +169,7 @@ static void *succeed_always(void *argument)
     return NULL;
 }
 
-// After a recovery no failure of before may be counted, not even while indices are claimed and not yet written.
+// After a recovery no earlier failure counts, even while a place in the window is claimed and not yet written.
 static void test_success_never_opens(void **state)
 {
     (void) state;
@@ -189,7 +190,7 @@ static void test_success_never_opens(void **state)
     }
 }
 
-// Everything at once, with a clock that runs.
+// All kinds of results at once, with a clock that runs.
 static void hammer(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, _Atomic uint64_t *now_ms,
                    uint64_t *random)
 {
@@ -214,7 +215,7 @@ static struct rb_breaker_rules hammer_rules(bool time_window)
     return rules;
 }
 
-// Whatever happened: after the longest wait it lets probes through, closes, and opens again on failures.
+// Checks that the breaker still works: after the longest wait it admits probes and closes, and failures open it again.
 static void assert_usable(struct rb_breaker *breaker, const struct rb_breaker_rules *rules, uint64_t now_ms)
 {
     uint64_t random = 4711;
@@ -317,7 +318,8 @@ static void next_period_begins(void)
     rb_breaker_acquire(trap.breaker, &trap.rules, RB_ASK_OWN, 0, &trap.other, NULL);
 }
 
-// Between reading the state and reading the slot the half-open period ended and the next one's probe began.
+// The half-open period ends after the caller read the state and before it reads the slot. The next period's probe has
+// begun.
 static void test_late_caller_leaves_the_lease(void **state)
 {
     (void) state;
@@ -341,7 +343,7 @@ static void open_close_and_fail(void)
     attempt(trap.breaker, &trap.rules, RB_HEALTH_FAILURE, 0, 0, 0);
 }
 
-// Between reading the state and claiming a place in the window the breaker opened, closed and heard a failure.
+// The breaker opens, closes and records a failure after the caller read the state and before it claims a place.
 static void test_late_result_leaves_the_window(void **state)
 {
     (void) state;
@@ -387,7 +389,7 @@ static void kill_victim(pid_t pid)
     assert_true(WIFSIGNALED(status));
 }
 
-// Processes that share a breaker are killed wherever they happen to be; the breaker must go on.
+// Processes that share a breaker are killed at any instruction. The breaker must still work.
 static void test_usable_after_sudden_death(void **state)
 {
     (void) state;

@@ -158,7 +158,7 @@ static void test_never_overspends(void **state)
     }
 }
 
-// One caller alone gets all that was saved, to the last whole retry.
+// A single caller gets all saved retries.
 static void test_nothing_is_withheld(void **state)
 {
     (void) state;
@@ -194,7 +194,7 @@ static void test_very_old_clock_refills_once(void **state)
     check_old_reading(100000, 30);
 }
 
-// Two clocks, one far behind the other: neither stops the other's retries for longer than an interval.
+// One clock is far behind the other. Neither stops the retries of the other for longer than an interval.
 static void test_two_clocks(void **state)
 {
     (void) state;
@@ -211,7 +211,7 @@ static void test_two_clocks(void **state)
     assert_int_equal(far, 600);
 }
 
-// Clock readings of several processes differ a little: an earlier one takes nothing away.
+// Clock readings of several processes differ a little. An earlier reading takes no retries away.
 static void test_clock_steps_back(void **state)
 {
     (void) state;

@@ -138,7 +138,7 @@ static void test_other_is_never_repeated(void **state)
     assert_stops(judge(&trial, &other, RB_REASON_NONE, true, NOW_MS), "cause");
 }
 
-// What never left is repeated whatever its method; what was answered or may have been needs the method's leave.
+// A request that was never sent is repeated for every method. If the server may have seen it, the method decides.
 static void test_methods(void **state)
 {
     (void) state;
@@ -199,7 +199,7 @@ static void test_previous_delay_is_remembered(void **state)
     assert_waits(rb_call_judge(&trial.call, &refused, RB_REASON_NONE, false, NULL, NOW_MS, UINT32_MAX), 900);
 }
 
-// A wait that ends at the deadline does not fit, one that ends before it does.
+// A wait must end before the deadline. If it ends at the deadline, there is no retry.
 static void test_total_time(void **state)
 {
     (void) state;
@@ -259,7 +259,7 @@ static void test_budget_is_charged_last(void **state)
     assert_stops(judge(&trial, &reset, RB_REASON_NONE, true, NOW_MS), "budget");
 }
 
-// Nine calls earn nine tenths of a retry, the tenth makes it whole; it wants five and gets one.
+// Each call earns a tenth of a retry. The tenth call asks for five retries and gets one.
 static void test_budget_is_charged_per_call(void **state)
 {
     (void) state;
@@ -292,7 +292,7 @@ static void test_budget_of_zero_means_never(void **state)
 
 // ---- breaker ----
 
-// Every attempt counts, also where nothing is repeated; the one that trips the breaker ends the retries at once.
+// Every attempt counts for the breaker, also without a retry. The attempt that opens the breaker ends the retries.
 static void test_breaker_hears_every_attempt(void **state)
 {
     (void) state;

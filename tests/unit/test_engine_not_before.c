@@ -35,7 +35,7 @@ static void test_slots(void **state)
     assert_int_equal(rb_not_before_take(&not_before, MAX_MS, 3000), 0); // it is over
 }
 
-// The slots come round: nobody waits more than twice as long as the host asked for.
+// The numbers of the slots start again at 0. No caller waits longer than twice the time that the host asked for.
 static void test_slots_come_round(void **state)
 {
     struct rb_not_before not_before = {0};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The manual, the shipped policy and the completion say what the table of keys says.
+// The manual, the shipped policy and the shell completion agree with the table of keys.
 //
 // With REBOUND_UPDATE=1 in the environment the test writes the tables of the manual and the words of the completion
 // anew, in place of a comparison.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The policies that are shipped load, and say what their comments promise.
+// The shipped policies load and have the effect that their comments state.
 #include "test_policy_support.h"
 
 #include <dirent.h>
@@ -91,7 +91,7 @@ static void test_breaker(void **state)
     rb_policy_free(policy);
 }
 
-// Every file that is there, also one added later.
+// Loads every file of the directory, also one that is added later.
 static void test_all_load(void **state)
 {
     DIR *directory = opendir(EXAMPLES);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Every key: its default as the documentation has it, what it takes and refuses, and that what it writes it reads back.
+// Every key: its documented default, the values that it accepts and refuses, and that a written value is read back.
 #include "test_policy_support.h"
 
 #include "policy/key.h"
@@ -211,7 +211,7 @@ static void check_sample(void **state)
     assert_null(wrong);
     assert_int_equal(rb_key_kind_format(key, &rules, out, sizeof(out)), strlen(sample->written));
     assert_string_equal(out, sample->written);
-    // What was written means the same, and touched nothing else.
+    // The written text is read as the same value and changes nothing else.
     before = rules;
     assert_null(rb_key_kind_parse(key, &rules, out, &offset));
     rules.total_set = before.total_set; // "30s" stands for two things
@@ -239,7 +239,7 @@ static void test_defaults_are_documented(void **state)
     assert_int_equal(rb_key_find("hosts"), -1);
 }
 
-// The numbers behind the words, against the units that the engine documents.
+// The defaults as numbers, in the units that the engine documents.
 static void test_defaults_in_the_engines_units(void **state)
 {
     struct rb_rules rules;
@@ -271,7 +271,7 @@ static void test_defaults_in_the_engines_units(void **state)
     assert_int_equal(rules.budget.floor_milli, 3000);
 }
 
-// Whether a policy names the total is told apart from its default; `unset` goes back to that.
+// A policy that names the default total differs from one that names none. `unset` restores the default.
 static void test_total_time(void **state)
 {
     const struct rb_key *total = key_of("timeout.total");
@@ -310,7 +310,7 @@ static void test_long_lists(void **state)
     assert_int_equal(strlen(rules.idempotency_headers), RB_HEADERS_SIZE - 1);
 }
 
-// A buffer that is too small cuts, and never overflows.
+// A text is cut if the buffer is too small. The buffer never overflows.
 static void test_small_buffers(void **state)
 {
     unsigned count;

@@ -126,7 +126,7 @@ static void test_precedence(void **state)
     check_steps(ladder, steps, sizeof(steps) / sizeof(steps[0]));
 }
 
-// The same sections in reverse order of the file: order never counts.
+// The order of the sections in the file has no influence.
 static void test_order_does_not_count(void **state)
 {
     char reversed[sizeof(ladder)] = "", copy[sizeof(ladder)];
@@ -159,7 +159,7 @@ static void test_without_any(void **state)
     check_steps("[default]\n", only_default, 2);
 }
 
-// Whole families in one prefix.
+// A prefix of length 0 covers a whole address family.
 static void test_prefixes_of_length_zero(void **state)
 {
     static const struct step all[] = {{"1.2.3.4", "four", "0.0.0.0/0"},
@@ -429,7 +429,7 @@ static void test_dense_prefixes(void **state)
     rb_policy_free(policy);
 }
 
-// The room for the nodes of a tree is mapped before it is built; no shape of prefixes may need more.
+// The memory for the nodes of a tree is mapped before the tree is built. No set of prefixes may need more nodes.
 static void test_size_of_the_tree(void **state)
 {
     enum { MOST = 600 };

@@ -230,7 +230,7 @@ static void check_mistake(void **state)
     free(exact);
 }
 
-// All errors come in one go, in the order of lines, also those that are found at the end.
+// One run reports all errors in the order of lines, also the errors that are found at the end.
 static void test_all_in_order(void **state)
 {
     static const char text[] = "x = 1\n"
@@ -255,7 +255,7 @@ static void test_all_in_order(void **state)
     free(kept);
 }
 
-// A wrong file of any size ends with a bounded report.
+// The report about a wrong file of any size is bounded.
 static void test_report_is_bounded(void **state)
 {
     enum { LINES = 5000, LAST = 1000 };
@@ -324,14 +324,14 @@ static void test_empty_texts(void **state)
     }
 }
 
-// A section with hosts may be called what it likes, and one without hosts too when its name is like no other.
+// A section with hosts may have any name. So may a section without hosts, if its name is not similar to a special one.
 static void test_names_of_sections(void **state)
 {
     (void) state;
     rb_policy_free(policy_of("[Default]\nhosts = a\n[rebounds]\nhosts = b\n[draft]\nretry.base = 1s\n[a/b.c-d e:f]\n"));
 }
 
-// Sections inherit from [default], wherever it stands; the lines say where a value came from.
+// Sections inherit from [default] at any place of the file. Each key keeps the line that its value came from.
 static void test_inheritance(void **state)
 {
     struct rb_policy *policy = policy_of("[a]\nhosts = a\nretry.base = 1s\n"
@@ -463,7 +463,7 @@ static void test_unreadable(void **state)
     rmdir(directory);
 }
 
-// Over 64 MiB: refused before it is read (the file is sparse).
+// A file over 64 MiB is refused before it is read. The file is sparse.
 static void test_too_large(void **state)
 {
     char path[] = "/tmp/rebound-test-XXXXXX";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Log lines: their fields, and that no destination can hurt the program.
+// Log lines: their fields, and destinations that must not harm the program.
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -113,7 +113,7 @@ static unsigned lines_of(const char *text)
     return count;
 }
 
-// Each worker of a daemon comes here; a line that stands near the end already is not written again.
+// Each worker of a daemon writes this line. A line that is already near the end of the file is not written again.
 static void test_leaving_is_said_once(void **state)
 {
     (void) state;

@@ -108,7 +108,7 @@ static int teardown(void **state)
     return rmdir(directory);
 }
 
-// Runs first: no policy was ever in force.
+// Runs first, because no policy may have been in force before.
 static void test_broken_from_the_start(void **state)
 {
     (void) state;
@@ -254,7 +254,7 @@ static void test_untrusted_file_keeps_the_last_good_policy(void **state)
     assert_int_equal(told.untrusted, 2);
 }
 
-// A mistake in a file that is not obeyed is not told: the text is not read.
+// A file that is not trusted is not read, so its mistakes are not reported.
 static void test_untrusted_file_is_not_read(void **state)
 {
     (void) state;
@@ -332,7 +332,7 @@ static unsigned long mapped_pages(void)
     return pages;
 }
 
-// Memory does not grow with the number of replacements when they are minutes apart.
+// Replacements that are minutes apart do not make memory grow.
 static void test_replaced_policies_are_freed(void **state)
 {
     (void) state;
@@ -362,7 +362,7 @@ static void test_builtin(void **state)
     assert_int_equal(rb_reload_start("builtin:default", NULL), 0);
 }
 
-// The program may leave the directory in which a relative path was meant.
+// The program may change its directory. A relative path still refers to the directory at the start.
 static void test_relative_path(void **state)
 {
     int here = open(".", O_RDONLY | O_DIRECTORY);

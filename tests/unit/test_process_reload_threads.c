@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The policy in force seen by several threads while its file changes all the time.
+// Several threads use the policy in force while its file changes all the time.
 #include "test_policy_support.h"
 
 #include <pthread.h>

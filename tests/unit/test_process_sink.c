@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Destinations of the log: what is refused, what is not touched, and that no line is ever joined to half of another.
+// Destinations of the log: which are refused, which are left alone, and that no line is joined to a part of another.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -516,7 +516,7 @@ static void cut_in_a_file_that_cannot_be_read(void)
     MUST(rb_sink_write(path, line, LINE) == RB_LOSS_NONE);
 }
 
-// The part cannot be taken back: it gets a line of its own.
+// A file that the user cannot read keeps a partial line. The next line does not continue it.
 static void test_part_in_a_file_that_cannot_be_read(void **state)
 {
     const char *path = file_called("log");
@@ -626,7 +626,7 @@ static void write_after_a_start_without(void)
     MUST(rb_sink_write("stderr", line, LINE) == RB_LOSS_REPLACED);
 }
 
-// Whatever a program opens as descriptor 2 gets no line.
+// A file that the program opens as descriptor 2 gets no line.
 static void test_replaced_stderr(void **state)
 {
     int pair[2], ends[2];

@@ -28,7 +28,7 @@ static void next_anywhere_is_the_same(void **state)
     assert_non_null(rb_elf_next("_cmocka_run_group_tests"));
 }
 
-// This program stands in front of two of libc's functions.
+// This program defines two functions that libc also defines.
 static unsigned calls;
 
 int dl_iterate_phdr(int (*visit)(struct dl_phdr_info *, size_t, void *), void *context)

@@ -121,7 +121,7 @@ static void send_to_itself(void)
     pause();
 }
 
-// The program ends by its own SIGBUS as without us, whoever raises it.
+// A SIGBUS that does not concern a watched mapping ends the program as without the library, whoever raises it.
 static void test_default_action(void **state)
 {
     void (*const bodies[])(void) = {touch_another, touch_unwatched, send_to_itself};
@@ -215,7 +215,7 @@ static void see_ignored(void)
     CHECK(watched_mapping()[6000] == 0);
 }
 
-// One who asks the kernel itself sees our handler, and may put it back.
+// A program that calls the kernel directly sees our handler and may install it again.
 static void put_ours_back(void)
 {
     struct sigaction own = {.sa_handler = on_signal}, ours;
@@ -248,7 +248,7 @@ static void test_program_sees_its_own(void **state)
     passes(put_ours_back);
 }
 
-// A handler for one time is used up by the program's signals, not by ours.
+// A SA_RESETHAND handler is reset by the program's signals, not by ours.
 static void one_time(void)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND}, seen;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// System calls made in place: their arguments arrive, results come back as the kernel gives them, errno stays.
+// Raw system calls: the kernel gets the arguments, the caller gets the kernel's result, and errno does not change.
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Cells: one per host or policy, found again, and given up only when closed.
+// Cells: each host or policy has one and finds it again, and a cell is given up only if its breaker is closed.
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -181,7 +181,7 @@ static void test_a_taken_cell_starts_empty(void **state)
     assert_int_equal(atomic_load(&policy->rest.rejected), 7);
 }
 
-// A cell whose last use lies ahead of every reading (by another clock) is the first one to be given up.
+// A process with another clock left a cell with a last use in the future. That cell is given up first.
 static void test_a_use_by_another_clock(void **state)
 {
     const uint64_t ahead = UINT64_C(8640000000);

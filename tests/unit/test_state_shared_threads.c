@@ -132,7 +132,7 @@ static void test_removed_under_threads(void **state)
     check_attached();
 }
 
-// Each thread has a user of its own, by bare system calls. Some report it, as the hooks do.
+// Each thread changes to a user of its own by raw system calls. Some threads report the change, as the hooks do.
 static void *change_on(void *argument)
 {
     for (unsigned i = 0; i < TURNS; i++) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Places for states: pointers into them stay good, and their number is bounded.
+// Slots for mapped states: pointers into a slot stay valid, and the number of slots is bounded.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -61,7 +61,7 @@ static uint64_t key_in_file(void)
     return key;
 }
 
-// After the file is given up, what is written by an old pointer stays in the process.
+// After the file is given up, a write through an old pointer changes memory of this process only.
 static void test_leaving(void **state)
 {
     (void) state;
@@ -79,7 +79,7 @@ static void test_leaving(void **state)
     assert_null(rb_slot_of_another(FIRST_USER + 1));
 }
 
-// A new file takes the old one's place, so calls that are under way go on in it.
+// A new file is mapped at the same place, so that calls in progress continue in it.
 static void test_in_place(void **state)
 {
     (void) state;
@@ -139,7 +139,7 @@ static void test_private(void **state)
     assert_int_equal(atomic_load(&slot->state.cells[0].key), 0);
 }
 
-// When no place is left for a number of cells, there is none for the file, but still memory of our own.
+// If no slot is left for this number of cells, the file is not mapped. Private memory is used instead.
 static void test_no_place_is_left(void **state)
 {
     uint32_t cells = 1000;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The state's file: made whole, found again, and everything that may stand in its place.
+// The file of the state: how it is made and found, and what happens if something else is in its place.
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -46,7 +46,7 @@ static void make(void)
     assert_int_equal(rb_store_make(path, CELLS), RB_STORE_SOUND);
 }
 
-// Opens without keeping; the error that comes of it.
+// Maps the file and unmaps it. Returns the error.
 static enum rb_store_error attempt(void)
 {
     struct rb_state mapped = {0};
@@ -186,7 +186,7 @@ static void test_another_version(void **state)
     assert_int_equal(attempt(), RB_STORE_VERSION);
 }
 
-// Each bit of the words that do not change is looked at.
+// A change of any bit in the constant words is seen.
 static void test_damaged_headers(void **state)
 {
     struct rb_state mapped;
@@ -275,7 +275,7 @@ static void test_cut_while_mapped(void **state)
     rb_store_unmap(&mapped);
 }
 
-// Many make it at the same moment: all work on one file, and no other is left.
+// Many processes make the file at the same moment. All of them use one file, and no other file is left.
 static void test_many_makers(void **state)
 {
     enum { MAKERS = 16 };
@@ -502,7 +502,7 @@ static void test_all_names_are_taken(void **state)
     assert_string_equal(found(), name_of(0));
 }
 
-// Without a descriptor nothing is known of the names: another one must not be chosen.
+// Without a free descriptor the names cannot be examined. Then no other name may be chosen.
 static void test_no_descriptor(void **state)
 {
     char out[64];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Each update of several words under contention: what readers see of it is whole, or nothing.
+// Updates of several words under contention: a reader sees a whole update or none.
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -322,7 +322,7 @@ static pid_t start_worker(unsigned number, const char *path)
     }
 }
 
-// The dead probe's lease goes on; its place at the host is free.
+// The worker of the probe is dead. Its lease is still valid, and it calls the host no more.
 static void kill_worker(pid_t pid, unsigned number)
 {
     int status;

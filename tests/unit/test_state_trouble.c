@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Lost lines of the log: counted in the state, told once as an event, over when a line is written.
+// Lost lines of the log: the state counts them, one event reports them, and a written line ends the trouble.
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -72,7 +72,7 @@ static unsigned events(struct rb_view_event *last)
     return count;
 }
 
-// Runs first: what this process has told is not told again.
+// Runs first, because a process reports a lost log only once.
 static void test_a_lost_line(void **state)
 {
     struct rb_view_trouble trouble;
@@ -140,7 +140,7 @@ static void test_a_long_destination(void **state)
     assert_false(rb_view_trouble(&view, &trouble));
 }
 
-// What another process writes at this moment, or has damaged, is left out.
+// An entry that another process is writing or has damaged is left out.
 static void test_damage(void **state)
 {
     struct rb_view_trouble trouble;
@@ -189,7 +189,7 @@ static void test_events_without_sense(void **state)
     assert_int_equal(event.user, UINT32_MAX);
 }
 
-// A worker that changes its user for each request tells of each user once, and of eight reasons at most.
+// A worker that changes its user for each request reports each user once, and at most eight reasons.
 static void test_told_once(void **state)
 {
     struct rb_view_event event;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What commands see of a state, and their controls.
+// The view of a state that the commands have, and the changes that they make.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -388,7 +388,7 @@ static void test_broken_events_are_left_out(void **state)
     assert_false(rb_view_event(&view, &after, &event)); // and ends
 }
 
-// One who reads while a place changes hands finds words of both entries, here with times as far apart as the numbers.
+// A reader may see words of two entries while one replaces the other. Here their times are as far apart as possible.
 static void test_half_overwritten_events_are_left_out(void **state)
 {
     enum { NUMBER = 4 };
@@ -470,7 +470,7 @@ static void test_counters(void **state)
     assert_int_equal(host.ended.rejected, 1);
 }
 
-// A host is counted whether or not its policy has a breaker; a lookup that is part of another call has no host.
+// A host without a breaker is counted, too. A lookup that is part of another call has no host.
 static void test_counters_of_a_host_without_breaker(void **state)
 {
     struct rb_view own = {.state = *rb_shared()};
@@ -500,7 +500,7 @@ static void test_counters_of_a_host_without_breaker(void **state)
     assert_int_equal(host.ended.rejected, 0);
 }
 
-// A connect whose failure goes to the program at once is not judged: its attempt ends when it is counted.
+// A connect whose failure is passed to the program at once is not judged. Its attempt ends when it is counted.
 static void test_the_duration_of_an_attempt_without_judgement(void **state)
 {
     struct rb_view own = {.state = *rb_shared()};
