@@ -82,8 +82,8 @@ static void record_result(struct rb_call *call, enum rb_health health, uint64_t 
         return;
     if (rules->quorum > 1 && call->keeper && call->permit.kind != RB_PERMIT_NONE &&
         (health == RB_HEALTH_FAILURE || rb_rules_is_slow(rules, took_ms))) {
-        // The quorum keeps 22 bits. Processes in different containers have the same pids, so each bit of the hash
-        // depends on the start time too.
+        // The quorum keeps 22 bits of this number. The hash makes them depend on the start time too, because
+        // processes in different containers may have the same pid.
         uint64_t who = rb_hash_word(call->keeper->owner()) >> 32;
         rb_breaker_quorum_blame(call->breaker, rules, &call->permit, who, now_ms);
     }

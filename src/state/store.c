@@ -145,8 +145,8 @@ static enum rb_store_error open_file(struct rb_store_file *file, const char *pat
     return error;
 }
 
-// Tries one name after the other while another file uses it. If a system call failed (for example without a free
-// descriptor or memory), nothing is known about the name, and the search ends.
+// Tries one name after the other, and skips names that other files use. If a system call failed (for example without a
+// free descriptor or memory), nothing is known about the name, and the search ends.
 enum rb_store_error rb_store_open(struct rb_store_file *file, const char *setting, uid_t owner, bool writable,
                                   char *path, size_t size)
 {
@@ -222,8 +222,8 @@ static void choose_secret(struct rb_state_header *header)
 }
 
 // Allocates the space now: on a full file system a page that is touched later would raise SIGBUS. Above its file size
-// limit the process would get SIGXFSZ. With setfsuid(2), a new file does not belong to the effective user and is not
-// used.
+// limit the process would get SIGXFSZ. After setfsuid(2), a new file does not belong to the effective user. Such a
+// file is not used.
 static bool store_fill(int fd, uint32_t cells)
 {
     struct rb_state_header header = {0};
