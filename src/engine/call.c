@@ -64,11 +64,12 @@ bool rb_call_admit(struct rb_call *call, uint64_t now_ms, uint64_t *retry_in_ms)
 // timeout, which says nothing about the host.
 static enum rb_health health_of(const struct rb_rules *rules, const struct rb_outcome *outcome, uint64_t took_ms)
 {
+    if (outcome->cause != RB_CAUSE_TIMEOUT || outcome->health != RB_HEALTH_FAILURE)
+        return outcome->health;
     uint64_t least_ms = rules->attempt_ms;
     if (least_ms == 0)
         least_ms = rules->breaker.slow_call_ms > 0 ? rules->breaker.slow_call_ms : RB_BREAKER_TIMEOUT_MS;
-    bool hasty = outcome->cause == RB_CAUSE_TIMEOUT && took_ms < least_ms;
-    return hasty && outcome->health == RB_HEALTH_FAILURE ? RB_HEALTH_IGNORED : outcome->health;
+    return took_ms < least_ms ? RB_HEALTH_IGNORED : RB_HEALTH_FAILURE;
 }
 
 static void record_result(struct rb_call *call, enum rb_health health, uint64_t took_ms, uint64_t now_ms, uint32_t draw)
