@@ -132,18 +132,15 @@ static void complain_of_process_value(const struct rb_draft *draft, const struct
     char text[SHOWN_MAX + 1], expected[RB_KEY_EXPECTS_SIZE];
     unsigned column = column_of(line, value) + offset;
     struct rb_writer writer = rb_writer_on(text, sizeof(text));
-    struct rb_suggestion search = rb_suggest_begin(value);
     rb_write_bytes(&writer, value.at, value.length);
     rb_key_kind_expects(key, text, expected, sizeof(expected));
-    for (unsigned i = 0; key->words && key->words[i]; i++)
-        rb_suggest_offer(&search, key->words[i]);
     if (key->kind == RB_KEY_GLOBS)
         rb_report_add(draft->report, line, column, NULL, "%s", wrong);
     else if (wrong == rb_value_path_too_long)
         rb_report_add(draft->report, line, column, NULL, "%s: %s", key->name, wrong);
     else if (wrong == rb_value_unknown_word)
-        rb_report_add(draft->report, line, column, search.best, "%s: '%s' is %s; expected %s", key->name, text, wrong,
-                      expected);
+        rb_report_add(draft->report, line, column, rb_suggest_word(value, key->words), "%s: '%s' is %s; expected %s",
+                      key->name, text, wrong, expected);
     else
         rb_report_add(draft->report, line, column, NULL, "%s: %s; expected %s", key->name, wrong, expected);
 }

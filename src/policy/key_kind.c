@@ -85,13 +85,6 @@ const char *rb_key_kind_parse(const struct rb_key *key, void *rules, const char 
     return key->own->read(rules, value, offset);
 }
 
-static unsigned long key_kind_write_globs(const char *list, char *out, unsigned long size)
-{
-    struct rb_writer writer = rb_writer_on(out, size);
-    rb_value_write_tokens(&writer, list);
-    return writer.length;
-}
-
 unsigned long rb_key_kind_format(const struct rb_key *key, const void *rules, char *out, unsigned long size)
 {
     const void *field = (const char *) rules + key->target;
@@ -117,7 +110,7 @@ unsigned long rb_key_kind_format(const struct rb_key *key, const void *rules, ch
     case RB_KEY_PATH:
         return rb_value_write(out, size, *(const char *const *) field);
     case RB_KEY_GLOBS:
-        return key_kind_write_globs(*(const char *const *) field, out, size);
+        return rb_value_write_tokens(out, size, *(const char *const *) field);
     case RB_KEY_OWN:
         break;
     }

@@ -180,15 +180,10 @@ const char *rb_lists_read_methods(struct rb_rules *rules, const char *value, uns
 
 unsigned long rb_lists_write_methods(const struct rb_rules *rules, char *out, unsigned long size)
 {
-    struct rb_writer writer = rb_writer_on(out, size);
-    for (unsigned i = 0; i < METHOD_SETS; i++) {
-        if (strcmp(rules->methods, method_sets[i].methods) == 0) {
-            rb_write_text(&writer, method_sets[i].word);
-            return writer.length;
-        }
-    }
-    rb_value_write_tokens(&writer, rules->methods);
-    return writer.length;
+    for (unsigned i = 0; i < METHOD_SETS; i++)
+        if (strcmp(rules->methods, method_sets[i].methods) == 0)
+            return rb_value_write(out, size, method_sets[i].word);
+    return rb_value_write_tokens(out, size, rules->methods);
 }
 
 const char *rb_lists_read_headers(struct rb_rules *rules, const char *value, unsigned *offset)
@@ -204,9 +199,7 @@ const char *rb_lists_read_headers(struct rb_rules *rules, const char *value, uns
 
 unsigned long rb_lists_write_headers(const struct rb_rules *rules, char *out, unsigned long size)
 {
-    struct rb_writer writer = rb_writer_on(out, size);
-    rb_value_write_tokens(&writer, rules->idempotency_headers[0] ? rules->idempotency_headers : "none");
-    return writer.length;
+    return rb_value_write_tokens(out, size, rules->idempotency_headers[0] ? rules->idempotency_headers : "none");
 }
 
 static const char *read_intercept(struct rb_slice item, uint32_t *bits)

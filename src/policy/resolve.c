@@ -36,14 +36,6 @@ static struct rb_slice item_at(const char *value, unsigned offset)
     return rb_slice_trim((struct rb_slice){value + offset, strcspn(value + offset, ",")});
 }
 
-static const char *nearest_word(const struct rb_key *key, const char *value, unsigned offset)
-{
-    struct rb_suggestion search = rb_suggest_begin(item_at(value, offset));
-    for (unsigned i = 0; key->words && key->words[i]; i++)
-        rb_suggest_offer(&search, key->words[i]);
-    return search.best;
-}
-
 // Returns the position of a # after a blank, which was probably meant as a comment, or NULL.
 static const char *hash_comment(struct rb_slice value)
 {
@@ -67,7 +59,8 @@ static void read_value(const struct rb_draft *draft, const struct rb_draft_value
     } else if (wrong) {
         rb_key_kind_expects(key, value, expected, sizeof(expected));
         rb_report_add(draft->report, &entry->line, rb_reader_column(&entry->line, entry->value.at) + offset,
-                      nearest_word(key, value, offset), "%s: %s; expected %s", key->name, wrong, expected);
+                      rb_suggest_word(item_at(value, offset), key->words), "%s: %s; expected %s", key->name, wrong,
+                      expected);
     }
 }
 

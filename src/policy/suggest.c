@@ -50,3 +50,11 @@ void rb_suggest_offer(struct rb_suggestion *search, const char *name)
         search->best = name;
     }
 }
+
+const char *rb_suggest_word(struct rb_slice word, const char *const *names)
+{
+    struct rb_suggestion search = rb_suggest_begin(word);
+    for (unsigned i = 0; names && names[i]; i++)
+        rb_suggest_offer(&search, names[i]);
+    return search.best;
+}

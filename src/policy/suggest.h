@@ -17,4 +17,8 @@ struct rb_suggestion rb_suggest_begin(struct rb_slice word);
 // Considers a name. Case is ignored. Of equally near names the first one is kept.
 void rb_suggest_offer(struct rb_suggestion *search, const char *name);
 
+// Makes a whole search in a NULL-terminated array. Returns the nearest name, or NULL if no name is near enough.
+//   names: may be NULL, which is an empty array
+const char *rb_suggest_word(struct rb_slice word, const char *const *names);
+
 #endif

@@ -198,12 +198,6 @@ const char *rb_value_tokens(const char *text, unsigned *offset, char *out, size_
     return NULL;
 }
 
-void rb_value_write_tokens(struct rb_writer *writer, const char *list)
-{
-    for (; *list; list++)
-        rb_write_bytes(writer, *list == ' ' ? ", " : list, *list == ' ' ? 2 : 1);
-}
-
 const char *rb_value_globs(const char *text, unsigned *offset)
 {
     struct rb_slice rest = rb_slice_of(text), item;
@@ -234,6 +228,14 @@ unsigned long rb_value_write(char *out, unsigned long size, const char *text)
 {
     struct rb_writer writer = rb_writer_on(out, size);
     rb_write_text(&writer, text);
+    return writer.length;
+}
+
+unsigned long rb_value_write_tokens(char *out, unsigned long size, const char *list)
+{
+    struct rb_writer writer = rb_writer_on(out, size);
+    for (; *list; list++)
+        rb_write_bytes(&writer, *list == ' ' ? ", " : list, *list == ' ' ? 2 : 1);
     return writer.length;
 }
 

@@ -40,9 +40,6 @@ const char *rb_value_word(const char *text, unsigned *offset, const char *const 
 // by one space.
 const char *rb_value_tokens(const char *text, unsigned *offset, char *out, size_t size);
 
-// Writes a list made by rb_value_tokens, with commas.
-void rb_value_write_tokens(struct rb_writer *writer, const char *list);
-
 // Checks a comma-separated list of names with wildcards. A name is not empty and has no blank.
 const char *rb_value_globs(const char *text, unsigned *offset);
 
@@ -55,8 +52,10 @@ extern const char rb_value_out_of_range[];
 extern const char rb_value_unknown_word[];
 extern const char rb_value_path_too_long[];
 
-// Write a text, or a number with its scale. Each returns the length, which is less than `size`.
+// Write a text, a list made by rb_value_tokens or rb_value_join_globs (with commas), or a number with its scale. Each
+// returns the length, which is less than `size`.
 unsigned long rb_value_write(char *out, unsigned long size, const char *text);
+unsigned long rb_value_write_tokens(char *out, unsigned long size, const char *list);
 unsigned long rb_value_write_scaled(char *out, unsigned long size, uint64_t number, const struct rb_scale *scale);
 
 // Writes a duration in the syntax of a policy file ("250ms", "2s", "1500ms", "5m", "1h"): with the largest unit that
