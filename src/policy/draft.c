@@ -53,13 +53,6 @@ static bool name_clean(const struct rb_draft *draft, const struct rb_line *line,
     return true;
 }
 
-static enum rb_draft_kind kind_of(struct rb_slice name)
-{
-    if (rb_slice_is(name, section_process))
-        return RB_DRAFT_PROCESS;
-    return rb_slice_is(name, section_default) ? RB_DRAFT_DEFAULT : RB_DRAFT_POLICY;
-}
-
 // The reader's callback for a section header.
 static void begin_section(void *user, const struct rb_line *line, struct rb_slice name)
 {
@@ -69,8 +62,13 @@ static void begin_section(void *user, const struct rb_line *line, struct rb_slic
         draft->current = NULL;
         return;
     }
-    bool known = name.at && name_clean(draft, line, name);
-    section->kind = known ? kind_of(name) : RB_DRAFT_REJECTED;
+    section->kind = RB_DRAFT_POLICY;
+    if (!name.at || !name_clean(draft, line, name))
+        section->kind = RB_DRAFT_REJECTED;
+    else if (rb_slice_is(name, section_process))
+        section->kind = RB_DRAFT_PROCESS;
+    else if (rb_slice_is(name, section_default))
+        section->kind = RB_DRAFT_DEFAULT;
     section->name = name;
     section->line = *line;
     draft->section_count += section->kind == RB_DRAFT_POLICY || section->kind == RB_DRAFT_DEFAULT;
@@ -145,13 +143,6 @@ static void complain_of_process_value(const struct rb_draft *draft, const struct
         rb_report_add(draft->report, line, column, NULL, "%s: %s; expected %s", key->name, wrong, expected);
 }
 
-// Returns the text after the list item that begins at `at`; NULL if it is the last one, or the value is not a list.
-static const char *rest_of_list(const struct rb_key *key, const char *at)
-{
-    const char *comma = key->kind == RB_KEY_GLOBS ? strchr(at, ',') : NULL;
-    return comma ? comma + 1 : NULL;
-}
-
 static void add_process(struct rb_draft *draft, const struct rb_line *line, struct rb_slice name, struct rb_slice value,
                         unsigned which)
 {
@@ -166,7 +157,9 @@ static void add_process(struct rb_draft *draft, const struct rb_line *line, stru
     const char *wrong = NULL;
     for (const char *at = text; at && (wrong = rb_key_kind_parse(key, &draft->process, at, &offset)); errors++) {
         complain_of_process_value(draft, line, key, value, (unsigned) (at - text) + offset, wrong);
-        at = rest_of_list(key, at + offset);
+        // The other items of a list are checked too.
+        const char *comma = key->kind == RB_KEY_GLOBS ? strchr(at + offset, ',') : NULL;
+        at = comma ? comma + 1 : NULL;
     }
     if (text && errors == 0 && key->kind == RB_KEY_GLOBS)
         rb_value_join_globs(text);

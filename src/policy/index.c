@@ -33,28 +33,6 @@ static enum rb_index_table_kind table_of(enum rb_pattern_kind kind)
     }
 }
 
-// Returns the key. The key of an address is its bytes; the length of 4 or 16 distinguishes the families.
-static struct rb_slice index_key(const struct rb_pattern *pattern)
-{
-    if (pattern->kind == RB_PATTERN_ADDRESS)
-        return (struct rb_slice){(const char *) pattern->address, pattern->family_bits / 8};
-    return pattern->key;
-}
-
-static uint64_t hash_of(const struct rb_pattern *pattern)
-{
-    return pattern->kind == RB_PATTERN_ADDRESS ? rb_hash_address(pattern->family_bits, pattern->address)
-                                               : rb_hash_name(pattern->key.at, pattern->key.length);
-}
-
-static void add_port(struct rb_index *index, uint64_t place, uint32_t number)
-{
-    uint32_t at = (uint32_t) rb_hash_mix(0, place) & index->port_mask;
-    while (index->ports[at].place)
-        at = (at + 1) & index->port_mask;
-    index->ports[at] = (struct rb_index_port_slot){place, number};
-}
-
 // Stores a pattern's number: in the entry itself, or in the table of ports if the pattern has a port.
 static void assign(struct rb_index *index, const struct rb_pattern *pattern, uint32_t number, uint64_t place,
                    uint32_t *plain, bool *ports)
@@ -64,7 +42,11 @@ static void assign(struct rb_index *index, const struct rb_pattern *pattern, uin
         return;
     }
     *ports = true;
-    add_port(index, place | pattern->port, number);
+    place |= pattern->port;
+    uint32_t at = (uint32_t) rb_hash_mix(0, place) & index->port_mask;
+    while (index->ports[at].place)
+        at = (at + 1) & index->port_mask;
+    index->ports[at] = (struct rb_index_port_slot){place, number};
 }
 
 static struct rb_index_slot *index_insert(struct rb_index_table *table, struct rb_slice key, uint64_t hash)
@@ -81,28 +63,31 @@ static struct rb_index_slot *index_insert(struct rb_index_table *table, struct r
     return &table->slots[at];
 }
 
-static void note_depth(struct rb_index *index, struct rb_slice suffix)
-{
-    unsigned dots = 0;
-    for (size_t i = 0; i < suffix.length; i++)
-        dots += suffix.at[i] == '.';
-    index->suffix_depths |= rb_index_depth_bit(dots);
-}
-
 static int add_to_table(struct rb_index *index, enum rb_index_table_kind kind, const struct rb_pattern *pattern,
                         uint32_t number, struct rb_arena *arena)
 {
     struct rb_index_table *table = &index->tables[kind];
-    struct rb_slice key = index_key(pattern);
-    if (pattern->kind == RB_PATTERN_ADDRESS) // other keys point into the policy's own text
-        key.at = rb_arena_copy(arena, key.at, key.length);
+    struct rb_slice key = pattern->key; // points into the policy's own text
+    uint64_t hash;
+    if (kind == RB_INDEX_ADDRESSES) {
+        // The key is a copy of the bytes of the address. Its length of 4 or 16 distinguishes the families.
+        key.length = pattern->family_bits / 8;
+        key.at = rb_arena_copy(arena, (const char *) pattern->address, key.length);
+        hash = rb_hash_address(pattern->family_bits, pattern->address);
+    } else {
+        hash = rb_hash_name(key.at, key.length);
+    }
     if (!key.at)
         return -ENOMEM;
-    struct rb_index_slot *slot = index_insert(table, key, hash_of(pattern));
+    struct rb_index_slot *slot = index_insert(table, key, hash);
     uint64_t position = (uint64_t) (slot - table->slots);
     assign(index, pattern, number, rb_index_place(kind, position, 0), &slot->pattern, &slot->ports);
-    if (kind == RB_INDEX_SUFFIXES)
-        note_depth(index, key);
+    if (kind == RB_INDEX_SUFFIXES) {
+        unsigned dots = 0;
+        for (size_t i = 0; i < key.length; i++)
+            dots += key.at[i] == '.';
+        index->suffix_depths |= rb_index_depth_bit(dots);
+    }
     return 0;
 }
 
@@ -167,14 +152,6 @@ static void add_prefix(struct rb_index *index, const struct rb_pattern *pattern,
     assign(index, pattern, number, place, &prefix->pattern, &prefix->ports);
 }
 
-static uint32_t count_literals(struct rb_slice glob)
-{
-    uint32_t literals = 0;
-    for (size_t i = 0; i < glob.length; i++)
-        literals += glob.at[i] != '*' && glob.at[i] != '?';
-    return literals;
-}
-
 // Sorts the globs by the number of literal bytes, most first; equal ones stay in order of lines. A counting sort,
 // because a policy with very many globs must still load quickly and a Unix socket path is short.
 static int sort_globs(struct rb_index *index, struct rb_arena *scratch)
@@ -193,14 +170,10 @@ static int sort_globs(struct rb_index *index, struct rb_arena *scratch)
     return 0;
 }
 
-static void add_glob(struct rb_index *index, const struct rb_pattern *pattern, uint32_t number)
-{
-    index->globs[index->glob_count++] = (struct rb_glob){pattern->key, count_literals(pattern->key), number};
-}
-
 static int index_add(struct rb_index *index, const struct rb_pattern *pattern, uint32_t number, struct rb_arena *arena)
 {
     enum rb_index_table_kind kind = table_of(pattern->kind);
+    struct rb_glob glob = {pattern->key, 0, number};
     if (kind < RB_INDEX_COUNT)
         return add_to_table(index, kind, pattern, number, arena);
     switch (pattern->kind) {
@@ -208,7 +181,9 @@ static int index_add(struct rb_index *index, const struct rb_pattern *pattern, u
         assign(index, pattern, number, rb_index_place(RB_INDEX_PLACE_ANY, 0, 0), &index->any, &index->any_ports);
         return 0;
     case RB_PATTERN_GLOB:
-        add_glob(index, pattern, number);
+        for (size_t i = 0; i < glob.pattern.length; i++)
+            glob.literals += glob.pattern.at[i] != '*' && glob.pattern.at[i] != '?';
+        index->globs[index->glob_count++] = glob;
         return 0;
     default:
         add_prefix(index, pattern, number);

@@ -49,17 +49,10 @@ static const char *key_kind_read_name(const struct rb_key *key, const char **fie
     return NULL;
 }
 
-static const char *key_kind_read_globs(const char **field, const char *value, unsigned *offset)
-{
-    const char *wrong = rb_value_globs(value, offset);
-    if (!wrong)
-        *field = value;
-    return wrong;
-}
-
 const char *rb_key_kind_parse(const struct rb_key *key, void *rules, const char *value, unsigned *offset)
 {
     void *field = (char *) rules + key->target;
+    const char *wrong = NULL;
     switch (key->kind) {
     case RB_KEY_COUNT:
         return rb_value_count(value, offset, key->min, key->max, field);
@@ -78,7 +71,10 @@ const char *rb_key_kind_parse(const struct rb_key *key, void *rules, const char 
     case RB_KEY_PATH:
         return key_kind_read_name(key, field, value, offset);
     case RB_KEY_GLOBS:
-        return key_kind_read_globs(field, value, offset);
+        wrong = rb_value_globs(value, offset);
+        if (!wrong)
+            *(const char **) field = value;
+        return wrong;
     case RB_KEY_OWN:
         break;
     }

@@ -110,25 +110,24 @@ const char *rb_lists_read_causes(struct rb_rules *rules, const char *value, unsi
     return NULL;
 }
 
-static bool whole_class(const struct rb_rules *rules, unsigned first)
-{
-    for (unsigned status = first; status < first + STATUS_CLASS_SIZE; status++)
-        if (!rb_rules_status(rules, status))
-            return false;
-    return true;
-}
-
+// Writes "5xx" for a class of which every status is set, and the numbers of the other statuses that are set.
 static void write_statuses(const struct rb_rules *rules, struct rb_writer *writer)
 {
-    for (unsigned status = STATUS_MIN; status <= RB_STATUS_MAX; status++) {
-        if (status % STATUS_CLASS_SIZE == 0 && whole_class(rules, status)) {
+    for (unsigned first = STATUS_MIN; first <= RB_STATUS_MAX; first += STATUS_CLASS_SIZE) {
+        unsigned last = first + STATUS_CLASS_SIZE - 1, set = 0;
+        for (unsigned status = first; status <= last; status++)
+            set += rb_rules_status(rules, status);
+        if (set == STATUS_CLASS_SIZE) {
             separate(writer);
-            rb_write_number(writer, status / STATUS_CLASS_SIZE);
+            rb_write_number(writer, first / STATUS_CLASS_SIZE);
             rb_write_text(writer, "xx");
-            status += STATUS_CLASS_SIZE - 1;
-        } else if (rb_rules_status(rules, status)) {
-            separate(writer);
-            rb_write_number(writer, status);
+            continue;
+        }
+        for (unsigned status = first; status <= last && set > 0; status++) {
+            if (rb_rules_status(rules, status)) {
+                separate(writer);
+                rb_write_number(writer, status);
+            }
         }
     }
 }

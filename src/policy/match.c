@@ -71,8 +71,8 @@ static const char *suffix_of(const struct lower_name *name, size_t length)
 static void look_up_suffixes(const struct rb_index *index, const struct lower_name *name, uint64_t word, size_t before,
                              uint64_t hash, unsigned *dots, uint16_t port, struct found *best)
 {
-    uint64_t other =
-        word ^ rb_word_of('.'); // zero for each byte that is a dot; the next line turns each zero byte into 0x80
+    // Each dot becomes a zero byte in `other`, and each zero byte becomes 0x80 in `marks`.
+    uint64_t other = word ^ rb_word_of('.');
     uint64_t marks = ~(((other & rb_word_of(0x7f)) + rb_word_of(0x7f)) | other | rb_word_of(0x7f));
     while (marks) {
         unsigned bit = 63 - (unsigned) __builtin_clzll(marks);
@@ -156,33 +156,22 @@ static uint32_t find_path(const struct rb_index *index, struct rb_slice path)
     return exact.without;
 }
 
-static uint32_t find_any(const struct rb_index *index, uint16_t port)
-{
-    uint32_t number = index->any_ports && port ? find_port(index, rb_index_place(RB_INDEX_PLACE_ANY, 0, port)) : 0;
-    return number ? number : index->any;
-}
-
-// Returns the name without the final dot; empty if no host can have this name.
-static struct rb_slice name_of(const struct rb_target *target)
-{
-    struct rb_slice name = {target->name, target->name ? target->name_length : 0};
-    name.length -= name.length > 0 && name.at[name.length - 1] == '.';
-    name.length = name.length <= RB_HOST_MAX ? name.length : 0;
-    return name;
-}
-
 static uint32_t match_find(const struct rb_index *index, const struct rb_target *target)
 {
     if (target->family == AF_UNIX)
         return find_path(index, (struct rb_slice){target->name, target->name_length});
     uint32_t number = 0;
     if (index->tables[RB_INDEX_NAMES].slots || index->tables[RB_INDEX_SUFFIXES].slots) {
-        struct rb_slice name = name_of(target);
-        number = name.length > 0 ? find_name(index, name, target->port) : 0;
+        struct rb_slice name = {target->name, target->name ? target->name_length : 0};
+        name.length -= name.length > 0 && name.at[name.length - 1] == '.';
+        if (name.length > 0 && name.length <= RB_HOST_MAX)
+            number = find_name(index, name, target->port);
     }
     if (!number && (target->family == AF_INET || target->family == AF_INET6))
         number = find_address(index, target);
-    return number ? number : find_any(index, target->port);
+    if (!number && index->any_ports && target->port)
+        number = find_port(index, rb_index_place(RB_INDEX_PLACE_ANY, 0, target->port));
+    return number ? number : index->any;
 }
 
 const struct rb_pattern_record *rb_match_find(const struct rb_index *index, const struct rb_target *target)

@@ -221,14 +221,6 @@ static const char *pattern_read_bracketed(const struct parse *parse)
     return wrong ? wrong : read_address(parse, family, true, bits);
 }
 
-static const char *complain_of_url(const struct parse *parse, const char *host)
-{
-    const char *end = end_of(parse->text);
-    const char *slash = memchr(host, '/', (size_t) (end - host));
-    *parse->better = rb_arena_copy(parse->keep, host, (size_t) ((slash ? slash : end) - host));
-    return pattern_fail(parse, parse->text.at, "a pattern is a host with an optional port, no URL");
-}
-
 static const char *complain_of_colons(const struct parse *parse)
 {
     uint8_t address[16];
@@ -279,8 +271,12 @@ const char *rb_pattern_parse(struct rb_slice text, struct rb_arena *keep, struct
     if (text.length >= 5 && memcmp(text.at, "unix:", 5) == 0)
         return read_path(&parse, between(text.at + 5, end_of(text)));
     const char *scheme = memmem(text.at, text.length, "://", 3);
-    if (scheme)
-        return complain_of_url(&parse, scheme + 3);
+    if (scheme) {
+        struct rb_slice host = between(scheme + 3, end_of(text));
+        const char *path = memchr(host.at, '/', host.length);
+        *better = rb_arena_copy(keep, host.at, path ? (size_t) (path - host.at) : host.length);
+        return pattern_fail(&parse, text.at, "a pattern is a host with an optional port, no URL");
+    }
     if (text.at[0] == '[')
         return pattern_read_bracketed(&parse);
     const char *colon = memchr(text.at, ':', text.length);

@@ -26,11 +26,6 @@ static _Atomic uint64_t serials;
 // How often a file is read again if it changes while it is read.
 enum { LOAD_TRIES = 3 };
 
-static bool is_policy(const struct rb_draft_section *section)
-{
-    return section->kind == RB_DRAFT_POLICY || section->kind == RB_DRAFT_DEFAULT;
-}
-
 // Makes one section. [default] may stand anywhere in the file, so it is made before the sections that inherit from it.
 static int make_section(struct rb_policy *policy, const struct rb_draft *draft, struct rb_draft_section *section,
                         struct rb_section *made)
@@ -60,7 +55,7 @@ static int make_kind(struct rb_policy *policy, const struct rb_draft *draft, str
         }
         if (section->kind == RB_DRAFT_DEFAULT && kind == RB_DRAFT_DEFAULT)
             policy->rest = made;
-        index += is_policy(section);
+        index += section->kind == RB_DRAFT_POLICY || section->kind == RB_DRAFT_DEFAULT;
     }
     return result;
 }

@@ -63,13 +63,6 @@ static uint32_t cut(struct rb_bits bits, unsigned position, unsigned count)
     return (uint32_t) (word >> (WORD_BITS - count));
 }
 
-// Returns the number of leading bits that two different addresses share.
-static unsigned shared(struct rb_bits a, struct rb_bits b)
-{
-    uint64_t high = a.high ^ b.high, low = a.low ^ b.low;
-    return high ? (unsigned) __builtin_clzll(high) : WORD_BITS + (unsigned) __builtin_clzll(low);
-}
-
 static int compare(const struct rb_prefix *a, const struct rb_prefix *b)
 {
     if (a->bits.high != b->bits.high)
@@ -170,7 +163,10 @@ static void prefix_build(struct builder *builder, uint32_t at, struct range rang
         return;
     }
     uint32_t end = range.first + range.count, next = range.first;
-    unsigned position = shared(leaf_bits(builder, range.first), leaf_bits(builder, end - 1));
+    // The leaves are sorted. So all of them share the leading bits that the first and the last one share.
+    struct rb_bits first = leaf_bits(builder, range.first), last = leaf_bits(builder, end - 1);
+    uint64_t high = first.high ^ last.high, low = first.low ^ last.low;
+    unsigned position = (unsigned) (high ? __builtin_clzll(high) : WORD_BITS + __builtin_clzll(low));
     struct rb_prefix_node node = {tree->node_count, (uint8_t) position,
                                   (uint8_t) choose_branch(builder, range, position)};
     tree->nodes[at] = node;

@@ -24,18 +24,15 @@ static const char *keep_text(struct rb_arena *scratch, struct rb_slice text)
     return copy;
 }
 
-static bool comes_after(const struct rb_diagnostic *a, const struct rb_diagnostic *b)
-{
-    return a->line > b->line || (a->line == b->line && a->column > b->column);
-}
-
 // Inserts the error into the list, which is ordered by line and column. The search starts at the end, because the
 // reader finds most errors in the order of lines. Checks that compare several keys run after the whole file has been
 // read, and their errors can belong to any line.
 static void report_insert(struct rb_report *report, struct rb_complaint *entry)
 {
+    unsigned line = entry->diagnostic.line, column = entry->diagnostic.column;
     struct rb_complaint *before = report->last;
-    while (before && comes_after(&before->diagnostic, &entry->diagnostic))
+    while (before &&
+           (before->diagnostic.line > line || (before->diagnostic.line == line && before->diagnostic.column > column)))
         before = before->previous;
     entry->previous = before;
     entry->next = before ? before->next : report->first;

@@ -9,8 +9,7 @@
 struct conflict {
     const char *first, *second;
     bool (*broken)(const struct rb_rules *rules);
-    bool
-        both_set; // no error if the second key has its default: then a changed default cannot make a valid file invalid
+    bool both_set; // an error only if the file sets both keys, so that no change of a default makes a file invalid
     const char *message; // a format for the two keys and their values
 };
 
@@ -30,38 +29,34 @@ static const struct conflict conflicts[] = {
      "%s (%s) is over %s (%s), which never holds so many calls"},
 };
 
-// Returns the item of a list that begins at `offset`, for a suggestion.
-static struct rb_slice item_at(const char *value, unsigned offset)
+// Reports a value that has an error. A # after a blank was probably meant to begin a comment.
+//   value: a terminated copy of entry->value, with the error at `offset`
+static void complain_of_value(const struct rb_draft *draft, const struct rb_draft_value *entry, const char *value,
+                              const char *wrong, unsigned offset)
 {
-    return rb_slice_trim((struct rb_slice){value + offset, strcspn(value + offset, ",")});
-}
-
-// Returns the position of a # after a blank, which was probably meant as a comment, or NULL.
-static const char *hash_comment(struct rb_slice value)
-{
-    for (size_t i = 1; i < value.length; i++)
-        if (value.at[i] == '#' && rb_char_blank(value.at[i - 1]))
-            return value.at + i;
-    return NULL;
+    const struct rb_key *key = &draft->keys[entry->key];
+    struct rb_slice source = entry->value, item = {value + offset, strcspn(value + offset, ",")};
+    char expected[RB_KEY_EXPECTS_SIZE];
+    for (size_t i = 1; i < source.length; i++) {
+        if (source.at[i] == '#' && rb_char_blank(source.at[i - 1])) {
+            rb_report_add(draft->report, &entry->line, rb_reader_column(&entry->line, source.at + i), NULL,
+                          "a comment behind a value begins with ';', not with '#'");
+            return;
+        }
+    }
+    rb_key_kind_expects(key, value, expected, sizeof(expected));
+    rb_report_add(draft->report, &entry->line, rb_reader_column(&entry->line, source.at) + offset,
+                  rb_suggest_word(rb_slice_trim(item), key->words), "%s: %s; expected %s", key->name, wrong, expected);
 }
 
 static void read_value(const struct rb_draft *draft, const struct rb_draft_value *entry, struct rb_rules *rules)
 {
     const struct rb_key *key = &draft->keys[entry->key];
     const char *value = rb_arena_copy(draft->scratch, entry->value.at, entry->value.length);
-    char expected[RB_KEY_EXPECTS_SIZE];
     unsigned offset = 0;
     const char *wrong = value ? rb_key_kind_parse(key, rules, value, &offset) : NULL;
-    const char *comment = wrong ? hash_comment(entry->value) : NULL;
-    if (comment) {
-        rb_report_add(draft->report, &entry->line, rb_reader_column(&entry->line, comment), NULL,
-                      "a comment behind a value begins with ';', not with '#'");
-    } else if (wrong) {
-        rb_key_kind_expects(key, value, expected, sizeof(expected));
-        rb_report_add(draft->report, &entry->line, rb_reader_column(&entry->line, entry->value.at) + offset,
-                      rb_suggest_word(item_at(value, offset), key->words), "%s: %s; expected %s", key->name, wrong,
-                      expected);
-    }
+    if (wrong)
+        complain_of_value(draft, entry, value, wrong, offset);
 }
 
 void rb_resolve_section(const struct rb_draft *draft, const struct rb_draft_section *section,

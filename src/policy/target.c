@@ -81,19 +81,17 @@ static size_t scheme_length(const char *text)
     return scheme ? length : 0;
 }
 
-static bool same_word(struct rb_slice text, const char *word)
-{
-    for (size_t i = 0; i < text.length; i++)
-        if (rb_char_lower(text.at[i]) != word[i])
-            return false;
-    return word[text.length] == '\0';
-}
-
+// Ignores case (RFC 3986, section 3.1). Unlike strncasecmp, the comparison does not depend on the locale.
 static uint16_t port_of_scheme(struct rb_slice scheme)
 {
-    for (unsigned i = 0; i < DEFAULT_PORTS; i++)
-        if (same_word(scheme, default_ports[i].scheme))
+    for (unsigned i = 0; i < DEFAULT_PORTS; i++) {
+        const char *word = default_ports[i].scheme;
+        size_t same = 0;
+        while (same < scheme.length && rb_char_lower(scheme.at[same]) == word[same])
+            same++;
+        if (same == scheme.length && word[same] == '\0')
             return default_ports[i].port;
+    }
     return 0;
 }
 

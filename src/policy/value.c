@@ -41,30 +41,24 @@ static const char *value_fail(unsigned *offset, const char *text, const char *at
     return message;
 }
 
-static const struct unit *find_unit(const char *name)
-{
-    for (unsigned i = 0; i < UNIT_COUNT; i++)
-        if (strcmp(units[i].name, name) == 0)
-            return &units[i];
-    return NULL;
-}
-
 static const char *read_duration(const char *text, unsigned *offset, uint64_t *ms)
 {
     const char *at = text;
     uint64_t number;
+    unsigned unit = 0;
     if (read_digits(&at, &number) == 0)
         return value_fail(offset, text, at, "a duration is a number with a unit: 2s, 250ms");
     if (*at == '\0')
         return value_fail(offset, text, text, "a duration needs a unit: 2s, 250ms");
     if (*at == '.')
         return value_fail(offset, text, at, "a duration has no decimals: 1500ms in place of 1.5s");
-    const struct unit *unit = find_unit(at);
-    if (!unit)
+    while (unit < UNIT_COUNT && strcmp(units[unit].name, at) != 0)
+        unit++;
+    if (unit == UNIT_COUNT)
         return value_fail(offset, text, at, "the units of a duration are ms, s, m and h, right after the number");
-    if (number > DURATION_READ_MAX / unit->ms)
+    if (number > DURATION_READ_MAX / units[unit].ms)
         return value_fail(offset, text, text, rb_value_out_of_range);
-    *ms = number * unit->ms;
+    *ms = number * units[unit].ms;
     return NULL;
 }
 
@@ -167,28 +161,17 @@ const char *rb_value_word(const char *text, unsigned *offset, const char *const 
     return value_fail(offset, text, text, rb_value_unknown_word);
 }
 
-static bool token_byte(char c)
-{
-    return rb_char_alnum(c) || (c && strchr("!#$%&'*+-.^_`|~", c));
-}
-
-static const char *check_token(struct rb_slice token, const char *text, unsigned *offset)
-{
-    for (size_t i = 0; i < token.length; i++)
-        if (!token_byte(token.at[i]))
-            return value_fail(offset, text, token.at + i, "a character that no name has");
-    return token.length > 0 ? NULL : value_fail(offset, text, token.at, "an empty item in the list");
-}
-
 const char *rb_value_tokens(const char *text, unsigned *offset, char *out, size_t size)
 {
     char list[RB_HEADERS_SIZE > RB_METHODS_SIZE ? RB_HEADERS_SIZE : RB_METHODS_SIZE];
     struct rb_writer writer = rb_writer_on(list, size < sizeof(list) ? size : sizeof(list));
     struct rb_slice rest = rb_slice_of(text), item;
     while (rb_slice_next(&rest, &item)) {
-        const char *wrong = check_token(item, text, offset);
-        if (wrong)
-            return wrong;
+        for (size_t i = 0; i < item.length; i++)
+            if (!rb_char_alnum(item.at[i]) && !strchr("!#$%&'*+-.^_`|~", item.at[i]))
+                return value_fail(offset, text, item.at + i, "a character that no name has");
+        if (item.length == 0)
+            return value_fail(offset, text, item.at, "an empty item in the list");
         if (writer.length + (writer.length > 0) + item.length >= writer.size)
             return value_fail(offset, text, item.at, "the list is too long");
         rb_write_text(&writer, writer.length > 0 ? " " : "");
