@@ -145,15 +145,6 @@ void rb_log_format_trouble(struct rb_text *line, uint64_t unix_ms, int pid, cons
     rb_text_string(line, "}");
 }
 
-// Returns whether a line of the text ends with these fields.
-static bool ends_a_line(const char *text, size_t length, const char *fields, size_t size)
-{
-    for (size_t at = 0; at + size < length; at++)
-        if (text[at + size] == '}' && memcmp(text + at, fields, size) == 0)
-            return true;
-    return false;
-}
-
 void rb_log_announce_loss(const char *destination, const char *program, enum rb_loss error, uint32_t user)
 {
     enum { RECENT = 4096 };
@@ -161,10 +152,14 @@ void rb_log_announce_loss(const char *destination, const char *program, enum rb_
     struct entry entry;
     if (!log_begin(&entry, destination, program))
         return;
-    size_t begun = entry.line.length;
+    const char *fields = entry.line.at + entry.line.length;
     put_trouble(&entry.line, destination, error, user);
+    size_t size = (size_t) (entry.line.at + entry.line.length - fields);
     size_t length = rb_sink_read_end(destination, recent, sizeof(recent));
-    if (!ends_a_line(recent, length, entry.line.at + begun, entry.line.length - begun))
+    bool announced = false; // a recent line ends with the same fields
+    for (size_t at = 0; at + size < length && !announced; at++)
+        announced = recent[at + size] == '}' && memcmp(recent + at, fields, size) == 0;
+    if (!announced)
         log_end(&entry, destination);
     errno = entry.saved_errno;
 }

@@ -136,14 +136,6 @@ static void leave_summary(void)
         atomic_store(&summary_left, true);
 }
 
-static void start_summary(void)
-{
-    summary_user = rb_kernel_euid();
-    summary = rb_summary_attach(setting(RB_START_SUMMARY));
-    if (summary)
-        rb_identity_notify(leave_summary);
-}
-
 // Returns the page, or NULL. The page is mapped again when the process has its former user again. So a vfork child that
 // changes its user does not take the page from its parent.
 static struct rb_summary_page *summary_page(void)
@@ -170,7 +162,10 @@ static bool initialise(void)
     forced_log = setting(RB_START_LOG);
     forced_state = setting(RB_START_STATE);
     rb_shared_start(state_settings, on_state_trouble);
-    start_summary();
+    summary_user = rb_kernel_euid();
+    summary = rb_summary_attach(setting(RB_START_SUMMARY));
+    if (summary)
+        rb_identity_notify(leave_summary);
     rb_reload_start(path, on_reload);
     return true;
 }
@@ -188,15 +183,6 @@ static void process_forked(void)
     process_enter(RB_PROCESS_BUSY, RB_PROCESS_LOADED);
 }
 
-// Records the stderr of the process when the library is loaded, because the program may close it before its first
-// logged call. Costs one system call, which is skipped if the log cannot be stderr.
-static RB_START_CODE void remember_stderr(void)
-{
-    const char *log = rb_start_value(RB_START_LOG);
-    if (!log || strcmp(log, "stderr") == 0)
-        rb_sink_start();
-}
-
 RB_START_CODE void rb_process_load(void)
 {
     if (!process_enter(RB_PROCESS_NEW, RB_PROCESS_BUSY))
@@ -204,16 +190,12 @@ RB_START_CODE void rb_process_load(void)
     rb_start_copy();
     rb_fork_notify(NULL, process_forked);
     bool off = is_disabled();
-    if (!off)
-        remember_stderr();
+    const char *log = rb_start_value(RB_START_LOG);
+    // Records the stderr of the process now, because the program may close it before its first logged call. The system
+    // call for this is skipped if the log cannot be stderr.
+    if (!off && (!log || strcmp(log, "stderr") == 0))
+        rb_sink_start();
     process_enter(RB_PROCESS_BUSY, off ? RB_PROCESS_OFF : RB_PROCESS_LOADED);
-}
-
-// Leaves RB_PROCESS_BUSY and wakes the waiting threads.
-static void process_settle(enum rb_process_state state)
-{
-    process_enter(RB_PROCESS_BUSY, state);
-    rb_kernel(SYS_futex, &rb_process_state, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
 // Waits while another thread is busy. The first connects of a threaded program often come at the same time, and all of
@@ -240,7 +222,8 @@ bool rb_process_init(void)
     rb_process_load();
     if (process_enter(RB_PROCESS_LOADED, RB_PROCESS_BUSY)) {
         initialising = true;
-        process_settle(initialise() ? RB_PROCESS_READY : RB_PROCESS_OFF);
+        process_enter(RB_PROCESS_BUSY, initialise() ? RB_PROCESS_READY : RB_PROCESS_OFF);
+        rb_kernel(SYS_futex, &rb_process_state, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0); // the threads in await
         initialising = false;
     } else if (!initialising) {
         await();

@@ -115,14 +115,6 @@ static bool renew(struct file_check *check)
     return atomic_compare_exchange_strong(&in_force.next_check, &mine, check->claim);
 }
 
-static void put_in_force(struct rb_policy *fresh, uint64_t now_ms)
-{
-    struct rb_policy *replaced = atomic_exchange_explicit(&in_force.current, fresh, memory_order_acq_rel);
-    if (replaced)
-        retire(replaced, now_ms);
-    reload_notify(replaced ? RB_RELOAD_RELOADED : RB_RELOAD_LOADED, NULL, 0);
-}
-
 static int note_error(struct file_check *check, int error, enum rb_reload_event event,
                       const struct rb_diagnostic *diagnostic)
 {
@@ -178,8 +170,12 @@ static int load_text(struct file_check *check, struct rb_slice text, const struc
     }
     in_force.seen = *identity;
     in_force.error = 0;
-    if (result == 0)
-        put_in_force(fresh, check->now_ms);
+    if (result == 0) {
+        struct rb_policy *replaced = atomic_exchange_explicit(&in_force.current, fresh, memory_order_acq_rel);
+        if (replaced)
+            retire(replaced, check->now_ms);
+        reload_notify(replaced ? RB_RELOAD_RELOADED : RB_RELOAD_LOADED, NULL, 0);
+    }
     return result;
 }
 

@@ -223,22 +223,18 @@ static enum rb_loss sink_make(const char *path, struct sink_file *file)
     return RB_LOSS_NONE;
 }
 
-// A regular file is also opened for reading if permitted, because its last byte shows whether the last line is
-// complete. A FIFO is not: other processes would see us as a reader.
-static long sink_open_by_type(const char *path, const struct rb_file_identity *file)
-{
-    long fd = -EACCES;
-    if (S_ISREG(file->mode))
-        fd = rb_kernel(SYS_openat, AT_FDCWD, path, O_RDWR | OPEN_ALWAYS);
-    return fd == -EACCES ? rb_kernel(SYS_openat, AT_FDCWD, path, O_WRONLY | OPEN_ALWAYS) : fd;
-}
-
 static enum rb_loss sink_open_known(const char *path, const struct rb_file_identity *known, struct sink_file *file)
 {
     enum rb_loss error = sink_judge(known);
     if (error != RB_LOSS_NONE)
         return error;
-    long fd = sink_open_by_type(path, known);
+    // A regular file is also opened for reading if permitted, because its last byte shows whether the last line is
+    // complete. A FIFO is not: other processes would see us as a reader.
+    long fd = -EACCES;
+    if (S_ISREG(known->mode))
+        fd = rb_kernel(SYS_openat, AT_FDCWD, path, O_RDWR | OPEN_ALWAYS);
+    if (fd == -EACCES)
+        fd = rb_kernel(SYS_openat, AT_FDCWD, path, O_WRONLY | OPEN_ALWAYS);
     if (fd < 0)
         return fd == -ENOENT ? SINK_AGAIN : sink_error_of(fd);
     file->fd = (int) fd;
@@ -327,42 +323,19 @@ bool rb_sink_is_missing_in(const char *root, const char *path)
 
 // ---- writing ----
 
-// A failed write must not end the program by a signal. The signals are blocked during the write, and one that it raised
-// is removed.
-struct sink_quiet {
-    uint64_t before, pending;
-};
-
-static bool sink_begin_quiet(struct sink_quiet *quiet)
-{
-    uint64_t held = rb_kernel_signal(SIGPIPE) | rb_kernel_signal(SIGXFSZ);
-    quiet->pending = 0;
-    rb_kernel(SYS_rt_sigpending, &quiet->pending, RB_KERNEL_SIGNALS);
-    return rb_kernel(SYS_rt_sigprocmask, SIG_BLOCK, &held, &quiet->before, RB_KERNEL_SIGNALS) == 0;
-}
-
-static long sink_put(int fd, const char *bytes, size_t length, const struct sink_quiet *quiet)
+// Writes to a descriptor. A write that fails may raise SIGPIPE or SIGXFSZ. rb_sink_write blocks both, and this function
+// removes the signal that the write raised.
+//   pending: the signals that were pending before; they belong to the program and are not removed
+static long sink_put(int fd, const char *bytes, size_t length, uint64_t pending)
 {
     struct rb_kernel_time no_wait = {0};
     long written = rb_kernel(SYS_write, fd, bytes, length);
     if (written == -EPIPE || written == -EFBIG) {
         uint64_t raised = rb_kernel_signal(written == -EPIPE ? SIGPIPE : SIGXFSZ);
-        if (!(quiet->pending & raised))
+        if (!(pending & raised))
             rb_kernel(SYS_rt_sigtimedwait, &raised, NULL, &no_wait, RB_KERNEL_SIGNALS);
     }
     return written;
-}
-
-static void sink_end_quiet(const struct sink_quiet *quiet)
-{
-    rb_kernel(SYS_rt_sigprocmask, SIG_SETMASK, &quiet->before, NULL, RB_KERNEL_SIGNALS);
-}
-
-static bool sink_writable_now(int fd)
-{
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
-    struct rb_kernel_time no_wait = {0};
-    return rb_kernel(SYS_ppoll, &p, 1, &no_wait, NULL, 0) == 1 && (p.revents & POLLOUT);
 }
 
 #ifdef SYS__llseek
@@ -401,54 +374,33 @@ size_t rb_sink_read_end(const char *path, char *out, size_t size)
     return got > 0 ? (size_t) got : 0;
 }
 
-// Returns whether the `length` bytes before `end` equal `bytes`.
-static bool sink_holds(int fd, int64_t end, const char *bytes, size_t length)
+// Removes an incomplete line. Returns false without a change if the bytes before `end` are not `part`. The bytes become
+// blanks, which need no disk space. The file keeps its size, because other processes may have appended meanwhile, and
+// because readers that follow the file treat a file that shrinks as a new one. JSON allows blanks around a value. So
+// the blanks are added to the previous line, by moving its newline behind them. Without a previous line they come
+// before the next one.
+//   fd: our own descriptor, for reading and writing, without O_APPEND, which would move each write to the end
+//   ends_line: whether the byte before the part is the newline of a line of ours; only such a newline is moved
+static bool sink_take_back(int fd, int64_t end, const char *part, size_t length, bool ends_line, uint64_t pending)
 {
-    char there[RB_SINK_LINE_MAX];
+    char bytes[RB_SINK_LINE_MAX + 1]; // first the bytes of the file, later the blanks
     int64_t start = end - (int64_t) length;
-    return start >= 0 && sink_seek(fd, start, SEEK_SET) == start &&
-           rb_kernel(SYS_read, fd, there, length) == (long) length && memcmp(there, bytes, length) == 0;
-}
-
-// Removes an incomplete line: the bytes before `end` become blanks, which need no disk space. The file keeps its size,
-// because other processes may have appended meanwhile, and because readers that follow the file treat a file that
-// shrinks as a new one. JSON allows blanks around a value. So they are added to the previous line, by moving its
-// newline behind them. Without a previous line they come before the next one.
-//   fd: without O_APPEND, which would move each write to the end
-//   move: the newline before the part may be moved, because it is ours
-static void sink_blank_part(int fd, int64_t end, size_t length, bool move, const struct sink_quiet *quiet)
-{
-    char blanks[RB_SINK_LINE_MAX + 1];
-    int64_t start = end - (int64_t) length;
-    bool line_before = move && sink_byte_at(fd, start - 1) == '\n', newline_after = sink_byte_at(fd, end) == '\n';
+    bool found = start >= 0 && sink_seek(fd, start, SEEK_SET) == start &&
+                 rb_kernel(SYS_read, fd, bytes, length) == (long) length && memcmp(bytes, part, length) == 0;
+    if (!found)
+        return false;
+    bool line_before = ends_line && sink_byte_at(fd, start - 1) == '\n', newline_after = sink_byte_at(fd, end) == '\n';
     // Another process that saw the incomplete line began its own line with a newline. That newline ends the blanks, or
     // becomes one of them.
     start -= line_before;
     end += start == 0 && newline_after;
     length = (size_t) (end - start);
-    memset(blanks, ' ', length);
+    memset(bytes, ' ', length);
     if (line_before && !newline_after)
-        blanks[length - 1] = '\n';
+        bytes[length - 1] = '\n';
     if (sink_seek(fd, start, SEEK_SET) == start)
-        sink_put(fd, blanks, length, quiet);
-}
-
-// Truncates a new file that contains only the incomplete line.
-static bool sink_empty(int fd, int64_t end, size_t length)
-{
-    return end == (int64_t) length && sink_byte_at(fd, end) < 0 && rb_kernel(SYS_ftruncate, fd, 0) == 0;
-}
-
-// Returns whether an incomplete line could be removed.
-//   fd: our own descriptor, for reading and writing, without O_APPEND
-//   ends_line: whether the byte before the part is the newline of a line of ours
-static bool sink_take_back(int fd, int64_t end, const char *part, size_t length, bool ends_line,
-                           const struct sink_quiet *quiet)
-{
-    bool found = sink_holds(fd, end, part, length);
-    if (found)
-        sink_blank_part(fd, end, length, ends_line, quiet);
-    return found;
+        sink_put(fd, bytes, length, pending);
+    return true;
 }
 
 // Which destinations end with an incomplete line of this process that could not be removed.
@@ -467,28 +419,23 @@ static void sink_set_unfinished(enum sink_kind kind, bool unfinished)
 
 // ---- a file ----
 
-// Returns whether the file ends with an incomplete line. Another process may have left it when it was killed or could
-// not remove it. If the file cannot be read, only incomplete lines of this process are known.
-static bool sink_ends_in_part(const struct sink_file *file)
+static enum rb_loss sink_write_file(const struct sink_file *file, const char *line, size_t length, uint64_t pending)
 {
+    // The file may end with an incomplete line of another process, which was killed or could not remove the line. If
+    // the file cannot be read, only incomplete lines of this process are known.
     int64_t size = (int64_t) file->identity.size;
     int last = size > 0 ? sink_byte_at(file->fd, size - 1) : '\n';
-    return last < 0 ? sink_is_unfinished(SINK_PATH) : last != '\n';
-}
-
-static enum rb_loss sink_write_file(const struct sink_file *file, const char *line, size_t length,
-                                    const struct sink_quiet *quiet)
-{
-    size_t skip = sink_ends_in_part(file) ? 0 : 1;
-    long written = sink_put(file->fd, line + skip, length - skip, quiet);
+    bool after_part = last < 0 ? sink_is_unfinished(SINK_PATH) : last != '\n';
+    size_t skip = after_part ? 0 : 1; // the newline at the start of the line
+    long written = sink_put(file->fd, line + skip, length - skip, pending);
     if (written < 0)
         return sink_error_of(written);
     bool whole = (size_t) written == length - skip, mended = false;
-    if (!whole) {
+    if (!whole && rb_kernel(SYS_fcntl, file->fd, F_SETFL, O_NONBLOCK) == 0) { // removes O_APPEND
         int64_t end = sink_seek(file->fd, 0, SEEK_CUR);
-        mended = rb_kernel(SYS_fcntl, file->fd, F_SETFL, O_NONBLOCK) == 0 &&
-                 (sink_empty(file->fd, end, (size_t) written) ||
-                  sink_take_back(file->fd, end, line + skip, (size_t) written, true, quiet));
+        bool alone = end == written && sink_byte_at(file->fd, end) < 0; // the file contains nothing else
+        mended = (alone && rb_kernel(SYS_ftruncate, file->fd, 0) == 0) ||
+                 sink_take_back(file->fd, end, line + skip, (size_t) written, true, pending);
     }
     sink_set_unfinished(SINK_PATH, !whole && !mended);
     return whole ? RB_LOSS_NONE : RB_LOSS_FULL;
@@ -498,7 +445,7 @@ static enum rb_loss sink_write_file(const struct sink_file *file, const char *li
 
 // Removes an incomplete line from stderr if it is a file, with a descriptor of our own. The newline before the part is
 // moved only after a line of JSON.
-static bool sink_take_back_from_stderr(const char *part, size_t length, const struct sink_quiet *quiet)
+static bool sink_take_back_from_stderr(const char *part, size_t length, uint64_t pending)
 {
     int flags = O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARGEFILE;
     int64_t end = sink_seek(STDERR_FILENO, 0, SEEK_CUR), start = end - (int64_t) length;
@@ -506,22 +453,25 @@ static bool sink_take_back_from_stderr(const char *part, size_t length, const st
     if (fd < 0)
         return false;
     bool ends_line = sink_byte_at((int) fd, start - 2) == '}';
-    bool taken = sink_take_back((int) fd, end, part, length, ends_line, quiet);
+    bool taken = sink_take_back((int) fd, end, part, length, ends_line, pending);
     rb_kernel(SYS_close, (int) fd);
     return taken;
 }
 
 static enum rb_loss sink_write_stream(int fd, enum sink_kind kind, const struct rb_file_identity *identity,
-                                      const char *line, size_t length, const struct sink_quiet *quiet)
+                                      const char *line, size_t length, uint64_t pending)
 {
-    if (!sink_writable_now(fd))
+    struct pollfd writable = {.fd = fd, .events = POLLOUT};
+    struct rb_kernel_time no_wait = {0};
+    if (rb_kernel(SYS_ppoll, &writable, 1, &no_wait, NULL, 0) != 1 || !(writable.revents & POLLOUT))
         return RB_LOSS_BUSY;
     size_t skip = sink_is_unfinished(kind) ? 0 : 1;
-    long written = sink_put(fd, line + skip, length - skip, quiet);
+    long written = sink_put(fd, line + skip, length - skip, pending);
     if (written < 0)
         return sink_error_of(written);
     bool whole = (size_t) written == length - skip;
-    bool mended = !whole && S_ISREG(identity->mode) && sink_take_back_from_stderr(line + skip, (size_t) written, quiet);
+    bool mended =
+        !whole && S_ISREG(identity->mode) && sink_take_back_from_stderr(line + skip, (size_t) written, pending);
     sink_set_unfinished(kind, !whole && !mended);
     return whole ? RB_LOSS_NONE : RB_LOSS_FULL;
 }
@@ -530,57 +480,49 @@ static enum rb_loss sink_write_stream(int fd, enum sink_kind kind, const struct 
 static RB_START_DATA bool sink_started, sink_has_stderr;
 static RB_START_DATA struct rb_file_identity sink_stderr;
 
-// Returns whether the socket is local. systemd's journal and remote shells take lines by local sockets.
-static bool sink_is_local_socket(int fd)
-{
-    int domain = AF_UNSPEC;
-    socklen_t length = sizeof(domain);
-    return rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX;
-}
-
-static RB_START_CODE bool sink_can_be_stderr(uint32_t type)
-{
-    return type == S_IFREG || type == S_IFIFO || type == S_IFCHR ||
-           (type == S_IFSOCK && sink_is_local_socket(STDERR_FILENO));
-}
-
 RB_START_CODE void rb_sink_start(void)
 {
-    if (!sink_started) {
-        sink_started = true;
-        sink_has_stderr =
-            rb_file_identify_open(STDERR_FILENO, &sink_stderr) == 0 && sink_can_be_stderr(sink_stderr.mode & S_IFMT);
+    if (sink_started)
+        return;
+    sink_started = true;
+    if (rb_file_identify_open(STDERR_FILENO, &sink_stderr) != 0)
+        return;
+    uint32_t type = sink_stderr.mode & S_IFMT;
+    sink_has_stderr = type == S_IFREG || type == S_IFIFO || type == S_IFCHR;
+    if (type == S_IFSOCK) { // systemd's journal and remote shells take lines by local sockets
+        int domain = AF_UNSPEC;
+        socklen_t length = sizeof(domain);
+        long error = rb_kernel(SYS_getsockopt, STDERR_FILENO, SOL_SOCKET, SO_DOMAIN, &domain, &length);
+        sink_has_stderr = error == 0 && domain == AF_UNIX;
     }
 }
 
-static enum rb_loss sink_write_stderr(const char *line, size_t length, const struct sink_quiet *quiet)
-{
-    struct rb_file_identity now;
-    bool same =
-        sink_has_stderr && rb_file_identify_open(STDERR_FILENO, &now) == 0 && sink_same_file(&now, &sink_stderr);
-    return same ? sink_write_stream(STDERR_FILENO, SINK_STDERR, &now, line, length, quiet) : RB_LOSS_REPLACED;
-}
-
-static enum rb_loss sink_write_path(const char *path, const char *line, size_t length, const struct sink_quiet *quiet)
+static enum rb_loss sink_write_path(const char *path, const char *line, size_t length, uint64_t pending)
 {
     struct sink_file file;
     enum rb_loss error = sink_open(path, &file);
     if (error != RB_LOSS_NONE)
         return error;
-    error = S_ISREG(file.identity.mode) ? sink_write_file(&file, line, length, quiet)
-                                        : sink_write_stream(file.fd, SINK_PATH, &file.identity, line, length, quiet);
+    error = S_ISREG(file.identity.mode) ? sink_write_file(&file, line, length, pending)
+                                        : sink_write_stream(file.fd, SINK_PATH, &file.identity, line, length, pending);
     sink_close(&file);
     return error;
 }
 
 enum rb_loss rb_sink_write(const char *destination, const char *line, size_t length)
 {
-    struct sink_quiet quiet;
-    if (length > RB_SINK_LINE_MAX || !sink_begin_quiet(&quiet))
+    uint64_t signals = rb_kernel_signal(SIGPIPE) | rb_kernel_signal(SIGXFSZ), before, pending = 0;
+    if (length > RB_SINK_LINE_MAX)
         return RB_LOSS_FAILED;
-    bool to_stderr = strcmp(destination, "stderr") == 0;
-    enum rb_loss error =
-        to_stderr ? sink_write_stderr(line, length, &quiet) : sink_write_path(destination, line, length, &quiet);
-    sink_end_quiet(&quiet);
+    rb_kernel(SYS_rt_sigpending, &pending, RB_KERNEL_SIGNALS);
+    if (rb_kernel(SYS_rt_sigprocmask, SIG_BLOCK, &signals, &before, RB_KERNEL_SIGNALS) != 0)
+        return RB_LOSS_FAILED;
+    enum rb_loss error = RB_LOSS_REPLACED;
+    struct rb_file_identity now;
+    if (strcmp(destination, "stderr") != 0)
+        error = sink_write_path(destination, line, length, pending);
+    else if (sink_has_stderr && rb_file_identify_open(STDERR_FILENO, &now) == 0 && sink_same_file(&now, &sink_stderr))
+        error = sink_write_stream(STDERR_FILENO, SINK_STDERR, &now, line, length, pending);
+    rb_kernel(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, RB_KERNEL_SIGNALS);
     return error;
 }

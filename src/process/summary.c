@@ -16,27 +16,18 @@ enum { FUTEX_WAIT_SHARED = 0, FUTEX_WAKE_SHARED = 1 };
 
 enum { PAGE_MODE = 0600 };
 
-static bool is_usable(const struct rb_summary_page *page)
-{
-    return page->magic == RB_SUMMARY_MAGIC && page->version == RB_SUMMARY_VERSION && page->size == RB_SUMMARY_SIZE;
-}
-
-// Returns whether the file is a valid page of the effective user. Another user could truncate it or write to it. A file
-// that is shorter than the page would raise SIGBUS at the first count.
-static bool is_own(int fd)
-{
-    struct rb_file_identity identity;
-    return rb_file_identify_open(fd, &identity) == 0 && identity.owner == rb_kernel_euid() &&
-           identity.mode == (S_IFREG | PAGE_MODE) && identity.size == RB_SUMMARY_SIZE;
-}
-
+// Maps the file, or returns NULL if the file is not a page of the effective user. Another user could truncate the file
+// or write to it. A file that is shorter than the page would raise SIGBUS at the first count.
 //   place: NULL, or the address of the mapping that the page replaces
 static struct rb_summary_page *map(int fd, struct rb_summary_page *place)
 {
-    if (!is_own(fd))
+    struct rb_file_identity identity;
+    if (rb_file_identify_open(fd, &identity) != 0 || identity.owner != rb_kernel_euid() ||
+        identity.mode != (S_IFREG | PAGE_MODE) || identity.size != RB_SUMMARY_SIZE)
         return NULL;
     struct rb_summary_page *page = rb_kernel_map(NULL, RB_SUMMARY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
-    bool usable = page && is_usable(page);
+    bool usable =
+        page && page->magic == RB_SUMMARY_MAGIC && page->version == RB_SUMMARY_VERSION && page->size == RB_SUMMARY_SIZE;
     if (page && (place || !usable)) {
         rb_kernel_unmap(page, RB_SUMMARY_SIZE);
         page = NULL;
@@ -73,19 +64,14 @@ bool rb_summary_take_back(struct rb_summary_page *page, const char *path)
     return summary_map_file(path, page) == page;
 }
 
-static void summary_write_name(struct rb_summary_policy *slot, const char *policy)
-{
-    memcpy(slot->name, policy, strnlen(policy, sizeof(slot->name) - 1));
-    atomic_store_explicit(&slot->state, RB_SUMMARY_READY, memory_order_release);
-}
-
 static struct rb_summary_policy *slot_for(struct rb_summary_page *page, const char *policy)
 {
     for (unsigned i = 0; i < RB_SUMMARY_POLICIES; i++) {
         struct rb_summary_policy *slot = &page->policies[i];
         uint32_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
         if (state == RB_SUMMARY_FREE && atomic_compare_exchange_strong(&slot->state, &state, RB_SUMMARY_BUSY)) {
-            summary_write_name(slot, policy);
+            memcpy(slot->name, policy, strnlen(policy, sizeof(slot->name) - 1));
+            atomic_store_explicit(&slot->state, RB_SUMMARY_READY, memory_order_release);
             return slot;
         }
         if (state == RB_SUMMARY_READY && strncmp(slot->name, policy, sizeof(slot->name) - 1) == 0)
