@@ -24,7 +24,6 @@
 #define ENDS_IN_JUMP __attribute__((optimize("O2", "optimize-sibling-calls")))
 #define JUMP
 #endif
-#define OUT_OF_LINE __attribute__((noinline))
 
 // A foreign function interface calls from an object that does not need libcurl. If such a call passes no handle, its
 // return address does not show which libcurl is meant. So dlsym returns one of several copies of such a function. Each
@@ -93,30 +92,19 @@ static uint64_t letters(void)
     return set;
 }
 
-// Faster here than strcmp: most names differ in the first two bytes, and there is no call.
-static bool same_text(const char *a, const char *b)
-{
-    while (*a && *a == *b)
-        a++, b++;
-    return *a == *b;
-}
-
 static const struct answer *answer_for(const char *name)
 {
     if (!(letters() & letter(name[0])))
         return NULL;
-    for (unsigned i = 0; i < ANSWERS; i++)
-        if (same_text(name, answers[i].name))
+    for (unsigned i = 0; i < ANSWERS; i++) {
+        // Faster here than strcmp: most names differ in the first two bytes, and there is no call.
+        const char *a = name, *b = answers[i].name;
+        while (*a && *a == *b)
+            a++, b++;
+        if (*a == *b)
             return &answers[i];
+    }
     return NULL;
-}
-
-// Returns true if the calling object exports `name` too, so it intercepts this function itself. It must get the real
-// function. With ours, the caller would intercept itself and recurse.
-static bool caller_exports(const void *caller, const char *name)
-{
-    struct rb_object object = {.base = 0};
-    return rb_elf_holding(caller, &object) && rb_elf_symbol(&object, name);
 }
 
 // Returns true if both records describe the same libcurl. Two threads that find a libcurl at the same time may create
@@ -124,11 +112,6 @@ static bool caller_exports(const void *caller, const char *name)
 static bool same(const struct rb_libcurl *a, const struct rb_libcurl *b)
 {
     return a && b && a->start == b->start && a->end == b->end && a->easy_perform == b->easy_perform;
-}
-
-static bool is_free(const struct rb_libcurl *holder)
-{
-    return !holder || !same(holder, rb_libcurl_at((const void *) holder->easy_perform));
 }
 
 // Returns the slot of a libcurl, or SLOTS if other libcurls hold all slots. The slot of an unloaded libcurl is reused,
@@ -140,7 +123,8 @@ static unsigned slot_of(const struct rb_libcurl *curl)
             return i;
     for (unsigned i = 0; i < SLOTS; i++) {
         const struct rb_libcurl *holder = atomic_load_explicit(&slots[i], memory_order_acquire);
-        if (is_free(holder) && atomic_compare_exchange_strong(&slots[i], &holder, curl))
+        bool unused = !holder || !same(holder, rb_libcurl_at((const void *) holder->easy_perform));
+        if (unused && atomic_compare_exchange_strong(&slots[i], &holder, curl))
             return i;
     }
     return SLOTS;
@@ -163,25 +147,30 @@ static bool is_of(const void *function, const char *soname)
     return function && rb_elf_holding(function, &object) && strcmp(rb_elf_soname(&object), soname) == 0;
 }
 
-// Returns our hook for a function of libc, but only if the hook would call the function that dlsym found. Otherwise
-// another library intercepts the function between us and libc, and this library may be the caller. glibc before 2.34
-// defines some functions in both libpthread and libc; these two count as the same function.
-static void *in_front_of_libc(const struct answer *answer, void *found)
-{
-    const void *behind_us = rb_elf_next(answer->name);
-    bool libc = found == behind_us || (is_of(behind_us, "libpthread.so.0") && is_of(found, "libc.so.6"));
-    return libc ? answer->ours : found;
-}
-
+// Returns the result of dlsym for the name of a hook.
+//
 // Does not start the initialisation: the caller may hold a lock of its own, and libc calls dlsym too. As long as it is
 // undecided whether the library acts, the hook is returned. The hook itself passes through, and a handle made by the
 // real function but used through hooks would not be tracked.
-static OUT_OF_LINE void *look_up(rb_dlsym_fn *real, const struct answer *answer, void *handle, const void *caller)
+static __attribute__((noinline)) void *look_up(rb_dlsym_fn *real, const struct answer *answer, void *handle,
+                                               const void *caller)
 {
+    struct rb_object object = {.base = 0};
     void *found = real(handle, answer->name);
-    if (!found || rb_process_is_off() || caller_exports(caller, answer->name))
+    if (!found || rb_process_is_off())
         return found;
-    return answer->libcurl ? in_front_of_libcurl(answer, found) : in_front_of_libc(answer, found);
+    // A caller that exports the name too intercepts this function itself. With our hook it would intercept itself and
+    // recurse.
+    if (rb_elf_holding(caller, &object) && rb_elf_symbol(&object, answer->name))
+        return found;
+    if (answer->libcurl)
+        return in_front_of_libcurl(answer, found);
+    // Return the hook only if it would call the function that dlsym found. Otherwise another library intercepts the
+    // function between us and libc, and this library may be the caller. glibc before 2.34 defines some functions in
+    // both libpthread and libc; these two count as the same function.
+    const void *behind_us = rb_elf_next(answer->name);
+    bool libc = found == behind_us || (is_of(behind_us, "libpthread.so.0") && is_of(found, "libc.so.6"));
+    return libc ? answer->ours : found;
 }
 
 RB_HOOK ENDS_IN_JUMP RB_EARLY void *dlsym(void *restrict handle, const char *restrict name)
@@ -195,19 +184,15 @@ RB_HOOK ENDS_IN_JUMP RB_EARLY void *dlsym(void *restrict handle, const char *res
     JUMP return real(handle, name);
 }
 
-// Only calls with RTLD_DEEPBIND read the policy, because only they need its key `deepbind`.
-static OUT_OF_LINE int without_deepbind(int flags)
-{
-    const struct rb_policy *policy = rb_process_active() ? rb_process_policy() : NULL;
-    return policy && !rb_policy_process(policy)->deepbind_keep ? flags & ~RTLD_DEEPBIND : flags;
-}
-
 RB_HOOK ENDS_IN_JUMP RB_EARLY void *dlopen(const char *file, int flags)
 {
     rb_dlopen_fn *real = rb_libc_dlopen();
     if (!real)
         return NULL;
-    if (flags & RTLD_DEEPBIND)
-        flags = without_deepbind(flags);
+    if (flags & RTLD_DEEPBIND) { // only such a call needs the policy, for its key `deepbind`
+        const struct rb_policy *policy = rb_process_active() ? rb_process_policy() : NULL;
+        if (policy && !rb_policy_process(policy)->deepbind_keep)
+            flags &= ~RTLD_DEEPBIND;
+    }
     JUMP return real(file, flags);
 }
