@@ -5,7 +5,7 @@
 static int help(int argc, char **argv)
 {
     if (argc > 2)
-        return rb_command_misuse(&rb_cmd_help, "one command at a time");
+        return rb_command_misuse(&rb_cmd_help, "unexpected argument '%s'; 'rebound help' takes one command", argv[2]);
     if (argc < 2) {
         rb_command_overview(stdout);
         return 0;
@@ -20,7 +20,7 @@ static int help(int argc, char **argv)
 const struct rb_command rb_cmd_help = {
     .name = "help",
     .usage = "[COMMAND]",
-    .purpose = "Shows the overview, or the help of a command",
+    .purpose = "Shows the list of commands, or the help of one command",
     .help = "Example:\n"
             "  rebound help run\n",
     .misuse = RB_EXIT_MISUSE,

@@ -16,19 +16,21 @@ const struct rb_command *const rb_commands[] = {
 static const char overview[] =
     "\n"
     "Options:\n"
-    "  --help      this overview; after a command, its own help\n"
-    "  --version   the version\n"
+    "  --help      print this text; after a command, print the help of the command\n"
+    "  --version   print the version\n"
     "\n"
     "Examples:\n"
     "  rebound run -- curl -s https://api.example.com/v1   run curl; failed calls are retried as the policy says\n"
     "  rebound check policy.ini                            find every mistake in a policy\n"
-    "  rebound explain https://api.example.com/v1          show what the policy means for this host\n"
+    "  rebound explain https://api.example.com/v1          show which values of the policy apply to this host\n"
     "  rebound doctor curl                                 show which calls of curl will be intercepted\n"
     "  rebound status                                      show the state of every host\n"
-    "  rebound events -f                                   watch decisions as they are made\n"
+    "  rebound events -f                                   print each decision when it is made\n"
     "\n"
-    "The policy is the file of --policy, else REBOUND_POLICY, else $XDG_CONFIG_HOME/rebound/policy.ini\n"
-    "(~/.config/rebound/policy.ini), else /etc/rebound/policy.ini, else a built-in one. A first policy:\n"
+    "The policy file is named by --policy or by REBOUND_POLICY. If neither is set, rebound uses\n"
+    "$XDG_CONFIG_HOME/rebound/policy.ini (by default ~/.config/rebound/policy.ini). If that file does not exist,\n"
+    "rebound uses /etc/rebound/policy.ini. If that file does not exist either, a built-in policy applies.\n"
+    "Example of a policy file:\n"
     "\n"
     "  [payments]\n"
     "  hosts          = api.payments.example, *.cards.example:443\n"
@@ -66,7 +68,7 @@ void rb_command_help(const struct rb_command *command)
 void rb_command_overview(FILE *stream)
 {
     fputs("Usage: rebound COMMAND [ARGUMENT...]\n"
-          "Gives a program retries, a circuit breaker and a retry budget, without changing it.\n\nCommands:\n",
+          "Runs unmodified programs with retries, a circuit breaker and a retry budget.\n\nCommands:\n",
           stream);
     for (const struct rb_command *const *command = rb_commands; *command; command++)
         fprintf(stream, "  %-10s  %s\n", (*command)->name, (*command)->purpose);

@@ -47,22 +47,23 @@ def misuse(place):
         ([], 2, "Usage: rebound"),
         (["rnu"], 2, "unknown command 'rnu'; did you mean 'run'?"),
         (["help", "chekc"], 2, "did you mean 'check'?"),
-        (["run"], 125, "no command to run"),
-        (["run", "--"], 125, "no command to run"),
+        (["help", "run", "check"], 2, "unexpected argument 'check'"),
+        (["run"], 125, "name the program to run"),
+        (["run", "--"], 125, "name the program to run"),
         (["run", "--polcy", "x", "true"], 125, "did you mean '--policy'?"),
         (["run", "--policy"], 125, "option '--policy' needs a value"),
         (["run", "--policy=", "true"], 125, "the value of '--policy' is empty"),
         (["run", "--summary=yes", "true"], 125, "option '--summary' takes no value"),
         (["run", "-x", "true"], 125, "unknown option '-x'"),
         (["check", "--jsno"], 2, "did you mean '--json'?"),
-        (["explain"], 2, "no target"),
-        (["doctor"], 2, "no command given"),
-        (["doctor", "--"], 2, "no command given"),
+        (["explain"], 2, "name a URL or a host"),
+        (["doctor"], 2, "name the program to examine"),
+        (["doctor", "--"], 2, "name the program to examine"),
         (["doctor", "--polcy", "x", "true"], 2, "did you mean '--policy'?"),
         (["doctor", "--policy=", "true"], 2, "the value of '--policy' is empty"),
-        (["explain", "a.example", "b.example"], 2, "one target at a time"),
-        (["explain", "http://"], 2, "no host in 'http://'"),
-        (["explain", "foo:99999"], 2, "the port in 'foo:99999' is over 65535"),
+        (["explain", "a.example", "b.example"], 2, "name only one URL or host"),
+        (["explain", "http://"], 2, "no host in 'http://'; expected a URL, HOST or HOST:PORT"),
+        (["explain", "foo:99999"], 2, "the port in 'foo:99999' is larger than 65535"),
         (["explain", "foo:9999x"], 2, "no host in 'foo:9999x'"),
         (["explain", "--no-such"], 2, "; see 'rebound explain --help'"),
         (["explain", "--method", "G T", "a.example"], 2, "'G T' is not an HTTP method"),
@@ -126,8 +127,10 @@ def run_becomes_the_program(place):
 @test
 def run_exit_statuses(place):
     data = place.file("data", "no program\n")
-    rows = [("nowhere-to-be-found", 127, "No such file or directory"), ("./nowhere", 127, "No such file or directory"),
-            (data, 126, "Permission denied"), (place.path, 126, "Permission denied")]
+    lost = place.file("lost", "#!/nowhere/interpreter\n", 0o755)
+    rows = [("nowhere-to-be-found", 127, "no directory in PATH has this program"), ("./nowhere", 127, "No such file or directory"),
+            (lost, 127, "its interpreter or dynamic linker does not exist"), (data, 126, "Permission denied"),
+            (place.path, 126, "Permission denied")]
     for name, wanted, why in rows:
         status, out, err = place.text("run", "--summary", "--", name)
         same((status, out, err), (wanted, "", f"rebound: error: cannot run {name}: {why}\n"))
@@ -194,7 +197,7 @@ def run_finds_the_library_when_installed(place):
     done = subprocess.run([alone, "run", "sh", "-c", "echo ${LD_PRELOAD-none}"], env=place.env, capture_output=True,
                           check=True)
     same(done.stdout, b"none\n")
-    holds(done.stderr.decode(), "LD_PRELOAD cannot hold a path with a space or colon")
+    holds(done.stderr.decode(), "LD_PRELOAD cannot contain a path with a space or a colon")
 
 
 @test
@@ -225,7 +228,7 @@ def run_disabled(place):
     bad = place.file("bad.ini", "nonsense\n")
     status, out, err = place.text("run", "--policy", bad, "--summary", "sh", "-c", "echo ${LD_PRELOAD-none}",
                                   env={"REBOUND_DISABLE": "1"})
-    same((status, out, err), (0, "none\n", "rebound: REBOUND_DISABLE is set: nothing is retried\n"))
+    same((status, out, err), (0, "none\n", "rebound: REBOUND_DISABLE is set, so the program runs without rebound and without a summary\n"))
     same(place.environment(env={"REBOUND_DISABLE": "0"})[0]["LD_PRELOAD"], LIBRARY)
 
 
@@ -235,7 +238,7 @@ def run_warns_of_the_log(place):
     os.symlink("target", os.path.join(place.path, "link"))
     rows = [("/dev/full", "cannot be written: No space left on device"),
             (place.path, "is refused: it is no file, FIFO or character device"),
-            ("fifo", "cannot be written: nobody reads it"), ("link", "is refused: a symbolic link is not followed"),
+            ("fifo", "cannot be written: no process reads this pipe"), ("link", "is refused: a symbolic link is not followed"),
             ("missing/x.log", "cannot be written: No such file or directory")]
     for name, why in rows:
         full = os.path.join(place.path, name)
@@ -682,7 +685,7 @@ def explain_says_where_values_come_from(place):
     same(value_of(found, "retry.base"), {"key": "retry.base", "value": "1s", "file": path, "line": 3, "inherited": True})
     same(value_of(found, "retry.cap"), {"key": "retry.cap", "value": "10s", "file": None, "line": None, "inherited": False})
     text = place.text("explain", "--policy", path, "api.example:8443")[1]
-    holds(text, "[exact], by the pattern 'api.example:8443' in line 7")
+    holds(text, "[exact], because the pattern 'api.example:8443' in line 7 matches")
     expect(re.search(rf"retry\.attempts +4 +{re.escape(path)}:8\n", text), text)
     expect(re.search(rf"retry\.base +1s +{re.escape(path)}:3 \(\[default\]\)\n", text), text)
     expect(re.search(r"retry\.cap +10s +default\n", text), text)
@@ -750,8 +753,8 @@ def explain_time(place):
     same(found["worst_case"], {"waits_ms": 7000, "attempts_ms": 8000, "total_ms": 5000, "ms": 5000})
     same([step["fits"] for step in found["schedule"]], [True, True, False])
     text = place.text("explain", "--policy", path, "slow.test")[1]
-    holds(text, "worst case  5s: timeout.total ends 7s of waits and 8s of attempts")
-    holds(text, "(never: over timeout.total)")
+    holds(text, "worst case  5s: timeout.total limits 7s of waits and 8s of attempts")
+    holds(text, "(never: timeout.total is over before)")
     found, _ = explain(place, "api.example:8443")
     same(found["worst_case"], {"waits_ms": 7000, "attempts_ms": None, "total_ms": 30000, "ms": 7000})
 

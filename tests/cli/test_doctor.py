@@ -91,7 +91,7 @@ def doctor_of_a_program_without_calls(place):
 def doctor_goes_by_the_library_at_hand(place):
     """A library without connect: the verdict changes with it. Without any, and where LD_PRELOAD cannot name it."""
     program = compile_c(place, "dials", importer("connect", "gethostbyname"))
-    for directory, piece in (("with space", "cannot hold a path"), ("other", None), ("empty", "is not installed"),
+    for directory, piece in (("with space", "cannot contain a path"), ("other", None), ("empty", "is not installed"),
                              ("broken", "is not an ELF file")):
         home = os.path.join(place.path, directory)
         os.mkdir(home)
@@ -245,9 +245,9 @@ def doctor_of_what_cannot_be_run(place):
     place.file("cut-script", "#!./cut\n", 0o755)
     os.mkfifo(os.path.join(place.path, "fifo"), 0o777)
     os.symlink("loop", os.path.join(place.path, "loop"))
-    rows = [("nowhere-to-be-found", "no such executable"), ("./nowhere", "no such executable"), ("", "no such executable"),
-            (place.path, "no such executable"), ("./readonly", "no such executable"), ("./fifo", "no such executable"),
-            ("./loop", "no such executable"),
+    none = "no executable file of this name"
+    rows = [("nowhere-to-be-found", none), ("./nowhere", none), ("", none), (place.path, none), ("./readonly", none),
+            ("./fifo", none), ("./loop", none),
             ("./lost", "its interpreter /nowhere/interpreter is missing or not executable"),
             ("./lost-env", "its interpreter nowhere-to-be-found is missing or not executable"),
             ("./cut", "neither a complete ELF file nor a script"), ("./head", "neither a complete ELF file nor a script"),
@@ -398,8 +398,8 @@ def doctor_of_other_resolvers(place):
 
 @test
 def doctor_notes(place):
-    rows = [("dlopen", "also with RTLD_DEEPBIND"), ("dlsym", "it gets those of rebound"), ("dlvsym", "not intercepted"),
-            ("dlmopen", "not intercepted"), ("syscall", "raw system calls"), ("execve", "start other programs")]
+    rows = [("dlopen", "also with RTLD_DEEPBIND"), ("dlsym", "it gets the functions of rebound"), ("dlvsym", "not intercepted"),
+            ("dlmopen", "not intercepted"), ("syscall", "system calls without libc"), ("execve", "start other programs")]
     for name, piece in rows:
         holds(" ".join(doctor(place, compile_c(place, name, importer(name)))[1]["notes"]), piece)
     same(doctor(place, compile_c(place, "nothing", importer()))[1]["notes"], [])
@@ -439,7 +439,7 @@ def doctor_minds_the_policy(place):
 def doctor_minds_the_environment(place):
     program = compile_c(place, "dials", importer("connect"))
     status, found = doctor(place, program, env={"REBOUND_DISABLE": "1"})
-    same((status, found["verdict"], found["reason"], found["advice"]), (1, "not", "REBOUND_DISABLE is set", "unset it"))
+    same((status, found["verdict"], found["reason"], found["advice"]), (1, "not", "REBOUND_DISABLE is set", "unset REBOUND_DISABLE"))
     same(found["library"]["disabled"], True)
     same(doctor(place, program, env={"REBOUND_DISABLE": "0"})[0], 0)
     found = doctor(place, program, env={"LD_PRELOAD": LIBRARY, "REBOUND_POLICY": "builtin:default"})[1]

@@ -147,13 +147,13 @@ def state_that_does_not_exist(place):
 
 @test
 def state_misuse(place):
-    for words, wanted in ((["status", "x"], "unexpected argument 'x'"), (["events", "-n", "-1"], "not a number"),
+    for words, wanted in ((["status", "x"], "unexpected argument 'x'"), (["events", "-n", "-1"], "must be a whole number"),
                           (["metrics", "--listen", "nowhere"], "cannot listen at"), (["metrics", "--listen", "1.2.3:1"], "cannot listen at"),
                           (["metrics", "--listen", "65536"], "cannot listen at"), (["top", "-d", "1ms"], "100ms"), (["top"], "--once"),
                           (["metrics", "--listen", "1", "--textfile", "x"], "either"), (["breaker"], "open, close or reset"),
-                          (["breaker", "opne", "x"], "open, close or reset"), (["breaker", "open"], "no host"),
-                          (["breaker", "open", "a", "b"], "one host"), (["policy", "of", "x"], "off or on"),
-                          (["policy", "off"], "no policy"), (["policy", "off", ""], "is empty"),
+                          (["breaker", "opne", "x"], "open, close or reset"), (["breaker", "open"], "name a host after 'open'"),
+                          (["breaker", "open", "a", "b"], "name only one host"), (["policy", "of", "x"], "off or on"),
+                          (["policy", "off"], "name a policy after 'off'"), (["policy", "off", ""], "is empty"),
                           (["policy", "on", ""], "is empty"), (["breaker", "open", ""], "is empty"), (["policy", "off", "x" * 64], "too long"),
                           (["reset", "x"], "rebound breaker reset")):
         fails(place.text(*words), wanted, status=2, about=words)

@@ -42,7 +42,7 @@ static int doctor_perform(const struct request *request)
 {
     char path[PATH_MAX];
     if (!rb_program_find(request->name, path)) {
-        rb_say_error("cannot run %s: no such executable", request->name);
+        rb_say_error("cannot examine %s: no executable file of this name", request->name);
         return RB_EXIT_MISUSE;
     }
     struct rb_findings *findings = malloc(sizeof(*findings));
@@ -70,7 +70,7 @@ static int doctor_run(int argc, char **argv)
     if (first < 0)
         return status;
     if (first >= argc)
-        return rb_command_misuse(&rb_cmd_doctor, "no command given");
+        return rb_command_misuse(&rb_cmd_doctor, "name the program to examine");
     request.name = argv[first];
     return doctor_perform(&request);
 }
@@ -80,20 +80,19 @@ const struct rb_command rb_cmd_doctor = {
     .usage = "[--policy FILE] [--json] [--] COMMAND [ARG...]",
     .purpose = "Shows which calls of a program will be intercepted, and why",
     .help =
-        "Reads the executable (for a script, its interpreter) and its libraries, and runs nothing. For each kind of\n"
-        "call (HTTP by libcurl, blocking and non-blocking connects, name lookups), it shows whether 'rebound run' "
-        "would\n"
-        "intercept it; if not, why, and what to do. ARGs are ignored, so that 'rebound doctor' can replace\n"
-        "'rebound run' in a command line.\n"
+        "Reads the executable (for a script, its interpreter) and its libraries. Does not run the program. For each\n"
+        "kind of call (HTTP by libcurl, blocking and non-blocking connects, name lookups), shows whether 'rebound "
+        "run'\n"
+        "would intercept the calls. If not, says why, and what to do. ARGs are ignored, so 'rebound doctor' can\n"
+        "replace 'rebound run' in a command line.\n"
         "\n"
         "Options:\n"
-        "  --policy FILE   the policy; by default the one that 'rebound run' uses\n"
+        "  --policy FILE   use this policy file; without the option, the policy that 'rebound run' uses\n"
         "  --json          print JSON; rebound(1) describes the fields\n"
-        "  --help          this text\n"
+        "  --help          print this text\n"
         "\n"
-        "Exit status: 0 all kinds of calls that the program uses will be intercepted, 1 some will not, 2 wrong "
-        "command\n"
-        "line or not a program.\n"
+        "Exit status: 0 all kinds of calls that the program uses will be intercepted, 1 some will not, or this is\n"
+        "not known, 2 wrong command line or not a program.\n"
         "\n"
         "Examples:\n"
         "  rebound doctor curl\n"

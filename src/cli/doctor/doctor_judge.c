@@ -185,12 +185,12 @@ static void lower_for_raw(const struct rb_findings *findings, struct rb_call_rea
     const char *go = first_with(findings, is_go), *ring = first_with(findings, has_uring);
     const char *uv = first_with(findings, has_uv), *asked = getenv("UV_USE_IO_URING");
     if (go && findings->members[0].go)
-        lower(call, RB_REACH_NONE, "use retries in the Go program itself, or a proxy",
+        lower(call, RB_REACH_NONE, "program the retries in Go, or use a proxy that retries",
               "%s was compiled by Go, which makes system calls without libc", go);
     else if (go)
         lower(call, RB_REACH_PART, NULL, "%s was compiled by Go, which makes system calls without libc", go);
     if (ring)
-        lower(call, RB_REACH_PART, "switch io_uring off if the program has an option for it",
+        lower(call, RB_REACH_PART, "switch io_uring off if the program has an option for this",
               "%s can use io_uring, whose operations are not intercepted", ring);
     else if (uv && asked && *asked && strcmp(asked, "0") != 0)
         lower(call, RB_REACH_PART, "unset UV_USE_IO_URING",
@@ -219,7 +219,7 @@ static void judge_nonblocking(struct rb_findings *findings)
     call->reach = RB_REACH_FULL;
     lower_for_policy(findings, call, "connect");
     if (policy_leaves_out(findings, "connect.nonblocking", "off", true))
-        lower(call, RB_REACH_NONE, "set it to `park`", "connect.nonblocking is off in the policy");
+        lower(call, RB_REACH_NONE, "set `connect.nonblocking = park`", "connect.nonblocking is off in the policy");
     lower_for_raw(findings, call);
     lower_for_missing(findings, call, RB_FAMILY_WAIT);
     uses(findings, RB_FAMILY_SOCKET, call->functions);
@@ -257,13 +257,15 @@ static void note_loading(struct rb_findings *findings)
     bool keep = findings->policy && rb_policy_process(findings->policy)->deepbind_keep;
     bool cured = findings->in_front[dlopen] && !keep;
     if (loader[dlopen])
-        add_note(findings, "it may load plug-ins (dlopen): their calls are not listed here, but are intercepted%s",
+        add_note(findings,
+                 "the program may load plug-ins (dlopen): their calls are not listed here, but are intercepted%s",
                  cured ? ", also with RTLD_DEEPBIND" : ", except with RTLD_DEEPBIND");
     if (loader[dlopen] && keep)
         add_note(findings, "`deepbind = keep` in the policy does not change RTLD_DEEPBIND");
     if (loader[dlsym])
-        add_note(findings, "it looks up functions at run time (dlsym): %s",
-                 findings->in_front[dlsym] ? "it gets those of rebound" : "these are not intercepted");
+        add_note(findings, "the program looks up functions at run time (dlsym): %s",
+                 findings->in_front[dlsym] ? "it gets the functions of rebound"
+                                           : "these functions are not intercepted");
     uses(findings, RB_FAMILY_NAMESPACE, namespace);
     if (rb_functions_list(namespace, list, sizeof(list)) > 0)
         add_note(findings, "functions found with %s are not intercepted", list);
@@ -272,13 +274,16 @@ static void note_loading(struct rb_findings *findings)
 static void note_rest(struct rb_findings *findings)
 {
     if (uses(findings, RB_FAMILY_RAW, NULL))
-        add_note(findings, "it makes raw system calls (syscall): a connect made this way is not intercepted");
+        add_note(
+            findings,
+            "the program can make system calls without libc (syscall): a connect made this way is not intercepted");
     if (uses(findings, RB_FAMILY_START, NULL))
-        add_note(findings, "it can start other programs, which inherit the library: run doctor for each of them");
+        add_note(findings, "the program can start other programs, which also run under rebound: examine each of them "
+                           "with 'rebound doctor'");
     if (findings->preloaded)
         add_note(findings, "librebound.so is already listed in %s", findings->preloaded);
     if (findings->others_preloaded)
-        add_note(findings, "LD_PRELOAD also lists other libraries, which come first");
+        add_note(findings, "LD_PRELOAD also lists other libraries, whose functions come before those of rebound");
     for (unsigned i = 0; i < findings->list.count; i++)
         if (findings->members[i].role == RB_ROLE_MISSING)
             add_note(findings, "%s was not found, so the program will not start", findings->list.items[i].name);
@@ -300,13 +305,13 @@ static FORMATS(3) void block(struct rb_findings *findings, const char *advice, c
 static void block_by_library(struct rb_findings *findings)
 {
     if (!findings->library[0])
-        block(findings, "install it: `make install`", "librebound.so is not installed");
+        block(findings, "install rebound: `make install`", "librebound.so is not installed");
     else if (!findings->library_file.data)
-        block(findings, "install it again: `make install`", "%s cannot be read or is not an ELF file",
+        block(findings, "install rebound again: `make install`", "%s cannot be read or is not an ELF file",
               findings->library);
     else if (!rb_preload_can_hold(findings->library))
-        block(findings, "install it elsewhere", "LD_PRELOAD cannot hold a path with a space or colon: %s",
-              findings->library);
+        block(findings, "install rebound in a directory without spaces and colons",
+              "LD_PRELOAD cannot contain a path with a space or a colon: %s", findings->library);
 }
 
 // Finds reasons that prevent interception of all calls. The first one is reported.
@@ -322,7 +327,7 @@ static void block_all(struct rb_findings *findings)
         block(findings, rb_obstacle_advice(obstacle), "%s %s",
               obstacle == RB_OBSTACLE_CLEARED ? findings->chain.files[0] : executable, rb_obstacle_text(obstacle));
     if (findings->disabled)
-        block(findings, "unset it", "REBOUND_DISABLE is set");
+        block(findings, "unset REBOUND_DISABLE", "REBOUND_DISABLE is set");
     block_by_library(findings);
     if (!findings->policy)
         block(findings, findings->remedy, "the policy cannot be used: %s", findings->source.path);
@@ -376,8 +381,8 @@ void rb_doctor_judge(struct rb_findings *findings)
         judge_calls(findings);
     else
         for (int kind = 0; kind < RB_KIND_COUNT; kind++)
-            lower(&findings->calls[kind], RB_REACH_UNKNOWN, "run this as a user who may read it", "%s cannot be read",
-                  rb_doctor_collect_executable(findings));
+            lower(&findings->calls[kind], RB_REACH_UNKNOWN, "run 'rebound doctor' as a user who may read the file",
+                  "%s cannot be read", rb_doctor_collect_executable(findings));
     note_rest(findings);
     block_all(findings);
     if (findings->reason[0])

@@ -9,7 +9,7 @@
 enum { LABEL_WIDTH = 10, KIND_WIDTH = 23, REACH_WIDTH = 17, LINE_WIDTH = 110, FUNCTIONS_SIZE = 2048 };
 
 static const char *const headlines[RB_REACH_COUNT] = {
-    [RB_REACH_UNUSED] = "no calls found that could be intercepted",
+    [RB_REACH_UNUSED] = "no calls found that rebound can intercept",
     [RB_REACH_FULL] = "will be intercepted",
     [RB_REACH_PART] = "will be intercepted in part",
     [RB_REACH_NONE] = "will not be intercepted",

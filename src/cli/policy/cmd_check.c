@@ -73,7 +73,7 @@ static int check_all(struct check *check, int count, char **files)
     if (count == 0) {
         int error = rb_source_find(&source, NULL);
         if (error != 0) {
-            rb_say_error("cannot find the policy: %s", strerror(-error));
+            rb_say_error("cannot find the path of the policy: %s", strerror(-error));
             return RB_EXIT_MISUSE;
         }
         check_file(check, source.path);
@@ -102,18 +102,20 @@ const struct rb_command rb_cmd_check = {
     .name = "check",
     .usage = "[--json] [FILE...]",
     .purpose = "Finds every mistake in policy files",
-    .help = "Without FILE it checks the policy that would be used here.\n"
-            "\n"
-            "Options:\n"
-            "  --json   the mistakes as a JSON array of file, line, column, message, suggestion\n"
-            "  --help   this text\n"
-            "\n"
-            "Exit status: 0 no mistakes, 1 mistakes or a file that cannot be read, 2 wrong command line.\n"
-            "\n"
-            "Examples:\n"
-            "  rebound check                      the policy in use\n"
-            "  rebound check policy.ini           one file, before it is installed\n"
-            "  rebound check --json *.ini         for an editor or a build\n",
+    .help =
+        "Without FILE, checks the policy that 'rebound run' would use here. Prints each mistake with file, line and\n"
+        "column, and what to write instead where that is known.\n"
+        "\n"
+        "Options:\n"
+        "  --json   print the mistakes as a JSON array; rebound(1) describes the fields\n"
+        "  --help   print this text\n"
+        "\n"
+        "Exit status: 0 no mistakes, 1 mistakes or a file that cannot be read, 2 wrong command line.\n"
+        "\n"
+        "Examples:\n"
+        "  rebound check                      check the policy in use\n"
+        "  rebound check policy.ini           check one file before it is installed\n"
+        "  rebound check --json *.ini         for an editor or a build\n",
     .misuse = RB_EXIT_MISUSE,
     .run = check_run,
 };

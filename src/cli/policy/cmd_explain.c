@@ -64,15 +64,17 @@ static int explain_perform(const struct request *request)
     size_t scheme = 0;
     int error = rb_target_from_url(&target, request->target, &scheme);
     if (error != 0)
-        return rb_command_misuse(
-            &rb_cmd_explain, error == -ERANGE ? "the port in '%s' is over 65535" : "no host in '%s'", request->target);
+        return rb_command_misuse(&rb_cmd_explain,
+                                 error == -ERANGE ? "the port in '%s' is larger than 65535"
+                                                  : "no host in '%s'; expected a URL, HOST or HOST:PORT",
+                                 request->target);
     error = rb_source_find(&e.source, request->policy);
     if (error != 0) {
-        rb_say_error("cannot find the policy: %s", strerror(-error));
+        rb_say_error("cannot find the path of the policy: %s", strerror(-error));
         return RB_EXIT_ERRORS;
     }
     if (rb_policy_load(e.source.path, &policy, rb_diagnose_to_stderr, NULL) != 0) {
-        rb_say_note("programs run without rebound while the policy has mistakes");
+        rb_say_note("programs run without rebound until this policy is corrected");
         return RB_EXIT_ERRORS;
     }
     if (!rb_source_trusted(e.source.path, message))
@@ -98,7 +100,7 @@ static bool is_token(const char *text)
 static int check_request(const struct request *request, int targets)
 {
     if (targets != 1)
-        return rb_command_misuse(&rb_cmd_explain, targets == 0 ? "no target" : "one target at a time");
+        return rb_command_misuse(&rb_cmd_explain, targets == 0 ? "name a URL or a host" : "name only one URL or host");
     if (!is_token(request->method))
         return rb_command_misuse(&rb_cmd_explain, "'%s' is not an HTTP method", request->method);
     return 0;
@@ -122,18 +124,18 @@ static int explain_run(int argc, char **argv)
 const struct rb_command rb_cmd_explain = {
     .name = "explain",
     .usage = "[--policy FILE] [--method M] [--json] URL|HOST[:PORT]",
-    .purpose = "Shows what the policy means for a host",
+    .purpose = "Shows which values of the policy apply to a host",
     .help =
-        "Prints the policy file and the section that apply and why, every value with the line that sets it, the waits\n"
-        "before each retry, and the longest time that a call can take.\n"
+        "Prints which policy file and which section apply, and why. Prints each value with the line that sets it, the\n"
+        "wait before each retry, and the longest time that a call can take.\n"
         "\n"
         "Options:\n"
-        "  --policy FILE   the policy; by default the one that 'rebound run' uses\n"
-        "  --method M      the HTTP method of the request (GET)\n"
-        "  --json          print JSON\n"
-        "  --help          this text\n"
+        "  --policy FILE   use this policy file; without the option, the policy that 'rebound run' uses\n"
+        "  --method M      the HTTP method of the request; without the option, GET\n"
+        "  --json          print JSON; rebound(1) describes the fields\n"
+        "  --help          print this text\n"
         "\n"
-        "Exit status: 0, 1 the policy has mistakes, 2 wrong command line.\n"
+        "Exit status: 0 success, 1 the policy has mistakes or cannot be read, 2 wrong command line.\n"
         "\n"
         "Examples:\n"
         "  rebound explain https://api.example.com/v1\n"

@@ -59,7 +59,7 @@ static void print_section(const struct rb_explanation *e, bool colour)
     }
     printf("[%s], ", e->section->name);
     if (e->match.pattern)
-        printf("by the pattern '%s' in line %u\n", e->match.pattern, e->match.line);
+        printf("because the pattern '%s' in line %u matches\n", e->match.pattern, e->match.line);
     else
         puts("because no pattern matches");
     if (e->section->rules.intercept == 0) {
@@ -120,7 +120,7 @@ static void print_retries(const struct rb_schedule *s, uint32_t first, uint32_t 
         printf("after %s", duration(s->retry[first].max_ms, max));
     else
         printf("after %s to %s", duration(s->retry[first].min_ms, min), duration(s->retry[first].max_ms, max));
-    puts(s->retry[first].fits ? "" : " (never: over timeout.total)");
+    puts(s->retry[first].fits ? "" : " (never: timeout.total is over before)");
 }
 
 static void print_schedule(const struct rb_explanation *e, bool colour)
@@ -143,7 +143,7 @@ static void print_limits(const struct rb_explanation *e, bool colour)
 {
     char total[DURATION_SIZE], after[DURATION_SIZE];
     explain_text_label(colour, "");
-    printf("no wait or attempt starts after %s (timeout.total)%s; a running one continues\n",
+    printf("no wait or attempt starts after %s (timeout.total)%s; a running attempt continues\n",
            duration(e->section->rules.total_ms, total),
            e->section->rules.total_set ? "" : " or the program's own limit");
     if (e->http && e->section->rules.after_honour) {
@@ -172,7 +172,7 @@ static void print_worst(const struct rb_explanation *e, bool colour)
     char waits[DURATION_SIZE], attempts[DURATION_SIZE], worst[DURATION_SIZE];
     bool cut = s->worst_ms < s->waits_ms || s->worst_ms - s->waits_ms < s->attempts_ms;
     explain_text_label(colour, "worst case");
-    printf("%s%s", duration(s->worst_ms, worst), cut ? ": timeout.total ends " : s->attempts_ms > 0 ? ": " : "");
+    printf("%s%s", duration(s->worst_ms, worst), cut ? ": timeout.total limits " : s->attempts_ms > 0 ? ": " : "");
     if (cut || s->attempts_ms > 0)
         fputs(duration(s->waits_ms, waits), stdout);
     fputs(" of waits", stdout);

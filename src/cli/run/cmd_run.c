@@ -30,10 +30,16 @@ struct request {
 
 static int execute(char **command)
 {
+    char path[PATH_MAX];
     execvp(command[0], command);
     int error = errno;
     rb_watcher_cancel();
-    rb_say_error("cannot run %s: %s", command[0], strerror(error));
+    if (error == ENOENT && rb_program_find(command[0], path))
+        rb_say_error("cannot run %s: its interpreter or dynamic linker does not exist", command[0]);
+    else if (error == ENOENT && !strchr(command[0], '/'))
+        rb_say_error("cannot run %s: no directory in PATH has this program", command[0]);
+    else
+        rb_say_error("cannot run %s: %s", command[0], strerror(error));
     return error == ENOENT ? RB_EXIT_NOT_FOUND : RB_EXIT_CANNOT;
 }
 
@@ -100,7 +106,7 @@ static void warn_of_log(const char *log)
         rb_say_warning("the log %s is refused: %s; the program runs without it", log, rb_loss_text(refused));
     else if (error != 0)
         rb_say_warning("the log %s cannot be written: %s; the program runs without it", log,
-                       error == ENXIO ? "nobody reads it" : strerror(error));
+                       error == ENXIO ? "no process reads this pipe" : strerror(error));
 }
 
 // --- the environment
@@ -142,7 +148,7 @@ static bool load_policy(const struct request *request, struct rb_source *source,
     char message[RB_SOURCE_MESSAGE_SIZE];
     int error = rb_source_find(source, request->policy);
     if (error != 0) {
-        rb_say_error("cannot find the policy: %s", strerror(-error));
+        rb_say_error("cannot find the path of the policy: %s", strerror(-error));
         return false;
     }
     if (!rb_source_trusted(source->path, message)) {
@@ -155,11 +161,13 @@ static bool load_policy(const struct request *request, struct rb_source *source,
 static bool find_library(char *library, size_t size)
 {
     if (rb_preload_find(library, size) != 0) {
-        rb_say_warning("librebound.so is not installed; the program runs without rebound");
+        rb_say_warning(
+            "librebound.so was not found next to rebound or where 'make install' puts it; the program runs without "
+            "rebound");
         return false;
     }
     if (!rb_preload_can_hold(library)) {
-        rb_say_warning("LD_PRELOAD cannot hold a path with a space or colon: %s; the program runs without rebound",
+        rb_say_warning("LD_PRELOAD cannot contain a path with a space or a colon: %s; the program runs without rebound",
                        library);
         return false;
     }
@@ -183,7 +191,7 @@ static int cmd_run_perform(const struct request *request)
     char library[PATH_MAX];
     if (rb_preload_disabled()) {
         if (request->summary)
-            rb_say_note("REBOUND_DISABLE is set: nothing is retried");
+            rb_say_note("REBOUND_DISABLE is set, so the program runs without rebound and without a summary");
         return execute(request->command);
     }
     if (!load_policy(request, &source, &policy)) {
@@ -201,7 +209,7 @@ static int cmd_run_perform(const struct request *request)
     warn_of_program(request->command[0], library);
     error = request->summary ? rb_watcher_start() : 0;
     if (error != 0)
-        rb_say_warning("no summary: %s", strerror(-error));
+        rb_say_warning("the summary cannot be prepared: %s; the program runs without it", strerror(-error));
     return execute(request->command);
 }
 
@@ -218,7 +226,7 @@ static int cmd_run(int argc, char **argv)
     if (first < 0)
         return status;
     if (first >= argc)
-        return rb_command_misuse(&rb_cmd_run, "no command to run");
+        return rb_command_misuse(&rb_cmd_run, "name the program to run");
     request.command = argv + first;
     return cmd_run_perform(&request);
 }
@@ -234,19 +242,22 @@ const struct rb_command rb_cmd_run = {
             "without the log.\n"
             "\n"
             "Options:\n"
-            "  --policy FILE   the policy; without it REBOUND_POLICY, then ~/.config/rebound/policy.ini, then\n"
-            "                  /etc/rebound/policy.ini, then the built-in one (also by name: builtin:default)\n"
-            "  --log DEST      one JSON line for each decision: off, stderr, or a file; overrides `log` in the policy\n"
-            "  --summary       at the end, print counters for each policy on stderr\n"
-            "  --help          this text\n"
+            "  --policy FILE   use this policy file; the name builtin:default stands for the built-in policy. Without\n"
+            "                  the option: REBOUND_POLICY, else ~/.config/rebound/policy.ini, else\n"
+            "                  /etc/rebound/policy.ini, else the built-in policy\n"
+            "  --log DEST      write one JSON line for each decision; DEST is off, stderr or the name of a file.\n"
+            "                  Overrides `log` in the policy\n"
+            "  --summary       print counters for each policy on stderr when the program has ended\n"
+            "  --help          print this text\n"
             "\n"
-            "Exit status: the program's; 125 rebound itself failed, 126 the program cannot be run, 127 not found.\n"
+            "Exit status: that of the program; 125 wrong command line or another error of rebound, 126 the program\n"
+            "cannot be run, 127 the program was not found.\n"
             "\n"
             "Examples:\n"
             "  rebound run -- curl -s https://api.example.com/v1\n"
             "  rebound run --policy policy.ini --summary -- git pull\n"
             "  rebound run --log stderr -- wget http://127.0.0.1:8080/\n"
-            "  REBOUND_DISABLE=1 rebound run -- curl -s https://api.example.com/v1   (as if without rebound)\n",
+            "  REBOUND_DISABLE=1 rebound run -- curl -s https://api.example.com/v1   (runs without rebound)\n",
     .misuse = RB_EXIT_OWN,
     .takes_program = true,
     .run = cmd_run,

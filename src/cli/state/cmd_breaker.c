@@ -15,7 +15,7 @@ static const struct action {
 } actions[] = {
     {"open", RB_FORCE_OPEN, "forced open: calls are refused until 'rebound breaker reset'"},
     {"close", RB_FORCE_CLOSED, "forced closed: calls are allowed until 'rebound breaker reset'"},
-    {"reset", RB_FORCE_NONE, "closed; the results of calls decide again"},
+    {"reset", RB_FORCE_NONE, "closed: the results of calls open and close it from now on"},
 };
 
 struct request {
@@ -76,7 +76,9 @@ static int breaker_run(int argc, char **argv)
     if (!action)
         return rb_command_misuse(&rb_cmd_breaker, "name an action (open, close or reset) and a host");
     if (argc - first != 2)
-        return rb_command_misuse(&rb_cmd_breaker, argc - first < 2 ? "no host" : "one host at a time");
+        return rb_command_misuse(&rb_cmd_breaker,
+                                 argc - first < 2 ? "name a host after '%s'" : "name only one host after '%s'",
+                                 action->name);
     if (!*argv[first + 1])
         return rb_command_misuse(&rb_cmd_breaker, "the name of the host is empty");
     return rb_state_file_use(&choice, true, breaker_perform, &(struct request){action, argv[first + 1]});
@@ -87,19 +89,19 @@ const struct rb_command rb_cmd_breaker = {
     .usage = "[--state PATH] [--user NAME] open|close|reset HOST[:PORT]",
     .purpose = "Forces a host's breaker open or closed in all running processes",
     .help =
-        "open    refuse all calls to the host, regardless of results; for maintenance\n"
-        "close   allow all calls, regardless of results\n"
-        "reset   close the breaker; the results of calls decide again\n"
+        "open    refuse all calls to the host, whatever their results are, for example during maintenance\n"
+        "close   allow all calls to the host, whatever their results are\n"
+        "reset   close the breaker; from now on, the results of calls open and close it again\n"
         "\n"
-        "HOST is a name or an address as 'rebound status' shows it; without a port it stands for all of them. Where\n"
-        "the breaker is of a whole policy, HOST is the name of the policy. A host that no program has called yet has\n"
-        "no breaker.\n"
+        "HOST is a name or an address as 'rebound status' shows it. HOST without a port means all ports of the host.\n"
+        "If one breaker serves a whole policy (breaker.scope = policy), HOST is the name of the policy. A host gets a\n"
+        "breaker at its first call under rebound.\n"
         "\n"
-        "The command holds for running and later processes, until a reset or the next start of the system.\n"
+        "'open' and 'close' apply to running and later processes, until 'reset' or the next start of the system.\n"
         "\n"
-        "Options:\n" RB_STATE_HELP "  --help             this text\n"
+        "Options:\n" RB_STATE_HELP "  --help             print this text\n"
         "\n"
-        "Exit status: 0, 1 no such host or the state cannot be changed, 2 wrong command line.\n"
+        "Exit status: 0 success, 1 no such host or the state cannot be changed, 2 wrong command line.\n"
         "\n"
         "Examples:\n"
         "  rebound breaker open api.example.com:443\n"

@@ -72,7 +72,8 @@ static int events_run(int argc, char **argv)
     request.count = request.follow ? FOLLOWED : RB_STATE_EVENTS;
     const char *end = request.lines ? rb_number_read(request.lines, UINT64_MAX, &request.count) : "";
     if (!end || *end)
-        return rb_command_misuse(&rb_cmd_events, "'%s' is not a number of events", request.lines);
+        return rb_command_misuse(&rb_cmd_events, "the number of events must be a whole number, not '%s'",
+                                 request.lines);
     return rb_state_file_use(&request.choice, false, events_perform, &request);
 }
 
@@ -81,16 +82,15 @@ const struct rb_command rb_cmd_events = {
     .usage = "[--state PATH] [--user NAME] [-f] [-n N] [--json]",
     .purpose = "Shows the last decisions of all processes",
     .help =
-        "Each line shows time, program, process, policy, host, the result of the attempt and the decision. The shared\n"
-        "state keeps the last 512 events, also of processes that have ended. The log of a policy keeps all events.\n"
+        "Each line shows time, program, process, policy, host, the result of the attempt and the decision. The state\n"
+        "keeps the last 512 events, also of processes that have ended. To keep all events, set `log` in the policy.\n"
         "\n"
-        "Options:\n" RB_STATE_HELP
-        "  -f, --follow       print new events until interrupted, after the last 10 old ones\n"
-        "  -n N, --lines N    number of old events, at most\n"
-        "  --json             one JSON object per line, with the names of the log\n"
-        "  --help             this text\n"
+        "Options:\n" RB_STATE_HELP "  -f, --follow       print the last 10 events, then new events until interrupted\n"
+        "  -n N, --lines N    print at most the last N events; with -f, before the new ones\n"
+        "  --json             print one JSON object per line, with the fields of the log; see rebound-policy(5)\n"
+        "  --help             print this text\n"
         "\n"
-        "Exit status: 0, 1 the state cannot be read, 2 wrong command line.\n"
+        "Exit status: 0 success, 1 the state cannot be read, 2 wrong command line.\n"
         "\n"
         "Examples:\n"
         "  rebound events -f\n"

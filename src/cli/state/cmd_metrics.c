@@ -92,17 +92,18 @@ const struct rb_command rb_cmd_metrics = {
     .usage = "[--state PATH] [--user NAME] [--textfile PATH | --listen [ADDRESS:]PORT]",
     .purpose = "Prints or serves the counters for Prometheus",
     .help =
-        "Prometheus' text format: calls, attempts, retries and their causes, breakers, durations. Labels contain\n"
-        "policies, reasons and, for breakers, hosts; never a URL. Alert rules and a Grafana dashboard are installed\n"
-        "next to the examples.\n"
+        "Prints calls, attempts, retries and their causes, breakers and durations in Prometheus' text format. Labels\n"
+        "contain names of policies and hosts, and reasons; never a URL. Alert rules and a Grafana dashboard are\n"
+        "installed next to the examples.\n"
         "\n"
-        "Options:\n" RB_STATE_HELP
-        "  --textfile PATH    write to a file, which is replaced atomically, for node_exporter's textfile collector\n"
-        "  --listen PLACE     serve http://PLACE/metrics until interrupted: PORT (of 127.0.0.1), ADDRESS:PORT or\n"
-        "                     [ADDRESS]:PORT\n"
-        "  --help             this text\n"
+        "Options:\n" RB_STATE_HELP "  --textfile PATH    write to this file and replace it atomically; for the "
+        "textfile collector of node_exporter\n"
+        "  --listen PLACE     serve http://PLACE/metrics until interrupted; PLACE is PORT (at 127.0.0.1), "
+        "ADDRESS:PORT\n"
+        "                     or [ADDRESS]:PORT\n"
+        "  --help             print this text\n"
         "\n"
-        "Exit status: 0, 1 the state cannot be read or the text cannot be written, 2 wrong command line.\n"
+        "Exit status: 0 success, 1 the state cannot be read or the text cannot be written, 2 wrong command line.\n"
         "\n"
         "Examples:\n"
         "  rebound metrics\n"

@@ -74,7 +74,9 @@ static int policy_run(int argc, char **argv)
     if (first >= argc || (!off && strcmp(argv[first], "on") != 0))
         return rb_command_misuse(&rb_cmd_policy, "name an action (off or on) and a policy");
     if (argc - first != 2)
-        return rb_command_misuse(&rb_cmd_policy, argc - first < 2 ? "no policy" : "one policy at a time");
+        return rb_command_misuse(&rb_cmd_policy,
+                                 argc - first < 2 ? "name a policy after '%s'" : "name only one policy after '%s'",
+                                 argv[first]);
     if (!*argv[first + 1])
         return rb_command_misuse(&rb_cmd_policy, "the name of the policy is empty");
     if (strlen(argv[first + 1]) >= RB_STATE_POLICY_SIZE)
@@ -87,15 +89,15 @@ const struct rb_command rb_cmd_policy = {
     .usage = "[--state PATH] [--user NAME] off|on NAME",
     .purpose = "Switches a policy off or on in all running processes",
     .help =
-        "NAME is a section of the policy file. While it is off, calls to its hosts pass through, as with\n"
+        "NAME is a section of the policy file. While the policy is off, calls to its hosts pass through, as with\n"
         "'intercept = off'. This applies to running and later processes, until the policy is switched on or the\n"
         "system restarts. NAME must be a section of the policy file that 'rebound explain' finds, or a policy that a\n"
-        "program has used. Set REBOUND_POLICY to use another file.\n"
-        "The command needs the state file, which the first call of a program creates. Before that, it fails.\n"
+        "program has used. Set REBOUND_POLICY to name another file.\n"
+        "The command changes the state file, so it fails before the first call under rebound has created the file.\n"
         "\n"
-        "Options:\n" RB_STATE_HELP "  --help             this text\n"
+        "Options:\n" RB_STATE_HELP "  --help             print this text\n"
         "\n"
-        "Exit status: 0, 1 no such policy or the state cannot be changed, 2 wrong command line.\n"
+        "Exit status: 0 success, 1 no such policy or the state cannot be changed, 2 wrong command line.\n"
         "\n"
         "Examples:\n"
         "  rebound policy off payments\n"

@@ -34,12 +34,12 @@ const struct rb_command rb_cmd_reset = {
     .name = "reset",
     .usage = "[--state PATH] [--user NAME]",
     .purpose = "Clears breakers, budgets, counters and events of all processes",
-    .help = "Breakers close, budgets are full, counters are 0, events are gone, nothing is forced or switched off.\n"
-            "Running processes continue with the cleared state.\n"
+    .help = "Closes all breakers, fills the retry budgets, sets counters to 0 and removes the events. Ends what\n"
+            "'rebound breaker' and 'rebound policy' have set. Running processes continue with the cleared state.\n"
             "\n"
-            "Options:\n" RB_STATE_HELP "  --help             this text\n"
+            "Options:\n" RB_STATE_HELP "  --help             print this text\n"
             "\n"
-            "Exit status: 0, 1 the state cannot be changed, 2 wrong command line.\n",
+            "Exit status: 0 success, 1 the state cannot be changed, 2 wrong command line.\n",
     .misuse = RB_EXIT_MISUSE,
     .run = reset_run,
 };

@@ -206,25 +206,25 @@ static int status_run(int argc, char **argv)
     if (first < argc)
         return rb_command_misuse(&rb_cmd_status, "unexpected argument '%s'", argv[first]);
     if (all && (choice.state || choice.user))
-        return rb_command_misuse(&rb_cmd_status, "use either --all or one state");
+        return rb_command_misuse(&rb_cmd_status, "use --all without --state and --user");
     return all ? show_all(request.json) : rb_state_file_use(&choice, false, status_perform, &request);
 }
 
 const struct rb_command rb_cmd_status = {
     .name = "status",
     .usage = "[--state PATH] [--user NAME | --all] [--json]",
-    .purpose = "Shows every host's breaker, and what was done for each policy",
+    .purpose = "Shows every host's breaker, and the counters of each policy",
     .help =
         "Each line is a host that programs of this user have called. It shows the state of its breaker, the number of\n"
         "calls in the breaker's window, and the percentage of them that failed or were slow. It also shows when the\n"
         "next probe is allowed, which process runs the probe, and how long the server asked to wait (Retry-After).\n"
         "A wide terminal also shows the retries that the budget allows now, refused calls, and the last use.\n"
         "\n"
-        "Options:\n" RB_STATE_HELP "  --all              for root: the states of all users\n"
-        "  --json             all numbers as JSON; rebound(1) describes the fields\n"
-        "  --help             this text\n"
+        "Options:\n" RB_STATE_HELP "  --all              show the states of all users; only for root\n"
+        "  --json             print all numbers as JSON; rebound(1) describes the fields\n"
+        "  --help             print this text\n"
         "\n"
-        "Exit status: 0, 1 the state cannot be read, 2 wrong command line.\n"
+        "Exit status: 0 success, 1 the state cannot be read, 2 wrong command line.\n"
         "\n"
         "Examples:\n"
         "  rebound status\n"

@@ -56,7 +56,7 @@ static int top_run(int argc, char **argv)
     if (first < argc)
         return rb_command_misuse(&rb_cmd_top, "unexpected argument '%s'", argv[first]);
     if (interval && (rb_value_parse_duration(interval, &request.interval_ms) || request.interval_ms < INTERVAL_MIN_MS))
-        return rb_command_misuse(&rb_cmd_top, "interval needs a unit and must be at least 100ms, for example 2s");
+        return rb_command_misuse(&rb_cmd_top, "the interval must have a unit and be at least 100ms, for example 2s");
     if (!request.once && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
         return rb_command_misuse(&rb_cmd_top, "stdin or stdout is not a terminal; use --once to print the screen once");
     return rb_state_file_use(&choice, false, top_perform, &request);
@@ -65,16 +65,16 @@ static int top_run(int argc, char **argv)
 const struct rb_command rb_cmd_top = {
     .name = "top",
     .usage = "[--state PATH] [--user NAME] [-d TIME] [--once]",
-    .purpose = "Shows every host's breaker, live",
-    .help = "Shows the table of 'rebound status' and updates it. Above it are events per second. Keys: q quits,\n"
-            "s sorts by state, failures or host, space pauses, the arrows and page keys scroll.\n"
+    .purpose = "Shows every host's breaker and updates the table",
+    .help = "Shows the table of 'rebound status' and updates it. Above the table are calls, retries and failures per\n"
+            "second. Keys: q quits; s sorts by state, failures or host; space pauses; arrow and page keys scroll.\n"
             "\n"
             "Options:\n" RB_STATE_HELP "  -d TIME, --interval TIME\n"
-            "                     time between two updates (1s)\n"
-            "  --once             print the screen once, with sums instead of rates; needs no terminal\n"
-            "  --help             this text\n"
+            "                     the time between two updates; without the option, 1s\n"
+            "  --once             print the screen once, with totals instead of rates; needs no terminal\n"
+            "  --help             print this text\n"
             "\n"
-            "Exit status: 0, 1 the state cannot be read, 2 wrong command line; 128 or more after a signal.\n"
+            "Exit status: 0 success, 1 the state cannot be read, 2 wrong command line; 128 or more after a signal.\n"
             "\n"
             "Examples:\n"
             "  rebound top\n"

@@ -83,5 +83,5 @@ void rb_screen_line(const struct rb_screen *screen, unsigned number, unsigned wi
 void rb_screen_keys(const struct rb_screen *screen, char out[RB_TABLE_LINE])
 {
     snprintf(out, RB_TABLE_LINE, "q quit  s sort (by %s)  space %s  up/down/pgup/pgdn scroll", orders[screen->order],
-             screen->paused ? "go on" : "pause");
+             screen->paused ? "resume" : "pause");
 }

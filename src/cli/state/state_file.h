@@ -24,9 +24,9 @@ struct rb_state_choice {
 
 // The help text of these options.
 #define RB_STATE_HELP                                                                                                  \
-    "  --state PATH       the state file: by default that of REBOUND_STATE or the policy, else\n"                      \
-    "                     /dev/shm/rebound.UID.vN\n"                                                                   \
-    "  --user NAME        for root: the state of this user, a name or a number\n"
+    "  --state PATH       use this state file; without the option, the file of REBOUND_STATE, else of `state`\n"       \
+    "                     in the policy, else /dev/shm/rebound.UID.vN\n"                                               \
+    "  --user NAME        use the state of this user (a login name or a user number); only for root\n"
 
 struct rb_state_file {
     char path[RB_POLICY_PATH_SIZE];
