@@ -21,20 +21,26 @@
 enum { WAIT_MS = 5000, FAILED = 1, USAGE = 2 };
 
 static const char *way;
-static int loop = -1; // the epoll
+static int loop = -1, peer = -1; // the epoll and the socket
 
-// A signal that stays blocked harms the program later.
-static void print_blocked(void)
+// What the library leaves behind would harm the program later.
+static void print_left(void)
 {
     sigset_t blocked;
     sigprocmask(SIG_BLOCK, NULL, &blocked);
     if (sigismember(&blocked, SIGTERM) == 1)
         puts("SIGTERM is blocked");
+    if (loop >= 0)
+        close(loop);
+    if (peer >= 0)
+        close(peer);
+    if (dup(STDIN_FILENO) != STDERR_FILENO + 1) // the lowest free descriptor
+        puts("a descriptor is open");
 }
 
 static void end_with(const char *call, int error)
 {
-    print_blocked();
+    print_left();
     printf("%s: %s\n", call, strerrorname_np(error));
     exit(FAILED);
 }
@@ -84,33 +90,32 @@ static void wait_for(int fd, bool reads)
         end_with("wait", ready < 0 ? errno : ETIMEDOUT);
 }
 
-static int open_socket(const struct addrinfo *to)
+static void open_connection(const struct addrinfo *to)
 {
     bool blocks = strcmp(way, "block") == 0;
-    int fd = socket(to->ai_family, SOCK_STREAM | (blocks ? 0 : SOCK_NONBLOCK), 0);
-    if (fd < 0)
+    peer = socket(to->ai_family, SOCK_STREAM | (blocks ? 0 : SOCK_NONBLOCK), 0);
+    if (peer < 0)
         end_with("socket", errno);
-    if (connect(fd, to->ai_addr, to->ai_addrlen) == 0)
-        return fd;
+    if (connect(peer, to->ai_addr, to->ai_addrlen) == 0)
+        return;
     if (blocks || errno != EINPROGRESS)
         end_with("connect", errno);
-    wait_for(fd, false);
+    wait_for(peer, false);
     int error = 0;
     socklen_t size = sizeof(error);
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+    if (getsockopt(peer, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
         end_with("getsockopt", errno);
     if (error)
         end_with("connect", error);
-    return fd;
 }
 
-static void copy_answer(int fd)
+static void copy_answer(void)
 {
     char bytes[4096];
     for (;;) {
-        ssize_t got = read(fd, bytes, sizeof(bytes));
+        ssize_t got = read(peer, bytes, sizeof(bytes));
         if (got < 0 && errno == EAGAIN && strcmp(way, "block") != 0)
-            wait_for(fd, true);
+            wait_for(peer, true);
         else if (got < 0)
             end_with("read", errno);
         else if (got == 0)
@@ -136,11 +141,11 @@ int main(int argc, char **argv)
     }
     if (strcmp(way, "epoll") == 0 || strcmp(way, "edge") == 0)
         loop = epoll_create1(EPOLL_CLOEXEC);
-    int fd = open_socket(to);
+    open_connection(to);
     freeaddrinfo(to);
-    if (write(fd, request, sizeof(request) - 1) != (ssize_t) sizeof(request) - 1)
+    if (write(peer, request, sizeof(request) - 1) != (ssize_t) sizeof(request) - 1)
         end_with("write", errno);
-    copy_answer(fd);
-    print_blocked();
+    copy_answer();
+    print_left();
     return 0;
 }
