@@ -15,10 +15,6 @@ enum {
     ORPHAN_LOOK_MS = 1000 // interval in which a child checks whether the owner of a flight is alive
 };
 
-_Atomic uint32_t rb_flight_count;
-_Atomic uint64_t rb_flight_next_ms = UINT64_MAX;
-_Atomic uint64_t rb_flight_clock;
-
 static _Atomic int held;
 static _Atomic int self;   // the process that owns the tables; 0: not known yet
 static _Atomic int parent; // the process that forked the owner
@@ -110,15 +106,15 @@ static void find_next(void)
     for (unsigned i = 0; i < used; i++)
         if (dues[i] < next)
             next = dues[i];
-    atomic_store_explicit(&rb_flight_next_ms, next, memory_order_release);
+    atomic_store_explicit(&rb_clock_next_ms, next, memory_order_release);
 }
 
 void rb_flight_due(struct rb_flight *flight, uint64_t due_ms)
 {
-    uint64_t before = dues[flight->slot], next = atomic_load_explicit(&rb_flight_next_ms, memory_order_relaxed);
+    uint64_t before = dues[flight->slot], next = atomic_load_explicit(&rb_clock_next_ms, memory_order_relaxed);
     dues[flight->slot] = due_ms;
     if (due_ms <= next)
-        atomic_store_explicit(&rb_flight_next_ms, due_ms, memory_order_release);
+        atomic_store_explicit(&rb_clock_next_ms, due_ms, memory_order_release);
     else if (before == next)
         find_next();
 }
@@ -143,7 +139,7 @@ bool rb_flight_is_shared(const struct rb_flight *flight)
 
 void rb_flight_enter(struct rb_flight *flight, enum rb_flight_state state)
 {
-    flight->changed = rb_flight_changes();
+    flight->changed = rb_clock_advance_locked();
     atomic_store_explicit(&flight->state, state, memory_order_release);
 }
 
@@ -162,7 +158,7 @@ void rb_flight_forget(struct rb_flight *flight)
     if (flight->slot < free_from)
         free_from = flight->slot;
     atomic_store_explicit(&flight->state, RB_FLIGHT_FREE, memory_order_release);
-    atomic_fetch_sub_explicit(&rb_flight_count, 1, memory_order_release);
+    atomic_fetch_sub_explicit(&rb_clock_flights, 1, memory_order_release);
 }
 
 // True when this process may act on the flight. Takes over a flight whose owner has ended.
@@ -246,7 +242,7 @@ struct rb_flight *rb_flight_new(int fd)
         flight->fds[i] = -1;
     dues[flight->slot] = UINT64_MAX;
     rb_flight_enter(flight, RB_FLIGHT_CONNECTING);
-    atomic_fetch_add_explicit(&rb_flight_count, 1, memory_order_release);
+    atomic_fetch_add_explicit(&rb_clock_flights, 1, memory_order_release);
     rb_flight_add_fd(flight, fd);
     return flight;
 }

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "net/connection.h"
+#include "net/park/clock.h"
 #include "net/park/descriptor.h"
 
 enum {
@@ -35,33 +36,17 @@ struct rb_flight {
     int owner;              // the process that makes the attempts
     unsigned forks;         // the process's fork count when the flight began
     int error;              // errno of the last failed attempt
-    uint64_t changed;       // rb_flight_clock when `state` last changed
+    uint64_t changed;       // rb_clock_changes when `state` last changed
     struct sockaddr_storage address;
     socklen_t length;
     struct rb_peer peer;
     struct rb_connection connection;
 };
 
-extern _Atomic uint32_t rb_flight_count;   // connects in flight
-extern _Atomic uint64_t rb_flight_next_ms; // the earliest due time of all flights in milliseconds, UINT64_MAX for none
-extern _Atomic uint64_t rb_flight_clock;   // incremented by every change and every end of a flight
-
-// Reads the clock. Changes that happen later get a greater value.
-static inline uint64_t rb_flight_now(void)
-{
-    return atomic_load_explicit(&rb_flight_clock, memory_order_acquire);
-}
-
-// Increments the clock and returns the value for the change that just happened. Requires the lock.
-static inline uint64_t rb_flight_changes(void)
-{
-    return atomic_fetch_add_explicit(&rb_flight_clock, 1, memory_order_acq_rel) + 1;
-}
-
 // True when this process has connects in flight. One atomic load, because every hook calls this first.
 static inline bool rb_flight_any(void)
 {
-    return __builtin_expect(atomic_load_explicit(&rb_flight_count, memory_order_acquire) > 0, false);
+    return __builtin_expect(atomic_load_explicit(&rb_clock_flights, memory_order_acquire) > 0, false);
 }
 
 // True when a descriptor may belong to a connect in flight.

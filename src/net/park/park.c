@@ -467,8 +467,8 @@ uint64_t rb_park_tick(uint64_t now_ms)
     sigset_t saved;
     struct rb_flight *flight = NULL;
     unsigned slot = 0;
-    if (atomic_load_explicit(&rb_flight_next_ms, memory_order_acquire) > now_ms)
-        return atomic_load_explicit(&rb_flight_next_ms, memory_order_relaxed);
+    if (atomic_load_explicit(&rb_clock_next_ms, memory_order_acquire) > now_ms)
+        return atomic_load_explicit(&rb_clock_next_ms, memory_order_relaxed);
     do {
         if (!rb_flight_lock(&saved))
             return rb_flight_is_ours() ? now_ms + LOCK_RETRY_MS : UINT64_MAX;
@@ -478,7 +478,7 @@ uint64_t rb_park_tick(uint64_t now_ms)
         rb_flight_unlock(&saved);
     } while (flight);
     errno = error;
-    return atomic_load_explicit(&rb_flight_next_ms, memory_order_acquire);
+    return atomic_load_explicit(&rb_clock_next_ms, memory_order_acquire);
 }
 
 int rb_park_take_error(int fd)

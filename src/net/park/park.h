@@ -58,7 +58,7 @@ bool rb_park_holds(int fd, bool failed);
 
 // The same for an event of epoll. An event that fits no tracked connect belongs to another descriptor with the same
 // data, and is not hidden.
-//   since: rb_flight_clock at the start of the wait that fetched the event
+//   since: rb_clock_changes at the start of the wait that fetched the event
 bool rb_park_holds_watched(int epfd, const struct epoll_event *event, uint64_t since);
 
 // Call when a thread stops waiting after it received the one-shot event of a parked connect. Arms this event again, so

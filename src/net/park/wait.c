@@ -140,7 +140,7 @@ static int hold_polled(struct pollfd *copy, nfds_t count, int ready, uint64_t si
 {
     for (nfds_t i = 0; i < count && ready > 0; i++) {
         bool failed = copy[i].revents & (POLLERR | POLLHUP);
-        bool doubtful = copy[i].revents && (rb_flight_on(copy[i].fd) || (failed && rb_flight_now() != since));
+        bool doubtful = copy[i].revents && (rb_flight_on(copy[i].fd) || (failed && rb_clock_now() != since));
         if (!doubtful || !rb_park_holds(copy[i].fd, failed))
             continue;
         copy[i].revents = 0;
@@ -162,7 +162,7 @@ static int poll_until(struct pollfd *fds, nfds_t count, uint64_t until, const si
     block_signals(&signals, mask);
     do {
         const struct timespec *timeout = slice(until, &left);
-        uint64_t since = rb_flight_now();
+        uint64_t since = rb_clock_now();
         hide_parked(copy, fds, count);
         ready = rb_libc_ppoll(copy, count, timeout, signals.within);
         if (ready > 0)
@@ -178,7 +178,7 @@ static int poll_until(struct pollfd *fds, nfds_t count, uint64_t until, const si
 // If no attempt is due before the timeout, the program's call is made unchanged and its events are filtered.
 int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
-    uint64_t since = rb_flight_now(), began = rb_system_now_ns();
+    uint64_t since = rb_clock_now(), began = rb_system_now_ns();
     if (rb_wait_is_short(timeout)) {
         bool fits = count <= COPIED || count <= rb_kernel_limit(RLIMIT_NOFILE);
         if (fits && is_time(timeout) && rb_system_can_read(fds, count * sizeof(*fds)))
@@ -397,7 +397,7 @@ struct epoll_call {
     bool got_hidden_event; // the one-shot event of a parked connect was among the fetched events
 };
 
-// True when the event must be hidden. since: rb_flight_clock at the start of the wait; a connect that this epoll
+// True when the event must be hidden. since: rb_clock_changes at the start of the wait; a connect that this epoll
 // watched may have ended since.
 static bool is_held(struct epoll_call *call, const struct epoll_event *event, uint64_t since)
 {
@@ -405,7 +405,7 @@ static bool is_held(struct epoll_call *call, const struct epoll_event *event, ui
     call->got_hidden_event = call->got_hidden_event || hidden;
     if (hidden)
         return true;
-    return (rb_watch_has_flights(call->epfd) || (failed && rb_flight_now() != since)) &&
+    return (rb_watch_has_flights(call->epfd) || (failed && rb_clock_now() != since)) &&
            rb_park_holds_watched(call->epfd, event, since);
 }
 
@@ -446,7 +446,7 @@ static int epoll_until(struct epoll_call *call, uint64_t until)
     block_signals(&signals, call->mask);
     do {
         const struct timespec *timeout = slice(until, &left);
-        uint64_t since = rb_flight_now();
+        uint64_t since = rb_clock_now();
         fetched = call->exact
                       ? rb_libc_epoll_pwait2(call->epfd, call->events, call->size, timeout, signals.within)
                       : rb_libc_epoll_pwait(call->epfd, call->events, call->size, in_ms(timeout), signals.within);

@@ -24,7 +24,7 @@ bool rb_wait_reaches(uint64_t next_ms, const struct timespec *timeout);
 // made unchanged, and only its events are filtered.
 static inline bool rb_wait_is_short(const struct timespec *timeout)
 {
-    uint64_t next_ms = atomic_load_explicit(&rb_flight_next_ms, memory_order_acquire);
+    uint64_t next_ms = atomic_load_explicit(&rb_clock_next_ms, memory_order_acquire);
     return next_ms != UINT64_MAX && rb_wait_reaches(next_ms, timeout);
 }
 
@@ -44,19 +44,19 @@ static inline void rb_wait_enter(void)
 
 // The start of an unchanged wait.
 struct rb_wait_start {
-    uint64_t change; // rb_flight_clock
+    uint64_t change; // rb_clock_changes
     uint64_t ms;     // rb_system_coarse_ms; 0 for a wait without a timeout
 };
 
 static inline struct rb_wait_start rb_wait_begins(const struct timespec *timeout)
 {
-    return (struct rb_wait_start){.change = rb_flight_now(), .ms = timeout ? rb_system_coarse_ms() : 0};
+    return (struct rb_wait_start){.change = rb_clock_now(), .ms = timeout ? rb_system_coarse_ms() : 0};
 }
 
 // True when the events of an unchanged wait must be filtered: this process has or had a connect in flight.
 static inline bool rb_wait_sifts(void)
 {
-    return rb_flight_now() != 0;
+    return rb_clock_now() != 0;
 }
 
 // Converts a timeout in milliseconds. A negative one, which waits without limit, becomes NULL.

@@ -64,7 +64,7 @@ void rb_watch_hide_again(int epfd, int fd);
 // Arms the program's registration again, so that the kernel reports the current events.
 void rb_watch_show_again(int epfd, int fd);
 
-// True when a connect that this epoll reported with this data has ended after `since` (rb_flight_clock).
+// True when a connect that this epoll reported with this data has ended after `since` (rb_clock_changes).
 bool rb_watch_ended(int epfd, uint64_t data, uint64_t since);
 
 // True when a descriptor without a connect in flight, watched by this epoll with this data, now has an error or a
