@@ -27,7 +27,7 @@ struct rb_watch {
         reported; // 1 when the program has got the event for the connect's end since it last armed the registration
 };
 
-// A registration of a connect in flight, found by epoll and data. Protected by the lock of net/park/flight.h.
+// A registration of a connect in flight, found by epoll and data. Protected by the lock of net/park/lock.h.
 struct rb_watch_node {
     uint32_t next; // number of the next node; 0 ends the chain
     bool linked;

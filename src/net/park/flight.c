@@ -1,75 +1,23 @@
 // SPDX-License-Identifier: MIT
-// Slots, descriptors and the lock of connects in flight.
+// Slots and descriptors of connects in flight.
 #include <errno.h>
 
 #include "net/park/flight.h"
+#include "net/park/lock.h"
 #include "net/park/watch.h"
 #include "net/socket.h"
-#include "real/fork.h"
 #include "real/kernel.h"
 #include "real/system.h"
 
 enum {
     BLOCK = 256,          // flights that are allocated together
-    PATIENCE = 100000,    // tries to take a held lock before giving up
     ORPHAN_LOOK_MS = 1000 // interval in which a child checks whether the owner of a flight is alive
 };
-
-static _Atomic int held;
-static _Atomic int self;   // the process that owns the tables; 0: not known yet
-static _Atomic int parent; // the process that forked the owner
-static _Atomic unsigned forks;
 
 static _Atomic(struct rb_flight *) blocks[RB_FLIGHT_COUNT / BLOCK];
 static uint64_t dues[RB_FLIGHT_COUNT]; // due time by slot; a separate array, so that a scan reads little memory
 static unsigned used;                  // one past the highest slot that was ever used
 static unsigned free_from;             // all slots below are in use
-
-static void flight_forking(void)
-{
-    atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
-}
-
-static void flight_forked(void)
-{
-    atomic_store(&parent, atomic_load(&self)); // getppid may already return another process
-    atomic_store(&self, rb_system_pid());
-    atomic_store(&held, 0);
-}
-
-// A vfork child shares this memory but does not own it. A fork child becomes the owner in flight_forked. If libc cannot
-// notify us of forks, the child's connects pass through.
-bool rb_flight_is_ours(void)
-{
-    int process = rb_system_pid(), known = 0;
-    if (!rb_fork_owns(process))
-        return false;
-    if (atomic_compare_exchange_strong(&self, &known, process)) {
-        rb_fork_notify(flight_forking, flight_forked);
-        return true;
-    }
-    return known == process;
-}
-
-bool rb_flight_lock(sigset_t *saved)
-{
-    if (!rb_flight_is_ours() || !rb_system_block_signals(saved))
-        return false;
-    for (unsigned i = 0; i < PATIENCE; i++) {
-        int nobody = 0;
-        if (atomic_compare_exchange_strong_explicit(&held, &nobody, 1, memory_order_acquire, memory_order_relaxed))
-            return true;
-        rb_kernel(SYS_sched_yield);
-    }
-    rb_system_restore_signals(saved);
-    return false;
-}
-
-void rb_flight_unlock(const sigset_t *saved)
-{
-    atomic_store_explicit(&held, 0, memory_order_release);
-    rb_system_restore_signals(saved);
-}
 
 static struct rb_flight *at(unsigned slot)
 {
@@ -134,7 +82,7 @@ bool rb_flight_take_due(struct rb_flight *flight, uint64_t now_ms)
 
 bool rb_flight_is_shared(const struct rb_flight *flight)
 {
-    return flight->forks != atomic_load_explicit(&forks, memory_order_relaxed);
+    return flight->forks != rb_lock_forks();
 }
 
 void rb_flight_enter(struct rb_flight *flight, enum rb_flight_state state)
@@ -145,7 +93,7 @@ void rb_flight_enter(struct rb_flight *flight, enum rb_flight_state state)
 
 void rb_flight_forget(struct rb_flight *flight)
 {
-    if (flight->owner == atomic_load_explicit(&self, memory_order_relaxed)) // the permit belongs to the owner
+    if (flight->owner == rb_lock_owner()) // the permit belongs to the owner
         rb_call_abandon(&flight->connection.call, rb_system_now_ms());
     for (unsigned i = 0; i < RB_FLIGHT_FDS; i++) {
         if (flight->fds[i] < 0)
@@ -164,11 +112,11 @@ void rb_flight_forget(struct rb_flight *flight)
 // True when this process may act on the flight. Takes over a flight whose owner has ended.
 static bool flight_adopt(struct rb_flight *flight)
 {
-    int process = atomic_load_explicit(&self, memory_order_relaxed);
+    int process = rb_lock_owner();
     if (flight->owner == process)
         return true;
     // The parent may remain a zombie for long. A change of getppid shows that the parent has ended.
-    bool is_parent = flight->owner == atomic_load_explicit(&parent, memory_order_relaxed);
+    bool is_parent = flight->owner == rb_lock_parent();
     bool parent_ended = is_parent && rb_kernel(SYS_getppid) != flight->owner;
     if (!parent_ended && rb_kernel(SYS_kill, flight->owner, 0) != -ESRCH)
         return false;
@@ -235,8 +183,8 @@ struct rb_flight *rb_flight_new(int fd)
     if (!flight)
         return NULL;
     flight->identity = identity;
-    flight->owner = atomic_load_explicit(&self, memory_order_relaxed);
-    flight->forks = atomic_load_explicit(&forks, memory_order_relaxed);
+    flight->owner = rb_lock_owner();
+    flight->forks = rb_lock_forks();
     flight->error = 0;
     for (unsigned i = 0; i < RB_FLIGHT_FDS; i++)
         flight->fds[i] = -1;

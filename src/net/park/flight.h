@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The table of connects in flight, the descriptors of each one, and the lock of the table.
+// The table of connects in flight and the descriptors of each one. net/park/lock.h has the rules of the lock.
 //
-// A "flight" is a non-blocking connect that rebound tracks. A connect may come from a signal handler or from a vfork
-// child, and a wait may end by longjmp or by cancellation. Therefore the lock is held only for a few system calls, with
-// all signals blocked, and never across a wait or a cancellation point. A thread that cannot get the lock gives up
-// after a bounded number of tries. A process that does not own the table (a vfork child) never gets the lock.
+// A "flight" is a non-blocking connect that rebound tracks.
 #ifndef RB_NET_PARK_FLIGHT_H
 #define RB_NET_PARK_FLIGHT_H
 
-#include <signal.h>
 #include <stdatomic.h>
 
 #include "net/connection.h"
@@ -59,14 +55,6 @@ static inline bool rb_flight_on(int fd)
 // True when events of the descriptor may have to be hidden. Works without the lock, so the answer may be outdated, and
 // the descriptor may refer to another file already.
 bool rb_flight_parked(int fd);
-
-// True in the process that owns the tables: the first process that calls this. Makes a system call.
-bool rb_flight_is_ours(void);
-
-// Takes the lock. *saved receives the signal mask for rb_flight_unlock. Returns false in a vfork child and when the
-// holder has died; then the caller must change nothing. Both functions keep errno.
-bool rb_flight_lock(sigset_t *saved);
-void rb_flight_unlock(const sigset_t *saved);
 
 // --- These functions require the lock.
 

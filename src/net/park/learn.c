@@ -5,6 +5,7 @@
 
 #include "net/park/flight.h"
 #include "net/park/learn.h"
+#include "net/park/lock.h"
 #include "net/park/park.h"
 #include "net/park/watch.h"
 #include "net/socket.h"
@@ -116,9 +117,9 @@ int rb_learn_control(int epfd, int op, int fd, struct epoll_event *event)
     sigset_t saved;
     // If `event` points to memory that cannot be read, the kernel is called below and returns EFAULT.
     bool tracked = rb_flight_on(fd) && (op == EPOLL_CTL_DEL || rb_system_can_read(event, sizeof(*event)));
-    if (tracked && rb_flight_lock(&saved)) {
+    if (tracked && rb_lock_take(&saved)) {
         int result = control_flight(epfd, op, fd, event);
-        rb_flight_unlock(&saved);
+        rb_lock_give(&saved);
         return result;
     }
     int result = rb_libc_epoll_ctl(epfd, op, fd, event);

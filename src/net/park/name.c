@@ -5,6 +5,7 @@
 #include "net/park/name.h"
 
 #include "net/park/flight.h"
+#include "net/park/lock.h"
 #include "net/park/park.h"
 #include "net/park/watch.h"
 #include "real/kernel.h"
@@ -12,7 +13,7 @@
 void rb_name_closing(int fd)
 {
     const struct rb_descriptor *descriptor = rb_descriptor_of(fd);
-    if (!descriptor || !rb_watch_known(descriptor) || !rb_flight_is_ours())
+    if (!descriptor || !rb_watch_known(descriptor) || !rb_lock_is_ours())
         return;
     if (rb_flight_on(fd))
         rb_park_closing(fd);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "net/park/flight.h"
+#include "net/park/lock.h"
 #include "net/park/park.h"
 #include "net/park/watch.h"
 #include "net/socket.h"
@@ -224,7 +225,7 @@ bool rb_park_begin(int fd, const struct sockaddr *address, socklen_t length, con
                    int result)
 {
     sigset_t saved;
-    if (length > sizeof(struct sockaddr_storage) || !rb_flight_lock(&saved))
+    if (length > sizeof(struct sockaddr_storage) || !rb_lock_take(&saved))
         return false;
     struct rb_flight *flight = rb_flight_new(fd);
     bool begun = flight != NULL;
@@ -235,14 +236,14 @@ bool rb_park_begin(int fd, const struct sockaddr *address, socklen_t length, con
         else
             begun = begin_failed(flight, -result);
     }
-    rb_flight_unlock(&saved);
+    rb_lock_give(&saved);
     return begun;
 }
 
 bool rb_park_refuse(int fd, const struct sockaddr *address, socklen_t length, const struct rb_connection *connection)
 {
     sigset_t saved;
-    if (length > sizeof(struct sockaddr_storage) || !rb_flight_lock(&saved))
+    if (length > sizeof(struct sockaddr_storage) || !rb_lock_take(&saved))
         return false;
     struct rb_flight *flight = rb_flight_new(fd);
     bool begun = false;
@@ -255,19 +256,19 @@ bool rb_park_refuse(int fd, const struct sockaddr *address, socklen_t length, co
         else
             rb_flight_forget(flight);
     }
-    rb_flight_unlock(&saved);
+    rb_lock_give(&saved);
     return begun;
 }
 
-// Returns the flight of a descriptor and holds the lock; the caller calls rb_flight_unlock. Returns NULL, without the
+// Returns the flight of a descriptor and holds the lock; the caller calls rb_lock_give. Returns NULL, without the
 // lock, when there is none or the lock is not available.
 static struct rb_flight *park_claim(int fd, sigset_t *saved)
 {
-    if (!rb_flight_lock(saved))
+    if (!rb_lock_take(saved))
         return NULL;
     struct rb_flight *flight = rb_flight_find(fd);
     if (!flight)
-        rb_flight_unlock(saved);
+        rb_lock_give(saved);
     return flight;
 }
 
@@ -285,7 +286,7 @@ static enum rb_park_view park_look(int fd, bool *settles, int *wait)
     if (due_ms != UINT64_MAX)
         *wait = due_ms > now_ms ? (int) (due_ms - now_ms) : 0;
     *settles = flight->connection.rules.nonblocking == RB_NONBLOCKING_SETTLE;
-    rb_flight_unlock(&saved);
+    rb_lock_give(&saved);
     return view;
 }
 
@@ -328,18 +329,18 @@ bool rb_park_tracks(int fd)
     sigset_t saved;
     if (!park_claim(fd, &saved))
         return false;
-    rb_flight_unlock(&saved);
+    rb_lock_give(&saved);
     return true;
 }
 
 bool rb_park_holds(int fd, bool failed)
 {
     sigset_t saved;
-    if (!rb_flight_lock(&saved))
+    if (!rb_lock_take(&saved))
         return false;
     const struct rb_flight *flight = rb_flight_find(fd);
     bool ours = flight != NULL, was_given_up = ours && park_state_of(flight) == RB_FLIGHT_FAILED;
-    rb_flight_unlock(&saved);
+    rb_lock_give(&saved);
     if (was_given_up)
         return false;
     if (ours && rb_park_look(fd) != RB_PARK_UNTRACKED)
@@ -358,7 +359,7 @@ struct matches {
 static bool find_matches(int epfd, uint64_t data, uint64_t since, struct matches *out)
 {
     sigset_t saved;
-    if (!rb_flight_lock(&saved))
+    if (!rb_lock_take(&saved))
         return false;
     out->count = rb_watch_find(epfd, data, out->fds, sizeof(out->fds) / sizeof(out->fds[0]));
     for (unsigned i = 0; i < out->count; i++) {
@@ -366,7 +367,7 @@ static bool find_matches(int epfd, uint64_t data, uint64_t since, struct matches
         out->was_connecting[i] = flight && park_state_of(flight) == RB_FLIGHT_CONNECTING;
     }
     out->ended = rb_watch_ended(epfd, data, since);
-    rb_flight_unlock(&saved);
+    rb_lock_give(&saved);
     return true;
 }
 
@@ -397,7 +398,7 @@ static enum event_meaning meaning_of_failure(int epfd, uint64_t data, int fd, bo
 {
     sigset_t saved;
     enum event_meaning meaning = EVENT_UNRELATED;
-    if (!rb_flight_lock(&saved))
+    if (!rb_lock_take(&saved))
         return EVENT_VISIBLE;
     const struct rb_flight *flight = rb_flight_find(fd);
     bool recent = flight && flight->changed > since;
@@ -407,7 +408,7 @@ static enum event_meaning meaning_of_failure(int epfd, uint64_t data, int fd, bo
         meaning = meaning_given_up(epfd, fd, recent);
     else if (recent)
         meaning = was_connecting && park_state_of(flight) == RB_FLIGHT_PARKED ? EVENT_HIDDEN : EVENT_OUTDATED;
-    rb_flight_unlock(&saved);
+    rb_lock_give(&saved);
     return meaning;
 }
 
@@ -455,10 +456,10 @@ static bool hide_again(int epfd, int fd)
 void rb_park_pass(int epfd)
 {
     sigset_t saved;
-    if (!rb_flight_lock(&saved))
+    if (!rb_lock_take(&saved))
         return;
     rb_watch_each(epfd, hide_again);
-    rb_flight_unlock(&saved);
+    rb_lock_give(&saved);
 }
 
 uint64_t rb_park_tick(uint64_t now_ms)
@@ -470,12 +471,12 @@ uint64_t rb_park_tick(uint64_t now_ms)
     if (atomic_load_explicit(&rb_clock_next_ms, memory_order_acquire) > now_ms)
         return atomic_load_explicit(&rb_clock_next_ms, memory_order_relaxed);
     do {
-        if (!rb_flight_lock(&saved))
-            return rb_flight_is_ours() ? now_ms + LOCK_RETRY_MS : UINT64_MAX;
+        if (!rb_lock_take(&saved))
+            return rb_lock_is_ours() ? now_ms + LOCK_RETRY_MS : UINT64_MAX;
         flight = rb_flight_next_due(&slot, now_ms);
         if (flight)
             advance(flight, true);
-        rb_flight_unlock(&saved);
+        rb_lock_give(&saved);
     } while (flight);
     errno = error;
     return atomic_load_explicit(&rb_clock_next_ms, memory_order_acquire);
@@ -492,7 +493,7 @@ int rb_park_take_error(int fd)
         error = flight->error;
         rb_flight_forget(flight);
     }
-    rb_flight_unlock(&saved);
+    rb_lock_give(&saved);
     return error;
 }
 
@@ -514,7 +515,7 @@ int rb_park_failed(int fd, int error)
     if (!flight)
         return error;
     int seen = fail_with_read_error(flight, error);
-    rb_flight_unlock(&saved);
+    rb_lock_give(&saved);
     return seen;
 }
 
@@ -528,7 +529,7 @@ enum rb_park_view rb_park_drop(int fd)
     if (view == RB_PARK_PARKED)
         show(flight);
     rb_flight_forget(flight);
-    rb_flight_unlock(&saved);
+    rb_lock_give(&saved);
     return view;
 }
 
@@ -540,7 +541,7 @@ void rb_park_give_up(struct rb_flight *flight)
 void rb_park_closing(int fd)
 {
     sigset_t saved;
-    if (!rb_flight_lock(&saved))
+    if (!rb_lock_take(&saved))
         return;
     struct rb_flight *flight = rb_flight_find(fd);
     if (flight && park_state_of(flight) == RB_FLIGHT_PARKED) {
@@ -552,7 +553,7 @@ void rb_park_closing(int fd)
             park_give_up(flight, flight->error);
     }
     rb_flight_close(fd);
-    rb_flight_unlock(&saved);
+    rb_lock_give(&saved);
 }
 
 void rb_park_copied(int fd, int copy)
@@ -562,5 +563,5 @@ void rb_park_copied(int fd, int copy)
     if (!flight)
         return;
     rb_flight_add_fd(flight, copy);
-    rb_flight_unlock(&saved);
+    rb_lock_give(&saved);
 }

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "net/park/flight.h"
+#include "net/park/lock.h"
 #include "net/park/park.h"
 #include "net/park/wait.h"
 #include "net/park/watch.h"
@@ -127,12 +128,12 @@ static void hide_parked(struct pollfd *copy, const struct pollfd *fds, nfds_t co
         memcpy(copy, fds, count * sizeof(*fds));
     while (i < count && !rb_flight_parked(fds[i].fd))
         i++;
-    if (i == count || !rb_flight_lock(&saved))
+    if (i == count || !rb_lock_take(&saved))
         return;
     for (; i < count; i++)
         if (rb_flight_parked(fds[i].fd) && rb_flight_find(fds[i].fd) && rb_flight_parked(fds[i].fd))
             copy[i].fd = -1;
-    rb_flight_unlock(&saved);
+    rb_lock_give(&saved);
 }
 
 // An error event of a descriptor without a connect may be outdated too, if any connect has changed since.
@@ -262,13 +263,13 @@ static void hide_selected(const struct selection *s)
             memcpy(s->answer[i], s->asked[i], words(s->count) * sizeof(word));
     while (fd < s->count && !(is_selected(s, fd) && rb_flight_parked(fd)))
         fd++;
-    if (fd == s->count || !rb_flight_lock(&saved))
+    if (fd == s->count || !rb_lock_take(&saved))
         return;
     for (; fd < s->count; fd++)
         if (is_selected(s, fd) && rb_flight_parked(fd) && rb_flight_find(fd) && rb_flight_parked(fd))
             for (unsigned i = 0; i < 3; i++)
                 wait_drop(s->asked[i] ? s->answer[i] : NULL, fd);
-    rb_flight_unlock(&saved);
+    rb_lock_give(&saved);
 }
 
 static int hold_selected(const struct selection *s, int ready)

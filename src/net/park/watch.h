@@ -35,7 +35,7 @@ static inline bool rb_watch_is_hidden_event(uint32_t events)
     return (events & (EPOLLWRNORM | EPOLLOUT)) == EPOLLWRNORM;
 }
 
-// --- These functions require the lock of net/park/flight.h.
+// --- These functions require the lock of net/park/lock.h.
 
 // A descriptor starts or stops to belong to a connect in flight. In between, change its registrations only in this
 // order: leave, note, join.

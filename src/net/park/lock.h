@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// Private to net/park. The lock of the connects in flight: it protects the table of flights, their due times and the
+// index of epoll registrations.
+//
+// Rules:
+//   - A function that needs the lock ends in `_locked`. Such a function never takes the lock.
+//   - The lock is held for a few system calls that cannot block, never across a wait or a cancellation point.
+//   - All signals are blocked while the lock is held, because a handler may call connect, and may leave by longjmp.
+//   - A process that does not own the table (a vfork child) never gets the lock.
+//   - Words that are read without the lock are atomic: the state of a flight, the slot of a descriptor, the
+//     registrations (struct rb_watch) and the words of net/park/clock.h. An answer from them may be outdated.
+#ifndef RB_NET_PARK_LOCK_H
+#define RB_NET_PARK_LOCK_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+// Takes the lock. *saved receives the signal mask for rb_lock_give. Returns false in a vfork child and when the lock
+// was not free for long; then the caller must change nothing. Both functions keep errno.
+bool rb_lock_take(sigset_t *saved);
+void rb_lock_give(const sigset_t *saved);
+
+// True in the process that owns the tables: the first process that calls this, and after a fork the child for its copy.
+// Makes a system call.
+bool rb_lock_is_ours(void);
+
+// The process that owns the tables, and the process that forked it.
+int rb_lock_owner(void);
+int rb_lock_parent(void);
+
+// How often this process has forked.
+unsigned rb_lock_forks(void);
+
+#endif
