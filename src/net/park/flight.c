@@ -2,6 +2,7 @@
 // Slots and descriptors of connects in flight.
 #include <errno.h>
 
+#include "net/park/due.h"
 #include "net/park/flight.h"
 #include "net/park/lock.h"
 #include "net/park/watch.h"
@@ -15,9 +16,7 @@ enum {
 };
 
 static _Atomic(struct rb_flight *) blocks[RB_FLIGHT_COUNT / BLOCK];
-static uint64_t dues[RB_FLIGHT_COUNT]; // due time by slot; a separate array, so that a scan reads little memory
-static unsigned used;                  // one past the highest slot that was ever used
-static unsigned free_from;             // all slots below are in use
+static unsigned free_from; // all slots below are in use
 
 static struct rb_flight *at(unsigned slot)
 {
@@ -48,38 +47,6 @@ bool rb_flight_parked(int fd)
     return flight && flight_state_of(flight) == RB_FLIGHT_PARKED;
 }
 
-static void find_next(void)
-{
-    uint64_t next = UINT64_MAX;
-    for (unsigned i = 0; i < used; i++)
-        if (dues[i] < next)
-            next = dues[i];
-    atomic_store_explicit(&rb_clock_next_ms, next, memory_order_release);
-}
-
-void rb_flight_due(struct rb_flight *flight, uint64_t due_ms)
-{
-    uint64_t before = dues[flight->slot], next = atomic_load_explicit(&rb_clock_next_ms, memory_order_relaxed);
-    dues[flight->slot] = due_ms;
-    if (due_ms <= next)
-        atomic_store_explicit(&rb_clock_next_ms, due_ms, memory_order_release);
-    else if (before == next)
-        find_next();
-}
-
-uint64_t rb_flight_due_at(const struct rb_flight *flight)
-{
-    return dues[flight->slot];
-}
-
-bool rb_flight_take_due(struct rb_flight *flight, uint64_t now_ms)
-{
-    bool due = dues[flight->slot] <= now_ms;
-    if (due)
-        rb_flight_due(flight, UINT64_MAX);
-    return due;
-}
-
 bool rb_flight_is_shared(const struct rb_flight *flight)
 {
     return flight->forks != rb_lock_forks();
@@ -102,7 +69,7 @@ void rb_flight_forget(struct rb_flight *flight)
         mean(flight->fds[i], 0);
         flight->fds[i] = -1;
     }
-    rb_flight_due(flight, UINT64_MAX);
+    rb_due_set_locked(flight->slot, UINT64_MAX);
     if (flight->slot < free_from)
         free_from = flight->slot;
     atomic_store_explicit(&flight->state, RB_FLIGHT_FREE, memory_order_release);
@@ -165,8 +132,6 @@ static struct rb_flight *free_flight(void)
             return NULL;
         if (flight_state_of(flight) != RB_FLIGHT_FREE)
             continue;
-        if (i >= used)
-            used = i + 1;
         flight->slot = i;
         return flight;
     }
@@ -188,7 +153,7 @@ struct rb_flight *rb_flight_new(int fd)
     flight->error = 0;
     for (unsigned i = 0; i < RB_FLIGHT_FDS; i++)
         flight->fds[i] = -1;
-    dues[flight->slot] = UINT64_MAX;
+    rb_due_set_locked(flight->slot, UINT64_MAX);
     rb_flight_enter(flight, RB_FLIGHT_CONNECTING);
     atomic_fetch_add_explicit(&rb_clock_flights, 1, memory_order_release);
     rb_flight_add_fd(flight, fd);
@@ -239,16 +204,12 @@ void rb_flight_close(int fd)
 
 struct rb_flight *rb_flight_next_due(unsigned *slot, uint64_t now_ms)
 {
-    for (; *slot < used; ++*slot) {
+    for (; rb_due_next_locked(slot, now_ms); ++*slot) {
         struct rb_flight *flight = at(*slot);
-        if (dues[*slot] > now_ms)
-            continue;
-        dues[*slot] = UINT64_MAX;
         if (flight_is_usable(flight))
             return flight;
         if (flight_state_of(flight) != RB_FLIGHT_FREE) // another process owns the flight
-            dues[*slot] = now_ms + ORPHAN_LOOK_MS;
+            rb_due_set_locked(*slot, now_ms + ORPHAN_LOOK_MS);
     }
-    find_next();
     return NULL;
 }

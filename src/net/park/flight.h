@@ -10,10 +10,11 @@
 #include "net/connection.h"
 #include "net/park/clock.h"
 #include "net/park/descriptor.h"
+#include "net/park/due.h"
 
 enum {
-    RB_FLIGHT_COUNT = 16384, // connects in flight at the same time; further ones pass through
-    RB_FLIGHT_FDS = 4        // descriptors that can refer to one socket
+    RB_FLIGHT_COUNT = RB_DUE_SLOTS, // connects in flight at the same time; further ones pass through
+    RB_FLIGHT_FDS = 4               // descriptors that can refer to one socket
 };
 
 enum rb_flight_state {
@@ -84,14 +85,6 @@ void rb_flight_remove_fd(struct rb_flight *flight, int fd);
 
 // Removes a descriptor that is being closed, even if another process owns the flight.
 void rb_flight_close(int fd);
-
-// Sets the time of the flight's next action in milliseconds. UINT64_MAX: the flight only reacts to events.
-void rb_flight_due(struct rb_flight *flight, uint64_t due_ms);
-
-// rb_flight_due_at returns the due time. rb_flight_take_due returns whether it has passed, and if so sets it to
-// UINT64_MAX.
-uint64_t rb_flight_due_at(const struct rb_flight *flight);
-bool rb_flight_take_due(struct rb_flight *flight, uint64_t now_ms);
 
 // Returns the next due flight at or after *slot, or NULL. Start with *slot = 0. The caller may release the lock between
 // calls. Sets the due time of the returned flight to UINT64_MAX.

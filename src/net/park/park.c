@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "net/park/due.h"
 #include "net/park/flight.h"
 #include "net/park/lock.h"
 #include "net/park/park.h"
@@ -54,7 +55,7 @@ static void park_give_up(struct rb_flight *flight, int error)
     if (family(flight) != AF_UNIX)
         park_refuse(flight);
     flight->error = error;
-    rb_flight_due(flight, UINT64_MAX);
+    rb_due_set_locked(flight->slot, UINT64_MAX);
     rb_flight_enter(flight, RB_FLIGHT_FAILED);
     show(flight);
 }
@@ -76,12 +77,12 @@ static void end_with_success(struct rb_flight *flight)
 static bool hide_until_due(struct rb_flight *flight, uint64_t delay_ms)
 {
     bool hidden = true;
-    rb_flight_due(flight, rb_system_now_ms() + delay_ms);
+    rb_due_set_locked(flight->slot, rb_system_now_ms() + delay_ms);
     for (unsigned i = 0; i < RB_FLIGHT_FDS && flight->fds[i] >= 0; i++)
         hidden = rb_watch_hide(flight->fds[i]) && hidden;
     rb_flight_enter(flight, RB_FLIGHT_PARKED);
     if (!hidden)
-        rb_flight_due(flight, UINT64_MAX);
+        rb_due_set_locked(flight->slot, UINT64_MAX);
     return hidden;
 }
 
@@ -113,7 +114,7 @@ static void start_attempt(struct rb_flight *flight)
 {
     uint64_t now_ms = rb_system_now_ms(), limit = rb_connection_limit_ms(&flight->connection, now_ms);
     rb_flight_enter(flight, RB_FLIGHT_CONNECTING);
-    rb_flight_due(flight, limit ? now_ms + limit : UINT64_MAX);
+    rb_due_set_locked(flight->slot, limit ? now_ms + limit : UINT64_MAX);
 }
 
 // The kernel's result of the current attempt: -EINPROGRESS, 0 or another negative errno. Reads the error from the
@@ -279,9 +280,9 @@ static enum rb_park_view park_look(int fd, bool *settles, int *wait)
     struct rb_flight *flight = park_claim(fd, &saved);
     if (!flight)
         return RB_PARK_UNTRACKED;
-    advance(flight, rb_flight_take_due(flight, rb_system_now_ms()));
+    advance(flight, rb_due_take_locked(flight->slot, rb_system_now_ms()));
     enum rb_park_view view = view_of(flight);
-    uint64_t due_ms = rb_flight_due_at(flight), now_ms = rb_system_now_ms();
+    uint64_t due_ms = rb_due_at_locked(flight->slot), now_ms = rb_system_now_ms();
     *wait = -1;
     if (due_ms != UINT64_MAX)
         *wait = due_ms > now_ms ? (int) (due_ms - now_ms) : 0;

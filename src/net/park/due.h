@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// Private to net/park. The due time of each flight: when it wants the next attempt, or when its current attempt has
+// taken too long. The earliest one stands in rb_clock_next_ms. All functions need the lock.
+#ifndef RB_NET_PARK_DUE_H
+#define RB_NET_PARK_DUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { RB_DUE_SLOTS = 16384 }; // flights that can have a due time
+
+// Sets the due time of the flight in this slot, in milliseconds. UINT64_MAX: the flight only reacts to events. Call
+// this before the other functions for a slot that was never used.
+void rb_due_set_locked(unsigned slot, uint64_t due_ms);
+
+// Returns the due time of a slot.
+uint64_t rb_due_at_locked(unsigned slot);
+
+// Returns whether the due time of a slot has passed. If so, sets it to UINT64_MAX.
+bool rb_due_take_locked(unsigned slot, uint64_t now_ms);
+
+// Finds the next slot at or after *slot whose due time has passed, sets its due time to UINT64_MAX and writes it to
+// *slot. Returns false when there is none. Start with *slot = 0. The caller may release the lock between calls.
+bool rb_due_next_locked(unsigned *slot, uint64_t now_ms);
+
+#endif
