@@ -47,25 +47,25 @@ bool rb_flight_parked(int fd)
     return flight && flight_state_of(flight) == RB_FLIGHT_PARKED;
 }
 
-bool rb_flight_is_shared(const struct rb_flight *flight)
+bool rb_flight_is_shared_locked(const struct rb_flight *flight)
 {
     return flight->forks != rb_lock_forks();
 }
 
-void rb_flight_enter(struct rb_flight *flight, enum rb_flight_state state)
+void rb_flight_enter_locked(struct rb_flight *flight, enum rb_flight_state state)
 {
     flight->changed = rb_clock_advance_locked();
     atomic_store_explicit(&flight->state, state, memory_order_release);
 }
 
-void rb_flight_forget(struct rb_flight *flight)
+void rb_flight_forget_locked(struct rb_flight *flight)
 {
     if (flight->owner == rb_lock_owner()) // the permit belongs to the owner
         rb_call_abandon(&flight->connection.call, rb_system_now_ms());
     for (unsigned i = 0; i < RB_FLIGHT_FDS; i++) {
         if (flight->fds[i] < 0)
             continue;
-        rb_watch_end(flight->fds[i]);
+        rb_watch_end_locked(flight->fds[i]);
         mean(flight->fds[i], 0);
         flight->fds[i] = -1;
     }
@@ -77,7 +77,7 @@ void rb_flight_forget(struct rb_flight *flight)
 }
 
 // True when this process may act on the flight. Takes over a flight whose owner has ended.
-static bool flight_adopt(struct rb_flight *flight)
+static bool flight_adopt_locked(struct rb_flight *flight)
 {
     int process = rb_lock_owner();
     if (flight->owner == process)
@@ -93,7 +93,7 @@ static bool flight_adopt(struct rb_flight *flight)
 
 // Removes descriptors that were closed without our hooks. The socket may still be open through another descriptor.
 // Returns false when none is left.
-static bool is_there(struct rb_flight *flight)
+static bool is_there_locked(struct rb_flight *flight)
 {
     for (unsigned i = 0; i < RB_FLIGHT_FDS && flight->fds[i] >= 0;) {
         bool last = flight->fds[1] < 0;
@@ -101,26 +101,27 @@ static bool is_there(struct rb_flight *flight)
             i++;
             continue;
         }
-        rb_flight_remove_fd(flight, flight->fds[i]);
+        rb_flight_remove_fd_locked(flight, flight->fds[i]);
         if (last)
             return false;
     }
     return true;
 }
 
-static bool flight_is_usable(struct rb_flight *flight)
+static bool flight_is_usable_locked(struct rb_flight *flight)
 {
-    return flight && flight_state_of(flight) != RB_FLIGHT_FREE && flight_adopt(flight) && is_there(flight);
+    return flight && flight_state_of(flight) != RB_FLIGHT_FREE && flight_adopt_locked(flight) &&
+           is_there_locked(flight);
 }
 
-struct rb_flight *rb_flight_find(int fd)
+struct rb_flight *rb_flight_find_locked(int fd)
 {
     struct rb_flight *flight = meant_by(fd);
-    return flight_is_usable(flight) && meant_by(fd) == flight ? flight : NULL;
+    return flight_is_usable_locked(flight) && meant_by(fd) == flight ? flight : NULL;
 }
 
 // Finds a free slot. Allocates its block if necessary. Returns NULL if the table is full or without memory.
-static struct rb_flight *free_flight(void)
+static struct rb_flight *free_flight_locked(void)
 {
     for (unsigned i = free_from; i < RB_FLIGHT_COUNT; i++) {
         if (!at(i))
@@ -138,13 +139,13 @@ static struct rb_flight *free_flight(void)
     return NULL;
 }
 
-struct rb_flight *rb_flight_new(int fd)
+struct rb_flight *rb_flight_new_locked(int fd)
 {
     struct rb_flight *before = meant_by(fd);
     uint64_t identity = rb_descriptor_make(fd) ? rb_socket_identity(fd) : 0;
     if (before)
-        rb_flight_remove_fd(before, fd);
-    struct rb_flight *flight = identity ? free_flight() : NULL;
+        rb_flight_remove_fd_locked(before, fd);
+    struct rb_flight *flight = identity ? free_flight_locked() : NULL;
     if (!flight)
         return NULL;
     flight->identity = identity;
@@ -154,30 +155,30 @@ struct rb_flight *rb_flight_new(int fd)
     for (unsigned i = 0; i < RB_FLIGHT_FDS; i++)
         flight->fds[i] = -1;
     rb_due_set_locked(flight->slot, UINT64_MAX);
-    rb_flight_enter(flight, RB_FLIGHT_CONNECTING);
+    rb_flight_enter_locked(flight, RB_FLIGHT_CONNECTING);
     atomic_fetch_add_explicit(&rb_clock_flights, 1, memory_order_release);
-    rb_flight_add_fd(flight, fd);
+    rb_flight_add_fd_locked(flight, fd);
     return flight;
 }
 
-void rb_flight_add_fd(struct rb_flight *flight, int fd)
+void rb_flight_add_fd_locked(struct rb_flight *flight, int fd)
 {
     struct rb_flight *before = meant_by(fd);
     if (!rb_descriptor_make(fd))
         return;
     if (before)
-        rb_flight_remove_fd(before, fd);
+        rb_flight_remove_fd_locked(before, fd);
     for (unsigned i = 0; i < RB_FLIGHT_FDS; i++) {
         if (flight->fds[i] >= 0)
             continue;
         flight->fds[i] = fd;
         mean(fd, flight->slot + 1);
-        rb_watch_join(fd);
+        rb_watch_join_locked(fd);
         return;
     }
 }
 
-void rb_flight_remove_fd(struct rb_flight *flight, int fd)
+void rb_flight_remove_fd_locked(struct rb_flight *flight, int fd)
 {
     unsigned i = 0;
     while (i < RB_FLIGHT_FDS && flight->fds[i] != fd)
@@ -185,28 +186,28 @@ void rb_flight_remove_fd(struct rb_flight *flight, int fd)
     if (i == RB_FLIGHT_FDS)
         return;
     if (i == 0 && flight->fds[1] < 0) {
-        rb_flight_forget(flight);
+        rb_flight_forget_locked(flight);
         return;
     }
-    rb_watch_end(fd);
+    rb_watch_end_locked(fd);
     mean(fd, 0);
     for (; i + 1 < RB_FLIGHT_FDS; i++)
         flight->fds[i] = flight->fds[i + 1];
     flight->fds[RB_FLIGHT_FDS - 1] = -1;
 }
 
-void rb_flight_close(int fd)
+void rb_flight_close_locked(int fd)
 {
     struct rb_flight *flight = meant_by(fd);
     if (flight)
-        rb_flight_remove_fd(flight, fd);
+        rb_flight_remove_fd_locked(flight, fd);
 }
 
-struct rb_flight *rb_flight_next_due(unsigned *slot, uint64_t now_ms)
+struct rb_flight *rb_flight_next_due_locked(unsigned *slot, uint64_t now_ms)
 {
     for (; rb_due_next_locked(slot, now_ms); ++*slot) {
         struct rb_flight *flight = at(*slot);
-        if (flight_is_usable(flight))
+        if (flight_is_usable_locked(flight))
             return flight;
         if (flight_state_of(flight) != RB_FLIGHT_FREE) // another process owns the flight
             rb_due_set_locked(*slot, now_ms + ORPHAN_LOOK_MS);

@@ -62,32 +62,32 @@ bool rb_flight_parked(int fd);
 // Returns the flight of a descriptor or NULL. Removes descriptors that refer to other files now; a flight without
 // descriptors is forgotten. If the owner was the parent process and has ended, this process becomes the owner. Returns
 // NULL if the owner is another living process.
-struct rb_flight *rb_flight_find(int fd);
+struct rb_flight *rb_flight_find_locked(int fd);
 
 // Creates a flight in state CONNECTING that is never due. The caller fills in the connection. An older flight of the
 // descriptor loses this descriptor. Returns NULL if the table is full, without memory, or if the socket has no
 // identity.
-struct rb_flight *rb_flight_new(int fd);
+struct rb_flight *rb_flight_new_locked(int fd);
 
 // Stops tracking the connect. Returns a breaker permit if the flight has one.
-void rb_flight_forget(struct rb_flight *flight);
+void rb_flight_forget_locked(struct rb_flight *flight);
 
 // True when this process has forked since the flight began, so a child may have the socket too.
-bool rb_flight_is_shared(const struct rb_flight *flight);
+bool rb_flight_is_shared_locked(const struct rb_flight *flight);
 
 // Sets the state.
-void rb_flight_enter(struct rb_flight *flight, enum rb_flight_state state);
+void rb_flight_enter_locked(struct rb_flight *flight, enum rb_flight_state state);
 
 // Adds a descriptor that refers to the same socket, or removes one. Adding removes the descriptor from its older
 // flight. Removing the last descriptor forgets the flight.
-void rb_flight_add_fd(struct rb_flight *flight, int fd);
-void rb_flight_remove_fd(struct rb_flight *flight, int fd);
+void rb_flight_add_fd_locked(struct rb_flight *flight, int fd);
+void rb_flight_remove_fd_locked(struct rb_flight *flight, int fd);
 
 // Removes a descriptor that is being closed, even if another process owns the flight.
-void rb_flight_close(int fd);
+void rb_flight_close_locked(int fd);
 
 // Returns the next due flight at or after *slot, or NULL. Start with *slot = 0. The caller may release the lock between
 // calls. Sets the due time of the returned flight to UINT64_MAX.
-struct rb_flight *rb_flight_next_due(unsigned *slot, uint64_t now_ms);
+struct rb_flight *rb_flight_next_due_locked(unsigned *slot, uint64_t now_ms);
 
 #endif

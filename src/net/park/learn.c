@@ -99,15 +99,15 @@ int rb_learn_shutdown(int fd, int how)
 
 // Calls epoll_ctl for a socket whose connect is tracked. If the connect is parked, the new registration is hidden. If
 // it cannot be hidden, the connect is given up. Requires the flight lock, because the index of registrations changes.
-static int control_flight(int epfd, int op, int fd, struct epoll_event *event)
+static int control_flight_locked(int epfd, int op, int fd, struct epoll_event *event)
 {
-    struct rb_flight *flight = rb_flight_find(fd);
+    struct rb_flight *flight = rb_flight_find_locked(fd);
     bool parked = flight && rb_flight_parked(fd);
-    if (parked && rb_watch_can_hide(epfd, op, fd, event))
-        return rb_watch_control(epfd, op, fd, event, true);
-    int result = rb_watch_control(epfd, op, fd, event, false), error = errno;
+    if (parked && rb_watch_can_hide_locked(epfd, op, fd, event))
+        return rb_watch_control_locked(epfd, op, fd, event, true);
+    int result = rb_watch_control_locked(epfd, op, fd, event, false), error = errno;
     if (parked && result == 0)
-        rb_park_give_up(flight);
+        rb_park_give_up_locked(flight);
     errno = error;
     return result;
 }
@@ -118,7 +118,7 @@ int rb_learn_control(int epfd, int op, int fd, struct epoll_event *event)
     // If `event` points to memory that cannot be read, the kernel is called below and returns EFAULT.
     bool tracked = rb_flight_on(fd) && (op == EPOLL_CTL_DEL || rb_system_can_read(event, sizeof(*event)));
     if (tracked && rb_lock_take(&saved)) {
-        int result = control_flight(epfd, op, fd, event);
+        int result = control_flight_locked(epfd, op, fd, event);
         rb_lock_give(&saved);
         return result;
     }

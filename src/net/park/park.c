@@ -34,14 +34,14 @@ static void park_report(struct rb_flight *flight, enum rb_verdict verdict, const
     rb_connection_report(&flight->connection, verdict, outcome, delay_ms, reason);
 }
 
-static void show(struct rb_flight *flight)
+static void show_locked(struct rb_flight *flight)
 {
     for (unsigned i = 0; i < RB_FLIGHT_FDS && flight->fds[i] >= 0; i++)
-        rb_watch_show(flight->fds[i]);
+        rb_watch_show_locked(flight->fds[i]);
 }
 
 // Makes the kernel refuse a connect. If that is not possible (no loopback interface), connects to the host once more.
-static void park_refuse(const struct rb_flight *flight)
+static void park_refuse_locked(const struct rb_flight *flight)
 {
     int fd = flight->fds[0];
     if (rb_socket_dial_refusal(fd, (const struct sockaddr *) &flight->address) == -EINPROGRESS)
@@ -50,17 +50,17 @@ static void park_refuse(const struct rb_flight *flight)
     rb_socket_dial(fd, (const struct sockaddr *) &flight->address, flight->length);
 }
 
-static void park_give_up(struct rb_flight *flight, int error)
+static void park_give_up_locked(struct rb_flight *flight, int error)
 {
     if (family(flight) != AF_UNIX)
-        park_refuse(flight);
+        park_refuse_locked(flight);
     flight->error = error;
     rb_due_set_locked(flight->slot, UINT64_MAX);
-    rb_flight_enter(flight, RB_FLIGHT_FAILED);
-    show(flight);
+    rb_flight_enter_locked(flight, RB_FLIGHT_FAILED);
+    show_locked(flight);
 }
 
-static void end_with_success(struct rb_flight *flight)
+static void end_with_success_locked(struct rb_flight *flight)
 {
     struct rb_outcome outcome = rb_connection_outcome(&flight->connection, 0);
     struct rb_call *call = &flight->connection.call;
@@ -69,18 +69,18 @@ static void end_with_success(struct rb_flight *flight)
         park_report(flight, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
     else
         rb_record_success(call, flight->connection.policy, RB_API_CONNECT);
-    rb_flight_forget(flight);
+    rb_flight_forget_locked(flight);
 }
 
 // Parks the connect. One EPOLLONESHOT event stays armed. The thread that receives it computes the next deadline, so the
 // due time is set before the descriptor is hidden. Events that were fetched earlier count as outdated.
-static bool hide_until_due(struct rb_flight *flight, uint64_t delay_ms)
+static bool hide_until_due_locked(struct rb_flight *flight, uint64_t delay_ms)
 {
     bool hidden = true;
     rb_due_set_locked(flight->slot, rb_system_now_ms() + delay_ms);
     for (unsigned i = 0; i < RB_FLIGHT_FDS && flight->fds[i] >= 0; i++)
-        hidden = rb_watch_hide(flight->fds[i]) && hidden;
-    rb_flight_enter(flight, RB_FLIGHT_PARKED);
+        hidden = rb_watch_hide_locked(flight->fds[i]) && hidden;
+    rb_flight_enter_locked(flight, RB_FLIGHT_PARKED);
     if (!hidden)
         rb_due_set_locked(flight->slot, UINT64_MAX);
     return hidden;
@@ -88,13 +88,13 @@ static bool hide_until_due(struct rb_flight *flight, uint64_t delay_ms)
 
 // Decides about a failed attempt whose error was read from the socket. Returns true when the connect is parked, false
 // when the caller must give it up.
-static bool park_or_stop(struct rb_flight *flight, int error)
+static bool park_or_stop_locked(struct rb_flight *flight, int error)
 {
     struct rb_outcome outcome = rb_connection_outcome(&flight->connection, -error);
     enum rb_reason blocked = flight->peer.last_candidate ? RB_REASON_NONE : RB_REASON_CANDIDATE;
     struct rb_decision decision =
         rb_call_judge(&flight->connection.call, &outcome, blocked, true, NULL, rb_system_now_ms(), rb_system_random());
-    if (decision.retry && !hide_until_due(flight, decision.delay_ms))
+    if (decision.retry && !hide_until_due_locked(flight, decision.delay_ms))
         decision = (struct rb_decision){.reason = RB_REASON_RESOURCE};
     park_report(flight, decision.retry ? RB_VERDICT_RETRY : RB_VERDICT_STOP, &outcome, decision.delay_ms,
                 decision.reason);
@@ -104,23 +104,23 @@ static bool park_or_stop(struct rb_flight *flight, int error)
     return true;
 }
 
-static void park_fail(struct rb_flight *flight, int error)
+static void park_fail_locked(struct rb_flight *flight, int error)
 {
-    if (!park_or_stop(flight, error))
-        park_give_up(flight, error);
+    if (!park_or_stop_locked(flight, error))
+        park_give_up_locked(flight, error);
 }
 
-static void start_attempt(struct rb_flight *flight)
+static void start_attempt_locked(struct rb_flight *flight)
 {
     uint64_t now_ms = rb_system_now_ms(), limit = rb_connection_limit_ms(&flight->connection, now_ms);
-    rb_flight_enter(flight, RB_FLIGHT_CONNECTING);
+    rb_flight_enter_locked(flight, RB_FLIGHT_CONNECTING);
     rb_due_set_locked(flight->slot, limit ? now_ms + limit : UINT64_MAX);
 }
 
 // The kernel's result of the current attempt: -EINPROGRESS, 0 or another negative errno. Reads the error from the
 // socket, unless the program must see it. A reset after the handshake counts as connected. POLLERR without POLLHUP only
 // means that errors are queued (IP_RECVERR); a failed connect also reports POLLHUP.
-static int park_outcome_of(const struct rb_flight *flight)
+static int park_outcome_of_locked(const struct rb_flight *flight)
 {
     int fd = flight->fds[0], events = rb_socket_events(fd);
     if (events == 0 || events == POLLERR)
@@ -132,57 +132,57 @@ static int park_outcome_of(const struct rb_flight *flight)
     return flight->peer.last_candidate ? -rb_socket_take_error(fd) : -ECONNREFUSED;
 }
 
-static void check_attempt(struct rb_flight *flight)
+static void check_attempt_locked(struct rb_flight *flight)
 {
-    int result = park_outcome_of(flight);
+    int result = park_outcome_of_locked(flight);
     if (result == -EINPROGRESS)
         return;
     if (result == 0) { // also when another call has read the error first: then the program knows the result
-        end_with_success(flight);
+        end_with_success_locked(flight);
     } else if (flight->peer.last_candidate) {
-        park_fail(flight, -result);
+        park_fail_locked(flight, -result);
     } else { // the error is still in the socket, so the program sees it
         park_report(flight, RB_VERDICT_STOP, NULL, 0, RB_REASON_CANDIDATE);
-        rb_flight_forget(flight);
+        rb_flight_forget_locked(flight);
     }
 }
 
-static void begin_next_attempt(struct rb_flight *flight)
+static void begin_next_attempt_locked(struct rb_flight *flight)
 {
     struct rb_outcome outcome = rb_connection_outcome(&flight->connection, -flight->error);
     if (!rb_call_admit(&flight->connection.call, rb_system_now_ms(), NULL)) {
         park_report(flight, RB_VERDICT_STOP, &outcome, 0, RB_REASON_BREAKER);
-        park_give_up(flight, flight->error);
+        park_give_up_locked(flight, flight->error);
         return;
     }
     if (family(flight) != AF_UNIX)
         rb_socket_disconnect(flight->fds[0]);
     int result = rb_socket_dial(flight->fds[0], (const struct sockaddr *) &flight->address, flight->length);
     if (result != 0 && result != -EINPROGRESS) {
-        park_fail(flight, -result);
+        park_fail_locked(flight, -result);
         return;
     }
-    start_attempt(flight);
-    show(flight);
+    start_attempt_locked(flight);
+    show_locked(flight);
     if (result == 0)
-        end_with_success(flight);
+        end_with_success_locked(flight);
     else
-        check_attempt(flight); // a host nearby may have refused already
+        check_attempt_locked(flight); // a host nearby may have refused already
 }
 
 // due: the flight's due time has passed
-static void advance(struct rb_flight *flight, bool due)
+static void advance_locked(struct rb_flight *flight, bool due)
 {
     switch (park_state_of(flight)) {
     case RB_FLIGHT_PARKED:
         if (due)
-            begin_next_attempt(flight);
+            begin_next_attempt_locked(flight);
         break;
     case RB_FLIGHT_CONNECTING:
-        check_attempt(flight);
+        check_attempt_locked(flight);
         if (due && park_state_of(flight) == RB_FLIGHT_CONNECTING) { // the attempt has reached its limit
             rb_socket_disconnect(flight->fds[0]);
-            park_fail(flight, ETIMEDOUT);
+            park_fail_locked(flight, ETIMEDOUT);
         }
         break;
     default:
@@ -203,17 +203,17 @@ static enum rb_park_view view_of(const struct rb_flight *flight)
 
 // The first attempt failed at once. Returns true when the connect is parked, so it looks like a connect in progress.
 // Returns false when the program must see the failure.
-static bool begin_failed(struct rb_flight *flight, int error)
+static bool begin_failed_locked(struct rb_flight *flight, int error)
 {
-    if (park_or_stop(flight, error))
+    if (park_or_stop_locked(flight, error))
         return true;
-    show(flight);
-    rb_flight_forget(flight);
+    show_locked(flight);
+    rb_flight_forget_locked(flight);
     return false;
 }
 
-static void park_remember(struct rb_flight *flight, const struct sockaddr *address, socklen_t length,
-                          const struct rb_connection *connection)
+static void park_remember_locked(struct rb_flight *flight, const struct sockaddr *address, socklen_t length,
+                                 const struct rb_connection *connection)
 {
     memcpy(&flight->address, address, length);
     flight->length = length;
@@ -228,14 +228,14 @@ bool rb_park_begin(int fd, const struct sockaddr *address, socklen_t length, con
     sigset_t saved;
     if (length > sizeof(struct sockaddr_storage) || !rb_lock_take(&saved))
         return false;
-    struct rb_flight *flight = rb_flight_new(fd);
+    struct rb_flight *flight = rb_flight_new_locked(fd);
     bool begun = flight != NULL;
     if (begun) {
-        park_remember(flight, address, length, connection);
+        park_remember_locked(flight, address, length, connection);
         if (result == -EINPROGRESS)
-            start_attempt(flight);
+            start_attempt_locked(flight);
         else
-            begun = begin_failed(flight, -result);
+            begun = begin_failed_locked(flight, -result);
     }
     rb_lock_give(&saved);
     return begun;
@@ -246,16 +246,16 @@ bool rb_park_refuse(int fd, const struct sockaddr *address, socklen_t length, co
     sigset_t saved;
     if (length > sizeof(struct sockaddr_storage) || !rb_lock_take(&saved))
         return false;
-    struct rb_flight *flight = rb_flight_new(fd);
+    struct rb_flight *flight = rb_flight_new_locked(fd);
     bool begun = false;
     if (flight) {
-        park_remember(flight, address, length, connection);
+        park_remember_locked(flight, address, length, connection);
         flight->error = ECONNREFUSED;
         begun = rb_socket_dial_refusal(fd, address) == -EINPROGRESS;
         if (begun)
-            rb_flight_enter(flight, RB_FLIGHT_FAILED);
+            rb_flight_enter_locked(flight, RB_FLIGHT_FAILED);
         else
-            rb_flight_forget(flight);
+            rb_flight_forget_locked(flight);
     }
     rb_lock_give(&saved);
     return begun;
@@ -267,7 +267,7 @@ static struct rb_flight *park_claim(int fd, sigset_t *saved)
 {
     if (!rb_lock_take(saved))
         return NULL;
-    struct rb_flight *flight = rb_flight_find(fd);
+    struct rb_flight *flight = rb_flight_find_locked(fd);
     if (!flight)
         rb_lock_give(saved);
     return flight;
@@ -280,7 +280,7 @@ static enum rb_park_view park_look(int fd, bool *settles, int *wait)
     struct rb_flight *flight = park_claim(fd, &saved);
     if (!flight)
         return RB_PARK_UNTRACKED;
-    advance(flight, rb_due_take_locked(flight->slot, rb_system_now_ms()));
+    advance_locked(flight, rb_due_take_locked(flight->slot, rb_system_now_ms()));
     enum rb_park_view view = view_of(flight);
     uint64_t due_ms = rb_due_at_locked(flight->slot), now_ms = rb_system_now_ms();
     *wait = -1;
@@ -339,7 +339,7 @@ bool rb_park_holds(int fd, bool failed)
     sigset_t saved;
     if (!rb_lock_take(&saved))
         return false;
-    const struct rb_flight *flight = rb_flight_find(fd);
+    const struct rb_flight *flight = rb_flight_find_locked(fd);
     bool ours = flight != NULL, was_given_up = ours && park_state_of(flight) == RB_FLIGHT_FAILED;
     rb_lock_give(&saved);
     if (was_given_up)
@@ -362,12 +362,12 @@ static bool find_matches(int epfd, uint64_t data, uint64_t since, struct matches
     sigset_t saved;
     if (!rb_lock_take(&saved))
         return false;
-    out->count = rb_watch_find(epfd, data, out->fds, sizeof(out->fds) / sizeof(out->fds[0]));
+    out->count = rb_watch_find_locked(epfd, data, out->fds, sizeof(out->fds) / sizeof(out->fds[0]));
     for (unsigned i = 0; i < out->count; i++) {
-        const struct rb_flight *flight = rb_flight_find(out->fds[i]);
+        const struct rb_flight *flight = rb_flight_find_locked(out->fds[i]);
         out->was_connecting[i] = flight && park_state_of(flight) == RB_FLIGHT_CONNECTING;
     }
-    out->ended = rb_watch_ended(epfd, data, since);
+    out->ended = rb_watch_ended_locked(epfd, data, since);
     rb_lock_give(&saved);
     return true;
 }
@@ -382,15 +382,15 @@ enum event_meaning {
 
 // For a connect that was given up. With an edge-triggered registration, an event that was fetched before the refusal is
 // outdated: the refusal causes a new edge.
-static enum event_meaning meaning_given_up(int epfd, int fd, bool recent)
+static enum event_meaning meaning_given_up_locked(int epfd, int fd, bool recent)
 {
-    if (!rb_watch_may_report(epfd, fd))
+    if (!rb_watch_may_report_locked(epfd, fd))
         return EVENT_OUTDATED;
-    if (recent && rb_watch_is_edge(epfd, fd)) {
-        rb_watch_show_again(epfd, fd);
+    if (recent && rb_watch_is_edge_locked(epfd, fd)) {
+        rb_watch_show_again_locked(epfd, fd);
         return EVENT_OUTDATED;
     }
-    rb_watch_mark_reported(epfd, fd, true);
+    rb_watch_mark_reported_locked(epfd, fd, true);
     return EVENT_VISIBLE;
 }
 
@@ -401,12 +401,12 @@ static enum event_meaning meaning_of_failure(int epfd, uint64_t data, int fd, bo
     enum event_meaning meaning = EVENT_UNRELATED;
     if (!rb_lock_take(&saved))
         return EVENT_VISIBLE;
-    const struct rb_flight *flight = rb_flight_find(fd);
+    const struct rb_flight *flight = rb_flight_find_locked(fd);
     bool recent = flight && flight->changed > since;
     if (!flight)
-        meaning = rb_watch_fails_there(epfd, data, fd) ? EVENT_VISIBLE : EVENT_OUTDATED;
+        meaning = rb_watch_fails_there_locked(epfd, data, fd) ? EVENT_VISIBLE : EVENT_OUTDATED;
     else if (park_state_of(flight) == RB_FLIGHT_FAILED)
-        meaning = meaning_given_up(epfd, fd, recent);
+        meaning = meaning_given_up_locked(epfd, fd, recent);
     else if (recent)
         meaning = was_connecting && park_state_of(flight) == RB_FLIGHT_PARKED ? EVENT_HIDDEN : EVENT_OUTDATED;
     rb_lock_give(&saved);
@@ -419,7 +419,7 @@ static bool holds_success(const struct matches *matches, int epfd, uint32_t even
     bool self_connected = false;
     for (unsigned i = 0; i < matches->count; i++) {
         if (rb_park_look(matches->fds[i]) == RB_PARK_UNTRACKED)
-            rb_watch_mark_reported(epfd, matches->fds[i], false);
+            rb_watch_mark_reported_locked(epfd, matches->fds[i], false);
         self_connected = self_connected || (matches->was_connecting[i] && rb_flight_parked(matches->fds[i]));
     }
     return self_connected && !(events & (EPOLLIN | EPOLLPRI));
@@ -433,7 +433,7 @@ static bool holds_failure(const struct matches *matches, int epfd, uint64_t data
         enum event_meaning meaning = meaning_of_failure(epfd, data, matches->fds[i], matches->was_connecting[i], since);
         most = meaning > most ? meaning : most;
     }
-    return most == EVENT_HIDDEN || (most == EVENT_OUTDATED && !rb_watch_fails(epfd, data));
+    return most == EVENT_HIDDEN || (most == EVENT_OUTDATED && !rb_watch_fails_locked(epfd, data));
 }
 
 bool rb_park_holds_watched(int epfd, const struct epoll_event *event, uint64_t since)
@@ -445,12 +445,12 @@ bool rb_park_holds_watched(int epfd, const struct epoll_event *event, uint64_t s
                                                  : holds_success(&matches, epfd, event->events);
 }
 
-static bool hide_again(int epfd, int fd)
+static bool hide_again_locked(int epfd, int fd)
 {
-    const struct rb_flight *flight = rb_flight_find(fd);
+    const struct rb_flight *flight = rb_flight_find_locked(fd);
     bool parked = flight && park_state_of(flight) == RB_FLIGHT_PARKED;
     if (parked)
-        rb_watch_hide_again(epfd, fd);
+        rb_watch_hide_again_locked(epfd, fd);
     return parked;
 }
 
@@ -459,7 +459,7 @@ void rb_park_pass(int epfd)
     sigset_t saved;
     if (!rb_lock_take(&saved))
         return;
-    rb_watch_each(epfd, hide_again);
+    rb_watch_each_locked(epfd, hide_again_locked);
     rb_lock_give(&saved);
 }
 
@@ -474,9 +474,9 @@ uint64_t rb_park_tick(uint64_t now_ms)
     do {
         if (!rb_lock_take(&saved))
             return rb_lock_is_ours() ? now_ms + LOCK_RETRY_MS : UINT64_MAX;
-        flight = rb_flight_next_due(&slot, now_ms);
+        flight = rb_flight_next_due_locked(&slot, now_ms);
         if (flight)
-            advance(flight, true);
+            advance_locked(flight, true);
         rb_lock_give(&saved);
     } while (flight);
     errno = error;
@@ -492,20 +492,20 @@ int rb_park_take_error(int fd)
         return 0;
     if (park_state_of(flight) == RB_FLIGHT_FAILED) {
         error = flight->error;
-        rb_flight_forget(flight);
+        rb_flight_forget_locked(flight);
     }
     rb_lock_give(&saved);
     return error;
 }
 
 // The caller has read the socket's error, so the kernel cannot report it again.
-static int fail_with_read_error(struct rb_flight *flight, int error)
+static int fail_with_read_error_locked(struct rb_flight *flight, int error)
 {
-    if (park_state_of(flight) == RB_FLIGHT_CONNECTING && park_or_stop(flight, error))
+    if (park_state_of(flight) == RB_FLIGHT_CONNECTING && park_or_stop_locked(flight, error))
         return EINPROGRESS;
     if (park_state_of(flight) == RB_FLIGHT_FAILED)
         error = flight->error;
-    rb_flight_forget(flight);
+    rb_flight_forget_locked(flight);
     return error;
 }
 
@@ -515,7 +515,7 @@ int rb_park_failed(int fd, int error)
     struct rb_flight *flight = park_claim(fd, &saved);
     if (!flight)
         return error;
-    int seen = fail_with_read_error(flight, error);
+    int seen = fail_with_read_error_locked(flight, error);
     rb_lock_give(&saved);
     return seen;
 }
@@ -528,15 +528,15 @@ enum rb_park_view rb_park_drop(int fd)
         return RB_PARK_UNTRACKED;
     enum rb_park_view view = view_of(flight);
     if (view == RB_PARK_PARKED)
-        show(flight);
-    rb_flight_forget(flight);
+        show_locked(flight);
+    rb_flight_forget_locked(flight);
     rb_lock_give(&saved);
     return view;
 }
 
-void rb_park_give_up(struct rb_flight *flight)
+void rb_park_give_up_locked(struct rb_flight *flight)
 {
-    park_give_up(flight, flight->error);
+    park_give_up_locked(flight, flight->error);
 }
 
 void rb_park_closing(int fd)
@@ -544,16 +544,16 @@ void rb_park_closing(int fd)
     sigset_t saved;
     if (!rb_lock_take(&saved))
         return;
-    struct rb_flight *flight = rb_flight_find(fd);
+    struct rb_flight *flight = rb_flight_find_locked(fd);
     if (flight && park_state_of(flight) == RB_FLIGHT_PARKED) {
         // A forked child may still wait for the socket. A thread may wait on an epoll: while another descriptor of the
         // socket is open, the epoll keeps this registration, and nobody can change it. Such waits must end without
         // further attempts.
         bool only_descriptor = flight->fds[1] < 0;
-        if (only_descriptor ? rb_flight_is_shared(flight) : rb_watch_is_watched(fd))
-            park_give_up(flight, flight->error);
+        if (only_descriptor ? rb_flight_is_shared_locked(flight) : rb_watch_is_watched_locked(fd))
+            park_give_up_locked(flight, flight->error);
     }
-    rb_flight_close(fd);
+    rb_flight_close_locked(fd);
     rb_lock_give(&saved);
 }
 
@@ -563,6 +563,6 @@ void rb_park_copied(int fd, int copy)
     struct rb_flight *flight = park_claim(fd, &saved);
     if (!flight)
         return;
-    rb_flight_add_fd(flight, copy);
+    rb_flight_add_fd_locked(flight, copy);
     rb_lock_give(&saved);
 }

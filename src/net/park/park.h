@@ -66,7 +66,7 @@ bool rb_park_holds_watched(int epfd, const struct epoll_event *event, uint64_t s
 void rb_park_pass(int epfd);
 
 // Gives up a parked connect because its registrations cannot be hidden. Requires the lock.
-void rb_park_give_up(struct rb_flight *flight);
+void rb_park_give_up_locked(struct rb_flight *flight);
 
 // Makes all attempts that are due. Returns the time of the next one in milliseconds, or UINT64_MAX. Keeps errno.
 uint64_t rb_park_tick(uint64_t now_ms);

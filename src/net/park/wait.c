@@ -131,7 +131,7 @@ static void hide_parked(struct pollfd *copy, const struct pollfd *fds, nfds_t co
     if (i == count || !rb_lock_take(&saved))
         return;
     for (; i < count; i++)
-        if (rb_flight_parked(fds[i].fd) && rb_flight_find(fds[i].fd) && rb_flight_parked(fds[i].fd))
+        if (rb_flight_parked(fds[i].fd) && rb_flight_find_locked(fds[i].fd) && rb_flight_parked(fds[i].fd))
             copy[i].fd = -1;
     rb_lock_give(&saved);
 }
@@ -266,7 +266,7 @@ static void hide_selected(const struct selection *s)
     if (fd == s->count || !rb_lock_take(&saved))
         return;
     for (; fd < s->count; fd++)
-        if (is_selected(s, fd) && rb_flight_parked(fd) && rb_flight_find(fd) && rb_flight_parked(fd))
+        if (is_selected(s, fd) && rb_flight_parked(fd) && rb_flight_find_locked(fd) && rb_flight_parked(fd))
             for (unsigned i = 0; i < 3; i++)
                 wait_drop(s->asked[i] ? s->answer[i] : NULL, fd);
     rb_lock_give(&saved);

@@ -156,10 +156,10 @@ static struct rb_watch_node *node_at(uint32_t number)
     return &rb_descriptor_of((int) ((number - 1) / WATCHES))->nodes[(number - 1) % WATCHES];
 }
 
-static void watch_join(int fd)
+static void watch_join_locked(int fd)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
-    rb_watch_leave(fd); // linking a node twice would make the chain a ring
+    rb_watch_leave_locked(fd); // linking a node twice would make the chain a ring
     for (unsigned i = 0; descriptor && i < WATCHES; i++) {
         const struct rb_watch *watch = &descriptor->watches[i];
         struct rb_watch_node *node = &descriptor->nodes[i];
@@ -173,15 +173,15 @@ static void watch_join(int fd)
     }
 }
 
-void rb_watch_join(int fd)
+void rb_watch_join_locked(int fd)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     for (unsigned i = 0; descriptor && i < WATCHES; i++)
         set(&descriptor->watches[i].reported, 0);
-    watch_join(fd);
+    watch_join_locked(fd);
 }
 
-static void unlink_node(uint32_t number)
+static void unlink_node_locked(uint32_t number)
 {
     struct rb_watch_node *node = node_at(number);
     uint32_t *at = chain_of(node->epfd, node->data);
@@ -193,15 +193,15 @@ static void unlink_node(uint32_t number)
     atomic_fetch_sub_explicit(&rb_descriptor_of(node->epfd)->flights, 1, memory_order_relaxed);
 }
 
-void rb_watch_leave(int fd)
+void rb_watch_leave_locked(int fd)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     for (unsigned i = 0; descriptor && i < WATCHES; i++)
         if (descriptor->nodes[i].linked)
-            unlink_node(1 + (uint32_t) fd * WATCHES + i);
+            unlink_node_locked(1 + (uint32_t) fd * WATCHES + i);
 }
 
-static void remember_end(const struct rb_watch_node *node)
+static void remember_end_locked(const struct rb_watch_node *node)
 {
     ends[next_end].epfd = node->epfd;
     ends[next_end].data = node->data;
@@ -209,45 +209,45 @@ static void remember_end(const struct rb_watch_node *node)
     next_end = (next_end + 1) % ENDS;
 }
 
-void rb_watch_end(int fd)
+void rb_watch_end_locked(int fd)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     for (unsigned i = 0; descriptor && i < WATCHES; i++)
         if (descriptor->nodes[i].linked)
-            remember_end(&descriptor->nodes[i]);
-    rb_watch_leave(fd);
+            remember_end_locked(&descriptor->nodes[i]);
+    rb_watch_leave_locked(fd);
 }
 
 // True when the node belongs to this epoll and data. The epoll may have been closed and its number reused while the
 // node is still linked.
-static bool reports(uint32_t number, int epfd, uint64_t data)
+static bool reports_locked(uint32_t number, int epfd, uint64_t data)
 {
     const struct rb_watch_node *node = node_at(number);
     const struct rb_descriptor *descriptor = rb_descriptor_of((int) ((number - 1) / WATCHES));
     return node->epfd == epfd && node->data == data && is_live(&descriptor->watches[(number - 1) % WATCHES]);
 }
 
-unsigned rb_watch_find(int epfd, uint64_t data, int *fds, unsigned size)
+unsigned rb_watch_find_locked(int epfd, uint64_t data, int *fds, unsigned size)
 {
     unsigned count = 0;
     for (uint32_t number = *chain_of(epfd, data); number && count < size; number = node_at(number)->next)
-        if (reports(number, epfd, data))
+        if (reports_locked(number, epfd, data))
             fds[count++] = (int) ((number - 1) / WATCHES);
     return count;
 }
 
-void rb_watch_each(int epfd, bool (*visit)(int epfd, int fd))
+void rb_watch_each_locked(int epfd, bool (*visit)(int epfd, int fd))
 {
     bool done = !rb_watch_has_flights(epfd);
     for (unsigned i = 0; !done && i < BUCKETS; i++)
         for (uint32_t number = heads[i]; number && !done; number = node_at(number)->next)
-            done = reports(number, epfd, node_at(number)->data) && visit(epfd, (int) ((number - 1) / WATCHES));
+            done = reports_locked(number, epfd, node_at(number)->data) && visit(epfd, (int) ((number - 1) / WATCHES));
 }
 
 // Changes the registration in the kernel. Errors are accepted if the registration is gone: it was removed without our
 // hooks or in another process (ENOENT, EBADF), or the number is no longer an epoll (EINVAL). EPOLLEXCLUSIVE
 // registrations cannot be modified, which also gives EINVAL and is a failure.
-static bool modify(int fd, const struct rb_watch *watch, uint32_t events)
+static bool modify_locked(int fd, const struct rb_watch *watch, uint32_t events)
 {
     struct epoll_event event = event_of(watch);
     bool exclusive = event.events & EPOLLEXCLUSIVE;
@@ -256,46 +256,46 @@ static bool modify(int fd, const struct rb_watch *watch, uint32_t events)
     return result == 0 || result == -ENOENT || result == -EBADF || (result == -EINVAL && !exclusive);
 }
 
-bool rb_watch_may_report(int epfd, int fd)
+bool rb_watch_may_report_locked(int epfd, int fd)
 {
     const struct rb_watch *watch = watch_at(epfd, fd);
     return watch && !get(&watch->reported);
 }
 
-void rb_watch_mark_reported(int epfd, int fd, bool disarm)
+void rb_watch_mark_reported_locked(int epfd, int fd, bool disarm)
 {
     struct rb_watch *watch = watch_at(epfd, fd);
     uint32_t events = watch ? get(&watch->events) : 0;
     if (events & (EPOLLET | EPOLLONESHOT))
         set(&watch->reported, 1);
     if (disarm && events & EPOLLONESHOT)
-        modify(fd, watch, HIDDEN);
+        modify_locked(fd, watch, HIDDEN);
 }
 
-bool rb_watch_is_edge(int epfd, int fd)
+bool rb_watch_is_edge_locked(int epfd, int fd)
 {
     const struct rb_watch *watch = watch_at(epfd, fd);
     return watch && (get(&watch->events) & (EPOLLET | EPOLLONESHOT)) == EPOLLET;
 }
 
-static void arm(int epfd, int fd, bool hidden)
+static void arm_locked(int epfd, int fd, bool hidden)
 {
     const struct rb_watch *watch = watch_at(epfd, fd);
     if (watch)
-        modify(fd, watch, hidden ? HIDDEN : get(&watch->events));
+        modify_locked(fd, watch, hidden ? HIDDEN : get(&watch->events));
 }
 
-void rb_watch_hide_again(int epfd, int fd)
+void rb_watch_hide_again_locked(int epfd, int fd)
 {
-    arm(epfd, fd, true);
+    arm_locked(epfd, fd, true);
 }
 
-void rb_watch_show_again(int epfd, int fd)
+void rb_watch_show_again_locked(int epfd, int fd)
 {
-    arm(epfd, fd, false);
+    arm_locked(epfd, fd, false);
 }
 
-bool rb_watch_ended(int epfd, uint64_t data, uint64_t since)
+bool rb_watch_ended_locked(int epfd, uint64_t data, uint64_t since)
 {
     bool ended = false;
     for (unsigned i = next_end, left = ENDS; !ended && left > 0 && ends[(i + ENDS - 1) % ENDS].when > since; left--) {
@@ -305,53 +305,53 @@ bool rb_watch_ended(int epfd, uint64_t data, uint64_t since)
     return ended;
 }
 
-bool rb_watch_fails_there(int epfd, uint64_t data, int fd)
+bool rb_watch_fails_there_locked(int epfd, uint64_t data, int fd)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     const struct rb_watch *watch = descriptor && get(&descriptor->slot) == 0 ? watch_of(descriptor, epfd) : NULL;
     if (!watch || event_of(watch).data.u64 != data || get(&watch->reported) ||
         !(rb_socket_events(fd) & (POLLERR | POLLHUP)))
         return false;
-    rb_watch_mark_reported(epfd, fd, true);
+    rb_watch_mark_reported_locked(epfd, fd, true);
     return true;
 }
 
-bool rb_watch_fails(int epfd, uint64_t data)
+bool rb_watch_fails_locked(int epfd, uint64_t data)
 {
     bool fails = false;
     for (int fd = 0; !fails && fd < RB_DESCRIPTORS; fd++)
         if (rb_descriptor_of(fd))
-            fails = rb_watch_fails_there(epfd, data, fd);
+            fails = rb_watch_fails_there_locked(epfd, data, fd);
         else
             fd += RB_DESCRIPTOR_PAGE - 1; // skip the whole page
     return fails;
 }
 
-bool rb_watch_hide(int fd)
+bool rb_watch_hide_locked(int fd)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     int saved = errno;
     bool done = !descriptor || !get(&descriptor->crowded);
     for (unsigned i = 0; done && descriptor && i < WATCHES; i++)
         if (is_live(&descriptor->watches[i]))
-            done = modify(fd, &descriptor->watches[i], HIDDEN);
+            done = modify_locked(fd, &descriptor->watches[i], HIDDEN);
     errno = saved;
     return done;
 }
 
-bool rb_watch_show(int fd)
+bool rb_watch_show_locked(int fd)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     int saved = errno;
     bool done = true;
     for (unsigned i = 0; descriptor && i < WATCHES; i++)
         if (is_live(&descriptor->watches[i]))
-            done = modify(fd, &descriptor->watches[i], get(&descriptor->watches[i].events)) && done;
+            done = modify_locked(fd, &descriptor->watches[i], get(&descriptor->watches[i].events)) && done;
     errno = saved;
     return done;
 }
 
-bool rb_watch_is_watched(int fd)
+bool rb_watch_is_watched_locked(int fd)
 {
     const struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     bool watched = descriptor && get(&descriptor->crowded);
@@ -360,7 +360,7 @@ bool rb_watch_is_watched(int fd)
     return watched;
 }
 
-bool rb_watch_can_hide(int epfd, int op, int fd, const struct epoll_event *event)
+bool rb_watch_can_hide_locked(int epfd, int op, int fd, const struct epoll_event *event)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     if (op == EPOLL_CTL_DEL)
@@ -371,36 +371,36 @@ bool rb_watch_can_hide(int epfd, int op, int fd, const struct epoll_event *event
 }
 
 // Replaces the record of a registration. Events that were fetched under the old registration become outdated.
-static void renote(int epfd, int op, int fd, const struct epoll_event *event)
+static void renote_locked(int epfd, int op, int fd, const struct epoll_event *event)
 {
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     for (unsigned i = 0; descriptor && i < WATCHES; i++)
         if (descriptor->nodes[i].linked && descriptor->nodes[i].epfd == epfd)
-            remember_end(&descriptor->nodes[i]);
-    rb_watch_leave(fd);
+            remember_end_locked(&descriptor->nodes[i]);
+    rb_watch_leave_locked(fd);
     rb_watch_note(epfd, op, fd, event);
-    watch_join(fd);
+    watch_join_locked(fd);
 }
 
 // Records the registration before the system call, because a waiting thread may get an event before the call returns.
-static int control_noted(int epfd, int op, int fd, struct epoll_event *event, bool hidden)
+static int control_noted_locked(int epfd, int op, int fd, struct epoll_event *event, bool hidden)
 {
     const struct rb_watch *watch = watch_at(epfd, fd);
     struct epoll_event before = watch ? event_of(watch) : (struct epoll_event){0};
     struct epoll_event nothing = {.events = HIDDEN, .data = event->data};
-    renote(epfd, op, fd, event);
+    renote_locked(epfd, op, fd, event);
     int result = rb_libc_epoll_ctl(epfd, op, fd, hidden ? &nothing : event);
     if (result != 0)
-        renote(epfd, watch ? EPOLL_CTL_MOD : EPOLL_CTL_DEL, fd, &before);
+        renote_locked(epfd, watch ? EPOLL_CTL_MOD : EPOLL_CTL_DEL, fd, &before);
     return result;
 }
 
-int rb_watch_control(int epfd, int op, int fd, struct epoll_event *event, bool hidden)
+int rb_watch_control_locked(int epfd, int op, int fd, struct epoll_event *event, bool hidden)
 {
     if (op != EPOLL_CTL_DEL && event)
-        return control_noted(epfd, op, fd, event, hidden);
+        return control_noted_locked(epfd, op, fd, event, hidden);
     int result = rb_libc_epoll_ctl(epfd, op, fd, event);
     if (result == 0)
-        renote(epfd, op, fd, NULL);
+        renote_locked(epfd, op, fd, NULL);
     return result;
 }

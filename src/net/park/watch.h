@@ -39,57 +39,58 @@ static inline bool rb_watch_is_hidden_event(uint32_t events)
 
 // A descriptor starts or stops to belong to a connect in flight. In between, change its registrations only in this
 // order: leave, note, join.
-void rb_watch_join(int fd);
-void rb_watch_leave(int fd);
+void rb_watch_join_locked(int fd);
+void rb_watch_leave_locked(int fd);
 
-// The connect has ended, or lost this descriptor. Like rb_watch_leave, and keeps the end for rb_watch_ended.
-void rb_watch_end(int fd);
+// The connect has ended, or lost this descriptor. Like rb_watch_leave_locked, and keeps the end for
+// rb_watch_ended_locked.
+void rb_watch_end_locked(int fd);
 
 // Writes the descriptors of connects in flight that this epoll reports with this data; several can share the same data.
 // Returns the number written to fds, at most `size`.
-unsigned rb_watch_find(int epfd, uint64_t data, int *fds, unsigned size);
+unsigned rb_watch_find_locked(int epfd, uint64_t data, int *fds, unsigned size);
 
 // True when the program may get the event for the connect's end: always for a level-triggered registration, otherwise
-// once each time the program arms it. rb_watch_mark_reported records that the program got it.
+// once each time the program arms it. rb_watch_mark_reported_locked records that the program got it.
 //   disarm: for a one-shot registration: other events may have been fetched already; arm only the hidden event
-bool rb_watch_may_report(int epfd, int fd);
-void rb_watch_mark_reported(int epfd, int fd, bool disarm);
+bool rb_watch_may_report_locked(int epfd, int fd);
+void rb_watch_mark_reported_locked(int epfd, int fd, bool disarm);
 
 // True for an edge-triggered registration that is not one-shot.
-bool rb_watch_is_edge(int epfd, int fd);
+bool rb_watch_is_edge_locked(int epfd, int fd);
 
 // Arms the one-shot event of a hidden descriptor again, for another thread that waits on this epoll.
-void rb_watch_hide_again(int epfd, int fd);
+void rb_watch_hide_again_locked(int epfd, int fd);
 
 // Arms the program's registration again, so that the kernel reports the current events.
-void rb_watch_show_again(int epfd, int fd);
+void rb_watch_show_again_locked(int epfd, int fd);
 
 // True when a connect that this epoll reported with this data has ended after `since` (rb_clock_changes).
-bool rb_watch_ended(int epfd, uint64_t data, uint64_t since);
+bool rb_watch_ended_locked(int epfd, uint64_t data, uint64_t since);
 
 // True when a descriptor without a connect in flight, watched by this epoll with this data, now has an error or a
-// hang-up that the program may see (rb_watch_may_report). Marks the event as reported.
-bool rb_watch_fails_there(int epfd, uint64_t data, int fd);
+// hang-up that the program may see (rb_watch_may_report_locked). Marks the event as reported.
+bool rb_watch_fails_there_locked(int epfd, uint64_t data, int fd);
 
 // The same for any descriptor. Scans all records.
-bool rb_watch_fails(int epfd, uint64_t data);
+bool rb_watch_fails_locked(int epfd, uint64_t data);
 
 // Calls `visit` for each descriptor of a connect in flight that this epoll watches, until a call returns true.
-void rb_watch_each(int epfd, bool (*visit)(int epfd, int fd));
+void rb_watch_each_locked(int epfd, bool (*visit)(int epfd, int fd));
 
 // Hides all events of a descriptor, or restores the program's registrations. Returns false when this is not possible:
 // more epolls watch it than we can record, EPOLLEXCLUSIVE, or an error of the kernel.
-bool rb_watch_hide(int fd);
-bool rb_watch_show(int fd);
+bool rb_watch_hide_locked(int fd);
+bool rb_watch_show_locked(int fd);
 
 // True when a recorded epoll watches this descriptor.
-bool rb_watch_is_watched(int fd);
+bool rb_watch_is_watched_locked(int fd);
 
 // True when this registration can be recorded and changed later.
-bool rb_watch_can_hide(int epfd, int op, int fd, const struct epoll_event *event);
+bool rb_watch_can_hide_locked(int epfd, int op, int fd, const struct epoll_event *event);
 
 // Calls epoll_ctl for a descriptor of a connect in flight. Returns the kernel's result and errno.
 //   hidden: only record the program's registration; it takes effect when the descriptor is shown
-int rb_watch_control(int epfd, int op, int fd, struct epoll_event *event, bool hidden);
+int rb_watch_control_locked(int epfd, int op, int fd, struct epoll_event *event, bool hidden);
 
 #endif
