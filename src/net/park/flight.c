@@ -52,13 +52,7 @@ bool rb_flight_is_shared_locked(const struct rb_flight *flight)
     return flight->forks != rb_lock_forks();
 }
 
-void rb_flight_enter_locked(struct rb_flight *flight, enum rb_flight_state state)
-{
-    flight->changed = rb_clock_advance_locked();
-    atomic_store_explicit(&flight->state, state, memory_order_release);
-}
-
-void rb_flight_forget_locked(struct rb_flight *flight)
+static void flight_free_locked(struct rb_flight *flight)
 {
     if (flight->owner == rb_lock_owner()) // the permit belongs to the owner
         rb_call_abandon(&flight->connection.call, rb_system_now_ms());
@@ -69,11 +63,20 @@ void rb_flight_forget_locked(struct rb_flight *flight)
         mean(flight->fds[i], 0);
         flight->fds[i] = -1;
     }
-    rb_due_set_locked(flight->slot, UINT64_MAX);
     if (flight->slot < free_from)
         free_from = flight->slot;
-    atomic_store_explicit(&flight->state, RB_FLIGHT_FREE, memory_order_release);
-    atomic_fetch_sub_explicit(&rb_clock_flights, 1, memory_order_release);
+}
+
+void rb_flight_enter_locked(struct rb_flight *flight, enum rb_flight_state state)
+{
+    if (state == RB_FLIGHT_FREE)
+        flight_free_locked(flight);
+    if (state == RB_FLIGHT_FREE || state == RB_FLIGHT_FAILED)
+        rb_due_set_locked(flight->slot, UINT64_MAX);
+    flight->changed = rb_clock_advance_locked();
+    atomic_store_explicit(&flight->state, state, memory_order_release);
+    if (state == RB_FLIGHT_FREE)
+        atomic_fetch_sub_explicit(&rb_clock_flights, 1, memory_order_release);
 }
 
 // True when this process may act on the flight. Takes over a flight whose owner has ended.
@@ -186,7 +189,7 @@ void rb_flight_remove_fd_locked(struct rb_flight *flight, int fd)
     if (i == RB_FLIGHT_FDS)
         return;
     if (i == 0 && flight->fds[1] < 0) {
-        rb_flight_forget_locked(flight);
+        rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
         return;
     }
     rb_watch_end_locked(fd);

@@ -17,9 +17,23 @@ enum {
     RB_FLIGHT_FDS = 4               // descriptors that can refer to one socket
 };
 
+// The life of a connect in flight. rb_flight_enter_locked makes every change.
+//
+//   FREE -- rb_park_begin --> CONNECTING -- connected, or another address follows -> FREE
+//                              |   ^
+//            failed, another   |   |  the next attempt is due
+//            attempt follows   v   |
+//                             PARKED
+//                              |
+//            failed for good   v
+//   FREE -- rb_park_refuse -> FAILED -- the program has read the error ------------> FREE
+//
+// CONNECTING becomes FAILED at once if no other attempt follows. A connect that failed at once (no route) begins as
+// PARKED. Every state becomes FREE when the last descriptor is closed, or when the program shuts the socket down or
+// disconnects it.
 enum rb_flight_state {
-    RB_FLIGHT_FREE,
-    RB_FLIGHT_CONNECTING, // the kernel is connecting
+    RB_FLIGHT_FREE,       // not tracked: the kernel's answer is right
+    RB_FLIGHT_CONNECTING, // the program must see a connect in progress, even if the kernel reports a failure
     RB_FLIGHT_PARKED,     // the attempt failed; its events are hidden until the next attempt
     RB_FLIGHT_FAILED      // given up; the kernel reports a failure, and `error` is the errno that the program gets
 };
@@ -69,17 +83,16 @@ struct rb_flight *rb_flight_find_locked(int fd);
 // identity.
 struct rb_flight *rb_flight_new_locked(int fd);
 
-// Stops tracking the connect. Returns a breaker permit if the flight has one.
-void rb_flight_forget_locked(struct rb_flight *flight);
-
 // True when this process has forked since the flight began, so a child may have the socket too.
 bool rb_flight_is_shared_locked(const struct rb_flight *flight);
 
-// Sets the state.
+// Sets the state. FREE stops tracking the connect: the descriptors are removed, and a permit of the breaker is
+// returned. FREE and FAILED set the due time to UINT64_MAX. The caller sets the due time before PARKED, hides the
+// descriptors before PARKED, and shows them after CONNECTING and FAILED.
 void rb_flight_enter_locked(struct rb_flight *flight, enum rb_flight_state state);
 
 // Adds a descriptor that refers to the same socket, or removes one. Adding removes the descriptor from its older
-// flight. Removing the last descriptor forgets the flight.
+// flight. Removing the last descriptor frees the flight.
 void rb_flight_add_fd_locked(struct rb_flight *flight, int fd);
 void rb_flight_remove_fd_locked(struct rb_flight *flight, int fd);
 

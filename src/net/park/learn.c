@@ -14,12 +14,12 @@
 
 int rb_learn_error(int fd, void *value, socklen_t *length)
 {
-    enum rb_park_view view = rb_park_look(fd);
+    enum rb_flight_state state = rb_park_look(fd);
     // While the connect continues, the program must read 0, and the socket must keep its error. So the kernel is asked
     // for SO_ACCEPTCONN, which is 0 for a socket that does not listen. The kernel checks the pointers as for SO_ERROR.
-    int option = view == RB_PARK_PENDING || view == RB_PARK_PARKED ? SO_ACCEPTCONN : SO_ERROR;
+    int option = state == RB_FLIGHT_CONNECTING || state == RB_FLIGHT_PARKED ? SO_ACCEPTCONN : SO_ERROR;
     int result = rb_libc_getsockopt(fd, SOL_SOCKET, option, value, length);
-    if (view != RB_PARK_FAILED || result != 0)
+    if (state != RB_FLIGHT_FAILED || result != 0)
         return result;
     int error = rb_park_take_error(fd);
     memcpy(value, &error, *length < sizeof(error) ? *length : sizeof(error));
@@ -44,7 +44,7 @@ static int correct_error(int fd, int result, int nonblocking)
 // Checks the state of the connect. If the intercepted call would block, waits until the connect ends or a
 // signal arrives.
 //   flags: of recv or send; 0 for other calls
-static enum rb_park_view learn_look(int fd, int flags)
+static enum rb_flight_state learn_look(int fd, int flags)
 {
     bool waits = !(flags & MSG_DONTWAIT) && rb_socket_is_blocking(fd);
     return waits ? rb_park_settle(fd) : rb_park_look(fd);
@@ -66,7 +66,7 @@ bool rb_learn_connect(int fd, const struct sockaddr *address, socklen_t length, 
         return false;
     if (length >= sizeof(address->sa_family) && address->sa_family == AF_UNSPEC)
         rb_park_drop(fd);
-    else if (learn_look(fd, 0) == RB_PARK_PARKED) {
+    else if (learn_look(fd, 0) == RB_FLIGHT_PARKED) {
         *result = report_pending(fd, 0, EALREADY);
         return true;
     }
@@ -76,7 +76,7 @@ bool rb_learn_connect(int fd, const struct sockaddr *address, socklen_t length, 
 
 bool rb_learn_before_io(int fd, int flags)
 {
-    if (learn_look(fd, flags) != RB_PARK_PARKED)
+    if (learn_look(fd, flags) != RB_FLIGHT_PARKED)
         return true;
     report_pending(fd, flags, EAGAIN);
     return false;
@@ -91,7 +91,7 @@ ssize_t rb_learn_after_io(int fd, ssize_t result)
 // the kernel, so the kernel returns ENOTCONN. The program must get 0 in this case too.
 int rb_learn_shutdown(int fd, int how)
 {
-    bool parked = rb_park_look(fd) == RB_PARK_PARKED;
+    bool parked = rb_park_look(fd) == RB_FLIGHT_PARKED;
     rb_park_drop(fd);
     int result = rb_libc_shutdown(fd, how);
     return parked && result < 0 && errno == ENOTCONN ? 0 : result;

@@ -55,7 +55,6 @@ static void park_give_up_locked(struct rb_flight *flight, int error)
     if (family(flight) != AF_UNIX)
         park_refuse_locked(flight);
     flight->error = error;
-    rb_due_set_locked(flight->slot, UINT64_MAX);
     rb_flight_enter_locked(flight, RB_FLIGHT_FAILED);
     show_locked(flight);
 }
@@ -69,7 +68,7 @@ static void end_with_success_locked(struct rb_flight *flight)
         park_report(flight, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
     else
         rb_record_success(call, flight->connection.policy, RB_API_CONNECT);
-    rb_flight_forget_locked(flight);
+    rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
 }
 
 // Parks the connect. One EPOLLONESHOT event stays armed. The thread that receives it computes the next deadline, so the
@@ -143,7 +142,7 @@ static void check_attempt_locked(struct rb_flight *flight)
         park_fail_locked(flight, -result);
     } else { // the error is still in the socket, so the program sees it
         park_report(flight, RB_VERDICT_STOP, NULL, 0, RB_REASON_CANDIDATE);
-        rb_flight_forget_locked(flight);
+        rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
     }
 }
 
@@ -190,17 +189,6 @@ static void advance_locked(struct rb_flight *flight, bool due)
     }
 }
 
-static enum rb_park_view view_of(const struct rb_flight *flight)
-{
-    static const enum rb_park_view views[] = {
-        [RB_FLIGHT_FREE] = RB_PARK_UNTRACKED,
-        [RB_FLIGHT_CONNECTING] = RB_PARK_PENDING,
-        [RB_FLIGHT_PARKED] = RB_PARK_PARKED,
-        [RB_FLIGHT_FAILED] = RB_PARK_FAILED,
-    };
-    return views[park_state_of(flight)];
-}
-
 // The first attempt failed at once. Returns true when the connect is parked, so it looks like a connect in progress.
 // Returns false when the program must see the failure.
 static bool begin_failed_locked(struct rb_flight *flight, int error)
@@ -208,7 +196,7 @@ static bool begin_failed_locked(struct rb_flight *flight, int error)
     if (park_or_stop_locked(flight, error))
         return true;
     show_locked(flight);
-    rb_flight_forget_locked(flight);
+    rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
     return false;
 }
 
@@ -255,7 +243,7 @@ bool rb_park_refuse(int fd, const struct sockaddr *address, socklen_t length, co
         if (begun)
             rb_flight_enter_locked(flight, RB_FLIGHT_FAILED);
         else
-            rb_flight_forget_locked(flight);
+            rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
     }
     rb_lock_give(&saved);
     return begun;
@@ -274,55 +262,55 @@ static struct rb_flight *park_claim(int fd, sigset_t *saved)
 }
 
 // Checks the connect once. *wait receives the time until the next check, in milliseconds; -1 for none.
-static enum rb_park_view park_look(int fd, bool *settles, int *wait)
+static enum rb_flight_state park_look(int fd, bool *settles, int *wait)
 {
     sigset_t saved;
     struct rb_flight *flight = park_claim(fd, &saved);
     if (!flight)
-        return RB_PARK_UNTRACKED;
+        return RB_FLIGHT_FREE;
     advance_locked(flight, rb_due_take_locked(flight->slot, rb_system_now_ms()));
-    enum rb_park_view view = view_of(flight);
+    enum rb_flight_state state = park_state_of(flight);
     uint64_t due_ms = rb_due_at_locked(flight->slot), now_ms = rb_system_now_ms();
     *wait = -1;
     if (due_ms != UINT64_MAX)
         *wait = due_ms > now_ms ? (int) (due_ms - now_ms) : 0;
     *settles = flight->connection.rules.nonblocking == RB_NONBLOCKING_SETTLE;
     rb_lock_give(&saved);
-    return view;
+    return state;
 }
 
 // Waits until the connect ends. A signal ends the wait early, and the connect stays parked.
-static enum rb_park_view park_settle(int fd, enum rb_park_view view, int wait)
+static enum rb_flight_state park_settle(int fd, enum rb_flight_state state, int wait)
 {
     bool settles, undisturbed = true;
-    while (undisturbed && (view == RB_PARK_PENDING || view == RB_PARK_PARKED)) {
-        int waited = view == RB_PARK_PARKED ? rb_system_wait_restartable((uint64_t) wait) : rb_socket_wait(fd, wait);
+    while (undisturbed && (state == RB_FLIGHT_CONNECTING || state == RB_FLIGHT_PARKED)) {
+        int waited = state == RB_FLIGHT_PARKED ? rb_system_wait_restartable((uint64_t) wait) : rb_socket_wait(fd, wait);
         if (waited != 0 && waited != -EINTR) // no timer: every signal ends the wait, even if its handler has SA_RESTART
             waited = rb_socket_wait(-1, wait);
         undisturbed = waited == 0;
-        view = park_look(fd, &settles, &wait);
+        state = park_look(fd, &settles, &wait);
     }
-    return view;
+    return state;
 }
 
-enum rb_park_view rb_park_look(int fd)
+enum rb_flight_state rb_park_look(int fd)
 {
     int wait = 0, saved = errno;
     bool settles = false;
-    enum rb_park_view view = park_look(fd, &settles, &wait);
-    if (view == RB_PARK_PARKED && settles)
-        view = park_settle(fd, view, wait);
+    enum rb_flight_state state = park_look(fd, &settles, &wait);
+    if (state == RB_FLIGHT_PARKED && settles)
+        state = park_settle(fd, state, wait);
     errno = saved;
-    return view;
+    return state;
 }
 
-enum rb_park_view rb_park_settle(int fd)
+enum rb_flight_state rb_park_settle(int fd)
 {
     int wait = 0, saved = errno;
     bool settles = false;
-    enum rb_park_view view = park_settle(fd, park_look(fd, &settles, &wait), wait);
+    enum rb_flight_state state = park_settle(fd, park_look(fd, &settles, &wait), wait);
     errno = saved;
-    return view;
+    return state;
 }
 
 bool rb_park_tracks(int fd)
@@ -344,7 +332,7 @@ bool rb_park_holds(int fd, bool failed)
     rb_lock_give(&saved);
     if (was_given_up)
         return false;
-    if (ours && rb_park_look(fd) != RB_PARK_UNTRACKED)
+    if (ours && rb_park_look(fd) != RB_FLIGHT_FREE)
         return true;
     return failed && !(rb_socket_events(fd) & (POLLERR | POLLHUP)); // the failure is outdated
 }
@@ -418,7 +406,7 @@ static bool holds_success(const struct matches *matches, int epfd, uint32_t even
 {
     bool self_connected = false;
     for (unsigned i = 0; i < matches->count; i++) {
-        if (rb_park_look(matches->fds[i]) == RB_PARK_UNTRACKED)
+        if (rb_park_look(matches->fds[i]) == RB_FLIGHT_FREE)
             rb_watch_mark_reported_locked(epfd, matches->fds[i], false);
         self_connected = self_connected || (matches->was_connecting[i] && rb_flight_parked(matches->fds[i]));
     }
@@ -492,7 +480,7 @@ int rb_park_take_error(int fd)
         return 0;
     if (park_state_of(flight) == RB_FLIGHT_FAILED) {
         error = flight->error;
-        rb_flight_forget_locked(flight);
+        rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
     }
     rb_lock_give(&saved);
     return error;
@@ -505,7 +493,7 @@ static int fail_with_read_error_locked(struct rb_flight *flight, int error)
         return EINPROGRESS;
     if (park_state_of(flight) == RB_FLIGHT_FAILED)
         error = flight->error;
-    rb_flight_forget_locked(flight);
+    rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
     return error;
 }
 
@@ -520,18 +508,18 @@ int rb_park_failed(int fd, int error)
     return seen;
 }
 
-enum rb_park_view rb_park_drop(int fd)
+enum rb_flight_state rb_park_drop(int fd)
 {
     sigset_t saved;
     struct rb_flight *flight = park_claim(fd, &saved);
     if (!flight)
-        return RB_PARK_UNTRACKED;
-    enum rb_park_view view = view_of(flight);
-    if (view == RB_PARK_PARKED)
+        return RB_FLIGHT_FREE;
+    enum rb_flight_state state = park_state_of(flight);
+    if (state == RB_FLIGHT_PARKED)
         show_locked(flight);
-    rb_flight_forget_locked(flight);
+    rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
     rb_lock_give(&saved);
-    return view;
+    return state;
 }
 
 void rb_park_give_up_locked(struct rb_flight *flight)

@@ -16,16 +16,7 @@
 #include <sys/epoll.h>
 
 #include "net/connection.h"
-
-struct rb_flight;
-
-// What the program must see of a descriptor's connect.
-enum rb_park_view {
-    RB_PARK_UNTRACKED, // rb_park does not track it; the kernel's answer is right
-    RB_PARK_PENDING,   // still connecting, even if the kernel reports a failure
-    RB_PARK_PARKED,    // still connecting; no attempt is running in the kernel
-    RB_PARK_FAILED     // given up; the kernel reports a failure, rb_park_take_error returns the errno
-};
+#include "net/park/flight.h"
 
 // Starts to track a connect. Returns true when the program must see EINPROGRESS; false when it must see `result`, and
 // nothing is kept. Copies the connection and its peer.
@@ -42,13 +33,13 @@ bool rb_park_refuse(int fd, const struct sockaddr *address, socklen_t length, co
 bool rb_park_tracks(int fd);
 
 // Checks the descriptor's connect and acts: decides about a failed attempt, makes an attempt that is due. If the policy
-// has connect.nonblocking = settle, this call waits until the connect ends (UNTRACKED or FAILED) or a signal arrives.
+// has connect.nonblocking = settle, this call waits until the connect ends (FREE or FAILED) or a signal arrives.
 // Keeps errno.
-enum rb_park_view rb_park_look(int fd);
+enum rb_flight_state rb_park_look(int fd);
 
-// Waits until the connect ends, as calls on a blocking socket do. Returns UNTRACKED or FAILED at the end. Returns
-// PENDING or PARKED if a signal interrupted the wait whose handler lacks SA_RESTART. Keeps errno.
-enum rb_park_view rb_park_settle(int fd);
+// Waits until the connect ends, as calls on a blocking socket do. Returns FREE or FAILED at the end. Returns
+// CONNECTING or PARKED if a signal interrupted the wait whose handler lacks SA_RESTART. Keeps errno.
+enum rb_flight_state rb_park_settle(int fd);
 
 // poll or select reported an event for the descriptor. Returns true when the event must be hidden: it announces a
 // failure that is retried, or it is outdated because another thread has made an attempt since. The caller continues to
@@ -79,7 +70,7 @@ int rb_park_take_error(int fd);
 int rb_park_failed(int fd, int error);
 
 // Stops tracking without a log entry. Returns what the program saw until now.
-enum rb_park_view rb_park_drop(int fd);
+enum rb_flight_state rb_park_drop(int fd);
 
 // Call before the descriptor is closed. The socket may stay open through another descriptor or in another process.
 void rb_park_closing(int fd);
