@@ -3,8 +3,7 @@
 #include "net/socket.h"
 #include "hook/hook.h"
 #include "net/connect.h"
-#include "net/park/flight.h"
-#include "net/park/learn.h"
+#include "net/park.h"
 #include "real/libc.h"
 #include "real/libcurl.h"
 
@@ -28,20 +27,20 @@ RB_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
 
 RB_HOOK int getsockopt(int fd, int level, int option, void *restrict value, socklen_t *restrict length)
 {
-    if (option != SO_ERROR || level != SOL_SOCKET || !rb_flight_on(fd))
+    if (option != SO_ERROR || level != SOL_SOCKET || !rb_park_on(fd))
         return rb_libc_getsockopt(fd, level, option, value, length);
-    return rb_learn_error(fd, value, length);
+    return rb_park_error(fd, value, length);
 }
 
 RB_HOOK int shutdown(int fd, int how)
 {
-    return rb_flight_on(fd) ? rb_learn_shutdown(fd, how) : rb_libc_shutdown(fd, how);
+    return rb_park_on(fd) ? rb_park_shutdown(fd, how) : rb_libc_shutdown(fd, how);
 }
 
 // Makes a call that reads or writes. While a connect is in flight on the socket, the kernel is called only if
-// rb_learn_before_io allows it.
+// rb_park_before_io allows it.
 #define IO(fd, flags, call)                                                                                            \
-    (!rb_flight_on(fd) ? (call) : !rb_learn_before_io(fd, flags) ? -1 : rb_learn_after_io(fd, (call)))
+    (!rb_park_on(fd) ? (call) : !rb_park_before_io(fd, flags) ? -1 : rb_park_after_io(fd, (call)))
 
 RB_HOOK ssize_t read(int fd, void *buffer, size_t length)
 {
@@ -108,7 +107,7 @@ RB_HOOK ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 RB_HOOK ssize_t sendto(int fd, const void *buffer, size_t length, int flags, const struct sockaddr *address,
                        socklen_t address_length)
 {
-    if (!(flags & MSG_FASTOPEN) || !address || rb_flight_on(fd))
+    if (!(flags & MSG_FASTOPEN) || !address || rb_park_on(fd))
         return IO(fd, flags, rb_libc_sendto(fd, buffer, length, flags, address, address_length));
     const struct rb_policy *policy = policy_for(fd, RB_CALLER);
     if (!policy)

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // poll, select and epoll. Some of the sockets in the set may have a connect in flight.
-#include "net/park/wait.h"
 #include "hook/hook.h"
-#include "net/park/flight.h"
-#include "net/park/learn.h"
+#include "net/park.h"
 #include "real/libc.h"
 #include "real/system.h"
 
@@ -13,18 +11,18 @@
 
 RB_HOOK int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
-    return rb_flight_any() ? rb_wait_poll_ms(fds, count, timeout) : rb_libc_poll(fds, count, timeout);
+    return rb_park_any() ? rb_wait_poll_ms(fds, count, timeout) : rb_libc_poll(fds, count, timeout);
 }
 
 RB_HOOK int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
-    return rb_flight_any() ? rb_wait_poll(fds, count, timeout, mask) : rb_libc_ppoll(fds, count, timeout, mask);
+    return rb_park_any() ? rb_wait_poll(fds, count, timeout, mask) : rb_libc_ppoll(fds, count, timeout, mask);
 }
 
 // If the buffer is too small for its count, the real __poll_chk ends the program. __ppoll_chk does the same.
 RB_HOOK int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t size)
 {
-    if (!rb_flight_any() || size / sizeof(*fds) < count)
+    if (!rb_park_any() || size / sizeof(*fds) < count)
         return rb_libc___poll_chk(fds, count, timeout, size);
     return poll(fds, count, timeout);
 }
@@ -32,7 +30,7 @@ RB_HOOK int __poll_chk(struct pollfd *fds, nfds_t count, int timeout, size_t siz
 RB_HOOK int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask,
                         size_t size)
 {
-    if (!rb_flight_any() || size / sizeof(*fds) < count)
+    if (!rb_park_any() || size / sizeof(*fds) < count)
         return rb_libc___ppoll_chk(fds, count, timeout, mask, size);
     return ppoll(fds, count, timeout, mask);
 }
@@ -40,40 +38,40 @@ RB_HOOK int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec 
 RB_HOOK int select(int count, fd_set *restrict reads, fd_set *restrict writes, fd_set *restrict excepts,
                    struct timeval *restrict timeout)
 {
-    return rb_flight_any() ? rb_wait_select(count, reads, writes, excepts, timeout)
-                           : rb_libc_select(count, reads, writes, excepts, timeout);
+    return rb_park_any() ? rb_select_wait(count, reads, writes, excepts, timeout)
+                         : rb_libc_select(count, reads, writes, excepts, timeout);
 }
 
 RB_HOOK int pselect(int count, fd_set *restrict reads, fd_set *restrict writes, fd_set *restrict excepts,
                     const struct timespec *restrict timeout, const sigset_t *restrict mask)
 {
-    return rb_flight_any() ? rb_wait_pselect(count, reads, writes, excepts, timeout, mask)
-                           : rb_libc_pselect(count, reads, writes, excepts, timeout, mask);
+    return rb_park_any() ? rb_select_wait_precise(count, reads, writes, excepts, timeout, mask)
+                         : rb_libc_pselect(count, reads, writes, excepts, timeout, mask);
 }
 
 // Makes an unchanged wait and filters its events. A connect may have started and been parked during the wait, so the
 // wait may return events that must be hidden.
 #define FETCH(limit, mask, exact, call)                                                                                \
-    struct rb_wait_start start = rb_wait_begins(limit);                                                                \
+    struct rb_park_start start = rb_park_starts(limit);                                                                \
     int ready = (call);                                                                                                \
-    if (ready <= 0 || !rb_wait_sifts())                                                                                \
+    if (ready <= 0 || !rb_park_sifts())                                                                                \
         return ready;                                                                                                  \
     return rb_wait_fetched(epfd, events, size, ready, limit, &start, mask, exact)
 
 RB_HOOK int epoll_wait(int epfd, struct epoll_event *events, int size, int timeout)
 {
-    struct timespec limit, *until = rb_wait_of_ms(timeout, &limit);
-    rb_wait_enter();
-    if (rb_wait_is_short(until))
+    struct timespec limit, *until = rb_park_of_ms(timeout, &limit);
+    rb_park_enter_epoll();
+    if (rb_park_splits(until))
         return rb_wait_epoll(epfd, events, size, until, NULL, false);
     FETCH(until, NULL, false, rb_libc_epoll_wait(epfd, events, size, timeout));
 }
 
 RB_HOOK int epoll_pwait(int epfd, struct epoll_event *events, int size, int timeout, const sigset_t *mask)
 {
-    struct timespec limit, *until = rb_wait_of_ms(timeout, &limit);
-    rb_wait_enter();
-    if (rb_wait_is_short(until))
+    struct timespec limit, *until = rb_park_of_ms(timeout, &limit);
+    rb_park_enter_epoll();
+    if (rb_park_splits(until))
         return rb_wait_epoll(epfd, events, size, until, mask, false);
     FETCH(until, mask, false, rb_libc_epoll_pwait(epfd, events, size, timeout, mask));
 }
@@ -81,8 +79,8 @@ RB_HOOK int epoll_pwait(int epfd, struct epoll_event *events, int size, int time
 RB_HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int size, const struct timespec *timeout,
                          const sigset_t *mask)
 {
-    rb_wait_enter();
-    if (rb_wait_is_short(NULL))
+    rb_park_enter_epoll();
+    if (rb_park_splits(NULL))
         return rb_wait_epoll(epfd, events, size, timeout, mask, true);
     FETCH(timeout, mask, true, rb_libc_epoll_pwait2(epfd, events, size, timeout, mask));
 }
@@ -91,5 +89,5 @@ RB_HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int size, const s
 // Recording does not start the initialisation, so a server that never connects reads no policy.
 RB_HOOK int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
-    return rb_process_is_off() ? rb_libc_epoll_ctl(epfd, op, fd, event) : rb_learn_control(epfd, op, fd, event);
+    return rb_process_is_off() ? rb_libc_epoll_ctl(epfd, op, fd, event) : rb_park_control(epfd, op, fd, event);
 }

@@ -7,9 +7,7 @@
 
 #include "net/connect.h"
 #include "net/connection.h"
-#include "net/park/flight.h"
-#include "net/park/learn.h"
-#include "net/park/park.h"
+#include "net/park.h"
 #include "net/socket.h"
 #include "real/libc.h"
 #include "real/system.h"
@@ -224,9 +222,9 @@ int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, con
 {
     struct rb_peer peer;
     int saved = errno, result;
-    if (rb_flight_on(fd) && !rb_system_can_read(address, length))
+    if (rb_park_on(fd) && !rb_system_can_read(address, length))
         return rb_libc_connect(fd, address, length);
-    if (rb_flight_on(fd) && rb_learn_connect(fd, address, length, &result))
+    if (rb_park_on(fd) && rb_park_connect(fd, address, length, &result))
         return result;
     const struct rb_section *section = rb_peer_match(&peer, address, length, policy);
     if (!section)

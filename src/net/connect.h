@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Intercepts connect(2). One connect of the program becomes as many attempts as its policy allows. On a blocking
 // socket, all attempts happen inside the call. On a non-blocking socket, later attempts happen inside the program's
-// waits (net/park/park.h).
+// waits (net/park.h).
 #ifndef RB_NET_CONNECT_H
 #define RB_NET_CONNECT_H
 
@@ -12,7 +12,7 @@
 // Replaces connect(2). Returns 0, or -1 with errno.
 //
 // On a blocking socket, the result and errno are those of the last attempt. On a non-blocking socket, errno is
-// EINPROGRESS as without the library. If the attempt then fails, the connect is parked (net/park/park.h).
+// EINPROGRESS as without the library. If the attempt then fails, the connect is parked (net/park.h).
 //
 // Address families that policies cannot name and hosts that no section covers pass through. There is only one attempt
 // on a datagram socket, on a non-blocking socket with connect.nonblocking = off, and for an address that is not the

@@ -10,9 +10,7 @@
 
 #include "../preload/stress.h"
 #include "net/connect.h"
-#include "net/park/learn.h"
-#include "net/park/name.h"
-#include "net/park/wait.h"
+#include "net/park.h"
 #include "process/process.h"
 #include "real/libc.h"
 
@@ -32,42 +30,42 @@ static int connect_of(int fd, const struct sockaddr *address, socklen_t length)
 static int error_of(int fd, int *error)
 {
     socklen_t length = sizeof(*error);
-    return rb_flight_on(fd) ? rb_learn_error(fd, error, &length) : getsockopt(fd, SOL_SOCKET, SO_ERROR, error, &length);
+    return rb_park_on(fd) ? rb_park_error(fd, error, &length) : getsockopt(fd, SOL_SOCKET, SO_ERROR, error, &length);
 }
 
 static int wait_of(int epfd, struct epoll_event *events, int size, int timeout)
 {
     struct timespec limit = {.tv_sec = timeout / 1000, .tv_nsec = timeout % 1000 * 1000000L};
-    rb_wait_enter();
-    if (rb_wait_is_short(&limit))
+    rb_park_enter_epoll();
+    if (rb_park_splits(&limit))
         return rb_wait_epoll(epfd, events, size, &limit, NULL, false);
-    struct rb_wait_start start = rb_wait_begins(&limit);
+    struct rb_park_start start = rb_park_starts(&limit);
     int ready = rb_libc_epoll_wait(epfd, events, size, timeout);
-    return ready <= 0 || !rb_wait_sifts() ? ready
+    return ready <= 0 || !rb_park_sifts() ? ready
                                           : rb_wait_fetched(epfd, events, size, ready, &limit, &start, NULL, false);
 }
 
 static int poll_of(struct pollfd *fds, nfds_t count, int timeout)
 {
     struct timespec limit = {.tv_nsec = timeout * 1000000L};
-    return rb_flight_any() ? rb_wait_poll(fds, count, &limit, NULL) : poll(fds, count, timeout);
+    return rb_park_any() ? rb_wait_poll(fds, count, &limit, NULL) : poll(fds, count, timeout);
 }
 
 static int close_of(int fd)
 {
-    rb_name_closing(fd);
+    rb_park_closing(fd);
     return close(fd);
 }
 
 static int dup_of(int fd)
 {
-    return rb_name_copied(fd, dup(fd));
+    return rb_park_copied(fd, dup(fd));
 }
 
 static void test_shared_epolls(void **state)
 {
-    static const struct stress_calls calls = {connect_of, error_of, rb_learn_control, wait_of, poll_of,
-                                              close_of,   dup_of};
+    static const struct stress_calls calls = {connect_of, error_of, rb_park_control, wait_of,
+                                              poll_of,    close_of, dup_of};
     (void) state;
     stress_run(&calls);
 }

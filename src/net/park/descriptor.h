@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One record per descriptor: the connect in flight that it belongs to, and the epolls that watch it.
+// Private to net/park. One record per descriptor: the connect in flight that it belongs to, and the epolls that watch
+// it.
 //
 // The records are in pages that the kernel allocates when a descriptor in the page is first recorded. A program without
 // non-blocking connects and without epoll uses no memory for them.
@@ -43,6 +44,8 @@ struct rb_descriptor {
     struct rb_watch watches[RB_DESCRIPTOR_WATCHES];
     struct rb_watch_node nodes[RB_DESCRIPTOR_WATCHES];
 };
+
+extern _Atomic uint32_t rb_descriptor_flights; // connects in flight; while 0, no record has a slot
 
 extern _Atomic(struct rb_descriptor *) rb_descriptor_pages[RB_DESCRIPTORS / RB_DESCRIPTOR_PAGE];
 

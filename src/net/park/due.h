@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Private to net/park. The due time of each flight: when it wants the next attempt, or when its current attempt has
-// taken too long. The earliest one stands in rb_clock_next_ms. All functions need the lock.
+// taken too long. All functions need the lock.
 #ifndef RB_NET_PARK_DUE_H
 #define RB_NET_PARK_DUE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+extern _Atomic uint64_t
+    rb_due_next_ms; // the earliest due time in milliseconds, UINT64_MAX for none; read without the lock
 
 enum { RB_DUE_SLOTS = 16384 }; // flights that can have a due time
 

@@ -73,10 +73,10 @@ void rb_flight_enter_locked(struct rb_flight *flight, enum rb_flight_state state
         flight_free_locked(flight);
     if (state == RB_FLIGHT_FREE || state == RB_FLIGHT_FAILED)
         rb_due_set_locked(flight->slot, UINT64_MAX);
-    flight->changed = rb_clock_advance_locked();
+    flight->changed = rb_change_add_locked();
     atomic_store_explicit(&flight->state, state, memory_order_release);
     if (state == RB_FLIGHT_FREE)
-        atomic_fetch_sub_explicit(&rb_clock_flights, 1, memory_order_release);
+        atomic_fetch_sub_explicit(&rb_descriptor_flights, 1, memory_order_release);
 }
 
 // True when this process may act on the flight. Takes over a flight whose owner has ended.
@@ -159,7 +159,7 @@ struct rb_flight *rb_flight_new_locked(int fd)
         flight->fds[i] = -1;
     rb_due_set_locked(flight->slot, UINT64_MAX);
     rb_flight_enter_locked(flight, RB_FLIGHT_CONNECTING);
-    atomic_fetch_add_explicit(&rb_clock_flights, 1, memory_order_release);
+    atomic_fetch_add_explicit(&rb_descriptor_flights, 1, memory_order_release);
     rb_flight_add_fd_locked(flight, fd);
     return flight;
 }
@@ -216,4 +216,23 @@ struct rb_flight *rb_flight_next_due_locked(unsigned *slot, uint64_t now_ms)
             rb_due_set_locked(*slot, now_ms + ORPHAN_LOOK_MS);
     }
     return NULL;
+}
+
+struct rb_flight *rb_flight_claim(int fd, sigset_t *saved)
+{
+    if (!rb_lock_take(saved))
+        return NULL;
+    struct rb_flight *flight = rb_flight_find_locked(fd);
+    if (!flight)
+        rb_lock_give(saved);
+    return flight;
+}
+
+bool rb_flight_tracks(int fd)
+{
+    sigset_t saved;
+    if (!rb_flight_claim(fd, &saved))
+        return false;
+    rb_lock_give(&saved);
+    return true;
 }

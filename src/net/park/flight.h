@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The table of connects in flight and the descriptors of each one. net/park/lock.h has the rules of the lock.
+// Private to net/park. The table of connects in flight and the descriptors of each one. net/park/lock.h has the rules
+// of the lock.
 //
 // A "flight" is a non-blocking connect that rebound tracks.
 #ifndef RB_NET_PARK_FLIGHT_H
 #define RB_NET_PARK_FLIGHT_H
 
+#include <signal.h>
 #include <stdatomic.h>
 
 #include "net/connection.h"
-#include "net/park/clock.h"
+#include "net/park/change.h"
 #include "net/park/descriptor.h"
 #include "net/park/due.h"
 
@@ -47,29 +49,23 @@ struct rb_flight {
     int owner;              // the process that makes the attempts
     unsigned forks;         // the process's fork count when the flight began
     int error;              // errno of the last failed attempt
-    uint64_t changed;       // rb_clock_changes when `state` last changed
+    uint64_t changed;       // rb_change_count when `state` last changed
     struct sockaddr_storage address;
     socklen_t length;
     struct rb_peer peer;
     struct rb_connection connection;
 };
 
-// True when this process has connects in flight. One atomic load, because every hook calls this first.
-static inline bool rb_flight_any(void)
-{
-    return __builtin_expect(atomic_load_explicit(&rb_clock_flights, memory_order_acquire) > 0, false);
-}
-
-// True when a descriptor may belong to a connect in flight.
-static inline bool rb_flight_on(int fd)
-{
-    const struct rb_descriptor *descriptor = rb_flight_any() ? rb_descriptor_of(fd) : NULL;
-    return descriptor && atomic_load_explicit(&descriptor->slot, memory_order_acquire) != 0;
-}
-
 // True when events of the descriptor may have to be hidden. Works without the lock, so the answer may be outdated, and
 // the descriptor may refer to another file already.
 bool rb_flight_parked(int fd);
+
+// Returns the flight of a descriptor and holds the lock; the caller calls rb_lock_give. Returns NULL, without the lock,
+// when there is none or the lock is not available.
+struct rb_flight *rb_flight_claim(int fd, sigset_t *saved);
+
+// True when the descriptor's connect is tracked. False when the number now belongs to another socket.
+bool rb_flight_tracks(int fd);
 
 // --- These functions require the lock.
 

@@ -8,7 +8,8 @@
 //   - All signals are blocked while the lock is held, because a handler may call connect, and may leave by longjmp.
 //   - A process that does not own the table (a vfork child) never gets the lock.
 //   - Words that are read without the lock are atomic: the state of a flight, the slot of a descriptor, the
-//     registrations (struct rb_watch) and the words of net/park/clock.h. An answer from them may be outdated.
+//   registrations
+//     (struct rb_watch), rb_descriptor_flights, rb_due_next_ms and rb_change_count. Such an answer may be outdated.
 #ifndef RB_NET_PARK_LOCK_H
 #define RB_NET_PARK_LOCK_H
 

@@ -4,7 +4,7 @@
 #include <poll.h>
 
 #include "base/hash.h"
-#include "net/park/clock.h"
+#include "net/park/change.h"
 #include "net/park/descriptor.h"
 #include "net/park/watch.h"
 #include "net/socket.h"
@@ -22,7 +22,7 @@ enum { ENDS = 1024 };
 
 static struct {
     int epfd;
-    uint64_t data, when; // rb_clock_changes of the end
+    uint64_t data, when; // rb_change_count of the end
 } ends[ENDS];
 
 static unsigned next_end;
@@ -205,7 +205,7 @@ static void remember_end_locked(const struct rb_watch_node *node)
 {
     ends[next_end].epfd = node->epfd;
     ends[next_end].data = node->data;
-    ends[next_end].when = rb_clock_advance_locked();
+    ends[next_end].when = rb_change_add_locked();
     next_end = (next_end + 1) % ENDS;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Records which epoll watches which descriptor, with which events and data. A registration may be older than the
-// connect whose events must be hidden, and epoll reports only the program's data, so rebound needs its own records.
+// Private to net/park. Records which epoll watches which descriptor, with which events and data. A registration may be
+// older than the connect whose events must be hidden, and epoll reports only the program's data, so rebound needs its
+// own records.
 //
 // A hidden descriptor stays registered with one one-shot event. The program's thread that receives this event computes
 // when the next attempt is due and waits only until then. The registration asks for EPOLLWRNORM without EPOLLOUT.
@@ -65,7 +66,7 @@ void rb_watch_hide_again_locked(int epfd, int fd);
 // Arms the program's registration again, so that the kernel reports the current events.
 void rb_watch_show_again_locked(int epfd, int fd);
 
-// True when a connect that this epoll reported with this data has ended after `since` (rb_clock_changes).
+// True when a connect that this epoll reported with this data has ended after `since` (rb_change_count).
 bool rb_watch_ended_locked(int epfd, uint64_t data, uint64_t since);
 
 // True when a descriptor without a connect in flight, watched by this epoll with this data, now has an error or a

@@ -1,34 +1,48 @@
 // SPDX-License-Identifier: MIT
-// Replaces calls on sockets whose connect is in progress, parked or given up.
+// Calls on sockets whose connect is in flight: what the program learns, and what becomes of its descriptors.
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
+#include "net/park.h"
+
 #include "net/park/flight.h"
-#include "net/park/learn.h"
+#include "net/park/life.h"
 #include "net/park/lock.h"
-#include "net/park/park.h"
 #include "net/park/watch.h"
 #include "net/socket.h"
+#include "real/kernel.h"
 #include "real/libc.h"
 #include "real/system.h"
 
-int rb_learn_error(int fd, void *value, socklen_t *length)
+bool rb_park_begin(int fd, const struct sockaddr *address, socklen_t length, const struct rb_connection *connection,
+                   int result)
 {
-    enum rb_flight_state state = rb_park_look(fd);
+    return rb_life_begin(fd, address, length, connection, result);
+}
+
+bool rb_park_refuse(int fd, const struct sockaddr *address, socklen_t length, const struct rb_connection *connection)
+{
+    return rb_life_refuse(fd, address, length, connection);
+}
+
+int rb_park_error(int fd, void *value, socklen_t *length)
+{
+    enum rb_flight_state state = rb_life_look(fd);
     // While the connect continues, the program must read 0, and the socket must keep its error. So the kernel is asked
     // for SO_ACCEPTCONN, which is 0 for a socket that does not listen. The kernel checks the pointers as for SO_ERROR.
     int option = state == RB_FLIGHT_CONNECTING || state == RB_FLIGHT_PARKED ? SO_ACCEPTCONN : SO_ERROR;
     int result = rb_libc_getsockopt(fd, SOL_SOCKET, option, value, length);
     if (state != RB_FLIGHT_FAILED || result != 0)
         return result;
-    int error = rb_park_take_error(fd);
+    int error = rb_life_take_error(fd);
     memcpy(value, &error, *length < sizeof(error) ? *length : sizeof(error));
     return result;
 }
 
 // Corrects errno after a call that failed with the socket's error. If the connect was given up, the kernel reported an
-// ECONNREFUSED that the library caused (see net/park/park.h), and errno becomes the errno of the last attempt. If the
-// attempt failed after the last rb_park_look, this call has taken the error from the socket, and rb_park_failed decides
+// ECONNREFUSED that the library caused (see net/park.h), and errno becomes the errno of the last attempt. If the
+// attempt failed after the last rb_life_look, this call has taken the error from the socket, and rb_life_failed decides
 // whether the connect is retried.
 //   nonblocking: the errno for the program if the connect is retried
 static int correct_error(int fd, int result, int nonblocking)
@@ -36,7 +50,7 @@ static int correct_error(int fd, int result, int nonblocking)
     bool undecided = errno == EINTR || errno == EAGAIN || errno == EALREADY || errno == EINPROGRESS || errno == EISCONN;
     if (result >= 0 || undecided)
         return result;
-    int error = rb_park_failed(fd, errno);
+    int error = rb_life_failed(fd, errno);
     errno = error == EINPROGRESS ? nonblocking : error;
     return result;
 }
@@ -47,7 +61,7 @@ static int correct_error(int fd, int result, int nonblocking)
 static enum rb_flight_state learn_look(int fd, int flags)
 {
     bool waits = !(flags & MSG_DONTWAIT) && rb_socket_is_blocking(fd);
-    return waits ? rb_park_settle(fd) : rb_park_look(fd);
+    return waits ? rb_life_settle(fd) : rb_life_look(fd);
 }
 
 // Sets errno for a call on a connecting socket and returns -1. For a call that waits, errno is EINTR, because a signal
@@ -60,12 +74,12 @@ static int report_pending(int fd, int flags, int nonblocking)
     return -1;
 }
 
-bool rb_learn_connect(int fd, const struct sockaddr *address, socklen_t length, int *result)
+bool rb_park_connect(int fd, const struct sockaddr *address, socklen_t length, int *result)
 {
-    if (!rb_park_tracks(fd))
+    if (!rb_flight_tracks(fd))
         return false;
     if (length >= sizeof(address->sa_family) && address->sa_family == AF_UNSPEC)
-        rb_park_drop(fd);
+        rb_life_drop(fd);
     else if (learn_look(fd, 0) == RB_FLIGHT_PARKED) {
         *result = report_pending(fd, 0, EALREADY);
         return true;
@@ -74,7 +88,7 @@ bool rb_learn_connect(int fd, const struct sockaddr *address, socklen_t length, 
     return true;
 }
 
-bool rb_learn_before_io(int fd, int flags)
+bool rb_park_before_io(int fd, int flags)
 {
     if (learn_look(fd, flags) != RB_FLIGHT_PARKED)
         return true;
@@ -82,17 +96,17 @@ bool rb_learn_before_io(int fd, int flags)
     return false;
 }
 
-ssize_t rb_learn_after_io(int fd, ssize_t result)
+ssize_t rb_park_after_io(int fd, ssize_t result)
 {
     return result < 0 ? correct_error(fd, -1, EAGAIN) : result;
 }
 
 // shutdown(2) on a connecting socket ends the connect and returns 0. If the connect is parked, no connect is running in
 // the kernel, so the kernel returns ENOTCONN. The program must get 0 in this case too.
-int rb_learn_shutdown(int fd, int how)
+int rb_park_shutdown(int fd, int how)
 {
-    bool parked = rb_park_look(fd) == RB_FLIGHT_PARKED;
-    rb_park_drop(fd);
+    bool parked = rb_life_look(fd) == RB_FLIGHT_PARKED;
+    rb_life_drop(fd);
     int result = rb_libc_shutdown(fd, how);
     return parked && result < 0 && errno == ENOTCONN ? 0 : result;
 }
@@ -107,16 +121,16 @@ static int control_flight_locked(int epfd, int op, int fd, struct epoll_event *e
         return rb_watch_control_locked(epfd, op, fd, event, true);
     int result = rb_watch_control_locked(epfd, op, fd, event, false), error = errno;
     if (parked && result == 0)
-        rb_park_give_up_locked(flight);
+        rb_life_give_up_locked(flight);
     errno = error;
     return result;
 }
 
-int rb_learn_control(int epfd, int op, int fd, struct epoll_event *event)
+int rb_park_control(int epfd, int op, int fd, struct epoll_event *event)
 {
     sigset_t saved;
     // If `event` points to memory that cannot be read, the kernel is called below and returns EFAULT.
-    bool tracked = rb_flight_on(fd) && (op == EPOLL_CTL_DEL || rb_system_can_read(event, sizeof(*event)));
+    bool tracked = rb_park_on(fd) && (op == EPOLL_CTL_DEL || rb_system_can_read(event, sizeof(*event)));
     if (tracked && rb_lock_take(&saved)) {
         int result = control_flight_locked(epfd, op, fd, event);
         rb_lock_give(&saved);
@@ -126,4 +140,65 @@ int rb_learn_control(int epfd, int op, int fd, struct epoll_event *event)
     if (result == 0)
         rb_watch_note(epfd, op, fd, event);
     return result;
+}
+
+static void park_close(int fd)
+{
+    sigset_t saved;
+    if (!rb_lock_take(&saved))
+        return;
+    struct rb_flight *flight = rb_flight_find_locked(fd);
+    if (flight && atomic_load_explicit(&flight->state, memory_order_relaxed) == RB_FLIGHT_PARKED) {
+        // A forked child may still wait for the socket. A thread may wait on an epoll: while another descriptor of the
+        // socket is open, the epoll keeps this registration, and nobody can change it. Such waits must end without
+        // further attempts.
+        bool only_descriptor = flight->fds[1] < 0;
+        if (only_descriptor ? rb_flight_is_shared_locked(flight) : rb_watch_is_watched_locked(fd))
+            rb_life_give_up_locked(flight);
+    }
+    rb_flight_close_locked(fd);
+    rb_lock_give(&saved);
+}
+
+void rb_park_closing(int fd)
+{
+    const struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    if (!descriptor || !rb_watch_known(descriptor) || !rb_lock_is_ours())
+        return;
+    if (rb_park_on(fd))
+        park_close(fd);
+    rb_watch_close(fd);
+}
+
+static bool mean_the_same(int fd, int copy)
+{
+    const struct rb_descriptor *one = rb_descriptor_of(fd), *other = rb_descriptor_of(copy);
+    return one && other && rb_park_on(fd) && atomic_load(&one->slot) == atomic_load(&other->slot);
+}
+
+void rb_park_replacing(int fd, int copy)
+{
+    bool replaces = copy != fd && rb_park_on(copy) && !mean_the_same(fd, copy);
+    if (replaces && rb_kernel(SYS_fcntl, fd, F_GETFD, 0) >= 0) // otherwise dup2 fails and closes nothing
+        rb_park_closing(copy);
+}
+
+static void park_copy(int fd, int copy)
+{
+    sigset_t saved;
+    struct rb_flight *flight = rb_flight_claim(fd, &saved);
+    if (!flight)
+        return;
+    rb_flight_add_fd_locked(flight, copy);
+    rb_lock_give(&saved);
+}
+
+int rb_park_copied(int fd, int copy)
+{
+    if (copy < 0 || copy == fd || mean_the_same(fd, copy))
+        return copy;
+    rb_park_closing(copy); // the number was free, so old records of it come from a close that we did not see
+    if (rb_park_on(fd))
+        park_copy(fd, copy);
+    return copy;
 }

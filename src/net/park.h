@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+// Connects in flight: non-blocking connects that have failed and are attempted again. This is the only header of
+// net/park/ for other directories.
+//
+// A failed attempt is hidden from the program ("parked"), then the connect is attempted again,
+// until it succeeds or is given up.
+//
+// No thread works in the background: the program's own calls make the attempts. A wait hides the events of parked
+// connects and returns to make an attempt when one is due. Other calls on the socket first look at the connect.
+//
+// Giving up: the failed attempt's error was already read from the socket, so the program could not see it any more.
+// Therefore the kernel is made to report a failure again, by a connect that it always refuses: to port 0 of the
+// loopback address, where nothing can listen. Every way to learn about the failure then works, and the host gets no
+// extra attempt. If the real errno was not ECONNREFUSED, or if such a connect is not possible (AF_UNIX), the call that
+// reads the error returns the real errno.
+#ifndef RB_NET_PARK_H
+#define RB_NET_PARK_H
+
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "net/connection.h"
+#include "net/park/change.h"
+#include "net/park/descriptor.h"
+#include "net/park/due.h"
+#include "real/guard.h"
+#include "real/system.h"
+
+// True when this process has connects in flight. One atomic load, because every hook calls this first.
+static inline bool rb_park_any(void)
+{
+    return __builtin_expect(atomic_load_explicit(&rb_descriptor_flights, memory_order_acquire) > 0, false);
+}
+
+// True when a descriptor may belong to a connect in flight.
+static inline bool rb_park_on(int fd)
+{
+    const struct rb_descriptor *descriptor = rb_park_any() ? rb_descriptor_of(fd) : NULL;
+    return descriptor && atomic_load_explicit(&descriptor->slot, memory_order_acquire) != 0;
+}
+
+// Starts to track a connect. Returns true when the program must see EINPROGRESS; false when it must see `result`, and
+// nothing is kept. Copies the connection and its peer.
+//   result: of the first attempt: -EINPROGRESS, or another negative errno if it failed at once; the policy then decides
+//     here
+bool rb_park_begin(int fd, const struct sockaddr *address, socklen_t length, const struct rb_connection *connection,
+                   int result);
+
+// Makes a connect that the breaker refuses look like a connect in progress that ends with ECONNREFUSED. For a
+// non-blocking TCP socket that is not connected. Returns false when this is not possible, and then keeps nothing.
+bool rb_park_refuse(int fd, const struct sockaddr *address, socklen_t length, const struct rb_connection *connection);
+
+// --- Calls on the socket. They read the result of the connect or use the socket. Each call answers as the kernel would
+// if the connect merely took longer. Call these functions only for descriptors of rb_park_on. errno is set as by the
+// intercepted call.
+
+// Replaces getsockopt(fd, SOL_SOCKET, SO_ERROR, value, length).
+int rb_park_error(int fd, void *value, socklen_t *length);
+
+// Replaces a further connect(2) on the socket. Returns false when the descriptor has no connect in flight, so that the
+// call is a new connect.
+bool rb_park_connect(int fd, const struct sockaddr *address, socklen_t length, int *result);
+
+// Call before reading or writing. False: do not make the call; return -1 with errno as set (EAGAIN, or EINTR on a
+// blocking socket).
+//   flags: of recv or send; 0 for read and write
+bool rb_park_before_io(int fd, int flags);
+
+// Call after reading or writing. Returns the result. If the kernel reported the refusal that we caused, errno becomes
+// the errno of the real failure.
+ssize_t rb_park_after_io(int fd, ssize_t result);
+
+// Replaces shutdown(2).
+int rb_park_shutdown(int fd, int how);
+
+// --- Calls on any descriptor.
+
+// Replaces epoll_ctl(2), for every descriptor. Records the registration. The registration of a parked connect takes
+// effect when the connect is no longer parked.
+int rb_park_control(int epfd, int op, int fd, struct epoll_event *event);
+
+// Call before a descriptor is closed, for every descriptor. Does nothing in a vfork child, which has its own
+// descriptors. Keeps errno.
+void rb_park_closing(int fd);
+
+// Call before fd is duplicated to the number `copy`. If `copy` is open, dup2 closes it, so this does the same as
+// rb_park_closing(copy).
+void rb_park_replacing(int fd, int copy);
+
+// Call after fd was duplicated. copy: the new descriptor, or -1 if the call failed. Returns copy. Keeps errno.
+int rb_park_copied(int fd, int copy);
+
+// --- The program's waits while connects are in flight. Events of parked connects are hidden, and no wait lasts longer
+// than until the next attempt is due. Other descriptors are not affected. Results, errno, signals, cancellation and
+// remaining timeouts are as in the intercepted calls.
+
+// True when a wait with this timeout can last until next_ms. Accurate to some milliseconds; in doubt true.
+bool rb_wait_reaches(uint64_t next_ms, const struct timespec *timeout);
+
+// True when an attempt becomes due before the wait ends, so the wait must be split. Otherwise the program's call is
+// made unchanged, and only its events are filtered.
+static inline bool rb_park_splits(const struct timespec *timeout)
+{
+    uint64_t next_ms = atomic_load_explicit(&rb_due_next_ms, memory_order_acquire);
+    return next_ms != UINT64_MAX && rb_wait_reaches(next_ms, timeout);
+}
+
+// Converts a timeout in milliseconds. A negative one, which waits without limit, becomes NULL.
+static inline struct timespec *rb_park_of_ms(int ms, struct timespec *out)
+{
+    *out = (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+    return ms < 0 ? NULL : out;
+}
+
+// Replace poll and ppoll. timeout: NULL waits without limit; mask: NULL keeps the signal mask.
+int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask);
+int rb_wait_poll_ms(struct pollfd *fds, nfds_t count, int timeout);
+
+// Replace select, which writes the remaining time to *timeout, and pselect, which does not.
+int rb_select_wait(int count, fd_set *reads, fd_set *writes, fd_set *excepts, struct timeval *timeout);
+int rb_select_wait_precise(int count, fd_set *reads, fd_set *writes, fd_set *excepts, const struct timespec *timeout,
+                           const sigset_t *mask);
+
+extern _Atomic(const void *) rb_wait_last;
+extern _Atomic bool rb_wait_several; // more than one thread has waited on an epoll
+
+// Records which thread waits on an epoll.
+static inline void rb_park_enter_epoll(void)
+{
+    const void *self = &rb_guard_depth, *last = atomic_load_explicit(&rb_wait_last, memory_order_relaxed);
+    if (last == self)
+        return;
+    if (last)
+        atomic_store_explicit(&rb_wait_several, true, memory_order_relaxed);
+    atomic_store_explicit(&rb_wait_last, self, memory_order_relaxed);
+}
+
+// The start of an unchanged wait on an epoll.
+struct rb_park_start {
+    uint64_t change; // rb_change_count
+    uint64_t ms;     // rb_system_coarse_ms; 0 for a wait without a timeout
+};
+
+static inline struct rb_park_start rb_park_starts(const struct timespec *timeout)
+{
+    return (struct rb_park_start){.change = rb_change_now(), .ms = timeout ? rb_system_coarse_ms() : 0};
+}
+
+// True when the events of an unchanged wait must be filtered: this process has or had a connect in flight.
+static inline bool rb_park_sifts(void)
+{
+    return rb_change_now() != 0;
+}
+
+// Replaces epoll_wait, epoll_pwait and epoll_pwait2 when an attempt is due. exact: wait in nanoseconds, as epoll_pwait2
+int rb_wait_epoll(int epfd, struct epoll_event *events, int size, const struct timespec *timeout, const sigset_t *mask,
+                  bool exact);
+
+// Filters the events of an unchanged epoll_wait, which may have started before any connect was in flight. If all events
+// were hidden, waits again for the remaining time. Returns the number of remaining events, or the result of that wait.
+int rb_wait_fetched(int epfd, struct epoll_event *events, int size, int ready, const struct timespec *timeout,
+                    const struct rb_park_start *start, const sigset_t *mask, bool exact);
+
+#endif

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Private to net/park. State changes of connects in flight.
+#ifndef RB_NET_PARK_LIFE_H
+#define RB_NET_PARK_LIFE_H
+
+#include "net/park/flight.h"
+
+// Starts to track a connect. Returns true when the program must see EINPROGRESS; false when it must see `result`, and
+// nothing is kept. Copies the connection and its peer.
+//   result: of the first attempt: -EINPROGRESS, or another negative errno if it failed at once; the policy then decides
+//     here
+bool rb_life_begin(int fd, const struct sockaddr *address, socklen_t length, const struct rb_connection *connection,
+                   int result);
+
+// Makes a connect that the breaker refuses look like a connect in progress that ends with ECONNREFUSED. For a
+// non-blocking TCP socket that is not connected. Returns false when this is not possible, and then keeps nothing.
+bool rb_life_refuse(int fd, const struct sockaddr *address, socklen_t length, const struct rb_connection *connection);
+
+// Checks the descriptor's connect and acts: decides about a failed attempt, makes an attempt that is due. If the policy
+// has connect.nonblocking = settle, this call waits until the connect ends (FREE or FAILED) or a signal arrives.
+// Keeps errno.
+enum rb_flight_state rb_life_look(int fd);
+
+// Waits until the connect ends, as calls on a blocking socket do. Returns FREE or FAILED at the end. Returns
+// CONNECTING or PARKED if a signal interrupted the wait whose handler lacks SA_RESTART. Keeps errno.
+enum rb_flight_state rb_life_settle(int fd);
+
+// Gives up a parked connect because its registrations cannot be hidden. Requires the lock.
+void rb_life_give_up_locked(struct rb_flight *flight);
+
+// Makes all attempts that are due. Returns the time of the next one in milliseconds, or UINT64_MAX. Keeps errno.
+uint64_t rb_life_tick(uint64_t now_ms);
+
+// Returns the errno of a connect that was given up and stops tracking it. 0 if there is no such connect.
+int rb_life_take_error(int fd);
+
+// A call on the socket has read `error` from it. Returns EINPROGRESS when another attempt follows; otherwise the errno
+// for the program, and the tracking ends.
+int rb_life_failed(int fd, int error);
+
+// Stops tracking without a log entry. Returns what the program saw until now.
+enum rb_flight_state rb_life_drop(int fd);
+
+#endif

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// Time, signals and copies of the program's arrays in replaced waits.
+#include "net/park/period.h"
+
+#include "net/park/life.h"
+#include "real/system.h"
+
+bool rb_period_take_space(struct rb_period_space *space, void *small, size_t small_size, size_t size)
+{
+    *space = (struct rb_period_space){.at = small};
+    if (size <= small_size)
+        return true;
+    space->at = rb_system_memory(size);
+    space->size = size;
+    return space->at != NULL;
+}
+
+void rb_period_give_space(const struct rb_period_space *space)
+{
+    if (space->size && space->at)
+        rb_system_memory_free(space->at, space->size);
+}
+
+uint64_t rb_period_deadline(uint64_t began, const struct timespec *timeout)
+{
+    uint64_t seconds = timeout ? (uint64_t) timeout->tv_sec : 0;
+    if (!timeout || seconds > RB_PERIOD_NEVER / RB_PERIOD_SECOND / 2)
+        return RB_PERIOD_NEVER;
+    return began + seconds * RB_PERIOD_SECOND + (uint64_t) timeout->tv_nsec;
+}
+
+bool rb_period_is_over(uint64_t until)
+{
+    return until != RB_PERIOD_NEVER && rb_system_now_ns() >= until;
+}
+
+uint64_t rb_period_left(uint64_t end, uint64_t now)
+{
+    return end == RB_PERIOD_NEVER ? RB_PERIOD_NEVER : end > now ? end - now : 0;
+}
+
+const struct timespec *rb_period_next(uint64_t until, struct timespec *out)
+{
+    uint64_t now_ms = rb_system_now_ms(), next_ms = rb_period_left(rb_life_tick(now_ms), now_ms);
+    uint64_t left = rb_period_left(until, rb_system_now_ns());
+    if (next_ms < left / RB_PERIOD_MS)
+        left = next_ms * RB_PERIOD_MS;
+    if (left == RB_PERIOD_NEVER)
+        return NULL;
+    *out = (struct timespec){.tv_sec = (time_t) (left / RB_PERIOD_SECOND), .tv_nsec = (long) (left % RB_PERIOD_SECOND)};
+    return out;
+}
+
+bool rb_period_is_time(const struct timespec *timeout)
+{
+    return !timeout || (rb_system_can_read(timeout, sizeof(*timeout)) && timeout->tv_sec >= 0 &&
+                        timeout->tv_nsec >= 0 && timeout->tv_nsec < RB_PERIOD_SECOND);
+}
+
+void rb_period_block_signals(struct rb_period_signals *signals, const sigset_t *mask)
+{
+    signals->blocked = rb_system_block_signals(&signals->own);
+    signals->within = mask || !signals->blocked ? mask : &signals->own;
+}
+
+void rb_period_restore_signals(const struct rb_period_signals *signals)
+{
+    if (signals->blocked)
+        rb_system_restore_signals(&signals->own);
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// Private to net/park. What the replaced waits share: the program's wait is made in slices, one for each call to the
+// kernel.
+#ifndef RB_NET_PARK_PERIOD_H
+#define RB_NET_PARK_PERIOD_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+enum { RB_PERIOD_MS = 1000000, RB_PERIOD_SECOND = 1000000000 }; // in nanoseconds
+
+#define RB_PERIOD_NEVER UINT64_MAX // the deadline of a wait without limit
+
+// A copy of the program's arrays: on the stack if small, otherwise in pages from the kernel. These pages leak if the
+// program leaves the wait by longjmp.
+struct rb_period_space {
+    void *at;
+    size_t size; // 0 if the copy is on the stack
+};
+
+// Returns memory of `size` bytes in *space: `small`, or pages from the kernel if small_size is less. Returns false
+// without memory.
+bool rb_period_take_space(struct rb_period_space *space, void *small, size_t small_size, size_t size);
+void rb_period_give_space(const struct rb_period_space *space);
+
+// Deadlines are on the clock of rb_system_now_ns. NULL waits without limit.
+uint64_t rb_period_deadline(uint64_t began, const struct timespec *timeout);
+bool rb_period_is_over(uint64_t until);
+
+// The time from `now` to `end` in the same unit. RB_PERIOD_NEVER stays RB_PERIOD_NEVER.
+uint64_t rb_period_left(uint64_t end, uint64_t now);
+
+// Makes the attempts that are due. Returns the timeout of the next call to the kernel: until the program's deadline or
+// the next attempt. The two use different clocks: the clock of the attempts also runs while the machine is suspended.
+const struct timespec *rb_period_next(uint64_t until, struct timespec *out);
+
+// True when the kernel accepts this timeout.
+bool rb_period_is_time(const struct timespec *timeout);
+
+// Signals are blocked between two calls to the kernel. A signal that arrives there interrupts the next call, as it
+// would have interrupted the single long wait. If the thread is cancelled during such a call, signals stay blocked
+// until the thread ends.
+struct rb_period_signals {
+    sigset_t own;
+    bool blocked;
+    const sigset_t *within; // the signal mask during the calls to the kernel
+};
+
+// Blocks the signals. mask: the program's mask for the wait, or NULL. rb_period_restore_signals ends this.
+void rb_period_block_signals(struct rb_period_signals *signals, const sigset_t *mask);
+void rb_period_restore_signals(const struct rb_period_signals *signals);
+
+#endif
