@@ -37,21 +37,32 @@ static void begin_at(struct rb_text *line, int64_t unix_s, unsigned ms, int pid,
     put_string(line, "program", program);
 }
 
-// A line that is being built. It begins with the newline that rb_sink_write may need. The program's errno is saved.
+// A line that is being built. It begins with the newline that rb_sink_write may need. The program's errno is saved. The
+// text lies in pages from the kernel, because the program's stack may be small.
 struct entry {
-    char buffer[RB_SINK_LINE_MAX];
     struct rb_text line;
     int saved_errno;
 };
 
-// Begins a line. Returns false if the log is off.
+// Frees a line that is not written.
+static void log_drop(struct entry *entry)
+{
+    if (entry->line.size > 0)
+        rb_system_memory_free(entry->line.at, RB_SINK_LINE_MAX);
+    errno = entry->saved_errno;
+}
+
+// Begins a line; log_end or log_drop ends it. Returns false if the log is off. Without memory the line is cut at its
+// start, so log_end does not write it.
 static bool log_begin(struct entry *entry, const char *destination, const char *program)
 {
+    static char no_room;
     struct timespec now = {0};
     if (strcmp(destination, "off") == 0)
         return false;
     entry->saved_errno = errno;
-    entry->line = (struct rb_text){.at = entry->buffer, .size = sizeof(entry->buffer)};
+    char *room = rb_system_memory(RB_SINK_LINE_MAX);
+    entry->line = (struct rb_text){.at = room ? room : &no_room, .size = room ? RB_SINK_LINE_MAX : 0};
     rb_text_string(&entry->line, "\n");
     clock_gettime(CLOCK_REALTIME, &now);
     begin_at(&entry->line, now.tv_sec, (unsigned) (now.tv_nsec / 1000000), rb_system_pid(), program);
@@ -64,7 +75,7 @@ static enum rb_loss log_end(struct entry *entry, const char *destination)
     rb_text_string(&entry->line, "}\n");
     bool whole = entry->line.cut == 0;
     enum rb_loss error = whole ? rb_sink_write(destination, entry->line.at, entry->line.length) : RB_LOSS_FAILED;
-    errno = entry->saved_errno;
+    log_drop(entry);
     return error;
 }
 
@@ -148,20 +159,23 @@ void rb_log_format_trouble(struct rb_text *line, uint64_t unix_ms, int pid, cons
 void rb_log_announce_loss(const char *destination, const char *program, enum rb_loss error, uint32_t user)
 {
     enum { RECENT = 4096 };
-    char recent[RECENT];
     struct entry entry;
     if (!log_begin(&entry, destination, program))
         return;
+    char *recent = rb_system_memory(RECENT);
     const char *fields = entry.line.at + entry.line.length;
     put_trouble(&entry.line, destination, error, user);
     size_t size = (size_t) (entry.line.at + entry.line.length - fields);
-    size_t length = rb_sink_read_end(destination, recent, sizeof(recent));
+    size_t length = recent ? rb_sink_read_end(destination, recent, RECENT) : 0;
     bool announced = false; // a recent line ends with the same fields
     for (size_t at = 0; at + size < length && !announced; at++)
         announced = recent[at + size] == '}' && memcmp(recent + at, fields, size) == 0;
-    if (!announced)
+    if (announced)
+        log_drop(&entry);
+    else
         log_end(&entry, destination);
-    errno = entry.saved_errno;
+    if (recent)
+        rb_system_memory_free(recent, RECENT);
 }
 
 // Writes a line about a file that the library reads.

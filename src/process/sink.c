@@ -16,6 +16,7 @@
 #include "policy/policy.h"
 #include "real/kernel.h"
 #include "real/section.h"
+#include "real/system.h"
 
 enum { ROOT = 0, LOG_MODE = 0640, OPEN_TRIES = 3, LINKS_MAX = 40 };
 
@@ -62,7 +63,7 @@ static bool sink_is_ours(const struct rb_file_identity *file)
 // ---- the directories of a path ----
 
 // The resolution of a path. `rest` is the part still to be resolved. It lies at the end of `text`, so that the target
-// of a link fits in front of it.
+// of a link fits in front of it. The struct lies in pages from the kernel, because the program's stack may be small.
 struct sink_walk {
     int directory;
     unsigned links;
@@ -131,26 +132,31 @@ static const char *sink_last_name(const char *path)
 
 // Opens the directory of `path` name by name, so that no link of another user is followed. The caller closes
 // *directory, which is -1 after an error.
-static __attribute__((noinline)) enum rb_loss sink_open_directory(const char *path, int *directory)
+static enum rb_loss sink_open_directory(const char *path, int *directory)
 {
-    struct sink_walk walk = {.directory = sink_open_path(AT_FDCWD, path[0] == '/' ? "/" : ".")};
+    struct sink_walk *walk = rb_system_memory(sizeof(*walk));
     size_t length = (size_t) (sink_last_name(path) - path);
-    enum rb_loss error = length < sizeof(walk.text) ? RB_LOSS_NONE : RB_LOSS_FAILED;
+    enum rb_loss error = length < sizeof(walk->text) ? RB_LOSS_NONE : RB_LOSS_FAILED;
+    *directory = -1;
+    if (!walk)
+        return RB_LOSS_FAILED;
+    walk->directory = sink_open_path(AT_FDCWD, path[0] == '/' ? "/" : ".");
     if (error == RB_LOSS_NONE) {
-        walk.rest = walk.text + sizeof(walk.text) - 1 - length;
-        memcpy(walk.rest, path, length);
-        walk.rest[length] = '\0';
+        walk->rest = walk->text + sizeof(walk->text) - 1 - length;
+        memcpy(walk->rest, path, length);
+        walk->rest[length] = '\0';
     }
-    while (error == RB_LOSS_NONE && walk.directory >= 0) {
-        walk.rest += strspn(walk.rest, "/");
-        if (!*walk.rest)
+    while (error == RB_LOSS_NONE && walk->directory >= 0) {
+        walk->rest += strspn(walk->rest, "/");
+        if (!*walk->rest)
             break;
-        error = sink_step(&walk);
+        error = sink_step(walk);
     }
     if (error != RB_LOSS_NONE)
-        sink_enter(&walk, -1);
-    *directory = walk.directory;
-    return error == RB_LOSS_NONE && walk.directory < 0 ? RB_LOSS_FAILED : error;
+        sink_enter(walk, -1);
+    *directory = walk->directory;
+    rb_system_memory_free(walk, sizeof(*walk));
+    return error == RB_LOSS_NONE && *directory < 0 ? RB_LOSS_FAILED : error;
 }
 
 // ---- the file ----
@@ -304,20 +310,22 @@ bool rb_sink_is_for_root(const char *path)
 
 bool rb_sink_is_missing_in(const char *root, const char *path)
 {
-    char directory[RB_POLICY_PATH_SIZE];
     struct rb_file_identity ignored;
     const char *begin = path + strspn(path, "/");
     const char *end = sink_last_name(path);
     size_t length = end > begin ? (size_t) (end - begin) : 0;
-    if (begin == path || length == 0 || length >= sizeof(directory))
+    if (begin == path || length == 0 || length >= RB_POLICY_PATH_SIZE)
         return false;
     long fd = rb_kernel(SYS_openat, AT_FDCWD, root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    memcpy(directory, begin, length);
-    directory[length] = '\0'; // the path ends with a slash, so that a link is followed
-    int found = rb_file_identify_link((int) fd, directory, &ignored);
-    rb_kernel(SYS_close, (int) fd);
+    char *directory = fd >= 0 ? rb_system_memory(RB_POLICY_PATH_SIZE) : NULL;
+    int found = 0;
+    if (directory) {
+        memcpy(directory, begin, length); // the path ends with a slash, so that a link is followed
+        found = rb_file_identify_link((int) fd, directory, &ignored);
+        rb_system_memory_free(directory, RB_POLICY_PATH_SIZE);
+    }
+    if (fd >= 0)
+        rb_kernel(SYS_close, (int) fd);
     return found == -ENOENT || found == -ENOTDIR;
 }
 
@@ -374,33 +382,44 @@ size_t rb_sink_read_end(const char *path, char *out, size_t size)
     return got > 0 ? (size_t) got : 0;
 }
 
-// Removes an incomplete line. Returns false without a change if the bytes before `end` are not `part`. The bytes become
-// blanks, which need no disk space. The file keeps its size, because other processes may have appended meanwhile, and
-// because readers that follow the file treat a file that shrinks as a new one. JSON allows blanks around a value. So
-// the blanks are added to the previous line, by moving its newline behind them. Without a previous line they come
-// before the next one.
-//   fd: our own descriptor, for reading and writing, without O_APPEND, which would move each write to the end
-//   ends_line: whether the byte before the part is the newline of a line of ours; only such a newline is moved
-static bool sink_take_back(int fd, int64_t end, const char *part, size_t length, bool ends_line, uint64_t pending)
+// Writes blanks over an incomplete line: they need no disk space. The file keeps its size, because other processes may
+// have appended meanwhile, and because readers that follow the file treat a file that shrinks as a new one. JSON allows
+// blanks around a value. So the blanks are added to the previous line, by moving its newline behind them. Without a
+// previous line they come before the next one.
+//   move: the newline before the part may be moved, because it is ours
+//   blanks: room for the part and a newline
+static void sink_blank_part(int fd, int64_t end, size_t length, bool move, char *blanks, uint64_t pending)
 {
-    char bytes[RB_SINK_LINE_MAX + 1]; // first the bytes of the file, later the blanks
     int64_t start = end - (int64_t) length;
-    bool found = start >= 0 && sink_seek(fd, start, SEEK_SET) == start &&
-                 rb_kernel(SYS_read, fd, bytes, length) == (long) length && memcmp(bytes, part, length) == 0;
-    if (!found)
-        return false;
-    bool line_before = ends_line && sink_byte_at(fd, start - 1) == '\n', newline_after = sink_byte_at(fd, end) == '\n';
+    bool line_before = move && sink_byte_at(fd, start - 1) == '\n', newline_after = sink_byte_at(fd, end) == '\n';
     // Another process that saw the incomplete line began its own line with a newline. That newline ends the blanks, or
     // becomes one of them.
     start -= line_before;
     end += start == 0 && newline_after;
     length = (size_t) (end - start);
-    memset(bytes, ' ', length);
+    memset(blanks, ' ', length);
     if (line_before && !newline_after)
-        bytes[length - 1] = '\n';
+        blanks[length - 1] = '\n';
     if (sink_seek(fd, start, SEEK_SET) == start)
-        sink_put(fd, bytes, length, pending);
-    return true;
+        sink_put(fd, blanks, length, pending);
+}
+
+// Removes an incomplete line. Returns false without a change if the bytes before `end` are not `part`, or without
+// memory.
+//   fd: our own descriptor, for reading and writing, without O_APPEND, which would move each write to the end
+//   ends_line: whether the byte before the part is the newline of a line of ours; only such a newline is moved
+static bool sink_take_back(int fd, int64_t end, const char *part, size_t length, bool ends_line, uint64_t pending)
+{
+    enum { ROOM = RB_SINK_LINE_MAX + 1 };
+    char *there = rb_system_memory(ROOM);
+    int64_t start = end - (int64_t) length;
+    bool found = there && start >= 0 && sink_seek(fd, start, SEEK_SET) == start &&
+                 rb_kernel(SYS_read, fd, there, length) == (long) length && memcmp(there, part, length) == 0;
+    if (found)
+        sink_blank_part(fd, end, length, ends_line, there, pending);
+    if (there)
+        rb_system_memory_free(there, ROOM);
+    return found;
 }
 
 // Which destinations end with an incomplete line of this process that could not be removed.
