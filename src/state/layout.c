@@ -62,32 +62,30 @@ static uint64_t sized(uint64_t bytes, uint64_t count)
     return bytes | count << 32;
 }
 
-void rb_state_describe(struct rb_state_header *header, uint32_t cells)
+void rb_state_describe(struct rb_state_constants *constants, uint32_t cells)
 {
-    header->magic = RB_STATE_MAGIC;
-    header->version = RB_STATE_VERSION;
-    header->sizes[0] = sized(sizeof(*header), 1);
-    header->sizes[1] = sized(sizeof(_Atomic uint64_t), RB_STATE_PROCESSES);
-    header->sizes[2] = sized(sizeof(struct rb_state_policy), RB_STATE_POLICIES);
-    header->sizes[3] = sized(sizeof(struct rb_counters), (uint64_t) RB_STATE_POLICIES * RB_STATE_STRIPES);
-    header->sizes[4] = sized(sizeof(struct rb_state_event), RB_STATE_EVENTS);
-    header->sizes[5] = sized(sizeof(struct rb_cell), cells);
-    header->size = rb_state_size(cells);
-    header->checksum = rb_state_checksum(0, header, offsetof(struct rb_state_header, checksum) / 8);
+    constants->magic = RB_STATE_MAGIC;
+    constants->version = RB_STATE_VERSION;
+    constants->sizes[0] = sized(sizeof(struct rb_state_header), 1);
+    constants->sizes[1] = sized(sizeof(_Atomic uint64_t), RB_STATE_PROCESSES);
+    constants->sizes[2] = sized(sizeof(struct rb_state_policy), RB_STATE_POLICIES);
+    constants->sizes[3] = sized(sizeof(struct rb_counters), (uint64_t) RB_STATE_POLICIES * RB_STATE_STRIPES);
+    constants->sizes[4] = sized(sizeof(struct rb_state_event), RB_STATE_EVENTS);
+    constants->sizes[5] = sized(sizeof(struct rb_cell), cells);
+    constants->size = rb_state_size(cells);
+    constants->checksum = rb_state_checksum(0, constants, offsetof(struct rb_state_constants, checksum) / 8);
 }
 
-enum rb_state_fault rb_state_examine(const struct rb_state_header *header, uint64_t file_size, uint32_t *cells)
+enum rb_state_fault rb_state_examine(const struct rb_state_constants *constants, uint64_t file_size, uint32_t *cells)
 {
-    struct rb_state_header here, right;
-    const size_t fixed = offsetof(struct rb_state_header, boot);
-    memcpy(&here, header, fixed);
+    struct rb_state_constants here = *constants, right;
     if (here.magic == RB_STATE_MAGIC && here.version != RB_STATE_VERSION)
         return RB_STATE_OTHER_VERSION;
     uint64_t count = here.sizes[5] >> 32;
     if (count < RB_CELLS_MIN || count > RB_CELLS_MAX)
         return RB_STATE_DAMAGED;
     rb_state_describe(&right, (uint32_t) count);
-    if (memcmp(&here, &right, fixed) != 0 || file_size != right.size)
+    if (memcmp(&here, &right, sizeof(here)) != 0 || file_size != right.size)
         return RB_STATE_DAMAGED;
     *cells = (uint32_t) count;
     return RB_STATE_SOUND;

@@ -94,13 +94,17 @@ struct rb_state_log {
     _Atomic uint64_t words[RB_STATE_TROUBLE_WORDS]; // struct rb_state_trouble, the latest
 };
 
-struct rb_state_header {
-    // Written before the file is visible, and compared as a whole.
+// The words of the header that never change. They are written before the file is visible, and compared as a whole.
+struct rb_state_constants {
     uint64_t magic;
     uint64_t version;
     uint64_t sizes[6]; // of header, process, policy, counters, event, cell: size of one in bytes | number << 32
     uint64_t size;     // of the file in bytes
     uint64_t checksum; // of the words above
+};
+
+struct rb_state_header {
+    struct rb_state_constants constants;
     // Change at run time.
     _Atomic uint64_t boot;       // rb_system_boot() of the last user: boot clocks restart with the kernel
     _Atomic uint64_t created_s;  // seconds since 1970 when it was made or reset
@@ -186,14 +190,14 @@ uint64_t rb_state_size(uint32_t cells);
 // Sets the pointers to the parts of a mapping of rb_state_size(cells) bytes.
 void rb_state_parts(struct rb_state *state, void *memory, uint32_t cells);
 
-// Writes the constant words of the header.
-void rb_state_describe(struct rb_state_header *header, uint32_t cells);
+// Fills in the constant words of the header.
+void rb_state_describe(struct rb_state_constants *constants, uint32_t cells);
 
 enum rb_state_fault { RB_STATE_SOUND, RB_STATE_OTHER_VERSION, RB_STATE_DAMAGED };
 
-// Compares a header and the size of its file with those of this build. *cells receives the number of cells of a sound
-// file.
-enum rb_state_fault rb_state_examine(const struct rb_state_header *header, uint64_t file_size, uint32_t *cells);
+// Compares the constant words of a header and the size of its file with those of this build. *cells receives the number
+// of cells of a sound file.
+enum rb_state_fault rb_state_examine(const struct rb_state_constants *constants, uint64_t file_size, uint32_t *cells);
 
 // Resets everything but the processes, while other processes continue: breakers are closed in a new generation,
 // counters are 0.

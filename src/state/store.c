@@ -105,16 +105,16 @@ static bool is_file_of(const struct rb_file_identity *identity, uid_t owner)
 static enum rb_store_error examine(struct rb_store_file *file, uid_t owner)
 {
     struct rb_file_identity identity;
-    struct rb_state_header header;
+    struct rb_state_constants constants;
     if (rb_file_identify_open(file->fd, &identity) != 0)
         return RB_STORE_DENIED;
     if (!is_file_of(&identity, owner))
         return RB_STORE_FOREIGN;
-    if (rb_kernel(SYS_read, file->fd, &header, sizeof(header)) != (long) sizeof(header))
+    if (rb_kernel(SYS_read, file->fd, &constants, sizeof(constants)) != (long) sizeof(constants))
         return RB_STORE_DAMAGED;
     file->device = identity.device;
     file->inode = identity.inode;
-    enum rb_state_fault fault = rb_state_examine(&header, identity.size, &file->cells);
+    enum rb_state_fault fault = rb_state_examine(&constants, identity.size, &file->cells);
     if (fault == RB_STATE_SOUND)
         return RB_STORE_SOUND;
     return fault == RB_STATE_OTHER_VERSION ? RB_STORE_VERSION : RB_STORE_DAMAGED;
@@ -214,6 +214,12 @@ enum rb_store_error rb_store_map(struct rb_state *state, const char *path, bool 
 
 // ---- making ----
 
+// What a new file needs, in pages from the kernel, because the program's stack may be small.
+struct store_draft {
+    char name[RB_POLICY_PATH_SIZE + TEMPORARY_SIZE]; // a directory, or a temporary name
+    struct rb_state_header header;                   // all zero at first
+};
+
 // Stores 128 random bits. The stores are atomic, because processes that share private memory after a fork read them.
 static void choose_secret(struct rb_state_header *header)
 {
@@ -224,35 +230,33 @@ static void choose_secret(struct rb_state_header *header)
 // Allocates the space now: on a full file system a page that is touched later would raise SIGBUS. Above its file size
 // limit the process would get SIGXFSZ. After setfsuid(2), a new file does not belong to the effective user. Such a
 // file is not used.
-static bool store_fill(int fd, uint32_t cells)
+static bool store_fill(int fd, uint32_t cells, struct rb_state_header *header)
 {
-    struct rb_state_header header = {0};
     struct rb_file_identity identity;
     uint64_t size = rb_state_size(cells);
     if (rb_kernel_limit(RLIMIT_FSIZE) < size)
         return false;
     if (rb_file_identify_open(fd, &identity) != 0 || identity.owner != rb_kernel_euid())
         return false;
-    rb_state_describe(&header, cells);
-    choose_secret(&header);
-    header.boot = rb_system_boot();
-    header.created_s = (uint64_t) rb_system_unix_s();
+    rb_state_describe(&header->constants, cells);
+    choose_secret(header);
+    header->boot = rb_system_boot();
+    header->created_s = (uint64_t) rb_system_unix_s();
     return rb_kernel(SYS_fchmod, fd, FILE_MODE) == 0 && rb_system_allocate(fd, size) == 0 &&
-           rb_kernel(SYS_write, fd, &header, sizeof(header)) == (long) sizeof(header);
+           rb_kernel(SYS_write, fd, header, sizeof(*header)) == (long) sizeof(*header);
 }
 
 // Makes a file without a name, so that a process that is killed leaves nothing behind. Returns the descriptor or a
 // negative errno.
-static int open_nameless(const char *path)
+static int open_nameless(const char *path, struct store_draft *draft)
 {
-    char directory[RB_POLICY_PATH_SIZE] = ".";
     const char *slash = strrchr(path, '/');
-    size_t length = slash == path ? 1 : slash ? (size_t) (slash - path) : 0;
-    if (length >= sizeof(directory))
+    size_t length = slash && slash != path ? (size_t) (slash - path) : 1;
+    if (length >= sizeof(draft->name))
         return -ENAMETOOLONG;
-    if (slash)
-        memcpy(directory, path, length), directory[length] = '\0';
-    return (int) rb_kernel(SYS_openat, AT_FDCWD, directory, O_TMPFILE | O_RDWR | O_CLOEXEC, FILE_MODE);
+    memcpy(draft->name, slash ? path : ".", length);
+    draft->name[length] = '\0';
+    return (int) rb_kernel(SYS_openat, AT_FDCWD, draft->name, O_TMPFILE | O_RDWR | O_CLOEXEC, FILE_MODE);
 }
 
 // Tries both ways that linkat(2) describes. The second one requires a privilege before Linux 6.10.
@@ -270,12 +274,12 @@ static long give_name(int fd, const char *path)
 }
 
 // Returns 0, -EEXIST if another process made the file first, or another negative errno.
-static long make_nameless(const char *path, uint32_t cells)
+static long make_nameless(const char *path, uint32_t cells, struct store_draft *draft)
 {
-    int fd = open_nameless(path);
+    int fd = open_nameless(path, draft);
     if (fd < 0)
         return fd;
-    long result = store_fill(fd, cells) ? give_name(fd, path) : -EIO;
+    long result = store_fill(fd, cells, &draft->header) ? give_name(fd, path) : -EIO;
     rb_kernel(SYS_close, fd);
     return result;
 }
@@ -295,15 +299,16 @@ static bool temporary_name(const char *path, char *name, size_t size)
 
 // Makes the file with a temporary name, for file systems without O_TMPFILE. A process that is killed leaves the
 // temporary file behind. Results as above.
-static long make_by_name(const char *path, uint32_t cells)
+static long make_by_name(const char *path, uint32_t cells, struct store_draft *draft)
 {
-    char temporary[RB_POLICY_PATH_SIZE + TEMPORARY_SIZE];
-    if (!temporary_name(path, temporary, sizeof(temporary)))
+    char *temporary = draft->name;
+    if (!temporary_name(path, temporary, sizeof(draft->name)))
         return -ENAMETOOLONG;
     int fd = open_at(temporary, O_RDWR | O_CREAT | O_EXCL);
     if (fd < 0)
         return fd;
-    long result = store_fill(fd, cells) ? rb_kernel(SYS_linkat, AT_FDCWD, temporary, AT_FDCWD, path, 0) : -EIO;
+    bool filled = store_fill(fd, cells, &draft->header);
+    long result = filled ? rb_kernel(SYS_linkat, AT_FDCWD, temporary, AT_FDCWD, path, 0) : -EIO;
     rb_kernel(SYS_unlinkat, AT_FDCWD, temporary, 0);
     rb_kernel(SYS_close, fd);
     return result;
@@ -311,9 +316,13 @@ static long make_by_name(const char *path, uint32_t cells)
 
 enum rb_store_error rb_store_make(const char *path, uint32_t cells)
 {
-    long result = make_nameless(path, cells);
+    struct store_draft *draft = rb_system_memory(sizeof(*draft));
+    if (!draft)
+        return RB_STORE_DENIED;
+    long result = make_nameless(path, cells, draft);
     if (result < 0 && result != -EEXIST && result != -EIO) // -EIO: the file is not ours, or there is no space for it
-        result = make_by_name(path, cells);
+        result = make_by_name(path, cells, draft);
+    rb_system_memory_free(draft, sizeof(*draft));
     return result == 0 || result == -EEXIST ? RB_STORE_SOUND : RB_STORE_DENIED;
 }
 
@@ -325,7 +334,7 @@ bool rb_store_private(struct rb_state *state, uint32_t cells)
     if (!memory)
         return false;
     rb_state_parts(state, memory, cells);
-    rb_state_describe(state->header, cells);
+    rb_state_describe(&state->header->constants, cells);
     choose_secret(state->header);
     return true;
 }
@@ -337,8 +346,8 @@ bool rb_store_is_whole(const struct rb_state *state)
     uint32_t cells;
     uint64_t size = rb_state_size(state->cell_count);
     const char *base = (const char *) state->header;
-    return rb_system_can_read(base + size - 8, 8) && rb_state_examine(state->header, size, &cells) == RB_STATE_SOUND &&
-           cells == state->cell_count;
+    return rb_system_can_read(base + size - 8, 8) &&
+           rb_state_examine(&state->header->constants, size, &cells) == RB_STATE_SOUND && cells == state->cell_count;
 }
 
 // If there is no private memory, takes shared memory, which does not count against RLIMIT_DATA.
@@ -349,7 +358,7 @@ bool rb_store_replace(const struct rb_state *state)
     if (!rb_system_memory_over(state->header, size) &&
         !rb_kernel_map(state->header, size, PROT_READ | PROT_WRITE, shared, -1))
         return false;
-    rb_state_describe(state->header, state->cell_count);
+    rb_state_describe(&state->header->constants, state->cell_count);
     choose_secret(state->header);
     return true;
 }

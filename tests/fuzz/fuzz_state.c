@@ -32,6 +32,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         act(&view, words[0], words[1], now_ms);
     }
     memset(view.state.header, 0, (size_t) rb_state_size(PLAY_CELLS));
-    rb_state_describe(view.state.header, PLAY_CELLS);
+    rb_state_describe(&view.state.header->constants, PLAY_CELLS);
     return 0;
 }

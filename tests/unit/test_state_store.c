@@ -182,7 +182,7 @@ static void test_another_version(void **state)
     uint64_t version = RB_STATE_VERSION + 1;
     (void) state;
     make();
-    write_at(offsetof(struct rb_state_header, version), &version, sizeof(version));
+    write_at(offsetof(struct rb_state_header, constants.version), &version, sizeof(version));
     assert_int_equal(attempt(), RB_STORE_VERSION);
 }
 
@@ -197,9 +197,9 @@ static void test_damaged_headers(void **state)
     for (size_t bit = 0; bit < 8 * offsetof(struct rb_state_header, boot); bit++) {
         struct rb_state_header header = *mapped.header;
         ((unsigned char *) &header)[bit / 8] ^= (unsigned char) (1u << bit % 8);
-        assert_int_not_equal(rb_state_examine(&header, rb_state_size(CELLS), &cells), RB_STATE_SOUND);
+        assert_int_not_equal(rb_state_examine(&header.constants, rb_state_size(CELLS), &cells), RB_STATE_SOUND);
     }
-    assert_int_not_equal(rb_state_examine(mapped.header, rb_state_size(CELLS) + 1, &cells), RB_STATE_SOUND);
+    assert_int_not_equal(rb_state_examine(&mapped.header->constants, rb_state_size(CELLS) + 1, &cells), RB_STATE_SOUND);
     rb_store_unmap(&mapped);
 }
 
