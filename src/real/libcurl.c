@@ -20,8 +20,17 @@ static bool has_libcurl(const struct rb_object *object)
            rb_elf_symbol(object, "curl_multi_add_handle");
 }
 
+// The list of objects and the memory of a search. They are mapped, not on the stack: threads of musl programs have
+// small stacks.
+struct search {
+    struct rb_object objects[OBJECTS];
+    unsigned short queue[OBJECTS]; // indexes of objects to visit
+    bool seen[OBJECTS];
+};
+
 struct object_list {
     struct rb_object *at;
+    struct search *search;
     unsigned count;
     unsigned self;               // index of this library, or count
     unsigned long long unloaded; // number of objects that the loader has unloaded so far
@@ -64,8 +73,8 @@ static bool is_libcurl(const struct object_list *list, unsigned index)
 // list->count if there is none.
 static unsigned needed_libcurl(const struct object_list *list, unsigned from)
 {
-    unsigned short queue[OBJECTS];
-    bool seen[OBJECTS] = {false};
+    unsigned short *queue = list->search->queue;
+    bool *seen = list->search->seen; // all false: there is one search for each mapping
     unsigned head = 0, tail = 0;
     queue[tail++] = (unsigned short) from;
     seen[from] = true;
@@ -207,9 +216,10 @@ static void remember(const struct rb_object *caller, const struct rb_libcurl *li
     atomic_store_explicit(&cache[slot].library, library, memory_order_release);
 }
 
-static const struct rb_libcurl *libcurl_search(struct rb_object *objects, const void *caller)
+static const struct rb_libcurl *libcurl_search(struct search *search, const void *caller)
 {
-    struct object_list list = {.at = objects, .self = OBJECTS};
+    struct rb_object *objects = search->objects;
+    struct object_list list = {.at = objects, .search = search, .self = OBJECTS};
     rb_elf_each(visit, &list);
     uintptr_t address = (uintptr_t) caller;
     unsigned from = 0; // index of the object that contains the caller
@@ -250,7 +260,6 @@ static const struct rb_libcurl *lone_libcurl(void)
     return lone.loaded == 1 ? library_for(&lone.object) : NULL;
 }
 
-// The list of objects is mapped, not on the stack: threads of musl programs have small stacks.
 const struct rb_libcurl *rb_libcurl_of_caller(const void *caller)
 {
     struct object_list unlisted = {.at = NULL}; // `visit` reads only the number of unloaded objects
@@ -258,12 +267,11 @@ const struct rb_libcurl *rb_libcurl_of_caller(const void *caller)
     const struct rb_libcurl *library = cached((uintptr_t) caller, unlisted.unloaded);
     if (library)
         return library;
-    size_t size = OBJECTS * sizeof(struct rb_object);
-    void *objects = rb_system_memory(size);
-    if (!objects)
+    struct search *search = rb_system_memory(sizeof(*search));
+    if (!search)
         return lone_libcurl();
-    library = libcurl_search(objects, caller);
-    rb_system_memory_free(objects, size);
+    library = libcurl_search(search, caller);
+    rb_system_memory_free(search, sizeof(*search));
     return library;
 }
 

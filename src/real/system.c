@@ -39,7 +39,7 @@ static void read_small(const char *path, char *out, size_t size);
 static int64_t read_boot_offset_ms(void)
 {
     static const char word[] = "boottime";
-    char text[256], own[64] = "", of_children[64] = "";
+    char text[128], own[32] = "", of_children[32] = ""; // two short lines; "time:[4026531834]"
     read_small("/proc/self/timens_offsets", text, sizeof(text));
     const char *at = strstr(text, word);
     if (!at)
@@ -262,8 +262,8 @@ uint64_t rb_system_boot(void)
 // begins after the last ')'.
 uint64_t rb_system_start_ticks(const char *process)
 {
-    enum { FIELD_AFTER_NAME = 3, FIELD_START = 22, PATH_ROOM = 64 };
-    char path[PATH_ROOM] = "/proc/", line[1024];
+    enum { FIELD_AFTER_NAME = 3, FIELD_START = 22, PATH_ROOM = 64, LINE_ROOM = 512 };
+    char path[PATH_ROOM] = "/proc/", line[LINE_ROOM];
     strncat(path, process, PATH_ROOM / 2);
     strncat(path, "/stat", PATH_ROOM / 4);
     read_small(path, line, sizeof(line));
