@@ -12,6 +12,9 @@ int rb_address_parse(struct rb_slice text, uint8_t address[16]);
 // Copies an IPv6 address of 16 bytes; an IPv4-mapped one becomes IPv4. Returns the family.
 int rb_address_fold(const uint8_t raw[16], uint8_t address[16]);
 
+// Writes the literal of an AF_INET or AF_INET6 address, as inet_ntop does for all but IPv4-mapped addresses.
+void rb_address_write_bare(struct rb_writer *writer, int family, const uint8_t address[16]);
+
 // Writes the literal, with brackets for IPv6.
 void rb_address_write(struct rb_writer *writer, int family, const uint8_t address[16]);
 

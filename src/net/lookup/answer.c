@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/address.h"
 #include "real/elf.h"
 #include "real/libc.h"
 
@@ -76,14 +77,15 @@ bool rb_answer_from_hostent(struct rb_stale_answer *answer, const struct hostent
 static struct addrinfo *make_one(const struct rb_stale_address *address, const char *service,
                                  const struct addrinfo *hints)
 {
-    char literal[INET6_ADDRSTRLEN] = "";
+    char literal[INET6_ADDRSTRLEN];
+    struct rb_writer writer = rb_writer_on(literal, sizeof(literal));
     struct addrinfo numeric = {.ai_flags = AI_NUMERICHOST, .ai_family = (int) address->family}, *made = NULL;
     if (hints) {
         numeric.ai_flags |= hints->ai_flags & (AI_NUMERICSERV | AI_CANONNAME);
         numeric.ai_socktype = hints->ai_socktype;
         numeric.ai_protocol = hints->ai_protocol;
     }
-    inet_ntop(numeric.ai_family, address->bytes, literal, sizeof(literal));
+    rb_address_write_bare(&writer, numeric.ai_family, address->bytes);
     return rb_libc_getaddrinfo(literal, service, &numeric, &made) == 0 ? made : NULL;
 }
 
