@@ -156,11 +156,14 @@ static void add_prefix(struct rb_index *index, const struct rb_pattern *pattern,
 // because a policy with very many globs must still load quickly and a Unix socket path is short.
 static int sort_globs(struct rb_index *index, struct rb_arena *scratch)
 {
-    uint32_t before[RB_UNIX_PATH_MAX + 2] = {0}; // by number of literals: how many globs have more
     size_t size = index->glob_count * sizeof(*index->globs);
-    struct rb_glob *copy = size > 0 ? rb_arena_take(scratch, size) : NULL;
-    if (!copy)
-        return size > 0 ? -ENOMEM : 0;
+    if (size == 0)
+        return 0;
+    struct rb_glob *copy = rb_arena_take(scratch, size);
+    uint32_t *before = // by number of literals: how many globs have more
+        rb_arena_take(scratch, (RB_UNIX_PATH_MAX + 2) * sizeof(*before));
+    if (!copy || !before)
+        return -ENOMEM;
     memcpy(copy, index->globs, size);
     for (uint32_t i = 0; i < index->glob_count; i++)
         for (uint32_t fewer = 0; fewer < copy[i].literals; fewer++)

@@ -56,34 +56,41 @@ static void separate(struct rb_writer *writer)
     rb_write_text(writer, writer->length > 0 ? ", " : "");
 }
 
-static void set_statuses(struct rb_rules *rules, unsigned first, unsigned count)
+// The values of retry.on. They are read into this struct first, because a struct rb_rules is too large for small
+// stacks.
+struct list_causes {
+    uint32_t bits;
+    uint64_t statuses[sizeof(((struct rb_rules *) 0)->statuses) / sizeof(uint64_t)];
+};
+
+static void set_statuses(struct list_causes *fresh, unsigned first, unsigned count)
 {
     for (unsigned status = first; status < first + count; status++)
-        rules->statuses[status / 64] |= UINT64_C(1) << (status % 64);
-    rules->causes |= 1U << RB_CAUSE_STATUS;
+        fresh->statuses[status / 64] |= UINT64_C(1) << (status % 64);
+    fresh->bits |= 1U << RB_CAUSE_STATUS;
 }
 
 // Reads "503" or "5xx".
-static bool read_status(struct rb_rules *rules, struct rb_slice item)
+static bool read_status(struct list_causes *fresh, struct rb_slice item)
 {
     if (item.length != 3 || item.at[0] < '1' || item.at[0] > '5')
         return false;
     unsigned class = (unsigned) (item.at[0] - '0') * STATUS_CLASS_SIZE;
     if (rb_char_lower(item.at[1]) == 'x' && rb_char_lower(item.at[2]) == 'x') {
-        set_statuses(rules, class, STATUS_CLASS_SIZE);
+        set_statuses(fresh, class, STATUS_CLASS_SIZE);
         return true;
     }
     if (!rb_char_digit(item.at[1]) || !rb_char_digit(item.at[2]))
         return false;
-    set_statuses(rules, class + (unsigned) (item.at[1] - '0') * 10 + (unsigned) (item.at[2] - '0'), 1);
+    set_statuses(fresh, class + (unsigned) (item.at[1] - '0') * 10 + (unsigned) (item.at[2] - '0'), 1);
     return true;
 }
 
-static const char *read_cause(struct rb_rules *rules, struct rb_slice item)
+static const char *read_cause(struct list_causes *fresh, struct rb_slice item)
 {
     for (unsigned i = 0; i < CAUSE_WORDS; i++) {
         if (rb_slice_is(item, causes[i].word)) {
-            rules->causes |= 1U << causes[i].cause;
+            fresh->bits |= 1U << causes[i].cause;
             return NULL;
         }
     }
@@ -92,20 +99,20 @@ static const char *read_cause(struct rb_rules *rules, struct rb_slice item)
     if (item.length == 0)
         return "an empty item in the list";
     if (rb_char_digit(item.at[0]))
-        return read_status(rules, item) ? NULL : "an HTTP status is 100 to 599, or a class such as 5xx";
+        return read_status(fresh, item) ? NULL : "an HTTP status is 100 to 599, or a class such as 5xx";
     return "not a known word";
 }
 
 const char *rb_lists_read_causes(struct rb_rules *rules, const char *value, unsigned *offset)
 {
-    struct rb_rules fresh = {0};
+    struct list_causes fresh = {0};
     struct rb_slice rest = rb_slice_of(value), item;
     while (strcmp(value, "none") != 0 && rb_slice_next(&rest, &item)) {
         const char *wrong = read_cause(&fresh, item);
         if (wrong)
             return list_fail(offset, value, item.at, wrong);
     }
-    rules->causes = fresh.causes;
+    rules->causes = fresh.bits;
     memcpy(rules->statuses, fresh.statuses, sizeof(rules->statuses));
     return NULL;
 }

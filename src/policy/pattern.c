@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Parses and normalises one host pattern of a policy file.
-#define _GNU_SOURCE 1 // memmem, memrchr
+#define _GNU_SOURCE 1 // memrchr
 #include "policy/pattern.h"
 
 #include <sys/socket.h>
@@ -221,7 +221,8 @@ static const char *pattern_read_bracketed(const struct parse *parse)
     return wrong ? wrong : read_address(parse, family, true, bits);
 }
 
-static const char *complain_of_colons(const struct parse *parse)
+// Not inlined, so that only wrong patterns pay for the large stack frame.
+static __attribute__((noinline)) const char *complain_of_colons(const struct parse *parse)
 {
     uint8_t address[16];
     if (rb_address_parse(parse->text, address) == 0)
@@ -270,7 +271,11 @@ const char *rb_pattern_parse(struct rb_slice text, struct rb_arena *keep, struct
     *better = NULL;
     if (text.length >= 5 && memcmp(text.at, "unix:", 5) == 0)
         return read_path(&parse, between(text.at + 5, end_of(text)));
-    const char *scheme = memmem(text.at, text.length, "://", 3);
+    // memmem is not used to find "://", because glibc's has a table on the stack.
+    const char *scheme = text.at, *end = end_of(text);
+    while ((scheme = memchr(scheme, ':', (size_t) (end - scheme))) &&
+           (end - scheme < 3 || memcmp(scheme, "://", 3) != 0))
+        scheme++;
     if (scheme) {
         struct rb_slice host = between(scheme + 3, end_of(text));
         const char *path = memchr(host.at, '/', host.length);

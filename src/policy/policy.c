@@ -89,16 +89,18 @@ static int make_index(struct rb_policy *policy, const struct rb_draft *draft, st
 static int policy_build(struct rb_policy *policy, struct rb_arena *scratch, struct rb_report *report,
                         struct rb_slice text)
 {
-    struct rb_draft draft;
-    rb_draft_read(&draft, &policy->arena, scratch, report, text.at, text.length);
-    policy->process = draft.process;
-    int result = make_sections(policy, &draft);
-    rb_draft_check_duplicates(&draft);
+    struct rb_draft *draft = rb_arena_take(scratch, sizeof(*draft));
+    if (!draft)
+        return -ENOMEM;
+    rb_draft_read(draft, &policy->arena, scratch, report, text.at, text.length);
+    policy->process = draft->process;
+    int result = make_sections(policy, draft);
+    rb_draft_check_duplicates(draft);
     if (policy->arena.failed || scratch->failed)
         return -ENOMEM;
     if (result != 0 || report->count > 0)
         return result ? result : -EINVAL;
-    return make_index(policy, &draft, scratch);
+    return make_index(policy, draft, scratch);
 }
 
 // Parses text. `scratch` holds the data that the report points to; the caller releases it.

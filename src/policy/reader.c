@@ -73,6 +73,7 @@ static size_t printable_run(struct rb_slice text)
 
 static bool bytes_clean(struct reader *reader, size_t limit)
 {
+    static const char hex_digits[] = "0123456789abcdef";
     struct rb_slice text = reader->line.text;
     for (size_t i = printable_run(text); i < text.length; i++) {
         unsigned char byte = (unsigned char) text.at[i];
@@ -81,12 +82,14 @@ static bool bytes_clean(struct reader *reader, size_t limit)
             return false;
         }
         if ((byte < ' ' && byte != '\t') || byte == 0x7f) {
-            refuse(reader, text.at + i, "a control character (0x%02x) in the line", byte);
+            const char hex[] = {hex_digits[byte >> 4], hex_digits[byte & 0xf], '\0'};
+            refuse(reader, text.at + i, "a control character (0x%s) in the line", hex);
             return false;
         }
     }
     if (text.length > limit) {
-        refuse(reader, text.at + limit, "the line is too long: %zu bytes, at most %zu are allowed", text.length, limit);
+        refuse(reader, text.at + limit, "the line is too long: %u bytes, at most %u are allowed",
+               (unsigned) text.length, (unsigned) limit);
         return false;
     }
     return true;

@@ -26,6 +26,7 @@ struct rb_report {
 // is no memory, the error is only counted.
 //   column: counts from 1
 //   suggestion: NULL, or a text that lives as long as the report
+//   format: as for printf, with the conversions %s, %.*s, %u, and %d for numbers that are not negative
 void rb_report_add(struct rb_report *report, const struct rb_line *line, unsigned column, const char *suggestion,
                    const char *format, ...) __attribute__((format(printf, 5, 6)));
 

@@ -17,16 +17,18 @@ static bool suggest_same(char a, char b)
 // Returns the number of insertions, deletions, substitutions and swaps of neighbours that turn one text into the other.
 static unsigned edit_distance(struct rb_slice a, struct rb_slice b)
 {
-    unsigned row[3][SUGGEST_LENGTH_MAX + 1];
+    unsigned char row[3][SUGGEST_LENGTH_MAX + 1]; // a distance is at most SUGGEST_LENGTH_MAX
     for (unsigned j = 0; j <= b.length; j++)
-        row[0][j] = j;
+        row[0][j] = (unsigned char) j;
     for (unsigned i = 1; i <= a.length; i++) {
-        unsigned *now = row[i % 3], *above = row[(i + 2) % 3], *before = row[(i + 1) % 3];
-        now[0] = i;
+        unsigned char *now = row[i % 3], *above = row[(i + 2) % 3], *before = row[(i + 1) % 3];
+        now[0] = (unsigned char) i;
         for (unsigned j = 1; j <= b.length; j++) {
-            now[j] = smaller(above[j - 1] + !suggest_same(a.at[i - 1], b.at[j - 1]), smaller(above[j], now[j - 1]) + 1);
+            unsigned least =
+                smaller(above[j - 1] + !suggest_same(a.at[i - 1], b.at[j - 1]), smaller(above[j], now[j - 1]) + 1);
             if (i > 1 && j > 1 && suggest_same(a.at[i - 1], b.at[j - 2]) && suggest_same(a.at[i - 2], b.at[j - 1]))
-                now[j] = smaller(now[j], before[j - 2] + 1);
+                least = smaller(least, before[j - 2] + 1);
+            now[j] = (unsigned char) least;
         }
     }
     return row[a.length % 3][b.length];
