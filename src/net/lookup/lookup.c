@@ -136,7 +136,8 @@ static struct rb_outcome lookup_repeat(struct lookup *l, enum rb_reason *reason)
 
 // ---- kept answers
 
-static void keep(const struct lookup *l)
+// Not inlined, so that only policies with dns.stale pay for the large stack frame.
+__attribute__((noinline)) static void keep(const struct lookup *l)
 {
     struct rb_stale_answer answer;
     if (l->rules.dns_stale_ms == 0 || !l->question->learn(l->question, &answer))
@@ -147,7 +148,7 @@ static void keep(const struct lookup *l)
 
 // If the resolver could not be reached, gives the program the last good answer. Returns false if the program must see
 // the failure.
-static bool answer_stale(const struct lookup *l, const struct rb_outcome *outcome)
+__attribute__((noinline)) static bool answer_stale(const struct lookup *l, const struct rb_outcome *outcome)
 {
     struct rb_stale_answer answer;
     bool down = outcome->cause == RB_CAUSE_DNS && !outcome->permanent;
