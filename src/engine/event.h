@@ -24,7 +24,7 @@ enum rb_reason {
     RB_REASON_INTERRUPTED, // a signal or the program ended the wait, or the handle has another URL
     RB_REASON_CHANGED,     // the server's data did not continue the download
     RB_REASON_OVERFLOW,    // the held response exceeds its limit
-    RB_REASON_RESOURCE,    // no timer, memory or other resource for the wait or the retry
+    RB_REASON_RESOURCE,    // no memory for the retry, or a sandbox refuses the wait
     RB_REASON_UNKNOWN,     // options were set before the library saw the handle
     RB_REASON_COUNT
 };

@@ -10,6 +10,7 @@
 #include "net/park.h"
 #include "net/socket.h"
 #include "real/libc.h"
+#include "real/pause.h"
 #include "real/system.h"
 #include "state/record.h"
 
@@ -91,7 +92,7 @@ static void connect_report(const struct request *r, enum rb_verdict verdict, con
 static int connect_wait_and_retry(struct request *r, uint64_t delay_ms, uint64_t identity,
                                   const struct rb_outcome *outcome, int result, bool *ended)
 {
-    int waited = rb_system_wait_restartable(delay_ms);
+    int waited = rb_pause_wait(delay_ms, RB_PAUSE_CANCELS | RB_PAUSE_RESTARTS);
     bool gone = rb_socket_identity(r->fd) != identity;
     *ended = true;
     if (waited == -EINTR || gone) {
@@ -100,8 +101,9 @@ static int connect_wait_and_retry(struct request *r, uint64_t delay_ms, uint64_t
             return waited == -EINTR ? -EINTR : result;
         return rb_socket_connect_behind(r->fd, r->address, r->length);
     }
-    if (waited != 0) {
-        connect_report(r, RB_VERDICT_STOP, outcome, 0, RB_REASON_RESOURCE);
+    if (waited != 0) { // a blocking connect might have ended or might have gone on: the program gets the true error
+        connect_report(r, RB_VERDICT_STOP, outcome, 0,
+                       waited == -ECANCELED ? RB_REASON_INTERRUPTED : RB_REASON_RESOURCE);
         return result;
     }
     if (!rb_call_admit(&r->c.call, rb_system_now_ms(), NULL)) {

@@ -6,12 +6,12 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 
 #include "net/socket.h"
 #include "real/kernel.h"
 #include "real/libc.h"
+#include "real/pause.h"
 #include "real/system.h"
 
 bool rb_socket_is_stream(int fd)
@@ -100,32 +100,6 @@ static int plain(int fd, const struct sockaddr *address, socklen_t length)
     return rb_libc_connect(fd, address, length) == 0 ? 0 : -errno;
 }
 
-// The kernel's struct sigaction, which differs from libc's.
-struct kernel_action {
-    sighandler_t handler;
-    unsigned long flags;
-    void (*restorer)(void);
-    uint64_t mask;
-};
-
-// If SO_SNDTIMEO is set, a signal always interrupts connect with EINTR, even if the handler has SA_RESTART. The handler
-// that ran is unknown. If no handler lacks SA_RESTART, an unlimited connect(2) would have restarted. Many runtimes
-// install crash handlers without SA_RESTART. Such handlers never return into a connect, so they do not count.
-static bool bare_call_would_restart(void)
-{
-    for (int signal = 1; signal < NSIG; signal++) {
-        struct kernel_action action;
-        bool fault = signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL ||
-                     signal == SIGTRAP || signal == SIGSYS || signal == SIGABRT;
-        if (fault || rb_kernel(SYS_rt_sigaction, signal, NULL, &action, RB_KERNEL_SIGNALS) != 0)
-            continue;
-        bool handled = action.handler != SIG_DFL && action.handler != SIG_IGN;
-        if (handled && !(action.flags & SA_RESTART))
-            return false;
-    }
-    return true;
-}
-
 // The value of SO_SNDTIMEO_OLD: two longs, even where libc's struct timeval has 64-bit fields.
 struct send_limit {
     long seconds, microseconds;
@@ -137,7 +111,9 @@ enum { SEND_LIMIT = SO_SNDTIMEO_OLD };
 enum { SEND_LIMIT = SO_SNDTIMEO };
 #endif
 
-// Calls connect(2) again after a restartable signal. A connect(2) on a socket in handshake waits until the handshake
+// If SO_SNDTIMEO is set, a signal always interrupts connect with EINTR, even if the handler has SA_RESTART. The handler
+// that ran is unknown. If no handler lacks SA_RESTART, an unlimited connect(2) would have restarted. So connect(2) is
+// called again. A connect(2) on a socket in handshake waits until the handshake
 // ends.
 static int wait_within(int fd, const struct sockaddr *address, socklen_t length, uint64_t limit_ms)
 {
@@ -150,7 +126,7 @@ static int wait_within(int fd, const struct sockaddr *address, socklen_t length,
             return plain(fd, address, length);
         result = plain(fd, address, length);
         now_ms = rb_system_now_ms();
-    } while (result == -EINTR && bare_call_would_restart());
+    } while (result == -EINTR && rb_pause_all_restart());
     if (result == -EAGAIN &&
         address->sa_family == AF_UNIX) // the listener's backlog stayed full; no handshake needs to be aborted
         return -ETIMEDOUT;

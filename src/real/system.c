@@ -5,7 +5,6 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -116,29 +115,6 @@ uint32_t rb_system_random(void)
     return (uint32_t) ((z ^ (z >> 31)) >> 32);
 }
 
-static struct rb_kernel_time as_time(uint64_t ms)
-{
-    return (struct rb_kernel_time){(long) (ms / 1000), (long) (ms % 1000) * 1000000};
-}
-
-int rb_system_wait_restartable(uint64_t ms)
-{
-    if (ms == 0)
-        return 0;
-    int fd = (int) rb_kernel(SYS_timerfd_create, CLOCK_BOOTTIME, TFD_CLOEXEC);
-    if (fd < 0)
-        return fd;
-    struct {
-        struct rb_kernel_time interval, first;
-    } due = {.first = as_time(ms)};
-    uint64_t fired;
-    long result = rb_kernel(SYS_timerfd_settime, fd, 0, &due, NULL);
-    if (result == 0)
-        result = rb_kernel(SYS_read, fd, &fired, sizeof(fired));
-    rb_kernel(SYS_close, fd);
-    return result < 0 ? (int) result : 0;
-}
-
 typedef int sleep_fn(const struct rb_kernel_time *time, struct rb_kernel_time *left);
 
 // Uses libc's nanosleep, because a raw system call is not a cancellation point. In both libcs the symbol of this name
@@ -146,7 +122,7 @@ typedef int sleep_fn(const struct rb_kernel_time *time, struct rb_kernel_time *l
 void rb_system_sleep(uint64_t ms)
 {
     sleep_fn *function = (sleep_fn *) rb_elf_libc("nanosleep");
-    struct rb_kernel_time left = as_time(ms);
+    struct rb_kernel_time left = {(long) (ms / 1000), (long) (ms % 1000) * 1000000};
     while (function ? function(&left, &left) != 0 && errno == EINTR : rb_kernel(SYS_nanosleep, &left, &left) == -EINTR)
         continue;
 }
@@ -206,6 +182,11 @@ int rb_system_allocate(int fd, uint64_t size)
 // The C libraries use the first real-time signals themselves (glibc two, musl three), for thread cancellation and to
 // change the user id of all threads. If a thread blocks them, setuid(2) in another thread waits forever.
 enum { FIRST_OF_LIBC = 32, LAST_OF_LIBC = 34 };
+
+bool rb_system_is_signal_of_libc(int number)
+{
+    return number >= FIRST_OF_LIBC && number <= LAST_OF_LIBC;
+}
 
 bool rb_system_block_signals(sigset_t *saved)
 {

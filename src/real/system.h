@@ -34,11 +34,6 @@ uint64_t rb_system_unix_ms(void);
 // use.
 uint32_t rb_system_random(void);
 
-// Waits as a blocking connect(2) does: a signal ends the wait unless its handler has SA_RESTART. Not a cancellation
-// point, because a cancelled thread would leak the timer descriptor that the wait uses. Returns 0, -EINTR, or the
-// negative errno of timerfd_create (-EMFILE, ...).
-int rb_system_wait_restartable(uint64_t ms);
-
 // Waits for `ms` even if signals arrive. For code inside libcurl calls and lookups, which also continue after signals.
 // A cancellation point, as those are. Changes errno.
 void rb_system_sleep(uint64_t ms);
@@ -61,6 +56,9 @@ int rb_system_allocate(int fd, uint64_t size);
 // does a blocked SIGSYS in a sandbox that handles system calls with it. The signals that libc uses itself also stay
 // unblocked. Returns false on failure; then nothing is blocked. Keeps errno.
 bool rb_system_block_signals(sigset_t *saved);
+// True for the signals that libc uses itself: the first real-time signals, for thread cancellation and to change the
+// user id of all threads.
+bool rb_system_is_signal_of_libc(int number);
 // Restores the signal mask that rb_system_block_signals saved. Keeps errno.
 void rb_system_restore_signals(const sigset_t *saved);
 

@@ -202,18 +202,34 @@ static inline pid_t test_thread_id(void)
     return (pid_t) syscall(SYS_gettid);
 }
 
-// Waits until a thread of this process sleeps in the system call with this number.
-static inline void test_await_call(pid_t thread, long number)
+// The number of the system call in which a thread of this process sleeps, -1 for none.
+static inline long test_call_of(pid_t thread)
 {
     char path[64];
     snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int) thread);
-    for (;; test_pause()) {
-        char *text = test_read(path, NULL);
-        bool there = text[0] >= '0' && text[0] <= '9' && atol(text) == number;
-        free(text);
-        if (there)
-            return;
-    }
+    char *text = test_read(path, NULL);
+    long number = text[0] >= '0' && text[0] <= '9' ? atol(text) : -1;
+    free(text);
+    return number;
+}
+
+static inline void test_await_call(pid_t thread, long number)
+{
+    while (test_call_of(thread) != number)
+        test_pause();
+}
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+
+// Waits until a thread sleeps in a wait of the library between two attempts. glibc calls either form of nanosleep.
+static inline void test_await_sleep(pid_t thread)
+{
+    for (long number = -1;
+         number != SYS_clock_nanosleep && number != SYS_nanosleep && number != SYS_futex_waitv && number != SYS_read;
+         test_pause())
+        number = test_call_of(thread);
 }
 
 // --- processes

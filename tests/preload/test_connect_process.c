@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Connects in forked and vforked children, in threads, and in threads that are cancelled.
+#include <signal.h>
+
 #include "network.h"
 
 #define LOCAL(base)                                                                                                    \
     "[local]\nhosts=127.0.0.1\nretry.attempts=100\nretry.backoff=fixed\nretry.base=" base                              \
     "\nretry.jitter=none\nbreaker=off\nbudget.floor=1000/s\ntimeout.total=60s\n"
 #define CHILD "[child]\nhosts=127.0.0.2\nretry.backoff=fixed\nretry.base=2ms\nretry.jitter=none\n"
+
+#define HOUR                                                                                                           \
+    "[local]\nhosts=127.0.0.1\nretry.backoff=fixed\nretry.base=1h\nretry.cap=1h\nretry.jitter=none\nbreaker=off\n"     \
+    "budget.floor=1000/s\ntimeout.total=10h\n"
 
 struct dialler {
     const struct port *port;
@@ -83,7 +89,8 @@ static void vfork_child(void)
     CHECK_INT(test_descriptors(), before);
 }
 
-// A thread that is cancelled while its connect waits ends at the next attempt, and leaves no descriptor behind.
+// A thread that is cancelled while its connect waits ends at once, and leaves no descriptor behind. Its next attempt
+// would be due after the time limit of the test.
 static void cancelled(void)
 {
     struct port port = port_new();
@@ -93,12 +100,78 @@ static void cancelled(void)
     for (int i = 1; i <= 5; i++) {
         dialler_start(&dialler, &port);
         test_await_log(RETRY, "", test_log(RETRY, "") + 1);
-        test_await_call(__atomic_load_n(&dialler.id, __ATOMIC_ACQUIRE), SYS_read);
+        test_await_sleep(__atomic_load_n(&dialler.id, __ATOMIC_ACQUIRE));
         CHECK_INT(pthread_cancel(dialler.thread), 0);
         CHECK_INT(pthread_join(dialler.thread, &result), 0);
         CHECK(result == PTHREAD_CANCELED);
     }
     CHECK_INT(test_descriptors(), before);
+}
+
+static void ignore(int number)
+{
+    (void) number;
+}
+
+// The same where some handlers have SA_RESTART and others do not.
+static void cancelled_with_mixed_handlers(void)
+{
+    struct sigaction restarting = {.sa_handler = ignore, .sa_flags = SA_RESTART}, ending = {.sa_handler = ignore};
+    CHECK_INT(sigaction(SIGUSR1, &restarting, NULL), 0);
+    CHECK_INT(sigaction(SIGUSR2, &ending, NULL), 0);
+    cancelled();
+}
+
+// A cancellation that is disabled does not act, and the thread keeps its cancellation type.
+static void *dial_uncancelled(void *context)
+{
+    int type = -1;
+    CHECK_INT(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL), 0);
+    dialler_run(context);
+    CHECK_INT(pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &type), 0);
+    CHECK_INT(type, PTHREAD_CANCEL_DEFERRED);
+    return context;
+}
+
+static void cancel_disabled(void)
+{
+    struct port port = port_new();
+    struct dialler dialler = {.port = &port, .fd = -1, .error = -1};
+    void *result = NULL;
+    CHECK_INT(pthread_create(&dialler.thread, NULL, dial_uncancelled, &dialler), 0);
+    test_await_log(RETRY, "", 1);
+    CHECK_INT(pthread_cancel(dialler.thread), 0);
+    CHECK_INT(listen(port.fd, 16), 0);
+    CHECK_INT(pthread_join(dialler.thread, &result), 0);
+    CHECK(result == &dialler);
+    CHECK_INT(dialler.error, 0);
+}
+
+static void cancel_disabled_with_mixed_handlers(void)
+{
+    struct sigaction restarting = {.sa_handler = ignore, .sa_flags = SA_RESTART}, ending = {.sa_handler = ignore};
+    CHECK_INT(sigaction(SIGUSR1, &restarting, NULL), 0);
+    CHECK_INT(sigaction(SIGUSR2, &ending, NULL), 0);
+    cancel_disabled();
+}
+
+// A wait opens no descriptor that other threads could close, or that a forked child could keep.
+static void waits_without_a_descriptor(void)
+{
+    struct port port = port_new();
+    struct dialler dialler;
+    unsigned before = test_descriptors();
+    dialler_start(&dialler, &port);
+    test_await_log(RETRY, "", 1);
+    test_await_sleep(__atomic_load_n(&dialler.id, __ATOMIC_ACQUIRE));
+    CHECK_INT(test_descriptors(), before + 1); // the socket
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0)
+        _exit(test_descriptors() == before + 1 ? 0 : 1);
+    CHECK_INT(test_status(child), 0);
+    CHECK_INT(pthread_cancel(dialler.thread), 0);
+    thread_end(dialler.thread);
 }
 
 // A program that ends a connect by closing its socket in another thread: whatever has the number next is left alone.
@@ -178,7 +251,11 @@ static const struct test tests[] = {
     {"fork_in_a_threaded_program", LOCAL("20ms") CHILD "breaker=off\nbudget.floor=1000/s\n",
      fork_in_a_threaded_program},
     {"vfork_child", CHILD, vfork_child},
-    {"cancelled", LOCAL("150ms"), cancelled},
+    {"cancelled", HOUR, cancelled},
+    {"cancelled_with_mixed_handlers", HOUR, cancelled_with_mixed_handlers},
+    {"cancel_disabled", LOCAL("400ms"), cancel_disabled},
+    {"cancel_disabled_with_mixed_handlers", LOCAL("400ms"), cancel_disabled_with_mixed_handlers},
+    {"waits_without_a_descriptor", HOUR, waits_without_a_descriptor},
     {"replaced_socket", LOCAL("400ms"), replaced_socket},
     {"many_threads", LOCAL("10ms"), many_threads},
     {"forks_at_any_moment", CHILD, forks_at_any_moment},

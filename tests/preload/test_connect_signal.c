@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Signals while a connect waits for its next attempt: what a blocking connect would do in the kernel, it does here.
+#include <setjmp.h>
 #include <signal.h>
 
 #include "network.h"
+#include "sandbox.h"
 
 #define SLOW "retry.attempts=3\nretry.backoff=fixed\nretry.base=500ms\nretry.jitter=none\nbreaker=off\n"
 #define VERY_SLOW "retry.attempts=3\nretry.backoff=fixed\nretry.base=25s\nretry.cap=25s\nretry.jitter=none\n"
@@ -15,11 +17,16 @@ static void note(int number)
     handled++;
 }
 
-static void install(void (*handler)(int), int flags)
+static void install_for(int number, void (*handler)(int), int flags)
 {
     struct sigaction action = {.sa_flags = flags};
     action.sa_handler = handler;
-    CHECK_INT(sigaction(SIGUSR1, &action, NULL), 0);
+    CHECK_INT(sigaction(number, &action, NULL), 0);
+}
+
+static void install(void (*handler)(int), int flags)
+{
+    install_for(SIGUSR1, handler, flags);
 }
 
 // Sends SIGUSR1 to the thread that connects, once it waits for its next attempt.
@@ -28,14 +35,15 @@ struct sender {
     pid_t target_id;
     const struct port *open; // begins to listen before the signal; may be NULL
     const struct port *open_after;
+    unsigned retries; // in the log before the signal; 0: one
     pthread_t thread;
 };
 
 static void *sender_run(void *context)
 {
     const struct sender *sender = context;
-    test_await_log(RETRY, "127.0.0.1", 1);
-    test_await_call(sender->target_id, SYS_read);
+    test_await_log(RETRY, "127.0.0.1", sender->retries ? sender->retries : 1);
+    test_await_sleep(sender->target_id);
     if (sender->open)
         CHECK_INT(listen(sender->open->fd, 16), 0);
     CHECK_INT(pthread_kill(sender->target, SIGUSR1), 0);
@@ -103,6 +111,96 @@ static void interrupted_then_refused(void)
     thread_end(sender.thread);
     CHECK_INT(finished(fd), ECONNREFUSED);
     CHECK_INT(test_log(STOP, "\"reason\":\"interrupted\""), 1);
+}
+
+// Handlers differ in SA_RESTART: the flag of the handler that runs decides.
+static void mixed_restarts(void)
+{
+    install_for(SIGUSR2, note, 0);
+    restarts();
+}
+
+static void mixed_interrupted(void)
+{
+    install_for(SIGUSR2, note, SA_RESTART);
+    interrupted_then_connected();
+}
+
+// A handler that is gone after it has run, and one that this thread has blocked.
+static void resets_its_handler(void)
+{
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR2);
+    CHECK_INT(pthread_sigmask(SIG_BLOCK, &blocked, NULL), 0);
+    install_for(SIGUSR2, note, SA_RESTART);
+    struct port port = port_new();
+    struct sender sender = {.open = &port};
+    install(note, (int) SA_RESETHAND);
+    sender_start(&sender);
+    int fd = stream();
+    CHECK_INT(dial(fd, &port), -1);
+    CHECK_INT(errno, EINTR);
+    thread_end(sender.thread);
+    CHECK_INT(finished(fd), 0);
+}
+
+// Handlers differ in SA_RESTART, and a sandbox refuses the call that obeys the flag. The program gets its own failure.
+static void mixed_without_futex(void)
+{
+    struct port port = port_new();
+    struct sender sender = {.open = NULL};
+    int fd = stream();
+    refuse_call(SYS_futex_waitv);
+    install(note, SA_RESTART);
+    install_for(SIGUSR2, note, 0);
+    sender_start(&sender);
+    CHECK_INT(dial(fd, &port), -1);
+    CHECK_INT(errno, ECONNREFUSED);
+    thread_end(sender.thread);
+    CHECK_INT(handled, 1);
+    CHECK_INT(test_log(STOP, "\"reason\":\"interrupted\""), 1);
+}
+
+static sigjmp_buf outside;
+
+static void leave(int number)
+{
+    note(number);
+    siglongjmp(outside, 1);
+}
+
+// A handler that leaves the wait by siglongjmp: no descriptor is lost, no signal stays blocked, and the next connect is
+// repeated.
+static void left_by_jump(void)
+{
+    struct port port = port_new();
+    sigset_t before, after;
+    int fd = stream();
+    unsigned descriptors = test_descriptors();
+    CHECK_INT(pthread_sigmask(SIG_BLOCK, NULL, &before), 0);
+    install(leave, 0);
+    for (volatile int i = 1; i <= 5; i++) {
+        struct sender sender = {.open = NULL, .retries = test_log(RETRY, "") + 1};
+        sender_start(&sender);
+        if (sigsetjmp(outside, 1) == 0) {
+            dial(fd, &port);
+            CHECK(!"reached");
+        }
+        thread_end(sender.thread);
+        handled = 0;
+    }
+    CHECK_INT(pthread_sigmask(SIG_BLOCK, NULL, &after), 0);
+    for (int number = 1; number < NSIG; number++)
+        CHECK_INT(sigismember(&after, number), sigismember(&before, number));
+    CHECK_INT(test_descriptors(), descriptors);
+    CHECK_INT(test_log(RETRY, ""), 5);
+}
+
+static void mixed_left_by_jump(void)
+{
+    install_for(SIGUSR2, note, SA_RESTART);
+    left_by_jump();
 }
 
 static struct port inner_refuses, inner_listens;
@@ -187,6 +285,12 @@ static const struct test tests[] = {
     {"restarts", "[local]\nhosts=127.0.0.1\n" SLOW, restarts},
     {"interrupted_then_connected", "[local]\nhosts=127.0.0.1\n" VERY_SLOW, interrupted_then_connected},
     {"interrupted_then_refused", "[local]\nhosts=127.0.0.1\n" VERY_SLOW, interrupted_then_refused},
+    {"mixed_restarts", "[local]\nhosts=127.0.0.1\n" SLOW, mixed_restarts},
+    {"mixed_interrupted", "[local]\nhosts=127.0.0.1\n" VERY_SLOW, mixed_interrupted},
+    {"resets_its_handler", "[local]\nhosts=127.0.0.1\n" VERY_SLOW, resets_its_handler},
+    {"mixed_without_futex", "[local]\nhosts=127.0.0.1\n" VERY_SLOW, mixed_without_futex},
+    {"left_by_jump", "[local]\nhosts=127.0.0.1\n" VERY_SLOW "breaker=off\n", left_by_jump},
+    {"mixed_left_by_jump", "[local]\nhosts=127.0.0.1\n" VERY_SLOW "breaker=off\n", mixed_left_by_jump},
     {"nested", "[outer]\nhosts=127.0.0.1\n" SLOW INNER, nested},
     {"small_stack", INNER, small_stack},
     {"restarts_with_a_limit", "[local]\nhosts=127.0.0.1\nretry.attempts=1\ntimeout.connect=400ms\n",

@@ -13,6 +13,7 @@
 #include "net/park/watch.h"
 #include "net/socket.h"
 #include "real/libc.h"
+#include "real/pause.h"
 #include "real/system.h"
 #include "state/record.h"
 
@@ -272,9 +273,8 @@ static enum rb_flight_state life_wait(int fd, enum rb_flight_state state, int wa
 {
     bool settles, undisturbed = true;
     while (undisturbed && (state == RB_FLIGHT_CONNECTING || state == RB_FLIGHT_PARKED)) {
-        int waited = state == RB_FLIGHT_PARKED ? rb_system_wait_restartable((uint64_t) wait) : rb_socket_wait(fd, wait);
-        if (waited != 0 && waited != -EINTR) // no timer: every signal ends the wait, even if its handler has SA_RESTART
-            waited = rb_socket_wait(-1, wait);
+        int waited =
+            state == RB_FLIGHT_PARKED ? rb_pause_wait((uint64_t) wait, RB_PAUSE_RESTARTS) : rb_socket_wait(fd, wait);
         undisturbed = waited == 0;
         state = look_once(fd, &settles, &wait);
     }
