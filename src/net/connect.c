@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <stddef.h>
 
+#include "base/arithmetic.h"
 #include "net/connect.h"
 #include "net/connection.h"
 #include "net/park.h"
@@ -29,6 +30,9 @@ struct request {
     const struct sockaddr *address;
     socklen_t length;
     struct first_data *data; // NULL for a plain connect
+    uint64_t total_until_ms; // the end of the call by the policy
+    uint64_t own_until_ms;   // the end of the call by the program's SO_SNDTIMEO; UINT64_MAX: none
+    uint64_t tried_ms;       // when the last attempt began
     struct rb_connection c;
 };
 
@@ -52,11 +56,12 @@ static bool is_blocking(const struct request *r)
     return may_wait && rb_socket_is_stream(r->fd) && rb_socket_is_blocking(r->fd);
 }
 
-static int dial(struct request *r, uint64_t limit_ms)
+// limit_ms, own_left_ms: as for rb_socket_connect; data has no limits
+static int dial(struct request *r, uint64_t limit_ms, uint64_t own_left_ms)
 {
     struct first_data *data = r->data;
     if (!data)
-        return rb_socket_connect(r->fd, r->address, r->length, limit_ms);
+        return rb_socket_connect(r->fd, r->address, r->length, limit_ms, own_left_ms);
     data->taken = rb_libc_sendto(r->fd, data->bytes, data->length, data->flags, r->address, r->length);
     return data->taken < 0 ? -errno : 0;
 }
@@ -71,7 +76,12 @@ static int next_attempt(struct request *r, int previous)
         rb_socket_disconnect(r->fd);
     else if (peer_of(r)->target.family != AF_UNIX)
         rb_socket_forget_errors(r->fd);
-    int result = dial(r, rb_connection_limit_ms(&r->c, rb_system_now_ms()));
+    uint64_t now_ms = rb_system_now_ms(), own_left_ms = 0;
+    if (r->own_until_ms != UINT64_MAX)
+        own_left_ms = r->own_until_ms > now_ms ? r->own_until_ms - now_ms : 1;
+    r->tried_ms = now_ms;
+    r->c.call.deadline_ms = r->total_until_ms;
+    int result = dial(r, rb_connection_limit_ms(&r->c, now_ms), own_left_ms);
     if (result == 0 && rb_socket_is_self_connected(r->fd)) {
         rb_socket_disconnect(r->fd);
         return -ECONNREFUSED;
@@ -92,7 +102,7 @@ static void connect_report(const struct request *r, enum rb_verdict verdict, con
 static int connect_wait_and_retry(struct request *r, uint64_t delay_ms, uint64_t identity,
                                   const struct rb_outcome *outcome, int result, bool *ended)
 {
-    int waited = rb_pause_wait(delay_ms, RB_PAUSE_CANCELS | RB_PAUSE_RESTARTS);
+    int waited = rb_pause_wait(delay_ms, RB_PAUSE_CANCELS | (r->own_until_ms == UINT64_MAX ? RB_PAUSE_RESTARTS : 0));
     bool gone = rb_socket_identity(r->fd) != identity;
     *ended = true;
     if (waited == -EINTR || gone) {
@@ -115,15 +125,28 @@ static int connect_wait_and_retry(struct request *r, uint64_t delay_ms, uint64_t
 }
 
 // Retries a failed connect while the policy allows. Returns the last result.
-static int connect_repeat(struct request *r, int result)
+//
+// The program's SO_SNDTIMEO limits all attempts together, because it limits the single connect of the program alone.
+// The program must see the true error before the limit is over. So another attempt is made only if it ends in time,
+// assuming that it takes as long as the last one. No limit applies to an attempt that sends data (TCP Fast Open), so
+// data is not sent again on a socket with SO_SNDTIMEO.
+//   begun_ms: when the first attempt began
+static int connect_repeat(struct request *r, int result, uint64_t begun_ms)
 {
+    uint64_t own_ms = rb_socket_send_limit_ms(r->fd);
+    r->tried_ms = begun_ms;
+    r->total_until_ms = r->c.call.deadline_ms;
+    r->own_until_ms = own_ms ? begun_ms + (r->data ? 0 : own_ms) : UINT64_MAX;
     enum rb_reason blocked = peer_of(r)->last_candidate ? RB_REASON_NONE : RB_REASON_CANDIDATE;
     for (bool ended = false; !ended;) {
         struct rb_outcome outcome = rb_connection_outcome(&r->c, result);
         if (r->data && result != -ECONNREFUSED)
             outcome.sent = RB_SENT_MAYBE;
+        uint64_t now_ms = rb_system_now_ms();
+        r->c.call.deadline_ms =
+            rb_arithmetic_min(r->total_until_ms, rb_arithmetic_sub(r->own_until_ms, now_ms - r->tried_ms));
         struct rb_decision decision =
-            rb_call_judge(&r->c.call, &outcome, blocked, !r->data, NULL, rb_system_now_ms(), rb_system_random());
+            rb_call_judge(&r->c.call, &outcome, blocked, !r->data, NULL, now_ms, rb_system_random());
         if (result == 0)
             connect_report(r, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
         if (result == 0 || connect_is_pending(result))
@@ -170,7 +193,7 @@ static int connect_track(struct request *r, int result)
 static int connect_refuse(struct request *r)
 {
     if (!rb_socket_can_connect(r->fd))
-        return dial(r, 0);
+        return dial(r, 0, 0);
     connect_report(r, RB_VERDICT_REFUSED, NULL, 0, RB_REASON_BREAKER);
     bool pends = peer_of(r)->target.family != AF_UNIX && !rb_socket_is_blocking(r->fd) &&
                  rb_park_refuse(r->fd, r->address, r->length, &r->c);
@@ -188,18 +211,18 @@ static int connect_run(struct request *r, const struct rb_breaker *breaker, uint
 {
     bool closed = !breaker || rb_breaker_peek(breaker, NULL) == RB_BREAKER_CLOSED;
     if (!closed && passes_through(r))
-        return dial(r, 0);
+        return dial(r, 0, 0);
     if (!rb_call_admit(&r->c.call, now_ms, NULL))
-        return closed && passes_through(r) ? dial(r, 0)
+        return closed && passes_through(r) ? dial(r, 0, 0)
                                            : connect_refuse(r); // closed: the breaker opened after the check above
     uint64_t limit_ms = rb_connection_limit_ms(&r->c, 0);
-    int result = dial(r, limit_ms && is_blocking(r) ? limit_ms : 0);
+    int result = dial(r, limit_ms && is_blocking(r) ? limit_ms : 0, 0);
     if (result == 0 && r->data && !is_blocking(r)) // only the SYN has been sent
         connect_settle(r, -EINPROGRESS);
     else if (result == 0 || (connect_is_pending(result) && result != -EINPROGRESS))
         connect_settle(r, result);
     else if (result != -EINPROGRESS && is_blocking(r))
-        result = connect_repeat(r, result);
+        result = connect_repeat(r, result, now_ms);
     else
         result = connect_track(r, result);
     return result;

@@ -111,11 +111,27 @@ enum { SEND_LIMIT = SO_SNDTIMEO_OLD };
 enum { SEND_LIMIT = SO_SNDTIMEO };
 #endif
 
-// If SO_SNDTIMEO is set, a signal always interrupts connect with EINTR, even if the handler has SA_RESTART. The handler
-// that ran is unknown. If no handler lacks SA_RESTART, an unlimited connect(2) would have restarted. So connect(2) is
-// called again. A connect(2) on a socket in handshake waits until the handshake
-// ends.
-static int wait_within(int fd, const struct sockaddr *address, socklen_t length, uint64_t limit_ms)
+// Returns false if fd is not a socket.
+static bool read_send_limit(int fd, struct send_limit *limit)
+{
+    socklen_t size = sizeof(*limit);
+    return rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SEND_LIMIT, limit, &size) == 0;
+}
+
+uint64_t rb_socket_send_limit_ms(int fd)
+{
+    struct send_limit own;
+    if (!read_send_limit(fd, &own) || own.seconds < 0)
+        return 0;
+    return (uint64_t) own.seconds * 1000 + ((uint64_t) own.microseconds + 999) / 1000;
+}
+
+// Calls connect(2) with SO_SNDTIMEO. With this option, connect returns EINTR after every signal, even if the handler
+// has SA_RESTART. The handler that ran is unknown. If no handler lacks SA_RESTART, connect(2) is called again; on a
+// socket in handshake, it waits until the handshake ends. If the program leaves connect by siglongjmp or by
+// cancellation, the socket keeps this SO_SNDTIMEO.
+//   restarts: the program's own SO_SNDTIMEO is not set, so a handler with SA_RESTART must not end the call
+static int wait_within(int fd, const struct sockaddr *address, socklen_t length, uint64_t limit_ms, bool restarts)
 {
     uint64_t now_ms = rb_system_now_ms(), until_ms = now_ms + limit_ms;
     int result;
@@ -126,7 +142,23 @@ static int wait_within(int fd, const struct sockaddr *address, socklen_t length,
             return plain(fd, address, length);
         result = plain(fd, address, length);
         now_ms = rb_system_now_ms();
-    } while (result == -EINTR && rb_pause_all_restart());
+    } while (result == -EINTR && restarts && rb_pause_all_restart());
+    return result;
+}
+
+int rb_socket_connect(int fd, const struct sockaddr *address, socklen_t length, uint64_t limit_ms, uint64_t own_left_ms)
+{
+    struct send_limit own;
+    uint64_t own_ms = limit_ms || own_left_ms ? rb_socket_send_limit_ms(fd) : 0;
+    bool has_own = own_ms > 0, shortened = has_own && own_left_ms && own_left_ms < own_ms;
+    own_ms = shortened ? own_left_ms : own_ms;
+    bool own_ends = has_own && (limit_ms == 0 || own_ms <= limit_ms);
+    if ((limit_ms == 0 && !shortened) || (own_ends && !shortened) || !read_send_limit(fd, &own))
+        return plain(fd, address, length);
+    int result = wait_within(fd, address, length, own_ends ? own_ms : limit_ms, !has_own);
+    rb_kernel(SYS_setsockopt, fd, SOL_SOCKET, SEND_LIMIT, &own, sizeof(own));
+    if (own_ends)
+        return result;
     if (result == -EAGAIN &&
         address->sa_family == AF_UNIX) // the listener's backlog stayed full; no handshake needs to be aborted
         return -ETIMEDOUT;
@@ -134,21 +166,6 @@ static int wait_within(int fd, const struct sockaddr *address, socklen_t length,
         return result;
     rb_socket_disconnect(fd);
     return -ETIMEDOUT;
-}
-
-int rb_socket_connect(int fd, const struct sockaddr *address, socklen_t length, uint64_t limit_ms)
-{
-    struct send_limit own;
-    socklen_t size = sizeof(own);
-    if (limit_ms == 0 || rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SEND_LIMIT, &own, &size) != 0)
-        return plain(fd, address, length);
-    uint64_t own_ms = (uint64_t) own.seconds * 1000 + (uint64_t) own.microseconds / 1000;
-    bool has_own = own.seconds || own.microseconds;
-    if (has_own && own_ms <= limit_ms)
-        return plain(fd, address, length);
-    int result = wait_within(fd, address, length, limit_ms);
-    rb_kernel(SYS_setsockopt, fd, SOL_SOCKET, SEND_LIMIT, &own, sizeof(own));
-    return result;
 }
 
 int rb_socket_connect_behind(int fd, const struct sockaddr *address, socklen_t length)

@@ -36,9 +36,17 @@ void rb_socket_disconnect(int fd);
 // by simultaneous open.
 bool rb_socket_is_self_connected(int fd);
 
-// One blocking connect(2). Returns -ETIMEDOUT after limit_ms; 0 means no limit. Returns 0 or a negative errno. Returns
-// -EINTR only when connect(2) itself would: a signal handler without SA_RESTART is installed.
-int rb_socket_connect(int fd, const struct sockaddr *address, socklen_t length, uint64_t limit_ms);
+// SO_SNDTIMEO in milliseconds, rounded up. 0: none, or fd is not a socket.
+uint64_t rb_socket_send_limit_ms(int fd);
+
+// One blocking connect(2), a cancellation point.
+//   limit_ms: the longest duration by the policy, 0 for none. Then the connect ends with -ETIMEDOUT.
+//   own_left_ms: what is left of the program's SO_SNDTIMEO, 0 for all of it. Then the result is that of connect(2):
+//                -EINPROGRESS, and the connect goes on in the kernel
+// Returns 0 or a negative errno. Returns -EINTR only when connect(2) itself would: a signal handler without SA_RESTART
+// is installed, or the program has set SO_SNDTIMEO.
+int rb_socket_connect(int fd, const struct sockaddr *address, socklen_t length, uint64_t limit_ms,
+                      uint64_t own_left_ms);
 
 // Starts a connect that continues in the kernel, as a blocking connect does after a signal interrupts it. Returns
 // -EINTR when the connect is in progress, or 0 or another negative errno when it ended at once.

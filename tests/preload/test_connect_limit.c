@@ -61,6 +61,55 @@ static void own_limit_wins(void)
     CHECK_INT(test_log(RETRY, ""), 0);
 }
 
+// A limit that the program set, shorter than the first wait: the program gets the refusal at once.
+static void own_limit_before_the_wait(void)
+{
+    struct port port = port_new();
+    int fd = stream();
+    set_send_timeout(fd, 50);
+    CHECK_INT(dial(fd, &port), -1);
+    CHECK_INT(errno, ECONNREFUSED);
+    CHECK_INT(send_timeout(fd) >= 50, 1);
+    CHECK_INT(test_log(RETRY, ""), 0);
+    CHECK_INT(test_log(STOP, "\"reason\":\"time\""), 1);
+}
+
+// The limit concerns all attempts together, not each of them.
+static void own_limit_of_all_attempts(void)
+{
+    struct port port = port_new();
+    int fd = stream();
+    set_send_timeout(fd, 1000);
+    CHECK_INT(dial(fd, &port), -1);
+    CHECK_INT(errno, ECONNREFUSED);
+    CHECK_INT(send_timeout(fd), 1000);
+    CHECK_BETWEEN(test_log(RETRY, ""), 1, 4); // waits of 240 ms
+    CHECK_INT(test_log(STOP, "\"reason\":\"time\""), 1);
+}
+
+static void *fill_after_refusal(void *context)
+{
+    static int fillers[2];
+    test_await_log(RETRY, "", 1);
+    port_fill(context, fillers);
+    return NULL;
+}
+
+// A later attempt that hangs ends with what is left of the limit, as a connect with SO_SNDTIMEO ends.
+static void own_limit_of_later_attempts(void)
+{
+    struct port port = port_new();
+    pthread_t thread;
+    int fd = stream();
+    set_send_timeout(fd, 3000);
+    CHECK_INT(pthread_create(&thread, NULL, fill_after_refusal, &port), 0);
+    CHECK_INT(dial(fd, &port), -1);
+    CHECK_INT(errno, EINPROGRESS);
+    CHECK_INT(send_timeout(fd), 3000);
+    CHECK_INT(test_log(RETRY, ""), 1);
+    thread_end(thread);
+}
+
 // A backlog that empties between two attempts: the second one gets through.
 static void *empty_the_backlog(void *context)
 {
@@ -97,14 +146,6 @@ static void limits_the_call(void)
 }
 
 // A later attempt that hangs ends when the time of the call does.
-static void *fill_after_refusal(void *context)
-{
-    static int fillers[2];
-    test_await_log(RETRY, "", 1);
-    port_fill(context, fillers);
-    return NULL;
-}
-
 static void limits_later_attempts(void)
 {
     struct port port = port_new();
@@ -138,6 +179,9 @@ static void unix_backlog(void)
     CHECK_INT(send_timeout(fd), 0);
 }
 
+#define WAITS(base)                                                                                                    \
+    "retry.attempts=100\nretry.backoff=fixed\nretry.base=" base                                                        \
+    "\nretry.jitter=none\nbreaker=off\nbudget.floor=1000/s\n"
 #define LIMIT "retry.attempts=2\ntimeout.connect=200ms\n"
 
 static const struct test tests[] = {
@@ -146,6 +190,9 @@ static const struct test tests[] = {
      limits_each_attempt},
     {"keeps_a_longer_limit", "[local]\nhosts=127.0.0.1\n" LIMIT FAST, keeps_a_longer_limit},
     {"own_limit_wins", "[local]\nhosts=127.0.0.1\n" LIMIT FAST, own_limit_wins},
+    {"own_limit_before_the_wait", "[local]\nhosts=127.0.0.1\n" WAITS("300ms"), own_limit_before_the_wait},
+    {"own_limit_of_all_attempts", "[local]\nhosts=127.0.0.1\n" WAITS("240ms"), own_limit_of_all_attempts},
+    {"own_limit_of_later_attempts", "[local]\nhosts=127.0.0.1\n" WAITS("800ms"), own_limit_of_later_attempts},
     {"recovers_from_a_timeout", "[local]\nhosts=127.0.0.1\nretry.attempts=20\ntimeout.connect=200ms\n" FAST,
      recovers_from_a_timeout},
     {"limits_the_call",

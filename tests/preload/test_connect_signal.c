@@ -2,6 +2,7 @@
 // Signals while a connect waits for its next attempt: what a blocking connect would do in the kernel, it does here.
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/time.h>
 
 #include "network.h"
 #include "sandbox.h"
@@ -162,6 +163,22 @@ static void mixed_without_futex(void)
     CHECK_INT(test_log(STOP, "\"reason\":\"interrupted\""), 1);
 }
 
+// A connect with SO_SNDTIMEO is interrupted by every handler.
+static void own_limit_interrupted(void)
+{
+    struct port port = port_new();
+    struct sender sender = {.open = &port};
+    int fd = stream();
+    struct timeval limit = {.tv_sec = 1000};
+    CHECK_INT(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)), 0);
+    install(note, SA_RESTART);
+    sender_start(&sender);
+    CHECK_INT(dial(fd, &port), -1);
+    CHECK_INT(errno, EINTR);
+    thread_end(sender.thread);
+    CHECK_INT(finished(fd), 0);
+}
+
 static sigjmp_buf outside;
 
 static void leave(int number)
@@ -289,6 +306,7 @@ static const struct test tests[] = {
     {"mixed_interrupted", "[local]\nhosts=127.0.0.1\n" VERY_SLOW, mixed_interrupted},
     {"resets_its_handler", "[local]\nhosts=127.0.0.1\n" VERY_SLOW, resets_its_handler},
     {"mixed_without_futex", "[local]\nhosts=127.0.0.1\n" VERY_SLOW, mixed_without_futex},
+    {"own_limit_interrupted", "[local]\nhosts=127.0.0.1\n" VERY_SLOW, own_limit_interrupted},
     {"left_by_jump", "[local]\nhosts=127.0.0.1\n" VERY_SLOW "breaker=off\n", left_by_jump},
     {"mixed_left_by_jump", "[local]\nhosts=127.0.0.1\n" VERY_SLOW "breaker=off\n", mixed_left_by_jump},
     {"nested", "[outer]\nhosts=127.0.0.1\n" SLOW INNER, nested},
