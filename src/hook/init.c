@@ -15,7 +15,7 @@ static void before_fork(void)
 __attribute__((constructor)) static void begin(void)
 {
     rb_process_load();
-    rb_fork_notify(before_fork, NULL);
+    rb_fork_notify(before_fork, NULL, NULL);
 }
 
 __attribute__((destructor)) static void end(void)

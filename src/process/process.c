@@ -188,7 +188,7 @@ RB_START_CODE void rb_process_load(void)
     if (!process_enter(RB_PROCESS_NEW, RB_PROCESS_BUSY))
         return;
     rb_start_copy();
-    rb_fork_notify(NULL, process_forked);
+    rb_fork_notify(NULL, NULL, process_forked);
     bool off = is_disabled();
     const char *log = rb_start_value(RB_START_LOG);
     // Records the stderr of the process now, because the program may close it before its first logged call. The system

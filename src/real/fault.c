@@ -158,7 +158,7 @@ static void fault_begin(void)
     int nobody = 0;
     atomic_compare_exchange_strong(&owner, &nobody, rb_system_pid());
     if (!atomic_exchange(&registered, true))
-        rb_fork_notify(NULL, fault_forked);
+        rb_fork_notify(NULL, NULL, fault_forked);
     if (is_owner())
         adopt();
 }

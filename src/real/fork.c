@@ -19,8 +19,7 @@ enum { HANDLERS = 8 };
 typedef void handler_fn(void);
 
 static RB_START_DATA struct {
-    _Atomic(handler_fn *) before;
-    _Atomic(handler_fn *) child; // NULL: not set yet
+    _Atomic(handler_fn *) before, parent, child; // NULL: none, or not set yet
 } handlers[HANDLERS];
 
 static RB_START_DATA _Atomic unsigned used;
@@ -35,7 +34,16 @@ static void forking(void)
     }
 }
 
-static void fork_forked(void)
+static void fork_in_parent(void)
+{
+    for (unsigned i = 0; i < HANDLERS; i++) {
+        handler_fn *parent = atomic_load_explicit(&handlers[i].parent, memory_order_acquire);
+        if (parent)
+            parent();
+    }
+}
+
+static void fork_in_child(void)
 {
     atomic_store(&owner, rb_system_pid());
     for (unsigned i = 0; i < HANDLERS; i++) {
@@ -51,9 +59,9 @@ RB_START_CODE void rb_fork_start(void)
     if (atomic_load(&owner) != 0 || !atomic_compare_exchange_strong(&owner, &nobody, rb_system_pid()))
         return;
     if (__register_atfork)
-        __register_atfork(forking, NULL, fork_forked, NULL);
+        __register_atfork(forking, fork_in_parent, fork_in_child, NULL);
     else if (pthread_atfork)
-        pthread_atfork(forking, NULL, fork_forked);
+        pthread_atfork(forking, fork_in_parent, fork_in_child);
 }
 
 bool rb_fork_owns(int process)
@@ -66,12 +74,13 @@ bool rb_fork_owns(int process)
     return known == process;
 }
 
-RB_START_CODE void rb_fork_notify(void (*before)(void), void (*child)(void))
+RB_START_CODE void rb_fork_notify(void (*before)(void), void (*parent)(void), void (*child)(void))
 {
     rb_fork_start();
     unsigned place = atomic_fetch_add(&used, 1);
     if (place >= HANDLERS)
         return;
-    atomic_store_explicit(&handlers[place].before, before, memory_order_release);
+    atomic_store_explicit(&handlers[place].parent, parent, memory_order_release);
     atomic_store_explicit(&handlers[place].child, child, memory_order_release);
+    atomic_store_explicit(&handlers[place].before, before, memory_order_release);
 }

@@ -14,8 +14,9 @@ void rb_fork_start(void);
 // system call. Calls rb_fork_start if nobody has; async-signal-safe after that.
 bool rb_fork_owns(int process);
 
-// From now on, each fork calls `before` (may be NULL) in the parent before it forks, and `child` in the child before
-// fork returns. vfork and raw system calls call neither. There is room for a few registrations.
-void rb_fork_notify(void (*before)(void), void (*child)(void));
+// From now on, each fork calls `before` in the parent before it forks, and then `parent` in the parent and `child` in
+// the child before fork returns. Each may be NULL. If the fork fails, `parent` is called. vfork and raw system calls
+// call none of them. There is room for a few registrations.
+void rb_fork_notify(void (*before)(void), void (*parent)(void), void (*child)(void));
 
 #endif

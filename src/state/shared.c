@@ -285,7 +285,7 @@ static struct rb_slot *shared_attach(uint32_t user)
     if (failed > 0 && now_ms - failed < FAILED_MS)
         return NULL;
     if (!atomic_exchange(&begun, true)) {
-        rb_fork_notify(NULL, shared_forked);
+        rb_fork_notify(NULL, NULL, shared_forked);
         rb_identity_notify(shared_leave);
     }
     if (!lock(&saved))
