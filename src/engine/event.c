@@ -24,6 +24,8 @@ const char *rb_reason_name(enum rb_reason reason)
         [RB_REASON_OVERFLOW] = "overflow",
         [RB_REASON_RESOURCE] = "resource",
         [RB_REASON_UNKNOWN] = "unknown-options",
+        [RB_REASON_SHARED] = "shared",
+        [RB_REASON_BYPASSED] = "bypassed",
     };
     return (unsigned) reason < RB_REASON_COUNT ? names[reason] : "unknown";
 }

@@ -11,13 +11,115 @@
 #include "net/park/lock.h"
 #include "net/park/watch.h"
 #include "net/socket.h"
+#include "process/process.h"
+#include "real/fork.h"
 #include "real/kernel.h"
 #include "real/libc.h"
 #include "real/system.h"
 
+static _Atomic bool stopped;   // no connect is parked any more
+static _Atomic bool announced; // forks are announced to rb_park_forking
+
+// Of the thread that forks: it holds the lock, and its signal mask. A vfork child must not see the fork of another
+// thread.
+static __thread bool fork_locked;
+static sigset_t fork_signals;
+
+static bool is_inherited(const struct rb_flight *flight)
+{
+    bool inherited = false;
+    for (unsigned i = 0; i < RB_FLIGHT_FDS && flight->fds[i] >= 0; i++) {
+        long flags = rb_kernel(SYS_fcntl, flight->fds[i], F_GETFD, 0);
+        inherited = inherited || !(flags & FD_CLOEXEC);
+    }
+    return inherited;
+}
+
+static void leave_all_locked(enum rb_park_descriptors which, enum rb_reason reason)
+{
+    struct rb_flight *flight;
+    for (unsigned slot = 0; (flight = rb_flight_next_locked(&slot));)
+        if (which == RB_PARK_ALL || is_inherited(flight))
+            rb_life_leave_locked(flight, reason);
+}
+
+// Keeps connects on this descriptor from being parked, until it is closed.
+static void leave_descriptor(int fd)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_make(fd);
+    if (descriptor)
+        atomic_store_explicit(&descriptor->left, 1, memory_order_relaxed);
+}
+
+void rb_park_leave(int fd)
+{
+    sigset_t saved;
+    int error = errno;
+    if (rb_process_is_off() || !rb_lock_is_ours())
+        return;
+    if (rb_socket_is_stream(fd))
+        leave_descriptor(fd);
+    struct rb_flight *flight = rb_park_on(fd) ? rb_flight_claim(fd, &saved) : NULL;
+    if (flight) {
+        rb_life_leave_locked(flight, RB_REASON_SHARED);
+        rb_lock_give(&saved);
+    }
+    errno = error;
+}
+
+void rb_park_leave_all(enum rb_park_descriptors which)
+{
+    sigset_t saved;
+    int error = errno;
+    if (rb_park_any() && rb_lock_take(&saved)) {
+        leave_all_locked(which, RB_REASON_SHARED);
+        rb_lock_give(&saved);
+    }
+    errno = error;
+}
+
+void rb_park_stop(void)
+{
+    sigset_t saved;
+    int error = errno;
+    if (!rb_lock_is_ours())
+        return;
+    atomic_store_explicit(&stopped, true, memory_order_relaxed);
+    if (rb_park_any() && rb_lock_take(&saved)) {
+        leave_all_locked(RB_PARK_ALL, RB_REASON_BYPASSED);
+        rb_lock_give(&saved);
+    }
+    errno = error;
+}
+
+void rb_park_forking(void)
+{
+    sigset_t saved;
+    int error = errno;
+    if (!rb_lock_take(&saved))
+        return;
+    leave_all_locked(RB_PARK_ALL, RB_REASON_SHARED);
+    fork_signals = saved;
+    fork_locked = true;
+    errno = error;
+}
+
+void rb_park_forked(void)
+{
+    sigset_t saved = fork_signals;
+    if (!fork_locked)
+        return;
+    fork_locked = false;
+    rb_lock_give(&saved);
+}
+
 bool rb_park_begin(int fd, const struct sockaddr *address, socklen_t length, const struct rb_connection *connection,
                    int result)
 {
+    if (atomic_load_explicit(&stopped, memory_order_relaxed))
+        return false;
+    if (!atomic_exchange_explicit(&announced, true, memory_order_relaxed))
+        rb_fork_notify(rb_park_forking, rb_park_forked, rb_park_forked);
     return rb_life_begin(fd, address, length, connection, result);
 }
 
@@ -35,8 +137,11 @@ int rb_park_error(int fd, void *value, socklen_t *length)
     int result = rb_libc_getsockopt(fd, SOL_SOCKET, option, value, length);
     if (state != RB_FLIGHT_FAILED || result != 0)
         return result;
-    int error = rb_life_take_error(fd);
-    memcpy(value, &error, *length < sizeof(error) ? *length : sizeof(error));
+    int read = 0, error = 0;
+    size_t size = *length < sizeof(error) ? *length : sizeof(error);
+    memcpy(&read, value, size);
+    error = rb_life_take_error(fd, read);
+    memcpy(value, &error, size);
     return result;
 }
 
@@ -142,20 +247,16 @@ int rb_park_control(int epfd, int op, int fd, struct epoll_event *event)
     return result;
 }
 
+// While another descriptor of the socket is open, an epoll keeps the registration of a closed descriptor, and nobody
+// can change it. Such a registration must report the real state of the connect.
 static void park_close(int fd)
 {
     sigset_t saved;
     if (!rb_lock_take(&saved))
         return;
     struct rb_flight *flight = rb_flight_find_locked(fd);
-    if (flight && atomic_load_explicit(&flight->state, memory_order_relaxed) == RB_FLIGHT_PARKED) {
-        // A forked child may still wait for the socket. A thread may wait on an epoll: while another descriptor of the
-        // socket is open, the epoll keeps this registration, and nobody can change it. Such waits must end without
-        // further attempts.
-        bool only_descriptor = flight->fds[1] < 0;
-        if (only_descriptor ? rb_flight_is_shared_locked(flight) : rb_watch_is_watched_locked(fd))
-            rb_life_give_up_locked(flight);
-    }
+    if (flight && flight->fds[1] >= 0 && rb_watch_is_watched_locked(fd))
+        rb_life_leave_locked(flight, RB_REASON_SHARED);
     rb_flight_close_locked(fd);
     rb_lock_give(&saved);
 }
@@ -198,6 +299,9 @@ int rb_park_copied(int fd, int copy)
     if (copy < 0 || copy == fd || mean_the_same(fd, copy))
         return copy;
     rb_park_closing(copy); // the number was free, so old records of it come from a close that we did not see
+    const struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    if (descriptor && atomic_load_explicit(&descriptor->left, memory_order_relaxed) && rb_lock_is_ours())
+        leave_descriptor(copy);
     if (rb_park_on(fd))
         park_copy(fd, copy);
     return copy;

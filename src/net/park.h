@@ -96,6 +96,31 @@ void rb_park_replacing(int fd, int copy);
 // Call after fd was duplicated. copy: the new descriptor, or -1 if the call failed. Returns copy. Keeps errno.
 int rb_park_copied(int fd, int copy);
 
+// --- Loss of sight. Call one of these before the library can no longer follow a connect. Parked connects are given up,
+// so that the kernel reports the real error to every process, and no further attempt is made. All of these functions
+// keep errno, do nothing in a vfork child, and cost one load while no connect is in flight. Async-signal-safe.
+
+// One descriptor goes to another process (SCM_RIGHTS), or its events are delivered in a way that is not intercepted
+// (F_SETOWN, F_SETOWN_EX, F_SETSIG, O_ASYNC, FIOASYNC, FIOSETOWN, SIOCSPGRP). A connect on this descriptor is not
+// parked from now on.
+void rb_park_leave(int fd);
+
+enum rb_park_descriptors {
+    RB_PARK_ALL,      // clone and similar calls, if the child gets copies of all descriptors
+    RB_PARK_INHERITED // only those without FD_CLOEXEC: exec*, posix_spawn*, system, popen, vfork
+};
+
+// Another process gets these descriptors.
+void rb_park_leave_all(enum rb_park_descriptors which);
+
+// The process waits for its sockets past the library (io_uring_setup has succeeded). No connect is parked from now on.
+void rb_park_stop(void);
+
+// Call before a fork that the C library does not announce to us (_Fork), and after it in parent and child. fork(3)
+// needs no call. The lock is held and signals are blocked in between.
+void rb_park_forking(void);
+void rb_park_forked(void);
+
 // --- The program's waits while connects are in flight. Events of parked connects are hidden, and no wait lasts longer
 // than until the next attempt is due. Other descriptors are not affected. Results, errno, signals, cancellation and
 // remaining timeouts are as in the intercepted calls.

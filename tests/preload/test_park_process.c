@@ -166,12 +166,11 @@ static void registered_name_closed(void)
 
 // --- forks
 
+// A fork gives up what is parked: parent and child see the failure. What each connects afterwards is its own.
 static void child_has_its_own(void)
 {
     struct port port = port_new(), good = port_listening();
-    struct opener opener = {.port = &port, .count = 3};
-    int fd = flying(&port), epfd = epoll_for(fd, EPOLLOUT);
-    CHECK_INT(pending_error(fd), 0);
+    int fd = parked(&port), epfd = epoll_for(fd, EPOLLOUT);
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
@@ -187,62 +186,64 @@ static void child_has_its_own(void)
         _exit(0);
     }
     CHECK_INT(test_status(child), 0);
-    check_connects(&opener, epfd, fd);
+    CHECK(wait_epoll(epfd, 1000).events & EPOLLERR);
+    CHECK_INT(pending_error(fd), ECONNREFUSED);
+    CHECK_INT(test_log(STOP, "\"reason\":\"shared\""), 1);
+    int again = parked(&port);
+    CHECK_INT(ready_now(again, POLLOUT), 0);
 }
 
-// The parent ends and the child continues to wait, as a daemon does.
-static void child_takes_over(void)
+static int child_error(int fd)
 {
-    struct port port = port_new();
-    int result[2];
-    char byte = 0;
-    CHECK_INT(pipe(result), 0);
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
-        pid_t parent = getpid();
-        int fd = flying(&port);
-        CHECK_INT(pending_error(fd), 0);
-        if (fork() != 0)
-            _exit(0);
-        while (getppid() == parent)
-            test_pause();
-        struct pollfd p = {.fd = fd, .events = POLLOUT};
-        while (test_log(RETRY, "") < 4)
-            CHECK_INT(poll(&p, 1, 1), 0);
-        CHECK_INT(listen(port.fd, 4), 0);
-        CHECK_INT(poll(&p, 1, -1), 1);
-        CHECK_INT(pending_error(fd), 0);
-        CHECK(is_peer(fd, &port));
-        CHECK_INT(write(result[1], "x", 1), 1);
-        _exit(0);
-    }
-    int status;
-    close(result[1]);
-    CHECK_INT(waitpid(child, &status, 0), child);
-    CHECK_INT(read(result[0], &byte, 1), 1);
-}
-
-// The parent gives its copy away to the child and lives on: the child sees a failed connect, not a socket without one.
-static void child_alone_has_it(void)
-{
-    struct port port = port_new();
-    int fd = parked(&port), go[2];
-    char byte;
-    CHECK_INT(pipe(go), 0);
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-        close(go[1]);
-        CHECK_INT(read(go[0], &byte, 1), 0);
         struct pollfd p = {.fd = fd, .events = POLLOUT};
         CHECK_INT(poll(&p, 1, 1000), 1);
-        CHECK_INT(pending_error(fd), ECONNREFUSED);
-        _exit(0);
+        CHECK(p.revents & POLLERR);
+        _exit(pending_error(fd));
     }
-    close(fd);
-    close(go[1]);
-    CHECK_INT(test_status(child), 0);
+    return test_status(child);
+}
+
+// Whatever the parent does with the descriptor, the child sees a failed connect. The error is told once, as alone.
+static void child_sees_the_failure(void)
+{
+    struct port port = port_new();
+    int fd = parked(&port);
+    CHECK_INT(child_error(fd), ECONNREFUSED);
+    CHECK_INT(pending_error(fd), 0);
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    CHECK_INT(poll(&p, 1, 1000), 1);
+    CHECK(p.revents & POLLHUP);
+}
+
+struct forker {
+    int fd, error;
+};
+
+static void *forker_run(void *context)
+{
+    struct forker *forker = context;
+    forker->error = child_error(forker->fd);
+    return NULL;
+}
+
+// One thread waits, another one forks.
+static void thread_forks(void)
+{
+    struct port port = port_new();
+    int fd = flying(&port);
+    struct forker forker = {.fd = fd};
+    pthread_t thread;
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    while (test_log(RETRY, "") == 0)
+        CHECK_INT(poll(&p, 1, 1), 0);
+    CHECK_INT(pthread_create(&thread, NULL, forker_run, &forker), 0);
+    CHECK_INT(poll(&p, 1, -1), 1);
+    CHECK(p.revents & POLLHUP);
+    thread_end(thread);
+    CHECK_INT(forker.error, ECONNREFUSED);
 }
 
 // What the child of a vfork does is its own affair, though it does it in our memory; it may well be the first to ask.
@@ -439,9 +440,9 @@ static const struct test tests[] = {
     {"closed_by_range", LONG, closed_by_range},
     {"dup_onto_parked", PATIENT, dup_onto_parked},
     {"registered_name_closed", LONG, registered_name_closed},
-    {"child_has_its_own", PATIENT, child_has_its_own},
-    {"child_takes_over", PATIENT, child_takes_over},
-    {"child_alone_has_it", LONG, child_alone_has_it},
+    {"child_has_its_own", LONG, child_has_its_own},
+    {"child_sees_the_failure", LONG, child_sees_the_failure},
+    {"thread_forks", POLICY "retry.base=500ms\nretry.attempts=9\n", thread_forks},
     {"vfork_first", PATIENT, vfork_first},
     {"vfork_child", PATIENT, vfork_child},
     {"spawns", PATIENT, spawns},

@@ -11,8 +11,7 @@
 #include "real/system.h"
 
 enum {
-    BLOCK = 256,          // flights that are allocated together
-    ORPHAN_LOOK_MS = 1000 // interval in which a child checks whether the owner of a flight is alive
+    BLOCK = 256 // flights that are allocated together
 };
 
 static _Atomic(struct rb_flight *) blocks[RB_FLIGHT_COUNT / BLOCK];
@@ -47,15 +46,9 @@ bool rb_flight_parked(int fd)
     return flight && flight_state_of(flight) == RB_FLIGHT_PARKED;
 }
 
-bool rb_flight_is_shared_locked(const struct rb_flight *flight)
-{
-    return flight->forks != rb_lock_forks();
-}
-
 static void flight_free_locked(struct rb_flight *flight)
 {
-    if (flight->owner == rb_lock_owner()) // the permit belongs to the owner
-        rb_call_abandon(&flight->connection.call, rb_system_now_ms());
+    rb_call_abandon(&flight->connection.call, rb_system_now_ms());
     for (unsigned i = 0; i < RB_FLIGHT_FDS; i++) {
         if (flight->fds[i] < 0)
             continue;
@@ -79,21 +72,6 @@ void rb_flight_enter_locked(struct rb_flight *flight, enum rb_flight_state state
         atomic_fetch_sub_explicit(&rb_descriptor_flights, 1, memory_order_release);
 }
 
-// True when this process may act on the flight. Takes over a flight whose owner has ended.
-static bool flight_adopt_locked(struct rb_flight *flight)
-{
-    int process = rb_lock_owner();
-    if (flight->owner == process)
-        return true;
-    // The parent may remain a zombie for long. A change of getppid shows that the parent has ended.
-    bool is_parent = flight->owner == rb_lock_parent();
-    bool parent_ended = is_parent && rb_kernel(SYS_getppid) != flight->owner;
-    if (!parent_ended && rb_kernel(SYS_kill, flight->owner, 0) != -ESRCH)
-        return false;
-    flight->owner = process;
-    return true;
-}
-
 // Removes descriptors that were closed without our hooks. The socket may still be open through another descriptor.
 // Returns false when none is left.
 static bool is_there_locked(struct rb_flight *flight)
@@ -113,8 +91,7 @@ static bool is_there_locked(struct rb_flight *flight)
 
 static bool flight_is_usable_locked(struct rb_flight *flight)
 {
-    return flight && flight_state_of(flight) != RB_FLIGHT_FREE && flight_adopt_locked(flight) &&
-           is_there_locked(flight);
+    return flight && flight_state_of(flight) != RB_FLIGHT_FREE && is_there_locked(flight);
 }
 
 struct rb_flight *rb_flight_find_locked(int fd)
@@ -145,16 +122,17 @@ static struct rb_flight *free_flight_locked(void)
 struct rb_flight *rb_flight_new_locked(int fd)
 {
     struct rb_flight *before = meant_by(fd);
-    uint64_t identity = rb_descriptor_make(fd) ? rb_socket_identity(fd) : 0;
+    const struct rb_descriptor *descriptor = rb_descriptor_make(fd);
+    bool may_track = descriptor && !atomic_load_explicit(&descriptor->left, memory_order_relaxed);
+    uint64_t identity = may_track ? rb_socket_identity(fd) : 0;
     if (before)
         rb_flight_remove_fd_locked(before, fd);
     struct rb_flight *flight = identity ? free_flight_locked() : NULL;
     if (!flight)
         return NULL;
     flight->identity = identity;
-    flight->owner = rb_lock_owner();
-    flight->forks = rb_lock_forks();
     flight->error = 0;
+    flight->shared = false;
     for (unsigned i = 0; i < RB_FLIGHT_FDS; i++)
         flight->fds[i] = -1;
     rb_due_set_locked(flight->slot, UINT64_MAX);
@@ -208,13 +186,17 @@ void rb_flight_close_locked(int fd)
 
 struct rb_flight *rb_flight_next_due_locked(unsigned *slot, uint64_t now_ms)
 {
-    for (; rb_due_next_locked(slot, now_ms); ++*slot) {
-        struct rb_flight *flight = at(*slot);
-        if (flight_is_usable_locked(flight))
-            return flight;
-        if (flight_state_of(flight) != RB_FLIGHT_FREE) // another process owns the flight
-            rb_due_set_locked(*slot, now_ms + ORPHAN_LOOK_MS);
-    }
+    for (; rb_due_next_locked(slot, now_ms); ++*slot)
+        if (flight_is_usable_locked(at(*slot)))
+            return at(*slot);
+    return NULL;
+}
+
+struct rb_flight *rb_flight_next_locked(unsigned *slot)
+{
+    for (; *slot < RB_FLIGHT_COUNT && at(*slot); ++*slot)
+        if (flight_is_usable_locked(at(*slot)))
+            return at((*slot)++);
     return NULL;
 }
 

@@ -46,9 +46,8 @@ struct rb_flight {
     int fds[RB_FLIGHT_FDS]; // all refer to the same socket; -1: unused. System calls use the first one
     uint64_t identity;      // of the socket; detects a descriptor that was closed and reused without our hooks
     unsigned slot;          // its index in the table
-    int owner;              // the process that makes the attempts
-    unsigned forks;         // the process's fork count when the flight began
     int error;              // errno of the last failed attempt
+    bool shared;            // another process may have the socket, and may read its error
     uint64_t changed;       // rb_change_count when `state` last changed
     struct sockaddr_storage address;
     socklen_t length;
@@ -70,17 +69,13 @@ bool rb_flight_tracks(int fd);
 // --- These functions require the lock.
 
 // Returns the flight of a descriptor or NULL. Removes descriptors that refer to other files now; a flight without
-// descriptors is forgotten. If the owner was the parent process and has ended, this process becomes the owner. Returns
-// NULL if the owner is another living process.
+// descriptors is freed.
 struct rb_flight *rb_flight_find_locked(int fd);
 
 // Creates a flight in state CONNECTING that is never due. The caller fills in the connection. An older flight of the
-// descriptor loses this descriptor. Returns NULL if the table is full, without memory, or if the socket has no
-// identity.
+// descriptor loses this descriptor. Returns NULL if the table is full, without memory, if the
+// socket has no identity, or if the library has lost sight of the socket.
 struct rb_flight *rb_flight_new_locked(int fd);
-
-// True when this process has forked since the flight began, so a child may have the socket too.
-bool rb_flight_is_shared_locked(const struct rb_flight *flight);
 
 // Sets the state. FREE stops tracking the connect: the descriptors are removed, and a permit of the breaker is
 // returned. FREE and FAILED set the due time to UINT64_MAX. The caller sets the due time before PARKED, hides the
@@ -92,8 +87,11 @@ void rb_flight_enter_locked(struct rb_flight *flight, enum rb_flight_state state
 void rb_flight_add_fd_locked(struct rb_flight *flight, int fd);
 void rb_flight_remove_fd_locked(struct rb_flight *flight, int fd);
 
-// Removes a descriptor that is being closed, even if another process owns the flight.
+// Removes a descriptor that is being closed.
 void rb_flight_close_locked(int fd);
+
+// Returns the next flight at or after *slot, or NULL, and sets *slot behind it. Start with *slot = 0.
+struct rb_flight *rb_flight_next_locked(unsigned *slot);
 
 // Returns the next due flight at or after *slot, or NULL. Start with *slot = 0. The caller may release the lock between
 // calls. Sets the due time of the returned flight to UINT64_MAX.

@@ -321,15 +321,15 @@ uint64_t rb_life_tick(uint64_t now_ms)
     return atomic_load_explicit(&rb_due_next_ms, memory_order_acquire);
 }
 
-int rb_life_take_error(int fd)
+int rb_life_take_error(int fd, int error)
 {
     sigset_t saved;
-    int error = 0;
     struct rb_flight *flight = rb_flight_claim(fd, &saved);
     if (!flight)
-        return 0;
+        return error;
     if (life_state_of(flight) == RB_FLIGHT_FAILED) {
-        error = flight->error;
+        if (error || !flight->shared || family(flight) == AF_UNIX)
+            error = flight->error;
         rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
     }
     rb_lock_give(&saved);
@@ -370,6 +370,21 @@ enum rb_flight_state rb_life_drop(int fd)
     rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
     rb_lock_give(&saved);
     return state;
+}
+
+void rb_life_leave_locked(struct rb_flight *flight, enum rb_reason reason)
+{
+    enum rb_flight_state state = life_state_of(flight);
+    bool retried = state == RB_FLIGHT_PARKED || (state == RB_FLIGHT_CONNECTING && flight->connection.call.attempt > 1);
+    if (retried) {
+        struct rb_outcome outcome = rb_connection_outcome(&flight->connection, -flight->error);
+        life_report(flight, RB_VERDICT_STOP, &outcome, 0, reason);
+    }
+    flight->shared = true;
+    if (state == RB_FLIGHT_PARKED)
+        give_up_locked(flight, flight->error);
+    else if (state == RB_FLIGHT_CONNECTING)
+        rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
 }
 
 void rb_life_give_up_locked(struct rb_flight *flight)

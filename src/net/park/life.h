@@ -28,11 +28,17 @@ enum rb_flight_state rb_life_settle(int fd);
 // Gives up a parked connect because its registrations cannot be hidden. Requires the lock.
 void rb_life_give_up_locked(struct rb_flight *flight);
 
+// Stops to follow a connect, because the library loses sight of the socket. The kernel then reports the real state of
+// the connect to every process: a parked connect is given up.
+void rb_life_leave_locked(struct rb_flight *flight, enum rb_reason reason);
+
 // Makes all attempts that are due. Returns the time of the next one in milliseconds, or UINT64_MAX. Keeps errno.
 uint64_t rb_life_tick(uint64_t now_ms);
 
-// Returns the errno of a connect that was given up and stops tracking it. 0 if there is no such connect.
-int rb_life_take_error(int fd);
+// Stops tracking a connect that was given up. Returns the errno for the program.
+//   error: what the kernel has reported for SO_ERROR. 0 for a TCP socket that another process has too: that process has
+//     read the error, and this one reads 0
+int rb_life_take_error(int fd, int error);
 
 // A call on the socket has read `error` from it. Returns EINPROGRESS when another attempt follows; otherwise the errno
 // for the program, and the tracking ends.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The lock of the connects in flight, and the process that owns them.
+// The lock of the connects in flight.
 #include "net/park/lock.h"
 
 #include <stdatomic.h>
@@ -11,49 +11,10 @@
 enum { PATIENCE = 100000 }; // tries to take a held lock before giving up
 
 static _Atomic int held;
-static _Atomic int self;   // the process that owns the tables; 0: not known yet
-static _Atomic int parent; // the process that forked the owner
-static _Atomic unsigned forks;
 
-static void lock_forking(void)
-{
-    atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
-}
-
-static void lock_forked(void)
-{
-    atomic_store(&parent, atomic_load(&self)); // getppid may already return another process
-    atomic_store(&self, rb_system_pid());
-    atomic_store(&held, 0);
-}
-
-// A vfork child shares this memory but does not own it. A fork child becomes the owner in lock_forked. If libc cannot
-// notify us of forks, the child's connects pass through.
 bool rb_lock_is_ours(void)
 {
-    int process = rb_system_pid(), known = 0;
-    if (!rb_fork_owns(process))
-        return false;
-    if (atomic_compare_exchange_strong(&self, &known, process)) {
-        rb_fork_notify(lock_forking, lock_forked);
-        return true;
-    }
-    return known == process;
-}
-
-int rb_lock_owner(void)
-{
-    return atomic_load_explicit(&self, memory_order_relaxed);
-}
-
-int rb_lock_parent(void)
-{
-    return atomic_load_explicit(&parent, memory_order_relaxed);
-}
-
-unsigned rb_lock_forks(void)
-{
-    return atomic_load_explicit(&forks, memory_order_relaxed);
+    return rb_fork_owns(rb_system_pid());
 }
 
 bool rb_lock_take(sigset_t *saved)

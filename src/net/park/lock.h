@@ -18,18 +18,14 @@
 
 // Takes the lock. *saved receives the signal mask for rb_lock_give. Returns false in a vfork child and when the lock
 // was not free for long; then the caller must change nothing. Both functions keep errno.
+//
+// A fork is made with the lock held, so that the child gets a consistent table. Parent and child each call
+// rb_lock_give.
 bool rb_lock_take(sigset_t *saved);
 void rb_lock_give(const sigset_t *saved);
 
-// True in the process that owns the tables: the first process that calls this, and after a fork the child for its copy.
-// Makes a system call.
+// True in the process that owns the tables; false in a vfork child and in a child that was made without fork(3). Makes
+// a system call.
 bool rb_lock_is_ours(void);
-
-// The process that owns the tables, and the process that forked it.
-int rb_lock_owner(void);
-int rb_lock_parent(void);
-
-// How often this process has forked.
-unsigned rb_lock_forks(void);
 
 #endif

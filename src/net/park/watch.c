@@ -118,7 +118,8 @@ void rb_watch_note(int epfd, int op, int fd, const struct epoll_event *event)
 
 bool rb_watch_known(const struct rb_descriptor *descriptor)
 {
-    uint32_t known = get(&descriptor->slot) | (get(&descriptor->epoch) & 1) | get(&descriptor->crowded);
+    uint32_t known =
+        get(&descriptor->slot) | (get(&descriptor->epoch) & 1) | get(&descriptor->crowded) | get(&descriptor->left);
     for (unsigned i = 0; i < WATCHES; i++)
         known |= get(&descriptor->watches[i].epfd);
     return known != 0;
@@ -134,6 +135,8 @@ void rb_watch_close(int fd)
             set(&descriptor->watches[i].epfd, 0);
     if (get(&descriptor->crowded))
         set(&descriptor->crowded, 0);
+    if (get(&descriptor->left))
+        set(&descriptor->left, 0);
     if (get(&descriptor->epoch) & 1)
         set(&descriptor->epoch, get(&descriptor->epoch) + 1);
 }
