@@ -123,9 +123,12 @@ static void add_hosts(struct rb_draft *draft, const struct rb_line *line, struct
             add_host(draft, line, item);
 }
 
-static void complain_of_process_value(const struct rb_draft *draft, const struct rb_line *line,
-                                      const struct rb_key *key, struct rb_slice value, unsigned offset,
-                                      const char *wrong)
+// The functions that complain are not inlined, so that only wrong policies pay for their large stack frames.
+
+__attribute__((noinline)) static void complain_of_process_value(const struct rb_draft *draft,
+                                                                const struct rb_line *line, const struct rb_key *key,
+                                                                struct rb_slice value, unsigned offset,
+                                                                const char *wrong)
 {
     char text[SHOWN_MAX + 1], expected[RB_KEY_EXPECTS_SIZE];
     unsigned column = column_of(line, value) + offset;
@@ -165,7 +168,8 @@ static void add_process(struct rb_draft *draft, const struct rb_line *line, stru
         rb_value_join_globs(text);
 }
 
-static void complain_of_process_key(const struct rb_draft *draft, const struct rb_line *line, struct rb_slice key)
+__attribute__((noinline)) static void complain_of_process_key(const struct rb_draft *draft, const struct rb_line *line,
+                                                              struct rb_slice key)
 {
     struct rb_suggestion search = rb_suggest_begin(key);
     bool elsewhere = rb_slice_is(key, key_hosts);
@@ -178,7 +182,8 @@ static void complain_of_process_key(const struct rb_draft *draft, const struct r
                   shown(key), key.at);
 }
 
-static void complain_of_key(const struct rb_draft *draft, const struct rb_line *line, struct rb_slice key)
+__attribute__((noinline)) static void complain_of_key(const struct rb_draft *draft, const struct rb_line *line,
+                                                      struct rb_slice key)
 {
     const char *message = "unknown key %.*s";
     struct rb_suggestion search = rb_suggest_begin(key);

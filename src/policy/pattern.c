@@ -158,8 +158,9 @@ static bool clear_host_bits(uint8_t address[16], unsigned bits)
     return any;
 }
 
-// Suggests the same prefix without host bits.
-static void suggest_prefix(const struct parse *parse, int family, const uint8_t address[16], unsigned bits)
+// Suggests the same prefix without host bits. Not inlined, so that only wrong patterns pay for the large stack frame.
+__attribute__((noinline)) static void suggest_prefix(const struct parse *parse, int family, const uint8_t address[16],
+                                                     unsigned bits)
 {
     char text[64];
     struct rb_writer writer = rb_writer_on(text, sizeof(text));
@@ -222,7 +223,7 @@ static const char *pattern_read_bracketed(const struct parse *parse)
 }
 
 // Not inlined, so that only wrong patterns pay for the large stack frame.
-static __attribute__((noinline)) const char *complain_of_colons(const struct parse *parse)
+__attribute__((noinline)) static const char *complain_of_colons(const struct parse *parse)
 {
     uint8_t address[16];
     if (rb_address_parse(parse->text, address) == 0)
