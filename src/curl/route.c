@@ -14,11 +14,11 @@
 #include "state/netns.h"
 #include "state/shared.h"
 
-// Allocates the route, a copy of the section's rules and a copy of the host's name in one block. The copied rules end
-// before the field `methods`, because the lists from there on are long and are used only when a transfer begins.
+// Allocates the route, a copy of the section's rules and a copy of the host's name in one block. The lists of
+// the section are not copied, because they are long and are used only when a transfer begins.
 static struct rb_route *route_make(const struct rb_section *section, const struct rb_target *target, uint64_t via)
 {
-    const size_t rules = offsetof(struct rb_rules, methods);
+    const size_t rules = sizeof(section->rules);
     size_t length = !target->name ? 0 : target->name_length < RB_NAME_SIZE ? target->name_length : RB_NAME_SIZE - 1;
     struct rb_route *route = malloc(sizeof(*route) + rules + length);
     if (!route)
@@ -26,7 +26,7 @@ static struct rb_route *route_make(const struct rb_section *section, const struc
     *route = (struct rb_route){.shares = 1, .section = section, .target = *target};
     route->key = rb_cell_key(section, target, via);
     memcpy(route->policy, section->name, strlen(section->name) + 1);
-    route->repeats_get = rb_list_holds(section->rules.methods, "GET", 3, false);
+    route->repeats_get = rb_list_holds(section->values.methods, "GET", 3, false);
     route->rules = memcpy(route + 1, &section->rules, rules);
     if (!target->name)
         return route;

@@ -16,9 +16,8 @@ struct rb_route {
     struct rb_target target;          // target.name and `rules` lie in the same allocation
     const struct rb_section *section; // valid only when a transfer begins, because the policy may be replaced later
     char policy[RB_SECTION_NAME_SIZE];
-    bool repeats_get; // `methods` of the section contains GET
-    const struct rb_rules
-        *rules; // a copy without `methods` and later fields, which are used only when a transfer begins
+    bool repeats_get;             // `retry.methods` of the section contains GET
+    const struct rb_rules *rules; // a copy
 };
 
 // Returns the route of the handle's next transfer with a reference for the caller. NULL if no section matches, the

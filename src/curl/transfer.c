@@ -38,10 +38,10 @@ static bool may_repeat_request(const struct rb_transfer *transfer)
     const struct rb_handle *handle = transfer->handle;
     if (transfer->route->repeats_get && is_get(handle))
         return true;
-    const struct rb_rules *rules = &transfer->route->section->rules;
+    const struct rb_section_values *values = &transfer->route->section->values;
     const char *method = rb_handle_method(handle);
-    bool allowed = rb_list_holds(rules->methods, method, strlen(method), false) ||
-                   rb_fields_have(handle->headers, rules->idempotency_headers);
+    bool allowed = rb_list_holds(values->methods, method, strlen(method), false) ||
+                   rb_fields_have(handle->headers, values->idempotency_headers);
     bool reads = rb_list_holds("GET HEAD OPTIONS TRACE PROPFIND REPORT SEARCH", method, strlen(method), false);
     if (!allowed || reads)
         return allowed;

@@ -95,12 +95,12 @@ struct rb_budget_rules {
     uint32_t floor_milli;
 };
 
-enum { RB_STATUS_MAX = 599, RB_METHODS_SIZE = 256, RB_HEADERS_SIZE = 256 };
+enum { RB_STATUS_MAX = 599 };
 
 // Which kinds of call a policy acts on (`intercept`).
 enum { RB_INTERCEPT_CURL = 1 << 0, RB_INTERCEPT_CONNECT = 1 << 1, RB_INTERCEPT_DNS = 1 << 2 };
 
-// The effective values of one policy section.
+// The effective values of one policy section, without the lists that only HTTP requests need (policy/section.h).
 struct rb_rules {
     uint32_t intercept; // RB_INTERCEPT_* bits; 0 is `off`
     uint32_t attempts;  // 1..100, the first one included
@@ -122,9 +122,6 @@ struct rb_rules {
     enum rb_breaker_scope breaker_scope;
     struct rb_breaker_rules breaker;
     struct rb_budget_rules budget;
-    // The large fields come last: a connect copies only the fields before them.
-    char methods[RB_METHODS_SIZE];             // method names separated by one space, or "*" for all
-    char idempotency_headers[RB_HEADERS_SIZE]; // header names separated by one space, may be empty
 };
 
 // Returns true if `status` is in the rules' list of retried statuses. Statuses above 599 never are.

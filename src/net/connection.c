@@ -28,7 +28,7 @@ void rb_connection_begin(struct rb_connection *c, const struct rb_peer *peer, co
                          uint64_t now_ms)
 {
     c->peer = peer;
-    memcpy(&c->rules, &section->rules, offsetof(struct rb_rules, methods)); // connects have no HTTP method
+    c->rules = section->rules;
     memcpy(c->policy, section->name, strnlen(section->name, sizeof(c->policy) - 1) + 1);
     c->policy[sizeof(c->policy) - 1] = '\0';
     struct rb_cell *cell =
@@ -40,7 +40,7 @@ void rb_connection_begin(struct rb_connection *c, const struct rb_peer *peer, co
 void rb_connection_move(struct rb_connection *to, struct rb_peer *peer, const struct rb_connection *from)
 {
     memcpy(peer, from->peer, sizeof(*peer));
-    memcpy(&to->rules, &from->rules, offsetof(struct rb_rules, methods));
+    to->rules = from->rules;
     memcpy(to->policy, from->policy, sizeof(to->policy));
     to->call = from->call;
     to->call.rules = &to->rules;

@@ -17,8 +17,7 @@ struct rb_peer {
 
 struct rb_connection {
     const struct rb_peer *peer;
-    struct rb_rules
-        rules; // a copy, because the policy may be replaced during a wait; `methods` and later fields are not copied
+    struct rb_rules rules; // a copy, because the policy may be replaced during a wait
     char policy[RB_SECTION_NAME_SIZE];
     struct rb_call call;
 };

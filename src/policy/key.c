@@ -40,44 +40,45 @@ static const char *const log_words[] = {"off", "stderr", NULL};
 static const char *const state_words[] = {"shared", "private", NULL};
 
 // Reads a word, or a duration: the upper bound of the added random wait.
-static const char *key_read_jitter(struct rb_rules *rules, const char *value, unsigned *offset)
+static const char *key_read_jitter(struct rb_section_values *values, const char *value, unsigned *offset)
 {
     unsigned kind = RB_JITTER_ADDED;
     uint64_t added = 0;
     const char *wrong = rb_char_digit(value[0]) ? rb_value_duration(value, offset, 0, DAY, &added)
                                                 : rb_value_word(value, offset, jitter_words, &kind);
     if (!wrong) {
-        rules->backoff.jitter = (enum rb_jitter_kind) kind;
-        rules->backoff.jitter_ms = added;
+        values->rules.backoff.jitter = (enum rb_jitter_kind) kind;
+        values->rules.backoff.jitter_ms = added;
     }
     return wrong;
 }
 
-static unsigned long key_write_jitter(const struct rb_rules *rules, char *out, unsigned long size)
+static unsigned long key_write_jitter(const struct rb_section_values *values, char *out, unsigned long size)
 {
-    return rules->backoff.jitter == RB_JITTER_ADDED ? rb_value_write_duration(rules->backoff.jitter_ms, out, size)
-                                                    : rb_value_write(out, size, jitter_words[rules->backoff.jitter]);
+    return values->rules.backoff.jitter == RB_JITTER_ADDED
+               ? rb_value_write_duration(values->rules.backoff.jitter_ms, out, size)
+               : rb_value_write(out, size, jitter_words[values->rules.backoff.jitter]);
 }
 
 // `unset` restores the program's own limit in a section when [default] sets one.
-static const char *key_read_total(struct rb_rules *rules, const char *value, unsigned *offset)
+static const char *key_read_total(struct rb_section_values *values, const char *value, unsigned *offset)
 {
     uint64_t total = 0;
     const char *wrong = rb_value_limit(value, offset, unset_words[0], MS, DAY, &total);
     if (!wrong) {
-        rules->total_set = total > 0;
-        rules->total_ms = total > 0 ? total : TOTAL_DEFAULT_MS;
+        values->rules.total_set = total > 0;
+        values->rules.total_ms = total > 0 ? total : TOTAL_DEFAULT_MS;
     }
     return wrong;
 }
 
-static unsigned long key_write_total(const struct rb_rules *rules, char *out, unsigned long size)
+static unsigned long key_write_total(const struct rb_section_values *values, char *out, unsigned long size)
 {
-    return rb_value_write_duration(rules->total_ms, out, size);
+    return rb_value_write_duration(values->rules.total_ms, out, size);
 }
 
 // Reads a number of calls, or whole seconds.
-static const char *key_read_window(struct rb_rules *rules, const char *value, unsigned *offset)
+static const char *key_read_window(struct rb_section_values *values, const char *value, unsigned *offset)
 {
     bool timed = value[0] && !rb_char_digit(value[strlen(value) - 1]);
     uint64_t ms = 0;
@@ -89,16 +90,17 @@ static const char *key_read_window(struct rb_rules *rules, const char *value, un
         wrong = "not a whole number of seconds";
     }
     if (!wrong) {
-        rules->breaker.time_window = timed;
-        rules->breaker.window = timed ? (uint32_t) (ms / SECOND) : window;
+        values->rules.breaker.time_window = timed;
+        values->rules.breaker.window = timed ? (uint32_t) (ms / SECOND) : window;
     }
     return wrong;
 }
 
-static unsigned long key_write_window(const struct rb_rules *rules, char *out, unsigned long size)
+static unsigned long key_write_window(const struct rb_section_values *values, char *out, unsigned long size)
 {
-    return rules->breaker.time_window ? rb_value_write_duration(rules->breaker.window * SECOND, out, size)
-                                      : rb_value_write_scaled(out, size, rules->breaker.window, &rb_scale_count);
+    return values->rules.breaker.time_window
+               ? rb_value_write_duration(values->rules.breaker.window * SECOND, out, size)
+               : rb_value_write_scaled(out, size, values->rules.breaker.window, &rb_scale_count);
 }
 
 static const struct rb_key_own own_jitter = {key_read_jitter, key_write_jitter},
@@ -245,11 +247,11 @@ static void set_defaults(const struct rb_key *table, unsigned count, void *rules
     }
 }
 
-void rb_key_defaults(struct rb_rules *rules)
+void rb_key_defaults(struct rb_section_values *values)
 {
-    *rules = (struct rb_rules){0};
-    set_defaults(keys, KEY_COUNT, rules);
-    rules->total_set = false;
+    *values = (struct rb_section_values){0};
+    set_defaults(keys, KEY_COUNT, values);
+    values->rules.total_set = false;
 }
 
 void rb_key_process_defaults(struct rb_process_rules *rules)

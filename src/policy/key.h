@@ -24,15 +24,15 @@ enum rb_key_kind {
 };
 
 struct rb_key_own {
-    const char *(*read)(struct rb_rules *rules, const char *value, unsigned *offset);
-    unsigned long (*write)(const struct rb_rules *rules, char *out, unsigned long size);
+    const char *(*read)(struct rb_section_values *values, const char *value, unsigned *offset);
+    unsigned long (*write)(const struct rb_section_values *values, char *out, unsigned long size);
 };
 
 // One key.
 struct rb_key {
     const char *name; // "retry.attempts"
     enum rb_key_kind kind;
-    size_t target;                // offset of the field in struct rb_rules, or in struct rb_process_rules
+    size_t target;                // offset of the field in struct rb_section_values, or in struct rb_process_rules
     uint64_t min, max;            // in the units of the field
     const char *fallback;         // the built-in default in the syntax of a policy file
     const char *text;             // describes the allowed values; NULL: derived from kind, words, min and max
@@ -51,7 +51,7 @@ int rb_key_find(const char *name);
 int rb_key_find_process(const char *name);
 
 // Set the built-in defaults: the fallbacks of the table. timeout.total counts as not set.
-void rb_key_defaults(struct rb_rules *rules);
+void rb_key_defaults(struct rb_section_values *values);
 void rb_key_process_defaults(struct rb_process_rules *rules);
 
 enum { RB_KEY_EXPECTS_SIZE = 128 };
@@ -59,7 +59,7 @@ enum { RB_KEY_EXPECTS_SIZE = 128 };
 // The sizes of arrays indexed by key.
 enum { RB_KEY_MAX = 48, RB_KEY_PROCESS_MAX = 16 };
 
-// --- one key. rules: struct rb_rules, or struct rb_process_rules for a key of [rebound]
+// --- one key. rules: struct rb_section_values, or struct rb_process_rules for a key of [rebound]
 
 // Reads `value` (NUL-terminated, trimmed, without quotes) into rules. Returns NULL, or a clause that says what is
 // wrong; *offset receives the position of the error in `value`. After an error the rules are unchanged. A text field

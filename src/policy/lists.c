@@ -103,7 +103,7 @@ static const char *read_cause(struct list_causes *fresh, struct rb_slice item)
     return "not a known word";
 }
 
-const char *rb_lists_read_causes(struct rb_rules *rules, const char *value, unsigned *offset)
+const char *rb_lists_read_causes(struct rb_section_values *values, const char *value, unsigned *offset)
 {
     struct list_causes fresh = {0};
     struct rb_slice rest = rb_slice_of(value), item;
@@ -112,8 +112,8 @@ const char *rb_lists_read_causes(struct rb_rules *rules, const char *value, unsi
         if (wrong)
             return list_fail(offset, value, item.at, wrong);
     }
-    rules->causes = fresh.bits;
-    memcpy(rules->statuses, fresh.statuses, sizeof(rules->statuses));
+    values->rules.causes = fresh.bits;
+    memcpy(values->rules.statuses, fresh.statuses, sizeof(values->rules.statuses));
     return NULL;
 }
 
@@ -139,16 +139,16 @@ static void write_statuses(const struct rb_rules *rules, struct rb_writer *write
     }
 }
 
-unsigned long rb_lists_write_causes(const struct rb_rules *rules, char *out, unsigned long size)
+unsigned long rb_lists_write_causes(const struct rb_section_values *values, char *out, unsigned long size)
 {
     struct rb_writer writer = rb_writer_on(out, size);
     for (unsigned i = 0; i < CAUSE_WORDS; i++) {
-        if (rules->causes >> causes[i].cause & 1) {
+        if (values->rules.causes >> causes[i].cause & 1) {
             separate(&writer);
             rb_write_text(&writer, causes[i].word);
         }
     }
-    write_statuses(rules, &writer);
+    write_statuses(&values->rules, &writer);
     rb_write_text(&writer, writer.length == 0 ? "none" : "");
     return writer.length;
 }
@@ -172,40 +172,40 @@ static const char *check_methods(const char *value, unsigned *offset)
     return NULL;
 }
 
-const char *rb_lists_read_methods(struct rb_rules *rules, const char *value, unsigned *offset)
+const char *rb_lists_read_methods(struct rb_section_values *values, const char *value, unsigned *offset)
 {
     for (unsigned i = 0; i < METHOD_SETS; i++) {
         if (strcmp(value, method_sets[i].word) == 0) {
-            memcpy(rules->methods, method_sets[i].methods, strlen(method_sets[i].methods) + 1);
+            memcpy(values->methods, method_sets[i].methods, strlen(method_sets[i].methods) + 1);
             return NULL;
         }
     }
     const char *wrong = check_methods(value, offset);
-    return wrong ? wrong : rb_value_tokens(value, offset, rules->methods, sizeof(rules->methods));
+    return wrong ? wrong : rb_value_tokens(value, offset, values->methods, sizeof(values->methods));
 }
 
-unsigned long rb_lists_write_methods(const struct rb_rules *rules, char *out, unsigned long size)
+unsigned long rb_lists_write_methods(const struct rb_section_values *values, char *out, unsigned long size)
 {
     for (unsigned i = 0; i < METHOD_SETS; i++)
-        if (strcmp(rules->methods, method_sets[i].methods) == 0)
+        if (strcmp(values->methods, method_sets[i].methods) == 0)
             return rb_value_write(out, size, method_sets[i].word);
-    return rb_value_write_tokens(out, size, rules->methods);
+    return rb_value_write_tokens(out, size, values->methods);
 }
 
-const char *rb_lists_read_headers(struct rb_rules *rules, const char *value, unsigned *offset)
+const char *rb_lists_read_headers(struct rb_section_values *values, const char *value, unsigned *offset)
 {
     if (strcmp(value, "none") == 0) {
-        rules->idempotency_headers[0] = '\0';
+        values->idempotency_headers[0] = '\0';
         return NULL;
     }
     if (strcmp(value, "*") == 0)
         return list_fail(offset, value, value, "not the name of a header");
-    return rb_value_tokens(value, offset, rules->idempotency_headers, sizeof(rules->idempotency_headers));
+    return rb_value_tokens(value, offset, values->idempotency_headers, sizeof(values->idempotency_headers));
 }
 
-unsigned long rb_lists_write_headers(const struct rb_rules *rules, char *out, unsigned long size)
+unsigned long rb_lists_write_headers(const struct rb_section_values *values, char *out, unsigned long size)
 {
-    return rb_value_write_tokens(out, size, rules->idempotency_headers[0] ? rules->idempotency_headers : "none");
+    return rb_value_write_tokens(out, size, values->idempotency_headers[0] ? values->idempotency_headers : "none");
 }
 
 static const char *read_intercept(struct rb_slice item, uint32_t *bits)
@@ -221,7 +221,7 @@ static const char *read_intercept(struct rb_slice item, uint32_t *bits)
     return rb_slice_is(item, "off") ? "'off' stands alone" : "not a known word";
 }
 
-const char *rb_lists_read_intercept(struct rb_rules *rules, const char *value, unsigned *offset)
+const char *rb_lists_read_intercept(struct rb_section_values *values, const char *value, unsigned *offset)
 {
     uint32_t bits = 0;
     struct rb_slice rest = rb_slice_of(value), item;
@@ -230,15 +230,15 @@ const char *rb_lists_read_intercept(struct rb_rules *rules, const char *value, u
         if (wrong)
             return list_fail(offset, value, item.at, wrong);
     }
-    rules->intercept = bits;
+    values->rules.intercept = bits;
     return NULL;
 }
 
-unsigned long rb_lists_write_intercept(const struct rb_rules *rules, char *out, unsigned long size)
+unsigned long rb_lists_write_intercept(const struct rb_section_values *values, char *out, unsigned long size)
 {
     struct rb_writer writer = rb_writer_on(out, size);
     for (unsigned i = 0; i < INTERCEPT_WORDS; i++) {
-        if (rules->intercept & intercepts[i].bit) {
+        if (values->rules.intercept & intercepts[i].bit) {
             separate(&writer);
             rb_write_text(&writer, intercepts[i].word);
         }

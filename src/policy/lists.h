@@ -3,18 +3,18 @@
 #ifndef RB_POLICY_LISTS_H
 #define RB_POLICY_LISTS_H
 
-#include "engine/rules.h"
+#include "policy/section.h"
 
 // Read and write a value as rb_key_kind_parse and rb_key_kind_format do: retry.on, retry.methods,
 // retry.idempotency_headers, intercept.
-const char *rb_lists_read_causes(struct rb_rules *rules, const char *value, unsigned *offset);
-unsigned long rb_lists_write_causes(const struct rb_rules *rules, char *out, unsigned long size);
-const char *rb_lists_read_methods(struct rb_rules *rules, const char *value, unsigned *offset);
-unsigned long rb_lists_write_methods(const struct rb_rules *rules, char *out, unsigned long size);
-const char *rb_lists_read_headers(struct rb_rules *rules, const char *value, unsigned *offset);
-unsigned long rb_lists_write_headers(const struct rb_rules *rules, char *out, unsigned long size);
-const char *rb_lists_read_intercept(struct rb_rules *rules, const char *value, unsigned *offset);
-unsigned long rb_lists_write_intercept(const struct rb_rules *rules, char *out, unsigned long size);
+const char *rb_lists_read_causes(struct rb_section_values *values, const char *value, unsigned *offset);
+unsigned long rb_lists_write_causes(const struct rb_section_values *values, char *out, unsigned long size);
+const char *rb_lists_read_methods(struct rb_section_values *values, const char *value, unsigned *offset);
+unsigned long rb_lists_write_methods(const struct rb_section_values *values, char *out, unsigned long size);
+const char *rb_lists_read_headers(struct rb_section_values *values, const char *value, unsigned *offset);
+unsigned long rb_lists_write_headers(const struct rb_section_values *values, char *out, unsigned long size);
+const char *rb_lists_read_intercept(struct rb_section_values *values, const char *value, unsigned *offset);
+unsigned long rb_lists_write_intercept(const struct rb_section_values *values, char *out, unsigned long size);
 
 // The words allowed in these lists, for suggestions (NULL-terminated).
 extern const char *const rb_lists_cause_words[];

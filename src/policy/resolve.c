@@ -49,12 +49,13 @@ static void complain_of_value(const struct rb_draft *draft, const struct rb_draf
                   rb_suggest_word(rb_slice_trim(item), key->words), "%s: %s; expected %s", key->name, wrong, expected);
 }
 
-static void read_value(const struct rb_draft *draft, const struct rb_draft_value *entry, struct rb_rules *rules)
+static void read_value(const struct rb_draft *draft, const struct rb_draft_value *entry,
+                       struct rb_section_values *values)
 {
     const struct rb_key *key = &draft->keys[entry->key];
     const char *value = rb_arena_copy(draft->scratch, entry->value.at, entry->value.length);
     unsigned offset = 0;
-    const char *wrong = value ? rb_key_kind_parse(key, rules, value, &offset) : NULL;
+    const char *wrong = value ? rb_key_kind_parse(key, values, value, &offset) : NULL;
     if (wrong)
         complain_of_value(draft, entry, value, wrong, offset);
 }
@@ -67,16 +68,16 @@ void rb_resolve_section(const struct rb_draft *draft, const struct rb_draft_sect
     made->key_lines = key_lines;
     made->key_inherited = key_inherited;
     if (base)
-        made->rules = base->rules;
+        made->values = base->values;
     else
-        rb_key_defaults(&made->rules);
+        rb_key_defaults(&made->values);
     for (unsigned i = 0; i < draft->key_count; i++) {
         const struct rb_draft_value *own = section->by_key[i];
         key_lines[i] = own ? own->line.number : base ? base->key_lines[i] : 0;
         key_inherited[i] = !own && key_lines[i] > 0;
     }
     for (const struct rb_draft_value *entry = section->values; entry; entry = entry->next)
-        read_value(draft, entry, &made->rules);
+        read_value(draft, entry, &made->values);
 }
 
 static void check_conflict(const struct rb_draft *draft, const struct rb_draft_section *section,
@@ -88,8 +89,8 @@ static void check_conflict(const struct rb_draft *draft, const struct rb_draft_s
     if (!entry || (conflict->both_set && !set) || !conflict->broken(&made->rules))
         return;
     char values[2][32];
-    rb_key_kind_format(&draft->keys[first], &made->rules, values[0], sizeof(values[0]));
-    rb_key_kind_format(&draft->keys[second], &made->rules, values[1], sizeof(values[1]));
+    rb_key_kind_format(&draft->keys[first], &made->values, values[0], sizeof(values[0]));
+    rb_key_kind_format(&draft->keys[second], &made->values, values[1], sizeof(values[1]));
     rb_report_add(draft->report, &entry->line, rb_reader_column(&entry->line, entry->value.at), NULL, conflict->message,
                   conflict->first, values[0], conflict->second, values[1]);
 }

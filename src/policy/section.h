@@ -10,12 +10,24 @@ enum { RB_POLICY_PATH_SIZE = 4096, RB_SECTION_NAME_SIZE = 64 };
 // The number of hosts that a state has room for (`state.cells`).
 enum { RB_CELLS_MIN = 16, RB_CELLS_DEFAULT = 1024, RB_CELLS_MAX = 65536 };
 
+enum { RB_METHODS_SIZE = 256, RB_HEADERS_SIZE = 256 };
+
+// All values of a section. The lists are apart from the rules, because calls copy the rules to the program's stack.
+struct rb_section_values {
+    struct rb_rules rules;                     // the first field: struct rb_key has the offsets of its fields
+    char methods[RB_METHODS_SIZE];             // method names separated by one space, or "*" for all
+    char idempotency_headers[RB_HEADERS_SIZE]; // header names separated by one space, may be empty
+};
+
 // One section with its inherited values. name is unique in the policy; index counts from 0 in file order.
 struct rb_section {
     const char *name;
     unsigned index;
     unsigned line; // the line of its header; 0 for built-in defaults
-    struct rb_rules rules;
+    union {
+        struct rb_rules rules; // values.rules
+        struct rb_section_values values;
+    };
     const uint32_t *key_lines;    // by rb_key index: the line that sets the value; 0: built-in default
     const uint8_t *key_inherited; // by rb_key index: nonzero if that line is in [default]
 };

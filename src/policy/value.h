@@ -4,7 +4,7 @@
 #define RB_POLICY_VALUE_H
 
 #include "base/slice.h"
-#include "engine/rules.h"
+#include "policy/section.h"
 
 // Every reader below returns NULL, or a clause that says what is wrong; *offset is then the position of the error in
 // `text`. low and high are the allowed range.

@@ -57,16 +57,16 @@ static double sample(const struct rb_rules *rules, unsigned hosts)
 static void measure(unsigned processes, unsigned hosts)
 {
     double samples[SAMPLES];
-    struct rb_rules rules;
+    struct rb_section_values values;
     pid_t others[64];
-    rb_key_defaults(&rules);
+    rb_key_defaults(&values);
     for (unsigned i = 0; i + 1 < processes; i++)
         if ((others[i] = fork()) == 0)
             for (;;)
-                sample(&rules, hosts);
-    sample(&rules, hosts);
+                sample(&values.rules, hosts);
+    sample(&values.rules, hosts);
     for (unsigned i = 0; i < SAMPLES; i++)
-        samples[i] = sample(&rules, hosts);
+        samples[i] = sample(&values.rules, hosts);
     for (unsigned i = 0; i + 1 < processes; i++) {
         kill(others[i], SIGKILL);
         waitpid(others[i], NULL, 0);

@@ -35,7 +35,7 @@ static void check_section(const struct rb_section *section)
     const struct rb_key *keys = rb_key_table(&count);
     for (unsigned i = 0; i < count; i++) {
         char written[4096], again[4096];
-        struct rb_rules rules = section->rules;
+        struct rb_section_values rules = section->values;
         unsigned offset;
         rb_key_kind_format(&keys[i], &rules, written, sizeof(written));
         require(rb_key_kind_parse(&keys[i], &rules, written, &offset) == NULL);

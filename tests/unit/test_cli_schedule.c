@@ -11,7 +11,7 @@
 #include "cli/policy/schedule.h"
 #include "policy/key.h"
 
-static struct rb_rules rules;
+static struct rb_section_values values;
 static struct rb_schedule schedule;
 
 static void set(const char *key, const char *value)
@@ -19,18 +19,18 @@ static void set(const char *key, const char *value)
     unsigned count, offset = 0;
     int index = rb_key_find(key);
     assert_true(index >= 0);
-    assert_null(rb_key_kind_parse(&rb_key_table(&count)[index], &rules, value, &offset));
+    assert_null(rb_key_kind_parse(&rb_key_table(&count)[index], &values, value, &offset));
 }
 
 static void compute(const char *attempts, const char *backoff, const char *jitter)
 {
-    rb_key_defaults(&rules);
+    rb_key_defaults(&values);
     set("retry.attempts", attempts);
     set("retry.backoff", backoff);
     set("retry.base", "1s");
     set("retry.cap", "5s");
     set("retry.jitter", jitter);
-    rb_schedule_compute(&rules, &schedule);
+    rb_schedule_compute(&values.rules, &schedule);
 }
 
 static void expect(const uint64_t (*ranges)[2], uint32_t count)
@@ -82,11 +82,11 @@ static void test_worst_case(void **state)
     compute("3", "fixed", "none");
     assert_int_equal(schedule.worst_ms, 2000);
     set("timeout.attempt", "2s");
-    rb_schedule_compute(&rules, &schedule);
+    rb_schedule_compute(&values.rules, &schedule);
     assert_int_equal(schedule.attempts_ms, 6000);
     assert_int_equal(schedule.worst_ms, 8000);
     set("timeout.total", "3s");
-    rb_schedule_compute(&rules, &schedule);
+    rb_schedule_compute(&values.rules, &schedule);
     assert_int_equal(schedule.worst_ms, 3000);
 }
 
@@ -96,7 +96,7 @@ static void test_what_fits(void **state)
     (void) state;
     compute("4", "fixed", "none");
     set("timeout.total", "2s");
-    rb_schedule_compute(&rules, &schedule);
+    rb_schedule_compute(&values.rules, &schedule);
     assert_true(schedule.retry[0].fits);
     assert_false(schedule.retry[1].fits);
     assert_false(schedule.retry[2].fits);

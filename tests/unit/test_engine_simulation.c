@@ -307,10 +307,12 @@ static struct client *next_client(struct play *play)
 
 static void run(struct play *play, const struct scenario *scenario, enum mode mode)
 {
+    struct rb_section_values values;
     memset(play, 0, sizeof(*play));
     play->scenario = scenario;
     play->mode = mode;
-    rb_key_defaults(&play->rules);
+    rb_key_defaults(&values);
+    play->rules = values.rules;
     play->rules.breaker.slow_call_ms = scenario->slow_call_ms;
     play->rules.breaker.refuse = mode == ALWAYS ? RB_REFUSE_ALWAYS : RB_REFUSE_SLOW;
     play->wishes = (uint64_t) CLIENTS * (END_MS / PERIOD_MS);
@@ -405,23 +407,23 @@ static void test_any_moment_of_recovery(void **state)
 static void test_burst_after_a_quiet_time(void **state)
 {
     static struct rb_breaker breaker;
-    struct rb_rules rules;
+    struct rb_section_values values;
     struct rb_call calls[CLIENTS];
     uint64_t now_ms = 0;
     (void) state;
-    rb_key_defaults(&rules);
-    for (unsigned i = 0; i < rules.breaker.window; i++, now_ms += LIMIT_LEAST_MS) {
+    rb_key_defaults(&values);
+    for (unsigned i = 0; i < values.rules.breaker.window; i++, now_ms += LIMIT_LEAST_MS) {
         struct answer timeout = dead_by_timeout(&(struct request){.now_ms = SICK_MS, .limit_ms = LIMIT_LEAST_MS});
-        rb_call_begin(&calls[0], &rules, &breaker, NULL, 0, now_ms);
+        rb_call_begin(&calls[0], &values.rules, &breaker, NULL, 0, now_ms);
         assert_true(rb_call_admit(&calls[0], now_ms, NULL));
         rb_call_judge(&calls[0], &timeout.outcome, RB_REASON_ATTEMPTS, true, NULL, now_ms + LIMIT_LEAST_MS, 0);
     }
     assert_int_equal(rb_breaker_peek(&breaker, NULL), RB_BREAKER_OPEN);
-    rb_call_begin(&calls[0], &rules, &breaker, NULL, 0, now_ms);
+    rb_call_begin(&calls[0], &values.rules, &breaker, NULL, 0, now_ms);
     assert_false(rb_call_admit(&calls[0], now_ms, NULL));
     now_ms += 3600 * 1000;
     for (unsigned i = 0; i < CLIENTS; i++) {
-        rb_call_begin(&calls[i], &rules, &breaker, NULL, 0, now_ms);
+        rb_call_begin(&calls[i], &values.rules, &breaker, NULL, 0, now_ms);
         assert_true(rb_call_admit(&calls[i], now_ms, NULL));
     }
 }

@@ -116,7 +116,7 @@ static void test_default(void **state)
     static char text[65536];
     struct rb_policy *policy = load("builtin:default");
     const struct rb_section *section = rb_policy_section(policy, 0);
-    struct rb_rules defaults;
+    struct rb_section_values defaults;
     size_t length;
     (void) state;
     FILE *file = fopen(CONFIG "default.ini", "r");
@@ -129,7 +129,7 @@ static void test_default(void **state)
     assert_int_equal(builtin[length], 0);
     rb_key_defaults(&defaults);
     assert_string_equal(section->name, "default");
-    assert_memory_equal(&section->rules, &defaults, sizeof(defaults));
+    assert_memory_equal(&section->values, &defaults, sizeof(defaults));
     rb_policy_free(policy);
 }
 

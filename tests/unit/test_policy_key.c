@@ -196,41 +196,41 @@ static void check_sample(void **state)
 {
     const struct sample *sample = *state;
     const struct rb_key *key = key_of(sample->key);
-    struct rb_rules rules, before;
+    struct rb_section_values values, before;
     char out[256];
     unsigned offset = 77;
-    rb_key_defaults(&rules);
-    before = rules;
-    const char *wrong = rb_key_kind_parse(key, &rules, sample->value, &offset);
+    rb_key_defaults(&values);
+    before = values;
+    const char *wrong = rb_key_kind_parse(key, &values, sample->value, &offset);
     if (!sample->written) {
         assert_non_null(wrong);
         assert_int_equal(offset, sample->offset);
-        assert_memory_equal(&rules, &before, sizeof(rules));
+        assert_memory_equal(&values, &before, sizeof(values));
         return;
     }
     assert_null(wrong);
-    assert_int_equal(rb_key_kind_format(key, &rules, out, sizeof(out)), strlen(sample->written));
+    assert_int_equal(rb_key_kind_format(key, &values, out, sizeof(out)), strlen(sample->written));
     assert_string_equal(out, sample->written);
     // The written text is read as the same value and changes nothing else.
-    before = rules;
-    assert_null(rb_key_kind_parse(key, &rules, out, &offset));
-    rules.total_set = before.total_set; // "30s" stands for two things
-    assert_memory_equal(&rules, &before, sizeof(rules));
+    before = values;
+    assert_null(rb_key_kind_parse(key, &values, out, &offset));
+    values.rules.total_set = before.rules.total_set; // "30s" stands for two things
+    assert_memory_equal(&values, &before, sizeof(values));
 }
 
 static void test_defaults_are_documented(void **state)
 {
     unsigned count;
     const struct rb_key *keys = rb_key_table(&count);
-    struct rb_rules rules;
+    struct rb_section_values values;
     (void) state;
-    rb_key_defaults(&rules);
+    rb_key_defaults(&values);
     assert_int_equal(count, DOCUMENTED);
     for (unsigned i = 0; i < DOCUMENTED; i++) {
         char out[256];
         assert_string_equal(keys[i].name, documented[i].name);
         assert_string_equal(keys[i].fallback, documented[i].fallback);
-        rb_key_kind_format(&keys[i], &rules, out, sizeof(out));
+        rb_key_kind_format(&keys[i], &values, out, sizeof(out));
         assert_string_equal(out, documented[i].fallback);
         assert_true(rb_key_kind_expects(&keys[i], "", out, sizeof(out)) > 0);
         assert_int_equal(rb_key_find(documented[i].name), i);
@@ -242,48 +242,48 @@ static void test_defaults_are_documented(void **state)
 // The defaults as numbers, in the units that the engine documents.
 static void test_defaults_in_the_engines_units(void **state)
 {
-    struct rb_rules rules;
+    struct rb_section_values values;
     (void) state;
-    rb_key_defaults(&rules);
-    assert_int_equal(rules.intercept, RB_INTERCEPT_CURL | RB_INTERCEPT_CONNECT | RB_INTERCEPT_DNS);
-    assert_int_equal(rules.backoff.kind, RB_BACKOFF_EXPONENTIAL);
-    assert_int_equal(rules.backoff.jitter, RB_JITTER_FULL);
-    assert_int_equal(rules.backoff.base_ms, 200);
-    assert_int_equal(rules.backoff.multiplier_milli, 2000);
-    assert_int_equal(rules.backoff.cap_ms, 10000);
-    assert_int_equal(rules.causes, 1 << RB_CAUSE_REFUSED | 1 << RB_CAUSE_UNREACHABLE | 1 << RB_CAUSE_RESET |
-                                       1 << RB_CAUSE_TIMEOUT | 1 << RB_CAUSE_DNS | 1 << RB_CAUSE_STATUS);
-    assert_true(rb_rules_status(&rules, 408) && rb_rules_status(&rules, 504));
-    assert_false(rb_rules_status(&rules, 501) || rb_rules_status(&rules, 200));
-    assert_string_equal(rules.methods,
+    rb_key_defaults(&values);
+    assert_int_equal(values.rules.intercept, RB_INTERCEPT_CURL | RB_INTERCEPT_CONNECT | RB_INTERCEPT_DNS);
+    assert_int_equal(values.rules.backoff.kind, RB_BACKOFF_EXPONENTIAL);
+    assert_int_equal(values.rules.backoff.jitter, RB_JITTER_FULL);
+    assert_int_equal(values.rules.backoff.base_ms, 200);
+    assert_int_equal(values.rules.backoff.multiplier_milli, 2000);
+    assert_int_equal(values.rules.backoff.cap_ms, 10000);
+    assert_int_equal(values.rules.causes, 1 << RB_CAUSE_REFUSED | 1 << RB_CAUSE_UNREACHABLE | 1 << RB_CAUSE_RESET |
+                                              1 << RB_CAUSE_TIMEOUT | 1 << RB_CAUSE_DNS | 1 << RB_CAUSE_STATUS);
+    assert_true(rb_rules_status(&values.rules, 408) && rb_rules_status(&values.rules, 504));
+    assert_false(rb_rules_status(&values.rules, 501) || rb_rules_status(&values.rules, 200));
+    assert_string_equal(values.methods,
                         "GET HEAD OPTIONS TRACE PROPFIND REPORT SEARCH PUT DELETE PROPPATCH MKCOL COPY MOVE UNLOCK");
-    assert_true(rules.after_honour);
-    assert_int_equal(rules.after_max_ms, 60000);
-    assert_int_equal(rules.after_over, RB_AFTER_FAIL);
-    assert_int_equal(rules.total_ms, 30000);
-    assert_false(rules.total_set);
-    assert_int_equal(rules.breaker_scope, RB_SCOPE_HOST);
-    assert_false(rules.breaker.time_window);
-    assert_int_equal(rules.breaker.failure_rate, 10000);
-    assert_int_equal(rules.breaker.slow_call_ms, 0);
-    assert_int_equal(rules.breaker.open_max_ms, 10000);
-    assert_int_equal(rules.budget.ratio, 2000);
-    assert_int_equal(rules.budget.floor_milli, 3000);
+    assert_true(values.rules.after_honour);
+    assert_int_equal(values.rules.after_max_ms, 60000);
+    assert_int_equal(values.rules.after_over, RB_AFTER_FAIL);
+    assert_int_equal(values.rules.total_ms, 30000);
+    assert_false(values.rules.total_set);
+    assert_int_equal(values.rules.breaker_scope, RB_SCOPE_HOST);
+    assert_false(values.rules.breaker.time_window);
+    assert_int_equal(values.rules.breaker.failure_rate, 10000);
+    assert_int_equal(values.rules.breaker.slow_call_ms, 0);
+    assert_int_equal(values.rules.breaker.open_max_ms, 10000);
+    assert_int_equal(values.rules.budget.ratio, 2000);
+    assert_int_equal(values.rules.budget.floor_milli, 3000);
 }
 
 // A policy that names the default total differs from one that names none. `unset` restores the default.
 static void test_total_time(void **state)
 {
     const struct rb_key *total = key_of("timeout.total");
-    struct rb_rules rules;
+    struct rb_section_values values;
     unsigned offset;
     (void) state;
-    rb_key_defaults(&rules);
-    assert_null(rb_key_kind_parse(total, &rules, "30s", &offset));
-    assert_true(rules.total_set);
-    assert_null(rb_key_kind_parse(total, &rules, "unset", &offset));
-    assert_false(rules.total_set);
-    assert_int_equal(rules.total_ms, 30000);
+    rb_key_defaults(&values);
+    assert_null(rb_key_kind_parse(total, &values, "30s", &offset));
+    assert_true(values.rules.total_set);
+    assert_null(rb_key_kind_parse(total, &values, "unset", &offset));
+    assert_false(values.rules.total_set);
+    assert_int_equal(values.rules.total_ms, 30000);
 }
 
 // Lists that do not fit are refused whole.
@@ -291,23 +291,23 @@ static void test_long_lists(void **state)
 {
     char value[RB_METHODS_SIZE + 1], out[2 * RB_METHODS_SIZE];
     const struct rb_key *methods = key_of("retry.methods");
-    struct rb_rules rules;
+    struct rb_section_values values;
     unsigned offset;
     (void) state;
-    rb_key_defaults(&rules);
+    rb_key_defaults(&values);
     memset(value, 'A', sizeof(value) - 1);
     value[RB_METHODS_SIZE - 1] = '\0';
-    assert_null(rb_key_kind_parse(methods, &rules, value, &offset));
-    rb_key_kind_format(methods, &rules, out, sizeof(out));
+    assert_null(rb_key_kind_parse(methods, &values, value, &offset));
+    rb_key_kind_format(methods, &values, out, sizeof(out));
     assert_string_equal(out, value);
     value[RB_METHODS_SIZE - 1] = 'A';
     value[RB_METHODS_SIZE] = '\0';
-    assert_non_null(rb_key_kind_parse(methods, &rules, value, &offset));
-    rb_key_kind_format(methods, &rules, out, sizeof(out));
+    assert_non_null(rb_key_kind_parse(methods, &values, value, &offset));
+    rb_key_kind_format(methods, &values, out, sizeof(out));
     assert_int_equal(strlen(out), RB_METHODS_SIZE - 1);
     value[100] = ',';
-    assert_null(rb_key_kind_parse(key_of("retry.idempotency_headers"), &rules, value + 1, &offset));
-    assert_int_equal(strlen(rules.idempotency_headers), RB_HEADERS_SIZE - 1);
+    assert_null(rb_key_kind_parse(key_of("retry.idempotency_headers"), &values, value + 1, &offset));
+    assert_int_equal(strlen(values.idempotency_headers), RB_HEADERS_SIZE - 1);
 }
 
 // A text is cut if the buffer is too small. The buffer never overflows.
@@ -315,13 +315,13 @@ static void test_small_buffers(void **state)
 {
     unsigned count;
     const struct rb_key *keys = rb_key_table(&count);
-    struct rb_rules rules;
+    struct rb_section_values values;
     (void) state;
-    rb_key_defaults(&rules);
+    rb_key_defaults(&values);
     for (unsigned i = 0; i < count; i++) {
         for (unsigned long size = 1; size < 8; size++) {
             char *exact = malloc(size);
-            unsigned long length = rb_key_kind_format(&keys[i], &rules, exact, size);
+            unsigned long length = rb_key_kind_format(&keys[i], &values, exact, size);
             assert_true(length < size);
             assert_int_equal(strlen(exact), length);
             assert_memory_equal(exact, keys[i].fallback, length);

@@ -40,7 +40,7 @@ static void find_out(struct rb_explanation *e, const struct rb_target *target, c
     e->section = rb_policy_match(e->policy, target, &e->match);
     if (!e->section)
         return;
-    e->repeatable = rb_list_holds(e->section->rules.methods, e->method, strlen(e->method), false);
+    e->repeatable = rb_list_holds(e->section->values.methods, e->method, strlen(e->method), false);
     rb_schedule_compute(&e->section->rules, &e->schedule);
 }
 

@@ -54,7 +54,7 @@ static void add_values(cJSON *root, const struct rb_explanation *e)
     for (unsigned i = 0; i < count; i++) {
         unsigned line = e->section->key_lines[i];
         cJSON *value = cJSON_CreateObject();
-        rb_key_kind_format(&keys[i], &e->section->rules, text, sizeof(text));
+        rb_key_kind_format(&keys[i], &e->section->values, text, sizeof(text));
         rb_json_add_text(value, "key", keys[i].name);
         rb_json_add_text(value, "value", text);
         rb_json_add_text(value, "file", line > 0 ? e->source.path : NULL);

@@ -70,7 +70,7 @@ static void print_section(const struct rb_explanation *e, bool colour)
 
 static void print_method(const struct rb_explanation *e, bool colour)
 {
-    const char *keys = e->section->rules.idempotency_headers;
+    const char *keys = e->section->values.idempotency_headers;
     if (!e->http)
         return;
     explain_text_label(colour, "method");
@@ -97,7 +97,7 @@ static void print_values(const struct rb_explanation *e, bool colour)
     rb_say_styled(stdout, colour, RB_STYLE_BOLD, "values");
     putchar('\n');
     for (unsigned i = 0; i < count; i++) {
-        rb_key_kind_format(&keys[i], &e->section->rules, value, sizeof(value));
+        rb_key_kind_format(&keys[i], &e->section->values, value, sizeof(value));
         rb_cmd_explain_origin(e, i, origin, sizeof(origin));
         printf("  %-*s  %-*s  ", KEY_WIDTH, keys[i].name, VALUE_WIDTH, value);
         rb_say_clean(stdout, origin);

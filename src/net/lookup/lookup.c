@@ -36,9 +36,8 @@ struct question {
 // One call that a section covers.
 struct lookup {
     struct question *question;
-    bool once; // no retries, because libcurl's transfer is retried as a whole
-    struct rb_rules
-        rules; // a copy, because the policy may be replaced during a wait; `methods` and later fields are not copied
+    bool once;             // no retries, because libcurl's transfer is retried as a whole
+    struct rb_rules rules; // a copy, because the policy may be replaced during a wait
     char policy[RB_SECTION_NAME_SIZE];
     struct rb_call call;
     uint64_t total_ms;
@@ -93,7 +92,7 @@ static void lookup_begin(struct lookup *l, const struct rb_section *section)
     struct rb_target bare = l->question->target;
     struct rb_cell *cell = NULL;
     bare.port = 0;
-    memcpy(&l->rules, &section->rules, offsetof(struct rb_rules, methods)); // lookups have no HTTP method
+    l->rules = section->rules;
     memcpy(l->policy, section->name, strnlen(section->name, sizeof(l->policy) - 1) + 1);
     l->policy[sizeof(l->policy) - 1] = '\0';
     l->once = l->question->caller == RB_LOOKUP_LIBCURL && (l->rules.intercept & RB_INTERCEPT_CURL);
