@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "real/kernel.h"
+#include "real/system.h"
 
 // The maximum size of a policy, in bytes.
 enum { FILE_SIZE_MAX = 64 * 1024 * 1024 };
@@ -123,12 +124,16 @@ static int read_open(int fd, struct rb_arena *scratch, struct rb_slice *content,
 int rb_file_read(const char *path, struct rb_arena *scratch, struct rb_slice *content,
                  struct rb_file_identity *identity)
 {
+    // A signal handler may leave by siglongjmp, and the descriptor would stay open.
+    sigset_t signals;
+    bool blocked = rb_system_block_signals(&signals);
     // O_NONBLOCK: opening a FIFO must not block the program. check_kind refuses it afterwards.
     int fd = (int) rb_kernel(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return fd;
     struct rb_file_identity ignored;
-    int result = read_open(fd, scratch, content, identity ? identity : &ignored);
-    rb_kernel(SYS_close, fd);
+    int result = fd < 0 ? fd : read_open(fd, scratch, content, identity ? identity : &ignored);
+    if (fd >= 0)
+        rb_kernel(SYS_close, fd);
+    if (blocked)
+        rb_system_restore_signals(&signals);
     return result;
 }

@@ -530,11 +530,14 @@ static enum rb_loss sink_write_path(const char *path, const char *line, size_t l
 
 enum rb_loss rb_sink_write(const char *destination, const char *line, size_t length)
 {
-    uint64_t signals = rb_kernel_signal(SIGPIPE) | rb_kernel_signal(SIGXFSZ), before, pending = 0;
+    uint64_t pending = 0;
+    sigset_t before;
     if (length > RB_SINK_LINE_MAX)
         return RB_LOSS_FAILED;
     rb_kernel(SYS_rt_sigpending, &pending, RB_KERNEL_SIGNALS);
-    if (rb_kernel(SYS_rt_sigprocmask, SIG_BLOCK, &signals, &before, RB_KERNEL_SIGNALS) != 0)
+    // SIGPIPE and SIGXFSZ must not reach the program. A handler of any signal may leave by siglongjmp, and the
+    // descriptor would stay open.
+    if (!rb_system_block_signals(&before))
         return RB_LOSS_FAILED;
     enum rb_loss error = RB_LOSS_REPLACED;
     struct rb_file_identity now;
@@ -542,6 +545,6 @@ enum rb_loss rb_sink_write(const char *destination, const char *line, size_t len
         error = sink_write_path(destination, line, length, pending);
     else if (sink_has_stderr && rb_file_identify_open(STDERR_FILENO, &now) == 0 && sink_same_file(&now, &sink_stderr))
         error = sink_write_stream(STDERR_FILENO, SINK_STDERR, &now, line, length, pending);
-    rb_kernel(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, RB_KERNEL_SIGNALS);
+    rb_system_restore_signals(&before);
     return error;
 }

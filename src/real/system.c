@@ -222,13 +222,18 @@ int rb_system_pid(void)
     return (int) rb_kernel(SYS_getpid);
 }
 
-// Reads the start of a file into `out` and terminates it with NUL. Stores "" if the file cannot be read.
+// Reads the start of a file into `out` and terminates it with NUL. Stores "" if the file cannot be read. Signals are
+// blocked, because a handler may leave by siglongjmp, and the descriptor would stay open.
 static void read_small(const char *path, char *out, size_t size)
 {
+    sigset_t signals;
+    bool blocked = rb_system_block_signals(&signals);
     int fd = (int) rb_kernel(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
     long got = fd >= 0 ? rb_kernel(SYS_read, fd, out, size - 1) : 0;
     if (fd >= 0)
         rb_kernel(SYS_close, fd);
+    if (blocked)
+        rb_system_restore_signals(&signals);
     out[got > 0 ? got : 0] = '\0';
 }
 

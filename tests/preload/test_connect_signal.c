@@ -220,6 +220,29 @@ static void mixed_left_by_jump(void)
     left_by_jump();
 }
 
+// A handler that leaves the call at any moment, also while a line of the log is written.
+static void left_at_any_moment(void)
+{
+    enum { ROUNDS = 2000 };
+    struct port port = port_new();
+    int fd = stream();
+    dial(fd, &port);
+    unsigned descriptors = test_descriptors();
+    install_for(SIGALRM, leave, 0);
+    for (volatile int i = 0; i < ROUNDS; i++) {
+        struct itimerval timer = {.it_value.tv_usec = 20 + i % 500};
+        if (sigsetjmp(outside, 1) == 0) {
+            CHECK_INT(setitimer(ITIMER_REAL, &timer, NULL), 0);
+            dial(fd, &port);
+            while (true)
+                continue; // until the handler leaves
+        }
+    }
+    CHECK_INT(test_descriptors(), descriptors);
+    CHECK_INT(listen(port.fd, 4), 0);
+    CHECK_INT(dial_once(&port), 0);
+}
+
 static struct port inner_refuses, inner_listens;
 static int inner_errors[2];
 
@@ -309,6 +332,10 @@ static const struct test tests[] = {
     {"own_limit_interrupted", "[local]\nhosts=127.0.0.1\n" VERY_SLOW, own_limit_interrupted},
     {"left_by_jump", "[local]\nhosts=127.0.0.1\n" VERY_SLOW "breaker=off\n", left_by_jump},
     {"mixed_left_by_jump", "[local]\nhosts=127.0.0.1\n" VERY_SLOW "breaker=off\n", mixed_left_by_jump},
+    {"left_at_any_moment",
+     "[local]\nhosts=127.0.0.1\nretry.attempts=3\nretry.backoff=fixed\nretry.base=1ms\nretry.jitter=none\nbreaker=off\n"
+     "budget.floor=1000/s\n",
+     left_at_any_moment},
     {"nested", "[outer]\nhosts=127.0.0.1\n" SLOW INNER, nested},
     {"small_stack", INNER, small_stack},
     {"restarts_with_a_limit", "[local]\nhosts=127.0.0.1\nretry.attempts=1\ntimeout.connect=400ms\n",
