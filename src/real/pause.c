@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <time.h>
 
@@ -62,6 +63,7 @@ bool rb_pause_all_restart(void)
 // ---- waits ----
 
 typedef int cancel_type_fn(int type, int *old);
+typedef void test_cancel_fn(void);
 typedef int nanosleep_fn(const struct rb_kernel_time *time, struct rb_kernel_time *left);
 
 // Returns 0, -EINTR if a handler without SA_RESTART has run, or the error of a kernel or sandbox that refuses the call.
@@ -127,4 +129,17 @@ int rb_pause_wait(uint64_t ms, unsigned how)
         gone_ms = begun_ns ? (rb_system_now_ns() - begun_ns) / 1000000 : ms; // 0: the clock cannot be read
     }
     return result;
+}
+
+void rb_pause_test_cancel(void)
+{
+    static _Atomic(void *) found;
+    static _Atomic bool looked;
+    if (!atomic_load_explicit(&looked, memory_order_acquire)) {
+        atomic_store_explicit(&found, rb_elf_libc("pthread_testcancel"), memory_order_relaxed);
+        atomic_store_explicit(&looked, true, memory_order_release);
+    }
+    test_cancel_fn *function = (test_cancel_fn *) atomic_load_explicit(&found, memory_order_relaxed);
+    if (function)
+        function();
 }

@@ -34,6 +34,10 @@ enum {
 // It is also returned if another thread has changed the flags during the wait so that the handlers differ now.
 int rb_pause_wait(uint64_t ms, unsigned how);
 
+// Acts on a pending cancellation of this thread, as pthread_testcancel(3) does. Does nothing with glibc before 2.34,
+// whose libc.so.6 lacks this function. Async-signal-safe.
+void rb_pause_test_cancel(void);
+
 // True if no handler that can run in this thread lacks SA_RESTART. Many runtimes install crash handlers without
 // SA_RESTART, but these never return into a wait. So handlers of fault signals do not count. The signals that libc uses
 // itself do not count either.

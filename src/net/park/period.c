@@ -3,6 +3,7 @@
 #include "net/park/period.h"
 
 #include "net/park/life.h"
+#include "real/pause.h"
 #include "real/system.h"
 
 bool rb_period_take_space(struct rb_period_space *space, void *small, size_t small_size, size_t size)
@@ -59,6 +60,7 @@ bool rb_period_is_time(const struct timespec *timeout)
 
 void rb_period_block_signals(struct rb_period_signals *signals, const sigset_t *mask)
 {
+    rb_pause_test_cancel(); // a pending cancellation would act in the next call of libc, with all signals blocked
     signals->blocked = rb_system_block_signals(&signals->own);
     signals->within = mask || !signals->blocked ? mask : &signals->own;
 }

@@ -41,15 +41,17 @@ const struct timespec *rb_period_next(uint64_t until, struct timespec *out);
 bool rb_period_is_time(const struct timespec *timeout);
 
 // Signals are blocked between two calls to the kernel. A signal that arrives there interrupts the next call, as it
-// would have interrupted the single long wait. If the thread is cancelled during such a call, signals stay blocked
-// until the thread ends.
+// would have interrupted the single long wait. During the call, the program's mask is in force. So a handler that
+// leaves by siglongjmp and a cancellation leave no signal blocked. One exception: if the thread is cancelled between
+// two calls, its cleanup handlers run with these signals blocked.
 struct rb_period_signals {
     sigset_t own;
     bool blocked;
     const sigset_t *within; // the signal mask during the calls to the kernel
 };
 
-// Blocks the signals. mask: the program's mask for the wait, or NULL. rb_period_restore_signals ends this.
+// Acts on a pending cancellation, then blocks the signals. mask: the program's mask for the wait, or NULL.
+// rb_period_restore_signals ends this.
 void rb_period_block_signals(struct rb_period_signals *signals, const sigset_t *mask);
 void rb_period_restore_signals(const struct rb_period_signals *signals);
 
