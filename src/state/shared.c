@@ -11,6 +11,7 @@
 #include "policy/policy.h"
 #include "real/fork.h"
 #include "real/kernel.h"
+#include "real/pause.h"
 #include "real/system.h"
 #include "state/identity.h"
 #include "state/label.h"
@@ -180,7 +181,7 @@ static void shared_leave(void)
         if (turn < LEAVE_YIELDS)
             rb_kernel(SYS_sched_yield);
         else
-            rb_system_sleep(1);
+            rb_pause_wait(1, 0); // not a cancellation point, as the program's call is none
     }
 }
 
