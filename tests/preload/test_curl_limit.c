@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Time in a transfer: the program's own limit bounds the whole, its progress function cancels a wait, the policy's
 // limits end one attempt.
+#include <setjmp.h>
+
 #include "web.h"
 
 static struct bytes body;
@@ -53,6 +55,94 @@ static void cancelled_the_old_way(void)
     curl_easy_setopt(easy, CURLOPT_PROGRESSFUNCTION, cancel_after_retry_old);
     curl_easy_setopt(easy, CURLOPT_PROGRESSDATA, &calls);
     check_cancelled(easy);
+}
+
+static void clean_up(void *easy)
+{
+    curl_easy_cleanup(easy);
+}
+
+struct performer {
+    CURL *easy;
+    pthread_t thread;
+    _Atomic pid_t id;
+};
+
+static void *perform_once(void *context)
+{
+    struct performer *performer = context;
+    performer->id = test_thread_id();
+    pthread_cleanup_push(clean_up, performer->easy);
+    curl_easy_perform(performer->easy);
+    pthread_cleanup_pop(0);
+    return NULL;
+}
+
+// A thread that is cancelled between two attempts ends at once. Its cleanup handler can clean up the handle.
+static void cancelled_thread(void)
+{
+    struct performer performer = {.id = 0};
+    void *result = NULL;
+    web_start();
+    unsigned before = test_descriptors();
+    performer.easy = easy_new(web_url("a/s503/ok"), &body);
+    CHECK_INT(pthread_create(&performer.thread, NULL, perform_once, &performer), 0);
+    test_await_log(RETRY, "", 1);
+    test_await_sleep(performer.id);
+    CHECK_INT(pthread_cancel(performer.thread), 0);
+    CHECK_INT(pthread_join(performer.thread, &result), 0);
+    CHECK(result == PTHREAD_CANCELED);
+    CHECK_INT(web_count("a"), 1);
+    CHECK_INT(test_descriptors(), before);
+    CURL *easy = easy_new(web_url("b/ok"), &body);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    curl_easy_cleanup(easy);
+}
+
+static sigjmp_buf outside;
+
+static void leave(int number)
+{
+    (void) number;
+    siglongjmp(outside, 1);
+}
+
+static void *send_in_wait(void *context)
+{
+    const struct performer *performer = context;
+    test_await_log(RETRY, "", 1);
+    test_await_sleep(performer->id);
+    CHECK_INT(kill(getpid(), SIGUSR1), 0);
+    return NULL;
+}
+
+// The same for a handler that leaves by siglongjmp. Later transfers of the thread are repeated.
+static void left_by_jump(void)
+{
+    struct performer performer = {.id = test_thread_id()};
+    struct sigaction action = {.sa_handler = leave};
+    sigset_t signals;
+    web_start();
+    unsigned before = test_descriptors();
+    CHECK_INT(sigaction(SIGUSR1, &action, NULL), 0);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGUSR1);
+    CHECK_INT(pthread_sigmask(SIG_BLOCK, &signals, NULL), 0); // in the thread
+    CHECK_INT(pthread_create(&performer.thread, NULL, send_in_wait, &performer), 0);
+    CHECK_INT(pthread_sigmask(SIG_UNBLOCK, &signals, NULL), 0);
+    CURL *easy = easy_new(web_url("a/s503/ok"), &body);
+    if (sigsetjmp(outside, 1) == 0) {
+        curl_easy_perform(easy);
+        CHECK(!"the wait is left");
+    }
+    thread_end(performer.thread);
+    curl_easy_cleanup(easy);
+    CHECK_INT(test_descriptors(), before);
+    CHECK_INT(dial_once(&web_port), 0);
+    easy = easy_new(web_url("b/s503;after=1/ok"), &body);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK_INT(web_count("b"), 2);
+    curl_easy_cleanup(easy);
 }
 
 // CURLOPT_TIMEOUT limits the whole call with all attempts and waits.
@@ -146,6 +236,8 @@ static void retry_after(void)
 static const struct test tests[] = {
     {"cancelled", SLOW, cancelled},
     {"cancelled_the_old_way", SLOW, cancelled_the_old_way},
+    {"cancelled_thread", SLOW, cancelled_thread},
+    {"left_by_jump", SLOW, left_by_jump},
     {"program_limit", LOCAL "retry.attempts=100\n", program_limit},
     {"program_limit_in_an_attempt", LOCAL, program_limit_in_an_attempt},
     {"attempt_limit", LOCAL "timeout.attempt=300ms\n", attempt_limit},
