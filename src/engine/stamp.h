@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A host and a time in one word, for the small tables that a process keeps about hosts: 24 bits of the key of the
-// host's cell, and a time in milliseconds of 40 bits. For the engine's own files.
+// host's cell or another hash, and a time in milliseconds of 40 bits.
 #ifndef RB_ENGINE_STAMP_H
 #define RB_ENGINE_STAMP_H
 
