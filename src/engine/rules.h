@@ -40,6 +40,14 @@ enum rb_after_over { RB_AFTER_FAIL, RB_AFTER_CAP, RB_AFTER_IGNORE };
 // connect.nonblocking: the treatment of a non-blocking connect that failed.
 enum rb_nonblocking { RB_NONBLOCKING_PARK, RB_NONBLOCKING_SETTLE, RB_NONBLOCKING_OFF };
 
+// connect.failover: whether the program has its own list of servers, so that a connect to a literal address is not
+// repeated.
+//
+//   AUTO: the library learns it (net/failover.h)
+//   PROGRAM: it has one
+//   OFF: it has none
+enum rb_failover { RB_FAILOVER_AUTO, RB_FAILOVER_PROGRAM, RB_FAILOVER_OFF };
+
 // breaker.refuse: whether an open breaker also refuses the program's own attempts. It always stops retries.
 //
 //   SLOW: only if each failure took RB_BREAKER_COSTLY_MS or more, so that a refusal saves time
@@ -116,6 +124,7 @@ struct rb_rules {
     uint64_t total_ms;   // timeout.total
     bool total_set;      // the policy names timeout.total; otherwise the program's own limit has priority
     enum rb_nonblocking nonblocking;
+    enum rb_failover failover;
     uint64_t dns_total_ms; // dns.total
     uint64_t dns_stale_ms; // dns.stale, 0: off
     bool breaker_on;

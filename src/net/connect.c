@@ -137,7 +137,6 @@ static int connect_repeat(struct request *r, int result, uint64_t begun_ms)
     r->tried_ms = begun_ms;
     r->total_until_ms = r->c.call.deadline_ms;
     r->own_until_ms = own_ms ? begun_ms + (r->data ? 0 : own_ms) : UINT64_MAX;
-    enum rb_reason blocked = peer_of(r)->last_candidate ? RB_REASON_NONE : RB_REASON_CANDIDATE;
     for (bool ended = false; !ended;) {
         struct rb_outcome outcome = rb_connection_outcome(&r->c, result);
         if (r->data && result != -ECONNREFUSED)
@@ -145,8 +144,7 @@ static int connect_repeat(struct request *r, int result, uint64_t begun_ms)
         uint64_t now_ms = rb_system_now_ms();
         r->c.call.deadline_ms =
             rb_arithmetic_min(r->total_until_ms, rb_arithmetic_sub(r->own_until_ms, now_ms - r->tried_ms));
-        struct rb_decision decision =
-            rb_call_judge(&r->c.call, &outcome, blocked, !r->data, NULL, now_ms, rb_system_random());
+        struct rb_decision decision = rb_connection_judge(&r->c, &outcome, !r->data, false);
         if (result == 0)
             connect_report(r, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
         if (result == 0 || connect_is_pending(result))
@@ -181,6 +179,8 @@ static int connect_track(struct request *r, int result)
     bool unfinished = result == -EINPROGRESS || (failed_here && peer_of(r)->last_candidate);
     bool parkable = unfinished && r->c.rules.nonblocking != RB_NONBLOCKING_OFF && rb_socket_is_stream(r->fd) &&
                     !rb_socket_is_blocking(r->fd);
+    if (parkable)
+        rb_connection_goes_on(&r->c);
     if (parkable && rb_park_begin(r->fd, r->address, r->length, &r->c, result))
         return -EINPROGRESS;
     connect_settle(r, -EINPROGRESS); // the outcome is unknown, so the breaker does not count it
@@ -230,7 +230,7 @@ static int connect_run(struct request *r, const struct rb_breaker *breaker, uint
 
 // Not inlined, so that only matched hosts pay for the large stack frame.
 __attribute__((noinline)) static int connect_perform(int fd, const struct sockaddr *address, socklen_t length,
-                                                     struct first_data *data, const struct rb_peer *peer,
+                                                     struct first_data *data, struct rb_peer *peer,
                                                      const struct rb_section *section)
 {
     struct request r;
@@ -251,7 +251,7 @@ int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, con
         return rb_libc_connect(fd, address, length);
     if (rb_park_on(fd) && rb_park_connect(fd, address, length, &result))
         return result;
-    const struct rb_section *section = rb_peer_match(&peer, address, length, policy);
+    const struct rb_section *section = rb_peer_match(&peer, fd, address, length, policy);
     if (!section)
         return rb_libc_connect(fd, address, length);
     result = connect_perform(fd, address, length, NULL, &peer, section);
@@ -265,7 +265,7 @@ ssize_t rb_net_send_first(int fd, const void *bytes, size_t length, int flags, c
     struct rb_peer peer;
     struct first_data data = {.bytes = bytes, .length = length, .flags = flags, .taken = -1};
     int saved = errno;
-    const struct rb_section *section = rb_peer_match(&peer, address, address_length, policy);
+    const struct rb_section *section = rb_peer_match(&peer, fd, address, address_length, policy);
     if (!section)
         return rb_libc_sendto(fd, bytes, length, flags, address, address_length);
     int result = connect_perform(fd, address, address_length, &data, &peer, section);

@@ -5,16 +5,19 @@
 #include <string.h>
 
 #include "net/connection.h"
+#include "net/failover.h"
 #include "net/lookup/names.h"
 #include "process/process.h"
 #include "real/system.h"
 #include "state/cells.h"
 
-const struct rb_section *rb_peer_match(struct rb_peer *peer, const struct sockaddr *address, socklen_t length,
+const struct rb_section *rb_peer_match(struct rb_peer *peer, int fd, const struct sockaddr *address, socklen_t length,
                                        const struct rb_policy *policy)
 {
     if (rb_system_is_wild(address) || rb_target_from_sockaddr(&peer->target, address, length) != 0)
         return NULL;
+    if (rb_failover_waits())
+        rb_failover_dials(fd, &peer->target, rb_system_now_ms());
     peer->last_candidate = true;
     if (peer->target.family != AF_UNIX && rb_names_find(&peer->target, peer->name, &peer->last_candidate) &&
         peer->name[0]) {
@@ -24,10 +27,11 @@ const struct rb_section *rb_peer_match(struct rb_peer *peer, const struct sockad
     return rb_process_match(policy, &peer->target, RB_INTERCEPT_CONNECT);
 }
 
-void rb_connection_begin(struct rb_connection *c, const struct rb_peer *peer, const struct rb_section *section,
+void rb_connection_begin(struct rb_connection *c, struct rb_peer *peer, const struct rb_section *section,
                          uint64_t now_ms)
 {
     c->peer = peer;
+    c->candidate = (struct rb_candidate){0};
     c->rules = section->rules;
     memcpy(c->policy, section->name, strnlen(section->name, sizeof(c->policy) - 1) + 1);
     c->policy[sizeof(c->policy) - 1] = '\0';
@@ -44,6 +48,7 @@ void rb_connection_move(struct rb_connection *to, struct rb_peer *peer, const st
     memcpy(to->policy, from->policy, sizeof(to->policy));
     to->call = from->call;
     to->call.rules = &to->rules;
+    to->candidate = from->candidate;
     to->peer = peer;
     if (from->peer->target.name == from->peer->name)
         peer->target.name = peer->name;
@@ -55,6 +60,44 @@ struct rb_outcome rb_connection_outcome(const struct rb_connection *c, int resul
     if (result != 0 && !c->peer->last_candidate)
         outcome.health = RB_HEALTH_IGNORED;
     return outcome;
+}
+
+// True for an address that the program did not look up by name.
+static bool is_literal(const struct rb_connection *c)
+{
+    return c->peer->target.family != AF_UNIX && !c->peer->target.name;
+}
+
+void rb_connection_goes_on(struct rb_connection *c)
+{
+    if (is_literal(c) && c->rules.failover == RB_FAILOVER_AUTO)
+        c->candidate = rb_candidates_begin(&c->peer->target, c->call.begun_ms);
+}
+
+bool rb_connection_fails_last(struct rb_connection *c)
+{
+    rb_candidates_failed(&c->candidate);
+    if (rb_candidates_is_followed(&c->candidate, rb_system_now_ms()))
+        c->peer->last_candidate = false;
+    return c->peer->last_candidate;
+}
+
+struct rb_decision rb_connection_judge(struct rb_connection *c, const struct rb_outcome *outcome, bool may_repeat,
+                                       bool parks)
+{
+    uint64_t now_ms = rb_system_now_ms();
+    bool literal = is_literal(c), learns = literal && c->rules.failover == RB_FAILOVER_AUTO;
+    bool fails_over = literal && (c->rules.failover == RB_FAILOVER_PROGRAM || (learns && rb_failover_is_known()));
+    enum rb_reason blocked = fails_over ? RB_REASON_FAILOVER : RB_REASON_NONE;
+    if (!c->peer->last_candidate)
+        blocked = RB_REASON_CANDIDATE;
+    struct rb_decision decision =
+        rb_call_judge(&c->call, outcome, blocked, may_repeat, NULL, now_ms, rb_system_random());
+    bool failed = outcome->cause == RB_CAUSE_REFUSED || outcome->cause == RB_CAUSE_UNREACHABLE ||
+                  outcome->cause == RB_CAUSE_TIMEOUT;
+    if (learns && failed && !decision.retry)
+        rb_failover_gave_up(&c->peer->target, parks, now_ms);
+    return decision;
 }
 
 uint64_t rb_connection_limit_ms(const struct rb_connection *c, uint64_t now_ms)

@@ -34,6 +34,7 @@ static const char *const scope_words[] = {"host", "policy", NULL};
 static const char *const refuse_words[] = {"slow", "always", "never", NULL};
 static const char *const unset_words[] = {"unset", NULL};
 static const char *const nonblocking_words[] = {"park", "settle", "off", NULL};
+static const char *const failover_words[] = {"auto", "program", "off", NULL};
 static const char *const off_words[] = {"off", NULL};
 static const char *const deepbind_words[] = {"clear", "keep", NULL};
 static const char *const log_words[] = {"off", "stderr", NULL};
@@ -170,6 +171,7 @@ static const struct rb_key keys[] = {
     LIMIT("timeout.attempt", attempt_ms, unset_words, "unset", NULL),
     OWN("timeout.total", total, "30s", "a duration from 1ms to 24h, or unset", unset_words),
     WORD("connect.nonblocking", nonblocking, nonblocking_words, "park"),
+    WORD("connect.failover", failover, failover_words, "auto"),
     DURATION("dns.total", dns_total_ms, MS, "2s"),
     LIMIT("dns.stale", dns_stale_ms, off_words, "off", "off, or a duration from 1ms to 24h"),
     SWITCH("breaker", breaker_on, switch_words, "on"),

@@ -64,6 +64,18 @@ def test_first_refuses_second_alive(test, client):
     test.equal(test.events("retry"), [], "retries")
 
 
+# node gives the first address 250 ms. In this time its connect is parked, the first time only.
+def test_own_resolver(test):
+    server = test.server("--accept", "raw;last;text=hello")
+    program = ["node", f"{IDIOMS}/client.js", "resolver", "own.test", str(server.port)]
+    alone = test.alone(program)
+    test.good(alone, b"hellohello")
+    policy = test.policy({"intercept": "connect"}, hosts="127.0.0.1, [::1]", base=PATIENT)
+    test.same(test.rebound(program, policy), alone)
+    test.check(len(test.events("retry")) > 0, f"{test.events()}")
+    test.equal(test.events()[-1]["reason"], "next-candidate", "the second ::1")
+
+
 @cases(*LATE)
 def test_first_refuses_second_late(test, client):
     server = test.server("--listen-after", "never")

@@ -8,7 +8,11 @@
 
 #include "network.h"
 
-#define POLICY "[local]\nhosts=127.0.0.0/8, unix:@DIR@/*.sock\nretry.backoff=fixed\nretry.jitter=none\nbreaker=off\n"
+// Most tests connect to several ports in turn, so without "off" they would look like a program with a list of servers.
+#define FAILOVER(how) "connect.failover=" how "\n"
+#define POLICY                                                                                                         \
+    "[local]\nhosts=127.0.0.0/8, unix:@DIR@/*.sock\nretry.backoff=fixed\nretry.jitter=none\nbreaker=off\n" FAILOVER(   \
+        "off")
 #define PATIENT POLICY "retry.base=5ms\nretry.attempts=100\nbudget.floor=1000/s\n"
 #define THREE POLICY "retry.base=5ms\nretry.attempts=3\n"
 #define LONG POLICY "retry.base=100s\nretry.cap=100s\ntimeout.total=1000s\nretry.attempts=9\n" // parked for good

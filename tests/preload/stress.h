@@ -14,7 +14,7 @@
 
 #define STRESS_POLICY                                                                                                  \
     "[local]\nhosts=127.0.0.0/8\nretry.backoff=fixed\nretry.jitter=none\nretry.base=3ms\nretry.attempts=6\n"           \
-    "budget.ratio=100%\nbudget.floor=1000/s\nbreaker=off\n"
+    "budget.ratio=100%\nbudget.floor=1000/s\nbreaker=off\nconnect.failover=off\n"
 
 enum {
     STRESS_THREADS = 8,

@@ -241,6 +241,52 @@ static void by_old_name(void)
     CHECK_INT(test_log(RETRY, "\"host\":\"localhost:"), 2);
 }
 
+// The process connects to the next server of its own list at once. The first change to another server takes a schedule.
+static void failover_auto(void)
+{
+    struct port first = port_new(), second = port_new(), third = port_new();
+    while (test_log(STOP, "\"reason\":\"failover\"") == 0) { // again if this process was not fast enough
+        CHECK_INT(dial_once(&first), ECONNREFUSED);
+        CHECK_INT(dial_once(&second), ECONNREFUSED);
+    }
+    unsigned retries = test_log(RETRY, "");
+    CHECK(retries >= 2);
+    CHECK_INT(dial_once(&third), ECONNREFUSED);
+    CHECK_INT(dial_once(&first), ECONNREFUSED);
+    CHECK_INT(test_log(RETRY, ""), retries);
+    CHECK_INT(test_log(STOP, "\"reason\":\"failover\""), 3);
+}
+
+// The program tries the same server again: this is no list.
+static void failover_to_the_same(void)
+{
+    struct port port = port_new();
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(dial_once(&port), ECONNREFUSED);
+    CHECK_INT(test_log(RETRY, ""), 6);
+}
+
+static void failover_program(void)
+{
+    struct port port = port_new();
+    CHECK_INT(dial_once(&port), ECONNREFUSED);
+    CHECK_INT(test_log(RETRY, ""), 0);
+    CHECK_INT(test_log(STOP, "\"reason\":\"failover\""), 1);
+    CHECK(gethostbyname("localhost") != NULL);
+    CHECK_INT(dial_once(&port), ECONNREFUSED); // the address has a name now
+    CHECK_INT(test_log(RETRY, "\"host\":\"localhost:"), 2);
+}
+
+static void failover_off(void)
+{
+    struct port first = port_new(), second = port_new();
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(dial_once(&first), ECONNREFUSED);
+        CHECK_INT(dial_once(&second), ECONNREFUSED);
+    }
+    CHECK_INT(test_log(RETRY, ""), 8);
+}
+
 static const struct test tests[] = {
     {"late_listener", PATIENT, late_listener},
     {"keeps_the_socket", PATIENT, keeps_the_socket},
@@ -257,6 +303,10 @@ static const struct test tests[] = {
     {"candidates_spare_the_breaker",
      "[local]\nhosts=pair.test\nbreaker.window=2\nbreaker.min_calls=2\nbreaker.failure_rate=50%\n",
      candidates_spare_the_breaker},
+    {"failover_auto", "[local]\nhosts=127.0.0.1\n" QUICK, failover_auto},
+    {"failover_to_the_same", "[local]\nhosts=127.0.0.1\n" QUICK, failover_to_the_same},
+    {"failover_program", "[local]\nhosts=127.0.0.1, localhost\nconnect.failover=program\n" QUICK, failover_program},
+    {"failover_off", "[local]\nhosts=127.0.0.1\nconnect.failover=off\n" QUICK, failover_off},
     {"by_name", "[local]\nhosts=localhost\n" QUICK, by_name},
     {"by_old_name", "[local]\nhosts=localhost\n" QUICK, by_old_name},
 };

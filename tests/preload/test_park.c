@@ -616,7 +616,7 @@ static void settles(void)
     CHECK_INT(pending_error(fd), ECONNREFUSED);
 }
 
-#define ANY "[any]\nhosts=*\nretry.backoff=fixed\nretry.jitter=none\nbreaker=off\n"
+#define ANY "[any]\nhosts=*\nretry.backoff=fixed\nretry.jitter=none\nbreaker=off\n" FAILOVER("off")
 #define TIMED POLICY "retry.base=5ms\nretry.attempts=3\ntimeout.connect=50ms\nbudget.floor=1000/s\n"
 
 // Looks without waiting, once.

@@ -608,10 +608,11 @@ static void test_two_draws_from_one(void **state)
 static void test_reason_names(void **state)
 {
     (void) state;
-    static const char *const names[] = {
-        "none",        "done",    "attempts", "cause",    "permanent",       "method",    "time",
-        "retry-after", "budget",  "breaker",  "sweep",    "upload",          "delivered", "next-candidate",
-        "interrupted", "changed", "overflow", "resource", "unknown-options", "shared",    "bypassed"};
+    static const char *const names[] = {"none",     "done",     "attempts",    "cause",           "permanent",
+                                        "method",   "time",     "retry-after", "budget",          "breaker",
+                                        "sweep",    "upload",   "delivered",   "next-candidate",  "interrupted",
+                                        "changed",  "overflow", "resource",    "unknown-options", "shared",
+                                        "bypassed", "failover"};
     assert_int_equal(sizeof(names) / sizeof(names[0]), RB_REASON_COUNT);
     for (int reason = 0; reason < RB_REASON_COUNT; reason++)
         assert_string_equal(rb_reason_name((enum rb_reason) reason), names[reason]);

@@ -29,6 +29,7 @@ static const struct documented documented[] = {
     {"timeout.attempt", "unset"},
     {"timeout.total", "30s"},
     {"connect.nonblocking", "park"},
+    {"connect.failover", "auto"},
     {"dns.total", "2s"},
     {"dns.stale", "off"},
     {"breaker", "on"},

@@ -90,10 +90,9 @@ static bool hide_until_due_locked(struct rb_flight *flight, uint64_t delay_ms)
 // when the caller must give it up.
 static bool park_or_stop_locked(struct rb_flight *flight, int error)
 {
+    rb_connection_fails_last(&flight->connection);
     struct rb_outcome outcome = rb_connection_outcome(&flight->connection, -error);
-    enum rb_reason blocked = flight->peer.last_candidate ? RB_REASON_NONE : RB_REASON_CANDIDATE;
-    struct rb_decision decision =
-        rb_call_judge(&flight->connection.call, &outcome, blocked, true, NULL, rb_system_now_ms(), rb_system_random());
+    struct rb_decision decision = rb_connection_judge(&flight->connection, &outcome, true, true);
     if (decision.retry && !hide_until_due_locked(flight, decision.delay_ms))
         decision = (struct rb_decision){.reason = RB_REASON_RESOURCE};
     life_report(flight, decision.retry ? RB_VERDICT_RETRY : RB_VERDICT_STOP, &outcome, decision.delay_ms,
@@ -120,7 +119,7 @@ static void start_attempt_locked(struct rb_flight *flight)
 // The kernel's result of the current attempt: -EINPROGRESS, 0 or another negative errno. Reads the error from the
 // socket, unless the program must see it. A reset after the handshake counts as connected. POLLERR without POLLHUP only
 // means that errors are queued (IP_RECVERR); a failed connect also reports POLLHUP.
-static int attempt_result_locked(const struct rb_flight *flight)
+static int attempt_result_locked(struct rb_flight *flight)
 {
     int fd = flight->fds[0], events = rb_socket_events(fd);
     if (events == 0 || events == POLLERR)
@@ -129,7 +128,7 @@ static int attempt_result_locked(const struct rb_flight *flight)
         bool self_connected = flight->connection.call.attempt > 1 && rb_socket_is_self_connected(fd);
         return self_connected ? -ECONNREFUSED : 0;
     }
-    return flight->peer.last_candidate ? -rb_socket_take_error(fd) : -ECONNREFUSED;
+    return rb_connection_fails_last(&flight->connection) ? -rb_socket_take_error(fd) : -ECONNREFUSED;
 }
 
 static void check_attempt_locked(struct rb_flight *flight)
@@ -150,8 +149,9 @@ static void check_attempt_locked(struct rb_flight *flight)
 static void begin_next_attempt_locked(struct rb_flight *flight)
 {
     struct rb_outcome outcome = rb_connection_outcome(&flight->connection, -flight->error);
-    if (!rb_call_admit(&flight->connection.call, rb_system_now_ms(), NULL)) {
-        life_report(flight, RB_VERDICT_STOP, &outcome, 0, RB_REASON_BREAKER);
+    bool last = rb_connection_fails_last(&flight->connection);
+    if (!last || !rb_call_admit(&flight->connection.call, rb_system_now_ms(), NULL)) {
+        life_report(flight, RB_VERDICT_STOP, &outcome, 0, last ? RB_REASON_BREAKER : RB_REASON_CANDIDATE);
         give_up_locked(flight, flight->error);
         return;
     }
