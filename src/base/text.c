@@ -19,18 +19,17 @@ void rb_text_string(struct rb_text *text, const char *string)
     rb_text_bytes(text, string, strlen(string));
 }
 
-void rb_text_number(struct rb_text *text, uint64_t number, unsigned digits)
+// Not inlined, so that rb_text_time has one buffer on the stack and not six.
+__attribute__((noinline)) void rb_text_number(struct rb_text *text, uint64_t number, unsigned digits)
 {
-    char reversed[24], out[24];
-    unsigned n = 0;
+    char out[24];
+    size_t at = sizeof(out);
     do
-        reversed[n++] = (char) ('0' + number % 10);
+        out[--at] = (char) ('0' + number % 10);
     while ((number /= 10) != 0);
-    while (n < digits && n < sizeof(reversed))
-        reversed[n++] = '0';
-    for (unsigned i = 0; i < n; i++)
-        out[i] = reversed[n - 1 - i];
-    rb_text_bytes(text, out, n);
+    while (at > 0 && sizeof(out) - at < digits)
+        out[--at] = '0';
+    rb_text_bytes(text, out + at, sizeof(out) - at);
 }
 
 // Returns the length of the UTF-8 sequence at `s` (RFC 3629, section 4), or 0 if it is invalid.

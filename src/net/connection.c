@@ -122,5 +122,5 @@ void rb_connection_report(const struct rb_connection *c, enum rb_verdict verdict
         .delay_ms = delay_ms,
         .reason = reason,
     };
-    rb_process_report(event, &c->peer->target, &c->call);
+    rb_process_report(&event, &c->peer->target, &c->call);
 }

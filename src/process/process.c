@@ -278,13 +278,13 @@ void rb_process_event(const struct rb_event *event, const struct rb_call *call)
     note_log(policy, rb_log_event(log_destination(policy), program, event));
 }
 
-void rb_process_report(struct rb_event event, const struct rb_target *target, const struct rb_call *call)
+void rb_process_report(struct rb_event *event, const struct rb_target *target, const struct rb_call *call)
 {
     char host[RB_LABEL_SIZE];
     rb_target_format(target, host, sizeof(host));
-    event.host = host;
-    event.attempt = call->attempt;
-    rb_process_event(&event, call);
+    event->host = host;
+    event->attempt = call->attempt;
+    rb_process_event(event, call);
 }
 
 // ---- the log of a process that drops its privileges ----

@@ -70,8 +70,9 @@ static inline const struct rb_section *rb_process_match(const struct rb_policy *
 //   call: the call of the event
 void rb_process_event(const struct rb_event *event, const struct rb_call *call);
 
-// As rb_process_event, for a decision after an attempt of the call: fills in the event's host and attempt.
-void rb_process_report(struct rb_event event, const struct rb_target *target, const struct rb_call *call);
+// As rb_process_event, for a decision after an attempt of the call: fills in the event's host and attempt. The host is
+// valid during the call only.
+void rb_process_report(struct rb_event *event, const struct rb_target *target, const struct rb_call *call);
 
 // Counts a call of a matched host for the summary.
 void rb_process_count_call(const char *policy);

@@ -68,6 +68,7 @@ struct sink_walk {
     int directory;
     unsigned links;
     char *rest;
+    struct rb_file_identity identity; // of the file that the latest name leads to
     char text[RB_POLICY_PATH_SIZE];
 };
 
@@ -105,20 +106,20 @@ static enum rb_loss sink_follow(struct sink_walk *walk, int link, const struct r
 // Resolves the first name of the rest.
 static enum rb_loss sink_step(struct sink_walk *walk)
 {
-    struct rb_file_identity identity;
+    struct rb_file_identity *identity = &walk->identity;
     char *name = walk->rest, *end = name + strcspn(name, "/");
     walk->rest = *end ? end + 1 : end;
     *end = '\0';
     int next = sink_open_path(walk->directory, name);
     enum rb_loss error = next < 0 ? sink_error_of(next) : RB_LOSS_NONE;
-    if (error == RB_LOSS_NONE && rb_file_identify_open(next, &identity) != 0)
+    if (error == RB_LOSS_NONE && rb_file_identify_open(next, identity) != 0)
         error = RB_LOSS_FAILED;
-    if (error == RB_LOSS_NONE && S_ISDIR(identity.mode)) {
+    if (error == RB_LOSS_NONE && S_ISDIR(identity->mode)) {
         sink_enter(walk, next);
         return RB_LOSS_NONE;
     }
     if (error == RB_LOSS_NONE)
-        error = S_ISLNK(identity.mode) ? sink_follow(walk, next, &identity) : RB_LOSS_ABSENT;
+        error = S_ISLNK(identity->mode) ? sink_follow(walk, next, identity) : RB_LOSS_ABSENT;
     if (next >= 0)
         rb_kernel(SYS_close, next);
     return error;
@@ -185,10 +186,18 @@ static uint64_t sink_check_word(const struct rb_file_identity *file)
     return rb_hash_mix(rb_hash_mix(rb_hash_mix(rb_kernel_euid(), file->device), file->inode), 1) | 1;
 }
 
+// Returns whether the last name of the path is this file. Not inlined, so that the directories are opened with less
+// stack.
+__attribute__((noinline)) static bool sink_leads_to(int directory, const char *path,
+                                                    const struct rb_file_identity *file)
+{
+    struct rb_file_identity there;
+    return rb_file_identify_link(directory, sink_last_name(path), &there) == 0 && sink_same_file(&there, file);
+}
+
 // Checks that the path leads to this file without following a link of another user.
 static enum rb_loss sink_check_path(const char *path, const struct rb_file_identity *file)
 {
-    struct rb_file_identity there;
     int directory;
     uint64_t word = sink_check_word(file);
     if (atomic_load_explicit(&sink_checked, memory_order_relaxed) == word)
@@ -196,7 +205,7 @@ static enum rb_loss sink_check_path(const char *path, const struct rb_file_ident
     enum rb_loss error = sink_open_directory(path, &directory);
     if (error != RB_LOSS_NONE)
         return error;
-    bool same = rb_file_identify_link(directory, sink_last_name(path), &there) == 0 && sink_same_file(&there, file);
+    bool same = sink_leads_to(directory, path, file);
     rb_kernel(SYS_close, directory);
     if (same)
         atomic_store_explicit(&sink_checked, word, memory_order_relaxed);
@@ -229,15 +238,17 @@ static enum rb_loss sink_make(const char *path, struct sink_file *file)
     return RB_LOSS_NONE;
 }
 
-static enum rb_loss sink_open_known(const char *path, const struct rb_file_identity *known, struct sink_file *file)
+// Opens the file whose identity is in *file. Replaces the identity by that of the open file.
+static enum rb_loss sink_open_known(const char *path, struct sink_file *file)
 {
-    enum rb_loss error = sink_judge(known);
+    uint64_t device = file->identity.device, inode = file->identity.inode, links = file->identity.links;
+    enum rb_loss error = sink_judge(&file->identity);
     if (error != RB_LOSS_NONE)
         return error;
     // A regular file is also opened for reading if permitted, because its last byte shows whether the last line is
     // complete. A FIFO is not: other processes would see us as a reader.
     long fd = -EACCES;
-    if (S_ISREG(known->mode))
+    if (S_ISREG(file->identity.mode))
         fd = rb_kernel(SYS_openat, AT_FDCWD, path, O_RDWR | OPEN_ALWAYS);
     if (fd == -EACCES)
         fd = rb_kernel(SYS_openat, AT_FDCWD, path, O_WRONLY | OPEN_ALWAYS);
@@ -246,11 +257,17 @@ static enum rb_loss sink_open_known(const char *path, const struct rb_file_ident
     file->fd = (int) fd;
     if (rb_file_identify_open(file->fd, &file->identity) != 0)
         return RB_LOSS_FAILED;
-    bool removed = file->identity.links == 0 && known->links > 0; // some file systems always report 0 links
-    if (removed || !sink_same_file(&file->identity, known))
+    bool removed = file->identity.links == 0 && links > 0; // some file systems always report 0 links
+    if (removed || file->identity.device != device || file->identity.inode != inode)
         return SINK_AGAIN;
-    error = sink_judge(&file->identity);
-    return error == RB_LOSS_NONE ? sink_check_path(path, &file->identity) : error;
+    return sink_judge(&file->identity);
+}
+
+// Opens the file at the path, without a check of the path. Not inlined, so that the path is checked with less stack.
+__attribute__((noinline)) static enum rb_loss sink_open_existing(const char *path, struct sink_file *file)
+{
+    int found = rb_file_identify_link(AT_FDCWD, path, &file->identity);
+    return found == 0 ? sink_open_known(path, file) : sink_error_of(found);
 }
 
 static void sink_close(struct sink_file *file)
@@ -266,11 +283,11 @@ static enum rb_loss sink_open(const char *path, struct sink_file *file)
     file->fd = -1;
     for (int tries = 0; error == SINK_AGAIN && tries < OPEN_TRIES; tries++) {
         sink_close(file);
-        struct rb_file_identity known;
-        int found = rb_file_identify_link(AT_FDCWD, path, &known);
-        error = found == 0         ? sink_open_known(path, &known, file)
-                : found == -ENOENT ? sink_make(path, file)
-                                   : sink_error_of(found);
+        error = sink_open_existing(path, file);
+        if (error == RB_LOSS_NONE)
+            error = sink_check_path(path, &file->identity);
+        else if (error == RB_LOSS_ABSENT)
+            error = sink_make(path, file);
     }
     if (error != RB_LOSS_NONE)
         sink_close(file);
@@ -371,11 +388,11 @@ static int sink_byte_at(int fd, int64_t offset)
 size_t rb_sink_read_end(const char *path, char *out, size_t size)
 {
     struct sink_file file = {.fd = -1};
-    struct rb_file_identity known;
     long got = 0;
-    bool regular = rb_file_identify_link(AT_FDCWD, path, &known) == 0 && S_ISREG(known.mode);
-    if (regular && sink_open_known(path, &known, &file) == RB_LOSS_NONE) {
-        int64_t start = (int64_t) (known.size > size ? known.size - size : 0);
+    bool regular = rb_file_identify_link(AT_FDCWD, path, &file.identity) == 0 && S_ISREG(file.identity.mode);
+    if (regular && sink_open_known(path, &file) == RB_LOSS_NONE &&
+        sink_check_path(path, &file.identity) == RB_LOSS_NONE) {
+        int64_t start = (int64_t) (file.identity.size > size ? file.identity.size - size : 0);
         got = sink_seek(file.fd, start, SEEK_SET) == start ? rb_kernel(SYS_read, file.fd, out, size) : 0;
     }
     sink_close(&file);
@@ -438,7 +455,8 @@ static void sink_set_unfinished(enum sink_kind kind, bool unfinished)
 
 // ---- a file ----
 
-static enum rb_loss sink_write_file(const struct sink_file *file, const char *line, size_t length, uint64_t pending)
+__attribute__((noinline)) static enum rb_loss sink_write_file(const struct sink_file *file, const char *line,
+                                                              size_t length, uint64_t pending)
 {
     // The file may end with an incomplete line of another process, which was killed or could not remove the line. If
     // the file cannot be read, only incomplete lines of this process are known.
@@ -516,6 +534,15 @@ RB_START_CODE void rb_sink_start(void)
     }
 }
 
+// Not inlined, so that a path is opened with less stack.
+__attribute__((noinline)) static enum rb_loss sink_write_stderr(const char *line, size_t length, uint64_t pending)
+{
+    struct rb_file_identity now;
+    if (rb_file_identify_open(STDERR_FILENO, &now) != 0 || !sink_same_file(&now, &sink_stderr))
+        return RB_LOSS_REPLACED;
+    return sink_write_stream(STDERR_FILENO, SINK_STDERR, &now, line, length, pending);
+}
+
 static enum rb_loss sink_write_path(const char *path, const char *line, size_t length, uint64_t pending)
 {
     struct sink_file file;
@@ -530,21 +557,19 @@ static enum rb_loss sink_write_path(const char *path, const char *line, size_t l
 
 enum rb_loss rb_sink_write(const char *destination, const char *line, size_t length)
 {
-    uint64_t pending = 0;
-    sigset_t before;
+    uint64_t pending = 0, before;
     if (length > RB_SINK_LINE_MAX)
         return RB_LOSS_FAILED;
     rb_kernel(SYS_rt_sigpending, &pending, RB_KERNEL_SIGNALS);
     // SIGPIPE and SIGXFSZ must not reach the program. A handler of any signal may leave by siglongjmp, and the
     // descriptor would stay open.
-    if (!rb_system_block_signals(&before))
+    if (!rb_system_hold_signals(&before))
         return RB_LOSS_FAILED;
     enum rb_loss error = RB_LOSS_REPLACED;
-    struct rb_file_identity now;
     if (strcmp(destination, "stderr") != 0)
         error = sink_write_path(destination, line, length, pending);
-    else if (sink_has_stderr && rb_file_identify_open(STDERR_FILENO, &now) == 0 && sink_same_file(&now, &sink_stderr))
-        error = sink_write_stream(STDERR_FILENO, SINK_STDERR, &now, line, length, pending);
-    rb_system_restore_signals(&before);
+    else if (sink_has_stderr)
+        error = sink_write_stderr(line, length, pending);
+    rb_system_release_signals(before);
     return error;
 }

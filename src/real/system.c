@@ -188,7 +188,7 @@ bool rb_system_is_signal_of_libc(int number)
     return number >= FIRST_OF_LIBC && number <= LAST_OF_LIBC;
 }
 
-bool rb_system_block_signals(sigset_t *saved)
+bool rb_system_hold_signals(uint64_t *saved)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
     uint64_t all = ~UINT64_C(0);
@@ -196,8 +196,21 @@ bool rb_system_block_signals(sigset_t *saved)
         all &= ~rb_kernel_signal(faults[i]);
     for (int number = FIRST_OF_LIBC; number <= LAST_OF_LIBC; number++)
         all &= ~rb_kernel_signal(number);
-    *saved = (sigset_t){0};
     return rb_kernel(SYS_rt_sigprocmask, SIG_BLOCK, &all, saved, RB_KERNEL_SIGNALS) == 0;
+}
+
+void rb_system_release_signals(uint64_t saved)
+{
+    rb_kernel(SYS_rt_sigprocmask, SIG_SETMASK, &saved, NULL, RB_KERNEL_SIGNALS);
+}
+
+bool rb_system_block_signals(sigset_t *saved)
+{
+    uint64_t held = 0;
+    bool blocked = rb_system_hold_signals(&held);
+    *saved = (sigset_t){0};
+    memcpy(saved, &held, sizeof(held));
+    return blocked;
 }
 
 void rb_system_restore_signals(const sigset_t *saved)
@@ -226,14 +239,14 @@ int rb_system_pid(void)
 // blocked, because a handler may leave by siglongjmp, and the descriptor would stay open.
 static void read_small(const char *path, char *out, size_t size)
 {
-    sigset_t signals;
-    bool blocked = rb_system_block_signals(&signals);
+    uint64_t signals;
+    bool blocked = rb_system_hold_signals(&signals);
     int fd = (int) rb_kernel(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
     long got = fd >= 0 ? rb_kernel(SYS_read, fd, out, size - 1) : 0;
     if (fd >= 0)
         rb_kernel(SYS_close, fd);
     if (blocked)
-        rb_system_restore_signals(&signals);
+        rb_system_release_signals(signals);
     out[got > 0 ? got : 0] = '\0';
 }
 

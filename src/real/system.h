@@ -61,6 +61,9 @@ bool rb_system_block_signals(sigset_t *saved);
 bool rb_system_is_signal_of_libc(int number);
 // Restores the signal mask that rb_system_block_signals saved. Keeps errno.
 void rb_system_restore_signals(const sigset_t *saved);
+// The same with the kernel's signal set, because libc's takes 128 bytes of stack.
+bool rb_system_hold_signals(uint64_t *saved);
+void rb_system_release_signals(uint64_t saved);
 
 // Returns true for addresses in the first or last page, including NULL, which no program maps: the kernel returns
 // EFAULT for them, but reading them here would crash. Other invalid pointers are not detected. Used where

@@ -55,7 +55,7 @@ static void lookup_report(const struct lookup *l, enum rb_verdict verdict, const
         .delay_ms = delay_ms,
         .reason = reason,
     };
-    rb_process_report(event, &l->question->target, &l->call);
+    rb_process_report(&event, &l->question->target, &l->call);
 }
 
 // ---- which calls are covered
