@@ -96,8 +96,10 @@ static void move_counters(struct rb_host_counters *from, struct rb_host_counters
     move_word(&from->rejected, &to->rejected);
 }
 
-// Reassigns the cell to the host of `key`. Returns NULL if another process reassigned it first to another host.
-static struct rb_cell *cells_reassign(const struct rb_state *state, struct rb_cell *cell, uint64_t key)
+// Reassigns the cell to the host of `key`. Returns NULL if another process reassigned it first to another host. Not
+// inlined, so that only evictions pay for the large stack frame.
+__attribute__((noinline)) static struct rb_cell *cells_reassign(const struct rb_state *state, struct rb_cell *cell,
+                                                                uint64_t key)
 {
     char policy[RB_STATE_POLICY_SIZE], host[RB_STATE_HOST_SIZE];
     uint64_t before = atomic_load_explicit(&cell->key, memory_order_relaxed);
@@ -158,7 +160,7 @@ static void store_if_other(_Atomic uint64_t *word, uint64_t value)
 static void cells_describe(struct rb_cell *cell, uint64_t key, const char *policy, const struct rb_rules *rules,
                            const struct rb_target *target)
 {
-    char host[RB_LABEL_SIZE] = "";
+    char host[RB_STATE_HOST_SIZE] = ""; // the state keeps no more
     if (rules->breaker_scope == RB_SCOPE_HOST)
         rb_target_format(target, host, sizeof(host));
     rb_label_write_cell(cell, key, policy, host);

@@ -124,7 +124,9 @@ static void count_event(struct policy_place place, const struct rb_call *call, c
     end_call(place, call, event->api, results[event->verdict]);
 }
 
-static void record_put_event(const struct rb_state *state, const struct rb_event *event, const char *program)
+// Not inlined, so that the counters need less stack.
+__attribute__((noinline)) static void record_put_event(const struct rb_state *state, const struct rb_event *event,
+                                                       const char *program)
 {
     struct rb_ring_entry entry = {
         .unix_ms = rb_system_unix_ms(),

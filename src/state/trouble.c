@@ -31,41 +31,58 @@ static bool trouble_is_new(uint32_t user, enum rb_loss error)
     return false;
 }
 
-static void trouble_put_event(const struct rb_state *state, const struct rb_state_trouble *trouble)
+// A line that was lost. Its two records are made by functions that are not inlined: together they need more stack.
+struct trouble_line {
+    uint64_t unix_ms, process;
+    uint32_t user;
+    enum rb_loss error;
+    const char *destination, *program;
+};
+
+__attribute__((noinline)) static void trouble_put_event(const struct rb_state *state, const struct trouble_line *line)
 {
     struct rb_ring_entry entry = {
-        .unix_ms = trouble->unix_ms,
-        .process = trouble->process,
-        .user = trouble->user,
+        .unix_ms = line->unix_ms,
+        .process = line->process,
+        .user = line->user,
         .verdict = RB_VERDICT_LOG,
-        .status = (uint16_t) trouble->error,
+        .status = (uint16_t) line->error,
     };
-    rb_state_pad(entry.host, sizeof(entry.host), trouble->destination);
-    rb_state_pad(entry.program, sizeof(entry.program), trouble->program);
+    rb_state_pad(entry.host, sizeof(entry.host), line->destination);
+    rb_state_pad(entry.program, sizeof(entry.program), line->program);
     rb_ring_put(state, &entry);
 }
 
-static void trouble_add(const struct rb_state *state, const char *destination, enum rb_loss error, const char *program)
+__attribute__((noinline)) static void trouble_store(const struct rb_state *state, const struct trouble_line *line)
 {
     struct rb_state_log *log = &state->header->log;
     struct rb_state_trouble trouble = {
-        .unix_ms = rb_system_unix_ms(),
-        .process = rb_shared_self(),
-        .user = rb_kernel_euid(),
-        .error = error,
-    };
-    rb_state_pad(trouble.destination, sizeof(trouble.destination), destination);
-    rb_state_pad(trouble.program, sizeof(trouble.program), program);
+        .unix_ms = line->unix_ms, .process = line->process, .user = line->user, .error = line->error};
+    rb_state_pad(trouble.destination, sizeof(trouble.destination), line->destination);
+    rb_state_pad(trouble.program, sizeof(trouble.program), line->program);
     atomic_fetch_add_explicit(&log->lost, 1, memory_order_relaxed);
     atomic_store_explicit(&log->check, 0, memory_order_relaxed);
     rb_state_store(log->words, RB_STATE_TROUBLE_WORDS, &trouble);
     atomic_store_explicit(&log->check, rb_state_checksum(TROUBLE_SEED, &trouble, RB_STATE_TROUBLE_WORDS),
                           memory_order_release);
-    if (trouble_is_new(trouble.user, error))
-        trouble_put_event(state, &trouble);
 }
 
-static void trouble_end(const struct rb_state *state, const char *destination)
+static void trouble_add(const struct rb_state *state, const char *destination, enum rb_loss error, const char *program)
+{
+    struct trouble_line line = {
+        .unix_ms = rb_system_unix_ms(),
+        .process = rb_shared_self(),
+        .user = rb_kernel_euid(),
+        .error = error,
+        .destination = destination,
+        .program = program,
+    };
+    trouble_store(state, &line);
+    if (trouble_is_new(line.user, error))
+        trouble_put_event(state, &line);
+}
+
+__attribute__((noinline)) static void trouble_end(const struct rb_state *state, const char *destination)
 {
     struct rb_state_trouble there;
     char padded[RB_STATE_HOST_SIZE];
