@@ -130,8 +130,10 @@ static int connect_wait_and_retry(struct request *r, uint64_t delay_ms, uint64_t
 // The program must see the true error before the limit is over. So another attempt is made only if it ends in time,
 // assuming that it takes as long as the last one. No limit applies to an attempt that sends data (TCP Fast Open), so
 // data is not sent again on a socket with SO_SNDTIMEO.
+//
+// Not inlined, so that only failed connects pay for the large stack frame.
 //   begun_ms: when the first attempt began
-static int connect_repeat(struct request *r, int result, uint64_t begun_ms)
+__attribute__((noinline)) static int connect_repeat(struct request *r, int result, uint64_t begun_ms)
 {
     uint64_t own_ms = rb_socket_send_limit_ms(r->fd);
     r->tried_ms = begun_ms;
@@ -160,7 +162,7 @@ static int connect_repeat(struct request *r, int result, uint64_t begun_ms)
 }
 
 // Gives the outcome of a call that is not retried to the breaker.
-static void connect_settle(struct request *r, int result)
+__attribute__((noinline)) static void connect_settle(struct request *r, int result)
 {
     struct rb_outcome outcome = rb_connection_outcome(&r->c, result);
     rb_call_judge(&r->c.call, &outcome, RB_REASON_NONE, true, NULL, rb_system_now_ms(), 0);

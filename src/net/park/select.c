@@ -10,12 +10,11 @@
 #include "net/park/period.h"
 #include "real/libc.h"
 
-enum { SET_WORDS = 128 };
-
 // Only the words that `count` needs are read or written, because programs pass sets that are shorter than an fd_set.
 typedef unsigned long word;
 
-enum { WORD_BITS = 8 * sizeof(word) };
+// Sets of more words are copied to pages from the kernel.
+enum { WORD_BITS = 8 * sizeof(word), SET_WORDS = FD_SETSIZE / WORD_BITS };
 
 static size_t words(int count)
 {

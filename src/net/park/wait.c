@@ -13,7 +13,9 @@
 #include "real/libc.h"
 #include "real/system.h"
 
-enum { COPIED = 512 };
+// ON_STACK: larger arrays are copied to pages from the kernel, because the program's stack may be small. CHECKED:
+// larger arrays are compared with the limit of descriptors.
+enum { ON_STACK = 64, CHECKED = 512 };
 
 _Atomic(const void *) rb_wait_last;
 _Atomic bool rb_wait_several;
@@ -64,7 +66,7 @@ static int hold_polled(struct pollfd *copy, nfds_t count, int ready, uint64_t si
 
 static int poll_until(struct pollfd *fds, nfds_t count, uint64_t until, const sigset_t *mask)
 {
-    struct pollfd small[COPIED];
+    struct pollfd small[ON_STACK];
     struct rb_period_space space;
     struct rb_period_signals signals;
     struct timespec left;
@@ -93,7 +95,7 @@ int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeou
 {
     uint64_t since = rb_change_now(), began = rb_system_now_ns();
     if (rb_park_splits(timeout)) {
-        bool fits = count <= COPIED || count <= rb_kernel_limit(RLIMIT_NOFILE);
+        bool fits = count <= CHECKED || count <= rb_kernel_limit(RLIMIT_NOFILE);
         if (fits && rb_period_is_time(timeout) && rb_system_can_read(fds, count * sizeof(*fds)))
             return poll_until(fds, count, rb_period_deadline(began, timeout), mask);
         return rb_libc_ppoll(fds, count, timeout, mask); // the kernel reports the error in the arguments
