@@ -136,9 +136,38 @@ static void cancelled_before(void)
     check_cancelled(true);
 }
 
+static void *read_for_cancel(void *context)
+{
+    struct waiter *waiter = context;
+    char byte;
+    pthread_cleanup_push(note_mask, waiter);
+    waiter->id = test_thread_id();
+    CHECK_INT(read(waiter->fd, &byte, 1), -1);
+    pthread_cleanup_pop(0);
+    return NULL;
+}
+
+// A read of a parked socket that was made blocking waits inside the library. It is a cancellation point too.
+static void cancelled_in_read(void)
+{
+    struct port port = port_new();
+    struct waiter waiter = {.fd = parked(&port)};
+    pthread_t thread;
+    void *result = NULL;
+    CHECK_INT(fcntl(waiter.fd, F_SETFL, 0), 0);
+    CHECK_INT(pthread_create(&thread, NULL, read_for_cancel, &waiter), 0);
+    while (waiter.id == 0)
+        test_pause();
+    test_await_sleep(waiter.id);
+    CHECK_INT(pthread_cancel(thread), 0);
+    CHECK_INT(pthread_join(thread, &result), 0);
+    CHECK(result == PTHREAD_CANCELED && waiter.cleaned && !waiter.blocked);
+}
+
 static const struct test tests[] = {
     {"left_by_jump", POLICY "retry.base=500ms\nretry.attempts=9\nbudget.floor=1000/s\n", left_by_jump},
     {"cancelled", LONG, cancelled},
+    {"cancelled_in_read", LONG, cancelled_in_read},
     {"cancelled_before", LONG, cancelled_before},
 };
 

@@ -269,12 +269,19 @@ static enum rb_flight_state look_once(int fd, bool *settles, int *wait)
 }
 
 // Waits until the connect ends. A signal ends the wait early, and the connect stays parked.
-static enum rb_flight_state life_wait(int fd, enum rb_flight_state state, int wait)
+//   how: RB_PAUSE_RESTARTS, and RB_PAUSE_CANCELS if the call of the program is a cancellation point
+static enum rb_flight_state life_wait(int fd, enum rb_flight_state state, int wait, unsigned how)
 {
     bool settles, undisturbed = true;
     while (undisturbed && (state == RB_FLIGHT_CONNECTING || state == RB_FLIGHT_PARKED)) {
-        int waited =
-            state == RB_FLIGHT_PARKED ? rb_pause_wait((uint64_t) wait, RB_PAUSE_RESTARTS) : rb_socket_wait(fd, wait);
+        struct pollfd p = {.fd = fd, .events = POLLIN | POLLOUT};
+        int waited;
+        if (state == RB_FLIGHT_PARKED)
+            waited = rb_pause_wait((uint64_t) wait, how);
+        else if (how & RB_PAUSE_CANCELS)
+            waited = rb_libc_poll(&p, 1, wait) < 0 ? -errno : 0; // a cancellation point
+        else
+            waited = rb_socket_wait(fd, wait);
         undisturbed = waited == 0;
         state = look_once(fd, &settles, &wait);
     }
@@ -287,7 +294,7 @@ enum rb_flight_state rb_life_look(int fd)
     bool settles = false;
     enum rb_flight_state state = look_once(fd, &settles, &wait);
     if (state == RB_FLIGHT_PARKED && settles)
-        state = life_wait(fd, state, wait);
+        state = life_wait(fd, state, wait, RB_PAUSE_RESTARTS);
     errno = saved;
     return state;
 }
@@ -296,7 +303,8 @@ enum rb_flight_state rb_life_settle(int fd)
 {
     int wait = 0, saved = errno;
     bool settles = false;
-    enum rb_flight_state state = life_wait(fd, look_once(fd, &settles, &wait), wait);
+    enum rb_flight_state state =
+        life_wait(fd, look_once(fd, &settles, &wait), wait, RB_PAUSE_RESTARTS | RB_PAUSE_CANCELS);
     errno = saved;
     return state;
 }

@@ -22,7 +22,8 @@ bool rb_life_refuse(int fd, const struct sockaddr *address, socklen_t length, co
 enum rb_flight_state rb_life_look(int fd);
 
 // Waits until the connect ends, as calls on a blocking socket do. Returns FREE or FAILED at the end. Returns
-// CONNECTING or PARKED if a signal interrupted the wait whose handler lacks SA_RESTART. Keeps errno.
+// CONNECTING or PARKED if a signal interrupted the wait whose handler lacks SA_RESTART. A cancellation point, as
+// those calls are. Keeps errno.
 enum rb_flight_state rb_life_settle(int fd);
 
 // Gives up a parked connect because its registrations cannot be hidden. Requires the lock.
