@@ -99,7 +99,7 @@ static void cancelled(void)
     unsigned before = test_descriptors();
     for (int i = 1; i <= 5; i++) {
         dialler_start(&dialler, &port);
-        test_await_log(RETRY, "", test_log(RETRY, "") + 1);
+        test_await_log(RETRY, "", (unsigned) i);
         test_await_sleep(__atomic_load_n(&dialler.id, __ATOMIC_ACQUIRE));
         CHECK_INT(pthread_cancel(dialler.thread), 0);
         CHECK_INT(pthread_join(dialler.thread, &result), 0);

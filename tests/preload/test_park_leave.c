@@ -101,8 +101,12 @@ static void *wait_for_cancel(void *context)
     return NULL;
 }
 
+// A cancellation leaves the frames of the library without their epilogues, so the address sanitizer still counts their
+// memory as in use. It then finds faults in the cleanup handler, whose frames have the same addresses.
 static void check_cancelled(bool pending)
 {
+    if (test_is_sanitized())
+        test_skip("the address sanitizer does not follow a cancellation");
     for (int way = 0; way < WAIT_WAYS; way++) {
         struct port port = port_new();
         int fd = parked(&port), epfd = epoll_for(fd, EPOLLOUT);
@@ -150,6 +154,8 @@ static void *read_for_cancel(void *context)
 // A read of a parked socket that was made blocking waits inside the library. It is a cancellation point too.
 static void cancelled_in_read(void)
 {
+    if (test_is_sanitized())
+        test_skip("the address sanitizer does not follow a cancellation");
     struct port port = port_new();
     struct waiter waiter = {.fd = parked(&port)};
     pthread_t thread;
