@@ -179,16 +179,20 @@ int rb_system_allocate(int fd, uint64_t size)
     return (int) (result == -EOPNOTSUPP || result == -ENOSYS ? write_zeros(fd, size) : result);
 }
 
-// The C libraries use the first real-time signals themselves (glibc two, musl three), for thread cancellation and to
-// change the user id of all threads. If a thread blocks them, setuid(2) in another thread waits forever.
-enum { FIRST_OF_LIBC = 32, LAST_OF_LIBC = 34 };
+// The C libraries use the first real-time signals themselves: for thread cancellation, and to change the user id of all
+// threads. If a thread blocks the latter for long, setuid(2) in another thread waits for it.
+#ifdef __GLIBC__
+enum { FIRST_OF_LIBC = 32, LAST_OF_LIBC = 33, CANCELLATION = 32 };
+#else
+enum { FIRST_OF_LIBC = 32, LAST_OF_LIBC = 34, CANCELLATION = 33 };
+#endif
 
 bool rb_system_is_signal_of_libc(int number)
 {
     return number >= FIRST_OF_LIBC && number <= LAST_OF_LIBC;
 }
 
-bool rb_system_hold_signals(uint64_t *saved)
+static uint64_t all_but_faults(void)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
     uint64_t all = ~UINT64_C(0);
@@ -196,7 +200,17 @@ bool rb_system_hold_signals(uint64_t *saved)
         all &= ~rb_kernel_signal(faults[i]);
     for (int number = FIRST_OF_LIBC; number <= LAST_OF_LIBC; number++)
         all &= ~rb_kernel_signal(number);
-    return rb_kernel(SYS_rt_sigprocmask, SIG_BLOCK, &all, saved, RB_KERNEL_SIGNALS) == 0;
+    return all;
+}
+
+static bool block(uint64_t signals, uint64_t *saved)
+{
+    return rb_kernel(SYS_rt_sigprocmask, SIG_BLOCK, &signals, saved, RB_KERNEL_SIGNALS) == 0;
+}
+
+bool rb_system_hold_signals(uint64_t *saved)
+{
+    return block(all_but_faults(), saved);
 }
 
 void rb_system_release_signals(uint64_t saved)
@@ -204,13 +218,31 @@ void rb_system_release_signals(uint64_t saved)
     rb_kernel(SYS_rt_sigprocmask, SIG_SETMASK, &saved, NULL, RB_KERNEL_SIGNALS);
 }
 
-bool rb_system_block_signals(sigset_t *saved)
+// libc's signal set begins with the kernel's.
+static bool block_for_libc(uint64_t signals, sigset_t *saved)
 {
     uint64_t held = 0;
-    bool blocked = rb_system_hold_signals(&held);
+    bool blocked = block(signals, &held);
     *saved = (sigset_t){0};
     memcpy(saved, &held, sizeof(held));
     return blocked;
+}
+
+bool rb_system_block_signals(sigset_t *saved)
+{
+    return block_for_libc(all_but_faults(), saved);
+}
+
+bool rb_system_block_for_lock(sigset_t *saved)
+{
+    return block_for_libc(all_but_faults() | rb_kernel_signal(SIGABRT) | rb_kernel_signal(CANCELLATION), saved);
+}
+
+bool rb_system_blocks_cancellation(const sigset_t *mask)
+{
+    uint64_t blocked;
+    memcpy(&blocked, mask, sizeof(blocked));
+    return blocked & rb_kernel_signal(CANCELLATION);
 }
 
 void rb_system_restore_signals(const sigset_t *saved)

@@ -59,7 +59,12 @@ bool rb_system_block_signals(sigset_t *saved);
 // True for the signals that libc uses itself: the first real-time signals, for thread cancellation and to change the
 // user id of all threads.
 bool rb_system_is_signal_of_libc(int number);
-// Restores the signal mask that rb_system_block_signals saved. Keeps errno.
+// The same for a thread that takes a lock (real/mutex.h): also blocks SIGABRT, and the signal of pthread_cancel, so
+// that an asynchronous cancellation waits until the mask is restored.
+bool rb_system_block_for_lock(sigset_t *saved);
+// True when the signal mask blocks the signal of pthread_cancel. libc does not let a program block this signal.
+bool rb_system_blocks_cancellation(const sigset_t *mask);
+// Restores the signal mask that one of these functions saved. Keeps errno.
 void rb_system_restore_signals(const sigset_t *saved);
 // The same with the kernel's signal set, because libc's takes 128 bytes of stack.
 bool rb_system_hold_signals(uint64_t *saved);
