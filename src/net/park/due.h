@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Private to net/park. The due time of each flight: when it wants the next attempt, or when its current attempt has
 // taken too long. All functions need the lock.
+//
+// The due times are in a binary heap, so that setting one takes time in proportion to the logarithm of their number.
 #ifndef RB_NET_PARK_DUE_H
 #define RB_NET_PARK_DUE_H
 
@@ -13,8 +15,8 @@ extern _Atomic uint64_t
 
 enum { RB_DUE_SLOTS = 16384 }; // flights that can have a due time
 
-// Sets the due time of the flight in this slot, in milliseconds. UINT64_MAX: the flight only reacts to events. Call
-// this before the other functions for a slot that was never used.
+// Sets the due time of the flight in this slot, in milliseconds. UINT64_MAX: the flight only reacts to events, as every
+// flight at first.
 void rb_due_set_locked(unsigned slot, uint64_t due_ms);
 
 // Returns the due time of a slot.
@@ -23,8 +25,11 @@ uint64_t rb_due_at_locked(unsigned slot);
 // Returns whether the due time of a slot has passed. If so, sets it to UINT64_MAX.
 bool rb_due_take_locked(unsigned slot, uint64_t now_ms);
 
-// Finds the next slot at or after *slot whose due time has passed, sets its due time to UINT64_MAX and writes it to
-// *slot. Returns false when there is none. Start with *slot = 0. The caller may release the lock between calls.
+// Finds the slot with the earliest due time. If that time has passed, sets it to UINT64_MAX, writes the slot to *slot
+// and returns true.
 bool rb_due_next_locked(unsigned *slot, uint64_t now_ms);
+
+// Builds the heap anew from the due times of all slots. Call this when a thread may have left a change half done.
+void rb_due_repair_locked(void);
 
 #endif

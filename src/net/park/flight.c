@@ -184,11 +184,12 @@ void rb_flight_close_locked(int fd)
         rb_flight_remove_fd_locked(flight, fd);
 }
 
-struct rb_flight *rb_flight_next_due_locked(unsigned *slot, uint64_t now_ms)
+struct rb_flight *rb_flight_next_due_locked(uint64_t now_ms)
 {
-    for (; rb_due_next_locked(slot, now_ms); ++*slot)
-        if (flight_is_usable_locked(at(*slot)))
-            return at(*slot);
+    unsigned slot;
+    while (rb_due_next_locked(&slot, now_ms))
+        if (flight_is_usable_locked(at(slot)))
+            return at(slot);
     return NULL;
 }
 

@@ -93,8 +93,7 @@ void rb_flight_close_locked(int fd);
 // Returns the next flight at or after *slot, or NULL, and sets *slot behind it. Start with *slot = 0.
 struct rb_flight *rb_flight_next_locked(unsigned *slot);
 
-// Returns the next due flight at or after *slot, or NULL. Start with *slot = 0. The caller may release the lock between
-// calls. Sets the due time of the returned flight to UINT64_MAX.
-struct rb_flight *rb_flight_next_due_locked(unsigned *slot, uint64_t now_ms);
+// Returns the flight that has been due for longest, or NULL if none is due. Sets its due time to UINT64_MAX.
+struct rb_flight *rb_flight_next_due_locked(uint64_t now_ms);
 
 #endif

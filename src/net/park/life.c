@@ -314,13 +314,12 @@ uint64_t rb_life_tick(uint64_t now_ms)
     int error = errno;
     sigset_t saved;
     struct rb_flight *flight = NULL;
-    unsigned slot = 0;
     if (atomic_load_explicit(&rb_due_next_ms, memory_order_acquire) > now_ms)
         return atomic_load_explicit(&rb_due_next_ms, memory_order_relaxed);
     do {
         if (!rb_lock_take(&saved))
             return rb_lock_is_ours() ? now_ms + LOCK_RETRY_MS : UINT64_MAX;
-        flight = rb_flight_next_due_locked(&slot, now_ms);
+        flight = rb_flight_next_due_locked(now_ms);
         if (flight)
             advance_locked(flight, true);
         rb_lock_give(&saved);
