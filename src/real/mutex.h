@@ -41,7 +41,8 @@ enum rb_mutex_result rb_mutex_take(struct rb_mutex *mutex, sigset_t *saved);
 // The same, but returns RB_MUTEX_REFUSED at once when a living thread holds the lock.
 enum rb_mutex_result rb_mutex_try(struct rb_mutex *mutex, sigset_t *saved);
 
-// Gives the lock back and restores the signal mask. Keeps errno.
+// Gives the lock back and restores the signal mask. Keeps errno. If the lock was held across a fork, the child gives it
+// back too.
 void rb_mutex_give(struct rb_mutex *mutex, const sigset_t *saved);
 
 // Makes the lock free, whoever holds it. For a forked child, whose other threads do not exist.

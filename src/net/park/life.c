@@ -17,8 +17,6 @@
 #include "real/system.h"
 #include "state/record.h"
 
-enum { LOCK_RETRY_MS = 10 }; // delay until the next try when the lock was not available
-
 static int family(const struct rb_flight *flight)
 {
     return flight->address.ss_family;
@@ -318,7 +316,7 @@ uint64_t rb_life_tick(uint64_t now_ms)
         return atomic_load_explicit(&rb_due_next_ms, memory_order_relaxed);
     do {
         if (!rb_lock_take(&saved))
-            return rb_lock_is_ours() ? now_ms + LOCK_RETRY_MS : UINT64_MAX;
+            return UINT64_MAX;
         flight = rb_flight_next_due_locked(now_ms);
         if (flight)
             advance_locked(flight, true);

@@ -2,15 +2,12 @@
 // The lock of the connects in flight.
 #include "net/park/lock.h"
 
-#include <stdatomic.h>
-
+#include "net/park/due.h"
 #include "real/fork.h"
-#include "real/kernel.h"
+#include "real/mutex.h"
 #include "real/system.h"
 
-enum { PATIENCE = 100000 }; // tries to take a held lock before giving up
-
-static _Atomic int held;
+static struct rb_mutex mutex;
 
 bool rb_lock_is_ours(void)
 {
@@ -19,20 +16,15 @@ bool rb_lock_is_ours(void)
 
 bool rb_lock_take(sigset_t *saved)
 {
-    if (!rb_lock_is_ours() || !rb_system_block_signals(saved))
+    if (!rb_lock_is_ours())
         return false;
-    for (unsigned i = 0; i < PATIENCE; i++) {
-        int nobody = 0;
-        if (atomic_compare_exchange_strong_explicit(&held, &nobody, 1, memory_order_acquire, memory_order_relaxed))
-            return true;
-        rb_kernel(SYS_sched_yield);
-    }
-    rb_system_restore_signals(saved);
-    return false;
+    enum rb_mutex_result result = rb_mutex_take(&mutex, saved);
+    if (result == RB_MUTEX_TAKEN_OVER)
+        rb_due_repair_locked();
+    return result != RB_MUTEX_REFUSED;
 }
 
 void rb_lock_give(const sigset_t *saved)
 {
-    atomic_store_explicit(&held, 0, memory_order_release);
-    rb_system_restore_signals(saved);
+    rb_mutex_give(&mutex, saved);
 }

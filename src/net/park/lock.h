@@ -5,7 +5,8 @@
 // Rules:
 //   - A function that needs the lock ends in `_locked`. Such a function never takes the lock.
 //   - The lock is held for a few system calls that cannot block, never across a wait or a cancellation point.
-//   - All signals are blocked while the lock is held, because a handler may call connect, and may leave by longjmp.
+//   - A thread waits for the lock as long as necessary, because a call that continued without it could give the program
+//     a wrong answer. real/mutex.h describes the wait, the blocked signals, and what happens when the holder ends.
 //   - A process that does not own the table (a vfork child) never gets the lock.
 //   - Words that are read without the lock are atomic: the state of a flight, the slot of a descriptor, the
 //   registrations
@@ -16,8 +17,9 @@
 #include <signal.h>
 #include <stdbool.h>
 
-// Takes the lock. *saved receives the signal mask for rb_lock_give. Returns false in a vfork child and when the lock
-// was not free for long; then the caller must change nothing. Both functions keep errno.
+// Takes the lock. *saved receives the signal mask for rb_lock_give. Returns false in a vfork child, and in the handler
+// of a fault that happened while this thread held the lock; then the caller must change nothing. Both functions keep
+// errno.
 //
 // A fork is made with the lock held, so that the child gets a consistent table. Parent and child each call
 // rb_lock_give.
