@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// Reads control data (cmsg(3)).
+#include "net/rights.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "real/system.h"
+
+static void visit_part(const char *part, size_t length, void (*visit)(int fd))
+{
+    int fd;
+    for (size_t at = CMSG_LEN(0); at + sizeof(fd) <= length; at += sizeof(fd)) {
+        memcpy(&fd, part + at, sizeof(fd));
+        visit(fd);
+    }
+}
+
+// The lengths have 32 bits in musl, and the padding behind them is undefined. The kernel accepts no length that needs
+// more.
+void rb_rights_visit(const struct msghdr *message, void (*visit)(int fd))
+{
+    struct cmsghdr header;
+    size_t left = rb_system_is_wild(message) ? 0 : (uint32_t) message->msg_controllen;
+    const char *part = left < sizeof(header) ? NULL : message->msg_control;
+    if (!part || !rb_system_can_read(part, left))
+        return;
+    while (left >= sizeof(header)) {
+        memcpy(&header, part, sizeof(header));
+        size_t length = (uint32_t) header.cmsg_len, step = CMSG_ALIGN(length);
+        if (length < sizeof(header) || length > left)
+            return;
+        if (header.cmsg_level == SOL_SOCKET && header.cmsg_type == SCM_RIGHTS)
+            visit_part(part, length, visit);
+        if (step >= left)
+            return;
+        part += step;
+        left -= step;
+    }
+}
+
+void rb_rights_visit_all(const struct mmsghdr *messages, unsigned count, void (*visit)(int fd))
+{
+    enum { MOST = 1024 }; // the kernel sends no more at once
+    for (unsigned i = 0; i < count && i < MOST && !rb_system_is_wild(&messages[i]); i++)
+        rb_rights_visit(&messages[i].msg_hdr, visit);
+}
