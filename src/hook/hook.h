@@ -14,6 +14,7 @@
 // with it. No header declares bsd_signal and glibc's functions whose names end in _chk.
 #define LIBC(family, result, name, parameters, ...) result name parameters;
 #define LIBC_VARIADIC(family, result, name, declared, ...) result name declared;
+#define LIBC_REPLACED(family, result, name, declared) result name declared;
 #include "hook/hooks.def"
 
 // The return address of the hook. It shows which object makes the call.

@@ -65,6 +65,7 @@ struct answer {
 static const struct answer answers[] = {
 #define LIBC(family, result, name, ...) {#name, name, NULL, false},
 #define LIBC_VARIADIC LIBC
+#define LIBC_REPLACED LIBC
 #define LOADER(family, name) {#name, name, NULL, false},
 #define LIBCURL_HANDLE(family, result, name, ...) {"curl_" #name, curl_##name, NULL, true},
 #define LIBCURL_MAKER(family, result, name) {"curl_" #name, NULL, name##_copies, true},

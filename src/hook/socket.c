@@ -4,6 +4,7 @@
 #include "hook/hook.h"
 #include "net/connect.h"
 #include "net/park.h"
+#include "net/rights.h"
 #include "real/libc.h"
 #include "real/libcurl.h"
 
@@ -84,6 +85,80 @@ RB_HOOK ssize_t recvmsg(int fd, struct msghdr *message, int flags)
     return IO(fd, flags, rb_libc_recvmsg(fd, message, flags));
 }
 
+RB_HOOK int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
+{
+    return (int) IO(fd, flags, rb_libc_recvmmsg(fd, messages, count, flags, timeout));
+}
+
+// preadv and pwritev need no hook: they fail with ESPIPE on every socket. With the offset -1, preadv2 and pwritev2 read
+// and write like readv and writev.
+#define FLAGS(flags) ((flags) &RWF_NOWAIT ? MSG_DONTWAIT : 0)
+
+RB_HOOK ssize_t preadv2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
+{
+    return IO(fd, FLAGS(flags), rb_libc_preadv2(fd, parts, count, offset, flags));
+}
+
+RB_HOOK ssize_t preadv64v2(int fd, const struct iovec *parts, int count, off64_t offset, int flags)
+{
+    return IO(fd, FLAGS(flags), rb_libc_preadv64v2(fd, parts, count, offset, flags));
+}
+
+RB_HOOK ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
+{
+    return IO(fd, FLAGS(flags), rb_libc_pwritev2(fd, parts, count, offset, flags));
+}
+
+RB_HOOK ssize_t pwritev64v2(int fd, const struct iovec *parts, int count, off64_t offset, int flags)
+{
+    return IO(fd, FLAGS(flags), rb_libc_pwritev64v2(fd, parts, count, offset, flags));
+}
+
+// One of the two descriptors is a pipe.
+RB_HOOK ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, size_t length, unsigned flags)
+{
+    int fd = rb_park_on(out) ? out : in;
+    return IO(fd, 0, rb_libc_splice(in, in_offset, out, out_offset, length, flags));
+}
+
+RB_HOOK ssize_t sendfile(int out, int in, off_t *offset, size_t count)
+{
+    return IO(out, 0, rb_libc_sendfile(out, in, offset, count));
+}
+
+RB_HOOK ssize_t sendfile64(int out, int in, off64_t *offset, size_t count)
+{
+    return IO(out, 0, rb_libc_sendfile64(out, in, offset, count));
+}
+
+RB_HOOK int vdprintf(int fd, const char *format, va_list list)
+{
+    return (int) IO(fd, 0, rb_libc_vdprintf(fd, format, list));
+}
+
+RB_HOOK int __vdprintf_chk(int fd, int flag, const char *format, va_list list)
+{
+    return (int) IO(fd, 0, rb_libc___vdprintf_chk(fd, flag, format, list));
+}
+
+RB_HOOK int dprintf(int fd, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    int result = vdprintf(fd, format, list);
+    va_end(list);
+    return result;
+}
+
+RB_HOOK int __dprintf_chk(int fd, int flag, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    int result = __vdprintf_chk(fd, flag, format, list);
+    va_end(list);
+    return result;
+}
+
 RB_HOOK ssize_t write(int fd, const void *buffer, size_t length)
 {
     return IO(fd, 0, rb_libc_write(fd, buffer, length));
@@ -101,7 +176,16 @@ RB_HOOK ssize_t send(int fd, const void *buffer, size_t length, int flags)
 
 RB_HOOK ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
+    if (rb_park_any())
+        rb_rights_visit(message, rb_park_leave);
     return IO(fd, flags, rb_libc_sendmsg(fd, message, flags));
+}
+
+RB_HOOK int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+    if (rb_park_any())
+        rb_rights_visit_all(messages, count, rb_park_leave);
+    return (int) IO(fd, flags, rb_libc_sendmmsg(fd, messages, count, flags));
 }
 
 RB_HOOK ssize_t sendto(int fd, const void *buffer, size_t length, int flags, const struct sockaddr *address,

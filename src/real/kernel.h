@@ -133,8 +133,8 @@ static inline long rb_kernel_call(long number, long a, long b, long c, long d, l
 
 #endif
 
-// Calls whose name differs: on 32-bit machines mmap2 counts the offset in pages, and the *32 calls have 32-bit user
-// ids.
+// Calls whose name differs: on 32-bit machines mmap2 counts the offset in pages, the *32 calls have 32-bit user ids,
+// and sendfile64 takes a 64-bit offset.
 #ifdef SYS_mmap2
 enum { RB_KERNEL_MMAP = SYS_mmap2 };
 #else
@@ -149,6 +149,11 @@ enum { RB_KERNEL_GETEUID = SYS_geteuid };
 enum { RB_KERNEL_GETRESUID = SYS_getresuid32 };
 #else
 enum { RB_KERNEL_GETRESUID = SYS_getresuid };
+#endif
+#ifdef SYS_sendfile64
+enum { RB_KERNEL_SENDFILE64 = SYS_sendfile64 };
+#else
+enum { RB_KERNEL_SENDFILE64 = SYS_sendfile };
 #endif
 
 // Maps memory. `fd` is -1 for MAP_ANONYMOUS; a file is mapped from its beginning. Returns NULL on failure.

@@ -77,6 +77,9 @@ static long sys_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts
     return sys_pselect(count, reads, writes, excepts, timeout ? &limit : NULL, NULL);
 }
 
+// The two arguments in which preadv2 and pwritev2 take a 64-bit offset.
+#define LOW_HIGH(offset) (long) (offset), (long) ((uint64_t) (int64_t) (offset) >> 32)
+
 #define NOT_THERE(result) (errno = ENOSYS, (result))
 
 // NOLINTBEGIN(bugprone-macro-parentheses): they are types and parameter lists

@@ -8,6 +8,7 @@ static const struct rb_family_name names[] = {
 #define ROW(name, family) {name, RB_FAMILY_##family, false},
 #define LIBC(family, result, name, ...) ROW(#name, family)
 #define LIBC_VARIADIC LIBC
+#define LIBC_REPLACED LIBC
 #define LOADER(family, name) ROW(#name, family)
 #define LIBCURL_HANDLE(family, result, name, ...) ROW("curl_" #name, family)
 #define LIBCURL_MAKER(family, result, name) ROW("curl_" #name, family)

@@ -25,7 +25,7 @@ struct rb_family_name {
     bool prefix; // matches every name with this prefix
 };
 
-enum { RB_FAMILY_NAMES_MAX = 192 };
+enum { RB_FAMILY_NAMES_MAX = 256 };
 
 // Returns all rows; *count receives their number, at most RB_FAMILY_NAMES_MAX.
 const struct rb_family_name *rb_family_table(unsigned *count);
