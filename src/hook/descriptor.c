@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Calls that close or duplicate a descriptor.
+// Calls that close or duplicate a descriptor, or change how its events reach the program.
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
 #include <stdarg.h>
+#include <sys/ioctl.h>
 
 #include "hook/hook.h"
 #include "net/park.h"
@@ -11,6 +14,27 @@ RB_HOOK int close(int fd)
 {
     rb_park_closing(fd);
     return rb_libc_close(fd);
+}
+
+RB_HOOK int close_range(unsigned first, unsigned last, int flags)
+{
+    if (!(flags & CLOSE_RANGE_CLOEXEC))
+        rb_park_closing_range(first, last);
+    return rb_libc_close_range(first, last, flags);
+}
+
+RB_HOOK void closefrom(int first)
+{
+    rb_park_closing_range(first > 0 ? (unsigned) first : 0, UINT_MAX);
+    rb_libc_closefrom(first);
+}
+
+// A stream reads and writes inside libc, where no hook sees it.
+RB_HOOK FILE *fdopen(int fd, const char *mode)
+{
+    if (rb_park_on(fd))
+        rb_park_leave(fd);
+    return rb_libc_fdopen(fd, mode);
 }
 
 RB_HOOK int dup(int fd)
@@ -30,9 +54,15 @@ RB_HOOK int dup3(int fd, int copy, int flags)
     return rb_park_copied(fd, rb_libc_dup3(fd, copy, flags));
 }
 
-static bool copies(int command)
+// The result of a call of fcntl that the program made.
+static int controlled(int fd, int command, const void *argument, int result)
 {
-    return command == F_DUPFD || command == F_DUPFD_CLOEXEC;
+    if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
+        return rb_park_copied(fd, result);
+    bool asynchronous = command == F_SETFL && ((intptr_t) argument & O_ASYNC);
+    if (asynchronous || command == F_SETOWN || command == F_SETOWN_EX || command == F_SETSIG)
+        rb_park_leave(fd); // a signal reports the socket's events from now on
+    return result;
 }
 
 RB_HOOK int fcntl(int fd, int command, ...)
@@ -41,8 +71,7 @@ RB_HOOK int fcntl(int fd, int command, ...)
     va_start(rest, command);
     void *argument = va_arg(rest, void *);
     va_end(rest);
-    int result = rb_libc_fcntl(fd, command, argument);
-    return copies(command) ? rb_park_copied(fd, result) : result;
+    return controlled(fd, command, argument, rb_libc_fcntl(fd, command, argument));
 }
 
 RB_HOOK int fcntl64(int fd, int command, ...)
@@ -51,6 +80,19 @@ RB_HOOK int fcntl64(int fd, int command, ...)
     va_start(rest, command);
     void *argument = va_arg(rest, void *);
     va_end(rest);
-    int result = rb_libc_fcntl64(fd, command, argument);
-    return copies(command) ? rb_park_copied(fd, result) : result;
+    return controlled(fd, command, argument, rb_libc_fcntl64(fd, command, argument));
+}
+
+// libc declares ioctl as variadic, but a variadic function does not end in a jump. So the hook has a C name and
+// parameters of its own, and the symbol of the function.
+RB_HOOK int rb_hook_ioctl(int fd, unsigned long request, void *argument) __asm__("ioctl");
+
+int rb_hook_ioctl(int fd, unsigned long request, void *argument)
+{
+    unsigned which = (unsigned) request; // an int in musl: the upper half of the register is undefined
+    if (__builtin_expect(which != FIOASYNC && which != FIOSETOWN && which != SIOCSPGRP, true))
+        return rb_libc_ioctl(fd, request, argument);
+    int result = rb_libc_ioctl(fd, request, argument);
+    rb_park_leave(fd); // as for fcntl
+    return result;
 }

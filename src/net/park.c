@@ -271,6 +271,18 @@ void rb_park_closing(int fd)
     rb_watch_close(fd);
 }
 
+void rb_park_closing_range(unsigned first, unsigned last)
+{
+    for (unsigned fd = first; fd <= last && fd < RB_DESCRIPTORS; fd++) {
+        if (!rb_descriptor_of((int) fd)) {
+            fd |= RB_DESCRIPTOR_PAGE - 1; // no record in this page
+            continue;
+        }
+        rb_park_leave((int) fd);
+        rb_park_closing((int) fd);
+    }
+}
+
 static bool mean_the_same(int fd, int copy)
 {
     const struct rb_descriptor *one = rb_descriptor_of(fd), *other = rb_descriptor_of(copy);

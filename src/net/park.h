@@ -89,6 +89,10 @@ int rb_park_control(int epfd, int op, int fd, struct epoll_event *event);
 // descriptors. Keeps errno.
 void rb_park_closing(int fd);
 
+// Call before the descriptors from `first` to `last` are closed (close_range, closefrom). Does the same as
+// rb_park_closing for each. A parked connect is given up first, because the call may fail and close nothing.
+void rb_park_closing_range(unsigned first, unsigned last);
+
 // Call before fd is duplicated to the number `copy`. If `copy` is open, dup2 closes it, so this does the same as
 // rb_park_closing(copy).
 void rb_park_replacing(int fd, int copy);

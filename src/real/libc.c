@@ -2,7 +2,9 @@
 // Next definitions of the hooked libc functions.
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 #include "real/elf.h"
 #include "real/kernel.h"
@@ -75,6 +77,18 @@ static long sys_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts
     struct timespec limit = {.tv_sec = timeout ? timeout->tv_sec : 0,
                              .tv_nsec = timeout ? (long) timeout->tv_usec * 1000 : 0};
     return sys_pselect(count, reads, writes, excepts, timeout ? &limit : NULL, NULL);
+}
+
+// Closes descriptors one by one if the kernel lacks close_range, which is older than Linux 5.9.
+static void sys_closefrom(int first)
+{
+    enum { MOST = 1 << 20 }; // the highest number of descriptors that Linux allows by default
+    unsigned from = first > 0 ? (unsigned) first : 0;
+    if (rb_kernel(SYS_close_range, from, UINT_MAX, 0) == 0)
+        return;
+    uint64_t end = rb_kernel_limit(RLIMIT_NOFILE);
+    for (unsigned fd = from; fd < end && fd < MOST; fd++)
+        rb_kernel(SYS_close, fd);
 }
 
 // The two arguments in which preadv2 and pwritev2 take a 64-bit offset.
