@@ -34,18 +34,6 @@ static const struct rb_family_name names[] = {
     {"dlmopen", RB_FAMILY_NAMESPACE, false},
     {"dlvsym", RB_FAMILY_NAMESPACE, false},
     {"uv_loop_init", RB_FAMILY_UV, false},
-    {"execl", RB_FAMILY_START, false},
-    {"execle", RB_FAMILY_START, false},
-    {"execlp", RB_FAMILY_START, false},
-    {"execv", RB_FAMILY_START, false},
-    {"execve", RB_FAMILY_START, false},
-    {"execvp", RB_FAMILY_START, false},
-    {"execvpe", RB_FAMILY_START, false},
-    {"fexecve", RB_FAMILY_START, false},
-    {"popen", RB_FAMILY_START, false},
-    {"posix_spawn", RB_FAMILY_START, false},
-    {"posix_spawnp", RB_FAMILY_START, false},
-    {"system", RB_FAMILY_START, false},
 };
 
 enum { NAMES = sizeof(names) / sizeof(names[0]) };

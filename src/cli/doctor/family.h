@@ -15,7 +15,6 @@ enum rb_family {
     RB_FAMILY_RAW,       // make raw system calls
     RB_FAMILY_NAMESPACE, // load or look up objects in another link namespace
     RB_FAMILY_UV,        // libuv, which may use io_uring
-    RB_FAMILY_START,     // start other programs
     RB_FAMILY_COUNT
 };
 
