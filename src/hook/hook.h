@@ -15,7 +15,19 @@
 #define LIBC(family, result, name, parameters, ...) result name parameters;
 #define LIBC_VARIADIC(family, result, name, declared, ...) result name declared;
 #define LIBC_REPLACED(family, result, name, declared) result name declared;
+#define LIBC_JUMP(family, result, name, parameters) result name parameters;
 #include "hook/hooks.def"
+
+// Make the compiler end a hook in a jump to the real function, even at -O0: by an attribute of the call if the compiler
+// has it, else by an attribute of the hook. A function with locals whose address is taken is not inlined into the hook,
+// because such locals prevent the jump.
+#if __has_attribute(musttail)
+#define ENDS_IN_JUMP
+#define JUMP __attribute__((musttail))
+#else
+#define ENDS_IN_JUMP __attribute__((optimize("O2", "optimize-sibling-calls")))
+#define JUMP
+#endif
 
 // The return address of the hook. It shows which object makes the call.
 #define RB_CALLER __builtin_return_address(0)

@@ -14,17 +14,6 @@
 #include "real/elf.h"
 #include "real/libc.h"
 
-// Makes the compiler emit the jump even at -O0: by an attribute of the call if the compiler has it, else by an
-// attribute of the function. A function with locals whose address is taken is not inlined into the hook, because such
-// locals prevent the jump.
-#if __has_attribute(musttail)
-#define ENDS_IN_JUMP
-#define JUMP __attribute__((musttail))
-#else
-#define ENDS_IN_JUMP __attribute__((optimize("O2", "optimize-sibling-calls")))
-#define JUMP
-#endif
-
 // A foreign function interface calls from an object that does not need libcurl. If such a call passes no handle, its
 // return address does not show which libcurl is meant. So dlsym returns one of several copies of such a function. Each
 // copy has a slot, and each slot belongs to one libcurl.
@@ -66,6 +55,7 @@ static const struct answer answers[] = {
 #define LIBC(family, result, name, ...) {#name, name, NULL, false},
 #define LIBC_VARIADIC LIBC
 #define LIBC_REPLACED LIBC
+#define LIBC_JUMP LIBC
 #define LOADER(family, name) {#name, name, NULL, false},
 #define LIBCURL_HANDLE(family, result, name, ...) {"curl_" #name, curl_##name, NULL, true},
 #define LIBCURL_MAKER(family, result, name) {"curl_" #name, NULL, name##_copies, true},

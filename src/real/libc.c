@@ -14,6 +14,7 @@
 enum {
 #define LIBC(family, result, name, ...) INDEX_##name,
 #define LIBC_VARIADIC LIBC
+#define LIBC_JUMP LIBC
 #define LOADER(family, name) INDEX_##name,
 #include "hook/hooks.def"
     FUNCTIONS
@@ -22,6 +23,7 @@ enum {
 static const char *const names[FUNCTIONS] = {
 #define LIBC(family, result, name, ...) #name,
 #define LIBC_VARIADIC LIBC
+#define LIBC_JUMP LIBC
 #define LOADER(family, name) #name,
 #include "hook/hooks.def"
 };
@@ -119,6 +121,14 @@ static void sys_closefrom(int first)
 #define LIBC_VARIADIC(family, result, name, declared, parameters, arguments, absent)                                   \
     typedef result name##_fn declared;                                                                                 \
     FORWARD(result, name, name##_fn, parameters, arguments, absent)
+
+// The hook must not return through a frame of ours, so the function is not called here.
+#define LIBC_JUMP(family, result, name, parameters)                                                                    \
+    rb_##name##_fn *rb_libc_##name(void)                                                                               \
+    {                                                                                                                  \
+        void *address = atomic_load_explicit(&found[INDEX_##name], memory_order_acquire);                              \
+        return (rb_##name##_fn *) (address ? address : look_up(INDEX_##name));                                         \
+    }
 
 #include "hook/hooks.def"
 // NOLINTEND(bugprone-macro-parentheses)

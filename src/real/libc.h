@@ -18,6 +18,12 @@
 #define LIBC_VARIADIC(family, result, name, declared, parameters, ...) result rb_libc_##name parameters;
 #include "hook/hooks.def"
 
+// For a row LIBC_JUMP: rb_libc_NAME returns the address of the function described above; NULL if there is none.
+#define LIBC_JUMP(family, result, name, parameters)                                                                    \
+    typedef result rb_##name##_fn parameters;                                                                          \
+    rb_##name##_fn *rb_libc_##name(void);
+#include "hook/hooks.def"
+
 // The loader's own dlopen and dlsym. Both use the return address to find out who called, so a hook must jump to them.
 // NULL if no object defines them, as with glibc before 2.34 while libdl.so.2 is not loaded. May be called before any
 // other function works.

@@ -24,7 +24,7 @@ static void test_table_has_the_map(void **state)
     (void) state;
     assert_non_null(map);
     while (fgets(line, sizeof(line), map)) {
-        if (sscanf(line, " %255[a-z0-9_];", name) != 1 || !strchr(line, ';'))
+        if (sscanf(line, " %255[A-Za-z0-9_];", name) != 1 || !strchr(line, ';'))
             continue;
         int index = rb_family_find(name);
         if (index < 0 || strcmp(names[index].name, name) != 0 || names[index].family > RB_FAMILY_PRIVILEGE)

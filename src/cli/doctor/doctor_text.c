@@ -136,7 +136,7 @@ static unsigned telling(const struct rb_member *member, char *out, size_t size)
         enum rb_family family = table[i].family;
         functions[i] = member->imports[i] && family != RB_FAMILY_SOCKET && family != RB_FAMILY_NETWORK &&
                        family != RB_FAMILY_SIGNAL && family != RB_FAMILY_PRIVILEGE && family != RB_FAMILY_START &&
-                       family != RB_FAMILY_RAW;
+                       family != RB_FAMILY_PROCESS && family != RB_FAMILY_RAW;
     }
     return rb_functions_list(functions, out, size);
 }

@@ -9,6 +9,7 @@ static const struct rb_family_name names[] = {
 #define LIBC(family, result, name, ...) ROW(#name, family)
 #define LIBC_VARIADIC LIBC
 #define LIBC_REPLACED LIBC
+#define LIBC_JUMP LIBC
 #define LOADER(family, name) ROW(#name, family)
 #define LIBCURL_HANDLE(family, result, name, ...) ROW("curl_" #name, family)
 #define LIBCURL_MAKER(family, result, name) ROW("curl_" #name, family)
@@ -30,7 +31,6 @@ static const struct rb_family_name names[] = {
     {"res_query", RB_FAMILY_RESOLVER, false},
     {"res_search", RB_FAMILY_RESOLVER, false},
     {"io_uring_", RB_FAMILY_URING, true},
-    {"syscall", RB_FAMILY_RAW, false},
     {"dlmopen", RB_FAMILY_NAMESPACE, false},
     {"dlvsym", RB_FAMILY_NAMESPACE, false},
     {"uv_loop_init", RB_FAMILY_UV, false},

@@ -12,7 +12,6 @@ enum rb_family {
     // Functions that avoid the library.
     RB_FAMILY_RESOLVER,  // resolve names by other means
     RB_FAMILY_URING,     // use io_uring
-    RB_FAMILY_RAW,       // make raw system calls
     RB_FAMILY_NAMESPACE, // load or look up objects in another link namespace
     RB_FAMILY_UV,        // libuv, which may use io_uring
     RB_FAMILY_COUNT
