@@ -100,6 +100,12 @@ struct rb_decision rb_connection_judge(struct rb_connection *c, const struct rb_
     return decision;
 }
 
+void rb_connection_gives_up(const struct rb_connection *c)
+{
+    if (is_literal(c) && c->rules.failover == RB_FAILOVER_AUTO)
+        rb_failover_gave_up(&c->peer->target, true, rb_system_now_ms());
+}
+
 uint64_t rb_connection_limit_ms(const struct rb_connection *c, uint64_t now_ms)
 {
     uint64_t limit = c->rules.connect_ms, attempt = c->rules.attempt_ms;

@@ -55,6 +55,9 @@ struct rb_outcome rb_connection_outcome(const struct rb_connection *connection, 
 struct rb_decision rb_connection_judge(struct rb_connection *connection, const struct rb_outcome *outcome,
                                        bool may_repeat, bool parks);
 
+// Reports to rb_failover_gave_up that a non-blocking connect was given up although another attempt was to follow.
+void rb_connection_gives_up(const struct rb_connection *connection);
+
 // The limit of the next attempt in milliseconds, 0 for none: the smaller one of timeout.connect and timeout.attempt.
 // From the second attempt on, the rest of the total time is a limit too.
 uint64_t rb_connection_limit_ms(const struct rb_connection *connection, uint64_t now_ms);

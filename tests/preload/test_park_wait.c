@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Waits while something is parked: signals, time-outs, bad arguments, large and odd sets.
 #include <setjmp.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -349,21 +350,32 @@ static void sleeps(int (*wait)(int fd, int epfd), bool edge)
 
 enum { TWO_SECONDS_MS = 2000 };
 
+static int idle(void)
+{
+    int fd = eventfd(0, EFD_CLOEXEC);
+    CHECK(fd >= 0);
+    return fd;
+}
+
+// The second descriptor shows that the time of the wait is not the program's limit for the connect.
 static int sleep_in_poll(int fd, int epfd)
 {
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    struct pollfd p[] = {{.fd = fd, .events = POLLOUT}, {.fd = idle(), .events = POLLIN}};
     (void) epfd;
-    return poll(&p, 1, TWO_SECONDS_MS);
+    return poll(p, 2, TWO_SECONDS_MS);
 }
 
 static int sleep_in_select(int fd, int epfd)
 {
     struct timeval time = {.tv_sec = TWO_SECONDS_MS / 1000};
-    fd_set writes;
+    int other = idle();
+    fd_set reads, writes;
     (void) epfd;
+    FD_ZERO(&reads);
     FD_ZERO(&writes);
+    FD_SET(other, &reads);
     FD_SET(fd, &writes);
-    return select(fd + 1, NULL, &writes, NULL, &time);
+    return select((other > fd ? other : fd) + 1, &reads, &writes, NULL, &time);
 }
 
 static int sleep_in_epoll(int fd, int epfd)
@@ -389,6 +401,71 @@ static void costs_no_time_in_epoll(void)
     sleeps(sleep_in_epoll, true);
 }
 
+// --- the program's own limit for a connect
+
+enum { LIMIT_MS = 300 };
+
+// Waits for the descriptor alone by poll, ppoll, select or pselect. Returns what the call returned.
+static int wait_alone(int way, int fd, int ms)
+{
+    struct pollfd p[] = {{.fd = -1}, {.fd = fd, .events = POLLOUT}};
+    struct timespec precise = {.tv_nsec = ms * 1000000L};
+    struct timeval coarse = {.tv_usec = ms * 1000L};
+    fd_set writes, excepts;
+    FD_ZERO(&writes);
+    FD_SET(fd, &writes);
+    excepts = writes;
+    switch (way) {
+    case 0:
+        return poll(p, 2, ms);
+    case 1:
+        return ppoll(p, 2, &precise, NULL);
+    case 2:
+        return select(fd + 1, NULL, &writes, &excepts, &coarse);
+    default:
+        return pselect(fd + 1, NULL, &writes, &excepts, &precise, NULL);
+    }
+}
+
+// The wait would end before the next attempt. The program gets the error that it would get alone, and no timeout.
+static void own_limit(void)
+{
+    struct port port = port_new();
+    for (int way = 0; way < 4; way++) {
+        for (int before = 0; before < 2; before++) {
+            int fd = before ? parked(&port) : flying(&port);
+            CHECK_BETWEEN(wait_alone(way, fd, LIMIT_MS), 1, 2);
+            CHECK_INT(pending_error(fd), ECONNREFUSED);
+            close(fd);
+        }
+    }
+    CHECK_INT(test_log(RETRY, ""), 8);
+    CHECK_INT(test_log(STOP, "\"reason\":\"time\""), 8);
+}
+
+// The attempts before the end of the wait are made.
+static void own_limit_after_attempts(void)
+{
+    struct port port = port_new();
+    int fd = flying(&port);
+    CHECK_BETWEEN(wait_alone(0, fd, 2 * LIMIT_MS), 1, 2);
+    CHECK_INT(pending_error(fd), ECONNREFUSED);
+    CHECK_INT(test_log(RETRY, ""), 2);
+    CHECK_INT(test_log(STOP, "\"reason\":\"time\""), 1);
+}
+
+// A shorter wait is a tick of a loop, and a wait for other descriptors is not for the connect.
+static void not_own_limit(void)
+{
+    struct port port = port_new();
+    int fd = parked(&port);
+    struct pollfd p[] = {{.fd = fd, .events = POLLOUT}, {.fd = idle(), .events = POLLIN}};
+    for (int way = 0; way < 4; way++)
+        CHECK_INT(wait_alone(way, fd, LIMIT_MS - 1), 0);
+    CHECK_INT(poll(p, 2, LIMIT_MS), 0);
+    CHECK_INT(test_log(STOP, ""), 0);
+}
+
 static const struct test tests[] = {
     {"every_signal_interrupts", BUSY, every_signal_interrupts},
     {"masks", BUSY, masks},
@@ -399,6 +476,9 @@ static const struct test tests[] = {
     {"same_polled_twice", THREE, same_polled_twice},
     {"odd_sets", LONG, odd_sets},
     {"times_exactly", BUSY, times_exactly},
+    {"own_limit", LONG, own_limit},
+    {"own_limit_after_attempts", POLICY "retry.base=400ms\nretry.attempts=9\n", own_limit_after_attempts},
+    {"not_own_limit", LONG, not_own_limit},
     {"costs_no_time_in_poll", POLICY "retry.base=500ms\nretry.attempts=9\n", costs_no_time_in_poll},
     {"costs_no_time_in_select", POLICY "retry.base=500ms\nretry.attempts=9\n", costs_no_time_in_select},
     {"costs_no_time_in_epoll", POLICY "retry.base=500ms\nretry.attempts=9\n", costs_no_time_in_epoll},

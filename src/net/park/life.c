@@ -307,6 +307,36 @@ enum rb_flight_state rb_life_settle(int fd)
     return state;
 }
 
+uint64_t rb_life_before_end(int fd, uint64_t left_ms)
+{
+    enum { LAST_MS = 30 }; // the program may compare the clock with its limit after the wait
+    int saved_errno = errno;
+    sigset_t saved;
+    struct rb_flight *flight = rb_flight_claim(fd, &saved);
+    uint64_t wait_ms = UINT64_MAX;
+    if (!flight)
+        return wait_ms;
+    uint64_t now_ms = rb_system_now_ms();
+    if (left_ms == 0)
+        advance_locked(flight, rb_due_take_locked(flight->slot, now_ms));
+    uint64_t due_ms = rb_due_at_locked(flight->slot);
+    enum rb_flight_state state = life_state_of(flight);
+    bool ends_first = state == RB_FLIGHT_PARKED && now_ms + left_ms <= due_ms;
+    bool unanswered = state == RB_FLIGHT_CONNECTING && left_ms == 0 && flight->error != 0;
+    if (ends_first && left_ms > LAST_MS) {
+        wait_ms = left_ms - LAST_MS;
+    } else if (ends_first || unanswered) {
+        struct rb_outcome outcome = rb_connection_outcome(&flight->connection, -flight->error);
+        life_report(flight, RB_VERDICT_STOP, &outcome, 0, RB_REASON_TIME);
+        rb_connection_gives_up(&flight->connection);
+        give_up_locked(flight, flight->error);
+        wait_ms = 0;
+    }
+    rb_lock_give(&saved);
+    errno = saved_errno;
+    return wait_ms;
+}
+
 uint64_t rb_life_tick(uint64_t now_ms)
 {
     int error = errno;

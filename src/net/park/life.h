@@ -33,6 +33,13 @@ void rb_life_give_up_locked(struct rb_flight *flight);
 // the connect to every process: a parked connect is given up.
 void rb_life_leave_locked(struct rb_flight *flight, enum rb_reason reason);
 
+// The program waits for this descriptor alone, and the wait ends in left_ms. If it ends before the next attempt of a
+// parked connect is due, the program must see the true error, and not its own limit. So the connect is given up in the
+// last milliseconds of the wait. At the end of the wait (0), a connect is also given up if an earlier attempt has
+// failed and the current one has no result. Returns 0 if the connect was given up now; otherwise how long to wait until
+// this function must be called again, UINT64_MAX for never. Keeps errno.
+uint64_t rb_life_before_end(int fd, uint64_t left_ms);
+
 // Makes all attempts that are due. Returns the time of the next one in milliseconds, or UINT64_MAX. Keeps errno.
 uint64_t rb_life_tick(uint64_t now_ms);
 

@@ -2,6 +2,7 @@
 // Time, signals and copies of the program's arrays in replaced waits.
 #include "net/park/period.h"
 
+#include "base/arithmetic.h"
 #include "net/park/life.h"
 #include "real/pause.h"
 #include "real/system.h"
@@ -35,15 +36,27 @@ bool rb_period_is_over(uint64_t until)
     return until != RB_PERIOD_NEVER && rb_system_now_ns() >= until;
 }
 
+bool rb_period_is_limit(const struct timespec *timeout)
+{
+    return timeout && (timeout->tv_sec > 0 || timeout->tv_nsec >= (long) RB_PERIOD_LIMIT_MS * RB_PERIOD_MS);
+}
+
+bool rb_period_goes_on(const struct rb_period_end *end)
+{
+    return !rb_period_is_over(end->until) || (end->only >= 0 && rb_life_before_end(end->only, 0) == 0);
+}
+
 uint64_t rb_period_left(uint64_t end, uint64_t now)
 {
     return end == RB_PERIOD_NEVER ? RB_PERIOD_NEVER : end > now ? end - now : 0;
 }
 
-const struct timespec *rb_period_next(uint64_t until, struct timespec *out)
+const struct timespec *rb_period_next(const struct rb_period_end *end, struct timespec *out)
 {
     uint64_t now_ms = rb_system_now_ms(), next_ms = rb_period_left(rb_life_tick(now_ms), now_ms);
-    uint64_t left = rb_period_left(until, rb_system_now_ns());
+    uint64_t left = rb_period_left(end->until, rb_system_now_ns());
+    if (end->only >= 0)
+        next_ms = rb_arithmetic_min(next_ms, rb_life_before_end(end->only, left / RB_PERIOD_MS));
     if (next_ms < left / RB_PERIOD_MS)
         left = next_ms * RB_PERIOD_MS;
     if (left == RB_PERIOD_NEVER)

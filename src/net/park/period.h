@@ -26,16 +26,33 @@ struct rb_period_space {
 bool rb_period_take_space(struct rb_period_space *space, void *small, size_t small_size, size_t size);
 void rb_period_give_space(const struct rb_period_space *space);
 
+// The end of a program's wait.
+struct rb_period_end {
+    uint64_t until; // the deadline
+    int only;       // the only descriptor of a wait that can be the program's own limit for a connect; -1: none
+};
+
+// The shortest wait that counts as the program's own limit for a connect. Shorter waits are ticks of a loop.
+enum { RB_PERIOD_LIMIT_MS = 300 };
+
+// True when a wait with this timeout, which the kernel accepts, can be the program's own limit.
+bool rb_period_is_limit(const struct timespec *timeout);
+
 // Deadlines are on the clock of rb_system_now_ns. NULL waits without limit.
 uint64_t rb_period_deadline(uint64_t began, const struct timespec *timeout);
 bool rb_period_is_over(uint64_t until);
 
+// True when the wait must look for events again: its deadline has not passed, or a connect was given up just now
+// because the deadline has passed.
+bool rb_period_goes_on(const struct rb_period_end *end);
+
 // The time from `now` to `end` in the same unit. RB_PERIOD_NEVER stays RB_PERIOD_NEVER.
 uint64_t rb_period_left(uint64_t end, uint64_t now);
 
-// Makes the attempts that are due. Returns the timeout of the next call to the kernel: until the program's deadline or
-// the next attempt. The two use different clocks: the clock of the attempts also runs while the machine is suspended.
-const struct timespec *rb_period_next(uint64_t until, struct timespec *out);
+// Makes the attempts that are due. Gives the only connect up if the wait ends before its next attempt is due. Returns
+// the timeout of the next call to the kernel: until the program's deadline or the next attempt. The two use different
+// clocks: the clock of the attempts also runs while the machine is suspended.
+const struct timespec *rb_period_next(const struct rb_period_end *end, struct timespec *out);
 
 // True when the kernel accepts this timeout.
 bool rb_period_is_time(const struct timespec *timeout);

@@ -124,28 +124,46 @@ static int looked_at(int count)
     return room < count ? room : count;
 }
 
-static int select_until(int count, fd_set *reads, fd_set *writes, fd_set *excepts, uint64_t until, const sigset_t *mask)
+// Returns the only descriptor of a wait that can be the program's own limit for a connect; -1 if there is none.
+static int only_selected(const struct selection *s, const struct timespec *timeout)
+{
+    int only = -1;
+    for (int fd = 0; fd < s->count && rb_period_is_limit(timeout); fd++) {
+        if (!is_selected(s, fd))
+            continue;
+        if (only >= 0)
+            return -1;
+        only = fd;
+    }
+    return only;
+}
+
+// timeout: NULL waits without limit
+static int select_until(int count, fd_set *reads, fd_set *writes, fd_set *excepts, const struct timespec *timeout,
+                        uint64_t until, const sigset_t *mask)
 {
     word small[3 * SET_WORDS];
     size_t length = words(count);
     struct rb_period_space space;
     struct rb_period_signals signals;
     struct timespec part;
+    struct rb_period_end end = {until, -1};
     int ready;
     if (!rb_period_take_space(&space, small, sizeof(small), 3 * length * sizeof(word)))
-        return rb_libc_pselect(count, reads, writes, excepts, rb_period_next(until, &part), mask);
+        return rb_libc_pselect(count, reads, writes, excepts, rb_period_next(&end, &part), mask);
     word *copy = space.at;
     struct selection s = {.count = count,
                           .asked = {(word *) reads, (word *) writes, (word *) excepts},
                           .answer = {copy, copy + length, copy + 2 * length}};
+    end.only = only_selected(&s, timeout);
     rb_period_block_signals(&signals, mask);
     do {
-        const struct timespec *timeout = rb_period_next(until, &part);
+        const struct timespec *next = rb_period_next(&end, &part);
         hide_selected(&s);
-        ready = rb_libc_pselect(count, set_of(&s, 0), set_of(&s, 1), set_of(&s, 2), timeout, signals.within);
+        ready = rb_libc_pselect(count, set_of(&s, 0), set_of(&s, 1), set_of(&s, 2), next, signals.within);
         if (ready > 0)
             ready = hold_selected(&s, ready);
-    } while (ready == 0 && !rb_period_is_over(until));
+    } while (ready == 0 && rb_period_goes_on(&end));
     rb_period_restore_signals(&signals);
     for (unsigned i = 0; ready >= 0 && i < 3; i++) // in the kernel's order, because two of the sets may be the same
         if (s.asked[i])
@@ -172,7 +190,7 @@ int rb_select_wait_precise(int count, fd_set *reads, fd_set *writes, fd_set *exc
     if (!may_select_flights(count, reads, writes, excepts, timeout) || !rb_period_is_time(timeout) ||
         !can_select(looked, reads, writes, excepts))
         return rb_libc_pselect(count, reads, writes, excepts, timeout, mask);
-    return select_until(looked, reads, writes, excepts, rb_period_deadline(rb_system_now_ns(), timeout), mask);
+    return select_until(looked, reads, writes, excepts, timeout, rb_period_deadline(rb_system_now_ns(), timeout), mask);
 }
 
 // Converts the timeout of select. Microseconds beyond one million are carried to seconds. NULL stays NULL.
@@ -195,7 +213,7 @@ int rb_select_wait(int count, fd_set *reads, fd_set *writes, fd_set *excepts, st
     if (passes || !can_select(looked, reads, writes, excepts))
         return rb_libc_select(count, reads, writes, excepts, timeout);
     uint64_t until = rb_period_deadline(rb_system_now_ns(), end);
-    int ready = select_until(looked, reads, writes, excepts, until, NULL);
+    int ready = select_until(looked, reads, writes, excepts, end, until, NULL);
     int error = errno;
     if (timeout && until != RB_PERIOD_NEVER) {
         uint64_t left = rb_period_left(until, rb_system_now_ns());

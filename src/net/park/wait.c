@@ -64,7 +64,19 @@ static int hold_polled(struct pollfd *copy, nfds_t count, int ready, uint64_t si
     return ready;
 }
 
-static int poll_until(struct pollfd *fds, nfds_t count, uint64_t until, const sigset_t *mask)
+// Returns the only descriptor of a wait that can be the program's own limit for a connect; -1 if there is none.
+static int only_polled(const struct pollfd *fds, nfds_t count, const struct timespec *timeout)
+{
+    int only = -1;
+    for (nfds_t i = 0; i < count && rb_period_is_limit(timeout); i++) {
+        if (only >= 0 && fds[i].fd >= 0 && fds[i].fd != only)
+            return -1;
+        only = fds[i].fd >= 0 ? fds[i].fd : only;
+    }
+    return only;
+}
+
+static int poll_until(struct pollfd *fds, nfds_t count, const struct rb_period_end *end, const sigset_t *mask)
 {
     struct pollfd small[ON_STACK];
     struct rb_period_space space;
@@ -72,17 +84,17 @@ static int poll_until(struct pollfd *fds, nfds_t count, uint64_t until, const si
     struct timespec left;
     int ready;
     if (!rb_period_take_space(&space, small, sizeof(small), count * sizeof(*fds)))
-        return rb_libc_ppoll(fds, count, rb_period_next(until, &left), mask);
+        return rb_libc_ppoll(fds, count, rb_period_next(end, &left), mask);
     struct pollfd *copy = space.at;
     rb_period_block_signals(&signals, mask);
     do {
-        const struct timespec *timeout = rb_period_next(until, &left);
+        const struct timespec *timeout = rb_period_next(end, &left);
         uint64_t since = rb_change_now();
         hide_parked(copy, fds, count);
         ready = rb_libc_ppoll(copy, count, timeout, signals.within);
         if (ready > 0)
             ready = hold_polled(copy, count, ready, since);
-    } while (ready == 0 && !rb_period_is_over(until));
+    } while (ready == 0 && rb_period_goes_on(end));
     rb_period_restore_signals(&signals);
     for (nfds_t i = 0; i < count; i++)
         fds[i].revents = copy[i].revents;
@@ -97,15 +109,17 @@ int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeou
     if (rb_park_splits(timeout)) {
         bool fits = count <= CHECKED || count <= rb_kernel_limit(RLIMIT_NOFILE);
         if (fits && rb_period_is_time(timeout) && rb_system_can_read(fds, count * sizeof(*fds)))
-            return poll_until(fds, count, rb_period_deadline(began, timeout), mask);
+            return poll_until(
+                fds, count,
+                &(struct rb_period_end){rb_period_deadline(began, timeout), only_polled(fds, count, timeout)}, mask);
         return rb_libc_ppoll(fds, count, timeout, mask); // the kernel reports the error in the arguments
     }
     int ready = rb_libc_ppoll(fds, count, timeout, mask);
-    if (ready <= 0)
+    if (ready < 0)
         return ready;
-    uint64_t until = rb_period_deadline(began, timeout);
+    struct rb_period_end end = {rb_period_deadline(began, timeout), only_polled(fds, count, timeout)};
     ready = hold_polled(fds, count, ready, since);
-    return ready > 0 || rb_period_is_over(until) ? ready : poll_until(fds, count, until, mask);
+    return ready > 0 || !rb_period_goes_on(&end) ? ready : poll_until(fds, count, &end, mask);
 }
 
 int rb_wait_poll_ms(struct pollfd *fds, nfds_t count, int timeout)
@@ -167,13 +181,14 @@ static void pass_on(const struct epoll_call *call)
 // If every fetched event was hidden, fetch again, even after the deadline: more events may be pending.
 static int epoll_until(struct epoll_call *call, uint64_t until)
 {
+    struct rb_period_end end = {until, -1};
     struct rb_period_signals signals;
     struct timespec left;
     unsigned holds = 0;
     int ready, fetched; // fetched: number of events from the kernel, including hidden ones
     rb_period_block_signals(&signals, call->mask);
     do {
-        const struct timespec *timeout = rb_period_next(until, &left);
+        const struct timespec *timeout = rb_period_next(&end, &left);
         uint64_t since = rb_change_now();
         fetched = call->exact
                       ? rb_libc_epoll_pwait2(call->epfd, call->events, call->size, timeout, signals.within)
