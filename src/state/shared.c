@@ -11,13 +11,14 @@
 #include "policy/policy.h"
 #include "real/fork.h"
 #include "real/kernel.h"
+#include "real/mutex.h"
 #include "real/pause.h"
 #include "real/system.h"
 #include "state/identity.h"
 #include "state/label.h"
 #include "state/slot.h"
 
-enum { LEAVE_YIELDS = 100, LEAVE_TURNS = 1000 };
+enum { LEAVE_TURNS = 1000 }; // of one millisecond
 enum {
     LOOK_EVERY_MS = 10,
     CHECK_EVERY_MS = 500,
@@ -104,7 +105,7 @@ static void sign_out_locked(const struct rb_state *state)
 
 // ---- giving up the file of another user ----
 
-static _Atomic bool locked;
+static struct rb_mutex mutex;
 static _Atomic bool leave_asked; // set by a thread that did not get the lock
 
 static uint32_t user_of(const struct rb_slot *slot)
@@ -139,31 +140,21 @@ static void leave_others_locked(void)
     }
 }
 
-static bool try_lock(void)
-{
-    return !atomic_exchange(&locked, true);
-}
-
-// Takes the lock. Returns false if another thread has it. Signals are blocked while the lock is held: a handler that
-// leaves by longjmp would keep it forever.
+// Takes the lock. Returns false if another thread has it. A thread that ended while it held the lock may have left a
+// change half done, which is harmless: any content of a slot must be.
 static bool lock(sigset_t *saved)
 {
-    if (!rb_system_block_signals(saved))
-        return false;
-    if (try_lock())
-        return true;
-    rb_system_restore_signals(saved);
-    return false;
+    return rb_mutex_try(&mutex, saved) != RB_MUTEX_REFUSED;
 }
 
 static void unlock(const sigset_t *saved)
 {
+    sigset_t again = *saved;
     do {
         if (atomic_exchange(&leave_asked, false))
             leave_others_locked();
-        atomic_store(&locked, false);
-    } while (atomic_load(&leave_asked) && try_lock());
-    rb_system_restore_signals(saved);
+        rb_mutex_give(&mutex, &again);
+    } while (atomic_load(&leave_asked) && lock(&again));
 }
 
 // Gives up other users' files. If another thread has the lock, it does so right before it releases the lock. This
@@ -178,10 +169,7 @@ static void shared_leave(void)
             unlock(&saved);
             return;
         }
-        if (turn < LEAVE_YIELDS)
-            rb_kernel(SYS_sched_yield);
-        else
-            rb_pause_wait(1, 0); // not a cancellation point, as the program's call is none
+        rb_pause_wait(1, 0); // not a cancellation point, as the program's call is none
     }
 }
 
@@ -189,7 +177,7 @@ static void shared_leave(void)
 // does not exist in the child.
 static void shared_forked(void)
 {
-    atomic_store(&locked, false);
+    rb_mutex_reset(&mutex);
     atomic_store_explicit(&mapping_checked_ms, 0, memory_order_relaxed);
     atomic_store_explicit(&path_checked_ms, 0, memory_order_relaxed);
     rb_system_clock_forked();

@@ -30,8 +30,14 @@ enum { THREADS = 4, TURNS = 400, CELLS = 64, NOBODY = 65534 };
 static const char *setting = path;
 static _Atomic uint32_t cells = CELLS;
 
+static _Atomic bool ends_thread; // the next question for the settings, asked with the lock held, ends the thread
+
 static struct rb_shared_settings settings(void)
 {
+    if (ends_thread) {
+        ends_thread = false;
+        pthread_exit(NULL);
+    }
     return (struct rb_shared_settings){.state = setting, .cells = cells};
 }
 
@@ -170,9 +176,28 @@ static void test_users_of_threads(void **state)
     umount2("/dev/shm", MNT_DETACH);
 }
 
+static void *attach(void *unused)
+{
+    (void) unused;
+    rb_shared();
+    return NULL;
+}
+
+static void test_thread_ends_with_lock(void **state)
+{
+    pthread_t thread;
+    (void) state;
+    ends_thread = true;
+    assert_int_equal(pthread_create(&thread, NULL, attach, NULL), 0);
+    pthread_join(thread, NULL);
+    assert_false(ends_thread);
+    assert_non_null(rb_shared());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_thread_ends_with_lock, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_removed_under_threads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_users_of_threads, set_up, tear_down),
     };
