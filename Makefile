@@ -189,8 +189,9 @@ format:
 soak: all $(TEST_PROGRAMS)
 	@scripts/run-tests --rounds $(SOAK_ROUNDS) clients preload unit
 
-fuzz: all $(INJECT) $(FUZZ:%=$(BUILD)/fuzz/%)
+fuzz: all $(INJECT) $(FUZZ:%=$(BUILD)/fuzz/%) $(BUILD)/preload/test_park_stress $(BUILD)/asan/librebound.so
 	tests/inject/run --all
+	RB_REFUSED_CONNECTS=100000 tests/preload/run --test refused_by_port park_stress
 	for program in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus/$$program && \
 		$(BUILD)/fuzz/$$program -max_total_time=$(FUZZ_TIME) -artifact_prefix=$(BUILD)/fuzz/ \
 		$(BUILD)/fuzz/corpus/$$program tests/fuzz/corpus/$${program#fuzz_} || exit 1; done

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "../preload/refused.h"
 #include "../preload/stress.h"
 #include "net/connect.h"
 #include "net/park.h"
@@ -51,6 +52,12 @@ static int poll_of(struct pollfd *fds, nfds_t count, int timeout)
     return rb_park_any() ? rb_wait_poll(fds, count, &limit, NULL) : poll(fds, count, timeout);
 }
 
+static int select_of(int count, fd_set *reads, fd_set *writes, fd_set *excepts, struct timeval *timeout)
+{
+    return rb_park_any() ? rb_select_wait(count, reads, writes, excepts, timeout)
+                         : select(count, reads, writes, excepts, timeout);
+}
+
 static int close_of(int fd)
 {
     rb_park_closing(fd);
@@ -70,6 +77,14 @@ static void test_shared_epolls(void **state)
     stress_run(&calls);
 }
 
+static void test_refused_by_port(void **state)
+{
+    static const struct refused_calls calls = {connect_of, error_of,  rb_park_control, wait_of,
+                                               poll_of,    select_of, close_of,        dup_of};
+    (void) state;
+    refused_run(&calls, false);
+}
+
 static void test_policy(void **state)
 {
     (void) state;
@@ -80,7 +95,8 @@ static void test_policy(void **state)
 int main(void)
 {
     setenv("REBOUND_STATE", "private", 1);
-    static const struct CMUnitTest tests[] = {cmocka_unit_test(test_policy), cmocka_unit_test(test_shared_epolls)};
+    static const struct CMUnitTest tests[] = {cmocka_unit_test(test_policy), cmocka_unit_test(test_shared_epolls),
+                                              cmocka_unit_test(test_refused_by_port)};
     char path[] = "/tmp/rebound-park-XXXXXX";
     int fd = mkstemp(path);
     CHECK(fd >= 0);
