@@ -19,7 +19,7 @@ void rb_text_string(struct rb_text *text, const char *string)
     rb_text_bytes(text, string, strlen(string));
 }
 
-// Not inlined, so that rb_text_time has one buffer on the stack and not six.
+// Not inlined, so that its callers have no buffer on the stack.
 __attribute__((noinline)) void rb_text_number(struct rb_text *text, uint64_t number, unsigned digits)
 {
     char out[24];
@@ -71,21 +71,16 @@ void rb_text_json(struct rb_text *text, const char *string)
 void rb_text_time(struct rb_text *text, int64_t unix_s, unsigned ms)
 {
     struct rb_civil civil = rb_civil_from_unix(unix_s);
-    const struct {
-        uint64_t value;
-        unsigned digits;
-        const char *after;
-    } parts[] = {
-        {(uint64_t) civil.year, 4, "-"},
-        {(uint64_t) civil.month, 2, "-"},
-        {(uint64_t) civil.day, 2, "T"},
-        {(uint64_t) civil.hour, 2, ":"},
-        {(uint64_t) civil.minute, 2, ":"},
-        {(uint64_t) civil.second, 2, "."},
-        {ms, 3, "Z"},
-    };
-    for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        rb_text_number(text, parts[i].value, parts[i].digits);
-        rb_text_string(text, parts[i].after);
+    const unsigned values[] = {(unsigned) civil.year,
+                               (unsigned) civil.month,
+                               (unsigned) civil.day,
+                               (unsigned) civil.hour,
+                               (unsigned) civil.minute,
+                               (unsigned) civil.second,
+                               ms};
+    static const unsigned char digits[] = {4, 2, 2, 2, 2, 2, 3};
+    for (unsigned i = 0; i < sizeof(digits); i++) {
+        rb_text_number(text, values[i], digits[i]);
+        rb_text_bytes(text, &"--T::.Z"[i], 1);
     }
 }

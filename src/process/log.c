@@ -69,8 +69,8 @@ static bool log_begin(struct entry *entry, const char *destination, const char *
     return true;
 }
 
-// Writes the line, unless it was cut: then it is not valid JSON.
-static enum rb_loss log_end(struct entry *entry, const char *destination)
+// Writes the line, unless it was cut: then it is not valid JSON. Always inlined, so that a line needs less stack.
+__attribute__((always_inline)) static inline enum rb_loss log_end(struct entry *entry, const char *destination)
 {
     rb_text_string(&entry->line, "}\n");
     bool whole = entry->line.cut == 0;

@@ -263,13 +263,6 @@ static enum rb_loss sink_open_known(const char *path, struct sink_file *file)
     return sink_judge(&file->identity);
 }
 
-// Opens the file at the path, without a check of the path. Not inlined, so that the path is checked with less stack.
-__attribute__((noinline)) static enum rb_loss sink_open_existing(const char *path, struct sink_file *file)
-{
-    int found = rb_file_identify_link(AT_FDCWD, path, &file->identity);
-    return found == 0 ? sink_open_known(path, file) : sink_error_of(found);
-}
-
 static void sink_close(struct sink_file *file)
 {
     if (file->fd >= 0)
@@ -283,7 +276,8 @@ static enum rb_loss sink_open(const char *path, struct sink_file *file)
     file->fd = -1;
     for (int tries = 0; error == SINK_AGAIN && tries < OPEN_TRIES; tries++) {
         sink_close(file);
-        error = sink_open_existing(path, file);
+        int found = rb_file_identify_link(AT_FDCWD, path, &file->identity);
+        error = found == 0 ? sink_open_known(path, file) : sink_error_of(found);
         if (error == RB_LOSS_NONE)
             error = sink_check_path(path, &file->identity);
         else if (error == RB_LOSS_ABSENT)

@@ -126,11 +126,11 @@ static void count_event(struct policy_place place, const struct rb_call *call, c
 
 // Not inlined, so that the counters need less stack.
 __attribute__((noinline)) static void record_put_event(const struct rb_state *state, const struct rb_event *event,
-                                                       const char *program)
+                                                       const char *program, uint64_t unix_ms, uint64_t process)
 {
     struct rb_ring_entry entry = {
-        .unix_ms = rb_system_unix_ms(),
-        .process = rb_shared_self(),
+        .unix_ms = unix_ms,
+        .process = process,
         .delay_ms = event->verdict == RB_VERDICT_RETRY ? event->delay_ms : 0,
         .verdict = (uint8_t) event->verdict,
         .api = (uint8_t) event->api,
@@ -151,7 +151,7 @@ void rb_record_event(const struct rb_call *call, const struct rb_event *event, c
     if (!state)
         return;
     struct policy_place place = record_place(state, event->policy);
-    record_put_event(state, event, program);
+    record_put_event(state, event, program, rb_system_unix_ms(), rb_shared_self());
     if (!place.counters)
         return;
     count_event(place, call, event);
