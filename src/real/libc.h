@@ -3,6 +3,8 @@
 #ifndef RB_REAL_LIBC_H
 #define RB_REAL_LIBC_H
 
+#include "real/time64.h"
+
 #define HOOK_HEADERS
 #include "hook/hooks.def"
 
