@@ -144,22 +144,15 @@ enum rb_mutex_result rb_mutex_try(struct rb_mutex *mutex, sigset_t *saved)
     return result;
 }
 
-static void unlock(struct rb_mutex *mutex, uint32_t self)
-{
-    if (atomic_compare_exchange_strong(&mutex->word, &self, 0))
-        return;
-    atomic_fetch_and(&mutex->word, ~(uint32_t) FUTEX_OWNER_DIED);
-    if (futex(&mutex->word, FUTEX_UNLOCK_PI, 0, NULL) != 0)
-        atomic_store(&mutex->word, 0);
-}
-
+// The word has the thread id of this thread, or of its parent if the lock was held across a fork.
 void rb_mutex_give(struct rb_mutex *mutex, const sigset_t *saved)
 {
-    uint32_t self = (uint32_t) rb_kernel(SYS_gettid);
-    if ((atomic_load(&mutex->word) & FUTEX_TID_MASK) == self)
-        unlock(mutex, self);
-    else // in a forked child
-        rb_mutex_reset(mutex);
+    uint32_t holder = atomic_load_explicit(&mutex->word, memory_order_relaxed) & FUTEX_TID_MASK;
+    if (!atomic_compare_exchange_strong(&mutex->word, &holder, 0)) {
+        atomic_fetch_and(&mutex->word, ~(uint32_t) FUTEX_OWNER_DIED);
+        if (futex(&mutex->word, FUTEX_UNLOCK_PI, 0, NULL) != 0)
+            atomic_store(&mutex->word, 0);
+    }
     if (atomic_load(&mutex->sleepers) > 0) {
         atomic_fetch_add(&mutex->turn, 1);
         futex(&mutex->turn, FUTEX_WAKE, 1, NULL);
