@@ -15,7 +15,9 @@ enum {
 };
 
 static _Atomic(struct rb_flight *) blocks[RB_FLIGHT_COUNT / BLOCK];
-static unsigned free_from; // all slots below are in use
+static unsigned made;                        // slots that were used so far
+static uint16_t free_slots[RB_FLIGHT_COUNT]; // those of them that are free again
+static unsigned free_count;
 
 static struct rb_flight *at(unsigned slot)
 {
@@ -56,8 +58,7 @@ static void flight_free_locked(struct rb_flight *flight)
         mean(flight->fds[i], 0);
         flight->fds[i] = -1;
     }
-    if (flight->slot < free_from)
-        free_from = flight->slot;
+    free_slots[free_count++] = (uint16_t) flight->slot;
 }
 
 void rb_flight_enter_locked(struct rb_flight *flight, enum rb_flight_state state)
@@ -100,23 +101,20 @@ struct rb_flight *rb_flight_find_locked(int fd)
     return flight_is_usable_locked(flight) && meant_by(fd) == flight ? flight : NULL;
 }
 
-// Finds a free slot. Allocates its block if necessary. Returns NULL if the table is full or without memory.
+// Takes a free slot. Allocates its block if necessary. Returns NULL if the table is full or without memory.
 static struct rb_flight *free_flight_locked(void)
 {
-    for (unsigned i = free_from; i < RB_FLIGHT_COUNT; i++) {
-        if (!at(i))
-            atomic_store_explicit(&blocks[i / BLOCK], rb_system_memory(BLOCK * sizeof(struct rb_flight)),
-                                  memory_order_release);
-        struct rb_flight *flight = at(i);
-        free_from = i;
-        if (!flight)
-            return NULL;
-        if (flight_state_of(flight) != RB_FLIGHT_FREE)
-            continue;
-        flight->slot = i;
-        return flight;
-    }
-    return NULL;
+    if (free_count > 0)
+        return at(free_slots[--free_count]);
+    if (made == RB_FLIGHT_COUNT)
+        return NULL;
+    if (!at(made))
+        atomic_store_explicit(&blocks[made / BLOCK], rb_system_memory(BLOCK * sizeof(struct rb_flight)),
+                              memory_order_release);
+    struct rb_flight *flight = at(made);
+    if (flight)
+        flight->slot = made++;
+    return flight;
 }
 
 struct rb_flight *rb_flight_new_locked(int fd)
