@@ -37,12 +37,13 @@ IN_TESTS := -DRB_SOURCE_DIR='"$(CURDIR)"' -DRB_BUILD_DIR='"$(REBOUND_BUILD)"'
 ASAN := -O1 -Wno-format-truncation -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 TSAN := -O1 -fsanitize=thread
 
-# Lazy binding: a function that some libc lacks may not stop a program that never gets there. -static-libgcc and
+# -z now: the loader binds our functions of libc at the program's start. Lazy binding would run the loader's resolver, which
+# needs 3 KiB of stack, below our own frames (check-abi checks that every libc has the functions). -static-libgcc and
 # --exclude-libs: nothing of the compiler's or of inih's is needed at run time or seen by the program. -Bsymbolic-functions:
 # where we hand out a function of ours it is ours, not that of a library preloaded before us. Code and constants share a
 # segment: each segment is a mapping that every program start pays for.
 SO_LDFLAGS := -shared -static-libgcc -Wl,-soname,librebound.so -Wl,--version-script=$(BUILD)/gen/librebound.map \
-	-Wl,--exclude-libs,ALL -Wl,-z,defs -Wl,-z,relro -Wl,-z,lazy -Wl,-z,noexecstack -Wl,-z,text -Wl,--as-needed \
+	-Wl,--exclude-libs,ALL -Wl,-z,defs -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,text -Wl,--as-needed \
 	-Wl,-Bsymbolic-functions -Wl,-z,noseparate-code
 INIH ?= -l:libinih.a
 CLI_LIBS ?= -lcjson -lncursesw
