@@ -27,7 +27,7 @@ enum rb_reason {
     RB_REASON_RESOURCE,    // no memory for the retry, or a sandbox refuses the wait
     RB_REASON_UNKNOWN,     // options were set before the library saw the handle
     RB_REASON_SHARED,      // another process gets the socket, or a signal reports its events
-    RB_REASON_BYPASSED,    // the process waits for its sockets past the library
+    RB_REASON_BYPASSED,    // the library does not see how the process waits for the socket
     RB_REASON_FAILOVER,    // the program has its own list of servers (connect.failover)
     RB_REASON_COUNT
 };

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <linux/close_range.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
 
 #include "hook/hook.h"
@@ -54,14 +55,19 @@ RB_HOOK int dup3(int fd, int copy, int flags)
     return rb_park_copied(fd, rb_libc_dup3(fd, copy, flags));
 }
 
-// The result of a call of fcntl that the program made.
-static int controlled(int fd, int command, const void *argument, int result)
+// fcntl and fcntl64 are the same for these commands.
+static int control(int fd, int command, void *argument, int (*real)(int, int, void *))
 {
+    sigset_t saved;
+    bool held = command == F_SETFL && rb_park_hold(fd, &saved);
+    int result = real(fd, command, argument);
+    if (held)
+        rb_park_release(&saved);
     if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
         return rb_park_copied(fd, result);
     bool asynchronous = command == F_SETFL && ((intptr_t) argument & O_ASYNC);
     if (asynchronous || command == F_SETOWN || command == F_SETOWN_EX || command == F_SETSIG)
-        rb_park_leave(fd); // a signal reports the socket's events from now on
+        rb_park_leave(fd); // a signal reports the socket's events from now on, also that it was left
     return result;
 }
 
@@ -71,7 +77,7 @@ RB_HOOK int fcntl(int fd, int command, ...)
     va_start(rest, command);
     void *argument = va_arg(rest, void *);
     va_end(rest);
-    return controlled(fd, command, argument, rb_libc_fcntl(fd, command, argument));
+    return control(fd, command, argument, rb_libc_fcntl);
 }
 
 RB_HOOK int fcntl64(int fd, int command, ...)
@@ -80,7 +86,7 @@ RB_HOOK int fcntl64(int fd, int command, ...)
     va_start(rest, command);
     void *argument = va_arg(rest, void *);
     va_end(rest);
-    return controlled(fd, command, argument, rb_libc_fcntl64(fd, command, argument));
+    return control(fd, command, argument, rb_libc_fcntl64);
 }
 
 // libc declares ioctl as variadic, but a variadic function does not end in a jump. So the hook has a C name and
@@ -90,9 +96,14 @@ RB_HOOK int rb_hook_ioctl(int fd, unsigned long request, void *argument) __asm__
 int rb_hook_ioctl(int fd, unsigned long request, void *argument)
 {
     unsigned which = (unsigned) request; // an int in musl: the upper half of the register is undefined
-    if (__builtin_expect(which != FIOASYNC && which != FIOSETOWN && which != SIOCSPGRP, true))
+    bool asynchronous = which == FIOASYNC || which == FIOSETOWN || which == SIOCSPGRP;
+    sigset_t saved;
+    if (__builtin_expect(!asynchronous && (which != FIONBIO || !rb_park_hold(fd, &saved)), true))
         return rb_libc_ioctl(fd, request, argument);
     int result = rb_libc_ioctl(fd, request, argument);
-    rb_park_leave(fd); // as for fcntl
+    if (asynchronous)
+        rb_park_leave(fd); // as for fcntl
+    else
+        rb_park_release(&saved);
     return result;
 }

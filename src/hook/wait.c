@@ -11,11 +11,13 @@
 
 RB_HOOK int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
+    rb_park_waits(count);
     return rb_park_any() ? rb_wait_poll_ms(fds, count, timeout) : rb_libc_poll(fds, count, timeout);
 }
 
 RB_HOOK int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
+    rb_park_waits(count);
     return rb_park_any() ? rb_wait_poll(fds, count, timeout, mask) : rb_libc_ppoll(fds, count, timeout, mask);
 }
 
@@ -38,6 +40,7 @@ RB_HOOK int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec 
 RB_HOOK int select(int count, fd_set *restrict reads, fd_set *restrict writes, fd_set *restrict excepts,
                    struct timeval *restrict timeout)
 {
+    rb_park_waits(count > 0);
     return rb_park_any() ? rb_select_wait(count, reads, writes, excepts, timeout)
                          : rb_libc_select(count, reads, writes, excepts, timeout);
 }
@@ -45,6 +48,7 @@ RB_HOOK int select(int count, fd_set *restrict reads, fd_set *restrict writes, f
 RB_HOOK int pselect(int count, fd_set *restrict reads, fd_set *restrict writes, fd_set *restrict excepts,
                     const struct timespec *restrict timeout, const sigset_t *restrict mask)
 {
+    rb_park_waits(count > 0);
     return rb_park_any() ? rb_select_wait_precise(count, reads, writes, excepts, timeout, mask)
                          : rb_libc_pselect(count, reads, writes, excepts, timeout, mask);
 }
@@ -61,7 +65,7 @@ RB_HOOK int pselect(int count, fd_set *restrict reads, fd_set *restrict writes, 
 RB_HOOK int epoll_wait(int epfd, struct epoll_event *events, int size, int timeout)
 {
     struct timespec limit, *until = rb_park_of_ms(timeout, &limit);
-    rb_park_enter_epoll();
+    rb_park_waits(1);
     if (rb_park_splits(until))
         return rb_wait_epoll(epfd, events, size, until, NULL, false);
     FETCH(until, NULL, false, rb_libc_epoll_wait(epfd, events, size, timeout));
@@ -70,7 +74,7 @@ RB_HOOK int epoll_wait(int epfd, struct epoll_event *events, int size, int timeo
 RB_HOOK int epoll_pwait(int epfd, struct epoll_event *events, int size, int timeout, const sigset_t *mask)
 {
     struct timespec limit, *until = rb_park_of_ms(timeout, &limit);
-    rb_park_enter_epoll();
+    rb_park_waits(1);
     if (rb_park_splits(until))
         return rb_wait_epoll(epfd, events, size, until, mask, false);
     FETCH(until, mask, false, rb_libc_epoll_pwait(epfd, events, size, timeout, mask));
@@ -79,7 +83,7 @@ RB_HOOK int epoll_pwait(int epfd, struct epoll_event *events, int size, int time
 RB_HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int size, const struct timespec *timeout,
                          const sigset_t *mask)
 {
-    rb_park_enter_epoll();
+    rb_park_waits(1);
     if (rb_park_splits(NULL))
         return rb_wait_epoll(epfd, events, size, timeout, mask, true);
     FETCH(timeout, mask, true, rb_libc_epoll_pwait2(epfd, events, size, timeout, mask));

@@ -17,31 +17,14 @@
 #include "real/libc.h"
 #include "real/system.h"
 
-static _Atomic bool stopped;   // no connect is parked any more
+_Atomic bool rb_park_waited;
+
 static _Atomic bool announced; // forks are announced to rb_park_forking
 
 // Of the thread that forks: it holds the lock, and its signal mask. A vfork child must not see the fork of another
 // thread.
 static __thread bool fork_locked;
 static sigset_t fork_signals;
-
-static bool is_inherited(const struct rb_flight *flight)
-{
-    bool inherited = false;
-    for (unsigned i = 0; i < RB_FLIGHT_FDS && flight->fds[i] >= 0; i++) {
-        long flags = rb_kernel(SYS_fcntl, flight->fds[i], F_GETFD, 0);
-        inherited = inherited || !(flags & FD_CLOEXEC);
-    }
-    return inherited;
-}
-
-static void leave_all_locked(enum rb_park_descriptors which, enum rb_reason reason)
-{
-    struct rb_flight *flight;
-    for (unsigned slot = 0; (flight = rb_flight_next_locked(&slot));)
-        if (which == RB_PARK_ALL || is_inherited(flight))
-            rb_life_leave_locked(flight, reason);
-}
 
 // Keeps connects on this descriptor from being parked, until it is closed.
 static void leave_descriptor(int fd)
@@ -72,7 +55,7 @@ void rb_park_leave_all(enum rb_park_descriptors which)
     sigset_t saved;
     int error = errno;
     if (rb_park_any() && rb_lock_take(&saved)) {
-        leave_all_locked(which, RB_REASON_SHARED);
+        rb_life_leave_all_locked(which == RB_PARK_INHERITED, RB_REASON_SHARED);
         rb_lock_give(&saved);
     }
     errno = error;
@@ -80,15 +63,9 @@ void rb_park_leave_all(enum rb_park_descriptors which)
 
 void rb_park_stop(void)
 {
-    sigset_t saved;
     int error = errno;
-    if (!rb_lock_is_ours())
-        return;
-    atomic_store_explicit(&stopped, true, memory_order_relaxed);
-    if (rb_park_any() && rb_lock_take(&saved)) {
-        leave_all_locked(RB_PARK_ALL, RB_REASON_BYPASSED);
-        rb_lock_give(&saved);
-    }
+    if (rb_lock_is_ours())
+        rb_life_stop();
     errno = error;
 }
 
@@ -98,7 +75,7 @@ void rb_park_forking(void)
     int error = errno;
     if (!rb_lock_take(&saved))
         return;
-    leave_all_locked(RB_PARK_ALL, RB_REASON_SHARED);
+    rb_life_leave_all_locked(false, RB_REASON_SHARED);
     fork_signals = saved;
     fork_locked = true;
     errno = error;
@@ -116,11 +93,12 @@ void rb_park_forked(void)
 bool rb_park_begin(int fd, const struct sockaddr *address, socklen_t length, const struct rb_connection *connection,
                    int result)
 {
-    if (atomic_load_explicit(&stopped, memory_order_relaxed))
+    if (atomic_load_explicit(&rb_life_stopped, memory_order_relaxed) || rb_socket_is_signalled(fd))
         return false;
     if (!atomic_exchange_explicit(&announced, true, memory_order_relaxed))
         rb_fork_notify(rb_park_forking, rb_park_forked, rb_park_forked);
-    return rb_life_begin(fd, address, length, connection, result);
+    bool waited = atomic_load_explicit(&rb_park_waited, memory_order_relaxed);
+    return rb_life_begin(fd, address, length, connection, result, waited);
 }
 
 bool rb_park_refuse(int fd, const struct sockaddr *address, socklen_t length, const struct rb_connection *connection)
@@ -130,26 +108,21 @@ bool rb_park_refuse(int fd, const struct sockaddr *address, socklen_t length, co
 
 int rb_park_error(int fd, void *value, socklen_t *length)
 {
-    enum rb_flight_state state = rb_life_look(fd);
-    // While the connect continues, the program must read 0, and the socket must keep its error. So the kernel is asked
-    // for SO_ACCEPTCONN, which is 0 for a socket that does not listen. The kernel checks the pointers as for SO_ERROR.
-    int option = state == RB_FLIGHT_CONNECTING || state == RB_FLIGHT_PARKED ? SO_ACCEPTCONN : SO_ERROR;
-    int result = rb_libc_getsockopt(fd, SOL_SOCKET, option, value, length);
-    if (state != RB_FLIGHT_FAILED || result != 0)
+    enum rb_flight_state state = rb_life_ask(fd, false);
+    int result = rb_libc_getsockopt(fd, SOL_SOCKET, SO_ERROR, value, length), error = 0;
+    if (result != 0 || state == RB_FLIGHT_FREE)
         return result;
-    int read = 0, error = 0;
     size_t size = *length < sizeof(error) ? *length : sizeof(error);
-    memcpy(&read, value, size);
-    error = rb_life_take_error(fd, read);
+    memcpy(&error, value, size);
+    error = rb_life_take_error(fd, error);
     memcpy(value, &error, size);
     return result;
 }
 
 // Corrects errno after a call that failed with the socket's error. If the connect was given up, the kernel reported an
 // ECONNREFUSED that the library caused (see net/park.h), and errno becomes the errno of the last attempt. If the
-// attempt failed after the last rb_life_look, this call has taken the error from the socket, and rb_life_failed decides
-// whether the connect is retried.
-//   nonblocking: the errno for the program if the connect is retried
+// attempt failed after rb_life_ask, the program gets the error that this call has taken from the socket.
+//   nonblocking: the errno for the program if another thread has parked the connect meanwhile
 static int correct_error(int fd, int result, int nonblocking)
 {
     bool undecided = errno == EINTR || errno == EAGAIN || errno == EALREADY || errno == EINPROGRESS || errno == EISCONN;
@@ -166,7 +139,7 @@ static int correct_error(int fd, int result, int nonblocking)
 static enum rb_flight_state learn_look(int fd, int flags)
 {
     bool waits = !(flags & MSG_DONTWAIT) && rb_socket_is_blocking(fd);
-    return waits ? rb_life_settle(fd) : rb_life_look(fd);
+    return rb_life_ask(fd, waits);
 }
 
 // Sets errno for a call on a connecting socket and returns -1. For a call that waits, errno is EINTR, because a signal
@@ -210,8 +183,7 @@ ssize_t rb_park_after_io(int fd, ssize_t result)
 // the kernel, so the kernel returns ENOTCONN. The program must get 0 in this case too.
 int rb_park_shutdown(int fd, int how)
 {
-    bool parked = rb_life_look(fd) == RB_FLIGHT_PARKED;
-    rb_life_drop(fd);
+    bool parked = rb_life_drop(fd) == RB_FLIGHT_PARKED;
     int result = rb_libc_shutdown(fd, how);
     return parked && result < 0 && errno == ENOTCONN ? 0 : result;
 }
@@ -222,11 +194,15 @@ static int control_flight_locked(int epfd, int op, int fd, struct epoll_event *e
 {
     struct rb_flight *flight = rb_flight_find_locked(fd);
     bool parked = flight && rb_flight_parked(fd);
-    if (parked && rb_watch_can_hide_locked(epfd, op, fd, event))
+    if (parked && rb_watch_can_hide_locked(epfd, op, fd, event)) {
+        rb_life_await_locked(flight);
         return rb_watch_control_locked(epfd, op, fd, event, true);
+    }
     int result = rb_watch_control_locked(epfd, op, fd, event, false), error = errno;
     if (parked && result == 0)
         rb_life_give_up_locked(flight);
+    else if (flight && result == 0 && op != EPOLL_CTL_DEL)
+        rb_life_await_locked(flight);
     errno = error;
     return result;
 }
@@ -242,8 +218,8 @@ int rb_park_control(int epfd, int op, int fd, struct epoll_event *event)
         return result;
     }
     int result = rb_libc_epoll_ctl(epfd, op, fd, event);
-    if (result == 0)
-        rb_watch_note(epfd, op, fd, event);
+    if (result == 0 && !rb_watch_note(epfd, op, fd, event))
+        rb_park_stop(); // events of this descriptor could not be told from events that the library caused
     return result;
 }
 
@@ -257,6 +233,8 @@ static void park_close(int fd)
     struct rb_flight *flight = rb_flight_find_locked(fd);
     if (flight && flight->fds[1] >= 0 && rb_watch_is_watched_locked(fd))
         rb_life_leave_locked(flight, RB_REASON_SHARED);
+    else if (flight && flight->fds[1] < 0 && rb_flight_parked(fd))
+        rb_life_give_up_locked(flight);
     rb_flight_close_locked(fd);
     rb_lock_give(&saved);
 }
@@ -302,7 +280,8 @@ static void park_copy(int fd, int copy)
     struct rb_flight *flight = rb_flight_claim(fd, &saved);
     if (!flight)
         return;
-    rb_flight_add_fd_locked(flight, copy);
+    if (!rb_flight_add_fd_locked(flight, copy))
+        rb_life_leave_locked(flight, RB_REASON_RESOURCE);
     rb_lock_give(&saved);
 }
 
@@ -317,4 +296,14 @@ int rb_park_copied(int fd, int copy)
     if (rb_park_on(fd))
         park_copy(fd, copy);
     return copy;
+}
+
+bool rb_park_hold(int fd, sigset_t *saved)
+{
+    return rb_park_on(fd) && rb_lock_take(saved);
+}
+
+void rb_park_release(const sigset_t *saved)
+{
+    rb_lock_give(saved);
 }

@@ -29,7 +29,6 @@
 #include "net/park/change.h"
 #include "net/park/descriptor.h"
 #include "net/park/due.h"
-#include "real/guard.h"
 #include "real/system.h"
 
 // True when this process has connects in flight. One atomic load, because every hook calls this first.
@@ -125,6 +124,21 @@ void rb_park_stop(void);
 void rb_park_forking(void);
 void rb_park_forked(void);
 
+// Call these before and after a call that changes O_NONBLOCK: the library changes it for a moment, too, to make an
+// attempt on a blocking socket. rb_park_hold returns false if no connect is in flight on fd; then do not call
+// rb_park_release. All signals are blocked in between. Both keep errno.
+bool rb_park_hold(int fd, sigset_t *saved);
+void rb_park_release(const sigset_t *saved);
+
+extern _Atomic bool rb_park_waited; // the program has waited for descriptors by a call that is intercepted
+
+// Records that the program waits for `count` descriptors.
+static inline void rb_park_waits(unsigned long count)
+{
+    if (count && !atomic_load_explicit(&rb_park_waited, memory_order_relaxed))
+        atomic_store_explicit(&rb_park_waited, true, memory_order_relaxed);
+}
+
 // --- The program's waits while connects are in flight. Events of parked connects are hidden, and no wait lasts longer
 // than until the next attempt is due. Other descriptors are not affected. Results, errno, signals, cancellation and
 // remaining timeouts are as in the intercepted calls.
@@ -155,20 +169,6 @@ int rb_wait_poll_ms(struct pollfd *fds, nfds_t count, int timeout);
 int rb_select_wait(int count, fd_set *reads, fd_set *writes, fd_set *excepts, struct timeval *timeout);
 int rb_select_wait_precise(int count, fd_set *reads, fd_set *writes, fd_set *excepts, const struct timespec *timeout,
                            const sigset_t *mask);
-
-extern _Atomic(const void *) rb_wait_last;
-extern _Atomic bool rb_wait_several; // more than one thread has waited on an epoll
-
-// Records which thread waits on an epoll.
-static inline void rb_park_enter_epoll(void)
-{
-    const void *self = &rb_guard_depth, *last = atomic_load_explicit(&rb_wait_last, memory_order_relaxed);
-    if (last == self)
-        return;
-    if (last)
-        atomic_store_explicit(&rb_wait_several, true, memory_order_relaxed);
-    atomic_store_explicit(&rb_wait_last, self, memory_order_relaxed);
-}
 
 // The start of an unchanged wait on an epoll.
 struct rb_park_start {

@@ -27,6 +27,12 @@ bool rb_socket_is_blocking(int fd)
     return flags >= 0 && !(flags & O_NONBLOCK);
 }
 
+bool rb_socket_is_signalled(int fd)
+{
+    long flags = rb_kernel(SYS_fcntl, fd, F_GETFL, 0);
+    return flags >= 0 && flags & O_ASYNC;
+}
+
 #ifndef TCP_FASTOPEN_CONNECT
 #define TCP_FASTOPEN_CONNECT 30 // include/uapi/linux/tcp.h, since Linux 4.11
 #endif
@@ -182,9 +188,15 @@ int rb_socket_connect_behind(int fd, const struct sockaddr *address, socklen_t l
 // ECONNABORTED. The next one connects.
 int rb_socket_dial(int fd, const struct sockaddr *address, socklen_t length)
 {
+    long flags = rb_kernel(SYS_fcntl, fd, F_GETFL, 0);
+    bool blocking = flags >= 0 && !(flags & O_NONBLOCK);
+    if (flags < 0 || (blocking && rb_kernel(SYS_fcntl, fd, F_SETFL, flags | O_NONBLOCK) != 0))
+        return -ECANCELED;
     long result = rb_kernel(SYS_connect, fd, address, length);
     if (result == -ECONNABORTED)
         result = rb_kernel(SYS_connect, fd, address, length);
+    if (blocking)
+        rb_kernel(SYS_fcntl, fd, F_SETFL, flags);
     return (int) result;
 }
 

@@ -14,6 +14,9 @@ bool rb_socket_is_stream(int fd);
 // True when fd is in blocking mode (O_NONBLOCK clear).
 bool rb_socket_is_blocking(int fd);
 
+// True when a signal reports events of fd (O_ASYNC).
+bool rb_socket_is_signalled(int fd);
+
 // The kernel's unique number of the socket (SO_COOKIE). 0 if fd is not a socket or the kernel is older than 4.12.
 uint64_t rb_socket_identity(int fd);
 
@@ -52,7 +55,8 @@ int rb_socket_connect(int fd, const struct sockaddr *address, socklen_t length, 
 // -EINTR when the connect is in progress, or 0 or another negative errno when it ended at once.
 int rb_socket_connect_behind(int fd, const struct sockaddr *address, socklen_t length);
 
-// One connect(2) that is not a cancellation point. Returns 0 or a negative errno.
+// One connect(2) that never blocks and is not a cancellation point. If the socket is in blocking mode, O_NONBLOCK is
+// set during the call. Returns 0 or a negative errno; -ECANCELED if the mode could not be read or set.
 int rb_socket_dial(int fd, const struct sockaddr *address, socklen_t length);
 
 // Makes the kernel refuse a connect on a non-blocking TCP socket, so that the program sees ECONNREFUSED. The connect

@@ -41,13 +41,20 @@ static inline int epoll_for(int fd, uint32_t events)
     return epfd;
 }
 
-// A connect that has failed and was parked.
+static inline int ready_now(int fd, short events)
+{
+    struct pollfd p = {.fd = fd, .events = events};
+    CHECK(poll(&p, 1, 0) >= 0);
+    return p.revents;
+}
+
+// A connect that has failed and was parked, because a poll would have reported it.
 static inline int parked(const struct port *port)
 {
     unsigned before = test_log(RETRY, "");
     int fd = flying(port);
     while (test_log(RETRY, "") == before)
-        CHECK_INT(pending_error(fd), 0);
+        CHECK_INT(ready_now(fd, POLLOUT), 0);
     return fd;
 }
 
@@ -87,13 +94,6 @@ static inline void check_connects(struct opener *opener, int epfd, int fd)
     CHECK_INT(pending_error(fd), 0);
     CHECK(is_peer(fd, opener->port));
     thread_end(opener->thread);
-}
-
-static inline int ready_now(int fd, short events)
-{
-    struct pollfd p = {.fd = fd, .events = events};
-    CHECK(poll(&p, 1, 0) >= 0);
-    return p.revents;
 }
 
 #endif

@@ -181,7 +181,7 @@ static inline void stress_poll(struct stress_slot *slot)
 
 static inline void stress_fork(struct stress_slot *slot)
 {
-    if (stress_dice(20))
+    if (stress_dice(100)) // a fork ends the parking of all connects
         return;
     pthread_rwlock_wrlock(&stress.forks);
     pid_t child = fork();

@@ -251,26 +251,59 @@ static void learns_of_failure(void)
         is_given_up(by_poll, learns[i]);
 }
 
-// Ruby asks before it waits; a busy program never waits at all.
+// A program that asks without a wait that we see may have waited in another way: its call repeats the connect.
 static void asks_before_waiting(void)
 {
+    for (unsigned i = 0; i < LEARNS; i++) {
+        struct port port = port_new(), well = port_listening();
+        unsigned before = test_log(RETRY, "");
+        struct opener opener = {.port = &port, .count = before + 2};
+        int fd = flying(&port);
+        open_after(&opener);
+        CHECK_INT(learns[i](fd, &port), 0);
+        CHECK(is_peer(fd, &port));
+        thread_end(opener.thread);
+        CHECK_INT(test_log(RECOVERED, ""), i + 1);
+        CHECK_INT(dial_once(&well), 0);
+        close(fd);
+        close(port.fd);
+        close(well.fd);
+    }
+}
+
+static void asks_in_vain(void)
+{
+    for (unsigned i = 0; i < LEARNS; i++) {
+        struct port port = port_new(), well = port_listening();
+        unsigned before = test_log(RETRY, "");
+        int fd = flying(&port);
+        CHECK_INT(learns[i](fd, &port), ECONNREFUSED);
+        CHECK_INT(test_log(RETRY, ""), before + 2);
+        CHECK_INT(dial_once(&well), 0);
+        close(fd);
+        close(port.fd);
+        close(well.fd);
+    }
+}
+
+// While a failure is hidden, calls answer as for a connect that goes on. But SO_ERROR never says 0 then: it would mean
+// that the connect has succeeded. The program gets the failure.
+static void asks_while_parked(void)
+{
     struct port port = port_new();
-    struct opener opener = {.port = &port, .count = 2};
-    int fd = flying(&port);
-    open_after(&opener);
-    CHECK_INT(pending_error(fd), 0);
+    char byte;
+    int fd = parked(&port);
     CHECK_INT(dial(fd, &port), -1);
     CHECK_INT(errno, EALREADY);
-    CHECK_INT(read(fd, &opener, 1), -1);
+    CHECK_INT(read(fd, &byte, 1), -1);
     CHECK_INT(errno, EAGAIN);
     CHECK_INT(send(fd, "x", 1, 0), -1);
     CHECK_INT(errno, EAGAIN);
-    while (!is_peer(fd, &port)) {
-        CHECK_INT(pending_error(fd), 0);
-        test_pause();
-    }
-    thread_end(opener.thread);
-    CHECK_INT(test_log(RECOVERED, ""), 1);
+    CHECK_INT(ready_now(fd, POLLOUT), 0);
+    CHECK_INT(pending_error(fd), ECONNREFUSED);
+    CHECK_INT(pending_error(fd), 0);
+    CHECK(ready_now(fd, POLLOUT) & POLLHUP);
+    CHECK_INT(test_log(STOP, "\"reason\":\"interrupted\""), 1);
 }
 
 // nginx registers first, with the edge; others change their minds while the socket is parked.
@@ -407,7 +440,7 @@ static void asks_without_waiting(void)
 {
     struct port port = port_new();
     char byte;
-    int fd = flying(&port);
+    int fd = parked(&port);
     CHECK_INT(fcntl(fd, F_SETFL, 0), 0);
     CHECK_INT(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
     CHECK_INT(errno, EAGAIN);
@@ -431,8 +464,7 @@ static void copies(void)
 static void numbers_again(void)
 {
     struct port port = port_new();
-    int pair[2], fd = flying(&port);
-    CHECK_INT(pending_error(fd), 0);
+    int pair[2], fd = parked(&port);
     syscall(SYS_close, fd);
     CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     CHECK_INT(pair[0], fd);
@@ -451,8 +483,7 @@ static void numbers_again(void)
 static void shut_down(void)
 {
     struct port port = port_new();
-    int fd = flying(&port);
-    CHECK_INT(pending_error(fd), 0);
+    int fd = parked(&port);
     CHECK_INT(shutdown(fd, SHUT_RDWR), 0);
     CHECK(by_poll(fd) & POLLHUP);
     unsigned lines = test_log_lines();
@@ -465,8 +496,7 @@ static void disconnected(void)
 {
     struct port port = port_new(), well = port_listening();
     struct sockaddr nobody = {.sa_family = AF_UNSPEC};
-    int fd = flying(&port);
-    CHECK_INT(pending_error(fd), 0);
+    int fd = parked(&port);
     CHECK_INT(connect(fd, &nobody, sizeof(nobody)), 0);
     CHECK(dial(fd, &well) == 0 || errno == EINPROGRESS);
     CHECK_INT(finished(fd), 0);
@@ -491,11 +521,31 @@ static void *unix_opener(void *context)
     return NULL;
 }
 
+// A connect that fails at once is only repeated if the program is known to wait by calls that we see.
+static void unix_before_waiting(void)
+{
+    struct sockaddr_un address;
+    int fd = unix_socket("app.sock", &address), other = unix_socket("app.sock", &address);
+    CHECK_INT(connect(fd, (struct sockaddr *) &address, sizeof(address)), -1);
+    CHECK_INT(errno, ENOENT);
+    CHECK_INT(test_log(STOP, "\"reason\":\"bypassed\""), 1);
+    CHECK_INT(syscall(SYS_ppoll, NULL, 0, &(struct timespec){0}, NULL, 0), 0);
+    CHECK_INT(connect(fd, (struct sockaddr *) &address, sizeof(address)), -1);
+    CHECK_INT(errno, ENOENT);
+    epoll_for(other, EPOLLOUT);
+    CHECK_INT(connect(other, (struct sockaddr *) &address, sizeof(address)), -1);
+    CHECK_INT(errno, EINPROGRESS);
+    CHECK(ready_now(fd, POLLOUT) & POLLHUP);
+    CHECK_INT(connect(fd, (struct sockaddr *) &address, sizeof(address)), -1);
+    CHECK_INT(errno, EINPROGRESS);
+}
+
 static void unix_arrives(void)
 {
     struct sockaddr_un address;
     pthread_t thread;
     int fd = unix_socket("app.sock", &address);
+    CHECK(ready_now(fd, POLLOUT) & POLLHUP);
     CHECK_INT(connect(fd, (struct sockaddr *) &address, sizeof(address)), -1);
     CHECK_INT(errno, EINPROGRESS);
     CHECK_INT(pthread_create(&thread, NULL, unix_opener, NULL), 0);
@@ -509,6 +559,7 @@ static void unix_given_up(void)
 {
     struct sockaddr_un address;
     int fd = unix_socket("app.sock", &address);
+    CHECK(ready_now(fd, POLLOUT) & POLLHUP);
     CHECK_INT(connect(fd, (struct sockaddr *) &address, sizeof(address)), -1);
     CHECK_INT(errno, EINPROGRESS);
     CHECK(by_epoll(fd) & POLLHUP);
@@ -657,6 +708,8 @@ static const struct test tests[] = {
     {"waits_in_vain", THREE "budget.floor=1000/s\n", waits_in_vain},
     {"learns_of_failure", THREE "budget.floor=1000/s\n", learns_of_failure},
     {"asks_before_waiting", PATIENT, asks_before_waiting},
+    {"asks_in_vain", THREE "budget.floor=1000/s\n", asks_in_vain},
+    {"asks_while_parked", LONG, asks_while_parked},
     {"succeeds_at_the_first_look", PATIENT, succeeds_at_the_first_look},
     {"registered_before", PATIENT, registered_before},
     {"registered_anew", PATIENT, registered_anew},
@@ -670,6 +723,7 @@ static const struct test tests[] = {
     {"numbers_again", PATIENT, numbers_again},
     {"shut_down", PATIENT, shut_down},
     {"disconnected", PATIENT, disconnected},
+    {"unix_before_waiting", PATIENT, unix_before_waiting},
     {"unix_arrives", PATIENT, unix_arrives},
     {"unix_given_up", THREE, unix_given_up},
     {"slow", TIMED, slow},

@@ -270,8 +270,7 @@ static void vfork_child(void)
 {
     struct port port = port_new();
     struct opener opener = {.port = &port, .count = 3};
-    int fd = flying(&port), epfd = epoll_for(fd, EPOLLOUT), status;
-    CHECK_INT(pending_error(fd), 0);
+    int fd = parked(&port), epfd = epoll_for(fd, EPOLLOUT), status;
     pid_t child = vfork();
     if (child == 0) {
         dup2(fd, 100);
@@ -295,8 +294,7 @@ static void spawns(void)
     posix_spawn_file_actions_t actions;
     char *arguments[] = {"true", NULL};
     pid_t child;
-    int fd = flying(&port);
-    CHECK_INT(pending_error(fd), 0);
+    int fd = parked(&port);
     CHECK_INT(posix_spawn_file_actions_init(&actions), 0);
     CHECK_INT(posix_spawn_file_actions_addclose(&actions, fd), 0);
     CHECK_INT(posix_spawn_file_actions_adddup2(&actions, 1, fd), 0);

@@ -128,7 +128,6 @@ static void odd_pointers(int fd, int epfd)
         say("select", i && i < WILD ? select(3, bad[i], NULL, NULL, &(struct timeval){0}) : 0);
         say("pselect", i && i < WILD ? pselect(3, NULL, bad[i], NULL, &none, NULL) : 0);
         say("epoll_pwait2", i ? epoll_pwait2(epfd, &event, 1, bad[i], NULL) : 0);
-        say("epoll_wait", epoll_wait(epfd, bad[i], 1, 0));
         say("getsockopt", getsockopt(fd, SOL_SOCKET, SO_ERROR, bad[i], &length));
         say("getsockopt length", getsockopt(fd, SOL_SOCKET, SO_ERROR, &value, bad[i]));
         say("epoll_ctl", epoll_ctl(epfd, EPOLL_CTL_MOD, fd, bad[i]));
@@ -203,7 +202,7 @@ static void odd_arguments(void)
     struct port port = port_new();
     int fd = parked(&port);
     check_odd_answers(fd, alone);
-    CHECK_INT(ready_now(fd, POLLOUT), 0);
+    CHECK(ready_now(fd, POLLOUT) & POLLHUP); // the program has asked for the result
 }
 
 // The same with a connect in flight, and nothing due.

@@ -37,7 +37,6 @@ static int error_of(int fd, int *error)
 static int wait_of(int epfd, struct epoll_event *events, int size, int timeout)
 {
     struct timespec limit = {.tv_sec = timeout / 1000, .tv_nsec = timeout % 1000 * 1000000L};
-    rb_park_enter_epoll();
     if (rb_park_splits(&limit))
         return rb_wait_epoll(epfd, events, size, &limit, NULL, false);
     struct rb_park_start start = rb_park_starts(&limit);

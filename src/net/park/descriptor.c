@@ -5,6 +5,7 @@
 #include "real/system.h"
 
 _Atomic uint32_t rb_descriptor_flights;
+_Atomic uint32_t rb_descriptor_unawaited;
 _Atomic(struct rb_descriptor *) rb_descriptor_pages[RB_DESCRIPTORS / RB_DESCRIPTOR_PAGE];
 
 struct rb_descriptor *rb_descriptor_make(int fd)

@@ -46,7 +46,8 @@ struct rb_descriptor {
     struct rb_watch_node nodes[RB_DESCRIPTOR_WATCHES];
 };
 
-extern _Atomic uint32_t rb_descriptor_flights; // connects in flight; while 0, no record has a slot
+extern _Atomic uint32_t rb_descriptor_flights;   // connects in flight; while 0, no record has a slot
+extern _Atomic uint32_t rb_descriptor_unawaited; // those of them for which the program does not wait yet
 
 extern _Atomic(struct rb_descriptor *) rb_descriptor_pages[RB_DESCRIPTORS / RB_DESCRIPTOR_PAGE];
 

@@ -24,7 +24,7 @@ bool rb_filter_holds(int fd, bool failed)
     rb_lock_give(&saved);
     if (was_given_up)
         return false;
-    if (ours && rb_life_look(fd) != RB_FLIGHT_FREE)
+    if (ours && rb_life_notice(fd) != RB_FLIGHT_FREE)
         return true;
     return failed && !(rb_socket_events(fd) & (POLLERR | POLLHUP)); // the failure is outdated
 }
@@ -37,7 +37,7 @@ struct matches {
     bool ended; // another connect with the same data ended after the event was fetched
 };
 
-static bool find_matches(int epfd, uint64_t data, uint64_t since, struct matches *out)
+static bool find_matches(int epfd, uint64_t data, bool failed, uint64_t since, struct matches *out)
 {
     sigset_t saved;
     if (!rb_lock_take(&saved))
@@ -48,6 +48,10 @@ static bool find_matches(int epfd, uint64_t data, uint64_t since, struct matches
         out->was_connecting[i] = flight && filter_state_of(flight) == RB_FLIGHT_CONNECTING;
     }
     out->ended = rb_watch_ended_locked(epfd, data, since);
+    bool unknown = failed && out->count == 0 && !out->ended &&
+                   atomic_load_explicit(&rb_descriptor_unawaited, memory_order_relaxed) > 0;
+    if (unknown && !rb_watch_explains_locked(epfd, data))
+        rb_life_stop_if_bypassed_locked();
     rb_lock_give(&saved);
     return true;
 }
@@ -74,7 +78,7 @@ static enum event_meaning meaning_given_up_locked(int epfd, int fd, bool recent)
     return EVENT_VISIBLE;
 }
 
-// For an event with an error or a hang-up, after rb_life_look.
+// For an event with an error or a hang-up, after rb_life_notice.
 static enum event_meaning meaning_of_failure(int epfd, uint64_t data, int fd, bool was_connecting, uint64_t since)
 {
     sigset_t saved;
@@ -98,8 +102,11 @@ static bool holds_success(const struct matches *matches, int epfd, uint32_t even
 {
     bool self_connected = false;
     for (unsigned i = 0; i < matches->count; i++) {
-        if (rb_life_look(matches->fds[i]) == RB_FLIGHT_FREE)
+        sigset_t saved;
+        if (rb_life_notice(matches->fds[i]) == RB_FLIGHT_FREE && rb_lock_take(&saved)) {
             rb_watch_mark_reported_locked(epfd, matches->fds[i], false);
+            rb_lock_give(&saved);
+        }
         self_connected = self_connected || (matches->was_connecting[i] && rb_flight_parked(matches->fds[i]));
     }
     return self_connected && !(events & (EPOLLIN | EPOLLPRI));
@@ -109,7 +116,7 @@ static bool holds_failure(const struct matches *matches, int epfd, uint64_t data
 {
     enum event_meaning most = matches->ended ? EVENT_OUTDATED : EVENT_UNRELATED;
     for (unsigned i = 0; i < matches->count && most != EVENT_VISIBLE; i++) {
-        rb_life_look(matches->fds[i]);
+        rb_life_notice(matches->fds[i]);
         enum event_meaning meaning = meaning_of_failure(epfd, data, matches->fds[i], matches->was_connecting[i], since);
         most = meaning > most ? meaning : most;
     }
@@ -119,10 +126,11 @@ static bool holds_failure(const struct matches *matches, int epfd, uint64_t data
 bool rb_filter_holds_watched(int epfd, const struct epoll_event *event, uint64_t since)
 {
     struct matches matches;
-    if (!find_matches(epfd, event->data.u64, since, &matches))
+    bool failed = event->events & (EPOLLERR | EPOLLHUP);
+    if (!find_matches(epfd, event->data.u64, failed, since, &matches))
         return false;
-    return event->events & (EPOLLERR | EPOLLHUP) ? holds_failure(&matches, epfd, event->data.u64, since)
-                                                 : holds_success(&matches, epfd, event->events);
+    return failed ? holds_failure(&matches, epfd, event->data.u64, since)
+                  : holds_success(&matches, epfd, event->events);
 }
 
 static bool hide_again_locked(int epfd, int fd)

@@ -42,6 +42,18 @@ static int flight_state_of(const struct rb_flight *flight)
     return atomic_load_explicit(&flight->state, memory_order_acquire);
 }
 
+bool rb_flight_unawaited(int fd)
+{
+    const struct rb_flight *flight = meant_by(fd);
+    return flight && !atomic_load_explicit(&flight->awaited, memory_order_relaxed);
+}
+
+void rb_flight_await_locked(struct rb_flight *flight)
+{
+    if (!atomic_exchange_explicit(&flight->awaited, true, memory_order_relaxed))
+        atomic_fetch_sub_explicit(&rb_descriptor_unawaited, 1, memory_order_relaxed);
+}
+
 bool rb_flight_parked(int fd)
 {
     const struct rb_flight *flight = meant_by(fd);
@@ -50,6 +62,7 @@ bool rb_flight_parked(int fd)
 
 static void flight_free_locked(struct rb_flight *flight)
 {
+    rb_flight_await_locked(flight);
     rb_call_abandon(&flight->connection.call, rb_system_now_ms());
     for (unsigned i = 0; i < RB_FLIGHT_FDS; i++) {
         if (flight->fds[i] < 0)
@@ -83,6 +96,9 @@ static bool is_there_locked(struct rb_flight *flight)
             i++;
             continue;
         }
+        flight->lost = flight->lost || rb_watch_is_watched_locked(flight->fds[i]);
+        if (!last && flight_state_of(flight) == RB_FLIGHT_PARKED)
+            rb_watch_show_closed_locked(flight->fds[i], flight->fds[i == 0 ? 1 : 0]);
         rb_flight_remove_fd_locked(flight, flight->fds[i]);
         if (last)
             return false;
@@ -99,6 +115,12 @@ struct rb_flight *rb_flight_find_locked(int fd)
 {
     struct rb_flight *flight = meant_by(fd);
     return flight_is_usable_locked(flight) && meant_by(fd) == flight ? flight : NULL;
+}
+
+bool rb_flight_hides_locked(int fd)
+{
+    const struct rb_flight *flight = rb_flight_find_locked(fd);
+    return flight && flight_state_of(flight) == RB_FLIGHT_PARKED && !flight->lost;
 }
 
 // Takes a free slot. Allocates its block if necessary. Returns NULL if the table is full or without memory.
@@ -131,6 +153,10 @@ struct rb_flight *rb_flight_new_locked(int fd)
     flight->identity = identity;
     flight->error = 0;
     flight->shared = false;
+    flight->lost = false;
+    flight->limit_ms = UINT64_MAX;
+    atomic_store_explicit(&flight->awaited, false, memory_order_relaxed);
+    atomic_fetch_add_explicit(&rb_descriptor_unawaited, 1, memory_order_relaxed);
     for (unsigned i = 0; i < RB_FLIGHT_FDS; i++)
         flight->fds[i] = -1;
     rb_due_set_locked(flight->slot, UINT64_MAX);
@@ -140,11 +166,11 @@ struct rb_flight *rb_flight_new_locked(int fd)
     return flight;
 }
 
-void rb_flight_add_fd_locked(struct rb_flight *flight, int fd)
+bool rb_flight_add_fd_locked(struct rb_flight *flight, int fd)
 {
     struct rb_flight *before = meant_by(fd);
     if (!rb_descriptor_make(fd))
-        return;
+        return false;
     if (before)
         rb_flight_remove_fd_locked(before, fd);
     for (unsigned i = 0; i < RB_FLIGHT_FDS; i++) {
@@ -153,8 +179,9 @@ void rb_flight_add_fd_locked(struct rb_flight *flight, int fd)
         flight->fds[i] = fd;
         mean(fd, flight->slot + 1);
         rb_watch_join_locked(fd);
-        return;
+        return true;
     }
+    return false;
 }
 
 void rb_flight_remove_fd_locked(struct rb_flight *flight, int fd)

@@ -40,7 +40,7 @@ enum rb_flight_state {
     RB_FLIGHT_FAILED      // given up; the kernel reports a failure, and `error` is the errno that the program gets
 };
 
-// One connect. Fields other than `state` are protected by the lock.
+// One connect. Fields other than `state` and `awaited` are protected by the lock.
 struct rb_flight {
     _Atomic int state;
     int fds[RB_FLIGHT_FDS]; // all refer to the same socket; -1: unused. System calls use the first one
@@ -48,12 +48,18 @@ struct rb_flight {
     unsigned slot;          // its index in the table
     int error;              // errno of the last failed attempt
     bool shared;            // another process may have the socket, and may read its error
+    bool lost;              // a descriptor with registrations was closed without our hooks; the socket is still open
+    _Atomic bool awaited;   // the program waits for it by a call that we intercept, or has registered it in an epoll
+    uint64_t limit_ms;      // when the current attempt has taken too long; UINT64_MAX for never
     uint64_t changed;       // rb_change_count when `state` last changed
     struct sockaddr_storage address;
     socklen_t length;
     struct rb_peer peer;
     struct rb_connection connection;
 };
+
+// True when the program does not wait for the descriptor's connect yet. Works without the lock, as rb_flight_parked.
+bool rb_flight_unawaited(int fd);
 
 // True when events of the descriptor may have to be hidden. Works without the lock, so the answer may be outdated, and
 // the descriptor may refer to another file already.
@@ -72,6 +78,10 @@ bool rb_flight_tracks(int fd);
 // descriptors is freed.
 struct rb_flight *rb_flight_find_locked(int fd);
 
+// True when events of the descriptor must be hidden: its connect is parked, and all of its registrations can be
+// changed.
+bool rb_flight_hides_locked(int fd);
+
 // Creates a flight in state CONNECTING that is never due. The caller fills in the connection. An older flight of the
 // descriptor loses this descriptor. Returns NULL if the table is full, without memory, if the
 // socket has no identity, or if the library has lost sight of the socket.
@@ -82,9 +92,12 @@ struct rb_flight *rb_flight_new_locked(int fd);
 // descriptors before PARKED, and shows them after CONNECTING and FAILED.
 void rb_flight_enter_locked(struct rb_flight *flight, enum rb_flight_state state);
 
+// Records that the program waits for the connect.
+void rb_flight_await_locked(struct rb_flight *flight);
+
 // Adds a descriptor that refers to the same socket, or removes one. Adding removes the descriptor from its older
-// flight. Removing the last descriptor frees the flight.
-void rb_flight_add_fd_locked(struct rb_flight *flight, int fd);
+// flight. Returns false if the flight has no room for it. Removing the last descriptor frees the flight.
+bool rb_flight_add_fd_locked(struct rb_flight *flight, int fd);
 void rb_flight_remove_fd_locked(struct rb_flight *flight, int fd);
 
 // Removes a descriptor that is being closed.

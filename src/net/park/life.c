@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // State changes of connects in flight: decide, park, connect again, give up.
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -12,10 +13,13 @@
 #include "net/park/lock.h"
 #include "net/park/watch.h"
 #include "net/socket.h"
+#include "real/kernel.h"
 #include "real/libc.h"
 #include "real/pause.h"
 #include "real/system.h"
 #include "state/record.h"
+
+_Atomic bool rb_life_stopped;
 
 static int family(const struct rb_flight *flight)
 {
@@ -110,14 +114,22 @@ static void fail_locked(struct rb_flight *flight, int error)
 static void start_attempt_locked(struct rb_flight *flight)
 {
     uint64_t now_ms = rb_system_now_ms(), limit = rb_connection_limit_ms(&flight->connection, now_ms);
+    flight->limit_ms = limit ? now_ms + limit : UINT64_MAX;
     rb_flight_enter_locked(flight, RB_FLIGHT_CONNECTING);
-    rb_due_set_locked(flight->slot, limit ? now_ms + limit : UINT64_MAX);
+    rb_due_set_locked(flight->slot, flight->awaited ? flight->limit_ms : UINT64_MAX);
 }
 
-// The kernel's result of the current attempt: -EINPROGRESS, 0 or another negative errno. Reads the error from the
-// socket, unless the program must see it. A reset after the handshake counts as connected. POLLERR without POLLHUP only
-// means that errors are queued (IP_RECVERR); a failed connect also reports POLLHUP.
-static int attempt_result_locked(struct rb_flight *flight)
+void rb_life_await_locked(struct rb_flight *flight)
+{
+    rb_flight_await_locked(flight);
+    if (life_state_of(flight) == RB_FLIGHT_CONNECTING)
+        rb_due_set_locked(flight->slot, flight->limit_ms);
+}
+
+// The kernel's result of the current attempt: -EINPROGRESS, 0, or -ECONNREFUSED for any failure. Leaves the error in
+// the socket. A reset after the handshake counts as connected. POLLERR without POLLHUP only means that errors are
+// queued (IP_RECVERR); a failed connect also reports POLLHUP.
+static int attempt_peek_locked(const struct rb_flight *flight)
 {
     int fd = flight->fds[0], events = rb_socket_events(fd);
     if (events == 0 || events == POLLERR)
@@ -126,14 +138,17 @@ static int attempt_result_locked(struct rb_flight *flight)
         bool self_connected = flight->connection.call.attempt > 1 && rb_socket_is_self_connected(fd);
         return self_connected ? -ECONNREFUSED : 0;
     }
-    return rb_connection_fails_last(&flight->connection) ? -rb_socket_take_error(fd) : -ECONNREFUSED;
+    return -ECONNREFUSED;
 }
 
+// Decides about the current attempt if the kernel has its result.
 static void check_attempt_locked(struct rb_flight *flight)
 {
-    int result = attempt_result_locked(flight);
+    int result = attempt_peek_locked(flight);
     if (result == -EINPROGRESS)
         return;
+    if (result != 0 && rb_connection_fails_last(&flight->connection))
+        result = -rb_socket_take_error(flight->fds[0]);
     if (result == 0) { // also when another call has read the error first: then the program knows the result
         end_with_success_locked(flight);
     } else if (flight->peer.last_candidate) {
@@ -156,6 +171,11 @@ static void begin_next_attempt_locked(struct rb_flight *flight)
     if (family(flight) != AF_UNIX)
         rb_socket_disconnect(flight->fds[0]);
     int result = rb_socket_dial(flight->fds[0], (const struct sockaddr *) &flight->address, flight->length);
+    if (result == -ECANCELED) {
+        life_report(flight, RB_VERDICT_STOP, &outcome, 0, RB_REASON_RESOURCE);
+        give_up_locked(flight, flight->error);
+        return;
+    }
     if (result != 0 && result != -EINPROGRESS) {
         fail_locked(flight, -result);
         return;
@@ -168,35 +188,31 @@ static void begin_next_attempt_locked(struct rb_flight *flight)
         check_attempt_locked(flight); // a host nearby may have refused already
 }
 
-// due: the flight's due time has passed
-static void advance_locked(struct rb_flight *flight, bool due)
+static void advance_due_locked(struct rb_flight *flight)
 {
-    switch (life_state_of(flight)) {
-    case RB_FLIGHT_PARKED:
-        if (due)
-            begin_next_attempt_locked(flight);
-        break;
-    case RB_FLIGHT_CONNECTING:
-        check_attempt_locked(flight);
-        if (due && life_state_of(flight) == RB_FLIGHT_CONNECTING) { // the attempt has reached its limit
-            rb_socket_disconnect(flight->fds[0]);
-            fail_locked(flight, ETIMEDOUT);
-        }
-        break;
-    default:
-        break;
+    if (flight->lost)
+        rb_life_leave_locked(flight, RB_REASON_SHARED);
+    else if (life_state_of(flight) == RB_FLIGHT_PARKED)
+        begin_next_attempt_locked(flight);
+    else if (life_state_of(flight) == RB_FLIGHT_CONNECTING && attempt_peek_locked(flight) == -EINPROGRESS) {
+        rb_socket_disconnect(flight->fds[0]); // the attempt has taken too long
+        fail_locked(flight, ETIMEDOUT);
     }
 }
 
-// The first attempt failed at once. Returns true when the connect is parked, so it looks like a connect in progress.
-// Returns false when the program must see the failure.
-static bool begin_failed_locked(struct rb_flight *flight, int error)
+// Does what is due without a result of the kernel.
+static void advance_locked(struct rb_flight *flight)
 {
-    if (park_or_stop_locked(flight, error))
-        return true;
-    show_locked(flight);
-    rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
-    return false;
+    bool due = rb_due_take_locked(flight->slot, rb_system_now_ms());
+    if (due || flight->lost)
+        advance_due_locked(flight);
+}
+
+// True when the program has not seen a failure that it would have seen without the library.
+static bool hides_failure_locked(const struct rb_flight *flight)
+{
+    enum rb_flight_state state = life_state_of(flight);
+    return state == RB_FLIGHT_PARKED || (state == RB_FLIGHT_CONNECTING && flight->connection.call.attempt > 1);
 }
 
 static void remember_locked(struct rb_flight *flight, const struct sockaddr *address, socklen_t length,
@@ -209,20 +225,39 @@ static void remember_locked(struct rb_flight *flight, const struct sockaddr *add
         rb_target_from_sockaddr(&flight->peer.target, (const struct sockaddr *) &flight->address, length);
 }
 
+// Returns whether the program must see a connect in progress.
+static bool begin_locked(struct rb_flight *flight, int result, bool waited)
+{
+    if (rb_watch_is_watched_locked(flight->fds[0]))
+        rb_flight_await_locked(flight);
+    if (result == -EINPROGRESS) {
+        start_attempt_locked(flight);
+        return true;
+    }
+    if (!waited && !flight->awaited) {
+        struct rb_outcome outcome = rb_connection_outcome(&flight->connection, result);
+        struct rb_decision decision =
+            rb_call_judge(&flight->connection.call, &outcome, RB_REASON_BYPASSED, true, NULL, rb_system_now_ms(), 0);
+        life_report(flight, RB_VERDICT_STOP, &outcome, 0, decision.reason);
+    } else if (park_or_stop_locked(flight, -result)) {
+        return true;
+    }
+    show_locked(flight);
+    rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
+    return false;
+}
+
 bool rb_life_begin(int fd, const struct sockaddr *address, socklen_t length, const struct rb_connection *connection,
-                   int result)
+                   int result, bool waited)
 {
     sigset_t saved;
     if (length > sizeof(struct sockaddr_storage) || !rb_lock_take(&saved))
         return false;
     struct rb_flight *flight = rb_flight_new_locked(fd);
-    bool begun = flight != NULL;
-    if (begun) {
+    bool begun = false;
+    if (flight) {
         remember_locked(flight, address, length, connection);
-        if (result == -EINPROGRESS)
-            start_attempt_locked(flight);
-        else
-            begun = begin_failed_locked(flight, -result);
+        begun = begin_locked(flight, result, waited);
     }
     rb_lock_give(&saved);
     return begun;
@@ -248,20 +283,35 @@ bool rb_life_refuse(int fd, const struct sockaddr *address, socklen_t length, co
     return begun;
 }
 
-// Checks the connect once. *wait receives the time until the next check, in milliseconds; -1 for none.
-static enum rb_flight_state look_once(int fd, bool *settles, int *wait)
+// Returns the state, and in *wait the time until the flight is due, in milliseconds; -1 for never.
+static enum rb_flight_state life_state_and_wait_locked(const struct rb_flight *flight, int *wait)
+{
+    uint64_t due_ms = rb_due_at_locked(flight->slot), now_ms = rb_system_now_ms();
+    *wait = -1;
+    if (due_ms != UINT64_MAX)
+        *wait = due_ms > now_ms ? (int) (due_ms - now_ms) : 0;
+    return life_state_of(flight);
+}
+
+static bool settles_by_policy(const struct rb_flight *flight)
+{
+    return flight->connection.rules.nonblocking == RB_NONBLOCKING_SETTLE;
+}
+
+// Advances the connect and decides about a failed attempt. *settles receives whether the policy has
+// connect.nonblocking = settle.
+static enum rb_flight_state notice_once(int fd, int *wait, bool *settles)
 {
     sigset_t saved;
     struct rb_flight *flight = rb_flight_claim(fd, &saved);
     if (!flight)
         return RB_FLIGHT_FREE;
-    advance_locked(flight, rb_due_take_locked(flight->slot, rb_system_now_ms()));
-    enum rb_flight_state state = life_state_of(flight);
-    uint64_t due_ms = rb_due_at_locked(flight->slot), now_ms = rb_system_now_ms();
-    *wait = -1;
-    if (due_ms != UINT64_MAX)
-        *wait = due_ms > now_ms ? (int) (due_ms - now_ms) : 0;
-    *settles = flight->connection.rules.nonblocking == RB_NONBLOCKING_SETTLE;
+    rb_life_await_locked(flight);
+    advance_locked(flight);
+    if (life_state_of(flight) == RB_FLIGHT_CONNECTING)
+        check_attempt_locked(flight);
+    *settles = settles_by_policy(flight);
+    enum rb_flight_state state = life_state_and_wait_locked(flight, wait);
     rb_lock_give(&saved);
     return state;
 }
@@ -281,30 +331,75 @@ static enum rb_flight_state life_wait(int fd, enum rb_flight_state state, int wa
         else
             waited = rb_socket_wait(fd, wait);
         undisturbed = waited == 0;
-        state = look_once(fd, &settles, &wait);
+        state = notice_once(fd, &wait, &settles);
     }
     return state;
 }
 
-enum rb_flight_state rb_life_look(int fd)
+enum rb_flight_state rb_life_notice(int fd)
 {
     int wait = 0, saved = errno;
     bool settles = false;
-    enum rb_flight_state state = look_once(fd, &settles, &wait);
+    enum rb_flight_state state = notice_once(fd, &wait, &settles);
     if (state == RB_FLIGHT_PARKED && settles)
         state = life_wait(fd, state, wait, RB_PAUSE_RESTARTS);
     errno = saved;
     return state;
 }
 
-enum rb_flight_state rb_life_settle(int fd)
+// A failure that no intercepted wait has reported was reported by a wait that is not intercepted. The error is still in
+// the socket.
+static void leave_failed_locked(struct rb_flight *flight)
+{
+    int result = attempt_peek_locked(flight);
+    if (result == 0)
+        end_with_success_locked(flight);
+    else if (result != -EINPROGRESS)
+        rb_life_leave_locked(flight, RB_REASON_INTERRUPTED);
+}
+
+// The first step of rb_life_ask. Sets *waits if the call must wait for the end of the connect.
+static enum rb_flight_state ask_once(int fd, bool *waits, int *wait)
+{
+    sigset_t saved;
+    struct rb_flight *flight = rb_flight_claim(fd, &saved);
+    if (!flight)
+        return RB_FLIGHT_FREE;
+    bool settles = *waits || !flight->awaited || settles_by_policy(flight);
+    advance_locked(flight);
+    if (life_state_of(flight) == RB_FLIGHT_CONNECTING && settles)
+        check_attempt_locked(flight);
+    else if (life_state_of(flight) == RB_FLIGHT_CONNECTING)
+        leave_failed_locked(flight);
+    *waits = *waits || (settles && hides_failure_locked(flight));
+    if (*waits)
+        rb_life_await_locked(flight);
+    enum rb_flight_state state = life_state_and_wait_locked(flight, wait);
+    rb_lock_give(&saved);
+    return state;
+}
+
+enum rb_flight_state rb_life_ask(int fd, bool waits)
 {
     int wait = 0, saved = errno;
-    bool settles = false;
-    enum rb_flight_state state =
-        life_wait(fd, look_once(fd, &settles, &wait), wait, RB_PAUSE_RESTARTS | RB_PAUSE_CANCELS);
+    unsigned how = waits ? RB_PAUSE_RESTARTS | RB_PAUSE_CANCELS : RB_PAUSE_RESTARTS;
+    enum rb_flight_state state = ask_once(fd, &waits, &wait);
+    if (waits)
+        state = life_wait(fd, state, wait, how);
     errno = saved;
     return state;
+}
+
+void rb_life_await(int fd)
+{
+    sigset_t saved;
+    int error = errno;
+    struct rb_flight *flight = rb_flight_unawaited(fd) ? rb_flight_claim(fd, &saved) : NULL;
+    if (flight) {
+        rb_life_await_locked(flight);
+        rb_lock_give(&saved);
+    }
+    errno = error;
 }
 
 uint64_t rb_life_before_end(int fd, uint64_t left_ms)
@@ -318,7 +413,7 @@ uint64_t rb_life_before_end(int fd, uint64_t left_ms)
         return wait_ms;
     uint64_t now_ms = rb_system_now_ms();
     if (left_ms == 0)
-        advance_locked(flight, rb_due_take_locked(flight->slot, now_ms));
+        advance_locked(flight);
     uint64_t due_ms = rb_due_at_locked(flight->slot);
     enum rb_flight_state state = life_state_of(flight);
     bool ends_first = state == RB_FLIGHT_PARKED && now_ms + left_ms <= due_ms;
@@ -349,11 +444,37 @@ uint64_t rb_life_tick(uint64_t now_ms)
             return UINT64_MAX;
         flight = rb_flight_next_due_locked(now_ms);
         if (flight)
-            advance_locked(flight, true);
+            advance_due_locked(flight);
         rb_lock_give(&saved);
     } while (flight);
     errno = error;
     return atomic_load_explicit(&rb_due_next_ms, memory_order_acquire);
+}
+
+// The program gets the last failure, and no further attempt is made.
+static int end_hidden_failure_locked(struct rb_flight *flight)
+{
+    int error = flight->error;
+    struct rb_outcome outcome = rb_connection_outcome(&flight->connection, -error);
+    life_report(flight, RB_VERDICT_STOP, &outcome, 0, RB_REASON_INTERRUPTED);
+    if (life_state_of(flight) == RB_FLIGHT_CONNECTING && family(flight) != AF_UNIX)
+        rb_socket_disconnect(flight->fds[0]);
+    show_locked(flight);
+    rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
+    return error;
+}
+
+// error: what the kernel has reported
+static int take_error_locked(struct rb_flight *flight, int error)
+{
+    enum rb_flight_state state = life_state_of(flight);
+    if (!error && hides_failure_locked(flight))
+        return end_hidden_failure_locked(flight);
+    if (state == RB_FLIGHT_FAILED && (error || !flight->shared || family(flight) == AF_UNIX))
+        error = flight->error;
+    if (error || state == RB_FLIGHT_FAILED)
+        rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
+    return error;
 }
 
 int rb_life_take_error(int fd, int error)
@@ -362,23 +483,8 @@ int rb_life_take_error(int fd, int error)
     struct rb_flight *flight = rb_flight_claim(fd, &saved);
     if (!flight)
         return error;
-    if (life_state_of(flight) == RB_FLIGHT_FAILED) {
-        if (error || !flight->shared || family(flight) == AF_UNIX)
-            error = flight->error;
-        rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
-    }
+    error = take_error_locked(flight, error);
     rb_lock_give(&saved);
-    return error;
-}
-
-// The caller has read the socket's error, so the kernel cannot report it again.
-static int fail_with_read_error_locked(struct rb_flight *flight, int error)
-{
-    if (life_state_of(flight) == RB_FLIGHT_CONNECTING && park_or_stop_locked(flight, error))
-        return EINPROGRESS;
-    if (life_state_of(flight) == RB_FLIGHT_FAILED)
-        error = flight->error;
-    rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
     return error;
 }
 
@@ -388,9 +494,9 @@ int rb_life_failed(int fd, int error)
     struct rb_flight *flight = rb_flight_claim(fd, &saved);
     if (!flight)
         return error;
-    int seen = fail_with_read_error_locked(flight, error);
+    error = life_state_of(flight) == RB_FLIGHT_PARKED ? EINPROGRESS : take_error_locked(flight, error);
     rb_lock_give(&saved);
-    return seen;
+    return error;
 }
 
 enum rb_flight_state rb_life_drop(int fd)
@@ -410,8 +516,7 @@ enum rb_flight_state rb_life_drop(int fd)
 void rb_life_leave_locked(struct rb_flight *flight, enum rb_reason reason)
 {
     enum rb_flight_state state = life_state_of(flight);
-    bool retried = state == RB_FLIGHT_PARKED || (state == RB_FLIGHT_CONNECTING && flight->connection.call.attempt > 1);
-    if (retried) {
+    if (hides_failure_locked(flight)) {
         struct rb_outcome outcome = rb_connection_outcome(&flight->connection, -flight->error);
         life_report(flight, RB_VERDICT_STOP, &outcome, 0, reason);
     }
@@ -420,6 +525,51 @@ void rb_life_leave_locked(struct rb_flight *flight, enum rb_reason reason)
         give_up_locked(flight, flight->error);
     else if (state == RB_FLIGHT_CONNECTING)
         rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
+}
+
+void rb_life_leave_all_locked(bool inherited, enum rb_reason reason)
+{
+    struct rb_flight *flight;
+    for (unsigned slot = 0; (flight = rb_flight_next_locked(&slot));) {
+        bool leaves = !inherited;
+        for (unsigned i = 0; !leaves && i < RB_FLIGHT_FDS && flight->fds[i] >= 0; i++)
+            leaves = !(rb_kernel(SYS_fcntl, flight->fds[i], F_GETFD, 0) & FD_CLOEXEC);
+        if (leaves)
+            rb_life_leave_locked(flight, reason);
+    }
+}
+
+void rb_life_stop(void)
+{
+    sigset_t saved;
+    atomic_store_explicit(&rb_life_stopped, true, memory_order_relaxed);
+    if (!rb_lock_take(&saved))
+        return;
+    rb_life_leave_all_locked(false, RB_REASON_BYPASSED);
+    rb_lock_give(&saved);
+}
+
+// A connect that fails in the kernel while the program waits for it in no way that the library has seen.
+static struct rb_flight *find_bypassed_locked(void)
+{
+    struct rb_flight *flight;
+    for (unsigned slot = 0; (flight = rb_flight_next_locked(&slot));) {
+        bool suspect = !flight->awaited && life_state_of(flight) == RB_FLIGHT_CONNECTING;
+        if (suspect && rb_socket_events(flight->fds[0]) & POLLHUP)
+            return flight;
+    }
+    return NULL;
+}
+
+bool rb_life_stop_if_bypassed_locked(void)
+{
+    struct rb_flight *flight = find_bypassed_locked();
+    if (!flight)
+        return false;
+    life_report(flight, RB_VERDICT_STOP, NULL, 0, RB_REASON_BYPASSED);
+    atomic_store_explicit(&rb_life_stopped, true, memory_order_relaxed);
+    rb_life_leave_all_locked(false, RB_REASON_BYPASSED);
+    return true;
 }
 
 void rb_life_give_up_locked(struct rb_flight *flight)

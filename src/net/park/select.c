@@ -6,6 +6,7 @@
 #include "net/park.h"
 #include "net/park/filter.h"
 #include "net/park/flight.h"
+#include "net/park/life.h"
 #include "net/park/lock.h"
 #include "net/park/period.h"
 #include "real/libc.h"
@@ -75,7 +76,7 @@ static void hide_selected(const struct selection *s)
     if (fd == s->count || !rb_lock_take(&saved))
         return;
     for (; fd < s->count; fd++)
-        if (is_selected(s, fd) && rb_flight_parked(fd) && rb_flight_find_locked(fd) && rb_flight_parked(fd))
+        if (is_selected(s, fd) && rb_flight_parked(fd) && rb_flight_hides_locked(fd))
             for (unsigned i = 0; i < 3; i++)
                 wait_drop(s->asked[i] ? s->answer[i] : NULL, fd);
     rb_lock_give(&saved);
@@ -156,6 +157,9 @@ static int select_until(int count, fd_set *reads, fd_set *writes, fd_set *except
                           .asked = {(word *) reads, (word *) writes, (word *) excepts},
                           .answer = {copy, copy + length, copy + 2 * length}};
     end.only = only_selected(&s, timeout);
+    for (int fd = 0; fd < count; fd++)
+        if (is_selected(&s, fd) && rb_park_on(fd))
+            rb_life_await(fd);
     rb_period_block_signals(&signals, mask);
     do {
         const struct timespec *next = rb_period_next(&end, &part);

@@ -6,6 +6,7 @@
 #include "net/park.h"
 #include "net/park/filter.h"
 #include "net/park/flight.h"
+#include "net/park/life.h"
 #include "net/park/lock.h"
 #include "net/park/period.h"
 #include "net/park/watch.h"
@@ -16,9 +17,6 @@
 // ON_STACK: larger arrays are copied to pages from the kernel, because the program's stack may be small. CHECKED:
 // larger arrays are compared with the limit of descriptors.
 enum { ON_STACK = 64, CHECKED = 512 };
-
-_Atomic(const void *) rb_wait_last;
-_Atomic bool rb_wait_several;
 
 bool rb_wait_reaches(uint64_t next_ms, const struct timespec *timeout)
 {
@@ -45,7 +43,7 @@ static void hide_parked(struct pollfd *copy, const struct pollfd *fds, nfds_t co
     if (i == count || !rb_lock_take(&saved))
         return;
     for (; i < count; i++)
-        if (rb_flight_parked(fds[i].fd) && rb_flight_find_locked(fds[i].fd) && rb_flight_parked(fds[i].fd))
+        if (rb_flight_parked(fds[i].fd) && rb_flight_hides_locked(fds[i].fd))
             copy[i].fd = -1;
     rb_lock_give(&saved);
 }
@@ -102,13 +100,29 @@ static int poll_until(struct pollfd *fds, nfds_t count, const struct rb_period_e
     return ready;
 }
 
+// False for an array that the kernel refuses.
+static bool can_poll(const struct pollfd *fds, nfds_t count)
+{
+    bool fits = count <= CHECKED || count <= rb_kernel_limit(RLIMIT_NOFILE);
+    return fits && rb_system_can_read(fds, count * sizeof(*fds));
+}
+
+static void await_polled(const struct pollfd *fds, nfds_t count)
+{
+    if (atomic_load_explicit(&rb_descriptor_unawaited, memory_order_relaxed) == 0 || !can_poll(fds, count))
+        return;
+    for (nfds_t i = 0; i < count; i++)
+        if (rb_park_on(fds[i].fd))
+            rb_life_await(fds[i].fd);
+}
+
 // If no attempt is due before the timeout, the program's call is made unchanged and its events are filtered.
 int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
     uint64_t since = rb_change_now(), began = rb_system_now_ns();
+    await_polled(fds, count);
     if (rb_park_splits(timeout)) {
-        bool fits = count <= CHECKED || count <= rb_kernel_limit(RLIMIT_NOFILE);
-        if (fits && rb_period_is_time(timeout) && rb_system_can_read(fds, count * sizeof(*fds)))
+        if (rb_period_is_time(timeout) && can_poll(fds, count))
             return poll_until(
                 fds, count,
                 &(struct rb_period_end){rb_period_deadline(began, timeout), only_polled(fds, count, timeout)}, mask);
@@ -147,7 +161,8 @@ static bool is_held(struct epoll_call *call, const struct epoll_event *event, ui
     call->got_hidden_event = call->got_hidden_event || hidden;
     if (hidden)
         return true;
-    return (rb_watch_has_flights(call->epfd) || (failed && rb_change_now() != since)) &&
+    bool unawaited = atomic_load_explicit(&rb_descriptor_unawaited, memory_order_relaxed) > 0;
+    return (rb_watch_has_flights(call->epfd) || (failed && (unawaited || rb_change_now() != since))) &&
            rb_filter_holds_watched(call->epfd, event, since);
 }
 
@@ -171,10 +186,11 @@ static int in_ms(const struct timespec *timeout)
     return (int) (timeout->tv_sec * 1000 + (timeout->tv_nsec + RB_PERIOD_MS - 1) / RB_PERIOD_MS);
 }
 
-// This thread stops waiting. Another thread must learn when the next attempt is due.
+// This thread stops waiting. Another thread must learn when the next attempt is due. If the program then waits on the
+// epoll past the library, the event makes it ask for the result, and it gets the failure.
 static void pass_on(const struct epoll_call *call)
 {
-    if (call->got_hidden_event && atomic_load_explicit(&rb_wait_several, memory_order_relaxed))
+    if (call->got_hidden_event)
         rb_filter_pass(call->epfd);
 }
 

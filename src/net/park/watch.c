@@ -95,7 +95,7 @@ static bool write_watch(struct rb_watch *watch, int epfd, const struct epoll_eve
     return true;
 }
 
-static void watch_put(int epfd, int fd, const struct epoll_event *event)
+static bool watch_put(int epfd, int fd, const struct epoll_event *event)
 {
     struct rb_descriptor *descriptor = rb_descriptor_make(fd);
     struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
@@ -103,17 +103,17 @@ static void watch_put(int epfd, int fd, const struct epoll_event *event)
         watch = free_watch(descriptor);
     if (descriptor && (!watch || !write_watch(watch, epfd, event)))
         set(&descriptor->crowded, 1);
+    return descriptor || (unsigned) fd >= RB_DESCRIPTORS;
 }
 
-void rb_watch_note(int epfd, int op, int fd, const struct epoll_event *event)
+bool rb_watch_note(int epfd, int op, int fd, const struct epoll_event *event)
 {
-    if (op != EPOLL_CTL_DEL && event) {
-        watch_put(epfd, fd, event);
-        return;
-    }
+    if (op != EPOLL_CTL_DEL && event)
+        return watch_put(epfd, fd, event);
     struct rb_watch *watch = watch_at(epfd, fd);
     if (watch)
         set(&watch->epfd, 0);
+    return true;
 }
 
 bool rb_watch_known(const struct rb_descriptor *descriptor)
@@ -313,7 +313,7 @@ bool rb_watch_fails_there_locked(int epfd, uint64_t data, int fd)
     struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     const struct rb_watch *watch = descriptor && get(&descriptor->slot) == 0 ? watch_of(descriptor, epfd) : NULL;
     if (!watch || event_of(watch).data.u64 != data || get(&watch->reported) ||
-        !(rb_socket_events(fd) & (POLLERR | POLLHUP)))
+        !(rb_socket_events(fd) & (POLLERR | POLLHUP | POLLNVAL)))
         return false;
     rb_watch_mark_reported_locked(epfd, fd, true);
     return true;
@@ -352,6 +352,30 @@ bool rb_watch_show_locked(int fd)
             done = modify_locked(fd, &descriptor->watches[i], get(&descriptor->watches[i].events)) && done;
     errno = saved;
     return done;
+}
+
+void rb_watch_show_closed_locked(int fd, int copy)
+{
+    if (!rb_watch_is_watched_locked(fd))
+        return;
+    long again = rb_kernel(SYS_fcntl, copy, F_DUPFD_CLOEXEC, fd);
+    if (again == fd)
+        rb_watch_show_locked(fd);
+    if (again >= 0)
+        rb_kernel(SYS_close, again);
+}
+
+bool rb_watch_explains_locked(int epfd, uint64_t data)
+{
+    for (int fd = 0; fd < RB_DESCRIPTORS; fd++) {
+        struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+        const struct rb_watch *watch = descriptor ? watch_of(descriptor, epfd) : NULL;
+        if (watch && event_of(watch).data.u64 == data)
+            return true;
+        if (!descriptor)
+            fd += RB_DESCRIPTOR_PAGE - 1; // skip the whole page
+    }
+    return false;
 }
 
 bool rb_watch_is_watched_locked(int fd)

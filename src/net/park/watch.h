@@ -17,8 +17,9 @@
 
 #include "net/park/descriptor.h"
 
-// Records the result of epoll_ctl(epfd, op, fd, event). Takes no lock.
-void rb_watch_note(int epfd, int op, int fd, const struct epoll_event *event);
+// Records the result of epoll_ctl(epfd, op, fd, event). Takes no lock. Returns false if there was no memory for the
+// record of fd.
+bool rb_watch_note(int epfd, int op, int fd, const struct epoll_event *event);
 
 // True when anything is recorded for the descriptor.
 bool rb_watch_known(const struct rb_descriptor *descriptor);
@@ -70,7 +71,8 @@ void rb_watch_show_again_locked(int epfd, int fd);
 bool rb_watch_ended_locked(int epfd, uint64_t data, uint64_t since);
 
 // True when a descriptor without a connect in flight, watched by this epoll with this data, now has an error or a
-// hang-up that the program may see (rb_watch_may_report_locked). Marks the event as reported.
+// hang-up that the program may see (rb_watch_may_report_locked). Also true when the descriptor was closed without our
+// hooks. Marks the event as reported.
 bool rb_watch_fails_there_locked(int epfd, uint64_t data, int fd);
 
 // The same for any descriptor. Scans all records.
@@ -83,6 +85,14 @@ void rb_watch_each_locked(int epfd, bool (*visit)(int epfd, int fd));
 // more epolls watch it than we can record, EPOLLEXCLUSIVE, or an error of the kernel.
 bool rb_watch_hide_locked(int fd);
 bool rb_watch_show_locked(int fd);
+
+// Shows the registrations of a parked descriptor that was closed without our hooks. The epolls keep such registrations
+// while the socket is open through `copy`, and epoll_ctl needs a descriptor of the same number.
+void rb_watch_show_closed_locked(int fd, int copy);
+
+// True when an open descriptor or a closed one that left its record is registered in this epoll with this data. Scans
+// all records.
+bool rb_watch_explains_locked(int epfd, uint64_t data);
 
 // True when a recorded epoll watches this descriptor.
 bool rb_watch_is_watched_locked(int fd);
