@@ -383,6 +383,7 @@ def doctor_of_io_uring(place):
         status, found = doctor(place, program)
         same((status, verdicts(found)["connect"]), (1, "partly"))
         holds(call_of(found, "connect")["reason"], "can use io_uring")
+        holds(" ".join(found["notes"]), "sets up an io_uring repeats no non-blocking connects")
     uv = compile_c(place, "uv", "int uv_loop_init() { return 0; }\n" + importer("connect"))
     for value, verdict in (("1", "partly"), ("0", "intercepted")):
         same(verdicts(doctor(place, uv, env={"UV_USE_IO_URING": value})[1])["connect"], verdict)
@@ -399,7 +400,7 @@ def doctor_of_other_resolvers(place):
 @test
 def doctor_notes(place):
     rows = [("dlopen", "also with RTLD_DEEPBIND"), ("dlsym", "it gets the functions of rebound"), ("dlvsym", "not intercepted"),
-            ("dlmopen", "not intercepted"), ("syscall", "system calls without libc"), ("execve", "start other programs")]
+            ("dlmopen", "not intercepted"), ("syscall", "system calls without libc"), ("syscall", "`bypassed` in the log"), ("execve", "start other programs")]
     for name, piece in rows:
         holds(" ".join(doctor(place, compile_c(place, name, importer(name)))[1]["notes"]), piece)
     same(doctor(place, compile_c(place, "nothing", importer()))[1]["notes"], [])

@@ -276,7 +276,13 @@ static void note_rest(struct rb_findings *findings)
     if (uses(findings, RB_FAMILY_RAW, NULL))
         add_note(
             findings,
-            "the program can make system calls without libc (syscall): a connect made this way is not intercepted");
+            "the program can make system calls without libc (syscall): a connect made this way is not intercepted, and "
+            "a "
+            "process that waits for its sockets this way repeats no non-blocking connects (`bypassed` in the log)");
+    if (first_with(findings, has_uring) || first_with(findings, has_uv))
+        add_note(findings,
+                 "a process that sets up an io_uring repeats no non-blocking connects from then on (`bypassed` in "
+                 "the log)");
     if (uses(findings, RB_FAMILY_START, NULL))
         add_note(findings, "the program can start other programs, which also run under rebound: examine each of them "
                            "with 'rebound doctor'");
