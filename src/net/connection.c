@@ -11,10 +11,21 @@
 #include "real/system.h"
 #include "state/cells.h"
 
+// True when the kernel can read the address. An address in the page of this function's frame needs no system call. A
+// longer address than the longest is refused by the kernel.
+static bool can_read_address(const struct sockaddr *address, socklen_t length)
+{
+    enum { PAGE = 4096 };
+    uintptr_t frame = (uintptr_t) __builtin_frame_address(0), first = (uintptr_t) address;
+    size_t size = length < sizeof(struct sockaddr_storage) ? length : sizeof(struct sockaddr_storage);
+    bool in_frame_page = first / PAGE == frame / PAGE && (first + size - 1) / PAGE == frame / PAGE;
+    return !rb_system_is_wild(address) && (in_frame_page || rb_system_can_read(address, size));
+}
+
 const struct rb_section *rb_peer_match(struct rb_peer *peer, int fd, const struct sockaddr *address, socklen_t length,
                                        const struct rb_policy *policy)
 {
-    if (rb_system_is_wild(address) || rb_target_from_sockaddr(&peer->target, address, length) != 0)
+    if (!can_read_address(address, length) || rb_target_from_sockaddr(&peer->target, address, length) != 0)
         return NULL;
     if (rb_failover_waits())
         rb_failover_dials(fd, &peer->target, rb_system_now_ms());

@@ -3,6 +3,7 @@
 #include "network.h"
 
 #include <sched.h>
+#include <sys/mman.h>
 
 #define QUICK "retry.backoff=fixed\nretry.base=5s\nretry.cap=10s\nretry.jitter=none\n"
 #define LOCAL "[local]\nhosts=127.0.0.0/8\n" QUICK
@@ -117,6 +118,13 @@ static void bad_arguments(void)
     CHECK_INT(error_of(fd, NULL, sizeof(port.address)), EFAULT);
     CHECK_INT(error_of(fd, (void *) -1, sizeof(port.address)), EFAULT);
     CHECK_INT(error_of(fd, (void *) 16, sizeof(port.address)), EFAULT);
+    char *hole = mmap(NULL, 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *end = hole + 4096;
+    CHECK_INT(mprotect(hole, 4096, PROT_READ | PROT_WRITE), 0);
+    memcpy(end - 8, &port.address, 8);
+    CHECK_INT(error_of(fd, end, sizeof(port.address)), EFAULT);
+    CHECK_INT(error_of(fd, end - 8, sizeof(port.address)), EFAULT);
+    CHECK_INT(sendto(fd, "x", 1, MSG_FASTOPEN, (void *) end, sizeof(port.address)), -1);
+    CHECK_INT(errno, EFAULT);
     CHECK_INT(error_of(fd, &port.address, sizeof(none) + 1), EINVAL);
     CHECK_INT(error_of(fd, &none, sizeof(none)), 0); // back to unconnected
     CHECK_BETWEEN((long long) (test_now_ms() - began), 0, 4000);
