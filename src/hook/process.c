@@ -16,8 +16,7 @@
 // child would have overwritten the frame. So this function ends in a jump.
 RB_HOOK ENDS_IN_JUMP pid_t vfork(void)
 {
-    if (rb_park_any())
-        rb_park_leave_all(RB_PARK_INHERITED);
+    rb_park_leave_all(RB_PARK_INHERITED);
     rb_vfork_fn *real = rb_libc_vfork();
     if (!real) {
         errno = ENOSYS;
@@ -28,8 +27,6 @@ RB_HOOK ENDS_IN_JUMP pid_t vfork(void)
 
 RB_HOOK pid_t _Fork(void)
 {
-    if (!rb_park_any())
-        return rb_libc__Fork();
     rb_park_forking();
     pid_t process = rb_libc__Fork();
     rb_park_forked();
@@ -50,8 +47,7 @@ RB_HOOK int rb_hook_clone(int (*function)(void *), void *stack, int flags, void 
 int rb_hook_clone(int (*function)(void *), void *stack, int flags, void *argument, pid_t *parent, void *tls,
                   pid_t *child)
 {
-    if (rb_park_any())
-        before_clone((unsigned long) flags);
+    before_clone((unsigned long) flags);
     return rb_libc_clone(function, stack, flags, argument, parent, tls, child);
 }
 
@@ -59,7 +55,7 @@ RB_HOOK long rb_hook_syscall(long number, long a, long b, long c, long d, long e
 
 long rb_hook_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
-    if (number == SYS_clone && rb_park_any())
+    if (number == SYS_clone)
         before_clone((unsigned long) a);
     if (__builtin_expect(number != SYS_io_uring_setup, true))
         return rb_libc_syscall(number, a, b, c, d, e, f);

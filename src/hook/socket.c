@@ -18,6 +18,11 @@ static inline const struct rb_policy *policy_for(int fd, const void *caller)
     return policy && !rb_libcurl_contains(caller) ? policy : NULL;
 }
 
+RB_HOOK int socket(int family, int type, int protocol)
+{
+    return rb_park_made(rb_libc_socket(family, type, protocol));
+}
+
 RB_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
 {
     const struct rb_policy *policy = policy_for(fd, RB_CALLER);
@@ -82,12 +87,18 @@ RB_HOOK ssize_t __recvfrom_chk(int fd, void *restrict buffer, size_t length, siz
 
 RB_HOOK ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
-    return IO(fd, flags, rb_libc_recvmsg(fd, message, flags));
+    ssize_t result = IO(fd, flags, rb_libc_recvmsg(fd, message, flags));
+    if (result >= 0)
+        rb_rights_visit_done(message, rb_park_shared);
+    return result;
 }
 
 RB_HOOK int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
 {
-    return (int) IO(fd, flags, rb_libc_recvmmsg(fd, messages, count, flags, timeout));
+    int result = (int) IO(fd, flags, rb_libc_recvmmsg(fd, messages, count, flags, timeout));
+    for (int i = 0; i < result; i++)
+        rb_rights_visit_done(&messages[i].msg_hdr, rb_park_shared);
+    return result;
 }
 
 // preadv and pwritev need no hook: they fail with ESPIPE on every socket. With the offset -1, preadv2 and pwritev2 read
@@ -178,14 +189,20 @@ RB_HOOK ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
     if (rb_park_any())
         rb_rights_visit(message, rb_park_leave);
-    return IO(fd, flags, rb_libc_sendmsg(fd, message, flags));
+    ssize_t result = IO(fd, flags, rb_libc_sendmsg(fd, message, flags));
+    if (result >= 0)
+        rb_rights_visit_done(message, rb_park_shared);
+    return result;
 }
 
 RB_HOOK int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
     if (rb_park_any())
         rb_rights_visit_all(messages, count, rb_park_leave);
-    return (int) IO(fd, flags, rb_libc_sendmmsg(fd, messages, count, flags));
+    int result = (int) IO(fd, flags, rb_libc_sendmmsg(fd, messages, count, flags));
+    for (int i = 0; i < result; i++)
+        rb_rights_visit_done(&messages[i].msg_hdr, rb_park_shared);
+    return result;
 }
 
 RB_HOOK ssize_t sendto(int fd, const void *buffer, size_t length, int flags, const struct sockaddr *address,

@@ -9,8 +9,7 @@
 
 static inline void before_start(void)
 {
-    if (rb_park_any())
-        rb_park_leave_all(RB_PARK_INHERITED);
+    rb_park_leave_all(RB_PARK_INHERITED);
 }
 
 RB_HOOK int execv(const char *path, char *const arguments[])

@@ -9,6 +9,7 @@
 #include "net/park/flight.h"
 #include "net/park/life.h"
 #include "net/park/lock.h"
+#include "net/park/origin.h"
 #include "net/park/watch.h"
 #include "net/socket.h"
 #include "process/process.h"
@@ -26,22 +27,11 @@ static _Atomic bool announced; // forks are announced to rb_park_forking
 static __thread bool fork_locked;
 static sigset_t fork_signals;
 
-// Keeps connects on this descriptor from being parked, until it is closed.
-static void leave_descriptor(int fd)
-{
-    struct rb_descriptor *descriptor = rb_descriptor_make(fd);
-    if (descriptor)
-        atomic_store_explicit(&descriptor->left, 1, memory_order_relaxed);
-}
-
 void rb_park_leave(int fd)
 {
     sigset_t saved;
     int error = errno;
-    if (rb_process_is_off() || !rb_lock_is_ours())
-        return;
-    if (rb_socket_is_stream(fd))
-        leave_descriptor(fd);
+    rb_park_shared(fd);
     struct rb_flight *flight = rb_park_on(fd) ? rb_flight_claim(fd, &saved) : NULL;
     if (flight) {
         rb_life_leave_locked(flight, RB_REASON_SHARED);
@@ -54,6 +44,12 @@ void rb_park_leave_all(enum rb_park_descriptors which)
 {
     sigset_t saved;
     int error = errno;
+    if (rb_process_is_off() || !rb_lock_is_ours())
+        return;
+    if (which == RB_PARK_INHERITED)
+        rb_origin_starting();
+    else
+        rb_origin_forking();
     if (rb_park_any() && rb_lock_take(&saved)) {
         rb_life_leave_all_locked(which == RB_PARK_INHERITED, RB_REASON_SHARED);
         rb_lock_give(&saved);
@@ -73,8 +69,9 @@ void rb_park_forking(void)
 {
     sigset_t saved;
     int error = errno;
-    if (!rb_lock_take(&saved))
+    if (rb_process_is_off() || !rb_lock_take(&saved))
         return;
+    rb_origin_forking();
     rb_life_leave_all_locked(false, RB_REASON_SHARED);
     fork_signals = saved;
     fork_locked = true;
@@ -90,13 +87,32 @@ void rb_park_forked(void)
     rb_lock_give(&saved);
 }
 
+void rb_park_start(void)
+{
+    if (!atomic_exchange_explicit(&announced, true, memory_order_relaxed))
+        rb_fork_notify(rb_park_forking, rb_park_forked, rb_park_forked);
+}
+
+int rb_park_made(int fd)
+{
+    if (fd >= 0 && !rb_process_is_off())
+        rb_origin_made(fd);
+    return fd;
+}
+
+void rb_park_shared(int fd)
+{
+    if (rb_origin_is_own(fd) && rb_lock_is_ours())
+        rb_origin_left(fd);
+}
+
 bool rb_park_begin(int fd, const struct sockaddr *address, socklen_t length, const struct rb_connection *connection,
                    int result)
 {
-    if (atomic_load_explicit(&rb_life_stopped, memory_order_relaxed) || rb_socket_is_signalled(fd))
+    rb_park_start();
+    if (atomic_load_explicit(&rb_life_stopped, memory_order_relaxed) || !rb_origin_is_private(fd) ||
+        rb_socket_is_signalled(fd))
         return false;
-    if (!atomic_exchange_explicit(&announced, true, memory_order_relaxed))
-        rb_fork_notify(rb_park_forking, rb_park_forked, rb_park_forked);
     bool waited = atomic_load_explicit(&rb_park_waited, memory_order_relaxed);
     return rb_life_begin(fd, address, length, connection, result, waited);
 }
@@ -290,9 +306,8 @@ int rb_park_copied(int fd, int copy)
     if (copy < 0 || copy == fd || mean_the_same(fd, copy))
         return copy;
     rb_park_closing(copy); // the number was free, so old records of it come from a close that we did not see
-    const struct rb_descriptor *descriptor = rb_descriptor_of(fd);
-    if (descriptor && atomic_load_explicit(&descriptor->left, memory_order_relaxed) && rb_lock_is_ours())
-        leave_descriptor(copy);
+    if (rb_origin_is_own(fd) && rb_lock_is_ours())
+        rb_origin_copied(fd, copy);
     if (rb_park_on(fd))
         park_copy(fd, copy);
     return copy;

@@ -44,6 +44,16 @@ static inline bool rb_park_on(int fd)
     return descriptor && atomic_load_explicit(&descriptor->slot, memory_order_acquire) != 0;
 }
 
+// Registers the handlers of forks. Call this when the library is loaded. Further calls do nothing.
+void rb_park_start(void);
+
+// Call after socket(2). fd: the new descriptor, or -1 if the call failed. Returns fd. Only connects on such descriptors
+// are parked: other processes may have a socket that was inherited or received.
+int rb_park_made(int fd);
+
+// Call for a descriptor that was sent to another process or received from there (SCM_RIGHTS).
+void rb_park_shared(int fd);
+
 // Starts to track a connect. Returns true when the program must see EINPROGRESS; false when it must see `result`, and
 // nothing is kept. Copies the connection and its peer.
 //   result: of the first attempt: -EINPROGRESS, or another negative errno if it failed at once; the policy then decides
@@ -101,7 +111,7 @@ int rb_park_copied(int fd, int copy);
 
 // --- Loss of sight. Call one of these before the library can no longer follow a connect. Parked connects are given up,
 // so that the kernel reports the real error to every process, and no further attempt is made. All of these functions
-// keep errno, do nothing in a vfork child, and cost one load while no connect is in flight. Async-signal-safe.
+// keep errno and do nothing in a vfork child. Async-signal-safe.
 
 // One descriptor goes to another process (SCM_RIGHTS), or its events are delivered in a way that is not intercepted
 // (F_SETOWN, F_SETOWN_EX, F_SETSIG, O_ASYNC, FIOASYNC, FIOSETOWN, SIOCSPGRP). A connect on this descriptor is not

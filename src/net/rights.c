@@ -18,13 +18,9 @@ static void visit_part(const char *part, size_t length, void (*visit)(int fd))
 
 // The lengths have 32 bits in musl, and the padding behind them is undefined. The kernel accepts no length that needs
 // more.
-void rb_rights_visit(const struct msghdr *message, void (*visit)(int fd))
+static void visit_parts(const char *part, size_t left, void (*visit)(int fd))
 {
     struct cmsghdr header;
-    size_t left = rb_system_is_wild(message) ? 0 : (uint32_t) message->msg_controllen;
-    const char *part = left < sizeof(header) ? NULL : message->msg_control;
-    if (!part || !rb_system_can_read(part, left))
-        return;
     while (left >= sizeof(header)) {
         memcpy(&header, part, sizeof(header));
         size_t length = (uint32_t) header.cmsg_len, step = CMSG_ALIGN(length);
@@ -37,6 +33,18 @@ void rb_rights_visit(const struct msghdr *message, void (*visit)(int fd))
         part += step;
         left -= step;
     }
+}
+
+void rb_rights_visit(const struct msghdr *message, void (*visit)(int fd))
+{
+    size_t left = rb_system_is_wild(message) ? 0 : (uint32_t) message->msg_controllen;
+    if (left >= sizeof(struct cmsghdr) && rb_system_can_read(message->msg_control, left))
+        visit_parts(message->msg_control, left, visit);
+}
+
+void rb_rights_visit_done(const struct msghdr *message, void (*visit)(int fd))
+{
+    visit_parts(message->msg_control, (uint32_t) message->msg_controllen, visit);
 }
 
 void rb_rights_visit_all(const struct mmsghdr *messages, unsigned count, void (*visit)(int fd))

@@ -218,6 +218,105 @@ static void child_sees_the_failure(void)
     CHECK(p.revents & POLLHUP);
 }
 
+// Begins a connect on a socket that has failed before. The kernel first tells that the earlier connect was ended.
+static void begin_again(int fd, const struct port *port)
+{
+    int result = dial(fd, port);
+    if (result < 0 && errno == ECONNABORTED)
+        result = dial(fd, port);
+    CHECK_INT(result, -1);
+    CHECK_INT(errno, EINPROGRESS);
+}
+
+// A socket that a child has since before the connect, whichever of the two connects.
+static void shared_before_the_connect(void)
+{
+    struct port port = port_new();
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), go[2];
+    char byte;
+    CHECK_INT(pipe(go), 0);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        close(go[1]);
+        CHECK_INT(read(go[0], &byte, 1), 0);
+        CHECK_INT(pending_error(fd), ECONNREFUSED);
+        begin_again(fd, &port);
+        CHECK(ready_now(fd, POLLOUT) & POLLERR);
+        _exit(0);
+    }
+    CHECK_INT(dial(fd, &port), -1);
+    CHECK_INT(errno, EINPROGRESS);
+    CHECK(ready_now(fd, POLLOUT) & POLLERR);
+    close(go[1]);
+    CHECK_INT(test_status(child), 0);
+    CHECK_INT(pending_error(fd), ECONNREFUSED);
+    CHECK_INT(ready_now(parked(&port), POLLOUT), 0);
+}
+
+static void pass(int channel, int fd)
+{
+    char byte = 'x', control[CMSG_SPACE(sizeof(fd))] = "";
+    struct iovec part = {&byte, 1};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    *header = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(fd))};
+    memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+    CHECK_INT(sendmsg(channel, &message, 0), 1);
+}
+
+static int receive(int channel)
+{
+    int fd;
+    char byte, control[CMSG_SPACE(sizeof(fd))];
+    struct iovec part = {&byte, 1};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    CHECK_INT(recvmsg(channel, &message, 0), 1);
+    memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
+    return fd;
+}
+
+// A socket that was passed before the connect. Its number in this process was that of a socket made here.
+static void passed_before_the_connect(void)
+{
+    struct port port = port_new();
+    int channel[2];
+    CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, channel), 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), other = socket(AF_INET, SOCK_STREAM, 0);
+    pass(channel[0], fd);
+    close(other);
+    int got = receive(channel[1]);
+    CHECK_INT(got, other);
+    CHECK_INT(dial(got, &port), -1);
+    CHECK_INT(errno, EINPROGRESS);
+    CHECK(ready_now(got, POLLOUT) & POLLERR);
+    CHECK_INT(pending_error(fd), ECONNREFUSED);
+    begin_again(fd, &port);
+    CHECK(ready_now(fd, POLLOUT) & POLLERR);
+    CHECK_INT(pending_error(got), ECONNREFUSED);
+}
+
+// A program that was started before the connect has the sockets without FD_CLOEXEC.
+static void inherited_before_the_connect(void)
+{
+    struct port port = port_new();
+    char *arguments[] = {"true", NULL};
+    pid_t child;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    int own = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    CHECK_INT(posix_spawn(&child, "/bin/true", NULL, NULL, arguments, environ), 0);
+    CHECK_INT(test_status(child), 0);
+    CHECK_INT(dial(fd, &port), -1);
+    CHECK_INT(errno, EINPROGRESS);
+    CHECK(ready_now(fd, POLLOUT) & POLLERR);
+    CHECK_INT(dial(own, &port), -1);
+    CHECK_INT(errno, EINPROGRESS);
+    while (test_log(RETRY, "") == 0)
+        CHECK_INT(ready_now(own, POLLOUT), 0);
+}
+
 struct forker {
     int fd, error;
 };
@@ -440,6 +539,9 @@ static const struct test tests[] = {
     {"registered_name_closed", LONG, registered_name_closed},
     {"child_has_its_own", LONG, child_has_its_own},
     {"child_sees_the_failure", LONG, child_sees_the_failure},
+    {"shared_before_the_connect", LONG, shared_before_the_connect},
+    {"passed_before_the_connect", LONG, passed_before_the_connect},
+    {"inherited_before_the_connect", LONG, inherited_before_the_connect},
     {"thread_forks", POLICY "retry.base=500ms\nretry.attempts=9\n", thread_forks},
     {"vfork_first", PATIENT, vfork_first},
     {"vfork_child", PATIENT, vfork_child},

@@ -25,6 +25,7 @@ const char *__tsan_default_suppressions(void)
 
 static int connect_of(int fd, const struct sockaddr *address, socklen_t length)
 {
+    rb_park_made(fd);
     return rb_net_connect(fd, address, length, rb_process_policy());
 }
 

@@ -41,7 +41,6 @@ struct rb_descriptor {
     _Atomic uint32_t epoch;   // for an epoll: odd while the epoll is known; incremented when it is closed
     _Atomic uint32_t flights; // for an epoll: how many connects in flight it watches
     _Atomic uint32_t crowded; // 1 when more epolls watch this descriptor than `watches` has room for
-    _Atomic uint32_t left;    // 1 when the library has lost sight of the socket; a connect on it is not parked
     struct rb_watch watches[RB_DESCRIPTOR_WATCHES];
     struct rb_watch_node nodes[RB_DESCRIPTOR_WATCHES];
 };

@@ -142,9 +142,7 @@ static struct rb_flight *free_flight_locked(void)
 struct rb_flight *rb_flight_new_locked(int fd)
 {
     struct rb_flight *before = meant_by(fd);
-    const struct rb_descriptor *descriptor = rb_descriptor_make(fd);
-    bool may_track = descriptor && !atomic_load_explicit(&descriptor->left, memory_order_relaxed);
-    uint64_t identity = may_track ? rb_socket_identity(fd) : 0;
+    uint64_t identity = rb_descriptor_make(fd) ? rb_socket_identity(fd) : 0;
     if (before)
         rb_flight_remove_fd_locked(before, fd);
     struct rb_flight *flight = identity ? free_flight_locked() : NULL;

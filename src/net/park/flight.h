@@ -83,8 +83,8 @@ struct rb_flight *rb_flight_find_locked(int fd);
 bool rb_flight_hides_locked(int fd);
 
 // Creates a flight in state CONNECTING that is never due. The caller fills in the connection. An older flight of the
-// descriptor loses this descriptor. Returns NULL if the table is full, without memory, if the
-// socket has no identity, or if the library has lost sight of the socket.
+// descriptor loses this descriptor. Returns NULL if the table is full, without memory, or if
+// the socket has no identity.
 struct rb_flight *rb_flight_new_locked(int fd);
 
 // Sets the state. FREE stops tracking the connect: the descriptors are removed, and a permit of the breaker is

@@ -118,8 +118,7 @@ bool rb_watch_note(int epfd, int op, int fd, const struct epoll_event *event)
 
 bool rb_watch_known(const struct rb_descriptor *descriptor)
 {
-    uint32_t known =
-        get(&descriptor->slot) | (get(&descriptor->epoch) & 1) | get(&descriptor->crowded) | get(&descriptor->left);
+    uint32_t known = get(&descriptor->slot) | (get(&descriptor->epoch) & 1) | get(&descriptor->crowded);
     for (unsigned i = 0; i < WATCHES; i++)
         known |= get(&descriptor->watches[i].epfd);
     return known != 0;
@@ -135,8 +134,6 @@ void rb_watch_close(int fd)
             set(&descriptor->watches[i].epfd, 0);
     if (get(&descriptor->crowded))
         set(&descriptor->crowded, 0);
-    if (get(&descriptor->left))
-        set(&descriptor->left, 0);
     if (get(&descriptor->epoch) & 1)
         set(&descriptor->epoch, get(&descriptor->epoch) + 1);
 }
