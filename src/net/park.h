@@ -8,11 +8,11 @@
 // No thread works in the background: the program's own calls make the attempts. A wait hides the events of parked
 // connects and returns to make an attempt when one is due. Other calls on the socket first look at the connect.
 //
-// Giving up: the failed attempt's error was already read from the socket, so the program could not see it any more.
-// Therefore the kernel is made to report a failure again, by a connect that it always refuses: to port 0 of the
-// loopback address, where nothing can listen. Every way to learn about the failure then works, and the host gets no
-// extra attempt. If the real errno was not ECONNREFUSED, or if such a connect is not possible (AF_UNIX), the call that
-// reads the error returns the real errno.
+// Parking and giving up: the failed attempt's error was already read from the socket, so the program could not see it
+// any more. Therefore the kernel is made to report a failure again, by a connect that it always refuses: to port 0 of
+// the loopback address, where nothing can listen. Every way to learn about the failure then works, also calls past the
+// library on a parked socket, and the host gets no extra attempt. If the real errno was not ECONNREFUSED, or if such a
+// connect is not possible (AF_UNIX), the call that reads the error returns the real errno.
 #ifndef RB_NET_PARK_H
 #define RB_NET_PARK_H
 

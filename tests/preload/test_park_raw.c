@@ -166,6 +166,26 @@ static void close_after_raw_dup(void)
     CHECK_INT(pending_error(copy), ECONNREFUSED);
 }
 
+// The kernel itself reports a failure while the connect is parked, on copies that the library does not know, too.
+static void raw_dup_while_parked(void)
+{
+    struct port port = port_new();
+    for (int ways = 0; ways < 3; ways++) {
+        int fd = parked(&port), copy = (int) syscall(SYS_dup, fd);
+        CHECK(copy >= 0);
+        CHECK(raw_poll(copy) & POLLERR);
+        if (ways == 0)
+            CHECK_INT(write(copy, "x", 1), -1);
+        else if (ways == 1)
+            CHECK_INT(syscall(SYS_write, fd, "x", 1), -1);
+        else
+            errno = pending_error(copy);
+        CHECK_INT(errno, ECONNREFUSED);
+        close(copy);
+        close(fd);
+    }
+}
+
 static void many_copies(void)
 {
     struct port port = port_new();
@@ -275,6 +295,7 @@ static const struct test tests[] = {
     {"other_errors", LONG, other_errors},
     {"raw_close_after_dup", LONG, raw_close_after_dup},
     {"close_after_raw_dup", LONG, close_after_raw_dup},
+    {"raw_dup_while_parked", LONG, raw_dup_while_parked},
     {"many_copies", LONG, many_copies},
     {"write_when_blocking", THREE "budget.floor=1000/s\n", write_when_blocking},
     {"loop_when_blocking", PATIENT "timeout.connect=20ms\n", loop_when_blocking},

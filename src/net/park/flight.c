@@ -151,6 +151,7 @@ struct rb_flight *rb_flight_new_locked(int fd)
     flight->identity = identity;
     flight->error = 0;
     flight->shared = false;
+    flight->unrefused = false;
     flight->lost = false;
     flight->limit_ms = UINT64_MAX;
     atomic_store_explicit(&flight->awaited, false, memory_order_relaxed);

@@ -36,8 +36,8 @@ enum {
 enum rb_flight_state {
     RB_FLIGHT_FREE,       // not tracked: the kernel's answer is right
     RB_FLIGHT_CONNECTING, // the program must see a connect in progress, even if the kernel reports a failure
-    RB_FLIGHT_PARKED,     // the attempt failed; its events are hidden until the next attempt
-    RB_FLIGHT_FAILED      // given up; the kernel reports a failure, and `error` is the errno that the program gets
+    RB_FLIGHT_PARKED, // the attempt failed; its events are hidden until the next attempt; the kernel reports a refusal
+    RB_FLIGHT_FAILED  // given up; the kernel reports a failure, and `error` is the errno that the program gets
 };
 
 // One connect. Fields other than `state` and `awaited` are protected by the lock.
@@ -48,6 +48,7 @@ struct rb_flight {
     unsigned slot;          // its index in the table
     int error;              // errno of the last failed attempt
     bool shared;            // another process may have the socket, and may read its error
+    bool unrefused;         // the kernel could not be made to refuse a connect (no loopback interface)
     bool lost;              // a descriptor with registrations was closed without our hooks; the socket is still open
     _Atomic bool awaited;   // the program waits for it by a call that we intercept, or has registered it in an epoll
     uint64_t limit_ms;      // when the current attempt has taken too long; UINT64_MAX for never

@@ -74,6 +74,17 @@ static void end_with_success_locked(struct rb_flight *flight)
     rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
 }
 
+// The error of the failed attempt was read from the socket. Makes the kernel report a refusal instead while the connect
+// is parked: a call past the library then gets an error and does not take the socket for connected.
+static void refuse_while_parked_locked(struct rb_flight *flight)
+{
+    int fd = flight->fds[0];
+    if (family(flight) == AF_UNIX || flight->unrefused || !rb_socket_is(fd, flight->identity))
+        return;
+    int result = rb_socket_dial_refusal(fd, (const struct sockaddr *) &flight->address);
+    flight->unrefused = result != -EINPROGRESS;
+}
+
 // Parks the connect. One EPOLLONESHOT event stays armed. The thread that receives it computes the next deadline, so the
 // due time is set before the descriptor is hidden. Events that were fetched earlier count as outdated.
 static bool hide_until_due_locked(struct rb_flight *flight, uint64_t delay_ms)
@@ -82,6 +93,8 @@ static bool hide_until_due_locked(struct rb_flight *flight, uint64_t delay_ms)
     rb_due_set_locked(flight->slot, rb_system_now_ms() + delay_ms);
     for (unsigned i = 0; i < RB_FLIGHT_FDS && flight->fds[i] >= 0; i++)
         hidden = rb_watch_hide_locked(flight->fds[i]) && hidden;
+    if (hidden)
+        refuse_while_parked_locked(flight);
     rb_flight_enter_locked(flight, RB_FLIGHT_PARKED);
     if (!hidden)
         rb_due_set_locked(flight->slot, UINT64_MAX);
@@ -468,7 +481,7 @@ static int end_hidden_failure_locked(struct rb_flight *flight)
 static int take_error_locked(struct rb_flight *flight, int error)
 {
     enum rb_flight_state state = life_state_of(flight);
-    if (!error && hides_failure_locked(flight))
+    if (state == RB_FLIGHT_PARKED || (!error && hides_failure_locked(flight)))
         return end_hidden_failure_locked(flight);
     if (state == RB_FLIGHT_FAILED && (error || !flight->shared || family(flight) == AF_UNIX))
         error = flight->error;
