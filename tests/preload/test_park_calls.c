@@ -5,6 +5,7 @@
 #include <spawn.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 
@@ -580,6 +581,13 @@ static void wrong_pointers(void)
     struct port port = port_new();
     int fd = waited_for(&port, SOCK_CLOEXEC), other = channel();
     struct mmsghdr message = one_message();
+    void *hole = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK_INT(select(fd + 1, NULL, hole, NULL, &(struct timeval){0}), -1);
+    CHECK_INT(errno, EFAULT);
+    CHECK_INT(sendmsg(other, hole, 0), -1);
+    CHECK_INT(errno, EFAULT);
+    CHECK_INT(sendmmsg(other, hole, 1, 0), -1);
+    CHECK_INT(errno, EFAULT);
     CHECK_INT(sendmsg(other, NULL, 0), -1);
     CHECK_INT(errno, EFAULT);
     CHECK_INT(sendmmsg(other, NULL, 1, 0), -1);

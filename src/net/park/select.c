@@ -33,10 +33,15 @@ static void wait_drop(word *set, int fd)
         set[fd / WORD_BITS] &= ~((word) 1 << (fd % WORD_BITS));
 }
 
-// Finds some bad pointers without a system call. can_select checks the rest.
-static bool is_wild(const void *set)
+static bool can_read_set(const fd_set *set, int count)
 {
-    return set && rb_system_is_wild(set);
+    return !set || rb_system_can_read(set, words(count) * sizeof(word));
+}
+
+// False for bad arguments; the kernel then reports the error.
+static bool can_select(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts)
+{
+    return count >= 0 && can_read_set(reads, count) && can_read_set(writes, count) && can_read_set(excepts, count);
 }
 
 static bool may_select_flights(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts,
@@ -45,7 +50,7 @@ static bool may_select_flights(int count, const fd_set *reads, const fd_set *wri
     const word *sets[] = {(const word *) reads, (const word *) writes, (const word *) excepts};
     if (rb_park_splits(timeout) || count > FD_SETSIZE)
         return true;
-    if (is_wild(reads) || is_wild(writes) || is_wild(excepts))
+    if (!can_select(count, reads, writes, excepts))
         return false;
     for (int fd = 0; fd < count; fd++)
         if ((has(sets[0], fd) || has(sets[1], fd) || has(sets[2], fd)) && rb_park_on(fd))
@@ -174,17 +179,6 @@ static int select_until(int count, fd_set *reads, fd_set *writes, fd_set *except
             memcpy(s.asked[i], s.answer[i], length * sizeof(word));
     rb_period_give_space(&space);
     return ready;
-}
-
-static bool can_read_set(const fd_set *set, int count)
-{
-    return !set || rb_system_can_read(set, words(count) * sizeof(word));
-}
-
-// False for bad arguments; the kernel then reports the error.
-static bool can_select(int count, const fd_set *reads, const fd_set *writes, const fd_set *excepts)
-{
-    return count >= 0 && can_read_set(reads, count) && can_read_set(writes, count) && can_read_set(excepts, count);
 }
 
 int rb_select_wait_precise(int count, fd_set *reads, fd_set *writes, fd_set *excepts, const struct timespec *timeout,
