@@ -120,7 +120,12 @@ static bool holds_failure(const struct matches *matches, int epfd, uint64_t data
         enum event_meaning meaning = meaning_of_failure(epfd, data, matches->fds[i], matches->was_connecting[i], since);
         most = meaning > most ? meaning : most;
     }
-    return most == EVENT_HIDDEN || (most == EVENT_OUTDATED && !rb_watch_fails_locked(epfd, data));
+    sigset_t saved;
+    if (most != EVENT_OUTDATED || !rb_lock_take(&saved))
+        return most == EVENT_HIDDEN;
+    bool fails = rb_watch_fails_locked(epfd, data);
+    rb_lock_give(&saved);
+    return !fails;
 }
 
 bool rb_filter_holds_watched(int epfd, const struct epoll_event *event, uint64_t since)
