@@ -9,18 +9,13 @@
 #include "net/park/watch.h"
 #include "net/socket.h"
 
-static enum rb_flight_state filter_state_of(const struct rb_flight *flight)
-{
-    return atomic_load_explicit(&flight->state, memory_order_relaxed);
-}
-
 bool rb_filter_holds(int fd, bool failed)
 {
     sigset_t saved;
     if (!rb_lock_take(&saved))
         return false;
     const struct rb_flight *flight = rb_flight_find_locked(fd);
-    bool ours = flight != NULL, was_given_up = ours && filter_state_of(flight) == RB_FLIGHT_FAILED;
+    bool ours = flight != NULL, was_given_up = ours && rb_flight_state_of(flight) == RB_FLIGHT_FAILED;
     rb_lock_give(&saved);
     if (was_given_up)
         return false;
@@ -45,7 +40,7 @@ static bool find_matches(int epfd, uint64_t data, bool failed, uint64_t since, s
     out->count = rb_watch_find_locked(epfd, data, out->fds, sizeof(out->fds) / sizeof(out->fds[0]));
     for (unsigned i = 0; i < out->count; i++) {
         const struct rb_flight *flight = rb_flight_find_locked(out->fds[i]);
-        out->was_connecting[i] = flight && filter_state_of(flight) == RB_FLIGHT_CONNECTING;
+        out->was_connecting[i] = flight && rb_flight_state_of(flight) == RB_FLIGHT_CONNECTING;
     }
     out->ended = rb_watch_ended_locked(epfd, data, since);
     bool unknown = failed && out->count == 0 && !out->ended &&
@@ -89,10 +84,10 @@ static enum event_meaning meaning_of_failure(int epfd, uint64_t data, int fd, bo
     bool recent = flight && flight->changed > since;
     if (!flight)
         meaning = rb_watch_fails_there_locked(epfd, data, fd) ? EVENT_VISIBLE : EVENT_OUTDATED;
-    else if (filter_state_of(flight) == RB_FLIGHT_FAILED)
+    else if (rb_flight_state_of(flight) == RB_FLIGHT_FAILED)
         meaning = meaning_given_up_locked(epfd, fd, recent);
     else if (recent)
-        meaning = was_connecting && filter_state_of(flight) == RB_FLIGHT_PARKED ? EVENT_HIDDEN : EVENT_OUTDATED;
+        meaning = was_connecting && rb_flight_state_of(flight) == RB_FLIGHT_PARKED ? EVENT_HIDDEN : EVENT_OUTDATED;
     rb_lock_give(&saved);
     return meaning;
 }
@@ -141,7 +136,7 @@ bool rb_filter_holds_watched(int epfd, const struct epoll_event *event, uint64_t
 static bool hide_again_locked(int epfd, int fd)
 {
     const struct rb_flight *flight = rb_flight_find_locked(fd);
-    bool parked = flight && filter_state_of(flight) == RB_FLIGHT_PARKED;
+    bool parked = flight && rb_flight_state_of(flight) == RB_FLIGHT_PARKED;
     if (parked)
         rb_watch_hide_again_locked(epfd, fd);
     return parked;

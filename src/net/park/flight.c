@@ -37,11 +37,6 @@ static void mean(int fd, uint32_t slot)
     atomic_store_explicit(&rb_descriptor_of(fd)->slot, slot, memory_order_release);
 }
 
-static int flight_state_of(const struct rb_flight *flight)
-{
-    return atomic_load_explicit(&flight->state, memory_order_acquire);
-}
-
 bool rb_flight_unawaited(int fd)
 {
     const struct rb_flight *flight = meant_by(fd);
@@ -57,7 +52,7 @@ void rb_flight_await_locked(struct rb_flight *flight)
 bool rb_flight_parked(int fd)
 {
     const struct rb_flight *flight = meant_by(fd);
-    return flight && flight_state_of(flight) == RB_FLIGHT_PARKED;
+    return flight && rb_flight_state_of(flight) == RB_FLIGHT_PARKED;
 }
 
 static void flight_free_locked(struct rb_flight *flight)
@@ -97,7 +92,7 @@ static bool is_there_locked(struct rb_flight *flight)
             continue;
         }
         flight->lost = flight->lost || rb_watch_is_watched_locked(flight->fds[i]);
-        if (!last && flight_state_of(flight) == RB_FLIGHT_PARKED)
+        if (!last && rb_flight_state_of(flight) == RB_FLIGHT_PARKED)
             rb_watch_show_closed_locked(flight->fds[i], flight->fds[i == 0 ? 1 : 0]);
         rb_flight_remove_fd_locked(flight, flight->fds[i]);
         if (last)
@@ -108,7 +103,7 @@ static bool is_there_locked(struct rb_flight *flight)
 
 static bool flight_is_usable_locked(struct rb_flight *flight)
 {
-    return flight && flight_state_of(flight) != RB_FLIGHT_FREE && is_there_locked(flight);
+    return flight && rb_flight_state_of(flight) != RB_FLIGHT_FREE && is_there_locked(flight);
 }
 
 struct rb_flight *rb_flight_find_locked(int fd)
@@ -120,7 +115,7 @@ struct rb_flight *rb_flight_find_locked(int fd)
 bool rb_flight_hides_locked(int fd)
 {
     const struct rb_flight *flight = rb_flight_find_locked(fd);
-    return flight && flight_state_of(flight) == RB_FLIGHT_PARKED && !flight->lost;
+    return flight && rb_flight_state_of(flight) == RB_FLIGHT_PARKED && !flight->lost;
 }
 
 // Takes a free slot. Allocates its block if necessary. Returns NULL if the table is full or without memory.

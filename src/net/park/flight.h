@@ -59,6 +59,12 @@ struct rb_flight {
     struct rb_connection connection;
 };
 
+// Returns the state of a connect. Works without the lock, so the answer may be outdated.
+static inline enum rb_flight_state rb_flight_state_of(const struct rb_flight *flight)
+{
+    return (enum rb_flight_state) atomic_load_explicit(&flight->state, memory_order_acquire);
+}
+
 // True when the program does not wait for the descriptor's connect yet. Works without the lock, as rb_flight_parked.
 bool rb_flight_unawaited(int fd);
 

@@ -26,11 +26,6 @@ static int family(const struct rb_flight *flight)
     return flight->address.ss_family;
 }
 
-static enum rb_flight_state life_state_of(const struct rb_flight *flight)
-{
-    return atomic_load_explicit(&flight->state, memory_order_relaxed);
-}
-
 static void life_report(struct rb_flight *flight, enum rb_verdict verdict, const struct rb_outcome *outcome,
                         uint64_t delay_ms, enum rb_reason reason)
 {
@@ -135,7 +130,7 @@ static void start_attempt_locked(struct rb_flight *flight)
 void rb_life_await_locked(struct rb_flight *flight)
 {
     rb_flight_await_locked(flight);
-    if (life_state_of(flight) == RB_FLIGHT_CONNECTING)
+    if (rb_flight_state_of(flight) == RB_FLIGHT_CONNECTING)
         rb_due_set_locked(flight->slot, flight->limit_ms);
 }
 
@@ -205,9 +200,9 @@ static void advance_due_locked(struct rb_flight *flight)
 {
     if (flight->lost)
         rb_life_leave_locked(flight, RB_REASON_SHARED);
-    else if (life_state_of(flight) == RB_FLIGHT_PARKED)
+    else if (rb_flight_state_of(flight) == RB_FLIGHT_PARKED)
         begin_next_attempt_locked(flight);
-    else if (life_state_of(flight) == RB_FLIGHT_CONNECTING && attempt_peek_locked(flight) == -EINPROGRESS) {
+    else if (rb_flight_state_of(flight) == RB_FLIGHT_CONNECTING && attempt_peek_locked(flight) == -EINPROGRESS) {
         rb_socket_disconnect(flight->fds[0]); // the attempt has taken too long
         fail_locked(flight, ETIMEDOUT);
     }
@@ -224,7 +219,7 @@ static void advance_locked(struct rb_flight *flight)
 // True when the program has not seen a failure that it would have seen without the library.
 static bool hides_failure_locked(const struct rb_flight *flight)
 {
-    enum rb_flight_state state = life_state_of(flight);
+    enum rb_flight_state state = rb_flight_state_of(flight);
     return state == RB_FLIGHT_PARKED || (state == RB_FLIGHT_CONNECTING && flight->connection.call.attempt > 1);
 }
 
@@ -303,7 +298,7 @@ static enum rb_flight_state life_state_and_wait_locked(const struct rb_flight *f
     *wait = -1;
     if (due_ms != UINT64_MAX)
         *wait = due_ms > now_ms ? (int) (due_ms - now_ms) : 0;
-    return life_state_of(flight);
+    return rb_flight_state_of(flight);
 }
 
 static bool settles_by_policy(const struct rb_flight *flight)
@@ -321,7 +316,7 @@ static enum rb_flight_state notice_once(int fd, int *wait, bool *settles)
         return RB_FLIGHT_FREE;
     rb_life_await_locked(flight);
     advance_locked(flight);
-    if (life_state_of(flight) == RB_FLIGHT_CONNECTING)
+    if (rb_flight_state_of(flight) == RB_FLIGHT_CONNECTING)
         check_attempt_locked(flight);
     *settles = settles_by_policy(flight);
     enum rb_flight_state state = life_state_and_wait_locked(flight, wait);
@@ -380,9 +375,9 @@ static enum rb_flight_state ask_once(int fd, bool *waits, int *wait)
         return RB_FLIGHT_FREE;
     bool settles = *waits || !flight->awaited || settles_by_policy(flight);
     advance_locked(flight);
-    if (life_state_of(flight) == RB_FLIGHT_CONNECTING && settles)
+    if (rb_flight_state_of(flight) == RB_FLIGHT_CONNECTING && settles)
         check_attempt_locked(flight);
-    else if (life_state_of(flight) == RB_FLIGHT_CONNECTING)
+    else if (rb_flight_state_of(flight) == RB_FLIGHT_CONNECTING)
         leave_failed_locked(flight);
     *waits = *waits || (settles && hides_failure_locked(flight));
     if (*waits)
@@ -428,7 +423,7 @@ uint64_t rb_life_before_end(int fd, uint64_t left_ms)
     if (left_ms == 0)
         advance_locked(flight);
     uint64_t due_ms = rb_due_at_locked(flight->slot);
-    enum rb_flight_state state = life_state_of(flight);
+    enum rb_flight_state state = rb_flight_state_of(flight);
     bool ends_first = state == RB_FLIGHT_PARKED && now_ms + left_ms <= due_ms;
     bool unanswered = state == RB_FLIGHT_CONNECTING && left_ms == 0 && flight->error != 0;
     if (ends_first && left_ms > LAST_MS) {
@@ -470,7 +465,7 @@ static int end_hidden_failure_locked(struct rb_flight *flight)
     int error = flight->error;
     struct rb_outcome outcome = rb_connection_outcome(&flight->connection, -error);
     life_report(flight, RB_VERDICT_STOP, &outcome, 0, RB_REASON_INTERRUPTED);
-    if (life_state_of(flight) == RB_FLIGHT_CONNECTING && family(flight) != AF_UNIX)
+    if (rb_flight_state_of(flight) == RB_FLIGHT_CONNECTING && family(flight) != AF_UNIX)
         rb_socket_disconnect(flight->fds[0]);
     show_locked(flight);
     rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
@@ -480,7 +475,7 @@ static int end_hidden_failure_locked(struct rb_flight *flight)
 // error: what the kernel has reported
 static int take_error_locked(struct rb_flight *flight, int error)
 {
-    enum rb_flight_state state = life_state_of(flight);
+    enum rb_flight_state state = rb_flight_state_of(flight);
     if (state == RB_FLIGHT_PARKED || (!error && hides_failure_locked(flight)))
         return end_hidden_failure_locked(flight);
     if (state == RB_FLIGHT_FAILED && (error || !flight->shared || family(flight) == AF_UNIX))
@@ -507,7 +502,7 @@ int rb_life_failed(int fd, int error)
     struct rb_flight *flight = rb_flight_claim(fd, &saved);
     if (!flight)
         return error;
-    error = life_state_of(flight) == RB_FLIGHT_PARKED ? EINPROGRESS : take_error_locked(flight, error);
+    error = rb_flight_state_of(flight) == RB_FLIGHT_PARKED ? EINPROGRESS : take_error_locked(flight, error);
     rb_lock_give(&saved);
     return error;
 }
@@ -518,7 +513,7 @@ enum rb_flight_state rb_life_drop(int fd)
     struct rb_flight *flight = rb_flight_claim(fd, &saved);
     if (!flight)
         return RB_FLIGHT_FREE;
-    enum rb_flight_state state = life_state_of(flight);
+    enum rb_flight_state state = rb_flight_state_of(flight);
     if (state == RB_FLIGHT_PARKED)
         show_locked(flight);
     rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
@@ -528,7 +523,7 @@ enum rb_flight_state rb_life_drop(int fd)
 
 void rb_life_leave_locked(struct rb_flight *flight, enum rb_reason reason)
 {
-    enum rb_flight_state state = life_state_of(flight);
+    enum rb_flight_state state = rb_flight_state_of(flight);
     if (hides_failure_locked(flight)) {
         struct rb_outcome outcome = rb_connection_outcome(&flight->connection, -flight->error);
         life_report(flight, RB_VERDICT_STOP, &outcome, 0, reason);
@@ -567,7 +562,7 @@ static struct rb_flight *find_bypassed_locked(void)
 {
     struct rb_flight *flight;
     for (unsigned slot = 0; (flight = rb_flight_next_locked(&slot));) {
-        bool suspect = !flight->awaited && life_state_of(flight) == RB_FLIGHT_CONNECTING;
+        bool suspect = !flight->awaited && rb_flight_state_of(flight) == RB_FLIGHT_CONNECTING;
         if (suspect && rb_socket_events(flight->fds[0]) & POLLHUP)
             return flight;
     }
