@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Opens, checks and writes destinations of the log by system calls: libc's functions are cancellation points.
+#define _GNU_SOURCE 1 // AT_EMPTY_PATH
 #include "process/sink.h"
 
 #include <errno.h>
@@ -181,9 +182,25 @@ static enum rb_loss sink_judge(const struct rb_file_identity *file)
 // A hash of the file whose path was checked last and of the user of that check; 0: none.
 static _Atomic uint64_t sink_checked;
 
-static uint64_t sink_check_word(const struct rb_file_identity *file)
+// What name_to_handle_at(2) fills in. The kernel calls the two numbers handle_bytes and handle_type.
+struct sink_handle {
+    uint32_t size;
+    int32_t type;
+    uint64_t words[8]; // no common file system uses more
+};
+
+// Returns the hash of an open file. A file system gives the inode number of a removed file to a new one. The file
+// handle distinguishes the two. Not every file system has handles. Not inlined, so that a path is opened with less
+// stack.
+__attribute__((noinline)) static uint64_t sink_check_word(int fd, const struct rb_file_identity *file)
 {
-    return rb_hash_mix(rb_hash_mix(rb_hash_mix(rb_kernel_euid(), file->device), file->inode), 1) | 1;
+    int mount;
+    struct sink_handle handle = {.size = sizeof(handle.words)};
+    uint64_t word = rb_hash_mix(rb_hash_mix(rb_kernel_euid(), file->device), file->inode);
+    if (rb_kernel(SYS_name_to_handle_at, fd, "", &handle, &mount, AT_EMPTY_PATH) == 0)
+        for (size_t i = 0; i < handle.size; i += sizeof(handle.words[0]))
+            word = rb_hash_mix(word, handle.words[i / sizeof(handle.words[0])]);
+    return word | 1;
 }
 
 // Returns whether the last name of the path is this file. Not inlined, so that the directories are opened with less
@@ -196,10 +213,10 @@ __attribute__((noinline)) static bool sink_leads_to(int directory, const char *p
 }
 
 // Checks that the path leads to this file without following a link of another user.
-static enum rb_loss sink_check_path(const char *path, const struct rb_file_identity *file)
+static enum rb_loss sink_check_path(const char *path, int fd, const struct rb_file_identity *file)
 {
     int directory;
-    uint64_t word = sink_check_word(file);
+    uint64_t word = sink_check_word(fd, file);
     if (atomic_load_explicit(&sink_checked, memory_order_relaxed) == word)
         return RB_LOSS_NONE;
     enum rb_loss error = sink_open_directory(path, &directory);
@@ -234,7 +251,7 @@ static enum rb_loss sink_make(const char *path, struct sink_file *file)
     file->fd = (int) fd;
     if (rb_file_identify_open(file->fd, &file->identity) != 0)
         return RB_LOSS_FAILED;
-    atomic_store_explicit(&sink_checked, sink_check_word(&file->identity), memory_order_relaxed);
+    atomic_store_explicit(&sink_checked, sink_check_word(file->fd, &file->identity), memory_order_relaxed);
     return RB_LOSS_NONE;
 }
 
@@ -279,7 +296,7 @@ static enum rb_loss sink_open(const char *path, struct sink_file *file)
         int found = rb_file_identify_link(AT_FDCWD, path, &file->identity);
         error = found == 0 ? sink_open_known(path, file) : sink_error_of(found);
         if (error == RB_LOSS_NONE)
-            error = sink_check_path(path, &file->identity);
+            error = sink_check_path(path, file->fd, &file->identity);
         else if (error == RB_LOSS_ABSENT)
             error = sink_make(path, file);
     }
@@ -385,7 +402,7 @@ size_t rb_sink_read_end(const char *path, char *out, size_t size)
     long got = 0;
     bool regular = rb_file_identify_link(AT_FDCWD, path, &file.identity) == 0 && S_ISREG(file.identity.mode);
     if (regular && sink_open_known(path, &file) == RB_LOSS_NONE &&
-        sink_check_path(path, &file.identity) == RB_LOSS_NONE) {
+        sink_check_path(path, file.fd, &file.identity) == RB_LOSS_NONE) {
         int64_t start = (int64_t) (file.identity.size > size ? file.identity.size - size : 0);
         got = sink_seek(file.fd, start, SEEK_SET) == start ? rb_kernel(SYS_read, file.fd, out, size) : 0;
     }

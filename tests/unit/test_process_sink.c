@@ -275,6 +275,28 @@ static void test_foreign_link_among_the_directories(void **state)
     assert_int_equal(rb_sink_write(file_called("outer/log"), line, LINE), RB_LOSS_LINK);
 }
 
+// A file system gives the inode number of a removed file to a new one. The path of the new file is checked again.
+static void test_reused_inode_is_checked_again(void **state)
+{
+    struct stat old, new;
+    (void) state;
+    need_root();
+    assert_int_equal(mkdir(file_called("real"), 0755), 0);
+    assert_int_equal(symlink("real", file_called("link")), 0);
+    assert_int_equal(lchown(file_called("link"), ANOTHER, ANOTHER), 0);
+    // Few file systems reuse the number at once. On the others, every write finds a new number.
+    for (unsigned i = 0; i < 200; i++) {
+        assert_int_equal(rb_sink_write(file_called("real/log"), line, LINE), RB_LOSS_NONE);
+        assert_int_equal(stat(file_called("real/log"), &old), 0);
+        assert_int_equal(unlink(file_called("real/log")), 0);
+        put(file_called("real/log"), "");
+        assert_int_equal(stat(file_called("real/log"), &new), 0);
+        assert_int_equal(rb_sink_write(file_called("link/log"), line, LINE), RB_LOSS_LINK);
+        if (old.st_ino == new.st_ino)
+            break;
+    }
+}
+
 static void test_second_name_is_refused(void **state)
 {
     const char *path = file_called("log"), *other = file_called("other");
@@ -738,6 +760,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_own_links_among_the_directories, setup, teardown),
         cmocka_unit_test_setup_teardown(test_foreign_link_among_the_directories, setup, teardown),
         cmocka_unit_test_setup_teardown(test_second_name_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reused_inode_is_checked_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_foreign_owner_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_another_user, setup, teardown),
         cmocka_unit_test_setup_teardown(test_for_root_alone, setup, teardown),
