@@ -450,6 +450,16 @@ static bool sink_take_back(int fd, int64_t end, const char *part, size_t length,
     return found;
 }
 
+// Returns the length of an incomplete line without the newline that begins it. That newline is not removed: another
+// process that removes an incomplete line before it may rely on it.
+//   written: what the system call returned; not negative
+//   skip: 0 if the line was written with that newline, 1 if without
+static size_t sink_part_length(long written, size_t skip)
+{
+    size_t newline = 1 - skip;
+    return (size_t) written > newline ? (size_t) written - newline : 0;
+}
+
 // Which destinations end with an incomplete line of this process that could not be removed.
 enum sink_kind { SINK_STDERR, SINK_PATH, SINK_KINDS };
 static _Atomic bool sink_unfinished[SINK_KINDS];
@@ -470,21 +480,20 @@ __attribute__((noinline)) static enum rb_loss sink_write_file(const struct sink_
                                                               size_t length, uint64_t pending)
 {
     // The file may end with an incomplete line of another process, which was killed or could not remove the line. If
-    // the file cannot be read, only incomplete lines of this process are known.
+    // the file cannot be read, only incomplete lines of this process are known. A file of blanks alone is what is left
+    // of its first line.
     int64_t size = (int64_t) file->identity.size;
     int last = size > 0 ? sink_byte_at(file->fd, size - 1) : '\n';
-    bool after_part = last < 0 ? sink_is_unfinished(SINK_PATH) : last != '\n';
+    bool blank = last == ' ' && size <= RB_SINK_LINE_MAX && sink_byte_at(file->fd, 0) == ' ';
+    bool after_part = last < 0 ? sink_is_unfinished(SINK_PATH) : last != '\n' && !blank;
     size_t skip = after_part ? 0 : 1; // the newline at the start of the line
     long written = sink_put(file->fd, line + skip, length - skip, pending);
     if (written < 0)
         return sink_error_of(written);
     bool whole = (size_t) written == length - skip, mended = false;
-    if (!whole && rb_kernel(SYS_fcntl, file->fd, F_SETFL, O_NONBLOCK) == 0) { // removes O_APPEND
-        int64_t end = sink_seek(file->fd, 0, SEEK_CUR);
-        bool alone = end == written && sink_byte_at(file->fd, end) < 0; // the file contains nothing else
-        mended = (alone && rb_kernel(SYS_ftruncate, file->fd, 0) == 0) ||
-                 sink_take_back(file->fd, end, line + skip, (size_t) written, true, pending);
-    }
+    if (!whole && rb_kernel(SYS_fcntl, file->fd, F_SETFL, O_NONBLOCK) == 0) // removes O_APPEND
+        mended = sink_take_back(file->fd, sink_seek(file->fd, 0, SEEK_CUR), line + 1, sink_part_length(written, skip),
+                                true, pending);
     sink_set_unfinished(SINK_PATH, !whole && !mended);
     return whole ? RB_LOSS_NONE : RB_LOSS_FULL;
 }
@@ -492,15 +501,15 @@ __attribute__((noinline)) static enum rb_loss sink_write_file(const struct sink_
 // ---- streams: FIFOs, terminals, stderr of whatever kind ----
 
 // Removes an incomplete line from stderr if it is a file, with a descriptor of our own. The newline before the part is
-// moved only after a line of JSON.
-static bool sink_take_back_from_stderr(const char *part, size_t length, uint64_t pending)
+// moved only after a line of JSON, or if it was written with the part.
+static bool sink_take_back_from_stderr(const char *part, size_t length, bool own_newline, uint64_t pending)
 {
     int flags = O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARGEFILE;
     int64_t end = sink_seek(STDERR_FILENO, 0, SEEK_CUR), start = end - (int64_t) length;
     long fd = rb_kernel(SYS_openat, AT_FDCWD, "/proc/self/fd/2", flags);
     if (fd < 0)
         return false;
-    bool ends_line = sink_byte_at((int) fd, start - 2) == '}';
+    bool ends_line = own_newline || sink_byte_at((int) fd, start - 2) == '}';
     bool taken = sink_take_back((int) fd, end, part, length, ends_line, pending);
     rb_kernel(SYS_close, (int) fd);
     return taken;
@@ -518,8 +527,8 @@ static enum rb_loss sink_write_stream(int fd, enum sink_kind kind, const struct 
     if (written < 0)
         return sink_error_of(written);
     bool whole = (size_t) written == length - skip;
-    bool mended =
-        !whole && S_ISREG(identity->mode) && sink_take_back_from_stderr(line + skip, (size_t) written, pending);
+    bool mended = !whole && S_ISREG(identity->mode) &&
+                  sink_take_back_from_stderr(line + 1, sink_part_length(written, skip), skip == 0, pending);
     sink_set_unfinished(kind, !whole && !mended);
     return whole ? RB_LOSS_NONE : RB_LOSS_FULL;
 }
