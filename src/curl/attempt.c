@@ -189,8 +189,12 @@ static enum rb_reached reached_by(const struct rb_transfer *transfer)
 static struct rb_outcome judge_result(const struct rb_transfer *transfer, CURLcode code)
 {
     struct rb_response_seen seen = rb_response_seen(transfer->response);
-    struct rb_curl_result result = {.code = (int) code, .answered = seen.answered, .http = true};
-    if (code == CURLE_OK && seen.status >= 200) {
+    struct rb_curl_result result = {.code = (int) code,
+                                    .answered = seen.answered,
+                                    .finished = seen.finals > 0 && seen.finals >= transfer->handle->requests,
+                                    .cut = seen.cut,
+                                    .http = true};
+    if (code == CURLE_OK && seen.status >= 200 && !seen.cut) {
         result.status = seen.status;
         return rb_classify_curl(&result);
     }
@@ -218,12 +222,15 @@ struct rb_outcome rb_attempt_classify(struct rb_transfer *transfer, CURLcode cod
     return outcome;
 }
 
-// The server answers each request with one final response. If the attempt failed, the last request may have none. If
-// libcurl has begun more requests than this explains, it has sent the others again.
+// The server answers each request with one final response. If the attempt failed, or if a header block was cut off, the
+// last request may have none. An HTTP/0.9 response has no header block. If libcurl has begun more requests than this
+// explains, it has sent the others again.
 unsigned rb_attempt_resends(const struct rb_transfer *transfer, CURLcode code)
 {
     struct rb_response_seen seen = rb_response_seen(transfer->response);
-    unsigned expected = seen.finals + (code != CURLE_OK && !seen.body ? 1 : 0);
+    unsigned expected = seen.finals + (seen.cut || (code != CURLE_OK && !seen.body) ? 1 : 0);
     unsigned requests = transfer->handle->requests;
+    if (expected == 0)
+        expected = 1;
     return requests > expected ? requests - expected : 0;
 }

@@ -111,6 +111,7 @@ enum curl_kind {
     CURL_HANDSHAKE, // by errno; without a helpful errno, trust or configuration is the likely cause: one retry
     CURL_SEND,      // as CURL_HANDSHAKE if no byte was sent: a TLS peer that requires a certificate fails like this
     CURL_RECEIVE,   // over TLS without errno: a TLS alert
+    CURL_REWIND,    // by what made libcurl send the request again
     CURL_MALFORMED  // a bad URL, or a reply that is not HTTP
 };
 
@@ -146,6 +147,7 @@ static const struct curl_row curl_table[] = {
     [55] = {CURL_SEND, RB_CAUSE_RESET, 0},           // SEND_ERROR
     [56] = {CURL_RECEIVE, RB_CAUSE_RESET, 0},        // RECV_ERROR
     [61] = {CURL_PLAIN, RB_CAUSE_OTHER, CURL_BEGUN}, // BAD_CONTENT_ENCODING
+    [65] = {CURL_REWIND, RB_CAUSE_RESET, 0},         // SEND_FAIL_REWIND
     [92] = {CURL_PLAIN, RB_CAUSE_RESET, 0},          // HTTP2_STREAM
     [95] = {CURL_PLAIN, RB_CAUSE_RESET, 0},          // HTTP3
     [96] = {CURL_CONNECT, RB_CAUSE_REFUSED, 0},      // QUIC_CONNECT_ERROR
@@ -227,11 +229,19 @@ static void judge_malformed(struct rb_outcome *outcome, const struct rb_curl_res
     outcome->permanent = true;
 }
 
+static struct curl_row row_of(const struct rb_curl_result *result)
+{
+    static const struct curl_row cut = {CURL_PLAIN, RB_CAUSE_RESET, CURL_BEGUN};
+    if (result->cut && result->code == 0)
+        return cut;
+    if (result->code >= 0 && (size_t) result->code < COUNT_OF(curl_table))
+        return curl_table[result->code];
+    return (struct curl_row){CURL_PERMANENT, RB_CAUSE_OTHER, 0};
+}
+
 struct rb_outcome rb_classify_curl(const struct rb_curl_result *result)
 {
-    struct curl_row row = {CURL_PERMANENT, RB_CAUSE_OTHER, 0};
-    if (result->code >= 0 && (size_t) result->code < COUNT_OF(curl_table))
-        row = curl_table[result->code];
+    struct curl_row row = row_of(result);
     struct rb_outcome outcome = passing((enum rb_cause) row.cause, RB_HEALTH_FAILURE);
     outcome.sent = curl_sent(result, row.flags);
     outcome.once = (row.flags & CURL_ONCE) != 0;
@@ -266,6 +276,14 @@ struct rb_outcome rb_classify_curl(const struct rb_curl_result *result)
         break;
     case CURL_MALFORMED:
         judge_malformed(&outcome, result);
+        break;
+    case CURL_REWIND:
+        // libcurl sends a request again if a kept connection breaks before an answer, which says nothing about the
+        // host. After an answer (a redirect, an authentication round), or if nothing was sent (a form that an earlier
+        // attempt has read), the body is at fault.
+        outcome.health = RB_HEALTH_IGNORED;
+        if (!result->http || result->request_size <= 0 || result->finished)
+            make_permanent(&outcome);
         break;
     case CURL_PLAIN:
         break;

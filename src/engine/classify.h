@@ -46,6 +46,8 @@ struct rb_curl_result {
     int64_t request_size; // CURLINFO_REQUEST_SIZE, bytes; 0 proves for HTTP that nothing was sent
     unsigned status;      // CURLINFO_RESPONSE_CODE
     bool answered;        // any header or body byte of an origin response was seen
+    bool finished;        // a whole header block was seen whose status is not 1xx
+    bool cut;             // the last header block was cut off; for some versions of libcurl this is a success
     int os_errno;         // CURLINFO_OS_ERRNO
     bool http;            // scheme http or https: request_size is meaningful only there
     bool tls;             // a TLS handshake was completed

@@ -217,15 +217,33 @@ static inline bool play_end_block(struct play *play)
     return true;
 }
 
-// Blocks before the response itself: libcurl keeps their bodies to itself.
+// CURLINFO_REDIRECT_COUNT, the only value that a response asks for.
+static long play_followed;
+
+static inline CURLcode play_getinfo(CURL *easy, CURLINFO info, ...)
+{
+    va_list arguments;
+    (void) easy;
+    va_start(arguments, info);
+    *va_arg(arguments, long *) = play_followed;
+    va_end(arguments);
+    return CURLE_OK;
+}
+
+static const struct rb_libcurl play_library = {.easy_getinfo = play_getinfo};
+
+// Blocks before the response itself: libcurl keeps their bodies to itself. It follows a redirect whose block is cut
+// off.
 static inline bool play_interim(struct play *play, unsigned *followed)
 {
     static const unsigned statuses[] = {100, 103, 302, 307, 401, 407, 200};
     for (unsigned n = play_choose(play, 4) + (play_rarely(play, 50) ? 8 : 0); n > 0; n--) {
         unsigned status = statuses[play_choose(play, sizeof(statuses) / sizeof(statuses[0]))];
-        if (!play_begin_block(play, status) || !play_end_block(play))
+        bool cut = status / 100 == 3 && play_rarely(play, 8);
+        if (!play_begin_block(play, status) || (!cut && !play_end_block(play)))
             return false;
         *followed += status / 100 == 3;
+        play_followed = *followed;
         play->blocks[play->block_count - 1].superseded = status / 100 == 1 || status / 100 == 3;
     }
     return true;
@@ -364,6 +382,7 @@ static inline void play_begin_attempt(struct play *play)
 {
     play_said.length = 0;
     play->body_sent = 0;
+    play_followed = 0;
     play->breaks_in = play_rarely(play, 2) ? 1 + play_choose(play, 24) : UINT32_MAX;
     play->block_count = 0;
     play->body = play->trailers = play->complete = false;
@@ -568,6 +587,7 @@ static inline void play_set_up(struct play *play, const uint8_t *choices, size_t
     static const size_t lengths[] = {100, 0, 1, 64, 200, 4096, 9000, 50000, PLAY_CONTENT_MAX};
     *play = (struct play){.next = choices, .left = count};
     play_got.length = play_expected.length = 0;
+    play->handle.curl = &play_library;
     play->handle.write = play_on_body;
     play->handle.header = play_on_header;
     play->handle.write_data = play->handle.header_data = play;

@@ -321,6 +321,49 @@ static void test_headers_without_callback_go_where_libcurl_sends_them(void **sta
     assert_string_equal(f->program.got, "HTTP/1.1 200 OK\r\n");
 }
 
+// A block that has not ended when the attempt ends was cut off. Header lines that nobody receives leave the program
+// with nothing, so the attempt may be repeated.
+static void test_block_that_is_cut_off(void **state)
+{
+    struct fixture *f = *state;
+    rb_response_attempt(&f->response, true);
+    assert_true(header(f, "HTTP/1.1 200 OK\r\n"));
+    assert_true(rb_response_seen(&f->response).cut);
+    assert_true(rb_response_reached_program(&f->response));
+    f->handle.header = NULL;
+    f->handle.header_data = NULL;
+    rb_response_attempt(&f->response, true);
+    assert_true(header(f, "HTTP/1.1 200 OK\r\n"));
+    assert_true(rb_response_seen(&f->response).cut);
+    assert_false(rb_response_reached_program(&f->response));
+    assert_true(header(f, "\r\n"));
+    assert_false(rb_response_seen(&f->response).cut);
+}
+
+// libcurl compares only the first byte of the line.
+static void test_blank_line_with_more_in_it(void **state)
+{
+    struct fixture *f = *state;
+    rb_response_attempt(&f->response, true);
+    assert_true(header(f, "HTTP/1.1 200 OK\r\n"));
+    assert_true(header(f, "\rA: b\r\n"));
+    assert_false(rb_response_seen(&f->response).cut);
+}
+
+// The attempt before has shown the same interim block to the program.
+static void test_interim_block_that_is_cut_off_is_not_shown_again(void **state)
+{
+    struct fixture *f = *state;
+    attempt_with(f, "HTTP/1.1 103 Hints\r\n", "HTTP/1.1 503 Busy\r\n");
+    rb_response_finish(&f->response, 0, true);
+    f->program.length = 0;
+    rb_response_attempt(&f->response, true);
+    assert_true(header(f, "HTTP/1.1 103 Hints\r\n"));
+    rb_response_finish(&f->response, 0, true);
+    assert_int_equal(rb_response_deliver(&f->response), RB_DELIVERED);
+    assert_int_equal(f->program.length, 0);
+}
+
 static void test_no_write_function_means_fwrite(void **state)
 {
     struct fixture *f = *state;
@@ -611,6 +654,9 @@ int main(void)
         CASE(test_retry_after_of_the_last_block_counts),
         CASE(test_body_that_looks_like_a_status_line),
         CASE(test_headers_without_callback_go_where_libcurl_sends_them),
+        CASE(test_block_that_is_cut_off),
+        CASE(test_blank_line_with_more_in_it),
+        CASE(test_interim_block_that_is_cut_off_is_not_shown_again),
         CASE(test_no_write_function_means_fwrite),
         CASE(test_range_continues),
         CASE(test_range_that_breaks_off_continues),

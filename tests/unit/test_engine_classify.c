@@ -51,6 +51,8 @@ static void test_curl_row(void **state)
         .http = strcmp(row->field[2], "http") == 0,
         .request_size = signed_number(row->field[3]),
         .answered = vector_number(row->field[4]) != 0,
+        .finished = vector_number(row->field[4]) == 2,
+        .cut = vector_number(row->field[4]) == 3,
         .status = (unsigned) vector_number(row->field[5]),
         .os_errno = signed_number(row->field[6]),
     };
@@ -58,7 +60,7 @@ static void test_curl_row(void **state)
     struct rb_outcome outcome = rb_classify_curl(&result);
     check(&outcome, &row->field[7]);
     bool error = (result.code == 22 || result.code == 33) && result.status >= 400;
-    bool by_status = result.http && (result.code == 0 || error);
+    bool by_status = result.http && ((result.code == 0 && !result.cut) || error);
     assert_int_equal(outcome.status, by_status ? result.status : 0);
 }
 
@@ -101,7 +103,7 @@ static void check_curl_laws(const struct rb_curl_result *result)
     if (outcome.cause == RB_CAUSE_OTHER)
         assert_true(outcome.permanent);
     if (outcome.cause == RB_CAUSE_NONE)
-        assert_int_equal(result->code, 0);
+        assert_true(result->code == 0 && !result->cut);
     if (outcome.health == RB_HEALTH_FAILURE)
         assert_true(outcome.cause != RB_CAUSE_DNS && !is_local(result->os_errno, result->code));
     if (result->proxied && result->code != 0 && result->reached > 0 && result->reached < RB_REACHED_SERVER)
@@ -127,6 +129,8 @@ static void test_curl_laws(void **state)
                                                                  .request_size = sizes[z],
                                                                  .status = statuses[s],
                                                                  .answered = (bits & 1) != 0,
+                                                                 .finished = (bits & 1) != 0 && e % 2 == 0,
+                                                                 .cut = (bits & 1) != 0 && e % 3 == 0,
                                                                  .os_errno = errnos[e],
                                                                  .http = (bits & 2) != 0,
                                                                  .tls = (bits & 4) != 0,

@@ -117,7 +117,7 @@ static inline size_t give(struct rb_response *response, enum kind kind, char *by
         response->taken += (int64_t) valid;
         if (response->tracking == RB_TRACKING_BODY)
             rb_digest_add(&response->sums->digest, bytes, valid);
-    } else if (response->received == RB_RECEIVED_NOTHING) {
+    } else if (response->received == RB_RECEIVED_NOTHING && (kind == ECHO || rb_deliver_has_header(response->handle))) {
         response->received = RB_RECEIVED_HEADER;
     }
     return taken;
@@ -224,14 +224,6 @@ static unsigned parse_status(const char *line, size_t length)
     return status;
 }
 
-// Returns the status if the bytes are exactly one status line, else 0. libcurl passes header lines whole. With
-// CURLOPT_HEADER, this test keeps most bodies that begin with "HTTP/" from being taken for a status line.
-static unsigned status_of_line(const char *line, size_t length)
-{
-    bool alike = length > 5 && memcmp(line, "HTTP/", 5) == 0 && memchr(line, '\n', length) == line + length - 1;
-    return alike ? parse_status(line, length) : 0;
-}
-
 // Records an interim block at its place in the order of arrival, because an earlier attempt may have lacked it.
 static void insert_shown(struct rb_response *response)
 {
@@ -289,6 +281,8 @@ static size_t begin_block(struct rb_response *response, unsigned status, size_t 
     }
     if (response->blocks > 0 && !is_continuing(response))
         remember_shown(response);
+    if (response->place == RB_PLACE_HEADER) // a redirect whose block was cut off and that libcurl has followed
+        response->finals++;
     response->status = status;
     response->place = RB_PLACE_HEADER;
     response->blocks++;
@@ -339,7 +333,11 @@ static void note_line(struct rb_response *response, const char *line, size_t len
 {
     size_t size;
     const char *value;
-    switch (length > 2 ? line[0] | 0x20 : 0) { // the first letter excludes most lines
+    if (line[0] == '\r' || line[0] == '\n') { // libcurl takes such a line for the blank line, whatever follows
+        end_block(response);
+        return;
+    }
+    switch (line[0] | 0x20) { // the first letter excludes most lines
     case 'r':
         if ((value = rb_validator_field(line, length, "retry-after", &size)))
             rb_retry_after_add(&response->after, value, size, rb_system_unix_s());
@@ -354,10 +352,6 @@ static void note_line(struct rb_response *response, const char *line, size_t len
     case 'e':
         if (response->tracking != RB_TRACKING_NOTHING)
             rb_validator_note(&response->validator, line, length);
-        break;
-    case 0: // two bytes at most, so perhaps the blank line
-        if (length > 0 && (line[0] == '\r' || line[0] == '\n'))
-            end_block(response);
         break;
     default:
         break;
@@ -485,6 +479,7 @@ struct rb_response_seen rb_response_seen(const struct rb_response *response)
     return (struct rb_response_seen){
         .answered = response->blocks > 0 || response->body,
         .body = response->body,
+        .cut = response->place == RB_PLACE_HEADER,
         .status = response->status,
         .redirects = response->redirects,
         .finals = response->finals,
@@ -540,13 +535,34 @@ void rb_response_progress(const struct rb_response *response, curl_off_t *total,
 
 // --- callbacks for libcurl
 
+// libcurl follows a redirect as soon as it has read the Location, even if the rest of the header block never comes.
+static bool is_followed(const struct rb_response *response)
+{
+    const struct rb_handle *handle = response->handle;
+    long followed = 0;
+    if (response->status / 100 != 3)
+        return false;
+    handle->curl->easy_getinfo(handle->easy, CURLINFO_REDIRECT_COUNT, &followed);
+    return followed >= (long) response->redirects;
+}
+
+// Returns the status if the bytes are exactly one status line and begin a header block, else 0. libcurl passes header
+// lines whole. With CURLOPT_HEADER, this test keeps most bodies that begin with "HTTP/" from being taken for a status
+// line. Inside a block, such a line is a field of a careless server, unless it answers the next request.
+static unsigned status_of_block(const struct rb_response *response, const char *line, size_t length)
+{
+    bool alike = length > 5 && memcmp(line, "HTTP/", 5) == 0 && memchr(line, '\n', length) == line + length - 1;
+    unsigned status = alike ? parse_status(line, length) : 0;
+    return status && response->place == RB_PLACE_HEADER && !is_followed(response) ? 0 : status;
+}
+
 // With CURLOPT_HEADER, this callback gets a status line before the header callback, so it begins the block.
 size_t rb_response_on_body(char *bytes, size_t size, size_t count, void *context)
 {
     struct rb_response *response = context;
     size_t length = size * count;
-    bool echo = response->handle->include_header && !response->body && response->place != RB_PLACE_HEADER;
-    unsigned status = echo ? status_of_line(bytes, length) : 0;
+    bool echo = response->handle->include_header && !response->body;
+    unsigned status = echo ? status_of_block(response, bytes, length) : 0;
     if (status) {
         size_t answer = begin_block(response, status, length);
         if (answer != length)
@@ -564,7 +580,7 @@ size_t rb_response_on_header(char *bytes, size_t size, size_t count, void *conte
 {
     struct rb_response *response = context;
     size_t length = size * count;
-    unsigned status = response->place == RB_PLACE_HEADER ? 0 : status_of_line(bytes, length);
+    unsigned status = status_of_block(response, bytes, length);
     if (status) {
         size_t answer = begin_block(response, status, length);
         if (answer != length)
@@ -585,7 +601,7 @@ size_t rb_response_on_header(char *bytes, size_t size, size_t count, void *conte
 void rb_response_finish(struct rb_response *response, unsigned followed, bool complete)
 {
     bool interim = response->status / 100 == 3 && followed >= response->redirects;
-    if (response->treatment == RB_TREATMENT_SKIP && (interim || !complete))
+    if (response->treatment == RB_TREATMENT_SKIP && (interim || !complete || response->place == RB_PLACE_HEADER))
         drop(response);
     if (interim && response->blocks > 0 && !is_continuing(response) && response->treatment != RB_TREATMENT_HOLD &&
         response->received != RB_RECEIVED_BODY)

@@ -37,6 +37,7 @@ enum rb_delivery { RB_DELIVERED, RB_DELIVERY_PAUSED, RB_DELIVERY_HEADER_REFUSED,
 struct rb_response_seen {
     bool answered;      // a status line or a body byte was received
     bool body;          // a body byte was received
+    bool cut;           // the last header block has not ended: its blank line is missing
     unsigned status;    // status of the current header block; 0: there is none, or it was 1xx
     unsigned redirects; // header blocks with a 3xx status
     unsigned finals;    // header blocks whose status is not 1xx, and those with 101
@@ -62,7 +63,8 @@ size_t rb_response_on_header(char *bytes, size_t size, size_t count, void *conte
 
 // Ends the attempt.
 //   followed: number of redirects that libcurl followed (CURLINFO_REDIRECT_COUNT); their blocks were interim
-//   complete: libcurl reports success; then a last block that equals a recorded interim block is the response itself
+//   complete: libcurl reports success; then a last block that equals a recorded interim block, and that was not cut
+//   off, is the response itself
 void rb_response_finish(struct rb_response *response, unsigned followed, bool complete);
 
 // Delivers the held response in order. After PAUSED, call again to continue at the same position.

@@ -38,7 +38,7 @@ enum rb_treatment {
 // The position of libcurl in a response.
 enum rb_place {
     RB_PLACE_OUTSIDE, // before a status line, or in a body
-    RB_PLACE_HEADER,  // between a status line and its blank line
+    RB_PLACE_HEADER,  // between a status line and its blank line; after the attempt: the header block was cut off
     RB_PLACE_TRAILERS // after the body, in its trailer lines
 };
 

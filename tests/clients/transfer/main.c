@@ -19,6 +19,7 @@
 //   --timeout-ms N, --connect-timeout-ms N
 //   --stdout, --out PATH                 no WRITEFUNCTION and no WRITEDATA; WRITEDATA a FILE* alone
 //   --header-data                        HEADERDATA without HEADERFUNCTION
+//   --no-header                          neither of them
 //   --progress                           a progress callback
 //   --abort-after N, --pause-after N     the write callback refuses what is beyond N bytes; pauses once there
 //   --cancel-after-ms N                  the progress callback cancels
@@ -88,6 +89,7 @@ static const struct known known[] = {
     {"stdout", FLAG, AT(to_stdout)},
     {"out", TEXT, AT(out)},
     {"header-data", FLAG, AT(header_data)},
+    {"no-header", FLAG, AT(no_header)},
     {"progress", FLAG, AT(progress)},
     {"abort-after", BIG, AT(abort_after)},
     {"pause-after", BIG, AT(pause_after)},

@@ -266,7 +266,7 @@ static bool set_sink(struct transfer *transfer)
     }
     if (options->header_data) {
         SET(CURLOPT_HEADERDATA, options->to_stdout ? (void *) stdout : (void *) transfer);
-    } else {
+    } else if (!options->no_header) {
         SET(CURLOPT_HEADERFUNCTION, take_header);
         SET(CURLOPT_HEADERDATA, transfer);
     }
