@@ -20,8 +20,8 @@ void rb_text_bytes(struct rb_text *text, const char *bytes, size_t length);
 void rb_text_string(struct rb_text *text, const char *string);
 void rb_text_number(struct rb_text *text, uint64_t number, unsigned digits);
 
-// Appends a JSON string with its quotes (RFC 8259, section 7). Valid UTF-8 is copied. Each byte that is not part of
-// valid UTF-8 becomes U+FFFD, so that a log line always parses.
+// Appends a JSON string with its quotes, in the form RB_ESCAPE_JSON of base/escape.h, so that a log line always parses
+// and cannot control a terminal.
 void rb_text_json(struct rb_text *text, const char *string);
 
 // Appends a time as RFC 3339 in UTC with milliseconds, "2026-01-02T03:04:05.678Z".
