@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 
+#include "base/escape.h"
 #include "policy/address.h"
 
 static const struct default_port {
@@ -206,12 +207,14 @@ size_t rb_target_format(const struct rb_target *target, char *out, size_t size)
     if (target->family == AF_UNIX) {
         rb_write_text(&writer, "unix:");
         rb_write_bytes(&writer, target->name, target->name_length);
-        return writer.length;
+    } else {
+        write_host(&writer, target);
+        if (target->port != 0) {
+            rb_write_text(&writer, ":");
+            rb_write_number(&writer, target->port);
+        }
     }
-    write_host(&writer, target);
-    if (target->port != 0) {
-        rb_write_text(&writer, ":");
-        rb_write_number(&writer, target->port);
-    }
+    if (writer.length + 1 == size) // perhaps cut inside a character
+        out[writer.length = rb_escape_whole(out, writer.length)] = '\0';
     return writer.length;
 }

@@ -35,7 +35,8 @@ int rb_target_from_url(struct rb_target *target, const char *text, size_t *schem
 uint16_t rb_target_port_of_scheme(const char *scheme);
 
 // Writes "host:port" for logs, breakers and people: lower case, without a final dot; "[v6]:port" for IPv6; without the
-// port if it is 0; "unix:/path". The output is NUL-terminated and cut to size - 1 bytes. Returns its length.
+// port if it is 0; "unix:/path". The output is NUL-terminated and cut to size - 1 bytes, but not inside a UTF-8
+// character. Returns its length.
 size_t rb_target_format(const struct rb_target *target, char *out, size_t size);
 
 #endif

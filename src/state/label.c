@@ -38,7 +38,8 @@ bool rb_label_read_cell(const struct rb_cell *cell, char *policy, char *host)
     rb_state_load(cell->policy, POLICY_WORDS, names.policy);
     rb_state_load(cell->host, HOST_WORDS, names.host);
     if (rb_state_checksum(key, &names, sizeof(names) / 8) != check ||
-        !rb_state_is_text(names.policy, sizeof(names.policy)) || !rb_state_is_text(names.host, sizeof(names.host)))
+        !rb_state_is_terminated(names.policy, sizeof(names.policy)) ||
+        !rb_state_is_terminated(names.host, sizeof(names.host)))
         return false;
     memcpy(policy, names.policy, sizeof(names.policy));
     memcpy(host, names.host, sizeof(names.host));
@@ -91,5 +92,5 @@ bool rb_label_read_policy(const struct rb_state_policy *policy, char *name)
     uint64_t check = atomic_load_explicit(&policy->check, memory_order_acquire);
     rb_state_load(policy->name, POLICY_WORDS, name);
     return key != 0 && check != 0 && rb_state_checksum(key, name, POLICY_WORDS) == check &&
-           rb_state_is_text(name, RB_STATE_POLICY_SIZE);
+           rb_state_is_terminated(name, RB_STATE_POLICY_SIZE);
 }

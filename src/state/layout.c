@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/escape.h"
 #include "base/hash.h"
 
 static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared memory needs lock-free 64-bit atomics");
@@ -156,17 +157,15 @@ uint64_t rb_state_checksum(uint64_t seed, const void *bytes, unsigned words)
 void rb_state_pad(char *out, size_t size, const char *text)
 {
     size_t length = strnlen(text, size - 1);
+    if (text[length])
+        length = rb_escape_whole(text, length);
     memset(out, 0, size);
     memcpy(out, text, length);
 }
 
-bool rb_state_is_text(const char *bytes, size_t size)
+bool rb_state_is_terminated(const char *bytes, size_t size)
 {
-    size_t length = strnlen(bytes, size);
-    for (size_t i = 0; i < length; i++)
-        if ((unsigned char) bytes[i] < ' ' || bytes[i] == 0x7f)
-            return false;
-    return length < size;
+    return memchr(bytes, '\0', size) != NULL;
 }
 
 // Packed: window 11 bits, time_window 1, min_calls 14, failure rate 14, probes - 1 4, quorum - 1 4, refuse 2, slow rate

@@ -212,11 +212,11 @@ void rb_state_load(const _Atomic uint64_t *from, unsigned words, void *to);
 // never has a right checksum by cancellation.
 uint64_t rb_state_checksum(uint64_t seed, const void *bytes, unsigned words);
 
-// Copies text as stored in the file: cut to size - 1 bytes and padded with zeros.
+// Copies text as stored in the file: cut to size - 1 bytes, but not inside a character, and padded with zeros.
 void rb_state_pad(char *out, size_t size, const char *text);
 
-// Returns whether `size` bytes hold a terminated text without control characters, which is safe to print on a terminal.
-bool rb_state_is_text(const char *bytes, size_t size);
+// Returns whether `size` bytes hold a terminated text. Its bytes can be any, so it is shown with base/escape.h.
+bool rb_state_is_terminated(const char *bytes, size_t size);
 
 // Packs the part of a breaker's rules that commands display into one word, and unpacks it.
 uint64_t rb_state_pack_rules(const struct rb_breaker_rules *rules);

@@ -111,6 +111,6 @@ bool rb_trouble_get(const struct rb_state *state, struct rb_state_trouble *troub
     rb_state_load(log->words, RB_STATE_TROUBLE_WORDS, trouble);
     return check != 0 && rb_state_checksum(TROUBLE_SEED, trouble, RB_STATE_TROUBLE_WORDS) == check &&
            trouble->error != RB_LOSS_NONE && trouble->error < RB_LOSS_COUNT &&
-           rb_state_is_text(trouble->destination, sizeof(trouble->destination)) &&
-           rb_state_is_text(trouble->program, sizeof(trouble->program));
+           rb_state_is_terminated(trouble->destination, sizeof(trouble->destination)) &&
+           rb_state_is_terminated(trouble->program, sizeof(trouble->program));
 }

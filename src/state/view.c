@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/arithmetic.h"
+#include "base/escape.h"
 #include "engine/breaker_window.h"
 #include "engine/breaker_word.h"
 #include "engine/reading.h"
@@ -236,6 +237,7 @@ bool rb_view_trouble(const struct rb_view *view, struct rb_view_trouble *trouble
 
 // ---- controls ----
 
+// Compares a label with a host that may lack its port.
 static bool names_host(const char *label, const char *host)
 {
     size_t length = strlen(host);
@@ -249,13 +251,15 @@ static bool names_host(const char *label, const char *host)
 
 unsigned rb_view_force(struct rb_view *view, const char *host, enum rb_breaker_force force)
 {
-    char policy[RB_STATE_POLICY_SIZE], label[RB_STATE_HOST_SIZE];
+    char policy[RB_STATE_POLICY_SIZE], label[RB_STATE_HOST_SIZE], shown[RB_STATE_HOST_SIZE * RB_ESCAPED_SIZE];
     unsigned count = 0;
     for (uint32_t i = 0; view->writable && i < view->state.cell_count; i++) {
         struct rb_cell *cell = &view->state.cells[i];
         if (!rb_label_read_cell(cell, policy, label))
             continue;
-        if (*label ? !names_host(label, host) : strcmp(policy, host) != 0)
+        rb_escape_fit(shown, sizeof(shown), label, sizeof(shown));
+        bool named = *label ? names_host(label, host) || names_host(shown, host) : strcmp(policy, host) == 0;
+        if (!named)
             continue;
         rb_breaker_force(&cell->breaker, force);
         count++;

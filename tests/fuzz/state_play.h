@@ -92,7 +92,7 @@ static inline void play_write(const struct rb_state *state, uint64_t choice, uin
 
 static inline bool play_is_text(const char *text, size_t size)
 {
-    return memchr(text, '\0', size) && rb_state_is_text(text, size);
+    return memchr(text, '\0', size) != NULL;
 }
 
 static inline void play_read_cells(const struct rb_view *view, uint64_t now_ms)

@@ -141,6 +141,21 @@ static void test_from_unix(void **state)
     free(un);
 }
 
+static void test_cut_between_characters(void **state)
+{
+    struct rb_target target;
+    char out[16], whole[16];
+    (void) state;
+    assert_int_equal(rb_target_from_url(&target, "b\xc3\xbc\xc3\xbc.\xe4\xbe\x8b\xe4\xbe\x8b:80", NULL), 0);
+    assert_int_equal(rb_target_format(&target, whole, sizeof(whole)), 15);
+    for (size_t size = 1; size < sizeof(out); size++) {
+        size_t length = rb_target_format(&target, out, size);
+        assert_true(length + 4 > size && length < size);
+        assert_memory_equal(out, whole, length);
+        assert_true((whole[length] & 0xc0) != 0x80);
+    }
+}
+
 static void test_other_families(void **state)
 {
     struct sockaddr any = {.sa_family = AF_UNSPEC};
@@ -172,8 +187,9 @@ int main(void)
 {
     static const struct case_table table = {urls, sizeof(urls[0]), sizeof(urls) / sizeof(urls[0]), check_url, name_url};
     static const struct CMUnitTest others[] = {
-        cmocka_unit_test(test_from_inet),      cmocka_unit_test(test_from_inet6),  cmocka_unit_test(test_from_unix),
-        cmocka_unit_test(test_other_families), cmocka_unit_test(test_format_cuts),
+        cmocka_unit_test(test_from_inet),   cmocka_unit_test(test_from_inet6),
+        cmocka_unit_test(test_from_unix),   cmocka_unit_test(test_other_families),
+        cmocka_unit_test(test_format_cuts), cmocka_unit_test(test_cut_between_characters),
     };
     return run_with_cases("policy targets", &table, others, sizeof(others) / sizeof(others[0]));
 }

@@ -156,7 +156,9 @@ static void test_damage(void **state)
     static const struct rb_state_trouble wrong[] = {
         {.error = RB_LOSS_NONE, .destination = "/log", .program = "x"},
         {.error = RB_LOSS_COUNT, .destination = "/log", .program = "x"},
-        {.error = RB_LOSS_FULL, .destination = "\033[2J", .program = "x"},
+        {.error = RB_LOSS_FULL,
+         .destination = {[0 ... RB_STATE_HOST_SIZE - 1] = 'x'},
+         .program = "x"}, // not terminated
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         rb_state_store(log->words, RB_STATE_TROUBLE_WORDS, &wrong[i]);
