@@ -61,13 +61,23 @@ _rebound_value()
     esac
 }
 
+# Completes one of the names on stdin, which the state knows. They come from outside: `compgen -W` would expand $(...) in
+# them. Names with characters that mean something to the shell are left out.
+_rebound_names()
+{
+    local name plain='^[][:alnum:]_./:@%+[-]+$'
+    while IFS= read -r name; do
+        [[ $name == "$1"* && $name =~ $plain ]] && COMPREPLY+=("$name")
+    done
+}
+
 # What to do, then with which policy: those that the state knows.
 _rebound_policy()
 {
     case ${COMP_WORDS[COMP_CWORD - 1]} in
     off | on)
-        mapfile -t COMPREPLY < <(compgen -W "$(rebound metrics 2>/dev/null |
-            sed -n 's/^rebound_attempts_total{policy="\([^"]*\)"}.*/\1/p')" -- "$1") ;;
+        _rebound_names "$1" < <(rebound metrics 2>/dev/null |
+            sed -n 's/^rebound_attempts_total{policy="\([^"]*\)"}.*/\1/p') ;;
     *) mapfile -t COMPREPLY < <(compgen -W "off on" -- "$1") ;;
     esac
 }
@@ -77,8 +87,8 @@ _rebound_breaker()
 {
     case ${COMP_WORDS[COMP_CWORD - 1]} in
     open | close | reset)
-        mapfile -t COMPREPLY < <(compgen -W "$(rebound metrics 2>/dev/null |
-            sed -n 's/^rebound_breaker_state.*,host="\([^"*]*\)",state="open".*/\1/p')" -- "$1") ;;
+        _rebound_names "$1" < <(rebound metrics 2>/dev/null |
+            sed -n 's/^rebound_breaker_state.*,host="\([^"*]*\)",state="open".*/\1/p') ;;
     *) mapfile -t COMPREPLY < <(compgen -W "open close reset" -- "$1") ;;
     esac
 }
