@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Prints JSON on stdout and replaces invalid text.
+// Prints JSON on stdout. Strings are quoted here, because cJSON passes invalid UTF-8 and C1 control characters on.
 #include "cli/json.h"
 
 #include <errno.h>
@@ -7,56 +7,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char replacement[] = "\xef\xbf\xbd";
+#include "base/escape.h"
+#include "base/text.h"
 
-// The length of the UTF-8 sequence at `text` (RFC 3629, section 4), 0 if it is invalid. Never reads past the NUL,
-// because NUL is not a continuation byte.
-static size_t sequence(const unsigned char *text)
+// Returns the text as a JSON string with its quotes, or NULL without memory. The caller frees it.
+static char *json_quote(const char *text)
 {
-    if (text[0] < 0x80)
-        return 1;
-    size_t length = text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
-    if (text[0] < 0xc2 || text[0] > 0xf4)
-        return 0;
-    if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
-        (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f))
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    return length;
-}
-
-// Returns a copy in which invalid UTF-8 is replaced. The caller frees it.
-static char *cleaned(const char *text)
-{
-    char *copy = malloc(strlen(text) * (sizeof(replacement) - 1) + 1), *to = copy;
-    while (copy && *text) {
-        size_t length = sequence((const unsigned char *) text);
-        memcpy(to, length ? text : replacement, length ? length : sizeof(replacement) - 1);
-        to += length ? length : sizeof(replacement) - 1;
-        text += length ? length : 1;
-    }
-    if (copy)
-        *to = '\0';
-    return copy;
+    struct rb_text quoted = {.size = strlen(text) * RB_ESCAPED_SIZE + 2};
+    quoted.at = calloc(1, quoted.size + 1);
+    if (quoted.at)
+        rb_text_json(&quoted, text);
+    return quoted.at;
 }
 
 void rb_json_add_text(cJSON *object, const char *name, const char *text)
 {
-    char *copy = text ? cleaned(text) : NULL;
-    if (copy)
-        cJSON_AddStringToObject(object, name, copy);
+    char *quoted = text ? json_quote(text) : NULL;
+    if (quoted)
+        cJSON_AddRawToObject(object, name, quoted);
     else
         cJSON_AddNullToObject(object, name);
-    free(copy);
+    free(quoted);
 }
 
 void rb_json_append_text(cJSON *array, const char *text)
 {
-    char *copy = cleaned(text);
-    cJSON_AddItemToArray(array, copy ? cJSON_CreateString(copy) : cJSON_CreateNull());
-    free(copy);
+    char *quoted = json_quote(text);
+    cJSON_AddItemToArray(array, quoted ? cJSON_CreateRaw(quoted) : cJSON_CreateNull());
+    free(quoted);
 }
 
 int rb_json_print(cJSON *value)

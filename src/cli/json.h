@@ -5,10 +5,10 @@
 
 #include <cjson/cJSON.h>
 
-// Adds a string, or null for NULL. Invalid UTF-8 becomes U+FFFD, because file names may contain it and JSON may not.
+// Adds a string in the form RB_ESCAPE_JSON (base/escape.h), or null for NULL.
 void rb_json_add_text(cJSON *object, const char *name, const char *text);
 
-// Appends a string to an array, with the same replacement.
+// Appends such a string to an array.
 void rb_json_append_text(cJSON *array, const char *text);
 
 // Prints a value with a newline and frees it. Returns 0 or -ENOMEM.

@@ -9,20 +9,21 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool is_control(char c)
-{
-    return (unsigned char) c < ' ' || c == '\x7f';
-}
+#include "base/escape.h"
+
+static const char *const style_codes[] = {
+    [RB_STYLE_PLAIN] = "\x1b[0m",      [RB_STYLE_BOLD] = "\x1b[1m",    [RB_STYLE_ERROR] = "\x1b[1;31m",
+    [RB_STYLE_WARNING] = "\x1b[1;35m", [RB_STYLE_MARK] = "\x1b[1;32m",
+};
 
 static void say(enum rb_style style, const char *kind, const char *format, va_list arguments)
 {
-    static const char *const codes[] = {[RB_STYLE_ERROR] = "\x1b[1;31m", [RB_STYLE_WARNING] = "\x1b[1;35m"};
-    char text[RB_SAY_SIZE];
+    char text[RB_SAY_SIZE], shown[RB_SAY_SIZE];
     vsnprintf(text, sizeof(text), format, arguments);
-    for (char *c = text; *c; c++)
-        *c = is_control(*c) ? '?' : *c;
+    rb_escape_fit(shown, sizeof(shown), text, sizeof(shown));
     bool colour = *kind && rb_say_colour(stderr);
-    fprintf(stderr, "rebound: %s%s%s%s\n", colour ? codes[style] : "", kind, colour ? "\x1b[0m" : "", text);
+    fprintf(stderr, "rebound: %s%s%s%s\n", colour ? style_codes[style] : "", kind,
+            colour ? style_codes[RB_STYLE_PLAIN] : "", shown);
 }
 
 void rb_say_error(const char *format, ...)
@@ -69,28 +70,38 @@ bool rb_say_colour(FILE *stream)
     return !(no_colour && *no_colour) && terminal && strcmp(terminal, "dumb") != 0 && isatty(fileno(stream));
 }
 
-void rb_say_clean_part(FILE *stream, const char *text, size_t length)
+size_t rb_say_clean_part(FILE *stream, const char *text, size_t length)
 {
-    for (size_t i = 0; i < length; i++)
-        putc(is_control(text[i]) && text[i] != '\t' ? '?' : text[i], stream);
+    size_t columns = 0;
+    for (struct rb_escaped next; length > 0; text += next.taken, length -= next.taken) {
+        next = rb_escape_next(RB_ESCAPE_TEXT, text, length);
+        fwrite(next.bytes, 1, next.length, stream);
+        columns += next.columns;
+    }
+    return columns;
 }
 
-void rb_say_clean(FILE *stream, const char *text)
+size_t rb_say_clean(FILE *stream, const char *text)
 {
-    rb_say_clean_part(stream, text, strlen(text));
+    return rb_say_clean_part(stream, text, strlen(text));
+}
+
+void rb_say_padded(FILE *stream, const char *text, size_t width)
+{
+    for (size_t columns = rb_say_clean(stream, text); columns < width; columns++)
+        putc(' ', stream);
+}
+
+void rb_say_style(FILE *stream, bool colour, enum rb_style style)
+{
+    fputs(colour ? style_codes[style] : "", stream);
 }
 
 void rb_say_styled(FILE *stream, bool colour, enum rb_style style, const char *text)
 {
-    static const char *const codes[] = {
-        [RB_STYLE_BOLD] = "\x1b[1m",
-        [RB_STYLE_ERROR] = "\x1b[1;31m",
-        [RB_STYLE_WARNING] = "\x1b[1;35m",
-        [RB_STYLE_MARK] = "\x1b[1;32m",
-    };
-    fputs(colour ? codes[style] : "", stream);
+    rb_say_style(stream, colour, style);
     rb_say_clean(stream, text);
-    fputs(colour ? "\x1b[0m" : "", stream);
+    rb_say_style(stream, colour, RB_STYLE_PLAIN);
 }
 
 int rb_say_finish(int status, int trouble)

@@ -8,10 +8,11 @@
 
 enum { RB_SAY_SIZE = 8192 }; // longer lines are cut
 
-enum rb_style { RB_STYLE_BOLD, RB_STYLE_ERROR, RB_STYLE_WARNING, RB_STYLE_MARK };
+enum rb_style { RB_STYLE_PLAIN, RB_STYLE_BOLD, RB_STYLE_ERROR, RB_STYLE_WARNING, RB_STYLE_MARK };
 
-// Print one line on stderr with one write: "rebound: error: ...", "rebound: warning: ...", "rebound: ...". Control
-// characters become '?', because names come from outside and could control the terminal.
+// Print one line on stderr with one write: "rebound: error: ...", "rebound: warning: ...", "rebound: ...". The line
+// is written in the form RB_ESCAPE_TEXT (base/escape.h), because names come from outside and could control the
+// terminal.
 void rb_say_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void rb_say_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void rb_say_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -23,10 +24,16 @@ void rb_say_guard(void);
 // True if `stream` is a terminal with colours and NO_COLOR is not set.
 bool rb_say_colour(FILE *stream);
 
-// Write text with control characters except tabs replaced by '?'. rb_say_clean_part writes only the first `length`
-// bytes.
-void rb_say_clean(FILE *stream, const char *text);
-void rb_say_clean_part(FILE *stream, const char *text, size_t length);
+// Write text in the form RB_ESCAPE_TEXT (base/escape.h). rb_say_clean_part writes only the first `length` bytes. Return
+// the number of columns on a terminal.
+size_t rb_say_clean(FILE *stream, const char *text);
+size_t rb_say_clean_part(FILE *stream, const char *text, size_t length);
+
+// As rb_say_clean, with spaces up to `width` columns.
+void rb_say_padded(FILE *stream, const char *text, size_t width);
+
+// Begins a style, or ends it with RB_STYLE_PLAIN, if `colour` is true. For text that has its final form already.
+void rb_say_style(FILE *stream, bool colour, enum rb_style style);
 
 // Prints text in a style, or plain without colour.
 void rb_say_styled(FILE *stream, bool colour, enum rb_style style, const char *text);

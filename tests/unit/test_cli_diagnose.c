@@ -63,9 +63,9 @@ static void test_whole_file(void **state)
 static void test_control_characters(void **state)
 {
     (void) state;
-    struct rb_diagnostic d = at("a\x1b[31mb", 1);
+    struct rb_diagnostic d = at("a\x1b[31mb\tc\xff", 10);
     d.file = "p\n.ini";
-    assert_string_equal(show(false, &d), "p?.ini:7:1: error: wrong\n  a?[31mb\n  ^\n");
+    assert_string_equal(show(false, &d), "p\\x0a.ini:7:10: error: wrong\n  a\\x1b[31mb\tc\\xff\n            \t ^\n");
 }
 
 static void test_colour(void **state)

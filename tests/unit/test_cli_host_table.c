@@ -65,7 +65,13 @@ static void test_long_names(void **state)
     strcpy(host.policy, "a\xc3\xa4"
                         "bcdefgh\xc3\xa4");
     assert_string_equal(row(&host, 80), "a-very-long-name-of-a-h~ a\xc3\xa4"
-                                        "bcdefg~ closed       20    50%   1%");
+                                        "bcdefgh\xc3\xa4 closed       20    50%   1%");
+    strcat(host.policy, "\xc3\xa4");
+    assert_non_null(strstr(row(&host, 80), "bcdefgh~ closed")); // not cut inside a character
+    strcpy(host.policy, "\xe4\xbe\x8b\xe3\x81\x88");
+    strcpy(host.host, "\xff\xe2\x80\xae");
+    assert_string_equal(row(&host, 80),
+                        "\\xff\\u202e               \xe4\xbe\x8b\xe3\x81\x88       closed       20    50%   1%");
     *host.host = '\0';
     assert_memory_equal(row(&host, 80), "(all of the policy) ", 20);
 }

@@ -181,9 +181,9 @@ static void test_hosts_are_capped(void **state)
 static void test_labels_are_escaped(void **state)
 {
     (void) state;
-    strcpy(snapshot.policies[0].name, "a\"b\\c\nd");
+    strcpy(snapshot.policies[0].name, "a\"b\\c\nd\xff\xc2\x9b");
     write_all();
-    assert_line("rebound_attempts_total{policy=\"a\\\"b\\\\c\\nd\"} 0");
+    assert_line("rebound_attempts_total{policy=\"a\\\"b\\\\c\\\\x0ad\\\\xff\\\\u009b\"} 0");
 }
 
 int main(void)

@@ -50,8 +50,7 @@ static void wrapped(const char *text, size_t indent)
             putchar(' ');
             column++;
         }
-        rb_say_clean_part(stdout, text, length);
-        column += length;
+        column += rb_say_clean_part(stdout, text, length);
         text += length + strspn(text + length, " ");
     }
     putchar('\n');

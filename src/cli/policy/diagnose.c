@@ -4,17 +4,13 @@
 
 #include <string.h>
 
+#include "base/escape.h"
 #include "cli/say.h"
 
 // Longest excerpt of a line, and its longest part before the column, in bytes.
 enum { EXCERPT_MAX = 200, EXCERPT_BEFORE = 100 };
 
 static const char ellipsis[] = "...";
-
-static bool is_continuation(char c)
-{
-    return ((unsigned char) c & 0xc0) == 0x80;
-}
 
 static void print_place(FILE *stream, bool colour, const struct rb_diagnostic *diagnostic)
 {
@@ -25,17 +21,18 @@ static void print_place(FILE *stream, bool colour, const struct rb_diagnostic *d
     rb_say_styled(stream, colour, RB_STYLE_BOLD, numbers);
 }
 
-// Copies the tabs before the column, so that the caret is aligned for every tab width.
-static void print_caret(FILE *stream, bool colour, const char *text, size_t start, size_t column)
+// Prints a part of a source line. A tab stays a tab, and so does its copy above the caret.
+static void diagnose_print_part(FILE *stream, const char *text, size_t length, bool blank)
 {
-    fputs("  ", stream);
-    if (start > 0)
-        fprintf(stream, "%*s", (int) strlen(ellipsis), "");
-    for (size_t i = start; i + 1 < column; i++)
-        if (!is_continuation(text[i]))
-            putc(text[i] == '\t' ? '\t' : ' ', stream);
-    rb_say_styled(stream, colour, RB_STYLE_MARK, "^");
-    putc('\n', stream);
+    for (struct rb_escaped next; length > 0; text += next.taken, length -= next.taken) {
+        next = rb_escape_next(RB_ESCAPE_TEXT, text, length);
+        if (*text == '\t')
+            putc('\t', stream);
+        else if (blank)
+            fprintf(stream, "%*s", next.columns, "");
+        else
+            fwrite(next.bytes, 1, next.length, stream);
+    }
 }
 
 static void print_source(FILE *stream, bool colour, const char *text, size_t column)
@@ -44,16 +41,14 @@ static void print_source(FILE *stream, bool colour, const char *text, size_t col
     if (column == 0 || column > length + 1)
         column = length + 1;
     if (length > EXCERPT_MAX && column > EXCERPT_BEFORE)
-        start = column - EXCERPT_BEFORE;
-    while (start > 0 && is_continuation(text[start]))
-        start--;
-    size_t end = length - start > EXCERPT_MAX ? start + EXCERPT_MAX : length;
-    while (end > start && is_continuation(text[end]))
-        end--;
+        start = rb_escape_whole(text, column - EXCERPT_BEFORE);
+    size_t end = length - start > EXCERPT_MAX ? rb_escape_whole(text, start + EXCERPT_MAX) : length;
     fprintf(stream, "  %s", start > 0 ? ellipsis : "");
-    rb_say_clean_part(stream, text + start, end - start);
-    fprintf(stream, "%s\n", end < length ? ellipsis : "");
-    print_caret(stream, colour, text, start, column);
+    diagnose_print_part(stream, text + start, end - start, false);
+    fprintf(stream, "%s\n  %*s", end < length ? ellipsis : "", start > 0 ? (int) strlen(ellipsis) : 0, "");
+    diagnose_print_part(stream, text + start, rb_escape_whole(text, column - 1) - start, true);
+    rb_say_styled(stream, colour, RB_STYLE_MARK, "^");
+    putc('\n', stream);
 }
 
 void rb_diagnose_print(FILE *stream, bool colour, const struct rb_diagnostic *diagnostic)

@@ -57,11 +57,15 @@ static void print_section(const struct rb_explanation *e, bool colour)
                             : "none: no pattern matches and there is no [default]; calls to this host pass through");
         return;
     }
-    printf("[%s], ", e->section->name);
-    if (e->match.pattern)
-        printf("because the pattern '%s' in line %u matches\n", e->match.pattern, e->match.line);
-    else
-        puts("because no pattern matches");
+    putchar('[');
+    rb_say_clean(stdout, e->section->name);
+    if (e->match.pattern) {
+        fputs("], because the pattern '", stdout);
+        rb_say_clean(stdout, e->match.pattern);
+        printf("' in line %u matches\n", e->match.line);
+    } else {
+        puts("], because no pattern matches");
+    }
     if (e->section->rules.intercept == 0) {
         explain_text_label(colour, "");
         puts("intercept is off: calls to this host pass through");
@@ -99,7 +103,9 @@ static void print_values(const struct rb_explanation *e, bool colour)
     for (unsigned i = 0; i < count; i++) {
         rb_key_kind_format(&keys[i], &e->section->values, value, sizeof(value));
         rb_cmd_explain_origin(e, i, origin, sizeof(origin));
-        printf("  %-*s  %-*s  ", KEY_WIDTH, keys[i].name, VALUE_WIDTH, value);
+        printf("  %-*s  ", KEY_WIDTH, keys[i].name);
+        rb_say_padded(stdout, value, VALUE_WIDTH);
+        fputs("  ", stdout);
         rb_say_clean(stdout, origin);
         if (i == min_calls && !breaker->time_window && breaker->min_calls > breaker->window)
             printf("; a full window of %" PRIu32 " calls is enough", breaker->window);

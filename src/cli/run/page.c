@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/escape.h"
+
 struct text {
     char *out;
     size_t size;
@@ -59,8 +61,11 @@ static bool page_sum_up(const struct rb_summary_page *page, int slot, uint64_t s
 static void add_policy(struct text *text, const char *name, const uint64_t sums[RB_SUMMARY_COUNTERS])
 {
     uint64_t calls = sums[RB_SUMMARY_CALLS], retries = sums[RB_SUMMARY_RETRIES];
-    page_add(text, "rebound: %.*s: %" PRIu64 " call%s, %" PRIu64 " retr%s, ", RB_SUMMARY_NAME_SIZE - 1, name, calls,
-             calls == 1 ? "" : "s", retries, retries == 1 ? "y" : "ies");
+    char copy[RB_SUMMARY_NAME_SIZE], shown[RB_SUMMARY_NAME_SIZE * RB_ESCAPED_SIZE];
+    snprintf(copy, sizeof(copy), "%.*s", RB_SUMMARY_NAME_SIZE - 1, name);
+    rb_escape_fit(shown, sizeof(shown), copy, sizeof(shown));
+    page_add(text, "rebound: %s: %" PRIu64 " call%s, %" PRIu64 " retr%s, ", shown, calls, calls == 1 ? "" : "s",
+             retries, retries == 1 ? "y" : "ies");
     page_add(text, "%" PRIu64 " recovered, %" PRIu64 " refused by the breaker", sums[RB_SUMMARY_RECOVERED],
              sums[RB_SUMMARY_REFUSED]);
     if (sums[RB_SUMMARY_STOPPED] > 0)

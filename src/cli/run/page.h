@@ -7,8 +7,8 @@
 
 #include "process/summary.h"
 
-// Enough for all lines of a full page.
-enum { RB_PAGE_TEXT_SIZE = (RB_SUMMARY_POLICIES + 2) * 256 };
+// Enough for all lines of a full page, of which each name is in the form RB_ESCAPE_TEXT (base/escape.h).
+enum { RB_PAGE_TEXT_SIZE = (RB_SUMMARY_POLICIES + 2) * 512 };
 
 // Writes the lines that `rebound run --summary` prints: one for each policy with a counter above 0, or that no calls
 // were seen. Pure; processes may change the page meanwhile. Returns the length, which is less than `size`; the text

@@ -18,10 +18,10 @@ static void print_row(const struct rb_view_cell *host, unsigned width, bool colo
     char line[RB_TABLE_LINE];
     rb_host_table_row(host, width, line);
     enum rb_breaker_state state = rb_snapshot_state(host);
-    if (state == RB_BREAKER_CLOSED)
-        rb_say_clean(stdout, line);
-    else
-        rb_say_styled(stdout, colour, state == RB_BREAKER_OPEN ? RB_STYLE_ERROR : RB_STYLE_WARNING, line);
+    colour = colour && state != RB_BREAKER_CLOSED;
+    rb_say_style(stdout, colour, state == RB_BREAKER_OPEN ? RB_STYLE_ERROR : RB_STYLE_WARNING);
+    fputs(line, stdout);
+    rb_say_style(stdout, colour, RB_STYLE_PLAIN);
     putchar('\n');
 }
 

@@ -25,8 +25,7 @@ static int print_once(const struct rb_state_file *file)
             rb_screen_line(&screen, i, width, line);
         else
             rb_host_table_row(&snapshot->hosts[i - RB_SCREEN_HEAD], width, line);
-        rb_say_clean(stdout, line);
-        putchar('\n');
+        puts(line);
     }
     rb_snapshot_free(snapshot);
     return 0;

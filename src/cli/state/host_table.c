@@ -9,6 +9,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/escape.h"
+#include "base/slice.h"
+
 enum { CELL_SIZE = 192, HOST_SHARE = 3, SHARES = 5, PERCENT = 100 };
 
 struct column {
@@ -138,16 +141,15 @@ static const struct column columns[] = {
 };
 enum { COLUMNS = sizeof(columns) / sizeof(*columns) };
 
-// Cuts a text that is too long and ends it with '~'. Does not cut a multi-byte character.
-static void host_table_cut(char *text, size_t width)
+// Appends a text that is cut or padded to `room` columns.
+static void host_table_put(struct rb_writer *line, const char *text, unsigned room, bool right)
 {
-    if (strlen(text) <= width)
-        return;
-    size_t end = width - 1;
-    while (end > 0 && ((unsigned char) text[end] & 0xc0) == 0x80)
-        end--;
-    text[end] = '~';
-    text[end + 1] = '\0';
+    char shown[RB_TABLE_LINE];
+    size_t used = rb_escape_fit(shown, sizeof(shown), text, room);
+    rb_write_text(line, right ? "" : shown);
+    while (used++ < room)
+        rb_write_text(line, " ");
+    rb_write_text(line, right ? shown : "");
 }
 
 static void write_line(const struct rb_view_cell *host, unsigned width, char *out)
@@ -158,7 +160,7 @@ static void write_line(const struct rb_view_cell *host, unsigned width, char *ou
     for (unsigned i = 0; i < COLUMNS; i++)
         if (!columns[i].wide || wide)
             more -= columns[i].width + (i > 0);
-    size_t length = 0;
+    struct rb_writer line = rb_writer_on(out, RB_TABLE_LINE);
     for (unsigned i = 0; i < COLUMNS; i++) {
         const struct column *column = &columns[i];
         char text[CELL_SIZE];
@@ -169,12 +171,11 @@ static void write_line(const struct rb_view_cell *host, unsigned width, char *ou
             column->write(host, text, sizeof(text));
         else
             snprintf(text, sizeof(text), "%s", column->title);
-        host_table_cut(text, room);
-        length += (size_t) snprintf(out + length, RB_TABLE_LINE - length, column->right ? "%s%*s" : "%s%-*s",
-                                    i > 0 ? " " : "", (int) room, text);
+        rb_write_text(&line, i > 0 ? " " : "");
+        host_table_put(&line, text, room, column->right);
     }
-    while (length > 0 && out[length - 1] == ' ')
-        out[--length] = '\0';
+    while (line.length > 0 && out[line.length - 1] == ' ')
+        out[--line.length] = '\0';
 }
 
 void rb_host_table_head(unsigned width, char out[RB_TABLE_LINE])

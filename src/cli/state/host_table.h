@@ -5,10 +5,11 @@
 
 #include "cli/state/snapshot.h"
 
-enum { RB_TABLE_NARROW = 80, RB_TABLE_WIDE = 110, RB_TABLE_MAX = 400, RB_TABLE_LINE = RB_TABLE_MAX + 1 };
+// Widths in columns, and the size of a line in bytes. A character of a name can have more bytes than columns.
+enum { RB_TABLE_NARROW = 80, RB_TABLE_WIDE = 110, RB_TABLE_MAX = 400, RB_TABLE_LINE = 2 * RB_TABLE_MAX + 1 };
 
-// Write the head of the table, or the line of a host, NUL-terminated, at most `width` columns (80 to 400). A table with
-// at least RB_TABLE_WIDE columns has additional columns.
+// Write the head of the table, or the line of a host, NUL-terminated, at most `width` columns (80 to 400), in the form
+// RB_ESCAPE_TEXT (base/escape.h). A table with at least RB_TABLE_WIDE columns has additional columns.
 void rb_host_table_head(unsigned width, char out[RB_TABLE_LINE]);
 void rb_host_table_row(const struct rb_view_cell *host, unsigned width, char out[RB_TABLE_LINE]);
 

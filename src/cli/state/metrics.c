@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/escape.h"
 #include "cli/state/busiest.h"
 
 struct family {
@@ -19,16 +20,19 @@ static const char *const outcomes[RB_RESULT_COUNT] = {[RB_RESULT_SUCCESS] = "suc
                                                       [RB_RESULT_REFUSED] = "refused",
                                                       [RB_RESULT_STALE] = "stale"};
 
-// Writes a label's value with backslash, quote and newline escaped.
+// Writes a label's value in the form RB_ESCAPE_TEXT (base/escape.h). Different names have different forms, because
+// Prometheus rejects a sample that occurs twice. In the text format, a backslash and a quote of the value need a
+// backslash.
 static void put_value(FILE *out, const char *text)
 {
-    for (; *text; text++) {
-        if (*text == '\\' || *text == '"')
-            fputc('\\', out);
-        if (*text == '\n')
-            fputs("\\n", out);
-        else
-            fputc(*text, out);
+    size_t left = strlen(text);
+    for (struct rb_escaped next; left > 0; text += next.taken, left -= next.taken) {
+        next = rb_escape_next(RB_ESCAPE_TEXT, text, left);
+        for (unsigned i = 0; i < next.length; i++) {
+            if (next.bytes[i] == '\\' || next.bytes[i] == '"')
+                fputc('\\', out);
+            fputc(next.bytes[i], out);
+        }
     }
 }
 

@@ -4,7 +4,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
+
+#include "base/escape.h"
 
 static const char *const orders[RB_ORDERS] = {
     [RB_ORDER_STATE] = "state", [RB_ORDER_FAILURES] = "failures", [RB_ORDER_HOST] = "host"};
@@ -75,9 +76,9 @@ void rb_screen_line(const struct rb_screen *screen, unsigned number, unsigned wi
         rb_host_table_head(width, out);
         return;
     }
-    lines[number](screen, out, RB_TABLE_LINE);
-    if (strlen(out) > width && width < RB_TABLE_LINE)
-        out[width] = '\0';
+    char line[RB_POLICY_PATH_SIZE + RB_TABLE_MAX];
+    lines[number](screen, line, sizeof(line));
+    rb_escape_fit(out, RB_TABLE_LINE, line, width);
 }
 
 void rb_screen_keys(const struct rb_screen *screen, char out[RB_TABLE_LINE])

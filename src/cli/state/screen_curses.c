@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // `rebound top` on a terminal, with ncurses.
 #include <curses.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/escape.h"
 #include "cli/command.h"
 #include "cli/say.h"
 #include "cli/state/screen.h"
@@ -46,13 +48,11 @@ static void catch_signals(void)
                            &(struct sigaction){.sa_handler = on_crash, .sa_flags = SA_RESETHAND | SA_NODEFER}, NULL);
 }
 
-// Names from the file may contain control characters, which are replaced.
-static void curses_put(int row, const char *text, int width, attr_t style)
+// Draws a line in the form RB_ESCAPE_TEXT, at most `width` columns of it.
+static void curses_put(int row, const char *shown, int width, attr_t style)
 {
     attron(style);
-    move(row, 0);
-    for (int i = 0; i < width && text[i]; i++)
-        addch((chtype) ((unsigned char) text[i] < ' ' || text[i] == 0x7f ? '?' : (unsigned char) text[i]));
+    mvaddnstr(row, 0, shown, (int) rb_escape_fitting(shown, width > 0 ? (size_t) width : 0));
     attroff(style);
     clrtoeol();
 }
@@ -214,6 +214,7 @@ static void curses_begin(void)
 int rb_screen_curses_run(struct rb_state_file *file, uint64_t interval_ms)
 {
     tcgetattr(STDIN_FILENO, &before);
+    setlocale(LC_CTYPE, ""); // ncurses needs the character set of the terminal to show names that are not ASCII
     SCREEN *terminal = newterm(NULL, stdout, stdin);
     if (!terminal) {
         rb_say_error("unknown terminal '%s'; 'rebound top --once' needs no terminal",
