@@ -8,7 +8,7 @@
 #include "net/park.h"
 #include "net/rights.h"
 #include "real/libc.h"
-#include "real/system.h"
+#include "real/memory.h"
 
 static int32_t seconds_of(int64_t seconds)
 {
@@ -18,7 +18,7 @@ static int32_t seconds_of(int64_t seconds)
 // Returns NULL for a wait without a limit, and a wrong pointer for a wrong pointer. Otherwise returns out.
 static struct timespec *time_of(const struct rb_time64 *time, struct timespec *out)
 {
-    if (rb_system_is_wild(time))
+    if (rb_memory_is_wild(time))
         return (struct timespec *) time;
     *out = (struct timespec){.tv_sec = seconds_of(time->seconds), .tv_nsec = time->nanoseconds};
     return out;
@@ -64,7 +64,7 @@ RB_HOOK int __pselect_time64(int count, fd_set *reads, fd_set *writes, fd_set *e
 // select writes the remaining time.
 static int select_with(int count, fd_set *reads, fd_set *writes, fd_set *excepts, struct rb_interval64 *time)
 {
-    if (rb_system_is_wild(time))
+    if (rb_memory_is_wild(time))
         return rb_select_wait(count, reads, writes, excepts, (struct timeval *) time);
     struct timeval timeout = {.tv_sec = seconds_of(time->seconds), .tv_usec = (int32_t) time->microseconds};
     int ready = rb_select_wait(count, reads, writes, excepts, &timeout);

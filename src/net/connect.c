@@ -11,6 +11,7 @@
 #include "net/park.h"
 #include "net/socket.h"
 #include "real/libc.h"
+#include "real/memory.h"
 #include "real/pause.h"
 #include "real/system.h"
 #include "state/record.h"
@@ -249,7 +250,7 @@ int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, con
 {
     struct rb_peer peer;
     int saved = errno, result;
-    if (rb_park_on(fd) && !rb_system_can_read(address, length))
+    if (rb_park_on(fd) && !rb_memory_is_readable(address, length))
         return rb_libc_connect(fd, address, length);
     if (rb_park_on(fd) && rb_park_connect(fd, address, length, &result))
         return result;

@@ -1,25 +1,57 @@
 // SPDX-License-Identifier: MIT
 // The parts that blocking and parked connects share.
 #include <errno.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "net/connection.h"
 #include "net/failover.h"
 #include "net/lookup/names.h"
 #include "process/process.h"
+#include "real/memory.h"
 #include "real/system.h"
+#include "real/valgrind.h"
 #include "state/cells.h"
 
-// True when the kernel can read the address. An address in the page of this function's frame needs no system call. A
-// longer address than the longest is refused by the kernel.
+// Returns how many bytes of the address decide where it leads. The rest may be uninitialised.
+static size_t decisive(const struct sockaddr *address, size_t size)
+{
+    const char *bytes = (const char *) address;
+    sa_family_t family;
+    size_t least = sizeof(family);
+    if (size < least || !rb_memory_is_initialised(address, least))
+        return size < least ? size : least;
+    memcpy(&family, bytes, sizeof(family));
+    switch (family) {
+    case AF_INET:
+        least = offsetof(struct sockaddr_in, sin_zero);
+        break;
+    case AF_INET6:
+        least = offsetof(struct sockaddr_in6, sin6_scope_id);
+        break;
+    case AF_UNIX:
+        least = offsetof(struct sockaddr_un, sun_path);
+        while (least < size && rb_memory_is_initialised(bytes + least, 1) && bytes[least])
+            least++;
+        least++;
+        break;
+    default:
+        break;
+    }
+    return least < size ? least : size;
+}
+
+// False for an address that the kernel refuses, or for which valgrind reports a mistake of the program. Then the
+// program's own call must be the only one that uses the address.
 static bool can_read_address(const struct sockaddr *address, socklen_t length)
 {
-    enum { PAGE = 4096 };
-    uintptr_t frame = (uintptr_t) __builtin_frame_address(0), first = (uintptr_t) address;
-    size_t size = length < sizeof(struct sockaddr_storage) ? length : sizeof(struct sockaddr_storage);
-    bool in_frame_page = first / PAGE == frame / PAGE && (first + size - 1) / PAGE == frame / PAGE;
-    return !rb_system_is_wild(address) && (in_frame_page || rb_system_can_read(address, size));
+    size_t longest = sizeof(struct sockaddr_storage); // the kernel refuses longer ones
+    size_t size = length < longest ? length : longest;
+    if (!rb_memory_is_readable(address, size))
+        return false;
+    return !rb_valgrind_runs() || rb_memory_is_initialised(address, decisive(address, size));
 }
 
 const struct rb_section *rb_peer_match(struct rb_peer *peer, int fd, const struct sockaddr *address, socklen_t length,

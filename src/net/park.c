@@ -16,6 +16,7 @@
 #include "real/fork.h"
 #include "real/kernel.h"
 #include "real/libc.h"
+#include "real/memory.h"
 #include "real/system.h"
 
 _Atomic bool rb_park_waited;
@@ -227,7 +228,7 @@ int rb_park_control(int epfd, int op, int fd, struct epoll_event *event)
 {
     sigset_t saved;
     // If `event` points to memory that cannot be read, the kernel is called below and returns EFAULT.
-    bool tracked = rb_park_on(fd) && (op == EPOLL_CTL_DEL || rb_system_can_read(event, sizeof(*event)));
+    bool tracked = rb_park_on(fd) && (op == EPOLL_CTL_DEL || rb_memory_is_readable(event, sizeof(*event)));
     if (tracked && rb_lock_take(&saved)) {
         int result = control_flight_locked(epfd, op, fd, event);
         rb_lock_give(&saved);

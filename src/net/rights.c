@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "real/system.h"
+#include "real/memory.h"
 
 static void visit_part(const char *part, size_t length, void (*visit)(int fd))
 {
@@ -37,8 +37,8 @@ static void visit_parts(const char *part, size_t left, void (*visit)(int fd))
 
 void rb_rights_visit(const struct msghdr *message, void (*visit)(int fd))
 {
-    size_t left = rb_system_can_read(message, sizeof(*message)) ? (uint32_t) message->msg_controllen : 0;
-    if (left >= sizeof(struct cmsghdr) && rb_system_can_read(message->msg_control, left))
+    size_t left = rb_memory_is_readable(message, sizeof(*message)) ? (uint32_t) message->msg_controllen : 0;
+    if (left >= sizeof(struct cmsghdr) && rb_memory_is_readable(message->msg_control, left))
         visit_parts(message->msg_control, left, visit);
 }
 
@@ -50,6 +50,6 @@ void rb_rights_visit_done(const struct msghdr *message, void (*visit)(int fd))
 void rb_rights_visit_all(const struct mmsghdr *messages, unsigned count, void (*visit)(int fd))
 {
     enum { MOST = 1024 }; // the kernel sends no more at once
-    for (unsigned i = 0; i < count && i < MOST && rb_system_can_read(&messages[i], sizeof(messages[i])); i++)
+    for (unsigned i = 0; i < count && i < MOST && rb_memory_is_readable(&messages[i], sizeof(messages[i])); i++)
         rb_rights_visit(&messages[i].msg_hdr, visit);
 }

@@ -250,18 +250,6 @@ void rb_system_restore_signals(const sigset_t *saved)
     rb_kernel(SYS_rt_sigprocmask, SIG_SETMASK, saved, NULL, RB_KERNEL_SIGNALS);
 }
 
-// rt_sigprocmask reads the signal set before it checks its first argument. -1 is invalid, so the call fails and changes
-// nothing.
-bool rb_system_can_read(const void *memory, size_t size)
-{
-    enum { PAGE = 4096, WORD = 8, NOTHING = -1 };
-    uintptr_t from = (uintptr_t) memory & ~(uintptr_t) (WORD - 1), last = (uintptr_t) memory + size - 1;
-    bool can = size == 0 || (from && last >= from); // rt_sigprocmask accepts a NULL set
-    for (uintptr_t at = from; can && size && at <= last && at >= from; at = (at | (PAGE - 1)) + 1)
-        can = rb_kernel(SYS_rt_sigprocmask, NOTHING, at, NULL, RB_KERNEL_SIGNALS) != -EFAULT;
-    return can;
-}
-
 int rb_system_pid(void)
 {
     return (int) rb_kernel(SYS_getpid);

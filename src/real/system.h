@@ -70,18 +70,6 @@ void rb_system_restore_signals(const sigset_t *saved);
 bool rb_system_hold_signals(uint64_t *saved);
 void rb_system_release_signals(uint64_t saved);
 
-// Returns true for addresses in the first or last page, including NULL, which no program maps: the kernel returns
-// EFAULT for them, but reading them here would crash. Other invalid pointers are not detected. Used where
-// rb_system_can_read, a system call per pointer, would be too slow.
-static inline bool rb_system_is_wild(const void *memory)
-{
-    enum { PAGE = 4096 };
-    return (uintptr_t) memory < PAGE || (uintptr_t) memory > UINTPTR_MAX - PAGE;
-}
-
-// Returns true if all of this memory can be read, so that copying it does not crash. Keeps errno.
-bool rb_system_can_read(const void *memory, size_t size);
-
 // The pid, read from the kernel, so that it is right in a vfork child.
 int rb_system_pid(void);
 

@@ -12,6 +12,7 @@
 #include "policy/policy.h"
 #include "real/fault.h"
 #include "real/kernel.h"
+#include "real/memory.h"
 #include "real/system.h"
 
 enum { FILE_MODE = 0600, TEMPORARY_SIZE = 32 };
@@ -346,7 +347,7 @@ bool rb_store_is_whole(const struct rb_state *state)
     uint32_t cells;
     uint64_t size = rb_state_size(state->cell_count);
     const char *base = (const char *) state->header;
-    return rb_system_can_read(base + size - 8, 8) &&
+    return rb_memory_is_readable(base + size - 8, 8) &&
            rb_state_examine(&state->header->constants, size, &cells) == RB_STATE_SOUND && cells == state->cell_count;
 }
 

@@ -102,6 +102,63 @@ static void counted_by_the_kernel(void)
     CHECK_INT(connects, 4);
 }
 
+enum { GOOD_CONNECTS = 8 };
+
+// One connect, between two calls that mark it for the trace.
+static void marked_connect(const void *address)
+{
+    int fd = stream();
+    getppid();
+    CHECK_INT(connect(fd, address, sizeof(struct sockaddr_in)), 0);
+    getppid();
+    close(fd);
+}
+
+// The role of the traced child: connects with addresses on the heap and in an older part of the stack.
+static __attribute__((noinline)) void connect_often(const struct sockaddr_in *on_stack)
+{
+    volatile char frame[8192] = "";
+    struct sockaddr_in *on_heap = sbrk(4096);
+    memcpy(on_heap, on_stack, sizeof(*on_heap));
+    CHECK_INT(frame[1], 0);
+    ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+    raise(SIGSTOP);
+    for (unsigned i = 0; i < GOOD_CONNECTS; i++) {
+        marked_connect(on_stack);
+        marked_connect(on_heap);
+    }
+}
+
+struct marked_calls {
+    bool inside;
+    unsigned connects, masks;
+};
+
+static void count_masks(void *context, pid_t child, const struct __ptrace_syscall_info *call)
+{
+    struct marked_calls *calls = context;
+    (void) child;
+    calls->inside ^= call->entry.nr == SYS_getppid;
+    calls->connects += calls->inside && call->entry.nr == SYS_connect;
+    bool later = calls->connects >= 2; // the first two read the policy, attach the state and learn where the memory is
+    calls->masks += calls->inside && later && call->entry.nr == SYS_rt_sigprocmask;
+}
+
+// Whether the address can be read is not asked for each connect.
+static void good_connects_are_cheap(void)
+{
+    struct marked_calls calls = {false, 0, 0};
+    struct port port = port_listening();
+    pid_t child = fork();
+    if (child == 0) {
+        connect_often(&port.address);
+        _exit(0);
+    }
+    trace_to_end(child, count_masks, &calls);
+    CHECK_INT(calls.connects, 2 * GOOD_CONNECTS);
+    CHECK_INT(calls.masks, 0);
+}
+
 // The waits of the log are those of the policy (linear: 10, 20, 30 ms), and the call takes at least as long.
 static void waits_as_told(void)
 {
@@ -292,6 +349,7 @@ static const struct test tests[] = {
     {"keeps_the_socket", PATIENT, keeps_the_socket},
     {"gives_up", "[local]\nhosts=127.0.0.1\nretry.attempts=4\n" QUICK, gives_up},
     {"counted_by_the_kernel", "[local]\nhosts=127.0.0.1\nretry.attempts=4\n" QUICK, counted_by_the_kernel},
+    {"good_connects_are_cheap", "[local]\nhosts=127.0.0.1\n" QUICK, good_connects_are_cheap},
     {"waits_as_told",
      "[local]\nhosts=127.0.0.1\nretry.attempts=4\nretry.backoff=linear\nretry.base=10ms\nretry.jitter=none\n",
      waits_as_told},

@@ -4,6 +4,7 @@
 
 #include "base/arithmetic.h"
 #include "net/park/life.h"
+#include "real/memory.h"
 #include "real/pause.h"
 #include "real/system.h"
 
@@ -67,7 +68,7 @@ const struct timespec *rb_period_next(const struct rb_period_end *end, struct ti
 
 bool rb_period_is_time(const struct timespec *timeout)
 {
-    return !timeout || (rb_system_can_read(timeout, sizeof(*timeout)) && timeout->tv_sec >= 0 &&
+    return !timeout || (rb_memory_is_readable(timeout, sizeof(*timeout)) && timeout->tv_sec >= 0 &&
                         timeout->tv_nsec >= 0 && timeout->tv_nsec < RB_PERIOD_SECOND);
 }
 

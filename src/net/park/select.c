@@ -10,6 +10,7 @@
 #include "net/park/lock.h"
 #include "net/park/period.h"
 #include "real/libc.h"
+#include "real/memory.h"
 
 // Only the words that `count` needs are read or written, because programs pass sets that are shorter than an fd_set.
 typedef unsigned long word;
@@ -35,7 +36,7 @@ static void wait_drop(word *set, int fd)
 
 static bool can_read_set(const fd_set *set, int count)
 {
-    return !set || rb_system_can_read(set, words(count) * sizeof(word));
+    return !set || rb_memory_is_readable(set, words(count) * sizeof(word));
 }
 
 // False for bad arguments; the kernel then reports the error.
@@ -207,7 +208,7 @@ int rb_select_wait(int count, fd_set *reads, fd_set *writes, fd_set *excepts, st
     struct timespec limit, *end = limit_of(timeout, &limit);
     bool passes = !may_select_flights(count, reads, writes, excepts, end);
     if (!passes && timeout) // the kernel reports a bad timeout
-        passes = !rb_system_can_read(timeout, sizeof(*timeout)) || timeout->tv_sec < 0 || timeout->tv_usec < 0;
+        passes = !rb_memory_is_readable(timeout, sizeof(*timeout)) || timeout->tv_sec < 0 || timeout->tv_usec < 0;
     if (passes || !can_select(looked, reads, writes, excepts))
         return rb_libc_select(count, reads, writes, excepts, timeout);
     uint64_t until = rb_period_deadline(rb_system_now_ns(), end);

@@ -12,6 +12,7 @@
 #include "net/park/watch.h"
 #include "real/kernel.h"
 #include "real/libc.h"
+#include "real/memory.h"
 #include "real/system.h"
 
 // ON_STACK: larger arrays are copied to pages from the kernel, because the program's stack may be small. CHECKED:
@@ -104,7 +105,7 @@ static int poll_until(struct pollfd *fds, nfds_t count, const struct rb_period_e
 static bool can_poll(const struct pollfd *fds, nfds_t count)
 {
     bool fits = count <= CHECKED || count <= rb_kernel_limit(RLIMIT_NOFILE);
-    return fits && rb_system_can_read(fds, count * sizeof(*fds));
+    return fits && rb_memory_is_readable(fds, count * sizeof(*fds));
 }
 
 static void await_polled(const struct pollfd *fds, nfds_t count)

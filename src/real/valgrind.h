@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// Requests to valgrind, which runs the program on a simulated processor. valgrind recognises a sequence of rotations
+// that a real processor executes without effect.
+#ifndef RB_REAL_VALGRIND_H
+#define RB_REAL_VALGRIND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// The first word is the number of the request, the others are its arguments.
+struct rb_valgrind_request {
+    uintptr_t words[6];
+};
+
+// Makes a request. Returns valgrind's answer, 0 without valgrind.
+#if defined(__clang_analyzer__)
+
+uintptr_t rb_valgrind_ask(const struct rb_valgrind_request *request);
+
+#elif defined(__x86_64__) && defined(__LP64__)
+
+static inline uintptr_t rb_valgrind_ask(const struct rb_valgrind_request *request)
+{
+    uintptr_t answer = 0;
+    __asm__ volatile("rolq $3, %%rdi\n\t"
+                     "rolq $13, %%rdi\n\t"
+                     "rolq $61, %%rdi\n\t"
+                     "rolq $51, %%rdi\n\t"
+                     "xchgq %%rbx, %%rbx"
+                     : "+d"(answer)
+                     : "a"(request)
+                     : "cc", "memory");
+    return answer;
+}
+
+#elif defined(__i386__)
+
+static inline uintptr_t rb_valgrind_ask(const struct rb_valgrind_request *request)
+{
+    uintptr_t answer = 0;
+    __asm__ volatile("roll $3, %%edi\n\t"
+                     "roll $13, %%edi\n\t"
+                     "roll $29, %%edi\n\t"
+                     "roll $19, %%edi\n\t"
+                     "xchgl %%ebx, %%ebx"
+                     : "+d"(answer)
+                     : "a"(request)
+                     : "cc", "memory");
+    return answer;
+}
+
+#elif defined(__aarch64__) && defined(__LP64__)
+
+static inline uintptr_t rb_valgrind_ask(const struct rb_valgrind_request *request)
+{
+    register uintptr_t answer __asm__("x3") = 0;
+    register const struct rb_valgrind_request *argument __asm__("x4") = request;
+    __asm__ volatile("ror x12, x12, #3\n\t"
+                     "ror x12, x12, #13\n\t"
+                     "ror x12, x12, #51\n\t"
+                     "ror x12, x12, #61\n\t"
+                     "orr x10, x10, x10"
+                     : "+r"(answer)
+                     : "r"(argument)
+                     : "cc", "memory");
+    return answer;
+}
+
+#else
+
+static inline uintptr_t rb_valgrind_ask(const struct rb_valgrind_request *request)
+{
+    (void) request;
+    return 0;
+}
+
+#endif
+
+// Returns true if valgrind runs the program, with any of its tools. Without valgrind it takes a few nanoseconds.
+static inline bool rb_valgrind_runs(void)
+{
+    enum { RUNS = 0x1001 };
+    static const struct rb_valgrind_request runs = {{RUNS}};
+    return rb_valgrind_ask(&runs) != 0;
+}
+
+// Tells helgrind and drd, the tools of valgrind that look for data races, not to check this memory. They do not know
+// the atomic operations by which the library's threads and processes share it. Does nothing without valgrind.
+void rb_valgrind_share(const void *memory, size_t size);
+
+#endif
