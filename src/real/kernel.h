@@ -15,6 +15,8 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "real/valgrind.h"
+
 // Makes a system call: rb_kernel(SYS_read, fd, buffer, size). It takes up to six arguments, each a pointer or an
 // integer that fits into a long. Returns the kernel's result: a negative errno on failure. Does not change errno, is
 // not a cancellation point, and is async-signal-safe.
@@ -160,7 +162,10 @@ enum { RB_KERNEL_SENDFILE64 = SYS_sendfile };
 static inline void *rb_kernel_map(void *place, size_t size, int protection, int flags, int fd)
 {
     long result = rb_kernel(RB_KERNEL_MMAP, place, size, protection, flags, fd, 0);
-    return (unsigned long) result > -4096UL ? NULL : (void *) result;
+    if ((unsigned long) result > -4096UL)
+        return NULL;
+    rb_valgrind_share((const void *) result, size);
+    return (void *) result;
 }
 
 static inline void rb_kernel_unmap(void *memory, size_t size)

@@ -92,6 +92,16 @@ def cases(*names, **named):
     return mark
 
 
+def compiled(test, source, *flags):
+    """Compiles a C program into the directory of the test. Returns its path."""
+    program = os.path.join(test.dir, os.path.basename(source)[:-2])
+    command = ["cc", "-g", "-O1", "-D_GNU_SOURCE", "-o", program, source, *flags]
+    done = subprocess.run(command, capture_output=True)
+    if done.returncode != 0:
+        raise Failure(f"{' '.join(command)}: {done.stderr.decode(errors='replace')}")
+    return program
+
+
 @functools.cache
 def pattern(binary, seed):
     """One period of the bytes that faultd sends for size=N (the formula stands in tests/server/pattern.c)."""
