@@ -3,9 +3,11 @@
 #include "curl/attempt.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "curl/fields.h"
 #include "curl/override.h"
 
 // Returns the shorter of two limits in milliseconds. 0 means no limit.
@@ -115,24 +117,28 @@ static void replace_progress(struct rb_transfer *transfer, bool may_hold)
 
 // --- continuing a download
 
-// libcurl does not copy the program's header list. So our If-Range is a list entry of its own, and the program's list
-// follows it.
+// libcurl does not copy the program's header list. So our If-Range is a list entry of its own, and a copy of the
+// program's entries follows it. The copy lacks the range of the program, which libcurl would send in place of ours.
+// Without memory for the copy, the program's own range is read again from its beginning.
 static void set_range(struct rb_transfer *transfer)
 {
-    char range[32];
-    if (!rb_response_continues(transfer->response))
-        return;
-    int64_t from = rb_response_continue(transfer->response);
-    if (from < 0)
-        return;
-    snprintf(range, sizeof(range), "%lld-", (long long) from);
+    char range[48];
+    struct rb_asked rest;
+    struct rb_handle *handle = transfer->handle;
     struct rb_fallback *fallback = transfer->fallback;
+    if (!rb_response_continues(transfer->response) || !rb_response_continue(transfer->response, &rest))
+        return;
+    free(fallback->lines);
+    if (!rb_fields_without(handle->headers, "Range If-Range", &fallback->lines))
+        return;
+    rb_asked_format(&rest, range, sizeof(range));
     snprintf(fallback->if_range_text, sizeof(fallback->if_range_text), "If-Range: %s",
              rb_response_etag(transfer->response));
-    struct rb_handle *handle = transfer->handle;
-    fallback->if_range = (struct curl_slist){fallback->if_range_text, handle->headers};
+    fallback->if_range = (struct curl_slist){fallback->if_range_text, fallback->lines};
     handle->overrides |= RB_OVERRIDE_RANGE;
     handle->curl->easy_setopt(handle->easy, CURLOPT_RANGE, range);
+    if (handle->resume_from != 0)
+        handle->curl->easy_setopt(handle->easy, CURLOPT_RESUME_FROM_LARGE, (curl_off_t) 0);
     handle->curl->easy_setopt(handle->easy, CURLOPT_HTTPHEADER, &fallback->if_range);
 }
 

@@ -2,6 +2,7 @@
 // Parses the lines of the program's header list.
 #include "curl/fields.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -43,6 +44,37 @@ bool rb_fields_next(const struct curl_slist **line, struct rb_field *field)
 bool rb_field_is(const struct rb_field *field, const char *name)
 {
     return strlen(name) == field->name_length && strncasecmp(field->name, name, field->name_length) == 0;
+}
+
+// Returns true if the name of the line is in the list, as libcurl reads it (Curl_checkheaders).
+static bool has_name(const struct curl_slist *line, const char *names)
+{
+    return line->data && rb_list_holds(names, line->data, strcspn(line->data, ":;"), true);
+}
+
+bool rb_fields_name(const struct curl_slist *lines, const char *name)
+{
+    for (; lines; lines = lines->next)
+        if (has_name(lines, name))
+            return true;
+    return false;
+}
+
+bool rb_fields_without(const struct curl_slist *lines, const char *names, struct curl_slist **out)
+{
+    size_t count = 0, kept = 0;
+    for (const struct curl_slist *line = lines; line; line = line->next)
+        count += !has_name(line, names);
+    *out = count > 0 ? malloc(count * sizeof(**out)) : NULL;
+    if (count > 0 && !*out)
+        return false;
+    for (; lines; lines = lines->next)
+        if (!has_name(lines, names)) {
+            (*out)[kept] =
+                (struct curl_slist){.data = lines->data, .next = kept + 1 < count ? &(*out)[kept + 1] : NULL};
+            kept++;
+        }
+    return true;
 }
 
 bool rb_fields_have(const struct curl_slist *lines, const char *names)

@@ -24,6 +24,14 @@ bool rb_fields_next(const struct curl_slist **line, struct rb_field *field);
 // True when the field has this name, regardless of case.
 bool rb_field_is(const struct rb_field *field, const char *name);
 
+// True when a line of the list has this name, even if the line removes the field or is malformed.
+bool rb_fields_name(const struct curl_slist *lines, const char *name);
+
+// Copies the list without the lines of these names. The texts are not copied. Returns false without memory.
+//   names: separated by one space
+//   out: receives the copy, which is one allocation that the caller frees; NULL: no line is left
+bool rb_fields_without(const struct curl_slist *lines, const char *names, struct curl_slist **out);
+
 // True when the list contains one of these fields.
 //   names: separated by one space, as in the rules
 bool rb_fields_have(const struct curl_slist *lines, const char *names);

@@ -22,6 +22,7 @@ static void free_options(struct rb_handle *handle)
     free(handle->url);
     free(handle->custom_request);
     free(handle->protocols_text);
+    free(handle->range);
     rb_via_free(handle->via);
 }
 
@@ -79,7 +80,7 @@ void rb_handle_duplicate(const struct rb_handle *handle, CURL *copy)
         return;
     *record = *handle;
     record->easy = copy;
-    record->url = record->custom_request = record->protocols_text = NULL;
+    record->url = record->custom_request = record->protocols_text = record->range = NULL;
     record->overrides = 0; // rb_override_restore has set the program's values on the copy
     record->flow = RB_FLOW_LIBCURL;
     record->response = NULL;
@@ -93,6 +94,7 @@ void rb_handle_duplicate(const struct rb_handle *handle, CURL *copy)
     rb_handle_data_keep(record, &record->url, handle->url);
     rb_handle_data_keep(record, &record->custom_request, handle->custom_request);
     rb_handle_data_keep(record, &record->protocols_text, handle->protocols_text);
+    rb_handle_data_keep(record, &record->range, handle->range);
 }
 
 static enum rb_upload upload_by_read(const struct rb_handle *handle)

@@ -62,6 +62,8 @@ struct rb_handle {
     char *url;                  // owned; CURLOPT_URL; NULL: not set
     char *custom_request;       // owned; CURLOPT_CUSTOMREQUEST; NULL: not set
     char *protocols_text;       // owned; CURLOPT_PROTOCOLS_STR; NULL: not set, then `protocols` is in force
+    char *range;                // owned; CURLOPT_RANGE; NULL: not set
+    curl_off_t resume_from;     // CURLOPT_RESUME_FROM or CURLOPT_RESUME_FROM_LARGE, in bytes; 0: not set
     long protocols;             // CURLOPT_PROTOCOLS, a bit mask
     CURLU *parsed_url;          // CURLOPT_CURLU, which libcurl uses in place of CURLOPT_URL; NULL: not set
     struct curl_slist *headers; // CURLOPT_HTTPHEADER
@@ -111,8 +113,6 @@ struct rb_handle {
     bool default_scheme;   // CURLOPT_DEFAULT_PROTOCOL is set, so a URL without a scheme need not be HTTP
     bool include_header;   // CURLOPT_HEADER: libcurl passes header lines to the write callback, too
     bool follows;          // CURLOPT_FOLLOWLOCATION
-    bool has_range;        // CURLOPT_RANGE is set
-    bool resumes;          // CURLOPT_RESUME_FROM or CURLOPT_RESUME_FROM_LARGE is not 0
     bool accepts_encoding; // CURLOPT_ACCEPT_ENCODING is set
     bool raw_content;      // CURLOPT_HTTP_CONTENT_DECODING is 0
     bool raw_transfer;     // CURLOPT_HTTP_TRANSFER_DECODING is 0

@@ -149,7 +149,7 @@ static void option_note_number(struct rb_handle *handle, CURLoption option, long
         handle->follows = number != 0;
         break;
     case CURLOPT_RESUME_FROM:
-        handle->resumes = number != 0;
+        handle->resume_from = number;
         break;
     case CURLOPT_HTTP_CONTENT_DECODING:
         handle->raw_content = number == 0;
@@ -190,7 +190,7 @@ static void option_note_pointer(struct rb_handle *handle, CURLoption option, voi
         handle->headers = pointer;
         break;
     case CURLOPT_RANGE:
-        handle->has_range = pointer != NULL;
+        rb_handle_data_keep(handle, &handle->range, pointer);
         break;
     case CURLOPT_ACCEPT_ENCODING:
         handle->accepts_encoding = pointer != NULL;
@@ -212,7 +212,7 @@ void rb_option_note(struct rb_handle *handle, CURLoption option, union rb_option
     note_callback(handle, option, value);
     note_watcher(handle, option, value);
     if (option == CURLOPT_RESUME_FROM_LARGE)
-        handle->resumes = value.offset != 0;
+        handle->resume_from = value.offset;
     if (option < CURLOPTTYPE_OBJECTPOINT)
         option_note_number(handle, option, value.number);
     else if (option < CURLOPTTYPE_FUNCTIONPOINT)

@@ -45,10 +45,8 @@ static void restore_one(const struct rb_handle *handle, CURL *easy, enum rb_over
         curl->easy_setopt(easy, CURLOPT_HSTSREADFUNCTION, handle->hosts);
         break;
     case RB_OVERRIDE_RANGE:
-        // If the program has set a range during the attempt, that range has replaced ours and stays. The program had no
-        // range before, because a transfer with a range of the program never gets ours.
-        if (!handle->has_range)
-            curl->easy_setopt(easy, CURLOPT_RANGE, NULL);
+        curl->easy_setopt(easy, CURLOPT_RANGE, handle->range);
+        curl->easy_setopt(easy, CURLOPT_RESUME_FROM_LARGE, handle->resume_from);
         curl->easy_setopt(easy, CURLOPT_HTTPHEADER, handle->headers);
         break;
     case RB_OVERRIDE_PROTOCOLS:

@@ -183,10 +183,11 @@ bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_response *respons
     transfer->code = CURLE_OK;
     begin_call(transfer);
     transfer->repeatable = may_repeat_request(transfer);
+    struct rb_asked asked;
     bool resumable = transfer->route->rules->resume && transfer->repeatable && is_get(handle) &&
-                     rb_handle_upload(handle) == RB_UPLOAD_NONE && !handle->has_range && !handle->resumes &&
-                     !handle->raw_transfer && !rb_fields_have(handle->headers, "Range If-Range");
-    rb_response_begin(response, handle, transfer->route->rules, resumable);
+                     rb_handle_upload(handle) == RB_UPLOAD_NONE && !handle->raw_transfer &&
+                     rb_asked_of_program(handle, &asked);
+    rb_response_begin(response, handle, transfer->route->rules, resumable ? &asked : NULL);
     rb_response_listen(response, &listener, transfer);
     rb_replay_begin(&transfer->replay, handle);
     rb_callbacks_arm(handle);
@@ -336,6 +337,7 @@ static void forget_fallback(struct rb_transfer *transfer)
     if (!transfer->fallback)
         return;
     rb_saved_free(transfer->fallback->saved);
+    free(transfer->fallback->lines);
     free(transfer->fallback);
     transfer->fallback = NULL;
 }
@@ -350,6 +352,7 @@ static bool save_fallback(struct rb_transfer *transfer)
     transfer->fallback = fallback;
     fallback->saved = rb_saved_read(transfer->handle);
     fallback->begun_ms = transfer->call.attempt_started_ms;
+    fallback->lines = NULL;
     save_result(transfer);
     if (!fallback->saved)
         forget_fallback(transfer);
@@ -409,7 +412,7 @@ static enum rb_reason ready_next(struct rb_transfer *transfer)
     if (form)
         rb_response_keep(response);
     else if (broke_off)
-        rb_response_continue(response);
+        rb_response_continue(response, &(struct rb_asked){0});
     return RB_REASON_NONE;
 }
 

@@ -16,7 +16,8 @@ struct rb_fallback {
     CURLcode code;
     uint64_t begun_ms; // start of its attempt
     char error[CURL_ERROR_SIZE];
-    struct curl_slist if_range; // header field of the attempt that continues the download
+    struct curl_slist if_range; // header field of the attempt that continues the download; `lines` follow it
+    struct curl_slist *lines;   // owned; the program's header list without its own range; NULL: none
     char if_range_text[RB_ETAG_SIZE + 16];
 };
 

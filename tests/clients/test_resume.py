@@ -32,12 +32,12 @@ def is_prefix(got, content):
     return got["received"] <= len(content) and got["crc"] == f"{zlib.crc32(content[:got['received']]):08x}"
 
 
-def check_whole(test, got, content, length=True, progress=True, size=None):
+def check_whole(test, got, content, length=True, progress=True, size=None, status=200):
     """One good answer, with the true sizes. size: of the body as it was sent, where that is another than the content's."""
-    test.equal((got["result"], got["status"], got["error"]), (0, 200, ""), "result, status, error buffer")
+    test.equal((got["result"], got["status"], got["error"]), (0, status, ""), "result, status, error buffer")
     test.equal((got["received"], got["crc"]), (len(content), f"{zlib.crc32(content):08x}"), "bytes, CRC")
     test.equal((got["blocks"], got["trace"]), (1, "HB"), "header blocks, order of the callbacks")
-    test.equal(got["first_line"], "HTTP/1.1 200 Fine", "status line")
+    test.check(got["first_line"].startswith(f"HTTP/1.1 {status} "), f"status line {got['first_line']}")
     test.equal(got["size_download"], len(content) if size is None else size, "SIZE_DOWNLOAD")
     if length:
         test.equal(got["length"], len(content), "CONTENT_LENGTH_DOWNLOAD")
@@ -45,9 +45,9 @@ def check_whole(test, got, content, length=True, progress=True, size=None):
         test.equal(got["progress"][1:], [0, len(content), len(content)], "progress: steps back, most, total")
 
 
-def check_broken(test, got, content=body(SENT), size=SIZE):
+def check_broken(test, got, content=body(SENT), size=SIZE, status=200):
     """Exactly what the program would have had alone."""
-    test.equal((got["result"], got["status"]), (18, 200), "result, status")
+    test.equal((got["result"], got["status"]), (18, status), "result, status")
     test.equal(got["error"], f"transfer closed with {size - len(content)} bytes remaining to read", "error buffer")
     test.equal((got["received"], got["crc"]), (len(content), f"{zlib.crc32(content):08x}"), "bytes, CRC")
     test.equal((got["blocks"], got["trace"]), (1, "HB"), "header blocks, order of the callbacks")
@@ -145,16 +145,151 @@ def test_switched_off(test, mode):
     test.equal(asked, [PLAIN], "ranges asked for")
 
 
-@cases(range=["--range", "100-"], end=["--range", "100-2899"], resume=["--resume", "100"])
-def test_ranges_of_the_program(test, options):
-    """The download continues correctly or not at all. The program never gets wrong bytes."""
-    got, asked, _ = download(test, f"{CUT}/{WHOLE}", "easy", options)
-    content = body(SIZE)[100:2900 if "2899" in options[1] else SIZE]
-    test.equal(got["status"], 206, "status")
-    test.equal(asked[0][0], f"bytes={options[1]}" + ("-" if "resume" in options[0] else ""), "the program's range")
-    test.check(is_prefix(got, content), f"{got['received']} bytes that are no beginning of the content")
-    test.check(got["received"] == (len(content) if got["result"] == 0 else SENT), f"{got['received']} bytes")
-    test.check(got["result"] in (0, 18), f"result {got['result']}")
+# options of the program: (first byte, end, range of its request, range of the request for the rest)
+OWN_RANGES = {
+    "open": (["--range", "100-"], 100, SIZE, "bytes=100-", "bytes=1800-"),
+    "open_at_0": (["--range", "0-"], 0, SIZE, "bytes=0-", "bytes=1700-"),
+    "span": (["--range", "100-2899"], 100, 2900, "bytes=100-2899", "bytes=1800-2899"),
+    "past_end": (["--range", "100-9999"], 100, SIZE, "bytes=100-9999", "bytes=1800-2999"),
+    "suffix": (["--range", "-2500"], 500, SIZE, "bytes=-2500", "bytes=2200-2999"),
+    "resume": (["--resume", "100"], 100, SIZE, "bytes=100-", "bytes=1800-"),
+    "resume_before_range": (["--resume", "100", "--range", "7-9"], 100, SIZE, "bytes=100-", "bytes=1800-"),
+    "line": (["--header", "Range: bytes=100-2899"], 100, 2900, "bytes=100-2899", "bytes=1800-2899"),
+    "line_open": (["--header", "A: b", "--header", "range:bytes=100-"], 100, SIZE, "bytes=100-", "bytes=1800-"),
+    "line_before_range": (["--range", "7-9", "--header", "RANGE:  bytes=100-"], 100, SIZE, "bytes=100-", "bytes=1800-"),
+    "condition": (["--range", "100-", "--header", 'If-Range: "a"'], 100, SIZE, "bytes=100-", "bytes=1800-"),
+    "condition_line": (["--header", 'if-range: "a"', "--header", "Range: bytes=100-2899"], 100, 2900, "bytes=100-2899",
+                       "bytes=1800-2899"),
+    "include_limit": (["--range", "100-2899", "--max-size", "2800"], 100, 2900, "bytes=100-2899", "bytes=1800-2899"),
+}
+
+
+@cases(**per_mode(**OWN_RANGES))
+def test_ranges_of_the_program(test, case):
+    mode, options, first, end, own, rest = case
+    got, asked, _ = download(test, f"{CUT}/{WHOLE}", mode, options)
+    check_whole(test, got, body(SIZE)[first:end], status=206)
+    condition = '"a"' if any("f-" in option for option in options) else "-"
+    test.equal(asked, [(own, condition), (rest, '"a"')], "ranges asked for")
+
+
+@cases(**per_mode(
+    twice=(f"{CUT}/cut;range;{SAME};sent=300/{WHOLE}", ["bytes=1800-2899", "bytes=2100-2899"]),
+    busy_between=(f"{CUT}/s503/{WHOLE}", ["bytes=1800-2899"] * 2),
+    reset_between=(f"{CUT}/reset/{WHOLE}", ["bytes=1800-2899"] * 2),
+    headers_only=(f"cut;range;{SAME};sent=0/{WHOLE}", ["bytes=100-2899"]),
+    after_busy=(f"s503/{CUT}/{WHOLE}", ["bytes=100-2899", "bytes=1800-2899"])))
+def test_range_of_the_program_breaks_again(test, case):
+    mode, script, ranges = case
+    got, asked, _ = download(test, script, mode, ["--range", "100-2899"])
+    check_whole(test, got, body(SIZE)[100:2900], status=206, progress=not script.startswith("s503"))
+    test.equal([each for each, _ in asked], ["bytes=100-2899", *ranges], "ranges asked for")
+
+
+def other_part(first, last, total, size, more="etag=%22a%22"):
+    return f"s206;size={size};{more};header=Content-Range:%20bytes%20{first}-{last}%2F{total}"
+
+
+@cases(**per_mode(
+    weak=("cut;range;etag=W%2F%22a%22;size=3000;sent=1700/ok;range;etag=W%2F%22a%22;size=3000", 1),
+    no_etag=("cut;range;size=3000;sent=1700/ok;range;size=3000", 1),
+    changed=(f"{CUT}/ok;range;etag=%22b%22;size={SIZE}", 2),
+    whole_instead=(f"{CUT}/ok;{SAME}", 2),
+    other_place=(f"{CUT}/{WHOLE};shift=7", 2),
+    other_end=(f"{CUT}/{WHOLE};upto=2500", 2),
+    other_total=(f"{CUT}/ok;range;etag=%22a%22;size={SIZE + 1}", 2),
+    beyond=(f"{CUT}/{other_part(1800, 2999, 3000, 1200)}", 2),
+    encoded=(f"{CUT}/{other_part(1800, 2899, 3000, 1100)};header=Content-Encoding:%20br", 2),
+    no_content_range=(f"{CUT}/s206;etag=%22a%22;size=1100", 2), satisfied=(f"{CUT}/s416", 2), gone=(f"{CUT}/s404", 2)))
+def test_range_of_the_program_is_not_continued(test, case):
+    mode, script, requests = case
+    for options in (["--range", "100-2899"], ["--header", "Range: bytes=100-2899"]):
+        part = test.part()
+        got, asked, _ = download(part, script, mode, options)
+        check_broken(part, got, body(SIZE)[100:1800], size=2800, status=206)
+        part.equal(asked, [("bytes=100-2899", "-"), ("bytes=1800-2899", '"a"')][:requests], "ranges asked for")
+
+
+@cases(**per_mode(
+    placed_elsewhere=(f"cut;status=206;sent=1700;{other_part(101, 2900, 3000, 2800)[5:]}", ["--range", "100-2899"]),
+    longer=(f"cut;status=206;sent=1700;{other_part(100, 2999, 3000, 2900)[5:]}", ["--range", "100-2899"]),
+    other_length=(f"cut;status=206;sent=1700;{other_part(100, 2898, 3000, 2800)[5:]}", ["--range", "100-2899"]),
+    several=("cut;status=206;sent=1700;size=2800;etag=%22a%22;header=Content-Type:%20multipart%2Fbyteranges",
+             ["--range", "0-99,200-2899"]),
+    unasked=(f"cut;status=206;sent=1700;{other_part(100, 2899, 3000, 2800)[5:]}", [])))
+def test_part_that_the_program_did_not_ask_for(test, case):
+    mode, step, options = case
+    got, asked, _ = download(test, f"{step}/{WHOLE}", mode, options)
+    test.equal((got["result"], got["status"], got["received"]), (18, 206, 1700), "result, status, bytes")
+    test.equal(len(asked), 1, "requests")
+
+
+@cases(**per_mode(part=(f"ok;range;{SAME}",), again=(f"ok;{SAME}",)))
+def test_server_that_ignores_the_range_of_the_program(test, case):
+    """The answer is the whole content, which is continued as such."""
+    mode, second = case
+    for options in (["--range", "100-2899"], ["--header", "Range: bytes=100-2899"]):
+        part = test.part()
+        got, asked, _ = download(part, f"cut;{SAME};sent={SENT}/{second}", mode, options)
+        check_whole(part, got, body(SIZE))
+        part.equal(asked, [("bytes=100-2899", "-"), ASKED], "ranges asked for")
+
+
+def test_resume_that_the_server_ignores(test):
+    got, asked, _ = download(test, f"cut;{SAME};sent={SENT}/{WHOLE}", "easy", ["--resume", "100"])
+    test.equal((got["result"], got["received"], len(asked)), (33, 0, 1), "result, bytes, requests")
+
+
+@cases("--range", "--resume", "--header")
+def test_encoded_range_of_the_program(test, option):
+    """Encoded content: the same range again, of which the decoded bytes that the program has are dropped."""
+    value = {"--range": "0-", "--resume": "0", "--header": "Range: bytes=0-"}[option]
+    step = "gzip;range;size=200000;etag=%22a%22"
+    got, asked, _ = download(test, f"cut;{step};sent=100000/ok;{step}", "easy", ["--encoding", "gzip", option, value])
+    test.equal((got["result"], got["received"]), (0, 200000), f"result, bytes ({got['error']})")
+    test.check(is_prefix(got, body(200000)), "other bytes")
+    test.equal(len({each for each, _ in asked}), 1, f"ranges asked for {asked}")
+
+
+OPTIONS_STAY = """
+import io, pycurl, sys
+option, first, second = sys.argv[1:]
+call = pycurl.Curl()
+lines = ["A: b", "Range: bytes=100-2899", "C: d"] if option == "line" else ["A: b"]
+call.setopt(pycurl.HTTPHEADER, lines)
+if option == "range":
+    call.setopt(pycurl.RANGE, "100-2899")
+if option == "resume":
+    call.setopt(pycurl.RESUME_FROM, 100)
+def fetch(call, url):
+    body = io.BytesIO()
+    call.setopt(pycurl.URL, url)
+    call.setopt(pycurl.WRITEDATA, body)
+    call.perform()
+    print(call.getinfo(pycurl.RESPONSE_CODE), len(body.getvalue()), call.getinfo(pycurl.CONTENT_LENGTH_DOWNLOAD))
+fetch(call, first)
+fetch(call, second)
+if hasattr(call, "duphandle"):
+    fetch(call.duphandle(), second)
+call.unsetopt(pycurl.RANGE)
+call.setopt(pycurl.RESUME_FROM, 0)
+call.setopt(pycurl.HTTPHEADER, [])
+fetch(call, second)
+"""
+
+
+@cases("range", "resume", "line", "none")
+def test_options_of_the_program_stay(test, option):
+    """A call after one whose download was continued asks for what the program asks for."""
+    server = test.server()
+    command = ["/usr/bin/python3", "-c", OPTIONS_STAY, option]
+    alone = test.alone([*command, server.url(f"k/{WHOLE}"), server.url(f"l/{WHOLE}")])
+    ranges = server.ranges("l")
+    test.equal(alone.code, 0, f"alone {alone}")
+    server.reset()
+    test.same(test.rebound([*command, server.url(f"k/{CUT}/{WHOLE}"), server.url(f"l/{WHOLE}")], HURRY), alone)
+    test.equal(len(server.ranges("k")), 2, "requests of the first call")
+    test.equal(server.ranges("l"), ranges, "ranges of the later calls")
 
 
 @cases(**per_mode(

@@ -551,7 +551,9 @@ static inline bool play_more(struct play *play)
     bool decoded = play->coded && play->handle.accepts_encoding, good = false;
     unsigned followed = 0;
     enum play_plan plan = play_choose(play, PLAY_PLANS);
-    int64_t from = rb_response_continue(response);
+    struct rb_asked rest;
+    int64_t from = rb_response_continue(response, &rest) ? rest.first : -1;
+    play_require(from < 0 || rest.kind == RB_ASKED_FROM, "it asks for an end");
     play_require(from == (play->have > 0 && !decoded ? (int64_t) play->have : -1), "it asks for another range");
     play_begin_attempt(play);
     rb_response_attempt(response, true);
@@ -617,7 +619,7 @@ static inline void play_response(const uint8_t *choices, size_t count)
     static struct play play;
     bool continues = false;
     play_set_up(&play, choices, count);
-    rb_response_begin(&play.response, &play.handle, &play.rules, play.tracks);
+    rb_response_begin(&play.response, &play.handle, &play.rules, play.tracks ? &(struct rb_asked){0} : NULL);
     unsigned attempt = 1;
     while (play_alone(&play, attempt < PLAY_ATTEMPTS_MAX, &continues))
         attempt++;

@@ -47,7 +47,8 @@ static const CURLoption of_callbacks[] = {CURLOPT_WRITEFUNCTION, CURLOPT_WRITEDA
 static const CURLoption of_attempt[] = {
     CURLOPT_READFUNCTION,     CURLOPT_READDATA,   CURLOPT_XFERINFOFUNCTION,  CURLOPT_PROGRESSFUNCTION,
     CURLOPT_XFERINFODATA,     CURLOPT_TIMEOUT_MS, CURLOPT_CONNECTTIMEOUT_MS, CURLOPT_FRESH_CONNECT,
-    CURLOPT_HSTSREADFUNCTION, CURLOPT_RANGE,      CURLOPT_HTTPHEADER,        CURLOPT_PROTOCOLS};
+    CURLOPT_HSTSREADFUNCTION, CURLOPT_RANGE,      CURLOPT_RESUME_FROM_LARGE, CURLOPT_HTTPHEADER,
+    CURLOPT_PROTOCOLS};
 
 enum {
     OF_CALLBACKS = sizeof(of_callbacks) / sizeof(of_callbacks[0]),
@@ -97,15 +98,6 @@ static void check_end_of_attempt(struct rb_handle *handle, CURLoption set, CURLo
     assert_int_equal(times(easy, left_alone), 0);
 }
 
-// The program's own range replaced ours during the attempt.
-static void test_range_of_the_program_stays(void **state)
-{
-    struct rb_handle handle = overridden();
-    (void) state;
-    handle.has_range = true;
-    check_end_of_attempt(&handle, CURLOPT_HTTPHEADER, CURLOPT_RANGE);
-}
-
 static void test_protocols_in_the_form_that_the_program_used(void **state)
 {
     char text[] = "http";
@@ -137,7 +129,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clone_gets_all_values),
         cmocka_unit_test(test_attempt_ends_but_callbacks_stay),
-        cmocka_unit_test(test_range_of_the_program_stays),
         cmocka_unit_test(test_protocols_in_the_form_that_the_program_used),
         cmocka_unit_test(test_hidden_options),
     };

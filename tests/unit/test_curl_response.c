@@ -62,7 +62,7 @@ static int set_up(void **state)
     f->handle.header = on_header;
     f->handle.header_data = &f->program;
     f->rules.statuses[503 / 64] |= (uint64_t) 1 << (503 % 64);
-    rb_response_begin(&f->response, &f->handle, &f->rules, true);
+    rb_response_begin(&f->response, &f->handle, &f->rules, &(struct rb_asked){0});
     *state = f;
     return 0;
 }
@@ -412,10 +412,20 @@ static void break_off(struct fixture *f, const char *etag, const char *length)
     f->program.got[0] = '\0';
 }
 
+// The next attempt asks for this range.
+static void check_asks(struct fixture *f, const char *range)
+{
+    struct rb_asked missing;
+    char text[48];
+    assert_true(rb_response_can_continue(&f->response));
+    assert_true(rb_response_continue(&f->response, &missing));
+    rb_asked_format(&missing, text, sizeof(text));
+    assert_string_equal(text, range);
+}
+
 static void go_on(struct fixture *f)
 {
-    assert_true(rb_response_can_continue(&f->response));
-    assert_int_equal(rb_response_continue(&f->response), 10);
+    check_asks(f, "10-");
     rb_response_attempt(&f->response, true);
 }
 
@@ -440,8 +450,7 @@ static void test_range_that_breaks_off_continues(void **state)
     go_on(f);
     head(f, part, one, rest);
     assert_int_equal(piece(f, content, 10, 20), 10);
-    assert_true(rb_response_can_continue(&f->response));
-    assert_int_equal(rb_response_continue(&f->response), 20);
+    check_asks(f, "20-");
     rb_response_attempt(&f->response, true);
     head(f, part, one, "Content-Range: bytes 20-35/36\r\n");
     assert_int_equal(piece(f, content, 20, CONTENT), CONTENT - 20);
@@ -472,7 +481,7 @@ static void test_other_responses_do_not_continue(void **state)
     struct fixture *f = *state;
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         rb_response_end(&f->response);
-        rb_response_begin(&f->response, &f->handle, &f->rules, true);
+        rb_response_begin(&f->response, &f->handle, &f->rules, &(struct rb_asked){0});
         break_off(f, one, sized);
         go_on(f);
         head(f, others[i].status_line, others[i].etag, others[i].more);
@@ -511,7 +520,7 @@ static void test_whole_again_at_every_split(void **state)
     struct fixture *f = *state;
     for (size_t cut = 1; cut < CONTENT; cut++) {
         rb_response_end(&f->response);
-        rb_response_begin(&f->response, &f->handle, &f->rules, true);
+        rb_response_begin(&f->response, &f->handle, &f->rules, &(struct rb_asked){0});
         break_off(f, one, sized);
         go_on(f);
         head(f, ok, one, sized);
@@ -530,7 +539,7 @@ static void test_changed_whole_is_seen(void **state)
         memcpy(other, content, sizeof(other));
         other[at] ^= 1;
         rb_response_end(&f->response);
-        rb_response_begin(&f->response, &f->handle, &f->rules, true);
+        rb_response_begin(&f->response, &f->handle, &f->rules, &(struct rb_asked){0});
         break_off(f, one, sized);
         go_on(f);
         head(f, ok, one, sized);
@@ -580,6 +589,128 @@ static void test_trailers_of_a_part_pass_once(void **state)
     assert_string_equal(f->program.got + CONTENT - 10, "Trailer: x\r\n");
     assert_true(rb_response_continued(&f->response, true));
     assert_false(rb_response_can_continue(&f->response)); // if it breaks off here: they would come again
+}
+
+// The program itself asks for a range. Its response breaks off after ten bytes.
+static void break_off_part(struct fixture *f, struct rb_asked asked, const char *content_range)
+{
+    rb_response_end(&f->response);
+    rb_response_begin(&f->response, &f->handle, &f->rules, &asked);
+    rb_response_attempt(&f->response, true);
+    head(f, part, one, content_range);
+    assert_int_equal(piece(f, content, 5, 15), 10);
+    rb_response_finish(&f->response, 0, false);
+    f->program.length = 0;
+    f->program.got[0] = '\0';
+}
+
+static void test_range_of_the_program_continues(void **state)
+{
+    static const struct {
+        struct rb_asked asked;
+        const char *got, *asks, *gets;
+        size_t end;
+    } cases[] = {
+        {{RB_ASKED_FROM, 5, 0}, "bytes 5-35/36", "15-", "bytes 15-35/36", 36},
+        {{RB_ASKED_FROM, 5, 0}, "bytes 5-30/36", "15-30", "bytes 15-30/36", 31}, // the server sends less
+        {{RB_ASKED_FROM, 5, 0}, "bytes 5-35/*", "15-35", "bytes 15-35/36", 36},
+        {{RB_ASKED_SPAN, 5, 30}, "bytes 5-30/36", "15-30", "bytes 15-30/36", 31},
+        {{RB_ASKED_SPAN, 5, 90}, "bytes 5-35/36", "15-35", "bytes 15-35/*", 36},
+        {{RB_ASKED_SUFFIX, 0, 31}, "bytes 5-35/36", "15-35", "bytes 15-35/36", 36},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char line[64];
+        snprintf(line, sizeof(line), "Content-Range: %s\r\n", cases[i].got);
+        break_off_part(f, cases[i].asked, line);
+        check_asks(f, cases[i].asks);
+        rb_response_attempt(&f->response, true);
+        snprintf(line, sizeof(line), "Content-Range: %s\r\n", cases[i].gets);
+        head(f, part, one, line);
+        assert_int_equal(piece(f, content, 15, 20), 5);
+        assert_false(rb_response_continued(&f->response, true));
+        assert_int_equal(piece(f, content, 20, cases[i].end), cases[i].end - 20);
+        assert_true(rb_response_continued(&f->response, true));
+        assert_int_equal(rb_response_received(&f->response), cases[i].end - 5);
+        assert_memory_equal(f->program.got, content + 15, cases[i].end - 15);
+    }
+}
+
+// The server sends something other than what the program asked for.
+static void test_other_range_than_the_programs(void **state)
+{
+    static const struct {
+        struct rb_asked asked;
+        const char *got;
+    } cases[] = {
+        {{RB_ASKED_WHOLE, 0, 0}, "Content-Range: bytes 5-35/36\r\n"},
+        {{RB_ASKED_FROM, 4, 0}, "Content-Range: bytes 5-35/36\r\n"},
+        {{RB_ASKED_SPAN, 5, 34}, "Content-Range: bytes 5-35/36\r\n"},
+        {{RB_ASKED_SUFFIX, 0, 30}, "Content-Range: bytes 5-35/36\r\n"},
+        {{RB_ASKED_FROM, 5, 0}, "Content-Range: bytes 5-35\r\n"},
+        {{RB_ASKED_FROM, 5, 0}, "Content-Type: multipart/byteranges\r\n"},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        break_off_part(f, cases[i].asked, cases[i].got);
+        assert_false(rb_response_can_continue(&f->response));
+    }
+}
+
+// None of these is the rest of the range "5-30" after ten bytes.
+static void test_other_parts_do_not_continue_a_part(void **state)
+{
+    static const struct {
+        const char *status_line, *etag, *more;
+    } others[] = {
+        {part, one, "Content-Range: bytes 15-35/36\r\n"},
+        {part, one, "Content-Range: bytes 15-29/36\r\n"},
+        {part, one, "Content-Range: bytes 15-30/37\r\n"},
+        {part, one, "Content-Range: bytes 10-30/36\r\n"},
+        {part, one, "Content-Range: bytes 5-31/36\r\n"},
+        {part, "ETag: \"two\"\r\n", "Content-Range: bytes 15-30/36\r\n"},
+        {part, "ETag: W/\"one\"\r\n", "Content-Range: bytes 15-30/36\r\n"},
+        {ok, one, sized},
+        {ok, one, "Content-Range: bytes 15-30/36\r\n"},
+        {"HTTP/1.1 416 Range\r\n", one, "Content-Range: bytes */36\r\n"},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        break_off_part(f, (struct rb_asked){RB_ASKED_SPAN, 5, 30}, "Content-Range: bytes 5-30/36\r\n");
+        check_asks(f, "15-30");
+        rb_response_attempt(&f->response, true);
+        head(f, others[i].status_line, others[i].etag, others[i].more);
+        assert_int_equal(piece(f, content, 15, 31), 0);
+        assert_int_equal(f->program.length, 0);
+        assert_false(rb_response_can_continue(&f->response));
+    }
+}
+
+// The server answers the next attempt with the range of the program. The bytes that the program has are dropped.
+static void test_range_of_the_program_again(void **state)
+{
+    struct fixture *f = *state;
+    break_off_part(f, (struct rb_asked){RB_ASKED_SPAN, 5, 30}, "Content-Range: bytes 5-30/36\r\n");
+    check_asks(f, "15-30");
+    rb_response_attempt(&f->response, true);
+    head(f, part, one, "Content-Range: bytes 5-30/36\r\n");
+    assert_int_equal(piece(f, content, 5, 31), 26);
+    assert_memory_equal(f->program.got, content + 15, 16);
+    assert_int_equal(f->program.length, 16);
+    assert_true(rb_response_continued(&f->response, true));
+}
+
+// The server ignores the range of the program: the content begins at its first byte.
+static void test_whole_for_a_range_continues(void **state)
+{
+    struct fixture *f = *state;
+    rb_response_end(&f->response);
+    rb_response_begin(&f->response, &f->handle, &f->rules, &(struct rb_asked){RB_ASKED_SPAN, 5, 30});
+    break_off(f, one, sized);
+    go_on(f);
+    head(f, part, one, rest);
+    assert_int_equal(piece(f, content, 10, CONTENT), CONTENT - 10);
+    assert_true(rb_response_continued(&f->response, true));
 }
 
 // Without a Content-Length anywhere a connection that closes is an end to libcurl.
@@ -668,6 +799,11 @@ int main(void)
         CASE(test_pause_where_dropping_ends),
         CASE(test_header_of_a_part_is_not_echoed),
         CASE(test_trailers_of_a_part_pass_once),
+        CASE(test_range_of_the_program_continues),
+        CASE(test_other_range_than_the_programs),
+        CASE(test_other_parts_do_not_continue_a_part),
+        CASE(test_range_of_the_program_again),
+        CASE(test_whole_for_a_range_continues),
         CASE(test_part_without_length_is_measured_by_its_range),
         CASE(test_echoed_header_is_no_content),
         CASE(test_interim_block_with_echo_is_no_body),

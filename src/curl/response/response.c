@@ -22,12 +22,14 @@ struct piece {
 };
 
 void rb_response_begin(struct rb_response *response, struct rb_handle *handle, const struct rb_rules *rules,
-                       bool tracks)
+                       const struct rb_asked *asked)
 {
     memset(response, 0, offsetof(struct rb_response, validator));
     response->handle = handle;
     response->rules = rules;
-    response->tracking = tracks ? RB_TRACKING_VALIDATORS : RB_TRACKING_NOTHING;
+    response->tracking = asked ? RB_TRACKING_VALIDATORS : RB_TRACKING_NOTHING;
+    if (asked)
+        response->asked = *asked;
     rb_validator_clear(&response->validator);
 }
 
@@ -295,14 +297,18 @@ static size_t begin_block(struct rb_response *response, unsigned status, size_t 
     return length;
 }
 
-// Starts the checksum of the body if the response could be continued. Without memory, it cannot be continued.
+// Starts the checksum of the body if the response could be continued: a 200, or a 206 with the range that the program
+// asked for. Without memory, it cannot be continued.
 static void begin_summing(struct rb_response *response)
 {
     const struct rb_validator *validator = &response->validator;
     if (response->tracking == RB_TRACKING_NOTHING || is_continuing(response))
         return;
     response->tracking = RB_TRACKING_VALIDATORS;
-    if (response->status != 200 || !validator->strong || response->treatment == RB_TREATMENT_HOLD)
+    bool part = response->status == 206 && validator->partial &&
+                (validator->length < 0 || validator->length == validator->last - validator->first + 1) &&
+                rb_asked_gets(&response->asked, validator->first, validator->last);
+    if ((response->status != 200 && !part) || !validator->strong || response->treatment == RB_TREATMENT_HOLD)
         return;
     if (!response->sums)
         response->sums = malloc(sizeof(*response->sums));
@@ -373,15 +379,23 @@ static void note_lines(struct rb_response *response, const char *lines, size_t l
 
 // --- continuing a download
 
+// Returns the place of the first body byte of the continued response in the whole content.
+static int64_t first_byte(const struct rb_response *response)
+{
+    const struct rb_validator *whole = &response->sums->whole;
+    return whole->partial ? whole->first : 0;
+}
+
 // Called at the first byte of a body, which identifies the response: libcurl does not pass the bodies of interim
 // responses. A body whose status may be repeated is dropped, because another attempt may follow.
 static enum rb_treatment recognise(struct rb_response *response)
 {
     struct rb_sums *sums = response->sums;
     if (response->status == 206 && response->ranged &&
-        rb_validator_continues(&sums->whole, &response->validator, response->taken))
+        rb_validator_continues(&sums->whole, &response->validator, first_byte(response) + response->taken))
         return RB_TREATMENT_REST;
-    if (response->status == 200 && rb_validator_repeats(&sums->whole, &response->validator)) {
+    if (response->status == (sums->whole.partial ? 206 : 200) &&
+        rb_validator_repeats(&sums->whole, &response->validator)) {
         sums->again = (struct rb_digest){.sampled = sums->digest.sampled};
         sums->to_drop = response->taken;
         return sums->to_drop > 0 ? RB_TREATMENT_DROP : RB_TREATMENT_REST;
@@ -439,8 +453,8 @@ bool rb_response_can_continue(const struct rb_response *response)
         return false;
     if (is_continuing(response))
         return response->treatment != RB_TREATMENT_OTHER;
-    return response->tracking == RB_TRACKING_BODY && response->status == 200 && response->place != RB_PLACE_HEADER &&
-           !response->validator.coding_cut;
+    return response->tracking == RB_TRACKING_BODY && (response->status == 200 || response->status == 206) &&
+           response->place != RB_PLACE_HEADER && !response->validator.coding_cut;
 }
 
 static bool is_decoded(const struct rb_response *response)
@@ -449,13 +463,21 @@ static bool is_decoded(const struct rb_response *response)
     return response->sums->whole.coding[0] && handle->accepts_encoding && !handle->raw_content;
 }
 
-int64_t rb_response_continue(struct rb_response *response)
+// A Content-Range means nothing in a 200.
+bool rb_response_continue(struct rb_response *response, struct rb_asked *rest)
 {
-    if (!is_continuing(response))
-        response->sums->whole = response->validator;
+    struct rb_validator *whole = &response->sums->whole;
+    if (!is_continuing(response)) {
+        *whole = response->validator;
+        whole->partial = response->status == 206;
+    }
     set_treatment(response, RB_TREATMENT_AWAIT);
     response->ranged = response->taken > 0 && !is_decoded(response);
-    return response->ranged ? response->taken : -1;
+    bool to_the_end = !whole->partial || (response->asked.kind == RB_ASKED_FROM && whole->last + 1 == whole->total);
+    rest->kind = to_the_end ? RB_ASKED_FROM : RB_ASKED_SPAN;
+    rest->first = first_byte(response) + response->taken;
+    rest->last = whole->last;
+    return response->ranged;
 }
 
 // If a part has no Content-Length, libcurl accepts any end of the connection as its end. So compare with Content-Range.
@@ -463,7 +485,7 @@ bool rb_response_continued(const struct rb_response *response, bool complete)
 {
     const struct rb_validator *last = &response->validator;
     int64_t end = last->partial ? last->last + 1 : response->sums->whole.length;
-    bool all = end < 0 || is_decoded(response) || response->taken == end;
+    bool all = end < 0 || is_decoded(response) || first_byte(response) + response->taken == end;
     return complete && all && response->treatment == RB_TREATMENT_REST;
 }
 

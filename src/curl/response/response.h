@@ -9,6 +9,7 @@
 #ifndef RB_CURL_RESPONSE_RESPONSE_H
 #define RB_CURL_RESPONSE_RESPONSE_H
 
+#include "curl/asked.h"
 #include "curl/handle_data.h"
 #include "engine/call.h"
 
@@ -44,9 +45,10 @@ struct rb_response_seen {
 };
 
 // Initializes the state for a call.
-//   tracks: this is a GET without a range set by the program, and the policy allows continuing downloads
+//   asked: the range that the program asks for; copied; NULL: this is no GET, the policy does not allow continuing
+//          downloads, or the range is not understood
 void rb_response_begin(struct rb_response *response, struct rb_handle *handle, const struct rb_rules *rules,
-                       bool tracks);
+                       const struct rb_asked *asked);
 
 // Sets the listener of the response until rb_response_end.
 //   listener: has both functions; not copied, so it must stay valid
@@ -75,14 +77,15 @@ enum rb_delivery rb_response_deliver(struct rb_response *response);
 void rb_response_keep(struct rb_response *response);
 void rb_response_restore(struct rb_response *response);
 
-// Returns true if this response can be continued after an interruption: it is a 200 with a strong entity tag and was
-// passed to the program.
+// Returns true if this response can be continued after an interruption: it is a 200, or a 206 with the range that the
+// program asked for, has a strong entity tag and was passed to the program.
 bool rb_response_can_continue(const struct rb_response *response);
 
-// Makes the next attempts continue this response. Returns the byte at which the range request must start (RFC 9110,
-// section 14.2). Returns -1 if the response must be read again from its beginning, because the program has received no
-// body bytes, or because libcurl decodes the body. Call only if rb_response_can_continue.
-int64_t rb_response_continue(struct rb_response *response);
+// Makes the next attempts continue this response. Returns false if the program's request must be sent again unchanged,
+// because the program has received no body bytes, or because libcurl decodes the body. Call only if
+// rb_response_can_continue.
+//   rest: receives the range that the next attempt must ask for
+bool rb_response_continue(struct rb_response *response, struct rb_asked *rest);
 
 // Returns true if an attempt that continued a download has completed the response. Call at the end of that attempt.
 //   complete: libcurl reports success

@@ -21,7 +21,7 @@
 // header lines:
 //
 //   AWAIT -- first byte of a 206 for our range ----------------> REST
-//     |----- first byte of the same 200 --> DROP -- new bytes --> REST
+//     |----- first byte of the same response --> DROP -- new bytes --> REST
 //     |                                       '-- other bytes --> OTHER
 //     |----- first byte of a response that may be repeated ----> AWAIT
 //     '----- first byte of any other response -----------------> OTHER
@@ -98,8 +98,9 @@ struct rb_response {
 
     struct rb_retry_after after;
 
-    int64_t taken;        // bytes of the body that the program took
-    struct rb_sums *sums; // owned; not NULL with RB_TRACKING_BODY and in an attempt that continues a download
+    struct rb_asked asked; // the range that the program asks for; valid unless RB_TRACKING_NOTHING
+    int64_t taken;         // bytes of the body that the program took
+    struct rb_sums *sums;  // owned; not NULL with RB_TRACKING_BODY and in an attempt that continues a download
 
     const struct rb_response_listener *listener; // NULL: none
     void *context;                               // argument for the listener

@@ -154,14 +154,19 @@ bool rb_validator_same_content(const struct rb_validator *a, const struct rb_val
 
 bool rb_validator_continues(const struct rb_validator *whole, const struct rb_validator *part, int64_t from)
 {
+    int64_t total = whole->partial ? whole->total : whole->length;
+    int64_t end = whole->partial ? whole->last + 1 : whole->length;
     if (!rb_validator_same_content(whole, part) || !part->partial || part->first != from)
         return false;
-    if (whole->length >= 0)
-        return part->last == whole->length - 1 && (part->total < 0 || part->total == whole->length);
-    return part->total >= 0 && part->last == part->total - 1;
+    if (total >= 0 && part->total >= 0 && part->total != total)
+        return false;
+    return end >= 0 ? part->last == end - 1 : part->last == part->total - 1;
 }
 
 bool rb_validator_repeats(const struct rb_validator *whole, const struct rb_validator *again)
 {
-    return rb_validator_same_content(whole, again) && !again->partial && whole->length == again->length;
+    bool placed =
+        !whole->partial || (whole->first == again->first && whole->last == again->last && whole->total == again->total);
+    return rb_validator_same_content(whole, again) && whole->partial == again->partial && placed &&
+           whole->length == again->length;
 }

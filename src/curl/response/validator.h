@@ -31,10 +31,11 @@ void rb_validator_note(struct rb_validator *validator, const char *line, size_t 
 // True when both describe the same bytes: equal strong entity tags and equal codings.
 bool rb_validator_same_content(const struct rb_validator *a, const struct rb_validator *b);
 
-// True when `part` (206) contains `whole` (200) from byte `from` to its end.
+// True when `part` (206) contains the content of `whole` (200 or 206) from byte `from` to the end of `whole`. `from`
+// counts from the first byte of the whole content.
 bool rb_validator_continues(const struct rb_validator *whole, const struct rb_validator *part, int64_t from);
 
-// True when `again` (200) is the same response as `whole`.
+// True when `again` is the same response as `whole`. Both are a 200, or both are a 206.
 bool rb_validator_repeats(const struct rb_validator *whole, const struct rb_validator *again);
 
 // Returns the value of field `name` (lower case) in a header line, without surrounding blanks. NULL if the line is
