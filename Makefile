@@ -63,7 +63,7 @@ TRANSFER_SRC := $(wildcard tests/clients/transfer/*.c) tests/server/crc.c tests/
 BENCH := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c)) $(BUILD)/bench/nothing.so $(BUILD)/bench/empty.so
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SRC := $(filter-out src/process/process.c,$(wildcard $(patsubst %,src/%/*.c,base policy engine state process))) \
-	$(patsubst %,src/real/%.c,clock elf fault fork kernel libc memory system valgrind) \
+	$(patsubst %,src/real/%.c,checker clock elf fault fork kernel libc memory system) \
 	$(patsubst %,src/curl/response/%.c,digest response validator) $(patsubst %,src/cli/doctor/%.c,elf_file ld_cache mapping)
 INJECT := $(BUILD)/inject/inject $(BUILD)/inject/client
 MAN := $(patsubst config/man/%.scd,$(BUILD)/man/%,$(wildcard config/man/*.scd))

@@ -3,9 +3,9 @@
 #include "hook/hook.h"
 #include "net/lookup/names.h"
 #include "net/park.h"
+#include "real/checker.h"
 #include "real/elf.h"
 #include "real/fork.h"
-#include "real/valgrind.h"
 
 // A child may look up names for its parent, which then connects. Parent and child share the table of names only if the
 // table exists before the fork.
@@ -15,12 +15,12 @@ static void before_fork(void)
         rb_names_start();
 }
 
-// Tells valgrind that threads share the library's variables.
+// Tells tools that threads share the library's variables.
 static void share_variables(void)
 {
     struct rb_object object;
-    if (rb_valgrind_runs() && rb_elf_holding((const void *) &share_variables, &object))
-        rb_valgrind_share((const void *) object.start, object.end - object.start);
+    if (rb_checker_looks_for_races() && rb_elf_holding((const void *) &share_variables, &object))
+        rb_checker_share((const void *) object.start, object.end - object.start);
 }
 
 __attribute__((constructor)) static void begin(void)

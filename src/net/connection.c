@@ -10,9 +10,9 @@
 #include "net/failover.h"
 #include "net/lookup/names.h"
 #include "process/process.h"
+#include "real/checker.h"
 #include "real/memory.h"
 #include "real/system.h"
-#include "real/valgrind.h"
 #include "state/cells.h"
 
 // Returns how many bytes of the address decide where it leads. The rest may be uninitialised.
@@ -51,7 +51,7 @@ static bool can_read_address(const struct sockaddr *address, socklen_t length)
     size_t size = length < longest ? length : longest;
     if (!rb_memory_is_readable(address, size))
         return false;
-    return !rb_valgrind_runs() || rb_memory_is_initialised(address, decisive(address, size));
+    return !rb_checker_is_valgrind() || rb_memory_is_initialised(address, decisive(address, size));
 }
 
 const struct rb_section *rb_peer_match(struct rb_peer *peer, int fd, const struct sockaddr *address, socklen_t length,

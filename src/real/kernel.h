@@ -15,7 +15,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-#include "real/valgrind.h"
+#include "real/checker.h"
 
 // Makes a system call: rb_kernel(SYS_read, fd, buffer, size). It takes up to six arguments, each a pointer or an
 // integer that fits into a long. Returns the kernel's result: a negative errno on failure. Does not change errno, is
@@ -164,7 +164,7 @@ static inline void *rb_kernel_map(void *place, size_t size, int protection, int 
     long result = rb_kernel(RB_KERNEL_MMAP, place, size, protection, flags, fd, 0);
     if ((unsigned long) result > -4096UL)
         return NULL;
-    rb_valgrind_share((const void *) result, size);
+    rb_checker_share((const void *) result, size);
     return (void *) result;
 }
 

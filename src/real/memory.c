@@ -6,10 +6,10 @@
 #include <stdatomic.h>
 #include <sys/uio.h>
 
+#include "real/checker.h"
 #include "real/elf.h"
 #include "real/kernel.h"
 #include "real/system.h"
-#include "real/valgrind.h"
 
 enum { PAGE = 4096, OFFSET = PAGE - 1, NEAR = 64 * PAGE };
 
@@ -21,8 +21,8 @@ static bool memcheck_permits(uintptr_t at, size_t size, bool initialised)
     unsigned char undefined[64];
     for (size_t part; size > 0; at += part, size -= part) {
         part = size < sizeof(undefined) ? size : sizeof(undefined);
-        struct rb_valgrind_request request = {{GET_BITS, at, (uintptr_t) undefined, part}};
-        uintptr_t answer = rb_valgrind_ask(&request);
+        struct rb_checker_request request = {{GET_BITS, at, (uintptr_t) undefined, part}};
+        uintptr_t answer = rb_checker_ask(&request);
         if (answer == NOT_ALLOCATED)
             return false;
         for (size_t i = 0; initialised && answer == DONE && i < part; i++)
@@ -41,7 +41,7 @@ static bool page_can_be_read(uintptr_t at)
     uint64_t saved;
     char byte;
     struct iovec here = {&byte, 1}, there = {(void *) at, 1};
-    if (rb_valgrind_runs())
+    if (rb_checker_is_valgrind())
         return rb_kernel(SYS_process_vm_readv, rb_system_pid(), &here, 1, &there, 1, 0) != -EFAULT;
     long result = rb_kernel(SYS_rt_sigprocmask, SIG_BLOCK, at & -sizeof(saved), &saved, RB_KERNEL_SIGNALS);
     if (result == 0)
@@ -103,7 +103,8 @@ bool rb_memory_is_readable(const void *memory, size_t size)
     uintptr_t first = (uintptr_t) memory, last = first + size - 1, frame = (uintptr_t) __builtin_frame_address(0);
     if (size == 0)
         return true;
-    if (rb_memory_is_wild(memory) || last < first || (rb_valgrind_runs() && !memcheck_permits(first, size, false)))
+    if (rb_memory_is_wild(memory) || last < first ||
+        (rb_checker_is_valgrind() && !memcheck_permits(first, size, false)))
         return false;
     if (first / PAGE == frame / PAGE && last / PAGE == frame / PAGE)
         return true;
@@ -114,5 +115,5 @@ bool rb_memory_is_readable(const void *memory, size_t size)
 
 bool rb_memory_is_initialised(const void *memory, size_t size)
 {
-    return !rb_valgrind_runs() || memcheck_permits((uintptr_t) memory, size, true);
+    return !rb_checker_is_valgrind() || memcheck_permits((uintptr_t) memory, size, true);
 }

@@ -92,10 +92,10 @@ def cases(*names, **named):
     return mark
 
 
-def compiled(test, source, *flags):
+def compiled(test, source, *flags, compiler="cc"):
     """Compiles a C program into the directory of the test. Returns its path."""
     program = os.path.join(test.dir, os.path.basename(source)[:-2])
-    command = ["cc", "-g", "-O1", "-D_GNU_SOURCE", "-o", program, source, *flags]
+    command = [compiler, "-g", "-O1", "-D_GNU_SOURCE", "-o", program, source, *flags]
     done = subprocess.run(command, capture_output=True)
     if done.returncode != 0:
         raise Failure(f"{' '.join(command)}: {done.stderr.decode(errors='replace')}")

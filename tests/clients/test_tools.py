@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tools that watch a program: valgrind, gdb and strace. They come to the same result as without rebound."""
+"""Tools that watch a program: valgrind, gdb, strace, sanitizers. They come to the same result as without rebound."""
 
 import os
 import re
@@ -99,3 +99,57 @@ def test_gdb(test):
         test.check(b"Connection refused" in result.out, f"no result: {result}")
         test.check(b"exited with code 01" in result.out, f"no end: {result}")
     test.check(test.events("retry"), "the connect is not repeated")
+
+
+# Shells start the sanitized program in a child; the runtime of clang is a part of the program.
+SANITIZED = dict(
+    address=["-fsanitize=address"], thread=["-fsanitize=thread"], leak=["-fsanitize=leak"],
+    undefined=["-fsanitize=undefined", "-fno-sanitize-recover=all"], address_clang=["-fsanitize=address"],
+)
+# The sanitizers of this compiler generation do not stand the most random address layouts of newer kernels.
+FIXED = ["setarch", "-R"]
+
+
+@cases(**SANITIZED)
+def test_sanitizer(test, flags):
+    """Programs with sanitizers start, get their retries and no reports, also as children of a shell."""
+    compiler = "clang" if test.name.endswith("clang]") else "cc"
+    program = compiled(test, os.path.join(HERE, "tools", "sparse.c"), "-pthread", *flags, compiler=compiler)
+    port = str(test.closed_port().port)
+    for mode in ("blocking", "epoll", "name", "threads", "fork"):
+        alone, under = (run([*FIXED, program, mode, port]) for run in (test.alone, test.rebound))
+        test.good(alone, b"Connection refused\n", 1)
+        test.same(under, alone, mode)
+    command = [*FIXED, "sh", "-c", f"{program} poll {port}; {program} select {port}"]
+    test.same(test.rebound(command), test.alone(command), "as a child")
+    test.check(len(test.events("retry")) >= 2 * 7, "connects are not repeated")
+
+
+OVERFLOW = """
+#include <stdlib.h>
+#include <sys/socket.h>
+int main(void)
+{
+    int ends[2];
+    volatile char *bytes = malloc(4);
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) || send(ends[0], "12345678", 8, 0) != 8)
+        return 99;
+    return recv(ends[1], (void *) bytes, 8, 0) != 8;
+}
+"""
+
+
+def test_sanitizer_finds_mistakes(test):
+    """The interceptors of AddressSanitizer see the calls of the program behind those of rebound."""
+    program = compiled(test, test.file("overflow.c", OVERFLOW), "-fsanitize=address")
+    alone, under = (run([*FIXED, program]) for run in (test.alone, test.rebound))
+    for result in (alone, under):
+        test.check(b"heap-buffer-overflow" in result.err, f"not found: {result}")
+    test.equal(under.code, alone.code, "exit status")
+
+
+def test_sanitizer_options(test):
+    """The program's own options stay."""
+    command = ["sh", "-c", 'echo "$ASAN_OPTIONS"']
+    under = test.rebound(command, env={"ASAN_OPTIONS": "detect_leaks=0"})
+    test.good(under, b"verify_asan_link_order=0:detect_leaks=0\n")

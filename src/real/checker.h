@@ -1,26 +1,28 @@
 // SPDX-License-Identifier: MIT
-// Requests to valgrind, which runs the program on a simulated processor. valgrind recognises a sequence of rotations
-// that a real processor executes without effect.
-#ifndef RB_REAL_VALGRIND_H
-#define RB_REAL_VALGRIND_H
+// Tools that check how a program uses memory: valgrind and ThreadSanitizer.
+//
+// valgrind runs the program on a simulated processor. A program makes a request to valgrind by a sequence of rotations,
+// which a real processor executes without effect.
+#ifndef RB_REAL_CHECKER_H
+#define RB_REAL_CHECKER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 // The first word is the number of the request, the others are its arguments.
-struct rb_valgrind_request {
+struct rb_checker_request {
     uintptr_t words[6];
 };
 
 // Makes a request. Returns valgrind's answer, 0 without valgrind.
 #if defined(__clang_analyzer__)
 
-uintptr_t rb_valgrind_ask(const struct rb_valgrind_request *request);
+uintptr_t rb_checker_ask(const struct rb_checker_request *request);
 
 #elif defined(__x86_64__) && defined(__LP64__)
 
-static inline uintptr_t rb_valgrind_ask(const struct rb_valgrind_request *request)
+static inline uintptr_t rb_checker_ask(const struct rb_checker_request *request)
 {
     uintptr_t answer = 0;
     __asm__ volatile("rolq $3, %%rdi\n\t"
@@ -36,7 +38,7 @@ static inline uintptr_t rb_valgrind_ask(const struct rb_valgrind_request *reques
 
 #elif defined(__i386__)
 
-static inline uintptr_t rb_valgrind_ask(const struct rb_valgrind_request *request)
+static inline uintptr_t rb_checker_ask(const struct rb_checker_request *request)
 {
     uintptr_t answer = 0;
     __asm__ volatile("roll $3, %%edi\n\t"
@@ -52,10 +54,10 @@ static inline uintptr_t rb_valgrind_ask(const struct rb_valgrind_request *reques
 
 #elif defined(__aarch64__) && defined(__LP64__)
 
-static inline uintptr_t rb_valgrind_ask(const struct rb_valgrind_request *request)
+static inline uintptr_t rb_checker_ask(const struct rb_checker_request *request)
 {
     register uintptr_t answer __asm__("x3") = 0;
-    register const struct rb_valgrind_request *argument __asm__("x4") = request;
+    register const struct rb_checker_request *argument __asm__("x4") = request;
     __asm__ volatile("ror x12, x12, #3\n\t"
                      "ror x12, x12, #13\n\t"
                      "ror x12, x12, #51\n\t"
@@ -69,7 +71,7 @@ static inline uintptr_t rb_valgrind_ask(const struct rb_valgrind_request *reques
 
 #else
 
-static inline uintptr_t rb_valgrind_ask(const struct rb_valgrind_request *request)
+static inline uintptr_t rb_checker_ask(const struct rb_checker_request *request)
 {
     (void) request;
     return 0;
@@ -78,15 +80,19 @@ static inline uintptr_t rb_valgrind_ask(const struct rb_valgrind_request *reques
 #endif
 
 // Returns true if valgrind runs the program, with any of its tools. Without valgrind it takes a few nanoseconds.
-static inline bool rb_valgrind_runs(void)
+static inline bool rb_checker_is_valgrind(void)
 {
     enum { RUNS = 0x1001 };
-    static const struct rb_valgrind_request runs = {{RUNS}};
-    return rb_valgrind_ask(&runs) != 0;
+    static const struct rb_checker_request runs = {{RUNS}};
+    return rb_checker_ask(&runs) != 0;
 }
 
-// Tells helgrind and drd, the tools of valgrind that look for data races, not to check this memory. They do not know
-// the atomic operations by which the library's threads and processes share it. Does nothing without valgrind.
-void rb_valgrind_share(const void *memory, size_t size);
+// Returns true if a tool that may look for data races watches the program.
+bool rb_checker_looks_for_races(void);
+
+// Tells the tools that look for data races (helgrind, drd, ThreadSanitizer) not to check this memory. They do not see
+// the atomic operations by which the library's threads and processes share it. Does nothing without such a tool.
+//   memory: mapped, until it is unmapped
+void rb_checker_share(const void *memory, size_t size);
 
 #endif
