@@ -478,3 +478,17 @@ def doctor_output_is_clean(place):
     shutil.copy("/bin/true", name)
     expect(b"\x1b" not in place.rebound("doctor", name).stdout)
     holds(json.loads(place.rebound("doctor", "--json", name).stdout.decode("utf-8"))["program"], "caf\ufffd")
+
+
+@test
+def doctor_of_a_program_with_asan(place):
+    """The sanitizer's runtime must be first in the list of libraries, unless it is told not to check."""
+    program = compile_c(place, "checked", importer("connect"), "-fsanitize=address")
+    _, found = doctor(place, program)
+    same(found["verdict"], "intercepted")
+    notes = " ".join(found["notes"])
+    expect("AddressSanitizer (libasan.so" in notes and "does not start:" not in notes, notes)
+    _, found = doctor(place, program, env={"LD_PRELOAD": LIBRARY})
+    expect("does not start: librebound.so is listed in LD_PRELOAD" in " ".join(found["notes"]), found["notes"])
+    _, found = doctor(place, program, env={"LD_PRELOAD": LIBRARY, "ASAN_OPTIONS": "verify_asan_link_order=0"})
+    expect("does not start:" not in " ".join(found["notes"]), found["notes"])

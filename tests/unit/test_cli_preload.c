@@ -40,6 +40,25 @@ static void test_join(void **state)
     }
 }
 
+static void test_asan_options(void **state)
+{
+    static const struct {
+        const char *before, *after;
+    } rows[] = {
+        {NULL, "verify_asan_link_order=0"},
+        {"", "verify_asan_link_order=0"},
+        {"detect_leaks=0:halt_on_error=0", "verify_asan_link_order=0:detect_leaks=0:halt_on_error=0"},
+        {"verify_asan_link_order=1", "verify_asan_link_order=1"},
+        {"detect_leaks=0 verify_asan_link_order=0", "detect_leaks=0 verify_asan_link_order=0"},
+    };
+    (void) state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char *options = rb_preload_asan_options(rows[i].before);
+        assert_string_equal(options, rows[i].after);
+        free(options);
+    }
+}
+
 static void test_names_us(void **state)
 {
     (void) state;
@@ -61,6 +80,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_join),
+        cmocka_unit_test(test_asan_options),
         cmocka_unit_test(test_names_us),
         cmocka_unit_test(test_can_hold),
     };

@@ -271,6 +271,27 @@ static void note_loading(struct rb_findings *findings)
         add_note(findings, "functions found with %s are not intercepted", list);
 }
 
+// The runtime of AddressSanitizer checks whether it is the first library. `rebound run` switches the check off.
+static void note_asan(struct rb_findings *findings)
+{
+    const char *options = getenv("ASAN_OPTIONS");
+    bool checked = !options || !strstr(options, "verify_asan_link_order=0");
+    for (unsigned i = 1; i < findings->list.count; i++) {
+        const char *name = rb_program_base(findings->list.items[i].name);
+        if (strncmp(name, "libasan.", 8) != 0 && strncmp(name, "libclang_rt.asan", 16) != 0)
+            continue;
+        add_note(findings,
+                 "the program contains AddressSanitizer (%s): 'rebound run' sets verify_asan_link_order=0 in "
+                 "ASAN_OPTIONS, without which the program does not start with a preloaded library",
+                 name);
+        if (findings->preloaded && checked)
+            add_note(findings,
+                     "without 'rebound run' the program does not start: librebound.so is listed in %s, and "
+                     "ASAN_OPTIONS lacks verify_asan_link_order=0",
+                     findings->preloaded);
+    }
+}
+
 static void note_rest(struct rb_findings *findings)
 {
     if (uses(findings, RB_FAMILY_RAW, NULL))
@@ -379,6 +400,7 @@ static void judge_calls(struct rb_findings *findings)
     judge_nonblocking(findings);
     judge_dns(findings);
     note_loading(findings);
+    note_asan(findings);
 }
 
 void rb_doctor_judge(struct rb_findings *findings)

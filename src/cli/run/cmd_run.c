@@ -135,9 +135,12 @@ static int set_environment(const struct request *request, const struct rb_policy
     if (error != 0)
         return error;
     char *list = rb_preload_join(getenv("LD_PRELOAD"), library);
-    if (!list || setenv("LD_PRELOAD", list, 1) != 0 || setenv("REBOUND_POLICY", path, 1) != 0)
+    char *asan = rb_preload_asan_options(getenv("ASAN_OPTIONS"));
+    if (!list || !asan || setenv("LD_PRELOAD", list, 1) != 0 || setenv("ASAN_OPTIONS", asan, 1) != 0 ||
+        setenv("REBOUND_POLICY", path, 1) != 0)
         error = -ENOMEM;
     free(list);
+    free(asan);
     return error;
 }
 

@@ -92,6 +92,18 @@ char *rb_preload_join(const char *before, const char *library)
     return list;
 }
 
+char *rb_preload_asan_options(const char *before)
+{
+    static const char flag[] = "verify_asan_link_order", added[] = "verify_asan_link_order=0";
+    const char *rest = before ? before : "";
+    char *options = calloc(1, sizeof(added) + strlen(rest) + 1);
+    bool there = strstr(rest, flag) != NULL;
+    if (options)
+        snprintf(options, sizeof(added) + strlen(rest) + 1, "%s%s%s", there ? "" : added, there || !*rest ? "" : ":",
+                 rest);
+    return options;
+}
+
 bool rb_preload_names_us(const char *list)
 {
     const char *item;

@@ -15,6 +15,12 @@ int rb_preload_find(char *out, size_t size);
 // replaces the first one and removes the others. Pure; the caller frees the result. NULL without memory.
 char *rb_preload_join(const char *before, const char *library);
 
+// Adds verify_asan_link_order=0 to the options `before` (ASAN_OPTIONS; may be NULL or empty), unless they mention this
+// flag. Without the flag, a program built with gcc's AddressSanitizer refuses to start if a library is preloaded before
+// the sanitizer's runtime. The runtime works in the second place too, because the library calls the next definition of
+// every function that it intercepts. Pure; the caller frees the result. NULL without memory.
+char *rb_preload_asan_options(const char *before);
+
 // True if the list contains a librebound.so.
 bool rb_preload_names_us(const char *list);
 
