@@ -68,7 +68,7 @@ FUZZ_SRC := $(filter-out src/process/process.c,$(wildcard $(patsubst %,src/%/*.c
 INJECT := $(BUILD)/inject/inject $(BUILD)/inject/client
 MAN := $(patsubst config/man/%.scd,$(BUILD)/man/%,$(wildcard config/man/*.scd))
 
-TEST_PROGRAMS = $(BUILD)/faultd $(BUILD)/clients/transfer $(BUILD)/clients/loop $(INJECT) \
+TEST_PROGRAMS = $(BUILD)/faultd $(BUILD)/clients/transfer $(BUILD)/clients/transfer_gnutls $(BUILD)/clients/loop $(INJECT) \
 	$(PRELOAD) $(PLUGINS) $(BUILD)/asan/librebound.so \
 	$(UNIT:%=$(BUILD)/unit/%) $(UNIT:%=$(BUILD)/asan/unit/%) $(THREADED:%=$(BUILD)/tsan/unit/%)
 
@@ -111,8 +111,10 @@ $(BUILD)/rebound: $(BUILD)/obj/src/cli/main.o $(BUILD)/libcore.a
 $(BUILD)/faultd: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/server/*.c))
 	$(call say,LD)$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^
 
-$(BUILD)/clients/transfer: $(TRANSFER_SRC:%.c=$(BUILD)/obj/%.o)
-	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ -lcurl
+$(BUILD)/clients/transfer: curl := -lcurl
+$(BUILD)/clients/transfer_gnutls: curl := -l:libcurl-gnutls.so.4
+$(BUILD)/clients/transfer $(BUILD)/clients/transfer_gnutls: $(TRANSFER_SRC:%.c=$(BUILD)/obj/%.o)
+	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ $(curl)
 
 $(BUILD)/clients/loop: $(BUILD)/obj/tests/clients/idioms/loop.o
 	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^

@@ -149,6 +149,7 @@ void rb_attempt_prepare(struct rb_transfer *transfer, bool may_hold)
     struct rb_handle *handle = transfer->handle;
     handle->response = transfer->response;
     handle->requests = 0;
+    handle->connect_size = 0;
     if (!is_first(transfer)) {
         set_range(transfer);
         set_connection(transfer);
@@ -191,6 +192,18 @@ static enum rb_reached reached_by(const struct rb_transfer *transfer)
     return has_time(transfer, CURLINFO_NAMELOOKUP_TIME) ? RB_REACHED_ADDRESS : RB_REACHED_NOTHING;
 }
 
+// Returns the bytes of requests that the attempt has sent to the server. libcurl adds those of CONNECT, which go to the
+// proxy. A libcurl without CURLOPT_PREREQFUNCTION counts no requests; there, PRETRANSFER_TIME is 0 before the first
+// one.
+static int64_t sent_bytes(const struct rb_transfer *transfer)
+{
+    const struct rb_handle *handle = transfer->handle;
+    long size = number_of(transfer, CURLINFO_REQUEST_SIZE);
+    if (handle->requests > 0)
+        return size - handle->connect_size;
+    return transfer->route->proxied && !has_time(transfer, CURLINFO_PRETRANSFER_TIME) ? 0 : size;
+}
+
 // After success, only the last status line is needed, so libcurl is not asked for more.
 static struct rb_outcome judge_result(const struct rb_transfer *transfer, CURLcode code)
 {
@@ -204,8 +217,9 @@ static struct rb_outcome judge_result(const struct rb_transfer *transfer, CURLco
         result.status = seen.status;
         return rb_classify_curl(&result);
     }
-    result.request_size = number_of(transfer, CURLINFO_REQUEST_SIZE);
+    result.request_size = sent_bytes(transfer);
     result.status = (unsigned) number_of(transfer, CURLINFO_RESPONSE_CODE);
+    result.tunnel = (unsigned) number_of(transfer, CURLINFO_HTTP_CONNECTCODE);
     result.os_errno = (int) number_of(transfer, CURLINFO_OS_ERRNO);
     result.tls = has_time(transfer, CURLINFO_APPCONNECT_TIME);
     result.proxied = transfer->route->proxied;
@@ -213,7 +227,7 @@ static struct rb_outcome judge_result(const struct rb_transfer *transfer, CURLco
     return rb_classify_curl(&result);
 }
 
-// Counts the connects only if there was, or will be, another attempt.
+// Records the connects only if there was, or will be, another attempt.
 struct rb_outcome rb_attempt_classify(struct rb_transfer *transfer, CURLcode code)
 {
     bool redirected = rb_response_seen(transfer->response).redirects > 0;
@@ -225,6 +239,8 @@ struct rb_outcome rb_attempt_classify(struct rb_transfer *transfer, CURLcode cod
     long connects = number_of(transfer, CURLINFO_NUM_CONNECTS);
     if (connects > transfer->connects)
         transfer->connects = connects;
+    if (connects > 0)
+        transfer->tunnel = number_of(transfer, CURLINFO_HTTP_CONNECTCODE);
     return outcome;
 }
 

@@ -5,6 +5,7 @@
 #include "curl/deliver.h"
 #include "curl/override.h"
 #include "curl/response/response.h"
+#include "curl/transfer_data.h"
 
 typedef size_t give_fn(const struct rb_handle *handle, char *bytes, size_t length);
 
@@ -34,7 +35,9 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *context)
 static int on_request(void *context, char *peer, char *local, int peer_port, int local_port)
 {
     struct rb_handle *handle = context;
-    handle->requests++;
+    bool proxied = handle->transfer && handle->transfer->route->proxied;
+    if (handle->requests++ == 0 && proxied)
+        handle->curl->easy_getinfo(handle->easy, CURLINFO_REQUEST_SIZE, &handle->connect_size);
     if (!handle->before_request)
         return CURL_PREREQFUNC_OK;
     return handle->before_request(handle->before_request_data, peer, local, peer_port, local_port);

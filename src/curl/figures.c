@@ -17,6 +17,7 @@ enum kind {
     FIGURE_SPEED,    // bytes per second received
     FIGURE_SPEED_UP, // bytes per second sent
     FIGURE_CONNECTS, // number of new connections
+    FIGURE_TUNNEL,   // status of the answer to CONNECT
     FIGURE_ERRNO     // of the attempt whose result the program got
 };
 
@@ -50,6 +51,8 @@ static enum kind figures_kind_of(CURLINFO info)
         return FIGURE_SPEED_UP;
     case CURLINFO_NUM_CONNECTS:
         return FIGURE_CONNECTS;
+    case CURLINFO_HTTP_CONNECTCODE:
+        return FIGURE_TUNNEL;
     case CURLINFO_OS_ERRNO:
         return FIGURE_ERRNO;
     default:
@@ -170,6 +173,10 @@ bool rb_figures_answer(const struct rb_handle *handle, CURLINFO info, void *out)
         return figures_put(info, out, figures_rate(handle, figures_offset_of(handle, CURLINFO_SIZE_UPLOAD_T)), 1);
     case FIGURE_CONNECTS:
         *(long *) out = handle->figures->connects;
+        return true;
+    case FIGURE_TUNNEL:
+        if (!put_saved(handle, info, out))
+            *(long *) out = handle->figures->tunnel;
         return true;
     case FIGURE_ERRNO:
         return handle->figures->failed && put_saved(handle, info, out);

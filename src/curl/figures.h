@@ -18,7 +18,8 @@ struct rb_figures {
     curl_off_t moments_us; // from the start of the call to the start of the attempt whose times are reported
     curl_off_t received;   // body bytes of all attempts; -1: use libcurl's value
     long connects;         // the greatest number of connects in one attempt, because a retry on a kept connection has 0
-    bool failed;           // the saved attempt is also the source of CURLINFO_OS_ERRNO
+    long tunnel; // CURLINFO_HTTP_CONNECTCODE of the last attempt that made a connection; a kept tunnel has no CONNECT
+    bool failed; // the saved attempt is also the source of CURLINFO_OS_ERRNO
     struct rb_saved *saved; // owned; NULL: use the last attempt's values with adjusted times
 };
 

@@ -104,6 +104,7 @@ struct rb_handle {
     enum rb_method method;
     enum rb_flow flow; // changed by rb_handle_data_set_flow only
     unsigned requests; // how many requests libcurl has begun in this attempt; 0 without CURLOPT_PREREQFUNCTION
+    long connect_size; // bytes of CONNECT sent to a proxy before the first of these requests
 
     // Each of these flags belongs to an option of its own, so every combination of them is possible.
     bool no_body;    // CURLOPT_NOBODY: the request is a HEAD, even if a later option has set `method` to GET

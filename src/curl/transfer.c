@@ -144,21 +144,28 @@ static void on_redirect(void *context, const char *location, size_t length)
 }
 
 // A header block is complete. If the breaker is open or half-open and the status is no error, this is reported now as a
-// success, because the body may take long. A proxy's response to CONNECT does not count. libcurl does not give its
-// status as CURLINFO_RESPONSE_CODE.
+// success, because the body may take long.
 static void on_answer(void *context, unsigned status)
 {
     struct rb_transfer *transfer = context;
-    long reported = 0;
-    if (status >= HTTP_ERROR || transfer->elsewhere || transfer->call.permit.kind == RB_PERMIT_NONE ||
-        transfer->call.permit.kind == RB_PERMIT_CLOSED)
-        return;
-    transfer->handle->curl->easy_getinfo(transfer->handle->easy, CURLINFO_RESPONSE_CODE, &reported);
-    if (reported == (long) status)
+    if (status < HTTP_ERROR && !transfer->elsewhere && transfer->call.permit.kind != RB_PERMIT_NONE &&
+        transfer->call.permit.kind != RB_PERMIT_CLOSED)
         rb_call_answered(&transfer->call, false, rb_system_now_ms());
 }
 
-static const struct rb_response_listener listener = {on_redirect, on_answer};
+// libcurl reports the status of a response as CURLINFO_RESPONSE_CODE from its status line on. It does not do so for a
+// proxy's answer to CONNECT. Another host behind a redirect may have a proxy if the first host has none.
+static bool is_tunnel(void *context, unsigned status)
+{
+    const struct rb_transfer *transfer = context;
+    long reported = 0;
+    if (!transfer->route->proxied && !transfer->elsewhere)
+        return false;
+    transfer->handle->curl->easy_getinfo(transfer->handle->easy, CURLINFO_RESPONSE_CODE, &reported);
+    return reported != (long) status;
+}
+
+static const struct rb_response_listener listener = {on_redirect, on_answer, is_tunnel};
 
 // Sets the fields one by one, because clearing the whole structure takes longer than the rest of this function.
 bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_response *response, struct rb_handle *handle,
@@ -179,7 +186,7 @@ bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_response *respons
     transfer->fallback = NULL;
     transfer->refused_host = NULL;
     transfer->outcome = (struct rb_outcome){0};
-    transfer->connects = 0;
+    transfer->connects = transfer->tunnel = 0;
     transfer->code = CURLE_OK;
     begin_call(transfer);
     transfer->repeatable = may_repeat_request(transfer);
@@ -256,6 +263,7 @@ static void leave_figures(struct rb_transfer *transfer, bool failed)
         .moments_us = (curl_off_t) (counted_ms - transfer->begun_ms) * 1000,
         .received = rb_response_continues(transfer->response) ? rb_response_received(transfer->response) : -1,
         .connects = transfer->connects,
+        .tunnel = transfer->tunnel,
         .failed = failed,
         .saved = fallback ? fallback->saved : NULL,
     };
@@ -277,14 +285,16 @@ static void take_back_continued(const struct rb_transfer *transfer)
 
 // --- starting an attempt
 
-// Prepares an attempt. A response is held only if another attempt could follow. While an attempt continues a download,
-// the program's callbacks may call curl_easy_getinfo. They must get the values of the response that is being
-// downloaded, not of this attempt.
+// Prepares an attempt. A response is held only if another attempt could follow. After a proxy's refusal of a CONNECT,
+// any request can be repeated, because nothing of it was read or sent. While an attempt continues a download, the
+// program's callbacks may call curl_easy_getinfo. They must get the values of the response that is being downloaded,
+// not of this attempt.
 static void prepare(struct rb_transfer *transfer, uint64_t now_ms)
 {
-    bool may = transfer->repeatable && !transfer->handle->unknown && rb_replay_rewinds(&transfer->replay);
+    bool may = !transfer->handle->unknown && rb_call_may_retry(&transfer->call, now_ms);
     transfer->elsewhere = false;
-    rb_attempt_prepare(transfer, may && rb_call_may_retry(&transfer->call, now_ms));
+    rb_response_hold_tunnels(transfer->response, may);
+    rb_attempt_prepare(transfer, may && transfer->repeatable && rb_replay_rewinds(&transfer->replay));
     if (rb_response_continues(transfer->response))
         leave_figures(transfer, false);
 }
@@ -416,15 +426,17 @@ static enum rb_reason ready_next(struct rb_transfer *transfer)
     return RB_REASON_NONE;
 }
 
-// Judges an attempt that a redirect led to another host. The first host's breaker must not count it. A Retry-After of
-// the other host must not delay other calls of the first host.
-static struct rb_decision judge_elsewhere(struct rb_transfer *transfer, uint32_t draw)
+// Judges an attempt whose result is not one of the host: a redirect led to another host, or a proxy refused a CONNECT.
+// The host's breaker must not count it. A Retry-After of the other host must not delay other calls of the first host. A
+// proxy that throttles its own user must not delay the calls with a credential of the host.
+static struct rb_decision judge_apart(struct rb_transfer *transfer, uint32_t draw)
 {
     struct rb_call *call = &transfer->call;
     struct rb_not_before *not_before = call->not_before;
     struct rb_tenants *tenants = call->tenants;
     transfer->outcome.health = RB_HEALTH_IGNORED;
-    call->not_before = NULL;
+    if (transfer->elsewhere)
+        call->not_before = NULL;
     call->tenants = NULL;
     struct rb_decision decision = rb_call_judge(call, &transfer->outcome, blocked(transfer), transfer->repeatable,
                                                 rb_response_retry_after(transfer->response), rb_system_now_ms(), draw);
@@ -443,8 +455,8 @@ static enum rb_reason judge(struct rb_transfer *transfer)
     if (transfer->outcome.cause != RB_CAUSE_NONE)
         find_credential(transfer);
     struct rb_decision decision =
-        transfer->elsewhere
-            ? judge_elsewhere(transfer, draw)
+        transfer->elsewhere || transfer->outcome.tunnel
+            ? judge_apart(transfer, draw)
             : rb_call_judge(&transfer->call, &transfer->outcome, blocked(transfer), transfer->repeatable,
                             rb_response_retry_after(response), rb_system_now_ms(), draw);
     transfer->delay_ms = decision.delay_ms;

@@ -37,6 +37,7 @@ struct rb_transfer {
     CURLcode code; // of the last attempt
     struct rb_outcome outcome;
     long connects;                // the greatest number of connects in one attempt
+    long tunnel;                  // CURLINFO_HTTP_CONNECTCODE of the last attempt that made a connection
     struct rb_fallback *fallback; // owned; NULL: none
 
     bool poisoned;       // libcurl was configured to refuse this attempt, or a redirect in it

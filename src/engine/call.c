@@ -101,7 +101,7 @@ static enum rb_reason judge_outcome(const struct rb_call *call, const struct rb_
     bool retried = (unsigned) cause < RB_CAUSE_OTHER && (rules->causes >> cause & 1);
     if (cause == RB_CAUSE_STATUS) {
         retried = rb_rules_status(rules, outcome->status);
-        done = !retried;
+        done = !retried && !outcome->tunnel;
     }
     uint32_t attempts = rules->attempts;
     if (outcome->once && attempts > ONCE_ATTEMPTS)

@@ -7,7 +7,7 @@
 #include <netdb.h>
 #include <stddef.h>
 
-enum { HTTP_REDIRECT = 300, HTTP_ERROR = 400, HTTP_THROTTLED = 429, HTTP_SERVER_ERROR = 500 };
+enum { HTTP_REDIRECT = 300, HTTP_ERROR = 400, HTTP_PROXY_LOGIN = 407, HTTP_THROTTLED = 429, HTTP_SERVER_ERROR = 500 };
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -239,9 +239,27 @@ static struct curl_row row_of(const struct rb_curl_result *result)
     return (struct curl_row){CURL_PERMANENT, RB_CAUSE_OTHER, 0};
 }
 
+// A proxy refused a CONNECT. The request was not sent, unless an earlier request of the same attempt was: one that was
+// redirected, or one on a kept connection that had broken. The status says nothing about the host. Another attempt with
+// a wrong password can lock the account, so 407 is permanent.
+static struct rb_outcome judge_tunnel(const struct rb_curl_result *result)
+{
+    struct rb_outcome outcome = passing(RB_CAUSE_STATUS, RB_HEALTH_IGNORED);
+    outcome.sent = curl_sent(result, 0);
+    outcome.status = result->tunnel;
+    outcome.tunnel = true;
+    outcome.permanent = result->tunnel < HTTP_ERROR || result->tunnel == HTTP_PROXY_LOGIN;
+    return outcome;
+}
+
 struct rb_outcome rb_classify_curl(const struct rb_curl_result *result)
 {
     struct curl_row row = row_of(result);
+    // If a proxy refuses a CONNECT, libcurl returns COULDNT_CONNECT from 8.20 on, and RECV_ERROR before. With
+    // CURLOPT_FAILONERROR, it returns HTTP_RETURNED_ERROR.
+    bool by_proxy = result->code == 7 || result->code == 22 || result->code == 56;
+    if (result->http && by_proxy && result->tunnel >= HTTP_REDIRECT)
+        return judge_tunnel(result);
     struct rb_outcome outcome = passing((enum rb_cause) row.cause, RB_HEALTH_FAILURE);
     outcome.sent = curl_sent(result, row.flags);
     outcome.once = (row.flags & CURL_ONCE) != 0;

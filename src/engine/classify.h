@@ -26,7 +26,8 @@ struct rb_outcome {
     enum rb_cause cause; // RB_CAUSE_NONE: the transport succeeded, and no HTTP error status came
     enum rb_sent sent;
     enum rb_health health;
-    unsigned status; // the final HTTP status; 0: none
+    unsigned status; // the final HTTP status, or that of a proxy's answer to CONNECT; 0: none
+    bool tunnel;     // `status` is a proxy's answer to CONNECT: the proxy refused the tunnel, so the transfer failed
     bool permanent;  // repeating cannot help (the caller's bug, trust, policy, local resources)
     bool once;       // retry at most once
 };
@@ -43,8 +44,9 @@ enum rb_reached {
 // What libcurl reports about the attempt just made.
 struct rb_curl_result {
     int code;             // CURLcode, numeric: the engine needs no libcurl header
-    int64_t request_size; // CURLINFO_REQUEST_SIZE, bytes; 0 proves for HTTP that nothing was sent
+    int64_t request_size; // bytes of requests, without CONNECT; 0 proves for HTTP that nothing was sent
     unsigned status;      // CURLINFO_RESPONSE_CODE
+    unsigned tunnel;      // CURLINFO_HTTP_CONNECTCODE, the status of the proxy's last answer to CONNECT; 0: none
     bool answered;        // any header or body byte of an origin response was seen
     bool finished;        // a whole header block was seen whose status is not 1xx
     bool cut;             // the last header block was cut off; for some versions of libcurl this is a success

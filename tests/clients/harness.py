@@ -14,11 +14,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import traceback
 
-from listener import ClosedPort, Listener
+from listener import ClosedPort, Listener, relay
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -208,19 +207,7 @@ class TlsFront(Listener):
             return
         with self.context.wrap_socket(peer, server_side=True) as outer:
             with socket.create_connection(("127.0.0.1", self.server.port)) as inner:
-                back = threading.Thread(target=self._copy, args=(inner, outer), daemon=True)
-                back.start()
-                self._copy(outer, inner)
-                back.join()
-
-    @staticmethod
-    def _copy(source, sink):
-        try:
-            while data := source.recv(65536):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
+                relay(outer, inner)
 
     def url(self, path):
         return f"https://127.0.0.1:{self.port}/{path}"

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Helpers for servers in Python: loopback ports, and a thread for each connection."""
 
+import selectors
 import socket
+import struct
 import threading
 
 
@@ -14,6 +16,47 @@ def read_head(peer):
             return b""
         head += piece
     return head
+
+
+def reset(peer):
+    """Makes the coming close of a connection send an RST."""
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def relay(left, right):
+    """Copies between two connections until both have ended. An RST of one becomes an RST of the other.
+
+    The end of one ends the other at once if the other is TLS, where Python cannot end one direction alone.
+    """
+    other = {left: right, right: left}
+    with selectors.DefaultSelector() as ready:
+        for each in other:
+            ready.register(each, selectors.EVENT_READ)
+        while ready.get_map():
+            for key, _ in ready.select():
+                source, sink = key.fileobj, other[key.fileobj]
+                if copy(source, sink):
+                    continue
+                if hasattr(sink, "pending"):
+                    return
+                ready.unregister(source)
+                sink.shutdown(socket.SHUT_WR)
+
+
+def copy(source, sink):
+    """Copies what has arrived. Returns whether more can come."""
+    try:
+        data = source.recv(65536)
+        while data:
+            sink.sendall(data)
+            if not (hasattr(source, "pending") and source.pending()):  # TLS: decrypted, but not read
+                return True
+            data = source.recv(65536)
+        return False
+    except OSError:
+        reset(source)
+        reset(sink)
+        raise
 
 
 class ClosedPort:

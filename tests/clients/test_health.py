@@ -6,11 +6,10 @@ import os
 import shutil
 import socket
 import ssl
-import struct
 import subprocess
 
 from harness import REBOUND, Skip, TlsFront, cases
-from listener import Listener
+from listener import Listener, reset
 
 CURL = ["/usr/bin/curl", "-s", "-k", "-o", "/dev/null"]
 # Two failures open it, and it stays open for longer than any test takes.
@@ -68,10 +67,6 @@ class Picky(TlsFront):
                 peer.shutdown(socket.SHUT_WR)
                 continue
             peer.sendall(outgoing.read())
-
-
-def reset(peer):
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def plain(test, **options):

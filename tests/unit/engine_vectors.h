@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-enum { VECTOR_FIELDS = 16 };
+enum { VECTOR_FIELDS = 17 };
 
 // One line of a table: fields separated by tabs, the first one is the row's name. Missing fields are "".
 struct vector_row {

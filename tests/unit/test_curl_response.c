@@ -51,6 +51,7 @@ struct fixture {
     struct rb_handle handle;
     struct rb_rules rules;
     struct rb_response response;
+    bool tunnel; // the next header block is a proxy's answer to CONNECT
 };
 
 static int set_up(void **state)
@@ -210,6 +211,145 @@ static void test_same_status_without_a_body(void **state)
     assert_int_equal(rb_response_deliver(&f->response), RB_DELIVERED);
     assert_string_equal(f->program.got, "HTTP/1.1 200 Connection established\r\nA: b\r\n\r\n"
                                         "HTTP/1.1 200 OK\r\nA: b\r\n\r\n");
+}
+
+// --- a proxy's answers to CONNECT
+
+static void ignore_redirect(void *context, const char *location, size_t length)
+{
+    (void) context;
+    (void) location;
+    (void) length;
+}
+
+static void ignore_answer(void *context, unsigned status)
+{
+    const struct fixture *f = context;
+    assert_false(f->tunnel);
+    assert_int_not_equal(status, 0);
+}
+
+static bool is_tunnel(void *context, unsigned status)
+{
+    const struct fixture *f = context;
+    (void) status;
+    return f->tunnel;
+}
+
+// Begins an attempt of a request that may not be repeated. A proxy answers its CONNECT.
+static void attempt_by_proxy(struct fixture *f, const char *status_line)
+{
+    static const struct rb_response_listener listener = {ignore_redirect, ignore_answer, is_tunnel};
+    rb_response_listen(&f->response, &listener, f);
+    rb_response_hold_tunnels(&f->response, true);
+    rb_response_attempt(&f->response, false);
+    f->tunnel = true;
+    assert_true(header(f, status_line));
+    assert_string_equal(f->program.got, "");
+    assert_true(header(f, "A: b\r\n"));
+    assert_true(header(f, "\r\n"));
+    f->tunnel = false;
+}
+
+static void test_tunnel_is_shown_before_the_request(void **state)
+{
+    struct fixture *f = *state;
+    attempt_by_proxy(f, "HTTP/1.1 200 Granted\r\n");
+    assert_string_equal(f->program.got, "HTTP/1.1 200 Granted\r\nA: b\r\n\r\n");
+    struct rb_response_seen seen = rb_response_seen(&f->response);
+    assert_true(!seen.answered && seen.finals == 0 && seen.status == 0);
+    block(f, "HTTP/1.1 204 None\r\n");
+    seen = rb_response_seen(&f->response);
+    assert_true(seen.answered && seen.finals == 1 && seen.status == 204);
+}
+
+static void test_tunnel_is_shown_once(void **state)
+{
+    struct fixture *f = *state;
+    attempt_by_proxy(f, "HTTP/1.1 200 Granted\r\n");
+    rb_response_finish(&f->response, 0, false);
+    assert_false(rb_response_reached_program(&f->response));
+    f->program.length = 0;
+    f->program.got[0] = '\0';
+    attempt_by_proxy(f, "HTTP/1.1 200 Granted\r\n");
+    assert_string_equal(f->program.got, "");
+    block(f, "HTTP/1.1 200 OK\r\n");
+    assert_string_equal(f->program.got, "HTTP/1.1 200 OK\r\nA: b\r\n\r\n");
+}
+
+static void test_refused_tunnel_is_held(void **state)
+{
+    struct fixture *f = *state;
+    attempt_by_proxy(f, "HTTP/1.1 503 First\r\n");
+    rb_response_finish(&f->response, 0, false);
+    assert_false(rb_response_reached_program(&f->response));
+    f->handle.include_header = true;
+    attempt_by_proxy(f, "HTTP/1.1 503 Second\r\n");
+    rb_response_finish(&f->response, 0, false);
+    assert_string_equal(f->program.got, "");
+    assert_int_equal(rb_response_deliver(&f->response), RB_DELIVERED);
+    assert_string_equal(f->program.got, "HTTP/1.1 503 Second\r\nHTTP/1.1 503 Second\r\nA: b\r\nA: b\r\n\r\n\r\n");
+}
+
+static void test_login_at_the_proxy_is_not_held(void **state)
+{
+    struct fixture *f = *state;
+    f->rules.statuses[407 / 64] |= (uint64_t) 1 << (407 % 64);
+    attempt_by_proxy(f, "HTTP/1.1 407 Login\r\n");
+    assert_string_equal(f->program.got, "HTTP/1.1 407 Login\r\nA: b\r\n\r\n");
+    assert_false(rb_response_reached_program(&f->response));
+}
+
+static void test_answer_to_connect_breaks_off(void **state)
+{
+    struct fixture *f = *state;
+    attempt_by_proxy(f, "HTTP/1.1 503 Busy\r\n");
+    rb_response_attempt(&f->response, false);
+    f->tunnel = true;
+    assert_true(header(f, "HTTP/1.1 200 Granted\r\n"));
+    rb_response_finish(&f->response, 0, false);
+    assert_false(rb_response_reached_program(&f->response));
+    assert_int_equal(rb_response_deliver(&f->response), RB_DELIVERED);
+    assert_string_equal(f->program.got, "HTTP/1.1 200 Granted\r\n");
+}
+
+// libcurl passes the blank line again after the pause.
+static void test_pause_at_the_end_of_a_tunnel(void **state)
+{
+    struct fixture *f = *state;
+    char blank[] = "\r\n";
+    attempt_by_proxy(f, "HTTP/1.1 503 Busy\r\n");
+    rb_response_attempt(&f->response, false);
+    f->tunnel = true;
+    assert_true(header(f, "HTTP/1.1 200 Granted\r\n"));
+    f->program.pauses = 1;
+    assert_int_equal(rb_response_on_header(blank, 1, 2, &f->response), CURL_WRITEFUNC_PAUSE);
+    assert_int_equal(rb_response_on_header(blank, 1, 2, &f->response), 2);
+    assert_string_equal(f->program.got, "HTTP/1.1 200 Granted\r\n\r\n");
+}
+
+// A callback of the program can refuse the tunnel before the request is sent.
+static void test_program_refuses_a_tunnel(void **state)
+{
+    struct fixture *f = *state;
+    attempt_by_proxy(f, "HTTP/1.1 503 Busy\r\n");
+    rb_response_attempt(&f->response, false);
+    f->tunnel = true;
+    assert_true(header(f, "HTTP/1.1 200 Granted\r\n"));
+    assert_true(header(f, "A: b\r\n"));
+    f->program.short_from = 1;
+    assert_false(header(f, "\r\n"));
+    assert_string_equal(f->program.got, "HTTP/1.1 200 Granted\r\n");
+}
+
+// The second attempt uses the tunnel of the first one. Its response is no answer to CONNECT, so it is passed at once.
+static void test_response_in_a_kept_tunnel(void **state)
+{
+    struct fixture *f = *state;
+    attempt_by_proxy(f, "HTTP/1.1 200 Granted\r\n");
+    rb_response_attempt(&f->response, true);
+    assert_true(header(f, "HTTP/1.1 200 OK\r\n"));
+    assert_string_equal(f->program.got, "HTTP/1.1 200 Granted\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\n");
 }
 
 static void test_redirect_then_transport_failure_counts_as_interim(void **state)
@@ -776,6 +916,14 @@ int main(void)
         CASE(test_changed_interim_block_is_not_skipped),
         CASE(test_same_status_without_the_interim_block),
         CASE(test_same_status_without_a_body),
+        CASE(test_tunnel_is_shown_before_the_request),
+        CASE(test_tunnel_is_shown_once),
+        CASE(test_refused_tunnel_is_held),
+        CASE(test_login_at_the_proxy_is_not_held),
+        CASE(test_answer_to_connect_breaks_off),
+        CASE(test_pause_at_the_end_of_a_tunnel),
+        CASE(test_program_refuses_a_tunnel),
+        CASE(test_response_in_a_kept_tunnel),
         CASE(test_redirect_then_transport_failure_counts_as_interim),
         CASE(test_unfollowed_redirect_is_final),
         CASE(test_over_the_cap_is_delivered_whole),

@@ -151,6 +151,20 @@ static void test_methods(void **state)
     assert_waits(judge(&trial, &unavailable, RB_REASON_NONE, true, NOW_MS), 100);
 }
 
+// If a proxy refuses a CONNECT, the transfer has failed, whatever the status. Nothing was sent.
+static void test_refused_tunnel(void **state)
+{
+    (void) state;
+    struct trial trial = {.rules = plain_rules()};
+    struct rb_outcome tunnel = {.cause = RB_CAUSE_STATUS, .sent = RB_SENT_NEVER, .status = UNAVAILABLE, .tunnel = true};
+    begin(&trial, 0);
+    assert_waits(judge(&trial, &tunnel, RB_REASON_NONE, false, NOW_MS), 100);
+    tunnel.status = 403;
+    assert_stops(judge(&trial, &tunnel, RB_REASON_NONE, false, NOW_MS), "cause");
+    tunnel.permanent = true;
+    assert_stops(judge(&trial, &tunnel, RB_REASON_NONE, false, NOW_MS), "permanent");
+}
+
 // ---- a whole call ----
 
 static void test_attempts_and_schedule(void **state)
@@ -754,6 +768,7 @@ int main(void)
         cmocka_unit_test(test_done),
         cmocka_unit_test(test_other_is_never_repeated),
         cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_refused_tunnel),
         cmocka_unit_test(test_attempts_and_schedule),
         cmocka_unit_test(test_once_means_one_retry),
         cmocka_unit_test(test_previous_delay_is_remembered),

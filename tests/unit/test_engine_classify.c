@@ -57,11 +57,14 @@ static void test_curl_row(void **state)
         .os_errno = signed_number(row->field[6]),
     };
     set_way(&result, row->field[15]);
+    result.tunnel = row->field[16][0] ? (unsigned) vector_number(row->field[16]) : 0;
     struct rb_outcome outcome = rb_classify_curl(&result);
     check(&outcome, &row->field[7]);
     bool error = (result.code == 22 || result.code == 33) && result.status >= 400;
     bool by_status = result.http && ((result.code == 0 && !result.cut) || error);
-    assert_int_equal(outcome.status, by_status ? result.status : 0);
+    bool by_proxy = !by_status && outcome.cause == RB_CAUSE_STATUS;
+    assert_int_equal(outcome.status, by_status ? result.status : by_proxy ? result.tunnel : 0);
+    assert_int_equal(outcome.tunnel, by_proxy);
 }
 
 static void test_errno_row(void **state)
@@ -98,7 +101,10 @@ static void check_curl_laws(const struct rb_curl_result *result)
         assert_true(!result->answered && (!result->http || result->request_size == 0));
     if (result->answered)
         assert_int_equal(outcome.sent, RB_SENT_ANSWERED);
-    if (outcome.cause == RB_CAUSE_STATUS)
+    if (outcome.tunnel)
+        assert_true(result->http && result->code != 0 && result->tunnel >= 300 && outcome.status == result->tunnel &&
+                    outcome.cause == RB_CAUSE_STATUS && outcome.health == RB_HEALTH_IGNORED);
+    else if (outcome.cause == RB_CAUSE_STATUS)
         assert_true(result->http && outcome.status >= 400 && outcome.sent == RB_SENT_ANSWERED);
     if (outcome.cause == RB_CAUSE_OTHER)
         assert_true(outcome.permanent);
@@ -119,6 +125,7 @@ static void test_curl_laws(void **state)
                                  EISCONN, EINTR,         ENOENT,    INT_MAX,    EMFILE, ENFILE,
                                  ENOMEM,  EADDRNOTAVAIL, ENOBUFS,   ENETUNREACH};
     static const unsigned statuses[] = {0, 100, 200, 302, 404, 429, 503, 599, 600, UINT_MAX};
+    static const unsigned tunnels[] = {0, 100, 200, 302, 407, 503};
     static const int64_t sizes[] = {INT64_MIN, -1, 0, 1, INT64_MAX};
     for (int code = -2; code < 130; code++)
         for (size_t e = 0; e < sizeof(errnos) / sizeof(errnos[0]); e++)
@@ -128,6 +135,7 @@ static void test_curl_laws(void **state)
                         check_curl_laws(&(struct rb_curl_result){.code = code,
                                                                  .request_size = sizes[z],
                                                                  .status = statuses[s],
+                                                                 .tunnel = tunnels[(s + e) % 6],
                                                                  .answered = (bits & 1) != 0,
                                                                  .finished = (bits & 1) != 0 && e % 2 == 0,
                                                                  .cut = (bits & 1) != 0 && e % 3 == 0,

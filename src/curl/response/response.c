@@ -62,12 +62,18 @@ static void drop(struct rb_response *response)
         set_treatment(response, RB_TREATMENT_PASS);
 }
 
+void rb_response_hold_tunnels(struct rb_response *response, bool may_hold)
+{
+    response->hold_tunnels = may_hold;
+}
+
 void rb_response_attempt(struct rb_response *response, bool may_hold)
 {
     response->may_hold = may_hold;
     response->place = RB_PLACE_OUTSIDE;
-    response->body = false;
+    response->body = response->tunnel = false;
     response->status = response->blocks = response->finals = response->redirects = response->matched = 0;
+    response->tunnels = 0;
     drop(response);
     response->after = (struct rb_retry_after){0};
     if (is_continuing(response)) {
@@ -226,13 +232,21 @@ static unsigned parse_status(const char *line, size_t length)
     return status;
 }
 
+// Returns the number by which the current block is recorded. A proxy's answer to CONNECT has another one than a
+// response with the same status.
+static unsigned short mark_of(const struct rb_response *response)
+{
+    enum { TUNNEL = 1000 };
+    return (unsigned short) (response->status + (response->tunnel ? TUNNEL : 0));
+}
+
 // Records an interim block at its place in the order of arrival, because an earlier attempt may have lacked it.
 static void insert_shown(struct rb_response *response)
 {
-    unsigned short *place = &response->shown_status[response->matched];
+    unsigned short *place = &response->shown_marks[response->matched];
     if (response->shown < RB_SHOWN_MAX) {
         memmove(place + 1, place, (response->shown - response->matched) * sizeof(*place));
-        *place = (unsigned short) response->status;
+        *place = mark_of(response);
         response->matched++;
     }
     response->shown++;
@@ -247,26 +261,28 @@ static void remember_shown(struct rb_response *response)
         response->received = RB_RECEIVED_NOTHING;
 }
 
-// Returns true if the program has received an interim block with this status. Searches from the last match on, and may
-// skip some blocks: not every attempt receives all of them (a reused proxy tunnel has no CONNECT).
-static bool was_shown(struct rb_response *response, unsigned status)
+// Returns true if the program has received an interim block like the current one. Searches from the last match on, and
+// may skip some blocks: not every attempt receives all of them (a reused proxy tunnel has no CONNECT).
+static bool was_shown(struct rb_response *response)
 {
     unsigned end = response->shown < RB_SHOWN_MAX ? response->shown : RB_SHOWN_MAX;
     for (unsigned i = response->matched; i < end; i++)
-        if (response->shown_status[i] == status) {
+        if (response->shown_marks[i] == mark_of(response)) {
             response->matched = i + 1;
             return true;
         }
     return false;
 }
 
-// Returns the treatment of a block in an attempt that does not continue a download.
-static enum rb_treatment treatment_of(struct rb_response *response, unsigned status)
+// Returns the treatment of the current block in an attempt that does not continue a download. An answer to CONNECT is
+// held until it is complete, because the proxy may break off in the middle of it.
+static enum rb_treatment treatment_of(struct rb_response *response)
 {
-    if (was_shown(response, status))
+    if (was_shown(response))
         return RB_TREATMENT_SKIP;
-    bool hold = response->may_hold && !response->overflowed && response->shown <= RB_SHOWN_MAX &&
-                rb_rules_status(response->rules, status);
+    bool failed = response->may_hold && rb_rules_status(response->rules, response->status);
+    bool hold = (response->tunnel ? response->hold_tunnels : failed) && !response->overflowed &&
+                response->shown <= RB_SHOWN_MAX;
     return hold ? RB_TREATMENT_HOLD : RB_TREATMENT_PASS;
 }
 
@@ -286,12 +302,14 @@ static size_t begin_block(struct rb_response *response, unsigned status, size_t 
     if (response->place == RB_PLACE_HEADER) // a redirect whose block was cut off and that libcurl has followed
         response->finals++;
     response->status = status;
+    response->tunnel = response->listener && response->listener->is_tunnel(response->context, status);
     response->place = RB_PLACE_HEADER;
     response->blocks++;
-    response->redirects += response->status / 100 == 3;
+    response->tunnels += response->tunnel;
+    response->redirects += response->status / 100 == 3 && !response->tunnel;
     response->after = (struct rb_retry_after){0};
     if (!is_continuing(response))
-        set_treatment(response, treatment_of(response, status));
+        set_treatment(response, treatment_of(response));
     if (response->tracking != RB_TRACKING_NOTHING)
         rb_validator_clear(&response->validator);
     return length;
@@ -318,10 +336,22 @@ static void begin_summing(struct rb_response *response)
     response->sums->digest = (struct rb_digest){.sampled = validator->ranges};
 }
 
+// Called at a blank line. Delivers a proxy's answer to CONNECT, unless it is an error for which the attempt is
+// repeated: if the tunnel is open, the program gets the answer before its request is sent. Another attempt after a 407
+// could lock the account. Returns `length`, or the result for libcurl.
+static size_t settle_tunnel(struct rb_response *response, size_t length)
+{
+    enum { PROXY_LOGIN = 407 };
+    if (!response->tunnel || response->place != RB_PLACE_HEADER || response->treatment != RB_TREATMENT_HOLD ||
+        (response->status != PROXY_LOGIN && rb_rules_status(response->rules, response->status)))
+        return length;
+    return release(response, length);
+}
+
 static void end_block(struct rb_response *response)
 {
     response->place = RB_PLACE_OUTSIDE;
-    if (response->status / 100 != 1 || response->status == 101) {
+    if (!response->tunnel && (response->status / 100 != 1 || response->status == 101)) {
         response->finals++;
         if (response->listener)
             response->listener->on_answer(response->context, response->status);
@@ -332,7 +362,8 @@ static void end_block(struct rb_response *response)
         drop(response);
     if (!is_continuing(response))
         remember_shown(response);
-    response->status = 0;
+    if (!response->tunnel)
+        response->status = 0;
 }
 
 static void note_line(struct rb_response *response, const char *line, size_t length)
@@ -350,7 +381,8 @@ static void note_line(struct rb_response *response, const char *line, size_t len
         break;
     case 'l':
         value = rb_validator_field(line, length, "location", &size);
-        if (value && response->status / 100 == 3 && response->handle->follows && response->listener)
+        if (value && response->status / 100 == 3 && !response->tunnel && response->handle->follows &&
+            response->listener)
             response->listener->on_redirect(response->context, value, size);
         break;
     case 'a':
@@ -499,10 +531,10 @@ int64_t rb_response_received(const struct rb_response *response)
 struct rb_response_seen rb_response_seen(const struct rb_response *response)
 {
     return (struct rb_response_seen){
-        .answered = response->blocks > 0 || response->body,
+        .answered = response->blocks > response->tunnels || response->body,
         .body = response->body,
         .cut = response->place == RB_PLACE_HEADER,
-        .status = response->status,
+        .status = response->tunnel ? 0 : response->status,
         .redirects = response->redirects,
         .finals = response->finals,
     };
@@ -608,6 +640,11 @@ size_t rb_response_on_header(char *bytes, size_t size, size_t count, void *conte
         if (answer != length)
             return answer;
     }
+    if (bytes[0] == '\r' || bytes[0] == '\n') {
+        size_t answer = settle_tunnel(response, length);
+        if (answer != length)
+            return answer;
+    }
     bool trailer = response->place != RB_PLACE_HEADER && response->treatment == RB_TREATMENT_REST;
     bool dropped = is_continuing(response) && !trailer;
     size_t taken = dropped ? length : hand_on(response, LINE, bytes, length);
@@ -622,7 +659,7 @@ size_t rb_response_on_header(char *bytes, size_t size, size_t count, void *conte
 
 void rb_response_finish(struct rb_response *response, unsigned followed, bool complete)
 {
-    bool interim = response->status / 100 == 3 && followed >= response->redirects;
+    bool interim = response->status / 100 == 3 && !response->tunnel && followed >= response->redirects;
     if (response->treatment == RB_TREATMENT_SKIP && (interim || !complete || response->place == RB_PLACE_HEADER))
         drop(response);
     if (interim && response->blocks > 0 && !is_continuing(response) && response->treatment != RB_TREATMENT_HOLD &&

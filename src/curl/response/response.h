@@ -26,8 +26,10 @@ struct rb_response;
 struct rb_response_listener {
     // Called for the Location of a redirect that libcurl is about to follow.
     void (*on_redirect)(void *context, const char *location, size_t length);
-    // Called at the end of a header block that is not 1xx, with its status.
+    // Called at the end of a header block that is not 1xx and not a proxy's answer to CONNECT, with its status.
     void (*on_answer)(void *context, unsigned status);
+    // Called at the status line of each header block. Returns true if the block is a proxy's answer to CONNECT.
+    bool (*is_tunnel)(void *context, unsigned status);
 };
 
 // The result of a delivery. HEADER_REFUSED and BODY_REFUSED: the program's callback returned an error for a header line
@@ -36,12 +38,12 @@ enum rb_delivery { RB_DELIVERED, RB_DELIVERY_PAUSED, RB_DELIVERY_HEADER_REFUSED,
 
 // What this attempt has received so far.
 struct rb_response_seen {
-    bool answered;      // a status line or a body byte was received
+    bool answered;      // a status line or a body byte was received from the server
     bool body;          // a body byte was received
     bool cut;           // the last header block has not ended: its blank line is missing
-    unsigned status;    // status of the current header block; 0: there is none, or it was 1xx
-    unsigned redirects; // header blocks with a 3xx status
-    unsigned finals;    // header blocks whose status is not 1xx, and those with 101
+    unsigned status;    // status of the current header block; 0: there is none, or it was 1xx or an answer to CONNECT
+    unsigned redirects; // header blocks of the server with a 3xx status
+    unsigned finals;    // header blocks of the server whose status is not 1xx, and those with 101
 };
 
 // Initializes the state for a call.
@@ -51,9 +53,13 @@ void rb_response_begin(struct rb_response *response, struct rb_handle *handle, c
                        const struct rb_asked *asked);
 
 // Sets the listener of the response until rb_response_end.
-//   listener: has both functions; not copied, so it must stay valid
-//   context: argument for both functions
+//   listener: has all functions; not copied, so it must stay valid
+//   context: argument for the functions
 void rb_response_listen(struct rb_response *response, const struct rb_response_listener *listener, void *context);
+
+// Sets whether a proxy's answers to CONNECT are held in the next attempts. Such an answer proves that no request was
+// sent, so another attempt can follow for every method. Before the first call, they are not held.
+void rb_response_hold_tunnels(struct rb_response *response, bool may_hold);
 
 // Prepares for an attempt and drops a response that is still held.
 //   may_hold: another attempt could follow this one

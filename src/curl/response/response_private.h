@@ -13,7 +13,8 @@
 //
 // In an attempt that does not continue a download, each status line selects the treatment:
 //
-//   PASS <-- status line --> HOLD     the policy may repeat a response with this status
+//   PASS <-- status line --> HOLD     the policy may repeat a response with this status; or a proxy answers a CONNECT,
+//     ^                 |             which is passed at its blank line unless the policy may repeat the attempt
 //     ^                 \--> SKIP     an interim block with this status was passed to the program before
 //     '------------------------ HOLD or SKIP ends when the queued pieces are delivered or dropped
 //
@@ -81,17 +82,20 @@ struct rb_response {
     enum rb_received received;
     enum rb_tracking tracking;
     bool may_hold;      // another attempt could follow this one
+    bool hold_tunnels;  // another attempt could follow this one if a proxy refuses a CONNECT
+    bool tunnel;        // the current block is a proxy's answer to CONNECT
     bool overflowed;    // a held response became too large, or memory ran out
     bool body;          // a body byte was received in this attempt
     bool ranged;        // the attempt asked for a range
-    unsigned status;    // of the current block; 0: there is none, or it was 1xx
+    unsigned status;    // of the current block; 0: there is none, or it was 1xx or an answer to CONNECT
     unsigned blocks;    // status lines in this attempt
-    unsigned finals;    // header blocks whose status is not 1xx, and those with 101
-    unsigned redirects; // header blocks with a 3xx status
+    unsigned tunnels;   // those of a proxy's answers to CONNECT
+    unsigned finals;    // header blocks of the server whose status is not 1xx, and those with 101
+    unsigned redirects; // header blocks of the server with a 3xx status
 
-    unsigned shown;   // interim blocks that the program has received
-    unsigned matched; // how many of them this attempt has received again
-    unsigned short shown_status[RB_SHOWN_MAX];
+    unsigned shown;                           // interim blocks that the program has received
+    unsigned matched;                         // how many of them this attempt has received again
+    unsigned short shown_marks[RB_SHOWN_MAX]; // their statuses, those of answers to CONNECT apart
 
     struct rb_queue queue;
     struct rb_queue kept; // a held response, put aside during the next attempt

@@ -15,6 +15,7 @@
 //   --no-seek, --ioctl, --unknown-size   no SEEKFUNCTION; IOCTLFUNCTION in its place; no length (chunked)
 //   --file PATH, --skip N                READDATA a FILE* under the default fread, from byte N on
 //   --method M, --header LINE, --idempotency-key K, --range R, --resume N, --encoding E, --proxy URL
+//   --tunnel, --suppress                 HTTPPROXYTUNNEL, SUPPRESS_CONNECT_HEADERS
 //   --h2, --pipewait, --insecure, --expect100, --no-expect, --follow, --fail, --include, --max-size N
 //   --timeout-ms N, --connect-timeout-ms N
 //   --stdout, --out PATH                 no WRITEFUNCTION and no WRITEDATA; WRITEDATA a FILE* alone
@@ -75,6 +76,8 @@ static const struct known known[] = {
     {"resume", BIG, AT(resume)},
     {"encoding", TEXT, AT(encoding)},
     {"proxy", TEXT, AT(proxy)},
+    {"tunnel", FLAG, AT(tunnel)},
+    {"suppress", FLAG, AT(suppress)},
     {"h2", FLAG, AT(h2)},
     {"pipewait", FLAG, AT(pipewait)},
     {"insecure", FLAG, AT(insecure)},

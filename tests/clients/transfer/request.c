@@ -305,6 +305,8 @@ static bool set_flags(struct transfer *transfer)
     SET(CURLOPT_FOLLOWLOCATION, (long) options->follow);
     SET(CURLOPT_FAILONERROR, (long) options->fail);
     SET(CURLOPT_HEADER, (long) options->include);
+    SET(CURLOPT_HTTPPROXYTUNNEL, (long) options->tunnel);
+    SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, (long) options->suppress);
     SET(CURLOPT_PIPEWAIT, (long) options->pipewait);
     SET(CURLOPT_SSL_VERIFYPEER, (long) !options->insecure);
     SET(CURLOPT_SSL_VERIFYHOST, options->insecure ? 0L : 2L);

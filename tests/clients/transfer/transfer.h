@@ -25,7 +25,7 @@ struct options {
     long skip;
     const char *idempotency_key, *method, *range, *encoding, *proxy, *out;
     struct curl_slist *headers;
-    bool h2, pipewait, insecure, expect100, no_expect, follow, fail, include, progress;
+    bool tunnel, suppress, h2, pipewait, insecure, expect100, no_expect, follow, fail, include, progress;
     bool to_stdout, header_data, no_header;
     long timeout_ms, connect_timeout_ms;
     curl_off_t resume, abort_after, pause_after, max_size;
