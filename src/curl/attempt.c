@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "curl/fields.h"
+#include "curl/ids.h"
 #include "curl/override.h"
 
 // Returns the shorter of two limits in milliseconds. 0 means no limit.
@@ -241,6 +242,8 @@ struct rb_outcome rb_attempt_classify(struct rb_transfer *transfer, CURLcode cod
         transfer->connects = connects;
     if (connects > 0)
         transfer->tunnel = number_of(transfer, CURLINFO_HTTP_CONNECTCODE);
+    // libcurl does not count a connection that could not be established. Such an attempt sends nothing.
+    rb_ids_attempt(transfer->handle, connects == 0 && number_of(transfer, CURLINFO_REQUEST_SIZE) == 0 ? 1 : connects);
     return outcome;
 }
 

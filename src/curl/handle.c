@@ -6,6 +6,7 @@
 
 #include "curl/figures.h"
 #include "curl/handle.h"
+#include "curl/ids.h"
 #include "curl/registry.h"
 #include "curl/route.h"
 #include "curl/via.h"
@@ -32,6 +33,7 @@ static void free_record(struct rb_handle *handle)
         return;
     free_options(handle);
     rb_figures_free(handle->figures);
+    rb_ids_free(&handle->own_ids);
     rb_route_forget(handle);
     free(handle);
 }
@@ -57,6 +59,11 @@ void rb_handle_forget(CURL *easy)
 void rb_handle_reset(struct rb_handle *handle)
 {
     struct rb_handle fresh = {.curl = handle->curl, .easy = handle->easy};
+    // libcurl's reset keeps connections and their numbers.
+    fresh.share = handle->share;
+    fresh.multi_ids = handle->multi_ids;
+    fresh.own_ids = handle->own_ids;
+    fresh.ids = handle->ids;
     fresh.protocols = CURLPROTO_ALL;
     fresh.no_progress = true;
     fresh.response = handle->response;
@@ -87,6 +94,10 @@ void rb_handle_duplicate(const struct rb_handle *handle, CURL *copy)
     record->transfer = NULL;
     record->member = NULL;
     record->figures = NULL;
+    record->share = NULL; // libcurl does not copy it either
+    record->multi_ids = NULL;
+    record->own_ids = NULL;
+    record->ids = (struct rb_ids){.connection = -1};
     record->route = NULL;
     record->routed_by = 0;
     record->via = rb_via_copy(handle->via);

@@ -7,6 +7,7 @@
 #include "real/libcurl.h"
 
 struct rb_figures;
+struct rb_id_cache;
 struct rb_member;
 struct rb_response;
 struct rb_route;
@@ -51,6 +52,19 @@ enum rb_flow {
     RB_FLOW_PAUSE_DUE,  // libcurl; our callback makes libcurl pause at the first bytes of the next attempt
     RB_FLOW_LATE,       // we, because the response was held and libcurl has ended the transfer
     RB_FLOW_LATE_PAUSED // nobody, until the program resumes
+};
+
+// The place of the record of one connection cache (curl/ids.h), allocated with malloc. NULL: no id is hidden in it.
+typedef _Atomic(struct rb_id_cache *) rb_id_slot;
+
+// The ids of a handle's last transfer (curl/ids.h).
+struct rb_ids {
+    bool again;                    // the handle was given to libcurl more than once
+    curl_off_t transfer;           // if so: libcurl's id of the transfer at the first time
+    curl_off_t hidden_transfers;   // how many ids are subtracted from it
+    curl_off_t connection;         // libcurl's id of the last attempt's connection; -1: none
+    curl_off_t hidden_connections; // how many ids are subtracted from it after the end of the transfer
+    long connects, most;           // connections for all attempts, and the most for one attempt
 };
 
 // The record of one easy handle. libcurl copies the values of some options; the record then has a copy of its own. Of
@@ -100,6 +114,10 @@ struct rb_handle {
     struct rb_via *via;           // owned; the options that change the network path; NULL: none is set
     struct rb_login login;        // the credential in the options
     struct rb_figures *figures;   // owned; values for curl_easy_getinfo after a call of several attempts; NULL: none
+    CURLSH *share;                // CURLOPT_SHARE; NULL: not set
+    rb_id_slot *multi_ids;        // of the multi handle; NULL: it is in none
+    rb_id_slot own_ids;           // owned; of the connection cache that curl_easy_perform uses
+    struct rb_ids ids;
 
     enum rb_method method;
     enum rb_flow flow; // changed by rb_handle_data_set_flow only

@@ -198,6 +198,9 @@ static void option_note_pointer(struct rb_handle *handle, CURLoption option, voi
     case CURLOPT_ERRORBUFFER:
         handle->error = pointer;
         break;
+    case CURLOPT_SHARE:
+        handle->share = pointer;
+        break;
     default:
         break;
     }

@@ -2,6 +2,7 @@
 // The attempts of one curl_easy_perform.
 #include "curl/perform.h"
 
+#include "curl/ids.h"
 #include "curl/response/response_private.h"
 #include "curl/transfer.h"
 #include "real/guard.h"
@@ -85,6 +86,7 @@ CURLcode rb_http_perform(struct rb_handle *handle, const struct rb_policy *polic
     if (handle->transfer)        // called from a callback of this transfer
         return rb_guard_depth > 0 ? real_perform(handle) : CURLE_FAILED_INIT;
     rb_figures_forget(handle);
+    rb_ids_begin(handle);
     if (!policy || !rb_transfer_begin(&transfer, &response, handle, policy))
         return real_perform(handle);
     CURLcode code = perform_run(&transfer);

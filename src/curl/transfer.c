@@ -15,6 +15,7 @@
 #include "curl/destination.h"
 #include "curl/fields.h"
 #include "curl/handle.h"
+#include "curl/ids.h"
 #include "curl/response/saved.h"
 #include "curl/via.h"
 #include "process/process.h"
@@ -589,6 +590,7 @@ bool rb_transfer_again(struct rb_transfer *transfer, CURLcode *code)
         rb_transfer_give_up(transfer, away ? RB_REASON_INTERRUPTED : RB_REASON_BREAKER, code);
         return false;
     }
+    rb_ids_again(transfer->handle);
     prepare(transfer, now_ms);
     return true;
 }
@@ -649,6 +651,7 @@ void rb_transfer_end(struct rb_transfer *transfer)
         rb_call_abandon(&transfer->call, rb_system_now_ms());
     rb_handle_data_set_flow(handle, RB_FLOW_LIBCURL);
     handle->transfer = NULL;
+    rb_ids_end(handle);
     forget_fallback(transfer);
     free(transfer->refused_host);
     rb_response_end(transfer->response);

@@ -4,6 +4,7 @@
 // libcurl calls its own public functions through the PLT, so libcurl itself also calls these hooks.
 #include "hook/curl.h"
 #include "curl/figures.h"
+#include "curl/ids.h"
 #include "curl/multi/multi.h"
 #include "curl/override.h"
 #include "curl/perform.h"
@@ -127,7 +128,7 @@ RB_HOOK CURLcode curl_easy_getinfo(CURL *easy, CURLINFO info, ...)
     void *out = va_arg(arguments, void *);
     va_end(arguments);
     struct callee callee = callee_of(easy, RB_CALLER);
-    if (callee.handle && rb_figures_answer(callee.handle, info, out))
+    if (callee.handle && (rb_ids_answer(callee.handle, info, out) || rb_figures_answer(callee.handle, info, out)))
         return CURLE_OK;
     return callee.curl && callee.curl->easy_getinfo ? callee.curl->easy_getinfo(easy, info, out) : CURLE_FAILED_INIT;
 }

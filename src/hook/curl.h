@@ -12,4 +12,7 @@ CURL *rb_hook_easy_init(const struct rb_libcurl *curl);
 // Calls curl_multi_init of `curl`; otherwise like rb_hook_easy_init.
 CURLM *rb_hook_multi_init(const struct rb_libcurl *curl);
 
+// Calls curl_share_init of `curl`; otherwise like rb_hook_easy_init.
+CURLSH *rb_hook_share_init(const struct rb_libcurl *curl);
+
 #endif

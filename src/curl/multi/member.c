@@ -8,6 +8,7 @@
 #include "base/arithmetic.h"
 #include "curl/figures.h"
 #include "curl/handle.h"
+#include "curl/ids.h"
 #include "process/process.h"
 #include "real/guard.h"
 #include "real/system.h"
@@ -104,6 +105,9 @@ struct rb_member *rb_member_add(struct rb_multi *multi, struct rb_handle *easy)
     list_put_before(&member->link, &multi->fresh);
     multi->members++;
     easy->member = member;
+    easy->multi_ids = &multi->ids;
+    rb_ids_free(&easy->own_ids); // libcurl closes the connections that curl_easy_perform has kept
+    rb_ids_begin(easy);
     return member;
 }
 
@@ -129,6 +133,7 @@ void rb_member_forget(struct rb_handle *easy)
     multi->unreported -= member->unreported;
     rb_messages_forget(&multi->messages, easy->easy);
     easy->member = NULL;
+    easy->multi_ids = NULL;
     spare(multi, member);
 }
 
@@ -259,6 +264,7 @@ static void resume_member(struct rb_member *member)
     move(member, &multi->running);
     multi->waiting--;
     if (member->transfer->call.attempt == 0) {
+        rb_ids_again(member->easy);
         rb_transfer_start(member->transfer);
     } else if (!rb_transfer_again(member->transfer, &code)) {
         finish(member, code);

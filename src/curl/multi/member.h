@@ -57,6 +57,8 @@ struct rb_multi {
 
     struct rb_messages messages; // not yet read by the program
 
+    rb_id_slot ids; // of libcurl's connection cache
+
     curl_multi_timer_callback timer; // the program's callback
     void *timer_data;
     uint64_t libcurl_ms; // when libcurl wants to be called, in ms

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "curl/ids.h"
 #include "curl/multi/member.h"
 #include "curl/multi/multi_callback.h"
 #include "curl/registry.h"
@@ -97,6 +98,7 @@ CURLMcode rb_multi_cleanup(struct rb_multi *multi)
     CURLMcode code = multi->curl->multi_cleanup(multi->real);
     rb_members_free(multi);
     rb_messages_free(&multi->messages);
+    rb_ids_free(&multi->ids);
     free(multi);
     return code;
 }
