@@ -62,9 +62,7 @@ PLUGINS := $(if $(wildcard tests/preload/plugin.c),$(patsubst %,$(BUILD)/preload
 TRANSFER_SRC := $(wildcard tests/clients/transfer/*.c) tests/server/crc.c tests/server/pattern.c
 BENCH := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c)) $(BUILD)/bench/nothing.so $(BUILD)/bench/empty.so
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SRC := $(filter-out src/process/process.c,$(wildcard $(patsubst %,src/%/*.c,base policy engine state process))) \
-	$(patsubst %,src/real/%.c,checker clock elf fault fork kernel libc memory system) \
-	$(patsubst %,src/curl/response/%.c,digest response validator) $(patsubst %,src/cli/doctor/%.c,elf_file ld_cache mapping)
+FUZZ_SRC := $(filter-out src/hook/% src/cli/%,$(LIB_SRC)) $(patsubst %,src/cli/doctor/%.c,elf_file ld_cache mapping)
 INJECT := $(BUILD)/inject/inject $(BUILD)/inject/client
 MAN := $(patsubst config/man/%.scd,$(BUILD)/man/%,$(wildcard config/man/*.scd))
 
@@ -142,9 +140,17 @@ $(BUILD)/bench/%.so: tests/bench/%.c $(BUILD)/flags
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libcore.a
 	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ -Wl,--as-needed $(INIH) -lcurl
 
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) $(FUZZ_SRC) $(BUILD)/flags | $(BUILD)/gen/default_ini.h
-	$(call say,FUZZ)mkdir -p $(@D) && $(CLANG) $(RB_CPPFLAGS) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(INIH)
+# Archived, so that each fuzzer takes the objects that it needs.
+FUZZ_FLAGS := -std=gnu11 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+
+$(BUILD)/fuzz/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/gen/default_ini.h
+	$(call say,CC)mkdir -p $(@D) && $(CLANG) $(RB_CPPFLAGS) $(FUZZ_FLAGS) -c -o $@ $<
+
+$(BUILD)/fuzz/libcore.a: $(FUZZ_SRC:%.c=$(BUILD)/fuzz/obj/%.o)
+	$(call say,AR)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/%.o $(BUILD)/fuzz/libcore.a
+	$(call say,FUZZ)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(INIH)
 
 $(BUILD)/gen/default_ini.h: config/default.ini scripts/embed
 	$(call say,GEN)mkdir -p $(@D) && scripts/embed $< >$@.new && mv $@.new $@
