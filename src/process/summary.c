@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -104,5 +105,8 @@ void rb_summary_end(struct rb_summary_page *page)
         atomic_store(&page->exiting, 1);
         rb_kernel(SYS_futex, &page->exiting, FUTEX_WAKE_SHARED, INT_MAX, NULL, NULL, 0);
         wait_for(&page->printed, RB_SUMMARY_LINGER_MS);
+        uint32_t watcher = atomic_load(&page->printed);
+        if (watcher > 1)
+            rb_kernel(SYS_wait4, watcher, NULL, __WCLONE, NULL);
     }
 }

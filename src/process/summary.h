@@ -8,7 +8,8 @@
 //
 // At its end the process with pid main_pid sets `exiting` and waits for `printed`, so that the lines appear on stderr
 // before the shell's prompt. Both words are shared futexes: wake the waiters after setting them. A killed process sets
-// nothing; the watcher notices its end and prints a moment later.
+// nothing; the watcher notices its end and prints a moment later. If the watcher is a child of the process (because the
+// process adopts orphans), the process takes the watcher's exit status, so that no other process gets to see it.
 #ifndef RB_PROCESS_SUMMARY_H
 #define RB_PROCESS_SUMMARY_H
 
@@ -53,7 +54,7 @@ struct rb_summary_page {
     uint32_t version;
     uint32_t size; // of this struct
     _Atomic uint32_t exiting;
-    _Atomic uint32_t printed;
+    _Atomic uint32_t printed; // not 0: the lines are printed; above 1: the watcher's pid, if it is a child
     _Atomic int32_t main_pid; // the process that the command became by execve
     _Atomic uint32_t crowded; // 1: a policy found no free slot
     _Atomic uint32_t changed; // 1: a process changed its effective user and no longer counts

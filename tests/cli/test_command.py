@@ -420,6 +420,74 @@ def summary_as_process_one(place):
     same((done.returncode, done.stdout, done.stderr), (0, b"1\nno child\n", b"rebound: no calls seen\n"))
 
 
+# Becomes a child subreaper and executes its arguments.
+SUBREAPER = """
+import ctypes, os, sys
+assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+# Waits for all children, with and without a blocking call, and prints how many there were.
+WAITS = """
+import os
+count = 0
+try:
+    os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    while os.wait():
+        count += 1
+except ChildProcessError:
+    print(count)
+"""
+
+# Runs its arguments as a child of a subreaper. Prints the order in which the child (0) and others end, and its status.
+REAPS = """
+import ctypes, os, subprocess, sys
+assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0
+child = subprocess.Popen(sys.argv[1:])
+ended, status = [], None
+try:
+    while True:
+        pid, code = os.wait()
+        ended.append(0 if pid == child.pid else 1)
+        status = os.waitstatus_to_exitcode(code) if pid == child.pid else status
+except ChildProcessError:
+    print(ended, status, flush=True)
+child.returncode = status
+"""
+
+
+@test
+def summary_in_a_subreaper(place):
+    """A program that adopts orphans does not get the watcher when it waits for all children."""
+    policy = place.file("quick.ini", QUICK)
+    words = [sys.executable, "-c", SUBREAPER, REBOUND, "run", "--policy", policy, "--summary", sys.executable, "-c", WAITS]
+    done = subprocess.run(words, env=place.env, capture_output=True, check=False, timeout=PATIENCE)
+    same((done.returncode, done.stdout, done.stderr), (0, b"0\n", b"rebound: no calls seen\n"))
+
+
+@test
+def summary_leaves_nothing_to_the_next_subreaper(place):
+    policy = place.file("quick.ini", QUICK)
+    words = [sys.executable, "-c", SUBREAPER, REBOUND, "run", "--policy", policy, "--summary", sys.executable, "-c", "exit(7)"]
+    done = subprocess.run([sys.executable, "-c", REAPS, *words], env=place.env, capture_output=True, check=False,
+                          timeout=PATIENCE)
+    same((done.returncode, done.stdout, done.stderr), (0, b"[0] 7\n", b"rebound: no calls seen\n"))
+    words = words[:-3] + ["./nowhere"]
+    done = subprocess.run([sys.executable, "-c", REAPS, *words], env=place.env, capture_output=True, check=False,
+                          timeout=PATIENCE)
+    same((done.returncode, done.stdout), (0, b"[0] 127\n"))
+
+
+@test
+def summary_below_a_subreaper(place):
+    """A subreaper that waits for its own child gets its status before that of the watcher."""
+    policy = place.file("quick.ini", QUICK)
+    for _ in range(10):
+        words = [sys.executable, "-c", REAPS, REBOUND, "run", "--policy", policy, "--summary", sys.executable, "-c", "exit(7)"]
+        done = subprocess.run(words, env=place.env, capture_output=True, check=False, timeout=PATIENCE)
+        same((done.returncode, done.stdout, done.stderr), (0, b"[0, 1] 7\n", b"rebound: no calls seen\n"))
+
+
 # Connects as each of the users named, and prints how many pages of a summary are mapped.
 AS_USERS = """
 import os, socket, sys

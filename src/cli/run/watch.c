@@ -5,6 +5,11 @@
 // pass on pid, signals and exit status exactly. The library cannot print either: it never writes to stderr, and a
 // killed program runs no destructors. So the watcher is a process that init adopts, in a session of its own, which no
 // signal for the program reaches.
+//
+// An orphan is adopted by the nearest ancestor that is a child subreaper (prctl(2)) or init. If that is the program
+// itself, the watcher stays its child, of a kind that only wait calls with __WCLONE or __WALL see: it sends no SIGCHLD.
+// When the program ends, the library takes the exit status of such a watcher (rb_summary_end). If another ancestor
+// adopts the watcher, the watcher ends after the program, so that the ancestor gets the program's exit status first.
 #include "cli/run/watch.h"
 
 #include <errno.h>
@@ -17,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -29,6 +35,7 @@ enum { STEP_MS = 20 };
 
 static struct rb_summary_page *page;
 static char page_path[32];
+static pid_t own_child; // the watcher, if it stays a child of this process; otherwise 0
 
 static int make_file(void)
 {
@@ -83,19 +90,12 @@ static void leave_everything(int process)
     closefrom(STDERR_FILENO + 1);
 }
 
-// Waits until the program has ended. `has_process`: stdin is the pidfd of the program. Without a pidfd (Linux before
+// True when the program has ended. `has_process`: stdin is the pidfd of the program. Without a pidfd (Linux before
 // 5.3), another process with the same pid looks like the program, and the summary is printed late.
-static void wait_for_end(bool has_process)
+static bool is_gone(pid_t pid, bool has_process)
 {
-    const struct timespec step = {.tv_nsec = STEP_MS * 1000000L};
     struct pollfd process = {.fd = STDIN_FILENO, .events = POLLIN};
-    pid_t pid = atomic_load(&page->main_pid);
-    while (atomic_load(&page->exiting) == 0 && atomic_load(&page->main_pid) == pid) {
-        bool gone = has_process ? poll(&process, 1, 0) > 0 : kill(pid, 0) != 0 && errno == ESRCH;
-        if (gone)
-            break;
-        syscall(SYS_futex, &page->exiting, FUTEX_WAIT, 0, &step, NULL, 0);
-    }
+    return has_process ? poll(&process, 1, 0) > 0 : kill(pid, 0) != 0 && errno == ESRCH;
 }
 
 static void run_watch_print(void)
@@ -113,27 +113,35 @@ static void run_watch_print(void)
     }
 }
 
-static void run_watch_loop(int process)
+static void run_watch_loop(int process, bool stays)
 {
+    const struct timespec step = {.tv_nsec = STEP_MS * 1000000L};
+    pid_t pid = atomic_load(&page->main_pid);
     leave_everything(process);
-    wait_for_end(process >= 0);
+    // The program ends: it is gone, or it announces its exit, or the command could not execute it.
+    while (atomic_load(&page->exiting) == 0 && atomic_load(&page->main_pid) == pid && !is_gone(pid, process >= 0))
+        syscall(SYS_futex, &page->exiting, FUTEX_WAIT, 0, &step, NULL, 0);
     unlink(page_path);
     if (atomic_load(&page->main_pid) != 0)
         run_watch_print();
-    atomic_store(&page->printed, 1);
+    close(STDERR_FILENO);
+    atomic_store(&page->printed, stays ? (uint32_t) getpid() : 1);
     syscall(SYS_futex, &page->printed, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    while (!stays && !is_gone(pid, process >= 0))
+        nanosleep(&step, NULL);
     _exit(0);
 }
 
 // --- in the command
 
 // Starts the watcher in another session with all signals blocked. Returns when signals for the program no longer reach
-// the watcher. The child forks again, so that init adopts the watcher. If this process is init (pid 1 in a container),
-// the first child is the watcher; the program's wait() ignores it because its end sends no SIGCHLD.
+// the watcher. The child forks again, so that another process adopts the watcher. If this process would adopt it, as
+// init (pid 1 in a container) or as a subreaper, the first child is the watcher.
 static int start_watcher(void)
 {
     sigset_t all, before;
-    bool stays = getpid() == 1;
+    int subreaper = 0;
+    bool stays = getpid() == 1 || (prctl(PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0) == 0 && subreaper);
     int process = (int) syscall(SYS_pidfd_open, getpid(), 0);
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
@@ -142,12 +150,13 @@ static int start_watcher(void)
     if (child == 0) {
         setsid();
         if (stays || fork() == 0)
-            run_watch_loop(process);
+            run_watch_loop(process, stays);
         _exit(0);
     }
     int error = child < 0 ? -errno : 0;
     if (child > 0 && !stays)
         waitpid(child, NULL, __WCLONE);
+    own_child = child > 0 && stays ? child : 0;
     sigprocmask(SIG_SETMASK, &before, NULL);
     if (process >= 0)
         close(process);
@@ -175,4 +184,6 @@ void rb_watcher_cancel(void)
     atomic_store(&page->main_pid, 0);
     atomic_store(&page->exiting, 1);
     syscall(SYS_futex, &page->exiting, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    if (own_child != 0)
+        waitpid(own_child, NULL, __WCLONE);
 }
