@@ -150,7 +150,7 @@ $(BUILD)/fuzz/libcore.a: $(FUZZ_SRC:%.c=$(BUILD)/fuzz/obj/%.o)
 	$(call say,AR)rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/%.o $(BUILD)/fuzz/libcore.a
-	$(call say,FUZZ)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(INIH)
+	$(call say,FUZZ)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.o %.a,$^) $(INIH)
 
 $(BUILD)/gen/default_ini.h: config/default.ini scripts/embed
 	$(call say,GEN)mkdir -p $(@D) && scripts/embed $< >$@.new && mv $@.new $@
