@@ -9,6 +9,7 @@
 
 #include "real/fork.h"
 #include "real/kernel.h"
+#include "real/sandbox.h"
 #include "real/system.h"
 
 static void on_fault(int number, siginfo_t *info, void *context);
@@ -53,7 +54,7 @@ struct action {
 
 static bool is_owner(void)
 {
-    int known = atomic_load(&owner);
+    int known = rb_sandbox_is_filtered() ? 0 : atomic_load(&owner);
     return known != 0 && known == rb_system_pid();
 }
 
@@ -148,7 +149,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
 
 static void fault_forked(void)
 {
-    if (atomic_load(&owner) != 0)
+    if (atomic_load(&owner) != 0 && !rb_sandbox_is_filtered())
         atomic_store(&owner, rb_system_pid());
 }
 
@@ -184,6 +185,25 @@ void rb_fault_unwatch(const void *memory)
         uintptr_t start = (uintptr_t) memory;
         atomic_compare_exchange_strong(&mappings[i].start, &start, 0);
     }
+}
+
+void rb_fault_rest(void)
+{
+    struct sigaction action;
+    int saved = errno;
+    if (atomic_load(&owner) != 0 && rb_libc_sigaction(SIGBUS, NULL, &action) == 0 && fault_is_ours(&action)) {
+        fault_unwrap(&action, recall());
+        rb_libc_sigaction(SIGBUS, &action, NULL);
+    }
+    errno = saved;
+}
+
+void rb_fault_resume(void)
+{
+    int saved = errno;
+    if (is_owner())
+        adopt();
+    errno = saved;
 }
 
 static __attribute__((noinline)) int act(const struct sigaction *action, struct sigaction *old)

@@ -21,6 +21,11 @@
 void rb_fault_watch(const void *memory, size_t size);
 void rb_fault_unwatch(const void *memory);
 
+// Installs the program's own action, before the program gets a seccomp filter: our handler needs system calls.
+// rb_fault_resume installs our handler again. Both keep errno.
+void rb_fault_rest(void);
+void rb_fault_resume(void);
+
 // sigaction(2) for the program: hides our handler. Async-signal-safe, also in a vfork child.
 int rb_fault_sigaction(int number, const struct sigaction *action, struct sigaction *old);
 

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "real/sandbox.h"
 #include "real/section.h"
 #include "real/system.h"
 
@@ -27,6 +28,8 @@ static RB_START_DATA _Atomic int owner; // pid of the process that this memory b
 
 static void forking(void)
 {
+    if (rb_sandbox_is_filtered())
+        return;
     for (unsigned i = 0; i < HANDLERS; i++) {
         handler_fn *before = atomic_load_explicit(&handlers[i].before, memory_order_acquire);
         if (before)
@@ -45,7 +48,8 @@ static void fork_in_parent(void)
 
 static void fork_in_child(void)
 {
-    atomic_store(&owner, rb_system_pid());
+    if (!rb_sandbox_is_filtered()) // otherwise no function asks for the owner any more
+        atomic_store(&owner, rb_system_pid());
     for (unsigned i = 0; i < HANDLERS; i++) {
         handler_fn *child = atomic_load_explicit(&handlers[i].child, memory_order_acquire);
         if (child)
@@ -72,6 +76,18 @@ bool rb_fork_owns(int process)
         known = atomic_load(&owner);
     }
     return known == process;
+}
+
+static __thread bool apart;
+
+void rb_fork_set_apart(bool is_apart)
+{
+    apart = is_apart;
+}
+
+bool rb_fork_has_own_memory(void)
+{
+    return apart || rb_fork_owns(rb_system_pid());
 }
 
 RB_START_CODE void rb_fork_notify(void (*before)(void), void (*parent)(void), void (*child)(void))

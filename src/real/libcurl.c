@@ -6,6 +6,7 @@
 
 #include "real/elf.h"
 #include "real/libcurl.h"
+#include "real/sandbox.h"
 #include "real/system.h"
 
 // OBJECTS is larger than the number of objects of a large desktop program. Further objects are ignored.
@@ -260,6 +261,19 @@ static const struct rb_libcurl *lone_libcurl(void)
     return lone.loaded == 1 ? library_for(&lone.object) : NULL;
 }
 
+// Searches with static memory, because a seccomp filter may not allow to map any. Only one thread can use it.
+static const struct rb_libcurl *search_in_sandbox(const void *caller)
+{
+    static struct search search;
+    static _Atomic bool busy;
+    if (atomic_exchange(&busy, true))
+        return lone_libcurl();
+    memset(search.seen, 0, sizeof(search.seen));
+    const struct rb_libcurl *library = libcurl_search(&search, caller);
+    atomic_store(&busy, false);
+    return library;
+}
+
 const struct rb_libcurl *rb_libcurl_of_caller(const void *caller)
 {
     struct object_list unlisted = {.at = NULL}; // `visit` reads only the number of unloaded objects
@@ -267,6 +281,8 @@ const struct rb_libcurl *rb_libcurl_of_caller(const void *caller)
     const struct rb_libcurl *library = cached((uintptr_t) caller, unlisted.unloaded);
     if (library)
         return library;
+    if (rb_sandbox_is_filtered())
+        return search_in_sandbox(caller);
     struct search *search = rb_system_memory(sizeof(*search));
     if (!search)
         return lone_libcurl();

@@ -10,6 +10,7 @@
 
 #include "real/elf.h"
 #include "real/kernel.h"
+#include "real/sandbox.h"
 #include "real/system.h"
 
 #ifndef SYS_futex_waitv
@@ -109,6 +110,8 @@ static int wait_once(uint64_t ms, unsigned how, struct handlers *seen)
             return result;
     }
     int result = wait_by_sleep(ms, how);
+    if (rb_sandbox_is_filtered())
+        return -ECANCELED;
     if (result != -EINTR || !(how & RB_PAUSE_RESTARTS))
         return result;
     note_handlers(seen);

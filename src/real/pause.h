@@ -18,7 +18,8 @@ enum {
 // with SO_SNDTIMEO behaves in this way.
 //   how: the sum of RB_PAUSE_*
 // Returns 0, -EINTR, or -ECANCELED: a handler has run, and it is unknown whether that handler has SA_RESTART. Another
-// negative errno means that no wait is possible, for example in a sandbox. Keeps errno. Async-signal-safe.
+// negative errno means that no wait is possible, for example in a sandbox. -ECANCELED is also returned if another
+// thread has installed a seccomp filter during the wait. Keeps errno. Async-signal-safe.
 //
 // The method. nanosleep(2) returns after every handler, whatever SA_RESTART says. If all handlers agree on SA_RESTART,
 // their flags tell whether to wait on. libc's own nanosleep is called, because it is a cancellation point in glibc and

@@ -12,6 +12,7 @@
 #include "real/clock.h"
 #include "real/elf.h"
 #include "real/kernel.h"
+#include "real/sandbox.h"
 #include "real/system.h"
 
 static uint64_t clock_ms(clockid_t clock)
@@ -68,9 +69,12 @@ static int64_t offset_ms(void)
     return known;
 }
 
+// In a sandbox the file can no longer be read. The child keeps its parent's offset, which is right unless the parent
+// has prepared another time namespace for its children.
 void rb_system_clock_forked(void)
 {
-    atomic_store_explicit(&boot_offset_ms, offset_unknown, memory_order_relaxed);
+    if (!rb_sandbox_bars_files())
+        atomic_store_explicit(&boot_offset_ms, offset_unknown, memory_order_relaxed);
 }
 
 uint64_t rb_system_now_ms(void)
@@ -107,9 +111,12 @@ uint64_t rb_system_unix_ms(void)
 uint32_t rb_system_random(void)
 {
     static __thread uint64_t state;
-    if (state == 0 && rb_kernel(SYS_getrandom, &state, sizeof(state), 1 /* GRND_NONBLOCK */) != (long) sizeof(state))
+    bool filtered = rb_sandbox_is_filtered();
+    if (state == 0 && !filtered)
+        rb_kernel(SYS_getrandom, &state, sizeof(state), 1 /* GRND_NONBLOCK */);
+    if (state == 0)
         state = clock_ms(CLOCK_MONOTONIC) ^ (uint64_t) (uintptr_t) &state;
-    uint64_t z = (state += RB_HASH_GOLDEN) ^ (uint64_t) (uint32_t) rb_system_pid() << 32;
+    uint64_t z = (state += RB_HASH_GOLDEN) ^ (uint64_t) (filtered ? 0 : (uint32_t) rb_system_pid()) << 32;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return (uint32_t) ((z ^ (z >> 31)) >> 32);
@@ -123,6 +130,8 @@ void rb_system_sleep(uint64_t ms)
 {
     sleep_fn *function = (sleep_fn *) rb_elf_libc("nanosleep");
     struct rb_kernel_time left = {(long) (ms / 1000), (long) (ms % 1000) * 1000000};
+    if (rb_sandbox_is_filtered())
+        return;
     while (function ? function(&left, &left) != 0 && errno == EINTR : rb_kernel(SYS_nanosleep, &left, &left) == -EINTR)
         continue;
 }
@@ -260,6 +269,9 @@ int rb_system_pid(void)
 static void read_small(const char *path, char *out, size_t size)
 {
     uint64_t signals;
+    out[0] = '\0';
+    if (rb_sandbox_bars_files())
+        return;
     bool blocked = rb_system_hold_signals(&signals);
     int fd = (int) rb_kernel(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
     long got = fd >= 0 ? rb_kernel(SYS_read, fd, out, size - 1) : 0;

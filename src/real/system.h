@@ -35,7 +35,7 @@ uint64_t rb_system_unix_ms(void);
 uint32_t rb_system_random(void);
 
 // Waits for `ms` even if signals arrive. For code inside libcurl calls and lookups, which also continue after signals.
-// A cancellation point, as those are. Changes errno.
+// A cancellation point, as those are. Changes errno. Returns at once if the program has a seccomp filter of its own.
 void rb_system_sleep(uint64_t ms);
 
 // Maps zeroed memory; NULL on failure. Async-signal-safe. Keeps errno.
