@@ -27,6 +27,7 @@ const char *rb_reason_name(enum rb_reason reason)
         [RB_REASON_SHARED] = "shared",
         [RB_REASON_BYPASSED] = "bypassed",
         [RB_REASON_FAILOVER] = "failover",
+        [RB_REASON_SANDBOX] = "sandbox",
     };
     return (unsigned) reason < RB_REASON_COUNT ? names[reason] : "unknown";
 }

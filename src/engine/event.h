@@ -29,6 +29,7 @@ enum rb_reason {
     RB_REASON_SHARED,      // another process gets the socket, or a signal reports its events
     RB_REASON_BYPASSED,    // the library does not see how the process waits for the socket
     RB_REASON_FAILOVER,    // the program has its own list of servers (connect.failover)
+    RB_REASON_SANDBOX,     // the program installs a seccomp filter
     RB_REASON_COUNT
 };
 

@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "real/sandbox.h"
+
 enum { FUNCTIONS = 4 };
 
 static _Atomic(rb_identity_fn *) functions[FUNCTIONS];
@@ -20,6 +22,8 @@ void rb_identity_notify(rb_identity_fn *changed)
 
 void rb_identity_changed(void)
 {
+    if (rb_sandbox_is_filtered())
+        return;
     for (unsigned i = 0; i < FUNCTIONS; i++) {
         rb_identity_fn *function = atomic_load_explicit(&functions[i], memory_order_acquire);
         if (function)

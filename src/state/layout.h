@@ -22,7 +22,7 @@
 #include "policy/policy.h"
 
 enum {
-    RB_STATE_VERSION = 4,
+    RB_STATE_VERSION = 5,
     RB_STATE_PROCESSES = 512,
     RB_STATE_POLICIES = 64,
     RB_STATE_STRIPES = 8, // copies of the counters, so that threads count on different cache lines

@@ -13,6 +13,7 @@
 #include "real/kernel.h"
 #include "real/mutex.h"
 #include "real/pause.h"
+#include "real/sandbox.h"
 #include "real/system.h"
 #include "state/identity.h"
 #include "state/label.h"
@@ -59,7 +60,10 @@ void rb_shared_start(rb_shared_settings_fn *settings, rb_shared_trouble_fn *trou
 uint64_t rb_shared_self(void)
 {
     enum { PID_MASK = (1 << RB_PROCESS_PID_BITS) - 1 };
-    uint64_t known = atomic_load_explicit(&self, memory_order_relaxed), pid = (uint64_t) rb_system_pid() & PID_MASK;
+    uint64_t known = atomic_load_explicit(&self, memory_order_relaxed);
+    if (rb_sandbox_is_filtered())
+        return known;
+    uint64_t pid = (uint64_t) rb_system_pid() & PID_MASK;
     if ((known & PID_MASK) == pid)
         return known;
     known = rb_system_start_ticks("self") << RB_PROCESS_PID_BITS | pid;
@@ -259,7 +263,7 @@ static struct rb_slot *attach_locked(uint32_t user)
 {
     enum rb_store_error error = RB_STORE_SOUND;
     struct rb_shared_settings settings = ask();
-    wanted = !rb_store_is_private(settings.state);
+    wanted = !rb_store_is_private(settings.state) && !rb_sandbox_bars_files();
     struct rb_slot *slot = wanted ? map_locked(user, NULL, &error) : NULL;
     if (error != RB_STORE_SOUND)
         complain(error);
@@ -320,7 +324,7 @@ static struct rb_slot *follow_locked(struct rb_slot *slot)
     enum rb_store_error error;
     bool in_place = has_file(slot) && name_index == 0 && rb_file_identify(path, &there) == 0 &&
                     is_same(slot, there.device, there.inode);
-    if (!wanted || in_place || rb_store_is_private(ask().state))
+    if (!wanted || in_place || rb_sandbox_bars_files() || rb_store_is_private(ask().state))
         return slot;
     if (denied_ms != 0 && rb_system_coarse_ms() - denied_ms < DENIED_MS)
         return slot;
@@ -359,6 +363,8 @@ static struct rb_slot *shared_check(struct rb_slot *slot)
 
 const struct rb_state *rb_shared(void)
 {
+    if (rb_sandbox_is_filtered())
+        return NULL;
     uint32_t user = rb_kernel_euid();
     struct rb_slot *slot = current_of(user);
     if (slot) {
@@ -374,6 +380,8 @@ const struct rb_state *rb_shared(void)
 
 const struct rb_state *rb_shared_attached(void)
 {
+    if (rb_sandbox_is_filtered())
+        return NULL;
     if (mine || !atomic_load_explicit(&begun, memory_order_relaxed))
         return mine;
     struct rb_slot *slot = current_of(rb_kernel_euid());
@@ -393,6 +401,31 @@ bool rb_shared_policy_is_off(const char *policy)
         return false;
     const struct rb_state_policy *found = rb_label_find_policy(state, policy);
     return found && atomic_load_explicit(&found->off, memory_order_relaxed) == 1;
+}
+
+// Removes this process from the state in use, and gives the file up.
+static void detach_locked(void)
+{
+    struct rb_slot *slot = atomic_exchange(&current, NULL);
+    if (!slot)
+        return;
+    look_at_mapping_locked(slot);
+    sign_out_locked(&slot->state);
+    if (has_file(slot))
+        rb_slot_give_up(slot, RB_SLOT_GIVEN_UP);
+}
+
+void rb_shared_detach(void)
+{
+    sigset_t saved;
+    for (unsigned turn = 0; turn < LEAVE_TURNS && atomic_load(&begun); turn++) {
+        if (lock(&saved)) {
+            detach_locked();
+            unlock(&saved);
+            return;
+        }
+        rb_pause_wait(1, 0);
+    }
 }
 
 void rb_shared_end(void)

@@ -52,6 +52,11 @@ unsigned rb_shared_stripe(void);
 // Returns whether `rebound policy off` switched this policy off.
 bool rb_shared_policy_is_off(const char *policy);
 
+// Call before the program gets a seccomp filter (real/sandbox.h): removes this process from the table of processes, and
+// replaces a mapped file by private memory. Waits for a thread that is attaching. rb_shared returns NULL while there is
+// a filter, and otherwise attaches anew. Keeps errno.
+void rb_shared_detach(void);
+
 // Call at the end of the process: removes it from the table of processes.
 void rb_shared_end(void);
 

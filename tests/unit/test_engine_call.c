@@ -626,7 +626,7 @@ static void test_reason_names(void **state)
                                         "method",   "time",     "retry-after", "budget",          "breaker",
                                         "sweep",    "upload",   "delivered",   "next-candidate",  "interrupted",
                                         "changed",  "overflow", "resource",    "unknown-options", "shared",
-                                        "bypassed", "failover"};
+                                        "bypassed", "failover", "sandbox"};
     assert_int_equal(sizeof(names) / sizeof(names[0]), RB_REASON_COUNT);
     for (int reason = 0; reason < RB_REASON_COUNT; reason++)
         assert_string_equal(rb_reason_name((enum rb_reason) reason), names[reason]);
