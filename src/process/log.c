@@ -200,6 +200,16 @@ static enum rb_loss log_write_file(const char *destination, const char *program,
     return log_end(&entry, destination);
 }
 
+enum rb_loss rb_log_sandbox(const char *destination, const char *program, const char *what)
+{
+    struct entry entry;
+    if (!log_begin(&entry, destination, program))
+        return RB_LOSS_NONE;
+    put_string(&entry.line, "decision", "sandbox");
+    put_string(&entry.line, "reason", what);
+    return log_end(&entry, destination);
+}
+
 enum rb_loss rb_log_state(const char *destination, const char *program, const char *what, const char *path)
 {
     return log_write_file(destination, program, "state", what, path, NULL, 0);

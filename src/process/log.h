@@ -35,6 +35,10 @@ void rb_log_announce_loss(const char *destination, const char *program, enum rb_
 enum rb_loss rb_log_policy(const char *destination, const char *program, const char *what, const char *path,
                            const struct rb_diagnostic *diagnostic, int error);
 
+// Writes a line about a restriction that the process installs on itself.
+//   what: "seccomp", "landlock" or "refused"
+enum rb_loss rb_log_sandbox(const char *destination, const char *program, const char *what);
+
 // Writes a line about the state: its file and why it is not used.
 enum rb_loss rb_log_state(const char *destination, const char *program, const char *what, const char *path);
 

@@ -11,6 +11,7 @@
 #include "process/reload.h"
 #include "process/start.h"
 #include "real/elf.h"
+#include "real/fault.h"
 #include "real/fork.h"
 #include "real/kernel.h"
 #include "real/section.h"
@@ -140,8 +141,8 @@ static void leave_summary(void)
 // changes its user does not take the page from its parent.
 static struct rb_summary_page *summary_page(void)
 {
-    if (summary && atomic_load_explicit(&summary_left, memory_order_relaxed) && rb_kernel_euid() == summary_user &&
-        rb_summary_take_back(summary, setting(RB_START_SUMMARY)))
+    if (summary && atomic_load_explicit(&summary_left, memory_order_relaxed) && !rb_sandbox_bars_files() &&
+        rb_kernel_euid() == summary_user && rb_summary_take_back(summary, setting(RB_START_SUMMARY)))
         atomic_store(&summary_left, false);
     return summary;
 }
@@ -250,7 +251,7 @@ const char *rb_process_program(void)
 
 void rb_process_count_call(const char *policy)
 {
-    struct rb_summary_page *page = summary_page();
+    struct rb_summary_page *page = rb_sandbox_is_filtered() ? NULL : summary_page();
     if (page)
         rb_summary_count(page, policy, RB_SUMMARY_CALLS);
 }
@@ -273,6 +274,8 @@ static void count(const struct rb_event *event)
 void rb_process_event(const struct rb_event *event, const struct rb_call *call)
 {
     const struct rb_policy *policy = last_policy();
+    if (rb_sandbox_is_filtered())
+        return;
     count(event);
     rb_record_event(call, event, program);
     note_log(policy, rb_log_event(log_destination(policy), program, event));
@@ -291,16 +294,20 @@ void rb_process_report(struct rb_event *event, const struct rb_target *target, c
 
 static _Atomic bool left_log; // the line was written
 
-// Returns the destination of the log if it is a file, else NULL. The built-in policy names no file, so it is not loaded
-// for this.
-static const char *process_log_file(void)
+// Returns the destination of the log; "off" if the library does not act. The built-in policy names none, so it is not
+// loaded for this.
+static const char *process_log(void)
 {
     const struct rb_policy *policy = NULL;
-    if (!rb_process_active() || atomic_load(&left_log))
-        return NULL;
-    if (!builtin && !(policy = rb_process_policy()))
-        return NULL;
-    const char *log = log_destination(policy);
+    if (!rb_process_active() || (!builtin && !(policy = rb_process_policy())))
+        return "off";
+    return log_destination(policy);
+}
+
+// Returns the destination of the log if it is a file that can be opened, else NULL.
+static const char *process_log_file(void)
+{
+    const char *log = rb_sandbox_bars_files() || atomic_load(&left_log) ? "off" : process_log();
     return strcmp(log, "off") == 0 || strcmp(log, "stderr") == 0 ? NULL : log;
 }
 
@@ -335,10 +342,38 @@ void rb_process_before_root(const char *directory)
         leave_log(log, RB_LOSS_ABSENT, user);
 }
 
+// ---- the process restricts itself ----
+
+void rb_process_before_sandbox(enum rb_sandbox_state next)
+{
+    const char *log = process_log();
+    rb_shared_check(); // in a forked child: finds the child's own identity
+    enum rb_loss error = rb_log_sandbox(log, program, next == RB_SANDBOX_SECCOMP ? "seccomp" : "landlock");
+    if (next == RB_SANDBOX_LANDLOCK && rb_process_active()) {
+        rb_system_now_ms(); // reads the offset of the clock
+        rb_shared();
+    }
+    if (strcmp(log, "off") != 0)
+        rb_trouble_note(log, error, program);
+}
+
+void rb_process_enter_filter(void)
+{
+    rb_shared_detach();
+    rb_fault_rest();
+}
+
+void rb_process_leave_sandbox(void)
+{
+    const char *log = process_log();
+    rb_fault_resume();
+    rb_log_sandbox(log, program, "refused");
+}
+
 void rb_process_end(void)
 {
     struct rb_summary_page *page = NULL;
-    int state = atomic_load(&rb_process_state);
+    int state = rb_sandbox_is_filtered() ? RB_PROCESS_OFF : atomic_load(&rb_process_state);
     if (state == RB_PROCESS_LOADED)
         page = rb_summary_attach(setting(RB_START_SUMMARY));
     if (state == RB_PROCESS_READY) {

@@ -10,6 +10,7 @@
 #include "policy/policy.h"
 #include "process/log.h"
 #include "process/summary.h"
+#include "real/sandbox.h"
 #include "state/shared.h"
 
 enum rb_process_state {
@@ -31,25 +32,26 @@ void rb_process_load(void);
 // interpose, except for the date of a log line.
 bool rb_process_init(void);
 
-// Returns true until it is known whether there is a policy.
+// Returns true until it is known whether there is a policy, or whether one can still be read.
 static inline bool rb_process_is_undecided(void)
 {
-    return atomic_load_explicit(&rb_process_state, memory_order_acquire) <= RB_PROCESS_BUSY;
+    return atomic_load_explicit(&rb_process_state, memory_order_acquire) <= RB_PROCESS_BUSY &&
+           !rb_sandbox_is_filtered();
 }
 
-// Returns true if the library acts in this process; false: pass every call through. Costs one load, except for the
-// first call.
+// Returns true if the library acts in this process; false: pass every call through. A program with a seccomp filter of
+// its own gets false (real/sandbox.h). Costs two loads, except for the first call.
 static inline bool rb_process_active(void)
 {
     int state = atomic_load_explicit(&rb_process_state, memory_order_acquire);
-    return state == RB_PROCESS_READY || (state <= RB_PROCESS_BUSY && rb_process_init());
+    return !rb_sandbox_is_filtered() && (state == RB_PROCESS_READY || (state <= RB_PROCESS_BUSY && rb_process_init()));
 }
 
-// Returns true if it is known that the library never acts in this process. Does not start the initialisation. Costs one
-// load.
+// Returns true if it is known that the library does not act in this process from now on. Does not start the
+// initialisation. Costs two loads.
 static inline bool rb_process_is_off(void)
 {
-    return atomic_load_explicit(&rb_process_state, memory_order_acquire) == RB_PROCESS_OFF;
+    return atomic_load_explicit(&rb_process_state, memory_order_acquire) == RB_PROCESS_OFF || rb_sandbox_is_filtered();
 }
 
 // Returns the policy in force; NULL if there is none, or if it excludes this program. Checks the file at most once a
@@ -87,6 +89,20 @@ const char *rb_process_program(void);
 //   directory: as for chroot(2)
 void rb_process_before_users(uint32_t real, uint32_t effective, uint32_t saved);
 void rb_process_before_root(const char *directory);
+
+// Call before the program installs a restriction on itself. Reads the policy if no call has read it, and writes a line
+// to the log while the process can still write it.
+//   next: RB_SANDBOX_LANDLOCK or RB_SANDBOX_SECCOMP
+// For Landlock also attaches the state, so that no file need be opened later.
+void rb_process_before_sandbox(enum rb_sandbox_state next);
+
+// Call after the state has become RB_SANDBOX_SECCOMP, before the filter takes effect: gives up what would need a system
+// call later. The state file is replaced by private memory, and the program's own action for SIGBUS is installed.
+void rb_process_enter_filter(void);
+
+// Call if the kernel has refused the restriction, after the state of the sandbox was restored. Writes a line to the
+// log. The library acts as before.
+void rb_process_leave_sandbox(void);
 
 // Call at the end of the process, even if it made no call: waits until `rebound run --summary` has printed its lines.
 void rb_process_end(void);

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "policy/trust.h"
 #include "real/kernel.h"
+#include "real/sandbox.h"
 
 // Times in milliseconds.
 static const uint64_t CHECK_EVERY = 1000;    // between two checks of the file
@@ -262,6 +263,10 @@ int rb_reload_start(const char *path, rb_reload_fn *notify)
 static __attribute__((noinline, cold)) void check_again(uint64_t now_ms, uint64_t due)
 {
     struct file_check check = {now_ms, now_ms + LEASE};
+    if (rb_sandbox_bars_files()) {
+        atomic_store(&in_force.next_check, UINT64_MAX);
+        return;
+    }
     if (!atomic_compare_exchange_strong(&in_force.next_check, &due, check.claim))
         return;
     int kept_errno = errno;

@@ -16,6 +16,7 @@
 #include "base/hash.h"
 #include "policy/policy.h"
 #include "real/kernel.h"
+#include "real/sandbox.h"
 #include "real/section.h"
 #include "real/system.h"
 
@@ -506,7 +507,7 @@ static bool sink_take_back_from_stderr(const char *part, size_t length, bool own
 {
     int flags = O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARGEFILE;
     int64_t end = sink_seek(STDERR_FILENO, 0, SEEK_CUR), start = end - (int64_t) length;
-    long fd = rb_kernel(SYS_openat, AT_FDCWD, "/proc/self/fd/2", flags);
+    long fd = rb_sandbox_bars_files() ? -EACCES : rb_kernel(SYS_openat, AT_FDCWD, "/proc/self/fd/2", flags);
     if (fd < 0)
         return false;
     bool ends_line = own_newline || sink_byte_at((int) fd, start - 2) == '}';
@@ -578,15 +579,18 @@ static enum rb_loss sink_write_path(const char *path, const char *line, size_t l
 enum rb_loss rb_sink_write(const char *destination, const char *line, size_t length)
 {
     uint64_t pending = 0, before;
+    bool is_stderr = strcmp(destination, "stderr") == 0;
     if (length > RB_SINK_LINE_MAX)
         return RB_LOSS_FAILED;
+    if (!is_stderr && rb_sandbox_bars_files())
+        return RB_LOSS_DENIED;
     rb_kernel(SYS_rt_sigpending, &pending, RB_KERNEL_SIGNALS);
     // SIGPIPE and SIGXFSZ must not reach the program. A handler of any signal may leave by siglongjmp, and the
     // descriptor would stay open.
     if (!rb_system_hold_signals(&before))
         return RB_LOSS_FAILED;
     enum rb_loss error = RB_LOSS_REPLACED;
-    if (strcmp(destination, "stderr") != 0)
+    if (!is_stderr)
         error = sink_write_path(destination, line, length, pending);
     else if (sink_has_stderr)
         error = sink_write_stderr(line, length, pending);

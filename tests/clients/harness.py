@@ -45,9 +45,9 @@ LATE_MS = 700
 
 REASONS = set(
     "done attempts cause permanent method time retry-after budget breaker upload delivered next-candidate interrupted "
-    "changed overflow resource unknown-options shared bypassed failover sweep".split()
+    "changed overflow resource unknown-options shared bypassed failover sandbox sweep".split()
 )
-OTHERS = ("policy", "state", "log")  # lines that are about no call
+OTHERS = ("policy", "state", "sandbox", "log")  # lines that are about no call
 DECISIONS = ("retry", "stop", "recovered", "refused", "resent", "stale")
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
