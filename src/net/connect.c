@@ -13,6 +13,7 @@
 #include "real/libc.h"
 #include "real/memory.h"
 #include "real/pause.h"
+#include "real/sandbox.h"
 #include "real/system.h"
 #include "state/record.h"
 
@@ -83,7 +84,7 @@ static int next_attempt(struct request *r, int previous)
     r->tried_ms = now_ms;
     r->c.call.deadline_ms = r->total_until_ms;
     int result = dial(r, rb_connection_limit_ms(&r->c, now_ms), own_left_ms);
-    if (result == 0 && rb_socket_is_self_connected(r->fd)) {
+    if (result == 0 && !rb_sandbox_is_filtered() && rb_socket_is_self_connected(r->fd)) {
         rb_socket_disconnect(r->fd);
         return -ECONNREFUSED;
     }
@@ -97,15 +98,18 @@ static void connect_report(const struct request *r, enum rb_verdict verdict, con
 }
 
 // Waits, then makes the next attempt and returns its result. If *ended is set, no attempt was made, and the returned
-// result is final. Another thread may close the socket during the wait to end the call. Then the descriptor may belong
-// to another socket, which must not be connected.
+// result is final: also if another thread has installed a seccomp filter during the wait. Another thread may close the
+// socket during the wait to end the call. Then the descriptor may belong to another socket, which must not be
+// connected.
 //   identity: rb_socket_identity of the socket before the wait
 static int connect_wait_and_retry(struct request *r, uint64_t delay_ms, uint64_t identity,
                                   const struct rb_outcome *outcome, int result, bool *ended)
 {
     int waited = rb_pause_wait(delay_ms, RB_PAUSE_CANCELS | (r->own_until_ms == UINT64_MAX ? RB_PAUSE_RESTARTS : 0));
-    bool gone = rb_socket_identity(r->fd) != identity;
     *ended = true;
+    if (rb_sandbox_is_filtered())
+        return result;
+    bool gone = rb_socket_identity(r->fd) != identity;
     if (waited == -EINTR || gone) {
         connect_report(r, RB_VERDICT_STOP, outcome, 0, RB_REASON_INTERRUPTED);
         if (gone)
@@ -220,6 +224,8 @@ static int connect_run(struct request *r, const struct rb_breaker *breaker, uint
                                            : connect_refuse(r); // closed: the breaker opened after the check above
     uint64_t limit_ms = rb_connection_limit_ms(&r->c, 0);
     int result = dial(r, limit_ms && is_blocking(r) ? limit_ms : 0, 0);
+    if (rb_sandbox_is_filtered()) // another thread has installed the filter meanwhile
+        return result;
     if (result == 0 && r->data && !is_blocking(r)) // only the SYN has been sent
         connect_settle(r, -EINPROGRESS);
     else if (result == 0 || (connect_is_pending(result) && result != -EINPROGRESS))

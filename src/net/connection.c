@@ -12,6 +12,7 @@
 #include "process/process.h"
 #include "real/checker.h"
 #include "real/memory.h"
+#include "real/sandbox.h"
 #include "real/system.h"
 #include "state/cells.h"
 
@@ -134,6 +135,8 @@ struct rb_decision rb_connection_judge(struct rb_connection *c, const struct rb_
     enum rb_reason blocked = fails_over ? RB_REASON_FAILOVER : RB_REASON_NONE;
     if (!c->peer->last_candidate)
         blocked = RB_REASON_CANDIDATE;
+    if (rb_sandbox_is_filtered())
+        blocked = RB_REASON_SANDBOX;
     struct rb_decision decision =
         rb_call_judge(&c->call, outcome, blocked, may_repeat, NULL, now_ms, rb_system_random());
     bool failed = outcome->cause == RB_CAUSE_REFUSED || outcome->cause == RB_CAUSE_UNREACHABLE ||

@@ -58,6 +58,20 @@ void rb_park_leave_all(enum rb_park_descriptors which)
     errno = error;
 }
 
+bool rb_park_enter_filter(enum rb_sandbox_state before)
+{
+    sigset_t saved;
+    int error = errno;
+    bool taken = !rb_process_is_off() && rb_lock_take(&saved);
+    if (taken)
+        rb_life_end_all_locked();
+    bool entered = rb_sandbox_enter(before, RB_SANDBOX_SECCOMP);
+    if (taken)
+        rb_lock_give(&saved);
+    errno = error;
+    return entered;
+}
+
 void rb_park_stop(void)
 {
     int error = errno;
@@ -96,8 +110,11 @@ void rb_park_start(void)
 
 int rb_park_made(int fd)
 {
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     if (fd >= 0 && !rb_process_is_off())
         rb_origin_made(fd);
+    else if (descriptor)
+        atomic_store_explicit(&descriptor->left, 0, memory_order_relaxed);
     return fd;
 }
 
@@ -125,13 +142,14 @@ bool rb_park_refuse(int fd, const struct sockaddr *address, socklen_t length, co
 
 int rb_park_error(int fd, void *value, socklen_t *length)
 {
-    enum rb_flight_state state = rb_life_ask(fd, false);
+    bool filtered = rb_sandbox_is_filtered();
+    enum rb_flight_state state = filtered ? RB_FLIGHT_FREE : rb_life_ask(fd, false);
     int result = rb_libc_getsockopt(fd, SOL_SOCKET, SO_ERROR, value, length), error = 0;
-    if (result != 0 || state == RB_FLIGHT_FREE)
+    if (result != 0 || (state == RB_FLIGHT_FREE && !filtered))
         return result;
     size_t size = *length < sizeof(error) ? *length : sizeof(error);
     memcpy(&error, value, size);
-    error = rb_life_take_error(fd, error);
+    error = filtered ? rb_life_take_left(fd, error) : rb_life_take_error(fd, error);
     memcpy(value, &error, size);
     return result;
 }
@@ -258,7 +276,9 @@ static void park_close(int fd)
 
 void rb_park_closing(int fd)
 {
-    const struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    if (descriptor && rb_sandbox_is_filtered())
+        atomic_store_explicit(&descriptor->left, 0, memory_order_relaxed);
     if (!descriptor || !rb_watch_known(descriptor) || !rb_lock_is_ours())
         return;
     if (rb_park_on(fd))

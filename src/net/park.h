@@ -29,6 +29,7 @@
 #include "net/park/change.h"
 #include "net/park/descriptor.h"
 #include "net/park/due.h"
+#include "real/sandbox.h"
 #include "real/system.h"
 
 // True when this process has connects in flight. One atomic load, because every hook calls this first.
@@ -69,7 +70,7 @@ bool rb_park_refuse(int fd, const struct sockaddr *address, socklen_t length, co
 // if the connect merely took longer. Call these functions only for descriptors of rb_park_on. errno is set as by the
 // intercepted call.
 
-// Replaces getsockopt(fd, SOL_SOCKET, SO_ERROR, value, length).
+// Replaces getsockopt(fd, SOL_SOCKET, SO_ERROR, value, length). In a sandbox, may be called for any descriptor.
 int rb_park_error(int fd, void *value, socklen_t *length);
 
 // Replaces a further connect(2) on the socket. Returns false when the descriptor has no connect in flight, so that the
@@ -125,6 +126,12 @@ enum rb_park_descriptors {
 
 // Another process gets these descriptors.
 void rb_park_leave_all(enum rb_park_descriptors which);
+
+// The program is about to install a seccomp filter: makes the state of the sandbox RB_SANDBOX_SECCOMP (real/sandbox.h),
+// and ends all flights. From now on no function of this header makes a system call of its own or takes a lock.
+//   before: the state until now
+// Returns false, and changes nothing, if the state is another one.
+bool rb_park_enter_filter(enum rb_sandbox_state before);
 
 // The process waits for its sockets past the library (io_uring_setup has succeeded). No connect is parked from now on.
 void rb_park_stop(void);
@@ -197,13 +204,16 @@ static inline bool rb_park_sifts(void)
     return rb_change_now() != 0;
 }
 
-// Replaces epoll_wait, epoll_pwait and epoll_pwait2 when an attempt is due. exact: wait in nanoseconds, as epoll_pwait2
+// The call by which the program waits on an epoll. Only epoll_pwait2 waits in nanoseconds.
+enum rb_epoll_kind { RB_EPOLL_WAIT, RB_EPOLL_PWAIT, RB_EPOLL_PWAIT2 };
+
+// Replaces epoll_wait, epoll_pwait and epoll_pwait2 when an attempt is due.
 int rb_wait_epoll(int epfd, struct epoll_event *events, int size, const struct timespec *timeout, const sigset_t *mask,
-                  bool exact);
+                  enum rb_epoll_kind kind);
 
 // Filters the events of an unchanged epoll_wait, which may have started before any connect was in flight. If all events
 // were hidden, waits again for the remaining time. Returns the number of remaining events, or the result of that wait.
 int rb_wait_fetched(int epfd, struct epoll_event *events, int size, int ready, const struct timespec *timeout,
-                    const struct rb_park_start *start, const sigset_t *mask, bool exact);
+                    const struct rb_park_start *start, const sigset_t *mask, enum rb_epoll_kind kind);
 
 #endif

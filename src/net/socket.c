@@ -12,6 +12,7 @@
 #include "real/kernel.h"
 #include "real/libc.h"
 #include "real/pause.h"
+#include "real/sandbox.h"
 #include "real/system.h"
 
 bool rb_socket_is_stream(int fd)
@@ -148,7 +149,7 @@ static int wait_within(int fd, const struct sockaddr *address, socklen_t length,
             return plain(fd, address, length);
         result = plain(fd, address, length);
         now_ms = rb_system_now_ms();
-    } while (result == -EINTR && restarts && rb_pause_all_restart());
+    } while (result == -EINTR && restarts && !rb_sandbox_is_filtered() && rb_pause_all_restart());
     return result;
 }
 
@@ -162,7 +163,9 @@ int rb_socket_connect(int fd, const struct sockaddr *address, socklen_t length, 
     if ((limit_ms == 0 && !shortened) || (own_ends && !shortened) || !read_send_limit(fd, &own))
         return plain(fd, address, length);
     int result = wait_within(fd, address, length, own_ends ? own_ms : limit_ms, !has_own);
-    rb_kernel(SYS_setsockopt, fd, SOL_SOCKET, SEND_LIMIT, &own, sizeof(own));
+    bool filtered = rb_sandbox_is_filtered(); // by another thread: the socket keeps this SO_SNDTIMEO
+    if (!filtered)
+        rb_kernel(SYS_setsockopt, fd, SOL_SOCKET, SEND_LIMIT, &own, sizeof(own));
     if (own_ends)
         return result;
     if (result == -EAGAIN &&
@@ -170,7 +173,8 @@ int rb_socket_connect(int fd, const struct sockaddr *address, socklen_t length, 
         return -ETIMEDOUT;
     if (result != -EINPROGRESS && result != -EALREADY)
         return result;
-    rb_socket_disconnect(fd);
+    if (!filtered)
+        rb_socket_disconnect(fd);
     return -ETIMEDOUT;
 }
 

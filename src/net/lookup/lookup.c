@@ -12,6 +12,7 @@
 #include "net/lookup/names.h"
 #include "process/process.h"
 #include "real/libc.h"
+#include "real/sandbox.h"
 #include "real/system.h"
 #include "state/cells.h"
 #include "state/record.h"
@@ -120,13 +121,17 @@ static struct rb_outcome lookup_repeat(struct lookup *l, enum rb_reason *reason)
         uint64_t ended_ms = rb_system_now_ms();
         struct rb_outcome outcome = rb_classify_eai(verdict.eai, verdict.error);
         l->call.deadline_ms = rb_arithmetic_sub(until_ms, ended_ms - started_ms);
-        struct rb_decision decision = rb_call_judge(&l->call, &outcome, l->once ? RB_REASON_ATTEMPTS : RB_REASON_NONE,
-                                                    true, NULL, ended_ms, rb_system_random());
+        enum rb_reason blocked = l->once ? RB_REASON_ATTEMPTS : RB_REASON_NONE;
+        if (rb_sandbox_is_filtered()) // another thread has installed the filter meanwhile
+            blocked = RB_REASON_SANDBOX;
+        struct rb_decision decision =
+            rb_call_judge(&l->call, &outcome, blocked, true, NULL, ended_ms, rb_system_random());
         *reason = decision.reason;
         if (decision.retry) {
             lookup_report(l, RB_VERDICT_RETRY, &outcome, decision.delay_ms, RB_REASON_NONE);
             rb_system_sleep(decision.delay_ms);
-            continue;
+            if (!rb_sandbox_is_filtered())
+                continue;
         }
         errno = left;
         return outcome;

@@ -41,6 +41,7 @@ struct rb_descriptor {
     _Atomic uint32_t epoch;   // for an epoll: odd while the epoll is known; incremented when it is closed
     _Atomic uint32_t flights; // for an epoll: how many connects in flight it watches
     _Atomic uint32_t crowded; // 1 when more epolls watch this descriptor than `watches` has room for
+    _Atomic int32_t left;     // the errno for the next SO_ERROR in a sandbox; see rb_life_end_all_locked
     struct rb_watch watches[RB_DESCRIPTOR_WATCHES];
     struct rb_watch_node nodes[RB_DESCRIPTOR_WATCHES];
 };

@@ -547,6 +547,29 @@ void rb_life_leave_all_locked(bool inherited, enum rb_reason reason)
     }
 }
 
+void rb_life_end_all_locked(void)
+{
+    struct rb_flight *flight;
+    rb_life_leave_all_locked(false, RB_REASON_SANDBOX);
+    for (unsigned slot = 0; (flight = rb_flight_next_locked(&slot));) { // only those that were given up are left
+        int kept = family(flight) == AF_UNIX ? -flight->error : flight->error == ECONNREFUSED ? 0 : flight->error;
+        for (unsigned i = 0; i < RB_FLIGHT_FDS && flight->fds[i] >= 0; i++)
+            atomic_store_explicit(&rb_descriptor_of(flight->fds[i])->left, kept, memory_order_relaxed);
+        rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
+    }
+}
+
+int rb_life_take_left(int fd, int error)
+{
+    struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    int left = descriptor ? atomic_exchange_explicit(&descriptor->left, 0, memory_order_relaxed) : 0;
+    if (left > 0 && error == ECONNREFUSED)
+        error = left;
+    else if (left < 0 && error == 0)
+        error = -left;
+    return error;
+}
+
 void rb_life_stop(void)
 {
     sigset_t saved;

@@ -55,6 +55,15 @@ void rb_life_leave_locked(struct rb_flight *flight, enum rb_reason reason);
 // The same for all connects. inherited: only those that a program executed by this process would inherit.
 void rb_life_leave_all_locked(bool inherited, enum rb_reason reason);
 
+// Ends all flights before the program installs a seccomp filter. A hidden failure becomes visible in the kernel. If the
+// kernel cannot report the real errno, it is kept for the next SO_ERROR on each descriptor: as a positive number to
+// replace an ECONNREFUSED, or as a negative number to replace 0 (AF_UNIX).
+void rb_life_end_all_locked(void);
+
+// The program has read SO_ERROR in a sandbox. Returns the errno for the program. Makes no system call, takes no lock.
+//   error: what the kernel has reported
+int rb_life_take_left(int fd, int error);
+
 // Leaves all connects, and parks none from now on.
 void rb_life_stop(void);
 extern _Atomic bool rb_life_stopped;

@@ -6,6 +6,7 @@
 #include "net/park/life.h"
 #include "real/memory.h"
 #include "real/pause.h"
+#include "real/sandbox.h"
 #include "real/system.h"
 
 bool rb_period_take_space(struct rb_period_space *space, void *small, size_t small_size, size_t size)
@@ -20,7 +21,7 @@ bool rb_period_take_space(struct rb_period_space *space, void *small, size_t sma
 
 void rb_period_give_space(const struct rb_period_space *space)
 {
-    if (space->size && space->at)
+    if (space->size && space->at && !rb_sandbox_is_filtered())
         rb_system_memory_free(space->at, space->size);
 }
 
@@ -75,7 +76,7 @@ bool rb_period_is_time(const struct timespec *timeout)
 void rb_period_block_signals(struct rb_period_signals *signals, const sigset_t *mask)
 {
     rb_pause_test_cancel(); // a pending cancellation would act in the next call of libc, with all signals blocked
-    signals->blocked = rb_system_block_signals(&signals->own);
+    signals->blocked = !rb_sandbox_is_filtered() && rb_system_block_signals(&signals->own);
     signals->within = mask || !signals->blocked ? mask : &signals->own;
 }
 
@@ -83,4 +84,13 @@ void rb_period_restore_signals(const struct rb_period_signals *signals)
 {
     if (signals->blocked)
         rb_system_restore_signals(&signals->own);
+}
+
+bool rb_period_is_filtered(struct rb_period_signals *signals, const sigset_t *mask)
+{
+    if (!rb_sandbox_is_filtered())
+        return false;
+    rb_period_restore_signals(signals);
+    *signals = (struct rb_period_signals){.within = mask};
+    return true;
 }

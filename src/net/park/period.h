@@ -15,7 +15,7 @@ enum { RB_PERIOD_MS = 1000000, RB_PERIOD_SECOND = 1000000000 }; // in nanosecond
 #define RB_PERIOD_NEVER UINT64_MAX // the deadline of a wait without limit
 
 // A copy of the program's arrays: on the stack if small, otherwise in pages from the kernel. These pages leak if the
-// program leaves the wait by longjmp.
+// program leaves the wait by longjmp, or if another thread installs a seccomp filter during the wait.
 struct rb_period_space {
     void *at;
     size_t size; // 0 if the copy is on the stack
@@ -71,5 +71,10 @@ struct rb_period_signals {
 // rb_period_restore_signals ends this.
 void rb_period_block_signals(struct rb_period_signals *signals, const sigset_t *mask);
 void rb_period_restore_signals(const struct rb_period_signals *signals);
+
+// Returns true if the program has a seccomp filter, which may allow no other system call than the one of the program's
+// own wait. Then the rest of the wait must be made by that call, and the signals are restored.
+//   mask: as for rb_period_block_signals
+bool rb_period_is_filtered(struct rb_period_signals *signals, const sigset_t *mask);
 
 #endif

@@ -145,9 +145,26 @@ static int only_selected(const struct selection *s, const struct timespec *timeo
     return only;
 }
 
+// How the program waits: by select or by pselect.
+struct select_kind {
+    bool plain;           // by select
+    const sigset_t *mask; // of pselect; may be NULL
+};
+
+static int select_once(const struct selection *s, const struct timespec *timeout, const struct select_kind *kind,
+                       struct rb_period_signals *signals)
+{
+    struct timeval limit = {0};
+    if (!rb_period_is_filtered(signals, kind->mask) || !kind->plain)
+        return rb_libc_pselect(s->count, set_of(s, 0), set_of(s, 1), set_of(s, 2), timeout, signals->within);
+    if (timeout)
+        limit = (struct timeval){.tv_sec = timeout->tv_sec, .tv_usec = (suseconds_t) (timeout->tv_nsec / 1000)};
+    return rb_libc_select(s->count, set_of(s, 0), set_of(s, 1), set_of(s, 2), timeout ? &limit : NULL);
+}
+
 // timeout: NULL waits without limit
 static int select_until(int count, fd_set *reads, fd_set *writes, fd_set *excepts, const struct timespec *timeout,
-                        uint64_t until, const sigset_t *mask)
+                        uint64_t until, const struct select_kind *kind)
 {
     word small[3 * SET_WORDS];
     size_t length = words(count);
@@ -157,7 +174,7 @@ static int select_until(int count, fd_set *reads, fd_set *writes, fd_set *except
     struct rb_period_end end = {until, -1};
     int ready;
     if (!rb_period_take_space(&space, small, sizeof(small), 3 * length * sizeof(word)))
-        return rb_libc_pselect(count, reads, writes, excepts, rb_period_next(&end, &part), mask);
+        return rb_libc_pselect(count, reads, writes, excepts, rb_period_next(&end, &part), kind->mask);
     word *copy = space.at;
     struct selection s = {.count = count,
                           .asked = {(word *) reads, (word *) writes, (word *) excepts},
@@ -166,11 +183,11 @@ static int select_until(int count, fd_set *reads, fd_set *writes, fd_set *except
     for (int fd = 0; fd < count; fd++)
         if (is_selected(&s, fd) && rb_park_on(fd))
             rb_life_await(fd);
-    rb_period_block_signals(&signals, mask);
+    rb_period_block_signals(&signals, kind->mask);
     do {
         const struct timespec *next = rb_period_next(&end, &part);
         hide_selected(&s);
-        ready = rb_libc_pselect(count, set_of(&s, 0), set_of(&s, 1), set_of(&s, 2), next, signals.within);
+        ready = select_once(&s, next, kind, &signals);
         if (ready > 0)
             ready = hold_selected(&s, ready);
     } while (ready == 0 && rb_period_goes_on(&end));
@@ -189,7 +206,8 @@ int rb_select_wait_precise(int count, fd_set *reads, fd_set *writes, fd_set *exc
     if (!may_select_flights(count, reads, writes, excepts, timeout) || !rb_period_is_time(timeout) ||
         !can_select(looked, reads, writes, excepts))
         return rb_libc_pselect(count, reads, writes, excepts, timeout, mask);
-    return select_until(looked, reads, writes, excepts, timeout, rb_period_deadline(rb_system_now_ns(), timeout), mask);
+    return select_until(looked, reads, writes, excepts, timeout, rb_period_deadline(rb_system_now_ns(), timeout),
+                        &(struct select_kind){.mask = mask});
 }
 
 // Converts the timeout of select. Microseconds beyond one million are carried to seconds. NULL stays NULL.
@@ -212,7 +230,7 @@ int rb_select_wait(int count, fd_set *reads, fd_set *writes, fd_set *excepts, st
     if (passes || !can_select(looked, reads, writes, excepts))
         return rb_libc_select(count, reads, writes, excepts, timeout);
     uint64_t until = rb_period_deadline(rb_system_now_ns(), end);
-    int ready = select_until(looked, reads, writes, excepts, end, until, NULL);
+    int ready = select_until(looked, reads, writes, excepts, end, until, &(struct select_kind){.plain = true});
     int error = errno;
     if (timeout && until != RB_PERIOD_NEVER) {
         uint64_t left = rb_period_left(until, rb_system_now_ns());

@@ -75,7 +75,24 @@ static int only_polled(const struct pollfd *fds, nfds_t count, const struct time
     return only;
 }
 
-static int poll_until(struct pollfd *fds, nfds_t count, const struct rb_period_end *end, const sigset_t *mask)
+// Converts to milliseconds and rounds up, as the kernel does.
+static int in_ms(const struct timespec *timeout)
+{
+    enum { LONGEST = 1000000 }; // seconds
+    if (!timeout)
+        return -1;
+    if (timeout->tv_sec > LONGEST)
+        return LONGEST * 1000;
+    return (int) (timeout->tv_sec * 1000 + (timeout->tv_nsec + RB_PERIOD_MS - 1) / RB_PERIOD_MS);
+}
+
+// How the program waits: by poll or by ppoll.
+struct poll_kind {
+    bool plain;           // by poll
+    const sigset_t *mask; // of ppoll; may be NULL
+};
+
+static int poll_until(struct pollfd *fds, nfds_t count, const struct rb_period_end *end, const struct poll_kind *kind)
 {
     struct pollfd small[ON_STACK];
     struct rb_period_space space;
@@ -83,14 +100,16 @@ static int poll_until(struct pollfd *fds, nfds_t count, const struct rb_period_e
     struct timespec left;
     int ready;
     if (!rb_period_take_space(&space, small, sizeof(small), count * sizeof(*fds)))
-        return rb_libc_ppoll(fds, count, rb_period_next(end, &left), mask);
+        return rb_libc_ppoll(fds, count, rb_period_next(end, &left), kind->mask);
     struct pollfd *copy = space.at;
-    rb_period_block_signals(&signals, mask);
+    rb_period_block_signals(&signals, kind->mask);
     do {
         const struct timespec *timeout = rb_period_next(end, &left);
         uint64_t since = rb_change_now();
         hide_parked(copy, fds, count);
-        ready = rb_libc_ppoll(copy, count, timeout, signals.within);
+        bool by_poll = rb_period_is_filtered(&signals, kind->mask) && kind->plain;
+        ready =
+            by_poll ? rb_libc_poll(copy, count, in_ms(timeout)) : rb_libc_ppoll(copy, count, timeout, signals.within);
         if (ready > 0)
             ready = hold_polled(copy, count, ready, since);
     } while (ready == 0 && rb_period_goes_on(end));
@@ -118,15 +137,16 @@ static void await_polled(const struct pollfd *fds, nfds_t count)
 }
 
 // If no attempt is due before the timeout, the program's call is made unchanged and its events are filtered.
-int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+static int wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const struct poll_kind *kind)
 {
+    const sigset_t *mask = kind->mask;
     uint64_t since = rb_change_now(), began = rb_system_now_ns();
     await_polled(fds, count);
     if (rb_park_splits(timeout)) {
         if (rb_period_is_time(timeout) && can_poll(fds, count))
             return poll_until(
                 fds, count,
-                &(struct rb_period_end){rb_period_deadline(began, timeout), only_polled(fds, count, timeout)}, mask);
+                &(struct rb_period_end){rb_period_deadline(began, timeout), only_polled(fds, count, timeout)}, kind);
         return rb_libc_ppoll(fds, count, timeout, mask); // the kernel reports the error in the arguments
     }
     int ready = rb_libc_ppoll(fds, count, timeout, mask);
@@ -134,13 +154,18 @@ int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeou
         return ready;
     struct rb_period_end end = {rb_period_deadline(began, timeout), only_polled(fds, count, timeout)};
     ready = hold_polled(fds, count, ready, since);
-    return ready > 0 || !rb_period_goes_on(&end) ? ready : poll_until(fds, count, &end, mask);
+    return ready > 0 || !rb_period_goes_on(&end) ? ready : poll_until(fds, count, &end, kind);
+}
+
+int rb_wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+{
+    return wait_poll(fds, count, timeout, &(struct poll_kind){.mask = mask});
 }
 
 int rb_wait_poll_ms(struct pollfd *fds, nfds_t count, int timeout)
 {
     struct timespec limit;
-    return rb_wait_poll(fds, count, rb_park_of_ms(timeout, &limit), NULL);
+    return wait_poll(fds, count, rb_park_of_ms(timeout, &limit), &(struct poll_kind){.plain = true});
 }
 
 // --- epoll
@@ -150,7 +175,7 @@ struct epoll_call {
     struct epoll_event *events;
     int size;
     const sigset_t *mask;
-    bool exact;
+    enum rb_epoll_kind kind;
     bool got_hidden_event; // the one-shot event of a parked connect was among the fetched events
 };
 
@@ -176,23 +201,22 @@ static int hold_events(struct epoll_call *call, int ready, uint64_t since)
     return kept;
 }
 
-// Converts to milliseconds and rounds up, as the kernel does.
-static int in_ms(const struct timespec *timeout)
-{
-    enum { LONGEST = 1000000 }; // seconds
-    if (!timeout)
-        return -1;
-    if (timeout->tv_sec > LONGEST)
-        return LONGEST * 1000;
-    return (int) (timeout->tv_sec * 1000 + (timeout->tv_nsec + RB_PERIOD_MS - 1) / RB_PERIOD_MS);
-}
-
 // This thread stops waiting. Another thread must learn when the next attempt is due. If the program then waits on the
 // epoll past the library, the event makes it ask for the result, and it gets the failure.
 static void pass_on(const struct epoll_call *call)
 {
     if (call->got_hidden_event)
         rb_filter_pass(call->epfd);
+}
+
+static int epoll_once(struct epoll_call *call, const struct timespec *timeout, struct rb_period_signals *signals)
+{
+    bool filtered = rb_period_is_filtered(signals, call->mask);
+    if (call->kind == RB_EPOLL_PWAIT2)
+        return rb_libc_epoll_pwait2(call->epfd, call->events, call->size, timeout, signals->within);
+    if (filtered && call->kind == RB_EPOLL_WAIT)
+        return rb_libc_epoll_wait(call->epfd, call->events, call->size, in_ms(timeout));
+    return rb_libc_epoll_pwait(call->epfd, call->events, call->size, in_ms(timeout), signals->within);
 }
 
 // If every fetched event was hidden, fetch again, even after the deadline: more events may be pending.
@@ -207,9 +231,7 @@ static int epoll_until(struct epoll_call *call, uint64_t until)
     do {
         const struct timespec *timeout = rb_period_next(&end, &left);
         uint64_t since = rb_change_now();
-        fetched = call->exact
-                      ? rb_libc_epoll_pwait2(call->epfd, call->events, call->size, timeout, signals.within)
-                      : rb_libc_epoll_pwait(call->epfd, call->events, call->size, in_ms(timeout), signals.within);
+        fetched = epoll_once(call, timeout, &signals);
         ready = fetched > 0 ? hold_events(call, fetched, since) : fetched;
     } while (ready == 0 && ((fetched > 0 && holds++ < RB_FLIGHT_COUNT) || !rb_period_is_over(until)));
     rb_period_restore_signals(&signals);
@@ -218,18 +240,18 @@ static int epoll_until(struct epoll_call *call, uint64_t until)
 }
 
 int rb_wait_epoll(int epfd, struct epoll_event *events, int size, const struct timespec *timeout, const sigset_t *mask,
-                  bool exact)
+                  enum rb_epoll_kind kind)
 {
-    struct epoll_call call = {.epfd = epfd, .events = events, .size = size, .mask = mask, .exact = exact};
-    if (exact && !rb_period_is_time(timeout))
+    struct epoll_call call = {.epfd = epfd, .events = events, .size = size, .mask = mask, .kind = kind};
+    if (kind == RB_EPOLL_PWAIT2 && !rb_period_is_time(timeout))
         return rb_libc_epoll_pwait2(epfd, events, size, timeout, mask);
     return epoll_until(&call, rb_period_deadline(rb_system_now_ns(), timeout));
 }
 
 int rb_wait_fetched(int epfd, struct epoll_event *events, int size, int ready, const struct timespec *timeout,
-                    const struct rb_park_start *start, const sigset_t *mask, bool exact)
+                    const struct rb_park_start *start, const sigset_t *mask, enum rb_epoll_kind kind)
 {
-    struct epoll_call call = {.epfd = epfd, .events = events, .size = size, .mask = mask, .exact = exact};
+    struct epoll_call call = {.epfd = epfd, .events = events, .size = size, .mask = mask, .kind = kind};
     int kept = hold_events(&call, ready, start->change);
     if (kept == 0) {
         uint64_t gone = rb_system_coarse_ms() - start->ms;
