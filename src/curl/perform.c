@@ -6,6 +6,7 @@
 #include "curl/response/response_private.h"
 #include "curl/transfer.h"
 #include "real/guard.h"
+#include "real/sandbox.h"
 #include "real/system.h"
 
 // Intervals of progress callbacks during a wait, and of checks for resumption during a paused delivery.
@@ -24,7 +25,7 @@ static CURLcode real_perform(const struct rb_handle *handle)
 static bool perform_wait_out(const struct rb_handle *handle, uint64_t ms)
 {
     uint64_t until = rb_system_now_ms() + ms;
-    for (uint64_t now = until - ms; now < until; now = rb_system_now_ms()) {
+    for (uint64_t now = until - ms; now < until && !rb_sandbox_is_filtered(); now = rb_system_now_ms()) {
         uint64_t left = until - now;
         rb_system_sleep(left < PROGRESS_MS ? left : PROGRESS_MS);
         if (!rb_transfer_goes_on(handle))

@@ -19,6 +19,7 @@
 #include "curl/response/saved.h"
 #include "curl/via.h"
 #include "process/process.h"
+#include "real/sandbox.h"
 #include "real/system.h"
 #include "state/cells.h"
 #include "state/record.h"
@@ -392,6 +393,8 @@ static enum rb_reason blocked(const struct rb_transfer *transfer)
 {
     const struct rb_response *response = transfer->response;
     bool never_sent = transfer->outcome.sent == RB_SENT_NEVER;
+    if (rb_sandbox_is_filtered()) // the filter was installed during the transfer
+        return RB_REASON_SANDBOX;
     if (transfer->handle->unknown)
         return RB_REASON_UNKNOWN;
     if (is_led_away(transfer))
@@ -586,6 +589,10 @@ bool rb_transfer_again(struct rb_transfer *transfer, CURLcode *code)
 {
     uint64_t now_ms = rb_system_now_ms();
     bool away = is_led_away(transfer);
+    if (rb_sandbox_is_filtered()) {
+        rb_transfer_give_up(transfer, RB_REASON_SANDBOX, code);
+        return false;
+    }
     if (away || !rb_call_admit(&transfer->call, now_ms, NULL)) {
         rb_transfer_give_up(transfer, away ? RB_REASON_INTERRUPTED : RB_REASON_BREAKER, code);
         return false;

@@ -6,11 +6,13 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "curl/figures.h"
 #include "curl/ids.h"
 #include "curl/multi/member.h"
 #include "curl/multi/multi_callback.h"
 #include "curl/registry.h"
 #include "real/guard.h"
+#include "real/sandbox.h"
 
 static struct rb_registry multis;
 
@@ -52,7 +54,10 @@ CURLMcode rb_multi_add(struct rb_multi *multi, struct rb_handle *easy, CURL *bar
         return CURLM_ADDED_ALREADY;
     if (multi->calling)
         return CURLM_RECURSIVE_API_CALL;
-    struct rb_member *member = rb_member_add(multi, easy);
+    bool filtered = rb_sandbox_is_filtered(); // the transfer is not tracked
+    if (filtered && easy)
+        rb_figures_forget(easy);
+    struct rb_member *member = filtered ? NULL : rb_member_add(multi, easy);
     multi->inside++;
     CURLMcode code = multi->curl->multi_add_handle(multi->real, bare);
     multi->inside--;
