@@ -26,11 +26,14 @@ static struct callee callee_of(CURL *easy, const void *caller)
 }
 
 // Tracks the handle even if the library does not act: the policy file may become valid later, and the record finds the
-// handle's libcurl quickly.
+// handle's libcurl quickly. In a sandbox the library will never act, and the record might need a system call for
+// memory.
 CURL *rb_hook_easy_init(const struct rb_libcurl *curl)
 {
     CURL *easy = curl && curl->easy_init ? curl->easy_init() : NULL;
-    if (easy)
+    if (easy && rb_sandbox_is_filtered())
+        rb_handle_forget(easy);
+    else if (easy)
         rb_handle_register(easy, curl);
     return easy;
 }
@@ -78,7 +81,7 @@ RB_HOOK CURL *curl_easy_duphandle(CURL *easy)
     CURL *copy = curl && curl->easy_duphandle ? curl->easy_duphandle(easy) : NULL;
     if (copy && original)
         rb_override_restore(original, copy);
-    if (copy && callee.handle)
+    if (copy && callee.handle && !rb_sandbox_is_filtered())
         rb_handle_duplicate(callee.handle, copy);
     return copy;
 }
@@ -96,7 +99,10 @@ RB_HOOK CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
         return CURLE_FAILED_INIT;
     bool ours = handle && rb_override_hides(handle, option);
     CURLcode code = ours ? CURLE_OK : RB_OPTION_FORWARD(curl->easy_setopt, easy, option, value);
-    if (handle && code == CURLE_OK)
+    bool unused = handle && !handle->transfer && rb_sandbox_is_filtered(); // no transfer will read the record
+    if (unused)
+        handle->unknown = true;
+    else if (handle && code == CURLE_OK)
         rb_option_note(handle, option, value);
     return code;
 }

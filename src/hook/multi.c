@@ -31,7 +31,7 @@ static inline __attribute__((always_inline)) struct callee callee_of(CURLM *hand
 CURLM *rb_hook_multi_init(const struct rb_libcurl *curl)
 {
     CURLM *multi = curl && curl->multi_init ? curl->multi_init() : NULL;
-    if (multi)
+    if (multi && !rb_sandbox_is_filtered())
         rb_multi_register(multi, curl);
     return multi;
 }

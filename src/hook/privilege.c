@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Calls that change the user, the groups or the root directory, or start a sandbox. Afterwards the process may be
-// unable to open the policy file, so each hook first reads the policy if no earlier call has read it. The process may
-// also be unable to write the log. After a change of the effective user, the process detaches from the state of the
-// previous user.
+// Calls that change the user, the groups or the root directory. Afterwards the process may be unable to open the policy
+// file, so each hook first reads the policy if no earlier call has read it. The process may also be unable to write the
+// log. After a change of the effective user, the process detaches from the state of the previous user.
 #include <grp.h>
-#include <stdarg.h>
 #include <sys/fsuid.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "hook/hook.h"
@@ -103,20 +100,4 @@ RB_HOOK int initgroups(const char *user, gid_t group)
 {
     rb_process_active();
     return rb_libc_initgroups(user, group);
-}
-
-// An unprivileged process must set PR_SET_NO_NEW_PRIVS before it installs a seccomp filter or a Landlock ruleset.
-// libseccomp sets it in every process. After that, the filter may kill the process for an openat, so the policy is read
-// here.
-RB_HOOK int prctl(int option, ...)
-{
-    unsigned long more[4];
-    va_list arguments;
-    va_start(arguments, option);
-    for (unsigned i = 0; i < 4; i++)
-        more[i] = va_arg(arguments, unsigned long);
-    va_end(arguments);
-    if (option == PR_SET_NO_NEW_PRIVS || option == PR_SET_SECCOMP)
-        rb_process_active();
-    return rb_libc_prctl(option, more[0], more[1], more[2], more[3]);
 }

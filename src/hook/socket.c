@@ -33,7 +33,7 @@ RB_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
 
 RB_HOOK int getsockopt(int fd, int level, int option, void *restrict value, socklen_t *restrict length)
 {
-    if (option != SO_ERROR || level != SOL_SOCKET || !rb_park_on(fd))
+    if (option != SO_ERROR || level != SOL_SOCKET || (!rb_park_on(fd) && !rb_sandbox_is_filtered()))
         return rb_libc_getsockopt(fd, level, option, value, length);
     return rb_park_error(fd, value, length);
 }

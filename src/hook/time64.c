@@ -94,7 +94,7 @@ RB_HOOK int __epoll_pwait2_time64(int epfd, struct epoll_event *events, int size
 
 RB_HOOK int __getsockopt64(int fd, int level, int option, void *value, socklen_t *length)
 {
-    if (option != SO_ERROR || level != SOL_SOCKET || !rb_park_on(fd))
+    if (option != SO_ERROR || level != SOL_SOCKET || (!rb_park_on(fd) && !rb_sandbox_is_filtered()))
         return rb_libc___getsockopt64(fd, level, option, value, length);
     return rb_park_error(fd, value, length);
 }

@@ -54,21 +54,24 @@ RB_HOOK int pselect(int count, fd_set *restrict reads, fd_set *restrict writes, 
 }
 
 // Makes an unchanged wait and filters its events. A connect may have started and been parked during the wait, so the
-// wait may return events that must be hidden.
-#define FETCH(limit, mask, exact, call)                                                                                \
+// wait may return events that must be hidden. In a sandbox there is nothing to hide, and the clock is not read, because
+// the kernel of some machines can only be asked for it by a system call.
+#define FETCH(limit, mask, kind, call)                                                                                 \
+    if (rb_sandbox_is_filtered())                                                                                      \
+        return (call);                                                                                                 \
     struct rb_park_start start = rb_park_starts(limit);                                                                \
     int ready = (call);                                                                                                \
     if (ready <= 0 || !rb_park_sifts())                                                                                \
         return ready;                                                                                                  \
-    return rb_wait_fetched(epfd, events, size, ready, limit, &start, mask, exact)
+    return rb_wait_fetched(epfd, events, size, ready, limit, &start, mask, kind)
 
 RB_HOOK int epoll_wait(int epfd, struct epoll_event *events, int size, int timeout)
 {
     struct timespec limit, *until = rb_park_of_ms(timeout, &limit);
     rb_park_waits(1);
     if (rb_park_splits(until))
-        return rb_wait_epoll(epfd, events, size, until, NULL, false);
-    FETCH(until, NULL, false, rb_libc_epoll_wait(epfd, events, size, timeout));
+        return rb_wait_epoll(epfd, events, size, until, NULL, RB_EPOLL_WAIT);
+    FETCH(until, NULL, RB_EPOLL_WAIT, rb_libc_epoll_wait(epfd, events, size, timeout));
 }
 
 RB_HOOK int epoll_pwait(int epfd, struct epoll_event *events, int size, int timeout, const sigset_t *mask)
@@ -76,8 +79,8 @@ RB_HOOK int epoll_pwait(int epfd, struct epoll_event *events, int size, int time
     struct timespec limit, *until = rb_park_of_ms(timeout, &limit);
     rb_park_waits(1);
     if (rb_park_splits(until))
-        return rb_wait_epoll(epfd, events, size, until, mask, false);
-    FETCH(until, mask, false, rb_libc_epoll_pwait(epfd, events, size, timeout, mask));
+        return rb_wait_epoll(epfd, events, size, until, mask, RB_EPOLL_PWAIT);
+    FETCH(until, mask, RB_EPOLL_PWAIT, rb_libc_epoll_pwait(epfd, events, size, timeout, mask));
 }
 
 RB_HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int size, const struct timespec *timeout,
@@ -85,8 +88,8 @@ RB_HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int size, const s
 {
     rb_park_waits(1);
     if (rb_park_splits(NULL))
-        return rb_wait_epoll(epfd, events, size, timeout, mask, true);
-    FETCH(timeout, mask, true, rb_libc_epoll_pwait2(epfd, events, size, timeout, mask));
+        return rb_wait_epoll(epfd, events, size, timeout, mask, RB_EPOLL_PWAIT2);
+    FETCH(timeout, mask, RB_EPOLL_PWAIT2, rb_libc_epoll_pwait2(epfd, events, size, timeout, mask));
 }
 
 // Registrations are recorded even if no policy has been read, because the connect on the descriptor may come later.

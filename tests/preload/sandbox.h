@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A sandbox that refuses one system call.
+// A sandbox that refuses one system call, and of which the library does not know.
 #ifndef RB_PRELOAD_SANDBOX_H
 #define RB_PRELOAD_SANDBOX_H
 
@@ -8,9 +8,11 @@
 #include <stddef.h>
 #include <sys/prctl.h>
 
+#include "real/kernel.h"
 #include "support.h"
 
-// From now on, the system call with this number fails with EPERM in this thread and in the threads that it starts.
+// From now on, the system call with this number fails with EPERM in this thread and in the threads that it starts. The
+// filter is installed past the library, so it has the effect of one that the program was started with.
 static inline void refuse_call(unsigned number)
 {
     struct sock_filter code[] = {
@@ -21,7 +23,7 @@ static inline void refuse_call(unsigned number)
     };
     struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
     CHECK_INT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+    if (rb_kernel(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
         test_skip("no seccomp");
 }
 

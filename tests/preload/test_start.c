@@ -2,15 +2,12 @@
 // The start of a program: what is done before the first call that a policy concerns, and what holds afterwards.
 #include <dlfcn.h>
 #include <grp.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <netdb.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/fsuid.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 
@@ -373,36 +370,6 @@ static void policy_is_read_before(void)
     free(log);
 }
 
-// Refuses to open files and to look at them, as the filter of a sandbox does. Some end the program instead.
-static void enter_sandbox(void)
-{
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 1, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_newfstatat, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-        _exit(TEST_SKIPPED);
-}
-
-static void dial_in_sandbox(void)
-{
-    struct port port = port_new();
-    enter_sandbox();
-    CHECK_INT(dial_once(&port), ECONNREFUSED);
-}
-
-// No file can be opened there, so how often the call was made is what tells.
-static void sandboxed(void)
-{
-    skip_sanitized();
-    struct traced traced = trace(getenv("RB_TEST_PROGRAM"), "dial_in_sandbox", getenv("RB_PRELOAD"));
-    CHECK_INT(traced.calls[SYS_connect], 3);
-}
-
 // Results and errno of these calls are the C library's.
 static void tell_drops(void)
 {
@@ -454,14 +421,12 @@ static const struct test tests[] = {
     {"each_fork_maps_nothing", QUICK, each_fork_maps_nothing},
     {"policy_is_read_before", QUICK, policy_is_read_before},
     {"drops_as_alone", QUICK, drops_as_alone},
-    {"sandboxed", QUICK, sandboxed},
     {"unconcerned", NULL, unconcerned},
     {"one_connect", NULL, one_connect},
     {"changed_directory", NULL, changed_directory},
     {"dropped", NULL, dropped},
     {"tell_drops", NULL, tell_drops},
     {"forks", NULL, forks},
-    {"dial_in_sandbox", NULL, dial_in_sandbox},
 };
 
 TEST_MAIN(tests)

@@ -47,6 +47,17 @@ void rb_multi_forget(struct rb_handle *easy)
     rb_member_forget(easy);
 }
 
+// The transfer is not tracked. What curl_easy_getinfo answers for it is not that of the handle's transfer before.
+static void multi_add_in_sandbox(struct rb_multi *multi, struct rb_handle *easy)
+{
+    if (!easy || easy->member)
+        return;
+    rb_figures_forget(easy);
+    easy->multi_ids = &multi->ids;
+    rb_ids_begin(easy);
+    easy->multi_ids = NULL; // the multi handle may end before the easy handle
+}
+
 // libcurl may call the timer callback before it returns, and the program may drive the handle from there.
 CURLMcode rb_multi_add(struct rb_multi *multi, struct rb_handle *easy, CURL *bare)
 {
@@ -54,10 +65,10 @@ CURLMcode rb_multi_add(struct rb_multi *multi, struct rb_handle *easy, CURL *bar
         return CURLM_ADDED_ALREADY;
     if (multi->calling)
         return CURLM_RECURSIVE_API_CALL;
-    bool filtered = rb_sandbox_is_filtered(); // the transfer is not tracked
-    if (filtered && easy)
-        rb_figures_forget(easy);
+    bool filtered = rb_sandbox_is_filtered();
     struct rb_member *member = filtered ? NULL : rb_member_add(multi, easy);
+    if (filtered)
+        multi_add_in_sandbox(multi, easy);
     multi->inside++;
     CURLMcode code = multi->curl->multi_add_handle(multi->real, bare);
     multi->inside--;
