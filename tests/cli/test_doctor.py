@@ -404,6 +404,9 @@ def doctor_notes(place):
     for name, piece in rows:
         holds(" ".join(doctor(place, compile_c(place, name, importer(name)))[1]["notes"]), piece)
     same(doctor(place, compile_c(place, "nothing", importer()))[1]["notes"], [])
+    compile_c(place, "libseccomp.so.2", "int seccomp_load() { return 0; }\n", "-shared", "-fPIC")
+    filters = compile_c(place, "filters", importer("seccomp_load"), "./libseccomp.so.2", "-Wl,-rpath,$ORIGIN")
+    holds(" ".join(doctor(place, filters)[1]["notes"]), "can install a seccomp filter")
     keep = place.file("keep.ini", "[rebound]\ndeepbind = keep\n[default]\n")
     notes = " ".join(doctor(place, "--policy", keep, os.path.join(place.path, "dlopen"))[1]["notes"])
     holds(notes, "except with RTLD_DEEPBIND")

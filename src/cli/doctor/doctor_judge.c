@@ -304,6 +304,10 @@ static void note_rest(struct rb_findings *findings)
         add_note(findings,
                  "a process that sets up an io_uring repeats no non-blocking connects from then on (`bypassed` in "
                  "the log)");
+    if (uses(findings, RB_FAMILY_SECCOMP, NULL))
+        add_note(findings,
+                 "the program can install a seccomp filter (seccomp_load): from then on nothing is repeated in its "
+                 "process (`sandbox` in the log)");
     if (uses(findings, RB_FAMILY_START, NULL))
         add_note(findings, "the program can start other programs, which also run under rebound: examine each of them "
                            "with 'rebound doctor'");

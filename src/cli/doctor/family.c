@@ -34,6 +34,7 @@ static const struct rb_family_name names[] = {
     {"dlmopen", RB_FAMILY_NAMESPACE, false},
     {"dlvsym", RB_FAMILY_NAMESPACE, false},
     {"uv_loop_init", RB_FAMILY_UV, false},
+    {"seccomp_load", RB_FAMILY_SECCOMP, false},
 };
 
 enum { NAMES = sizeof(names) / sizeof(names[0]) };

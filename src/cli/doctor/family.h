@@ -14,6 +14,7 @@ enum rb_family {
     RB_FAMILY_URING,     // use io_uring
     RB_FAMILY_NAMESPACE, // load or look up objects in another link namespace
     RB_FAMILY_UV,        // libuv, which may use io_uring
+    RB_FAMILY_SECCOMP,   // libseccomp, which installs filters
     RB_FAMILY_COUNT
 };
 
