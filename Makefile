@@ -8,7 +8,8 @@
 #   make suites     other people's tests under it
 #   make install    DESTDIR PREFIX LIBDIR                make format, lint, check-abi, clean; V=1 shows the commands
 #
-# Several people or variants in one tree: give each a BUILD of its own.
+# Several people or variants in one tree: give each a BUILD of its own. CC, CPPFLAGS, CFLAGS, LDFLAGS and the libraries INIH
+# and CLI_LIBS come from the environment or the command line.
 
 VERSION := 0.1.0
 BUILD ?= build
@@ -24,14 +25,27 @@ SOAK_ROUNDS ?= 20
 
 export REBOUND_BUILD := $(abspath $(BUILD))
 
-# Flags. -U_FORTIFY_SOURCE: the checked functions are glibc's alone. The stack protector's guard lives in the dynamic
-# linker on some architectures, which would become a second NEEDED. Initial-exec TLS: the default model allocates.
+comma := ,
+# $(1) as one word of the shell, and as a string of C.
+quote = '$(subst ','\'',$(1))'
+c_string = "$(subst ",\",$(subst \,\\,$(1)))"
+
+# Flags. Those of the environment or of the command line come first, ours last.
+#
+# The objects of the library need IN_LIBRARY. PLAIN: see the header. Initial-exec TLS: the default model allocates. The stack
+# protector needs a variable of glibc on some architectures. Link-time optimisation would
+# compile all objects with one set of flags, and changes how much stack a hook needs. Unwind tables: a thread may be
+# cancelled, and an exception thrown by a callback of the program, in a function called by ours.
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(WERROR)
 DEFINES := -D_GNU_SOURCE -DRB_VERSION='"$(VERSION)"'
-RB_CPPFLAGS = $(CPPFLAGS) -U_FORTIFY_SOURCE -Isrc -I$(BUILD) $(DEFINES) $(room) -MMD -MP
-RB_CFLAGS = -std=gnu11 $(CFLAGS) -pthread $(WARN)
-IN_LIBRARY := -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-stack-protector
-IN_TESTS := -DRB_SOURCE_DIR='"$(CURDIR)"' -DRB_BUILD_DIR='"$(REBOUND_BUILD)"'
+RB_CPPFLAGS = $(CPPFLAGS) -Isrc -I$(BUILD) $(DEFINES) -MMD -MP
+RB_CFLAGS = $(CFLAGS) -std=gnu11 -pthread -fno-lto $(WARN)
+PLAIN := -include src/real/plain.h
+IN_LIBRARY := $(PLAIN) -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-stack-protector -fno-fast-math \
+	-fasynchronous-unwind-tables
+IN_COMMAND = -D_FILE_OFFSET_BITS=64 -DRB_LIBDIR=$(call quote,$(call c_string,$(LIBDIR)))
+IN_TESTS := $(PLAIN) -DRB_SOURCE_DIR=$(call quote,$(call c_string,$(CURDIR))) \
+	-DRB_BUILD_DIR=$(call quote,$(call c_string,$(REBOUND_BUILD)))
 # -O1 takes a third less time to build, and takes less of what is wrong away before the sanitizer sees it. The widths that it
 # guesses for snprintf are wrong.
 ASAN := -O1 -Wno-format-truncation -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -41,10 +55,13 @@ TSAN := -O1 -fsanitize=thread
 # needs 3 KiB of stack, below our own frames (check-abi checks that every libc has the functions). -static-libgcc and
 # --exclude-libs: nothing of the compiler's or of inih's is needed at run time or seen by the program. -Bsymbolic-functions:
 # where we hand out a function of ours it is ours, not that of a library preloaded before us. Code and constants share a
-# segment: each segment is a mapping that every program start pays for.
-SO_LDFLAGS := -shared -static-libgcc -Wl,-soname,librebound.so -Wl,--version-script=$(BUILD)/gen/librebound.map \
+# segment: each segment is a mapping that every program start pays for. Packed relocations: older libcs do not know them.
+# gcc 12 links start-up code into a library for -Ofast and its kind, which changes the arithmetic of the program.
+SO_CFLAGS = $(filter-out -Ofast -ffast-math -funsafe-math-optimizations,$(CFLAGS))
+SO_LDFLAGS = -shared -static-libgcc -Wl,-soname,librebound.so -Wl,--version-script=$(BUILD)/gen/librebound.map \
 	-Wl,--exclude-libs,ALL -Wl,-z,defs -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,text -Wl,--as-needed \
-	-Wl,-Bsymbolic-functions -Wl,-z,noseparate-code
+	-Wl,-Bsymbolic-functions -Wl,-z,noseparate-code \
+	$(if $(findstring pack-relative-relocs,$(LDFLAGS)),-Wl$(comma)-z$(comma)nopack-relative-relocs)
 INIH ?= -l:libinih.a
 CLI_LIBS ?= -lcjson -lncursesw
 
@@ -81,17 +98,17 @@ all: $(BUILD)/librebound.so $(BUILD)/rebound
 # The rooms built once: $(1) where, $(2) flags added.
 define variant
 $(1)/obj/src/%: room := $$(IN_LIBRARY)
-$(1)/obj/src/cli/%: room := -DRB_LIBDIR='"$$(LIBDIR)"'
+$(1)/obj/src/cli/%: room := $$(IN_COMMAND)
 $(1)/obj/tests/%: room := $$(IN_TESTS)
 
 $(1)/obj/%.o: %.c $$(BUILD)/flags
-	$$(call say,CC)mkdir -p $$(@D) && $$(CC) $$(RB_CPPFLAGS) $$(RB_CFLAGS) $(2) -c -o $$@ $$<
+	$$(call say,CC)mkdir -p $$(@D) && $$(CC) $$(RB_CPPFLAGS) $$(RB_CFLAGS) $(2) $$(room) -c -o $$@ $$<
 
 $$(CLI_SRC:%.c=$(1)/obj/%.o): $$(BUILD)/libdir
 $$(patsubst %.c,$(1)/obj/%.o,$$(filter src/policy/%,$$(LIB_SRC))): | $$(BUILD)/gen/default_ini.h
 
 $(1)/librebound.so: $$(LIB_SRC:%.c=$(1)/obj/%.o) $$(BUILD)/gen/librebound.map
-	$$(call say,LD)$$(CC) $$(CFLAGS) $(2) $$(LDFLAGS) $$(SO_LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(INIH)
+	$$(call say,LD)$$(CC) $$(SO_CFLAGS) $(2) $$(LDFLAGS) $$(SO_LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(INIH)
 
 $(1)/libcore.a: $$(CORE_SRC:%.c=$(1)/obj/%.o)
 	$$(call say,AR)rm -f $$@ && $$(AR) rcs $$@ $$^
@@ -129,19 +146,19 @@ $(BUILD)/preload/%: $(BUILD)/obj/tests/preload/%.o
 $(BUILD)/preload/plugin_openssl.so: curl := -lcurl
 $(BUILD)/preload/plugin_gnutls.so: curl := -l:libcurl-gnutls.so.4
 $(BUILD)/preload/plugin_%.so: tests/preload/plugin.c $(BUILD)/flags
-	$(call say,LD)mkdir -p $(@D) && $(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) -shared -fPIC -o $@ $< $(curl)
+	$(call say,LD)mkdir -p $(@D) && $(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) $(IN_TESTS) -shared -fPIC -o $@ $< $(curl)
 
 $(BUILD)/preload/object_%.so: tests/preload/object_%.c $(BUILD)/flags
-	$(call say,LD)mkdir -p $(@D) && $(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) -shared -fPIC -Wl,-rpath,'$$ORIGIN' -o $@ $<
+	$(call say,LD)mkdir -p $(@D) && $(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) $(IN_TESTS) -shared -fPIC -Wl,-rpath,'$$ORIGIN' -o $@ $<
 
 $(BUILD)/bench/%.so: tests/bench/%.c $(BUILD)/flags
-	$(call say,LD)mkdir -p $(@D) && $(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) -shared -fPIC -o $@ $<
+	$(call say,LD)mkdir -p $(@D) && $(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) $(IN_TESTS) -shared -fPIC -o $@ $<
 
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libcore.a
 	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ -Wl,--as-needed $(INIH) -lcurl
 
 # Archived, so that each fuzzer takes the objects that it needs.
-FUZZ_FLAGS := -std=gnu11 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FUZZ_FLAGS := $(PLAIN) -std=gnu11 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
 $(BUILD)/fuzz/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/gen/default_ini.h
 	$(call say,CC)mkdir -p $(@D) && $(CLANG) $(RB_CPPFLAGS) $(FUZZ_FLAGS) -c -o $@ $<
@@ -155,24 +172,23 @@ $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/%.o $(BUILD)/fuzz/libcore.a
 $(BUILD)/gen/default_ini.h: config/default.ini scripts/embed
 	$(call say,GEN)mkdir -p $(@D) && scripts/embed $< >$@.new && mv $@.new $@
 
-$(BUILD)/gen/librebound.map: src/hook/hooks.def scripts/hooks
-	$(call say,GEN)mkdir -p $(@D) && CC='$(CC)' scripts/hooks map >$@.new && mv $@.new $@
+$(BUILD)/gen/librebound.map: src/hook/hooks.def scripts/hooks $(BUILD)/flags
+	$(call say,GEN)mkdir -p $(@D) && scripts/hooks map $(CC) $(CPPFLAGS) $(CFLAGS) >$@.new && mv $@.new $@
 
-$(BUILD)/gen/hooks.scd: src/hook/hooks.def scripts/hooks
-	$(call say,GEN)mkdir -p $(@D) && CC='$(CC)' scripts/hooks manual >$@.new && mv $@.new $@
+$(BUILD)/gen/hooks.scd: src/hook/hooks.def scripts/hooks $(BUILD)/flags
+	$(call say,GEN)mkdir -p $(@D) && scripts/hooks manual $(CC) $(CPPFLAGS) $(CFLAGS) >$@.new && mv $@.new $@
 
 # A line "; include FILE" in a manual stands for the text of $(BUILD)/gen/FILE.
 $(BUILD)/man/%: config/man/%.scd $(BUILD)/gen/hooks.scd
 	$(call say,MAN)mkdir -p $(@D) && awk '/^; include / { while ((getline line <("$(BUILD)/gen/" $$3)) > 0) print line; next } { print }' \
 		$< | scdoc >$@.new && mv $@.new $@
 
-# Change when the flags do, so that what they touch is built again. The room is that of whichever object asked first.
-$(BUILD)/flags: room :=
+# Change when the flags do, so that what they touch is built again.
 $(BUILD)/flags: FORCE
-	$(call stamp,$(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) $(IN_LIBRARY) $(IN_TESTS) $(ASAN) $(TSAN))
+	$(call stamp,$(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) $(IN_LIBRARY) $(IN_TESTS) $(ASAN) $(TSAN) $(SO_CFLAGS) $(LDFLAGS) $(SO_LDFLAGS))
 $(BUILD)/libdir: FORCE
 	$(call stamp,$(LIBDIR))
-stamp = @mkdir -p $(@D); echo '$(subst ','\'',$(1))' | cmp -s - $@ || echo '$(subst ','\'',$(1))' >$@
+stamp = @mkdir -p $(@D); printf '%s\n' $(call quote,$(1)) | cmp -s - $@ || printf '%s\n' $(call quote,$(1)) >$@
 
 test: all man $(TEST_PROGRAMS)
 	@scripts/run-tests

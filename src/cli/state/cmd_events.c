@@ -32,7 +32,7 @@ static int events_follow(struct rb_state_file *file, uint64_t after, bool json)
     struct pollfd out = {.fd = fileno(stdout)};
     enum rb_store_error said = RB_STORE_SOUND;
     for (;;) {
-        ino_t inode = file->inode;
+        uint64_t inode = file->inode;
         enum rb_store_error error = rb_state_file_refresh(file);
         if (file->inode != inode)
             after = 0;

@@ -3,6 +3,7 @@
 #ifndef RB_CLI_STATE_STATE_FILE_H
 #define RB_CLI_STATE_STATE_FILE_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "cli/state/user.h"
@@ -38,7 +39,7 @@ struct rb_state_file {
     bool present;    // false: the file does not exist, and the view is not open
     bool writable;
     dev_t device;
-    ino_t inode;
+    uint64_t inode;
 };
 
 // What a command does with the file. request: the command's arguments. Returns the exit status.
