@@ -20,6 +20,7 @@ DESTDIR ?=
 CFLAGS ?= -O2 -g
 WERROR ?= -Werror
 CLANG ?= clang
+ARM64_CC ?= $(filter ccache,$(CC)) aarch64-linux-gnu-gcc
 FUZZ_TIME ?= 600
 SOAK_ROUNDS ?= 20
 
@@ -29,11 +30,13 @@ comma := ,
 # $(1) as one word of the shell, and as a string of C.
 quote = '$(subst ','\'',$(1))'
 c_string = "$(subst ",\",$(subst \,\\,$(1)))"
+# $(1), if the compiler takes it without a warning.
+if_supported = $(shell $(CC) -Werror $(1) -S -o /dev/null -x c /dev/null >/dev/null 2>&1 && echo $(1))
 
 # Flags. Those of the environment or of the command line come first, ours last.
 #
 # The objects of the library need IN_LIBRARY. PLAIN: see the header. Initial-exec TLS: the default model allocates. The stack
-# protector needs a variable of glibc on some architectures. Link-time optimisation would
+# protector and outline atomics need functions or variables of glibc on some architectures. Link-time optimisation would
 # compile all objects with one set of flags, and changes how much stack a hook needs. Unwind tables: a thread may be
 # cancelled, and an exception thrown by a callback of the program, in a function called by ours.
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(WERROR)
@@ -42,7 +45,7 @@ RB_CPPFLAGS = $(CPPFLAGS) -Isrc -I$(BUILD) $(DEFINES) -MMD -MP
 RB_CFLAGS = $(CFLAGS) -std=gnu11 -pthread -fno-lto $(WARN)
 PLAIN := -include src/real/plain.h
 IN_LIBRARY := $(PLAIN) -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-stack-protector -fno-fast-math \
-	-fasynchronous-unwind-tables
+	-fasynchronous-unwind-tables $(call if_supported,-mno-outline-atomics)
 IN_COMMAND = -D_FILE_OFFSET_BITS=64 -DRB_LIBDIR=$(call quote,$(call c_string,$(LIBDIR)))
 IN_TESTS := $(PLAIN) -DRB_SOURCE_DIR=$(call quote,$(call c_string,$(CURDIR))) \
 	-DRB_BUILD_DIR=$(call quote,$(call c_string,$(REBOUND_BUILD)))
@@ -80,10 +83,13 @@ TRANSFER_SRC := $(wildcard tests/clients/transfer/*.c) tests/server/crc.c tests/
 BENCH := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c)) $(BUILD)/bench/nothing.so $(BUILD)/bench/empty.so
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SRC := $(filter-out src/hook/% src/cli/%,$(LIB_SRC)) $(patsubst %,src/cli/doctor/%.c,elf_file ld_cache mapping)
+# The library for arm64, if this machine is another one and the cross compiler is installed.
+ARM64 := $(if $(filter-out aarch64,$(shell uname -m)),$(if $(shell $(ARM64_CC) -dumpversion 2>/dev/null),$(BUILD)/arm64/librebound.so))
+export ABI_LIBRARIES := $(BUILD)/librebound.so $(ARM64)
 INJECT := $(BUILD)/inject/inject $(BUILD)/inject/client
 MAN := $(patsubst config/man/%.scd,$(BUILD)/man/%,$(wildcard config/man/*.scd))
 
-TEST_PROGRAMS = $(BUILD)/faultd $(BUILD)/clients/transfer $(BUILD)/clients/transfer_gnutls $(BUILD)/clients/loop $(INJECT) \
+TEST_PROGRAMS = $(ARM64) $(BUILD)/faultd $(BUILD)/clients/transfer $(BUILD)/clients/transfer_gnutls $(BUILD)/clients/loop $(INJECT) \
 	$(PRELOAD) $(PLUGINS) $(BUILD)/asan/librebound.so \
 	$(UNIT:%=$(BUILD)/unit/%) $(UNIT:%=$(BUILD)/asan/unit/%) $(THREADED:%=$(BUILD)/tsan/unit/%)
 
@@ -157,6 +163,22 @@ $(BUILD)/bench/%.so: tests/bench/%.c $(BUILD)/flags
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libcore.a
 	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ -Wl,--as-needed $(INIH) -lcurl
 
+# The library for arm64 is built with such flags as distributions use, so that check-abi also sees what comes of them.
+# The headers of libcurl are those of this machine. libinih.a is the one for arm64, if that is installed.
+DISTRIBUTION_CFLAGS := -O2 -g -fexceptions -fstack-protector-strong -fstack-clash-protection -fno-omit-frame-pointer \
+	-flto=auto -Wp,-U_FORTIFY_SOURCE,-D_FORTIFY_SOURCE=3 -D_FILE_OFFSET_BITS=64 -Werror=format-security
+DISTRIBUTION_LDFLAGS := -Wl,-O1,--as-needed,-z,relro,-z,lazy,-z,separate-code
+$(BUILD)/arm64/librebound.so: $(BUILD)/arm64/inih.o FORCE
+	@inih=$$($(ARM64_CC) -print-file-name=libinih.a) && case $$inih in /*) ;; *) inih=$< ;; esac && \
+		$(MAKE) --no-print-directory BUILD=$(BUILD)/arm64 CC='$(ARM64_CC)' \
+		CFLAGS='$(DISTRIBUTION_CFLAGS)' LDFLAGS='$(DISTRIBUTION_LDFLAGS)' \
+		CPPFLAGS='-isystem $(BUILD)/arm64/include' INIH="$$inih" $@
+
+$(BUILD)/arm64/inih.o: tests/abi/inih.c
+	$(call say,CC)mkdir -p $(@D)/include && $(ARM64_CC) -O2 -fPIC -fstack-protector-all -c -o $@ $< && \
+		headers=$$(echo '#include <curl/curl.h>' | $(CC) $(CPPFLAGS) -M -x c - | grep -o '[^ ]*/curl/curl\.h' | head -n 1) && \
+		ln -sfn "$$(dirname "$$headers")" $(@D)/include/curl
+
 # Archived, so that each fuzzer takes the objects that it needs.
 FUZZ_FLAGS := $(PLAIN) -std=gnu11 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
@@ -202,8 +224,8 @@ bench: all $(BENCH)
 suites: all
 	@scripts/suites $(SUITES)
 
-check-abi: $(BUILD)/librebound.so
-	@scripts/check-abi
+check-abi: $(ABI_LIBRARIES)
+	@scripts/check-abi $^
 
 lint: $(BUILD)/gen/default_ini.h
 	@scripts/lint
