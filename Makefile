@@ -9,7 +9,7 @@
 #   make install    DESTDIR PREFIX LIBDIR                make format, lint, check-abi, clean; V=1 shows the commands
 #
 # Several people or variants in one tree: give each a BUILD of its own. CC, CPPFLAGS, CFLAGS, LDFLAGS and the libraries INIH
-# and CLI_LIBS come from the environment or the command line.
+# and CLI_LIBS come from the environment or the command line. WERROR=-Werror makes warnings errors.
 
 VERSION := 0.1.0
 BUILD ?= build
@@ -18,7 +18,7 @@ LIBDIR ?= $(PREFIX)/lib
 DESTDIR ?=
 
 CFLAGS ?= -O2 -g
-WERROR ?= -Werror
+WERROR ?=
 CLANG ?= clang
 ARM64_CC ?= $(filter ccache,$(CC)) aarch64-linux-gnu-gcc
 FUZZ_TIME ?= 600
