@@ -387,6 +387,11 @@ def doctor_of_io_uring(place):
     uv = compile_c(place, "uv", "int uv_loop_init() { return 0; }\n" + importer("connect"))
     for value, verdict in (("1", "partly"), ("0", "intercepted")):
         same(verdicts(doctor(place, uv, env={"UV_USE_IO_URING": value})[1])["connect"], verdict)
+    newer = compile_c(place, "uv150", "int uv_loop_init() { return 0; }\nint uv_thread_setname() { return 0; }\n" +
+                      importer("connect", "poll"))
+    found = doctor(place, newer)[1]
+    same((verdicts(found)["connect"], verdicts(found)["connect.nonblocking"]), ("intercepted", "partly"))
+    holds(call_of(found, "connect.nonblocking")["reason"], "contains libuv 1.50 or later")
 
 
 @test

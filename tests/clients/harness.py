@@ -115,6 +115,16 @@ def body(size, binary=False, seed=0):
     return (block * (size // len(block) + 1))[:size]
 
 
+@functools.cache
+def node_has_ring():
+    """From libuv 1.50, node registers its sockets by io_uring, which the library cannot see."""
+    script = """const fs = require('fs'), links = fs.readdirSync('/proc/self/fd').map(fd => {
+        try { return fs.readlinkSync('/proc/self/fd/' + fd) } catch (e) { return '' } });
+        console.log(links.some(link => link.includes('io_uring')))"""
+    told = subprocess.run(["node", "-e", script], capture_output=True, check=True).stdout
+    return told == b"true\n"
+
+
 def clean_environment(home):
     """An environment without variables about policies, proxies or languages."""
     return {

@@ -5,7 +5,7 @@ import concurrent.futures
 import os
 import socket
 
-from harness import HERE, LOOP, QUICK, Failure, cases
+from harness import HERE, LOOP, QUICK, Failure, cases, node_has_ring
 
 IDIOMS = os.path.join(HERE, "idioms")
 LOOPS = {
@@ -91,8 +91,19 @@ def nothing_spins(test, command):
             lambda under, alone: under <= alone + CPU_MS, "CPU time, under rebound and alone,")
 
 
+def is_not_parked(test, command):
+    port = test.server("--listen-after", "never").port
+    loop = [*LOOPS[command], "127.0.0.1", str(port), str(PERIOD_MS), "10000"]
+    under = report(test, test.rebound(loop, test.policy(base=PARKED)))
+    test.equal(under[0], report(test, test.alone(loop))[0], "end")
+    test.equal(test.events("retry"), [], "retries")
+
+
 @cases(*LOOPS)
 def test_loops_stay_live(test, command):
+    if command == "node" and node_has_ring():
+        is_not_parked(test, command)
+        return
     with concurrent.futures.ThreadPoolExecutor(2) as beside:
         for each in [beside.submit(check, test, command) for check in (timers_are_punctual, nothing_spins)]:
             each.result()

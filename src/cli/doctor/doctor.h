@@ -37,6 +37,7 @@ struct rb_member {
     bool own_curl;                     // contains a libcurl
     bool own_uring;                    // contains liburing
     bool uv;                           // contains libuv
+    bool uv_ring;                      // contains libuv 1.50 or later, which registers sockets by io_uring
     bool go;                           // compiled by Go
 };
 

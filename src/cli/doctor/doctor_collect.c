@@ -32,6 +32,7 @@ static void note_defined(struct rb_member *member, const char *name, bool dynami
     }
     member->own_uring = member->own_uring || strcmp(name, "io_uring_queue_init") == 0;
     member->uv = member->uv || strcmp(name, "uv_loop_init") == 0;
+    member->uv_ring = member->uv_ring || strcmp(name, "uv_thread_setname") == 0;
 }
 
 static void note_symbol(void *context, const char *name, bool defined)

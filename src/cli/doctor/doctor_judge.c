@@ -81,6 +81,11 @@ static bool has_uv(const struct rb_member *member)
     return member->uv;
 }
 
+static bool has_uv_ring(const struct rb_member *member)
+{
+    return member->uv_ring;
+}
+
 static bool has_uring(const struct rb_member *member)
 {
     unsigned names;
@@ -212,6 +217,7 @@ static void judge_nonblocking(struct rb_findings *findings)
 {
     struct rb_call_reach *call = &findings->calls[RB_KIND_NONBLOCKING];
     bool waits = uses(findings, RB_FAMILY_WAIT, call->functions);
+    const char *uv = first_with(findings, has_uv_ring);
     if (findings->calls[RB_KIND_CONNECT].reach == RB_REACH_UNUSED || (!waits && !findings->members[0].go)) {
         memset(call->functions, 0, sizeof(call->functions));
         return;
@@ -221,6 +227,12 @@ static void judge_nonblocking(struct rb_findings *findings)
     if (policy_leaves_out(findings, "connect.nonblocking", "off", true))
         lower(call, RB_REACH_NONE, "set `connect.nonblocking = park`", "connect.nonblocking is off in the policy");
     lower_for_raw(findings, call);
+    if (uv)
+        lower(
+            call, RB_REACH_PART, NULL,
+            "%s contains libuv 1.50 or later, which registers sockets by io_uring if the kernel permits it: then none "
+            "of these connects is repeated",
+            uv);
     lower_for_missing(findings, call, RB_FAMILY_WAIT);
     uses(findings, RB_FAMILY_SOCKET, call->functions);
 }
