@@ -575,18 +575,6 @@ def metrics_over_http(place):
 
 
 @test
-def metrics_load_their_server(place):
-    """Only --listen needs it, and says so where it cannot be loaded; every start of the command would pay for it."""
-    needed = subprocess.run(["readelf", "-d", REBOUND], capture_output=True, text=True, check=True).stdout
-    expect("libmicrohttpd" not in needed, needed)
-    place.file("libmicrohttpd.so.12", "no library\n")
-    status, _, err = place.text("metrics", "--listen", "0", env={"LD_LIBRARY_PATH": place.path})
-    same(status, 1)
-    holds(err, "libmicrohttpd.so.12 cannot be loaded, which --listen needs: ")
-    holds(err, "libmicrohttpd12")
-
-
-@test
 def alert_rules(place):
     rules = os.path.join(PROMETHEUS, "rebound.rules.yml")
     for words in (("check", "rules", rules), ("test", "rules", os.path.join(ROOT, "tests", "prometheus", "rules_test.yml"))):
