@@ -158,7 +158,7 @@ void rb_attempt_prepare(struct rb_transfer *transfer, bool may_hold)
     }
     replace_progress(transfer, may_hold);
     rb_response_attempt(transfer->response, may_hold);
-    rb_replay_attempt(&transfer->replay);
+    rb_replay_attempt(&transfer->replay, may_hold);
     set_limits(transfer);
 }
 

@@ -15,6 +15,17 @@ static void restore_callbacks(const struct rb_handle *handle, CURL *easy)
     curl->easy_setopt(easy, CURLOPT_PREREQDATA, handle->before_request_data);
 }
 
+static void restore_reading(const struct rb_handle *handle, CURL *easy)
+{
+    const struct rb_libcurl *curl = handle->curl;
+    curl->easy_setopt(easy, CURLOPT_READFUNCTION, handle->read);
+    curl->easy_setopt(easy, CURLOPT_READDATA, handle->read_data_set ? handle->read_data : (void *) stdin);
+    curl->easy_setopt(easy, CURLOPT_SEEKFUNCTION, handle->seek);
+    curl->easy_setopt(easy, CURLOPT_SEEKDATA, handle->seek_data);
+    curl->easy_setopt(easy, CURLOPT_IOCTLFUNCTION, handle->control);
+    curl->easy_setopt(easy, CURLOPT_IOCTLDATA, handle->control_data);
+}
+
 static void restore_one(const struct rb_handle *handle, CURL *easy, enum rb_override override)
 {
     const struct rb_libcurl *curl = handle->curl;
@@ -23,8 +34,7 @@ static void restore_one(const struct rb_handle *handle, CURL *easy, enum rb_over
         restore_callbacks(handle, easy);
         break;
     case RB_OVERRIDE_READ:
-        curl->easy_setopt(easy, CURLOPT_READFUNCTION, handle->read);
-        curl->easy_setopt(easy, CURLOPT_READDATA, handle->read_data_set ? handle->read_data : (void *) stdin);
+        restore_reading(handle, easy);
         break;
     case RB_OVERRIDE_PROGRESS:
         curl->easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, handle->progress);
@@ -90,6 +100,10 @@ bool rb_override_hides(const struct rb_handle *handle, CURLoption option)
         return handle->overrides & RB_OVERRIDE_CALLBACKS;
     case CURLOPT_READFUNCTION:
     case CURLOPT_READDATA:
+    case CURLOPT_SEEKFUNCTION:
+    case CURLOPT_SEEKDATA:
+    case CURLOPT_IOCTLFUNCTION:
+    case CURLOPT_IOCTLDATA:
         return handle->overrides & RB_OVERRIDE_READ;
     case CURLOPT_XFERINFOFUNCTION:
     case CURLOPT_PROGRESSFUNCTION:

@@ -13,7 +13,7 @@ enum rb_override {
     // Set from the first call that a policy covers until the handle is freed or reset.
     RB_OVERRIDE_CALLBACKS = 1 << 0, // the functions and data of WRITE, HEADER and PREREQ
     // Set for one attempt.
-    RB_OVERRIDE_READ = 1 << 1,            // READFUNCTION, READDATA
+    RB_OVERRIDE_READ = 1 << 1,            // the functions and data of READ, SEEK and IOCTL
     RB_OVERRIDE_PROGRESS = 1 << 2,        // XFERINFOFUNCTION, XFERINFODATA
     RB_OVERRIDE_TIMEOUT = 1 << 3,         // TIMEOUT_MS
     RB_OVERRIDE_CONNECT_TIMEOUT = 1 << 4, // CONNECTTIMEOUT_MS

@@ -661,6 +661,7 @@ void rb_transfer_end(struct rb_transfer *transfer)
     rb_ids_end(handle);
     forget_fallback(transfer);
     free(transfer->refused_host);
+    rb_replay_end(&transfer->replay);
     rb_response_end(transfer->response);
     rb_route_leave(transfer->route);
 }

@@ -14,7 +14,7 @@ THREE = dict(QUICK, **{"budget.floor": "100/s"})
 
 
 class Program:
-    """How a program is called; whether what it uploads can be read again (None: it cannot upload); whether it receives
+    """How a program is called; whether what it uploads can be rewound (None: it cannot upload); whether it receives
     header lines."""
 
     def __init__(self, *command, upload=None, multi=False, headers=True):
@@ -146,7 +146,17 @@ def whole(test, server, key, data):
 
 @cases(**{name: program for name, program in PROGRAMS.items() if program.upload == "again" and name not in TWINS})
 def test_uploads(test, program):
-    data = body(100000, binary=True).replace(b"\0", b"\1")
+    check_uploads(test, program, 100000)
+
+
+@cases(**{name: program for name, program in PROGRAMS.items() if program.upload == "once"})
+def test_small_uploads(test, program):
+    """Uploads that cannot be rewound. 64 KiB are kept."""
+    check_uploads(test, program, 60000)
+
+
+def check_uploads(test, program, size):
+    data = body(size, binary=True).replace(b"\0", b"\1")
     file = test.file("data", data)
     server, late = test.server(), test.server("--listen-after", "never")
     sick = [late.url("late")] + [server.url(f"{key}/{bad}/ok") for key, (bad, _) in UPLOAD_FAULTS.items()]
@@ -159,9 +169,9 @@ def test_uploads(test, program):
     test.equal(counts, {key: requests for key, (_, requests) in UPLOAD_FAULTS.items()}, "requests")
 
 
-def sent_once(test, program, mode, reason):
+def sent_once(test, program, mode, reason, size=3000):
     """The upload reaches the server as often as alone, the program sees what it sees alone, the log says why."""
-    data = body(3000)
+    data = body(size)
     file = test.file("data", data)
     server, late = test.server(), test.server("--listen-after", "never")
     scripts = {"status": "s503;text=poison", "close": "close", "line": "raw;text=HTTP%2F1.1%20", "reset": "reset"}
@@ -181,7 +191,7 @@ def sent_once(test, program, mode, reason):
 
 @cases(**{name: program for name, program in PROGRAMS.items() if program.upload == "once"})
 def test_uploads_that_cannot_be_read_again(test, program):
-    sent_once(test, program, "put", "upload")
+    sent_once(test, program, "put", "upload", 100000)
 
 
 @cases(**{name: program for name, program in PROGRAMS.items() if name not in ("cmake", *TWINS)})

@@ -216,13 +216,13 @@ def test_budget(test):
     check_sent_once(test, server, "budget")
 
 
-def test_upload_from_a_pipe_passes(test):
+def test_large_upload_from_a_pipe_passes(test):
     server = test.server()
     shell = f"cat | {CURL} -s -T - '{server.url('k/s503/ok;text=again')}'"
-    result = test.rebound(["sh", "-c", shell], stdin=body(5000))
+    result = test.rebound(["sh", "-c", shell], stdin=body(100000))
     test.good(result, b"status 503\n")
     check_sent_once(test, server, "upload")
-    test.equal(server.log("k")[0][3], "5000", "bytes of the body")
+    test.equal(server.log("k")[0][3], "100000", "bytes of the body")
 
 
 def test_multi_interface(test):

@@ -318,32 +318,53 @@ def test_rewound(test, case):
 @cases(**per_mode(put=("put",), post=("callback",), form=("mime",)))
 def test_what_cannot_be_rewound_is_sent_once(test, case):
     mode, request = case
-    got, arrived = upload(test, request, mode, ["--no-seek"])
+    options = [] if request == "mime" else ["--size", "100000"]  # of a callback, 64 KiB are kept
+    got, arrived = upload(test, request, mode, ["--no-seek", *options])
     check_received(test, got, 0, 503, b"status 503\n", request)
-    wanted = alone_good(test, request, SIZES.get(request))[1]
-    test.equal([size for size, _ in arrived], [wanted], "bytes of each request")
+    wanted = 100000 if options else alone_good(test, request, None)[1]
+    test.equal([each for each, _ in arrived], [wanted], "bytes of each request")
     # That a part of a form cannot be rewound shows in the next attempt only, before anything of it is sent.
     test.equal(test.reasons(), ([None] if request == "mime" else []) + ["upload"], "reasons")
 
 
-@cases(*MODES)
-def test_pipe_is_sent_once(test, mode):
+@cases(**per_mode(small=(5000, True), large=(100000, False)))
+def test_pipe(test, case):
+    """libcurl reads it by fread. 64 KiB are kept."""
+    mode, size, again = case
     pipe = os.path.join(test.work, "pipe")
     os.mkfifo(pipe)
 
     def feed():
         with open(pipe, "wb") as out:
-            out.write(body(5000, binary=True))
+            out.write(body(size, binary=True))
 
     threading.Thread(target=feed, daemon=True).start()
     got, arrived = upload(test, "put", mode, ["--file", "pipe", "--unknown-size"])
-    check_received(test, got, 0, 503, b"status 503\n", "put")
-    test.equal(arrived, [(5000, checksum(5000))], "requests at the server")
-    test.equal(test.reasons(), ["upload"], "reasons")
+    check_received(test, got, 0, 200 if again else 503, b"good k\n" if again else b"status 503\n", "put")
+    test.equal(arrived, [(size, checksum(size))] * (2 if again else 1), "requests at the server")
+    test.equal([e.get("reason") for e in test.events("stop")], [] if again else ["upload"], "reasons")
+
+
+@cases(**per_mode(
+    put=("put", []), post=("callback", []), chunks=("put", ["--unknown-size"]), expect=("put", ["--expect100"]),
+    chunked_post=("callback", ["--unknown-size"]), most=("put", ["--size", "65536"]), empty=("put", ["--size", "0"])))
+def test_small_callback_without_seek(test, case):
+    """The callback supplies each byte once."""
+    mode, request, options = case
+    got, arrived = upload(test, request, mode, ["--no-seek", *options], "s503/reset")
+    size = int(options[1]) if "--size" in options else 5000
+    check_received(test, got, 0, 200, b"good k\n", request)
+    test.equal(arrived, [(size, checksum(size))] * 3, "requests at the server")
+    test.equal((got["handed"], got["seeks"]), (size, 0), "bytes that the callback supplied, seeks")
 
 
 @cases(**table(("put", "callback", "mime"), ("refused", "tls")))
 def test_nothing_was_read_yet(test, case):
+    run_cell(test, *case, options=["--no-seek"])
+
+
+@cases(**table(("put",), [name for name in FAULTS if not name.startswith("h2_")]))
+def test_kept_bytes(test, case):
     run_cell(test, *case, options=["--no-seek"])
 
 

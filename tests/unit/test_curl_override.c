@@ -45,7 +45,8 @@ static unsigned times(const CURL *on, CURLoption option)
 static const CURLoption of_callbacks[] = {CURLOPT_WRITEFUNCTION, CURLOPT_WRITEDATA,      CURLOPT_HEADERFUNCTION,
                                           CURLOPT_HEADERDATA,    CURLOPT_PREREQFUNCTION, CURLOPT_PREREQDATA};
 static const CURLoption of_attempt[] = {
-    CURLOPT_READFUNCTION,     CURLOPT_READDATA,   CURLOPT_XFERINFOFUNCTION,  CURLOPT_PROGRESSFUNCTION,
+    CURLOPT_READFUNCTION,     CURLOPT_READDATA,   CURLOPT_SEEKFUNCTION,      CURLOPT_SEEKDATA,
+    CURLOPT_IOCTLFUNCTION,    CURLOPT_IOCTLDATA,  CURLOPT_XFERINFOFUNCTION,  CURLOPT_PROGRESSFUNCTION,
     CURLOPT_XFERINFODATA,     CURLOPT_TIMEOUT_MS, CURLOPT_CONNECTTIMEOUT_MS, CURLOPT_FRESH_CONNECT,
     CURLOPT_HSTSREADFUNCTION, CURLOPT_RANGE,      CURLOPT_RESUME_FROM_LARGE, CURLOPT_HTTPHEADER,
     CURLOPT_PROTOCOLS};
@@ -116,6 +117,8 @@ static void test_hidden_options(void **state)
     for (unsigned i = 0; i < OF_CALLBACKS; i++)
         assert_true(rb_override_hides(&handle, of_callbacks[i]));
     assert_true(rb_override_hides(&handle, CURLOPT_READFUNCTION));
+    assert_true(rb_override_hides(&handle, CURLOPT_SEEKFUNCTION));
+    assert_true(rb_override_hides(&handle, CURLOPT_IOCTLDATA));
     assert_true(rb_override_hides(&handle, CURLOPT_PROGRESSFUNCTION));
     assert_false(rb_override_hides(&handle, CURLOPT_TIMEOUT_MS));
     assert_false(rb_override_hides(&handle, CURLOPT_PROTOCOLS));

@@ -87,6 +87,11 @@ void rb_response_attempt(struct rb_response *response, bool may_hold)
     response->taken = 0;
 }
 
+void rb_response_hold_no_more(struct rb_response *response)
+{
+    response->may_hold = false;
+}
+
 void rb_response_end(struct rb_response *response)
 {
     free(response->queue.at);

@@ -65,6 +65,9 @@ void rb_response_hold_tunnels(struct rb_response *response, bool may_hold);
 //   may_hold: another attempt could follow this one
 void rb_response_attempt(struct rb_response *response, bool may_hold);
 
+// No other attempt can follow this one: the next header block is passed to the program at once.
+void rb_response_hold_no_more(struct rb_response *response);
+
 // Receive a piece of the response from libcurl, in place of the program's callbacks. `context` is the rb_response.
 size_t rb_response_on_body(char *bytes, size_t size, size_t count, void *context);
 size_t rb_response_on_header(char *bytes, size_t size, size_t count, void *context);
