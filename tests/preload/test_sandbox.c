@@ -19,7 +19,7 @@
 #include "network.h"
 #include "park.h"
 #include "process/summary.h"
-#include "real/kernel.h"
+#include "resolver.h"
 #include "trace.h"
 #include "web.h"
 
@@ -641,6 +641,99 @@ static void during_a_wait(void)
     }
 }
 
+static void *look_up_slowly(void *unused)
+{
+    struct addrinfo *list;
+    worker = test_thread_id();
+    worker_ready = 1;
+    CHECK_INT(getaddrinfo("a.test", NULL, NULL, &list), EAI_AGAIN);
+    CHECK_INT(resolver_calls(), 1);
+    return unused;
+}
+
+// A thread waits between two lookups.
+static void filter_during_lookup(void)
+{
+    static const int allowed[] = {ENDS};
+    pthread_t thread;
+    resolver_fails(9, EAI_AGAIN, 0);
+    CHECK_INT(pthread_create(&thread, NULL, look_up_slowly, NULL), 0);
+    await_worker();
+    test_await_sleep(worker);
+    install_for_all(allowed, sizeof(allowed) / sizeof(allowed[0]));
+    thread_end(thread);
+    _exit(0);
+}
+
+static void during_a_lookup(void)
+{
+    skip_sanitized();
+    resolver_role("filter_during_lookup");
+}
+
+static void *transfer_slowly(void *easy)
+{
+    worker = test_thread_id();
+    worker_ready = 1;
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK_INT(STATUS(easy), 503);
+    return NULL;
+}
+
+// A thread waits between two attempts of a transfer.
+static void filter_during_transfer(void)
+{
+    static const int allowed[] = {ENDS, SYS_rt_sigaction, SYS_close, SYS_brk};
+    pthread_t thread;
+    web_start();
+    CURL *easy = easy_new(web_url("sick/s503"), &body);
+    CHECK_INT(pthread_create(&thread, NULL, transfer_slowly, easy), 0);
+    await_worker();
+    test_await_sleep(worker);
+    install_for_all(allowed, sizeof(allowed) / sizeof(allowed[0]));
+    thread_end(thread);
+    CHECK_TEXT(body.at, "status 503\n");
+    _exit(0);
+}
+
+static void during_a_transfer(void)
+{
+    skip_sanitized();
+    CHECK_INT(test_under("filter_during_transfer"), 0);
+    CHECK_INT(test_log(RETRY, ""), 1);
+}
+
+// A transfer of a multi handle waits for its next attempt.
+static void filter_during_loop(void)
+{
+    static const int allowed[] = {ENDS, SYS_poll, SYS_close, SYS_brk, SYS_recvfrom, SYS_rt_sigaction};
+    web_start();
+    CURL *easy = easy_new(web_url("sick/s503"), &body);
+    CURLM *all = curl_multi_init();
+    int running = 1, left = 0;
+    CHECK_INT(curl_multi_add_handle(all, easy), CURLM_OK);
+    while (test_log(RETRY, "") == 0) {
+        CHECK_INT(curl_multi_perform(all, &running), CURLM_OK);
+        CHECK_INT(curl_multi_wait(all, NULL, 0, 10, NULL), CURLM_OK);
+    }
+    install(allowed, sizeof(allowed) / sizeof(allowed[0]));
+    while (running > 0) {
+        CHECK_INT(curl_multi_wait(all, NULL, 0, 1000, NULL), CURLM_OK);
+        CHECK_INT(curl_multi_perform(all, &running), CURLM_OK);
+    }
+    const CURLMsg *message = curl_multi_info_read(all, &left);
+    CHECK(message && message->data.result == CURLE_OK);
+    CHECK_INT(STATUS(easy), 503);
+    CHECK_TEXT(body.at, "status 503\n");
+    _exit(0);
+}
+
+static void during_a_loop(void)
+{
+    skip_sanitized();
+    CHECK_INT(test_under("filter_during_loop"), 0);
+}
+
 // --- other ways into a sandbox
 
 static void be_strict(void)
@@ -833,6 +926,9 @@ static const struct test tests[] = {
     {"parked_connects", LONG, parked_connects},
     {"during_a_delay", POLICY "retry.base=300ms\n", during_a_delay},
     {"during_a_wait", POLICY "retry.base=300ms\n", during_a_wait},
+    {"during_a_lookup", "[local]\nhosts=*.test\nretry.base=300ms\n", during_a_lookup},
+    {"during_a_transfer", "[local]\nhosts=127.0.0.1\nretry.base=300ms\nretry.jitter=none\n", during_a_transfer},
+    {"during_a_loop", "[local]\nhosts=127.0.0.1\nretry.base=300ms\nretry.jitter=none\n", during_a_loop},
     {"strict_mode", LOCAL, strict_mode},
     {"by_number", LOCAL, by_number},
     {"refused_filters", LOCAL, refused_filters},
@@ -846,6 +942,9 @@ static const struct test tests[] = {
     {"leave_parked", NULL, leave_parked},
     {"filter_during_delay", NULL, filter_during_delay},
     {"filter_during_wait", NULL, filter_during_wait},
+    {"filter_during_lookup", NULL, filter_during_lookup},
+    {"filter_during_transfer", NULL, filter_during_transfer},
+    {"filter_during_loop", NULL, filter_during_loop},
     {"be_strict", NULL, be_strict},
     {"install_by_number", NULL, install_by_number},
     {"dial_dead", NULL, dial_dead},
