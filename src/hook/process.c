@@ -15,6 +15,7 @@
 #include "net/park.h"
 #include "real/fork.h"
 #include "real/libc.h"
+#include "real/system.h"
 
 // Numbers and flags that older headers lack.
 #ifndef SYS_landlock_restrict_self
@@ -56,6 +57,8 @@ static void before_clone(unsigned long flags)
         rb_park_leave_all(flags & CLONE_VFORK ? RB_PARK_INHERITED : RB_PARK_ALL);
     if (!(flags & CLONE_VM))
         rb_fork_set_apart(true);
+    else if (!rb_process_is_off())
+        rb_fork_owns(rb_system_pid());
 }
 
 RB_HOOK int rb_hook_clone(int (*function)(void *), void *stack, int flags, void *argument, pid_t *parent, void *tls,

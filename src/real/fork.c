@@ -24,7 +24,8 @@ static RB_START_DATA struct {
 } handlers[HANDLERS];
 
 static RB_START_DATA _Atomic unsigned used;
-static RB_START_DATA _Atomic int owner; // pid of the process that this memory belongs to; 0: not known yet
+static RB_START_DATA _Atomic bool registered;
+static _Atomic int owner; // pid of the process that this memory belongs to; 0: not known yet
 
 static void forking(void)
 {
@@ -48,7 +49,7 @@ static void fork_in_parent(void)
 
 static void fork_in_child(void)
 {
-    if (!rb_sandbox_is_filtered()) // otherwise no function asks for the owner any more
+    if (atomic_load(&owner) != 0 && !rb_sandbox_is_filtered()) // with a filter, no function asks for the owner
         atomic_store(&owner, rb_system_pid());
     for (unsigned i = 0; i < HANDLERS; i++) {
         handler_fn *child = atomic_load_explicit(&handlers[i].child, memory_order_acquire);
@@ -59,8 +60,7 @@ static void fork_in_child(void)
 
 RB_START_CODE void rb_fork_start(void)
 {
-    int nobody = 0;
-    if (atomic_load(&owner) != 0 || !atomic_compare_exchange_strong(&owner, &nobody, rb_system_pid()))
+    if (atomic_exchange(&registered, true))
         return;
     if (__register_atfork)
         __register_atfork(forking, fork_in_parent, fork_in_child, NULL);
@@ -70,12 +70,10 @@ RB_START_CODE void rb_fork_start(void)
 
 bool rb_fork_owns(int process)
 {
-    int known = atomic_load_explicit(&owner, memory_order_relaxed);
-    if (known == 0) {
-        rb_fork_start();
-        known = atomic_load(&owner);
-    }
-    return known == process;
+    int nobody = 0;
+    rb_fork_start();
+    return atomic_load_explicit(&owner, memory_order_relaxed) == process ||
+           atomic_compare_exchange_strong(&owner, &nobody, process);
 }
 
 static __thread bool apart;

@@ -5,13 +5,14 @@
 
 #include <stdbool.h>
 
-// Records the pid of this process as the owner of this memory, and registers fork handlers: after a fork the child is
-// the owner of its copy. Must be called when the library is loaded, before a vfork child could call it. Allocates
-// nothing with glibc, and once with musl.
+// Registers fork handlers: after a fork the child is the owner of its copy of the memory. Allocates nothing with glibc,
+// and once with musl. Makes no system call.
 void rb_fork_start(void);
 
-// Returns true if the process with this pid owns the memory. False in a vfork child, and in a child made by a raw
-// system call. Calls rb_fork_start if nobody has; async-signal-safe after that.
+// Returns true if this process owns the memory. The first process that asks is the owner, so the parent asks before a
+// child can share its memory. False in a vfork child, and in a child made by a raw system call. Calls rb_fork_start if
+// nobody has; async-signal-safe after that.
+//   process: the pid of this process
 bool rb_fork_owns(int process);
 
 // Records that this thread makes a process that runs no fork handlers but has its own copy of the memory (clone without

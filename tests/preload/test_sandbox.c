@@ -507,6 +507,25 @@ static void forked_child(void)
     CHECK_INT(test_under("fork_in_sandbox"), 0);
 }
 
+// A filter that allows what the start of a program needs. That program is under the library, too.
+static void start_in_sandbox(void)
+{
+    static const int allowed[] = {SYS_execve,  SYS_brk,       SYS_access,     SYS_openat,          SYS_newfstatat,
+                                  SYS_fstat,   SYS_mmap,      SYS_munmap,     SYS_mprotect,        SYS_read,
+                                  SYS_pread64, SYS_close,     SYS_arch_prctl, SYS_set_tid_address, SYS_set_robust_list,
+                                  SYS_rseq,    SYS_getrandom, SYS_prlimit64,  SYS_exit_group};
+    install(allowed, sizeof(allowed) / sizeof(allowed[0]));
+    execl("/bin/true", "true", (char *) NULL);
+    _exit(1);
+}
+
+static void started_program(void)
+{
+    skip_sanitized();
+    CHECK_INT(test_alone("start_in_sandbox"), 0);
+    CHECK_INT(test_under("start_in_sandbox"), 0);
+}
+
 // --- what was going on when the filter came
 
 static unsigned sandbox_lines(const char *reason)
@@ -923,6 +942,7 @@ static const struct test tests[] = {
     {"same_calls_when_switched_off", LOCAL, same_calls_when_switched_off},
     {"same_calls_with_summary", LOCAL, same_calls_with_summary},
     {"forked_child", LOCAL, forked_child},
+    {"started_program", LOCAL, started_program},
     {"parked_connects", LONG, parked_connects},
     {"during_a_delay", POLICY "retry.base=300ms\n", during_a_delay},
     {"during_a_wait", POLICY "retry.base=300ms\n", during_a_wait},
@@ -939,6 +959,7 @@ static const struct test tests[] = {
     {"act_in_sandbox", NULL, act_in_sandbox},
     {"act_without_files", NULL, act_without_files},
     {"fork_in_sandbox", NULL, fork_in_sandbox},
+    {"start_in_sandbox", NULL, start_in_sandbox},
     {"leave_parked", NULL, leave_parked},
     {"filter_during_delay", NULL, filter_during_delay},
     {"filter_during_wait", NULL, filter_during_wait},

@@ -77,15 +77,13 @@ static struct traced trace(const char *program, const char *role, const char *pr
     return traced;
 }
 
-// How many more there may be: our data is mapped, and the number of the process and the file behind stderr are asked
-// for.
+// How many more there may be: our data is mapped, and the file behind stderr is asked for.
 static unsigned more_calls(unsigned number)
 {
     switch (number) {
     case SYS_mmap:
     case SYS_mprotect:
         return ADDITIONAL_MAPPINGS;
-    case SYS_getpid:
     case SYS_newfstatat:
         return 1;
     default:
