@@ -198,8 +198,8 @@ static const struct rb_key keys[] = {
     }
 static const struct rb_key process_keys[] = {
     TEXT(RB_KEY_FILE, "log", log, 0, "off", NULL, log_words),
-    TEXT(RB_KEY_GLOBS, "programs", programs, 0, "*", "names of executables, with * and ?", NULL),
-    TEXT(RB_KEY_GLOBS, "skip", skip, 0, "", "names of executables, with * and ?", NULL),
+    TEXT(RB_KEY_GLOBS, "programs", programs, 0, "*", "names of programs, with * and ?", NULL),
+    TEXT(RB_KEY_GLOBS, "skip", skip, 0, "", "names of programs, with * and ?", NULL),
     {"deepbind", RB_KEY_SWITCH, FIELD(rb_process_rules, deepbind_keep, bool), 0, 1, "clear", "clear or keep",
      deepbind_words, NULL},
     TEXT(RB_KEY_PATH, "state", state, RB_POLICY_PATH_SIZE - 1, "shared", NULL, state_words),

@@ -237,11 +237,17 @@ static bool list_matches(const char *globs, struct rb_slice name)
     return false;
 }
 
-bool rb_policy_covers_program(const struct rb_policy *policy, const char *executable)
+bool rb_policy_covers_program(const struct rb_policy *policy, const char *executable, const char *started)
 {
-    const char *slash = strrchr(executable, '/');
-    struct rb_slice name = rb_slice_of(slash ? slash + 1 : executable);
-    return list_matches(policy->process.programs, name) && !list_matches(policy->process.skip, name);
+    const char *const paths[] = {executable, started ? started : executable};
+    bool listed = false, skipped = false;
+    for (unsigned i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        const char *slash = strrchr(paths[i], '/');
+        struct rb_slice name = rb_slice_of(slash ? slash + 1 : paths[i]);
+        listed = listed || list_matches(policy->process.programs, name);
+        skipped = skipped || list_matches(policy->process.skip, name);
+    }
+    return listed && !skipped;
 }
 
 const struct rb_section *rb_policy_section(const struct rb_policy *policy, unsigned index)

@@ -49,8 +49,11 @@ uint64_t rb_policy_serial(const struct rb_policy *policy);
 // Returns the process-wide rules of the policy; never NULL.
 const struct rb_process_rules *rb_policy_process(const struct rb_policy *policy);
 
-// Returns true if the policy applies to an executable of this name (`programs`, `skip`; globs with * and ?).
-bool rb_policy_covers_program(const struct rb_policy *policy, const char *executable);
+// Returns true if the policy applies to a program (`programs`, `skip`; globs with * and ?). Both names of the program
+// are compared: one of them must be in `programs`, and none of them in `skip`.
+//   executable: the file that is executed, without links
+//   started: the name under which the program was started; for a script, the name of the script. NULL if unknown
+bool rb_policy_covers_program(const struct rb_policy *policy, const char *executable, const char *started);
 
 // Returns a section, in file order without [rebound], or NULL past the last.
 const struct rb_section *rb_policy_section(const struct rb_policy *policy, unsigned index);

@@ -25,10 +25,13 @@ enum { BUSY_MOST_MS = 900 }; // must be below 1000: await passes it as nanosecon
 
 RB_START_DATA _Atomic int rb_process_state = RB_PROCESS_NEW;
 
-static char program[256] = "?";
-static const char *forced_log;   // REBOUND_LOG, NULL when not set
-static const char *forced_state; // REBOUND_STATE, NULL when not set
-static bool builtin;             // the policy is the built-in one
+enum { NAME_SIZE = 256 };
+
+static char program[NAME_SIZE] = "?"; // of the executable
+static char started[NAME_SIZE];       // under which the program was started: the name of a link or of a script; or ""
+static const char *forced_log;        // REBOUND_LOG, NULL when not set
+static const char *forced_state;      // REBOUND_STATE, NULL when not set
+static bool builtin;                  // the policy is the built-in one
 
 static struct rb_summary_page *summary;
 static uint32_t summary_user;     // the effective user when the page was mapped
@@ -63,21 +66,34 @@ static RB_START_CODE bool is_disabled(void)
     return disable && strcmp(disable, "0") != 0;
 }
 
+// Copies the part of a path after the last slash.
+static void copy_name(char out[NAME_SIZE], const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    size_t length = strnlen(name, NAME_SIZE - 1);
+    memcpy(out, name, length);
+    out[length] = '\0';
+}
+
+// The kernel writes the name of an executable that was removed or replaced with " (deleted)" at its end.
 static void find_program(void)
 {
+    static const char deleted[] = " (deleted)";
     static char path[RB_POLICY_PATH_SIZE];
     long length = rb_kernel(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", path, sizeof(path) - 1);
     const char *name = (const char *) rb_elf_auxiliary(AT_EXECFN);
+    size_t suffix = sizeof(deleted) - 1;
+    if (name)
+        copy_name(started, name);
+    if (length > (long) suffix && memcmp(path + length - suffix, deleted, suffix) == 0)
+        length -= (long) suffix;
     if (length > 0) {
         path[length] = '\0';
         name = path;
     }
-    if (!name)
-        return;
-    const char *slash = strrchr(name, '/');
-    name = slash ? slash + 1 : name;
-    memcpy(program, name, strnlen(name, sizeof(program) - 1) + 1);
-    program[sizeof(program) - 1] = '\0';
+    if (name)
+        copy_name(program, name);
 }
 
 static const char *log_destination(const struct rb_policy *policy)
@@ -238,7 +254,7 @@ const struct rb_policy *rb_process_policy(void)
     const struct rb_policy *policy = rb_reload_current(rb_system_coarse_ms());
     uintptr_t judged = atomic_load_explicit(&judged_policy, memory_order_relaxed);
     if ((judged & ~(uintptr_t) 1) != (uintptr_t) policy) {
-        judged = (uintptr_t) policy | (policy && !rb_policy_covers_program(policy, program));
+        judged = (uintptr_t) policy | (policy && !rb_policy_covers_program(policy, program, *started ? started : NULL));
         atomic_store_explicit(&judged_policy, judged, memory_order_relaxed);
     }
     return judged & 1 ? NULL : policy;

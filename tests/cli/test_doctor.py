@@ -425,8 +425,10 @@ def doctor_notes(place):
 def doctor_minds_the_policy(place):
     program = compile_c(place, "dials", importer("connect", "curl_easy_perform"), "-lcurl")
     os.symlink("dials", os.path.join(place.path, "alias"))
-    rows = [("[rebound]\nskip = dials\n[default]\n", "not", "the policy excludes programs named alias"),
-            ("[rebound]\nprograms = alias\n[default]\n", "not", "excludes programs"),  # /proc/self/exe has no links
+    rows = [("[rebound]\nskip = dials\n[default]\n", "not", "the policy excludes programs named dials"),
+            ("[rebound]\nskip = alias\n[default]\n", "not", "the policy excludes programs named alias"),
+            ("[rebound]\nprograms = other\n[default]\n", "not", "the policy excludes programs named dials"),
+            ("[rebound]\nprograms = alias\n[default]\n", "intercepted", None),
             ("[rebound]\nprograms = d*\n[default]\n", "intercepted", None),
             ("[rebound]\nnonsense = d*\n[default]\n", "not", "the policy cannot be used"),
             ("[default]\nintercept = curl\n", "partly", None), ("[default]\nintercept = off\n", "not", None),

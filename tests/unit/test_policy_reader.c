@@ -400,17 +400,23 @@ static void test_programs(void **state)
 {
     struct rb_policy *policy = policy_of("[rebound]\nprograms = curl, python3*, w?et\nskip = python3.9, ssh\n");
     (void) state;
-    assert_true(rb_policy_covers_program(policy, "curl"));
-    assert_true(rb_policy_covers_program(policy, "/usr/bin/curl"));
-    assert_true(rb_policy_covers_program(policy, "python3.11"));
-    assert_true(rb_policy_covers_program(policy, "wget"));
-    assert_false(rb_policy_covers_program(policy, "python3.9"));
-    assert_false(rb_policy_covers_program(policy, "curl2"));
-    assert_false(rb_policy_covers_program(policy, "ssh"));
-    assert_false(rb_policy_covers_program(policy, ""));
+    assert_true(rb_policy_covers_program(policy, "curl", NULL));
+    assert_true(rb_policy_covers_program(policy, "/usr/bin/curl", NULL));
+    assert_true(rb_policy_covers_program(policy, "python3.11", NULL));
+    assert_true(rb_policy_covers_program(policy, "wget", NULL));
+    assert_false(rb_policy_covers_program(policy, "python3.9", NULL));
+    assert_false(rb_policy_covers_program(policy, "curl2", NULL));
+    assert_false(rb_policy_covers_program(policy, "ssh", NULL));
+    assert_false(rb_policy_covers_program(policy, "", NULL));
+    // One name must be listed, and none skipped.
+    assert_true(rb_policy_covers_program(policy, "/usr/bin/busybox", "/bin/wget"));
+    assert_true(rb_policy_covers_program(policy, "/usr/bin/wget", "/usr/local/bin/w"));
+    assert_false(rb_policy_covers_program(policy, "/usr/bin/curl", "/home/u/ssh"));
+    assert_false(rb_policy_covers_program(policy, "/usr/bin/ssh", "curl"));
+    assert_false(rb_policy_covers_program(policy, "/usr/bin/busybox", "nc"));
     rb_policy_free(policy);
     policy = policy_of("");
-    assert_true(rb_policy_covers_program(policy, "anything"));
+    assert_true(rb_policy_covers_program(policy, "anything", NULL));
     rb_policy_free(policy);
 }
 

@@ -71,7 +71,7 @@ struct rb_findings {
     struct rb_source source;             // of the policy
     struct rb_policy *policy;            // NULL if it cannot be used
     char remedy[RB_SOURCE_MESSAGE_SIZE]; // what to do if the policy cannot be used
-    bool left_out;                       // `programs` or `skip` excludes the program
+    char left_out[NAME_MAX + 1]; // the name that `programs` or `skip` excludes; "" if the policy covers the program
     // Conclusions.
     enum rb_reach reach;
     char reason[RB_DOCTOR_TEXT_SIZE]; // why nothing is intercepted, "" if something is

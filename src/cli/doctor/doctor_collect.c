@@ -221,7 +221,10 @@ static void look_at_policy(struct rb_findings *findings, const char *explicit_pa
     if (rb_policy_load(findings->source.path, &findings->policy, rb_diagnose_to_stderr, NULL) != 0)
         return;
     const char *name = realpath(executable, real) ? real : executable; // as /proc/self/exe will show it
-    findings->left_out = !rb_policy_covers_program(findings->policy, name);
+    const char *started = findings->chain.files[findings->chain.started];
+    if (!rb_policy_covers_program(findings->policy, name, started))
+        snprintf(findings->left_out, sizeof(findings->left_out), "%s",
+                 rb_program_base(rb_policy_covers_program(findings->policy, name, NULL) ? started : name));
 }
 
 // --- collecting everything

@@ -87,7 +87,7 @@ static void add_ours(cJSON *root, const struct rb_findings *f)
     rb_json_add_text(policy, "file", or_null(f->source.path));
     rb_json_add_text(policy, "source", f->source.why);
     cJSON_AddBoolToObject(policy, "usable", f->policy != NULL);
-    cJSON_AddBoolToObject(policy, "covers", f->policy && !f->left_out);
+    cJSON_AddBoolToObject(policy, "covers", f->policy && !f->left_out[0]);
 }
 
 static void add_objects(cJSON *root, const struct rb_findings *f)

@@ -374,9 +374,9 @@ static void block_all(struct rb_findings *findings)
     block_by_library(findings);
     if (!findings->policy)
         block(findings, findings->remedy, "the policy cannot be used: %s", findings->source.path);
-    if (findings->left_out)
+    if (findings->left_out[0])
         block(findings, "change `programs` or `skip` in [rebound]", "the policy excludes programs named %s",
-              rb_program_base(executable));
+              findings->left_out);
     if (old)
         block(findings, "use a newer system", "glibc %s is older than %d.%d, which librebound.so needs", version,
               GLIBC_MAJOR, GLIBC_MINOR);

@@ -80,8 +80,10 @@ static void see_through_env(char *interpreter, char *rest, struct rb_program_cha
         if (word && (strcmp(word, "-") == 0 || strcmp(word, "-i") == 0 || strcmp(word, "--ignore-environment") == 0))
             chain->cleared = true;
     } while (word && (word[0] == '-' || strchr(word, '=')));
-    if (word)
-        snprintf(interpreter, PATH_MAX, "%s", rb_program_find(word, found) ? found : word);
+    if (!word)
+        return;
+    snprintf(interpreter, PATH_MAX, "%s", rb_program_find(word, found) ? found : word);
+    chain->started = chain->count;
 }
 
 // True if `path` is a script. `interpreter` (PATH_MAX bytes) receives its interpreter.
@@ -104,6 +106,7 @@ static bool read_interpreter(const char *path, char *interpreter, struct rb_prog
 void rb_program_follow(const char *path, struct rb_program_chain *chain)
 {
     chain->count = 1;
+    chain->started = 0;
     chain->missing = chain->cleared = false;
     snprintf(chain->files[0], PATH_MAX, "%s", path);
     while (chain->count < RB_PROGRAM_CHAIN_MAX) {
@@ -120,7 +123,7 @@ void rb_program_follow(const char *path, struct rb_program_chain *chain)
     ssize_t length = read_head(path, head, sizeof(head));
     bool elf = length >= SELFMAG && memcmp(head, ELFMAG, SELFMAG) == 0;
     if (length >= 0 && !elf && !memchr(head, '\0', (size_t) length))
-        memcpy(chain->files[chain->count++], shell, sizeof(shell));
+        memcpy(chain->files[chain->started = chain->count++], shell, sizeof(shell));
 }
 
 // --- executables

@@ -25,8 +25,9 @@ enum { RB_PROGRAM_CHAIN_MAX = 6 };
 struct rb_program_chain {
     char files[RB_PROGRAM_CHAIN_MAX][PATH_MAX];
     unsigned count;
-    bool missing; // the last file does not exist or is not executable
-    bool cleared; // a script starts its interpreter with env -i
+    unsigned started; // index of the file that the last execve(2) gets: a script, or what env(1) or execvp(3) starts
+    bool missing;     // the last file does not exist or is not executable
+    bool cleared;     // a script starts its interpreter with env -i
 };
 
 // Searches PATH for `name` like execvp(3). out: PATH_MAX bytes. Returns false if there is no such executable.
