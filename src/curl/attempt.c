@@ -151,6 +151,7 @@ void rb_attempt_prepare(struct rb_transfer *transfer, bool may_hold)
     handle->response = transfer->response;
     handle->requests = 0;
     handle->connect_size = 0;
+    transfer->tunnel_size = -1;
     if (!is_first(transfer)) {
         set_range(transfer);
         set_connection(transfer);
@@ -220,7 +221,11 @@ static struct rb_outcome judge_result(const struct rb_transfer *transfer, CURLco
     }
     result.request_size = sent_bytes(transfer);
     result.status = (unsigned) number_of(transfer, CURLINFO_RESPONSE_CODE);
-    result.tunnel = (unsigned) number_of(transfer, CURLINFO_HTTP_CONNECTCODE);
+    // After a 407, libcurl can send another CONNECT with a login. If that one gets no answer, libcurl still reports the
+    // status of the first one.
+    bool unanswered = transfer->tunnel_size >= 0 && number_of(transfer, CURLINFO_REQUEST_SIZE) > transfer->tunnel_size;
+    if (!unanswered)
+        result.tunnel = (unsigned) number_of(transfer, CURLINFO_HTTP_CONNECTCODE);
     result.os_errno = (int) number_of(transfer, CURLINFO_OS_ERRNO);
     result.tls = has_time(transfer, CURLINFO_APPCONNECT_TIME);
     result.proxied = transfer->route->proxied;

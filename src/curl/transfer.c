@@ -159,12 +159,16 @@ static void on_answer(void *context, unsigned status)
 // proxy's answer to CONNECT. Another host behind a redirect may have a proxy if the first host has none.
 static bool is_tunnel(void *context, unsigned status)
 {
-    const struct rb_transfer *transfer = context;
+    struct rb_transfer *transfer = context;
+    const struct rb_handle *handle = transfer->handle;
     long reported = 0;
     if (!transfer->route->proxied && !transfer->elsewhere)
         return false;
-    transfer->handle->curl->easy_getinfo(transfer->handle->easy, CURLINFO_RESPONSE_CODE, &reported);
-    return reported != (long) status;
+    handle->curl->easy_getinfo(handle->easy, CURLINFO_RESPONSE_CODE, &reported);
+    if (reported == (long) status)
+        return false;
+    handle->curl->easy_getinfo(handle->easy, CURLINFO_REQUEST_SIZE, &transfer->tunnel_size);
+    return true;
 }
 
 static const struct rb_response_listener listener = {on_redirect, on_answer, is_tunnel};

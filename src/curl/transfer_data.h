@@ -37,6 +37,7 @@ struct rb_transfer {
     CURLcode code; // of the last attempt
     struct rb_outcome outcome;
     long connects;                // the greatest number of connects in one attempt
+    long tunnel_size;             // bytes sent in this attempt before the last answer to CONNECT; -1: no answer seen
     long tunnel;                  // CURLINFO_HTTP_CONNECTCODE of the last attempt that made a connection
     struct rb_fallback *fallback; // owned; NULL: none
 

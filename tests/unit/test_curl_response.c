@@ -328,6 +328,24 @@ static void test_pause_at_the_end_of_a_tunnel(void **state)
     assert_string_equal(f->program.got, "HTTP/1.1 200 Granted\r\n\r\n");
 }
 
+// With CURLOPT_HEADER, the write callback gets the blank line first. If the program pauses there, libcurl passes the
+// line to both callbacks again.
+static void test_pause_at_the_echo_of_a_tunnel(void **state)
+{
+    struct fixture *f = *state;
+    char blank[] = "\r\n";
+    f->handle.include_header = true;
+    attempt_by_proxy(f, "HTTP/1.1 503 Busy\r\n");
+    rb_response_attempt(&f->response, false);
+    f->tunnel = true;
+    assert_true(header(f, "HTTP/1.1 200 Granted\r\n"));
+    f->program.pauses = 1;
+    assert_int_equal(rb_response_on_body(blank, 1, 2, &f->response), CURL_WRITEFUNC_PAUSE);
+    assert_true(header(f, "\r\n"));
+    assert_string_equal(f->program.got, "HTTP/1.1 200 Granted\r\nHTTP/1.1 200 Granted\r\n\r\n\r\n");
+    assert_int_equal(body(f, "\r\n"), 2); // no blank line
+}
+
 // A callback of the program can refuse the tunnel before the request is sent.
 static void test_program_refuses_a_tunnel(void **state)
 {
@@ -922,6 +940,7 @@ int main(void)
         CASE(test_login_at_the_proxy_is_not_held),
         CASE(test_answer_to_connect_breaks_off),
         CASE(test_pause_at_the_end_of_a_tunnel),
+        CASE(test_pause_at_the_echo_of_a_tunnel),
         CASE(test_program_refuses_a_tunnel),
         CASE(test_response_in_a_kept_tunnel),
         CASE(test_redirect_then_transport_failure_counts_as_interim),

@@ -341,13 +341,14 @@ static void begin_summing(struct rb_response *response)
     response->sums->digest = (struct rb_digest){.sampled = validator->ranges};
 }
 
-// Called at a blank line. Delivers a proxy's answer to CONNECT, unless it is an error for which the attempt is
-// repeated: if the tunnel is open, the program gets the answer before its request is sent. Another attempt after a 407
-// could lock the account. Returns `length`, or the result for libcurl.
-static size_t settle_tunnel(struct rb_response *response, size_t length)
+// At the blank line of a proxy's answer to CONNECT, delivers the lines before it, unless the answer is an error for
+// which the attempt is repeated. So the program gets the answer before its request is sent, and can refuse it. Another
+// attempt after a 407 could lock the account. Returns `length`, or the result for libcurl.
+static size_t settle_tunnel(struct rb_response *response, const char *line, size_t length)
 {
     enum { PROXY_LOGIN = 407 };
     if (!response->tunnel || response->place != RB_PLACE_HEADER || response->treatment != RB_TREATMENT_HOLD ||
+        length == 0 || (line[0] != '\r' && line[0] != '\n') ||
         (response->status != PROXY_LOGIN && rb_rules_status(response->rules, response->status)))
         return length;
     return release(response, length);
@@ -631,6 +632,9 @@ size_t rb_response_on_body(char *bytes, size_t size, size_t count, void *context
     response->body |= content;
     if (is_continuing(response))
         return continue_body(response, bytes, length);
+    size_t settled = settle_tunnel(response, bytes, length);
+    if (settled != length)
+        return settled;
     return hand_on(response, content ? CONTENT : ECHO, bytes, length);
 }
 
@@ -645,11 +649,9 @@ size_t rb_response_on_header(char *bytes, size_t size, size_t count, void *conte
         if (answer != length)
             return answer;
     }
-    if (bytes[0] == '\r' || bytes[0] == '\n') {
-        size_t answer = settle_tunnel(response, length);
-        if (answer != length)
-            return answer;
-    }
+    size_t settled = settle_tunnel(response, bytes, length);
+    if (settled != length)
+        return settled;
     bool trailer = response->place != RB_PLACE_HEADER && response->treatment == RB_TREATMENT_REST;
     bool dropped = is_continuing(response) && !trailer;
     size_t taken = dropped ? length : hand_on(response, LINE, bytes, length);
