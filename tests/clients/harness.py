@@ -204,13 +204,18 @@ class TlsFront(Listener):
     def __init__(self, directory, server, cut=0):
         self.server, self.cut = server, cut
         certificate = os.path.join(directory, "tls.pem")
+        if not os.path.exists(certificate + ".crt"):
+            self._make(certificate)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate + ".crt", certificate)
+        super().__init__()
+
+    @staticmethod
+    def _make(certificate):
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
              "-subj", "/CN=localhost", "-keyout", certificate, "-out", certificate + ".crt"],
             check=True, stderr=subprocess.DEVNULL)
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(certificate + ".crt", certificate)
-        super().__init__()
 
     def _serve(self, peer, number):
         if number <= self.cut:
