@@ -86,6 +86,7 @@ PLAIN = ("-", "-")
     whole_again_cut=(f"{CUT}/cut;{SAME};sent=1000/{WHOLE}", [PLAIN, ASKED, ASKED]),
     busy_between=(f"{CUT}/s503/{WHOLE}", [PLAIN, ASKED, ASKED]),
     reset_between=(f"{CUT}/reset/{WHOLE}", [PLAIN, ASKED, ASKED]),
+    cut_head_between=(f"{CUT}/cuthead/{WHOLE}", [PLAIN, ASKED, ASKED]),
     after_busy=(f"s503/{CUT}/{WHOLE}", [PLAIN, PLAIN, ASKED])))
 def test_continued(test, case):
     mode, script, ranges = case
@@ -136,7 +137,7 @@ def test_not_continued(test, case):
     test.equal(asked, [PLAIN, ASKED][:requests], "ranges asked for")
 
 
-@cases(**per_mode(busy=("s503",), reset=("reset",), cut=(f"cut;range;{SAME};sent=0",)))
+@cases(**per_mode(busy=("s503",), reset=("reset",), cut_head=("cuthead",), cut=(f"cut;range;{SAME};sent=0",)))
 def test_attempts_exhausted(test, case):
     mode, step = case
     got, asked, _ = download(test, f"{CUT}/{step}", mode)

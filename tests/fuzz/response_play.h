@@ -61,8 +61,9 @@ struct play {
     unsigned shown_count;
     bool tracks, overflowed;
 
-    // The content of a 200.
-    bool strong, ranges, sized, coded;
+    // The content of a 200, or of a 206 if the program asks for a range.
+    bool strong, ranges, sized, coded, part;
+    size_t base;    // place of its first byte in the whole content
     size_t content; // its length
     size_t have;    // bytes of it that the program has got
 };
@@ -278,8 +279,10 @@ static inline size_t play_length(const struct play *play)
 
 static inline bool play_whole(struct play *play, const char *etag)
 {
-    return play_begin_block(play, 200) && play_identity(play, etag) &&
-           (!play->sized || play_line(play, "Content-Length: %zu\r\n", play_length(play))) && play_end_block(play);
+    size_t length = play_length(play), end = play->base + length;
+    return play_begin_block(play, play->part ? 206 : 200) && play_identity(play, etag) &&
+           (!play->part || play_line(play, "Content-Range: bytes %zu-%zu/%zu\r\n", play->base, end - 1, end)) &&
+           (!play->sized || play_line(play, "Content-Length: %zu\r\n", length)) && play_end_block(play);
 }
 
 static inline bool play_good(struct play *play)
@@ -394,6 +397,8 @@ static inline void play_first_kind(struct play *play)
     unsigned followed = 0;
     if (play_interim(play, &followed)) {
         unsigned status = statuses[play_choose(play, sizeof(statuses) / sizeof(statuses[0]))];
+        if (play->part && status == 206)
+            status = 200;
         play->complete = (status == 200 ? play_good(play) : play_other(play, status)) && play_trailers(play);
     }
     rb_response_finish(&play->response, followed, play->complete);
@@ -411,7 +416,8 @@ static inline void play_deliver(struct play *play)
 static inline bool play_continuable(const struct play *play)
 {
     const struct play_block *last = play->block_count > 0 ? &play->blocks[play->block_count - 1] : NULL;
-    return last && play->tracks && play->strong && last->status == 200 && last->complete && !last->superseded &&
+    unsigned status = play->part ? 206 : 200;
+    return last && play->tracks && play->strong && last->status == status && last->complete && !last->superseded &&
            !play_is_interim(play, play->block_count - 1) && !play->trailers && play->body;
 }
 
@@ -464,7 +470,9 @@ enum play_plan {
 static inline bool play_partial(struct play *play, const char *etag, size_t first, size_t last, size_t total)
 {
     return play_begin_block(play, 206) && play_identity(play, etag) &&
-           play_line(play, "Content-Range: bytes %zu-%zu/%zu\r\n", first, last, total) && play_end_block(play);
+           play_line(play, "Content-Range: bytes %zu-%zu/%zu\r\n", play->base + first, play->base + last,
+                     play->base + total) &&
+           play_end_block(play);
 }
 
 // Bytes of the content that the program lacks and that this attempt sent.
@@ -527,13 +535,15 @@ static inline bool play_wrong(struct play *play, enum play_plan plan, size_t fro
 // Sends it. Returns true when it ended well; *good: it is the rest of the same content, as far as it came.
 static inline bool play_planned(struct play *play, enum play_plan plan, int64_t from, bool *good)
 {
-    size_t first = from < 0 ? 0 : (size_t) from, end = play->content;
+    size_t first = from < 0 ? 0 : (size_t) from - play->base, end = play->content;
     *good = false;
     if (plan == PLAY_CHANGED && play->have > 0)
         return play_changed(play);
-    if (plan == PLAY_AGAIN || plan == PLAY_CHANGED) {
+    bool own = play->part && from < 0 && plan <= PLAY_RANGE_CUT; // the program's range again
+    bool cut = own && plan == PLAY_RANGE_CUT && !(play->coded && play->handle.accepts_encoding);
+    if (plan == PLAY_AGAIN || plan == PLAY_CHANGED || own) {
         *good = play_whole(play, "\"one\"");
-        return *good && play_rest(play, 0, end);
+        return *good && play_rest(play, 0, cut ? end / 2 : end);
     }
     if (plan > PLAY_RANGE_CUT)
         return play_wrong(play, plan, first, end > 0 ? end - 1 : 0);
@@ -554,7 +564,8 @@ static inline bool play_more(struct play *play)
     struct rb_asked rest;
     int64_t from = rb_response_continue(response, &rest) ? rest.first : -1;
     play_require(from < 0 || rest.kind == RB_ASKED_FROM, "it asks for an end");
-    play_require(from == (play->have > 0 && !decoded ? (int64_t) play->have : -1), "it asks for another range");
+    play_require(from == (play->have > 0 && !decoded ? (int64_t) (play->base + play->have) : -1),
+                 "it asks for another range");
     play_begin_attempt(play);
     rb_response_attempt(response, true);
     size_t had = play->have;
@@ -609,6 +620,8 @@ static inline void play_set_up(struct play *play, const uint8_t *choices, size_t
     play->sized = play_choose(play, 2);
     play->coded = play_rarely(play, 4);
     play->content = lengths[play_choose(play, sizeof(lengths) / sizeof(lengths[0]))];
+    play->part = play->content > 0 && play_rarely(play, 3);
+    play->base = play->part ? play_choose(play, 256) : 0;
     for (uint32_t i = 0; play_content[1] == 0 && i < PLAY_CONTENT_MAX; i++)
         play_content[i] = (char) ('a' + (i * 2654435761U >> 24) % 26);
 }
@@ -619,7 +632,8 @@ static inline void play_response(const uint8_t *choices, size_t count)
     static struct play play;
     bool continues = false;
     play_set_up(&play, choices, count);
-    rb_response_begin(&play.response, &play.handle, &play.rules, play.tracks ? &(struct rb_asked){0} : NULL);
+    struct rb_asked asked = {.kind = play.part ? RB_ASKED_FROM : RB_ASKED_WHOLE, .first = (int64_t) play.base};
+    rb_response_begin(&play.response, &play.handle, &play.rules, play.tracks ? &asked : NULL);
     unsigned attempt = 1;
     while (play_alone(&play, attempt < PLAY_ATTEMPTS_MAX, &continues))
         attempt++;
