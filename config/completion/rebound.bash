@@ -13,7 +13,7 @@ _rebound_options()
 {
     case $1 in
     run) echo "--policy --log --summary --help" ;;
-    check) echo "--json --help" ;;
+    check) echo "--strict --json --help" ;;
     explain) echo "--policy --method --json --help" ;;
     doctor) echo "--policy --json --help" ;;
     status) echo "--state --user --all --json --help" ;;

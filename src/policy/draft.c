@@ -146,6 +146,29 @@ __attribute__((noinline)) static void complain_of_process_value(const struct rb_
         rb_report_add(draft->report, line, column, NULL, "%s: %s; expected %s", key->name, wrong, expected);
 }
 
+// Warns of the names in a list of programs that no program can have.
+static void warn_of_names(const struct rb_draft *draft, const struct rb_line *line, struct rb_slice list)
+{
+    struct rb_slice item;
+    while (rb_slice_next(&list, &item)) {
+        const char *slash = memrchr(item.at, '/', item.length);
+        size_t directory = slash ? (size_t) (slash + 1 - item.at) : 0;
+        bool quoted = item.length > 2 && item.at[0] == '\'' && item.at[item.length - 1] == '\'';
+        bool dots = rb_slice_is(item, ".") || rb_slice_is(item, "..");
+        const char *better = NULL;
+        if (directory > 0 && directory < item.length)
+            better = rb_arena_copy(draft->scratch, item.at + directory, item.length - directory);
+        else if (quoted)
+            better = rb_arena_copy(draft->scratch, item.at + 1, item.length - 2);
+        if (directory > 0 || quoted || dots)
+            rb_report_warn(draft->report, line, column_of(line, item), better, "no program is named %.*s%s",
+                           shown(item), item.at,
+                           directory > 0 ? ": names are compared without directory"
+                           : quoted      ? ": the quotation marks belong to the name"
+                                         : "");
+    }
+}
+
 static void add_process(struct rb_draft *draft, const struct rb_line *line, struct rb_slice name, struct rb_slice value,
                         unsigned which)
 {
@@ -164,8 +187,10 @@ static void add_process(struct rb_draft *draft, const struct rb_line *line, stru
         const char *comma = key->kind == RB_KEY_GLOBS ? strchr(at + offset, ',') : NULL;
         at = comma ? comma + 1 : NULL;
     }
-    if (text && errors == 0 && key->kind == RB_KEY_GLOBS)
+    if (text && errors == 0 && key->kind == RB_KEY_GLOBS) {
+        warn_of_names(draft, line, value);
         rb_value_join_globs(text);
+    }
 }
 
 __attribute__((noinline)) static void complain_of_process_key(const struct rb_draft *draft, const struct rb_line *line,

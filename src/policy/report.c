@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Collects the errors of one policy file and delivers them ordered by line and column.
+// Collects the errors and warnings of one policy file and delivers them ordered by line and column.
 #include "policy/report.h"
 
 #include <stdarg.h>
@@ -62,30 +62,48 @@ static void report_format(struct rb_writer *writer, const char *format, va_list 
     }
 }
 
-void rb_report_add(struct rb_report *report, const struct rb_line *line, unsigned column, const char *suggestion,
-                   const char *format, ...)
+// Keeps an error or a warning, of which `diagnostic` has the first part.
+static void report_keep(struct rb_report *report, const struct rb_line *line, struct rb_diagnostic diagnostic,
+                        const char *format, va_list arguments)
 {
-    if (++report->count > REPORT_MAX + 1)
-        return;
     struct rb_complaint *entry = rb_arena_take(report->scratch, sizeof(*entry));
     char *message = rb_arena_take(report->scratch, REPORT_MESSAGE_SIZE);
     if (!entry || !message)
         return;
-    bool last = report->count > REPORT_MAX;
-    va_list arguments;
-    va_start(arguments, format);
     struct rb_writer writer = rb_writer_on(message, REPORT_MESSAGE_SIZE);
     report_format(&writer, format, arguments);
-    va_end(arguments);
-    entry->diagnostic = (struct rb_diagnostic){
-        .file = report->file,
-        .line = line->number,
-        .column = column,
-        .text = line->number ? keep_text(report->scratch, line->text) : NULL,
-        .message = last ? "there are more errors; the rest of them is not shown" : message,
-        .suggestion = last ? NULL : suggestion,
-    };
+    entry->diagnostic = diagnostic;
+    entry->diagnostic.file = report->file;
+    entry->diagnostic.line = line->number;
+    entry->diagnostic.text = line->number ? keep_text(report->scratch, line->text) : NULL;
+    entry->diagnostic.message = message;
     report_insert(report, entry);
+}
+
+void rb_report_add(struct rb_report *report, const struct rb_line *line, unsigned column, const char *suggestion,
+                   const char *format, ...)
+{
+    va_list arguments;
+    if (++report->count > REPORT_MAX + 1)
+        return;
+    bool last = report->count > REPORT_MAX;
+    struct rb_diagnostic diagnostic = {.column = column, .suggestion = last ? NULL : suggestion};
+    va_start(arguments, format);
+    report_keep(report, line, diagnostic, last ? "there are more errors; the rest of them is not shown" : format,
+                arguments);
+    va_end(arguments);
+}
+
+void rb_report_warn(struct rb_report *report, const struct rb_line *line, unsigned column, const char *suggestion,
+                    const char *format, ...)
+{
+    va_list arguments;
+    if (++report->warnings > REPORT_MAX)
+        return;
+    struct rb_diagnostic diagnostic = {.warning = true, .column = column, .suggestion = suggestion};
+    va_start(arguments, format);
+    report_keep(report, line, diagnostic, format, arguments);
+    va_end(arguments);
 }
 
 void rb_report_deliver(const struct rb_report *report, rb_report_fn *receive, void *context)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Collects the errors of one policy file and delivers them ordered by line and column.
+// Collects the errors and warnings of one policy file and delivers them ordered by line and column.
 #ifndef RB_POLICY_REPORT_H
 #define RB_POLICY_REPORT_H
 
@@ -18,7 +18,8 @@ struct rb_complaint;
 struct rb_report {
     struct rb_arena *scratch; // keeps the messages until they are delivered
     const char *file;
-    unsigned count; // all errors, including those above the limit
+    unsigned count; // all errors, including those above the limit; no warnings
+    unsigned warnings;
     struct rb_complaint *first, *last;
 };
 
@@ -30,7 +31,11 @@ struct rb_report {
 void rb_report_add(struct rb_report *report, const struct rb_line *line, unsigned column, const char *suggestion,
                    const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-// Passes the kept errors to `receive` (may be NULL), ordered by line and column.
+// Adds a warning. After 1000 warnings, ignores the rest.
+void rb_report_warn(struct rb_report *report, const struct rb_line *line, unsigned column, const char *suggestion,
+                    const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+// Passes the kept errors and warnings to `receive` (may be NULL), ordered by line and column.
 void rb_report_deliver(const struct rb_report *report, rb_report_fn *receive, void *context);
 
 #endif

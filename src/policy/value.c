@@ -185,9 +185,9 @@ const char *rb_value_globs(const char *text, unsigned *offset)
 {
     struct rb_slice rest = rb_slice_of(text), item;
     while (rb_slice_next(&rest, &item)) {
-        const char *blank = memchr(item.at, ' ', item.length);
-        if (blank)
-            return value_fail(offset, text, blank, "a blank in the name of a program: commas separate names");
+        for (size_t i = 0; i < item.length; i++)
+            if (rb_char_blank(item.at[i]))
+                return value_fail(offset, text, item.at + i, "a blank in the name of a program: commas separate names");
         if (item.length == 0)
             return value_fail(offset, text, item.at, "an empty item in the list of programs");
     }

@@ -152,7 +152,7 @@ struct first_error {
 static void tell_first(void *context, const struct rb_diagnostic *diagnostic)
 {
     struct first_error *first = context;
-    if (!first->reported) {
+    if (!first->reported && !diagnostic->warning) {
         first->reported = true;
         reload_notify(RB_RELOAD_INVALID, diagnostic, -EINVAL);
     }

@@ -652,6 +652,33 @@ def check_json_is_always_utf8(place):
 
 
 @test
+def check_warns_of_names(place):
+    """Names in programs and skip that no program can have. The file is valid; the other commands do not repeat the warnings."""
+    path = place.file("p.ini", "[rebound]\nprograms = *, ./x\nskip = ssh, /usr/bin/sudo, 'nc', ..\n[default]\n")
+    wanted = [(2, 15, "no program is named ./x: names are compared without directory", "x"),
+              (3, 13, "no program is named /usr/bin/sudo: names are compared without directory", "sudo"),
+              (3, 28, "no program is named 'nc': the quotation marks belong to the name", "nc"), (3, 34, "no program is named ..", None)]
+    status, out, err = place.text("check", path)
+    same((status, err), (0, ""))
+    for line, column, message, better in wanted:
+        holds(out, f"{path}:{line}:{column}: warning: {message}" + (f"; did you mean '{better}'?\n" if better else "\n"))
+    same(out.count("warning"), len(wanted))
+    holds(out, f"{path}: ok (1 section, 0 patterns)\n")
+    status, out, _ = place.text("check", "--json", path)
+    same((status, json.loads(out)), (0, [{"file": path, "severity": "warning", "line": line, "column": column, "message": message,
+                                          "suggestion": better} for line, column, message, better in wanted]))
+    same(place.text("check", "--strict", path)[0], 1)
+    same(place.text("run", "--policy", path, "--", "true"), (0, "", ""))
+    same(place.text("explain", "--policy", path, "a")[2], "")
+    wrong = place.file("wrong.ini", "[rebound]\nskip = a/b\nnope = 1\n")
+    holds(place.text("run", "--policy", wrong, "--log", os.path.join(place.path, "log"), "--", "true")[2], "wrong.ini:3:1: error: unknown key nope")
+    good = place.file("good.ini", "[rebound]\nskip = ssh, python3*, a?b, ...\n[default]\n")
+    same(place.text("check", "--strict", good)[0], 0)
+    os.chmod(good, 0o666)
+    same((place.text("check", good)[0], place.text("check", "--strict", good)[0]), (0, 1))
+
+
+@test
 def check_cannot_drive_a_terminal(place):
     """Neither a file's name nor its text reaches the terminal with its control characters."""
     path = place.file("a\x1b[2J.ini", "[default]\nretry.\x1b[2Jx = 3\n")

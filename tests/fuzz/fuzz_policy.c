@@ -21,7 +21,7 @@ static void require(int condition)
 static void receive(void *context, const struct rb_diagnostic *diagnostic)
 {
     struct limits *limits = context;
-    limits->errors++;
+    limits->errors += !diagnostic->warning;
     require(diagnostic->line >= 1 && diagnostic->line <= limits->lines && diagnostic->column >= 1);
     require(diagnostic->message[0] != '\0' && strcmp(diagnostic->file, "fuzz.ini") == 0);
     // Long lines are shown in part.

@@ -14,6 +14,7 @@ struct check {
     cJSON *array; // NULL for text output
     bool colour;
     bool failed;
+    bool warned;
 };
 
 static void add_json(cJSON *array, const struct rb_diagnostic *diagnostic)
@@ -24,12 +25,15 @@ static void add_json(cJSON *array, const struct rb_diagnostic *diagnostic)
     cJSON_AddNumberToObject(object, "column", diagnostic->column);
     rb_json_add_text(object, "message", diagnostic->message);
     rb_json_add_text(object, "suggestion", diagnostic->suggestion);
+    if (diagnostic->warning)
+        rb_json_add_text(object, "severity", "warning");
     cJSON_AddItemToArray(array, object);
 }
 
 static void check_receive(void *context, const struct rb_diagnostic *diagnostic)
 {
     struct check *check = context;
+    check->warned = check->warned || diagnostic->warning;
     if (check->array)
         add_json(check->array, diagnostic);
     else
@@ -58,6 +62,7 @@ static void check_file(struct check *check, const char *file)
     bool trusted = rb_source_trusted(file, message);
     if (!trusted)
         rb_say_warning("programs of this user ignore %s: %s", file, message);
+    check->warned = check->warned || !trusted;
     if (rb_policy_load(file, &policy, check_receive, check) != 0)
         check->failed = true;
     else if (!check->array)
@@ -65,7 +70,7 @@ static void check_file(struct check *check, const char *file)
     rb_policy_free(policy);
 }
 
-static int check_all(struct check *check, int count, char **files)
+static int check_all(struct check *check, int count, char **files, bool strict)
 {
     struct rb_source source;
     for (int i = 0; i < count; i++)
@@ -78,19 +83,19 @@ static int check_all(struct check *check, int count, char **files)
         }
         check_file(check, source.path);
     }
-    return check->failed ? RB_EXIT_ERRORS : 0;
+    return check->failed || (strict && check->warned) ? RB_EXIT_ERRORS : 0;
 }
 
 static int check_run(int argc, char **argv)
 {
     struct check check = {.colour = rb_say_colour(stdout)};
-    bool json = false;
-    const struct rb_option options[] = {{"json", .flag = &json}, {NULL}};
+    bool json = false, strict = false;
+    const struct rb_option options[] = {{"json", .flag = &json}, {"strict", .flag = &strict}, {NULL}};
     int status, first = rb_command_options(&rb_cmd_check, argc, argv, options, &status);
     if (first < 0)
         return status;
     check.array = json ? cJSON_CreateArray() : NULL;
-    status = check_all(&check, argc - first, argv + first);
+    status = check_all(&check, argc - first, argv + first, strict);
     if (json && rb_json_print(check.array) != 0) {
         rb_say_error("out of memory");
         return RB_EXIT_MISUSE;
@@ -100,15 +105,17 @@ static int check_run(int argc, char **argv)
 
 const struct rb_command rb_cmd_check = {
     .name = "check",
-    .usage = "[--json] [FILE...]",
+    .usage = "[--strict] [--json] [FILE...]",
     .purpose = "Finds every mistake in policy files",
     .help =
         "Without FILE, checks the policy that 'rebound run' would use here. Prints each mistake with file, line and\n"
-        "column, and what to write instead where that is known.\n"
+        "column, and what to write instead where that is known. A warning is about a line that is valid but has no "
+        "effect.\n"
         "\n"
         "Options:\n"
-        "  --json   print the mistakes as a JSON array; rebound(1) describes the fields\n"
-        "  --help   print this text\n"
+        "  --strict   exit with 1 after a warning, too\n"
+        "  --json     print the mistakes as a JSON array; rebound(1) describes the fields\n"
+        "  --help     print this text\n"
         "\n"
         "Exit status: 0 no mistakes, 1 mistakes or a file that cannot be read, 2 wrong command line.\n"
         "\n"

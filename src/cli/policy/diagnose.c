@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Prints errors of policy files in the format of a compiler.
+// Prints errors and warnings of policy files in the format of a compiler.
 #include "cli/policy/diagnose.h"
 
 #include <string.h>
@@ -54,7 +54,10 @@ static void print_source(FILE *stream, bool colour, const char *text, size_t col
 void rb_diagnose_print(FILE *stream, bool colour, const struct rb_diagnostic *diagnostic)
 {
     print_place(stream, colour, diagnostic);
-    rb_say_styled(stream, colour, RB_STYLE_ERROR, "error: ");
+    if (diagnostic->warning)
+        rb_say_styled(stream, colour, RB_STYLE_WARNING, "warning: ");
+    else
+        rb_say_styled(stream, colour, RB_STYLE_ERROR, "error: ");
     rb_say_clean(stream, diagnostic->message);
     if (diagnostic->suggestion) {
         fputs("; did you mean '", stream);
@@ -69,5 +72,6 @@ void rb_diagnose_print(FILE *stream, bool colour, const struct rb_diagnostic *di
 void rb_diagnose_to_stderr(void *context, const struct rb_diagnostic *diagnostic)
 {
     (void) context;
-    rb_diagnose_print(stderr, rb_say_colour(stderr), diagnostic);
+    if (!diagnostic->warning)
+        rb_diagnose_print(stderr, rb_say_colour(stderr), diagnostic);
 }
