@@ -125,6 +125,11 @@ def node_has_ring():
     return told == b"true\n"
 
 
+def network_space():
+    """A command prefix for a network namespace. Root needs no user namespace, which a chroot cannot have."""
+    return ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-rn"]
+
+
 def clean_environment(home):
     """An environment without variables about policies, proxies or languages."""
     return {

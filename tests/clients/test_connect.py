@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 
-from harness import LATE_MS, PATIENT, Skip, cases
+from harness import LATE_MS, PATIENT, Skip, cases, network_space
 
 GREETING = "hello%20from%20afar%0A"
 HELLO = b"hello from afar"
@@ -268,7 +268,7 @@ time.sleep(30)
 def test_host_that_does_not_answer_on_the_link(test, kind):
     """EHOSTUNREACH leaves a queued error on the socket. It is no success of the next attempt, nor its failure."""
     unshare = shutil.which("unshare")
-    space = [unshare, "-rn", "sh", "-c", NOBODY_ANSWERS, "sh"]
+    space = [*network_space(), "sh", "-c", NOBODY_ANSWERS, "sh"]
     if not unshare or subprocess.run([*space, "true"], stderr=subprocess.DEVNULL, check=False).returncode:
         raise Skip("no network namespaces, or no ip")
     poller = ["/usr/bin/python3", "-c", POLLER.format(blocking=kind == "blocking")]

@@ -8,7 +8,7 @@ import socket
 import ssl
 import subprocess
 
-from harness import REBOUND, Skip, TlsFront, cases
+from harness import REBOUND, Skip, TlsFront, cases, network_space
 from listener import Listener, reset
 
 CURL = ["/usr/bin/curl", "-s", "-k", "-o", "/dev/null"]
@@ -187,10 +187,10 @@ def test_redirect_to_a_failing_host(test):
 
 def test_no_network(test):
     unshare = shutil.which("unshare")
-    if not unshare or subprocess.run([unshare, "-rn", "true"], stderr=subprocess.DEVNULL).returncode:
+    if not unshare or subprocess.run([*network_space(), "true"], stderr=subprocess.DEVNULL).returncode:
         raise Skip("no network namespaces")
     server = plain(test)
-    check_well(test, server, [unshare, "-rn", *CURL, server.url()])
+    check_well(test, server, [*network_space(), *CURL, server.url()])
 
 
 # --- another way
@@ -386,8 +386,8 @@ def test_moved_to_another_network(test, code):
 
 def test_started_in_another_network(test):
     unshare, ip = shutil.which("unshare"), shutil.which("ip")
-    if not unshare or not ip or subprocess.run([unshare, "-rn", "true"], stderr=subprocess.DEVNULL).returncode:
+    if not unshare or not ip or subprocess.run([*network_space(), "true"], stderr=subprocess.DEVNULL).returncode:
         raise Skip("no network namespaces")
     server = plain(test)
     script = 'ip link set lo up && exec "$@"'
-    check_apart(test, server, [unshare, "-rn", "sh", "-c", script, "-", *CURL, server.url()])
+    check_apart(test, server, [*network_space(), "sh", "-c", script, "-", *CURL, server.url()])

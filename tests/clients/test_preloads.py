@@ -69,7 +69,7 @@ PEERS = {
     "eatmydata": ("libeatmydata.so", {}),
     "jemalloc": ("libjemalloc.so.2", {}),
     "tcmalloc": ("libtcmalloc_minimal.so.4", {}),
-    "mimalloc": ("libmimalloc.so.2", {}),
+    "mimalloc": ("libmimalloc.so.?", {}),
     "fakeroot": (["fakeroot", "--"], {}),
     "fakechroot": (["fakechroot", "--"], {}),
     "faketime": (["faketime", "2020-12-24 12:00:00"], {}),
