@@ -68,7 +68,7 @@ bool rb_fields_without(const struct curl_slist *lines, const char *names, struct
     *out = count > 0 ? malloc(count * sizeof(**out)) : NULL;
     if (count > 0 && !*out)
         return false;
-    for (; lines; lines = lines->next)
+    for (; lines && kept < count; lines = lines->next)
         if (!has_name(lines, names)) {
             (*out)[kept] =
                 (struct curl_slist){.data = lines->data, .next = kept + 1 < count ? &(*out)[kept + 1] : NULL};
