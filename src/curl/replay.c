@@ -68,16 +68,10 @@ static void keep_bytes(struct rb_replay *replay, const char *bytes, size_t lengt
 
 // --- our callbacks
 
-static FILE *file_of(const struct rb_handle *handle)
-{
-    return handle->read_data_set ? handle->read_data : stdin;
-}
-
 // `taken` is set even if the program's callback fails, because the callback may have read data.
 static size_t on_read(char *bytes, size_t size, size_t count, void *context)
 {
     struct rb_replay *replay = context;
-    const struct rb_handle *handle = replay->handle;
     size_t room = size * count, left = replay->length - replay->at;
     replay->taken = true;
     if (left > 0) {
@@ -88,8 +82,8 @@ static size_t on_read(char *bytes, size_t size, size_t count, void *context)
     }
     if (replay->again && replay->record == RB_RECORD_ENDED)
         return 0;
-    void *data = handle->read_data_set ? handle->read_data : stdin;
-    size_t given = handle->read ? handle->read(bytes, size, count, data) : fread(bytes, size, count, data);
+    size_t given = replay->read ? replay->read(bytes, size, count, replay->read_data)
+                                : fread(bytes, size, count, replay->read_data);
     keep_bytes(replay, bytes, given, room);
     return given;
 }
@@ -122,11 +116,17 @@ static curlioerr on_control(CURL *easy, int command, void *context)
 // libcurl rewinds neither its own reading of a pipe nor our callback, so a pipe may get our callback.
 void rb_replay_begin(struct rb_replay *replay, struct rb_handle *handle)
 {
-    *replay = (struct rb_replay){.handle = handle, .upload = rb_handle_upload(handle), .start = -1};
-    if (replay->upload != RB_UPLOAD_FILE || !file_of(handle))
+    *replay = (struct rb_replay){
+        .handle = handle,
+        .upload = rb_handle_upload(handle),
+        .read = handle->read,
+        .read_data = handle->read_data_set ? handle->read_data : stdin,
+        .start = -1,
+    };
+    if (replay->upload != RB_UPLOAD_FILE || !replay->read_data)
         return;
     int saved = errno;
-    replay->start = ftello(file_of(handle));
+    replay->start = ftello(replay->read_data);
     errno = saved;
     if (replay->start < 0 && !program_rewinds(replay))
         replay->upload = RB_UPLOAD_CALLBACK;
@@ -203,7 +203,7 @@ int rb_replay_rewind(struct rb_replay *replay, bool never_sent)
         if (replay->start < 0)
             return -ESPIPE;
         int saved = errno;
-        int failed = fseeko(file_of(handle), replay->start, SEEK_SET);
+        int failed = fseeko(replay->read_data, replay->start, SEEK_SET);
         errno = saved;
         return failed ? -EIO : 0;
     }

@@ -29,9 +29,11 @@ enum rb_record {
 // the kept bytes are sent again, and then the callback continues.
 struct rb_replay {
     struct rb_handle *handle;
-    enum rb_upload upload; // RB_UPLOAD_CALLBACK also for a FILE* without a position, such as a pipe
-    bool taken;            // our read callback was called in this attempt
-    off_t start;           // RB_UPLOAD_FILE: file position at the start of the call; -1: cannot be rewound
+    enum rb_upload upload;   // RB_UPLOAD_CALLBACK also for a FILE* without a position, such as a pipe
+    curl_read_callback read; // as set when the call began, because libcurl uses these two for the whole transfer; NULL:
+    void *read_data;         // fread
+    bool taken;              // our read callback was called in this attempt
+    off_t start;             // RB_UPLOAD_FILE: file position at the start of the call; -1: cannot be rewound
 
     enum rb_record record; // changed by replay_set_record only
     bool keeps;            // another attempt could follow this one, so bytes are kept

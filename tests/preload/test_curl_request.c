@@ -292,6 +292,41 @@ static void upload(void)
     curl_easy_cleanup(easy);
 }
 
+// The read function sets the source of the next transfer. libcurl uses it from the next transfer on.
+struct successor {
+    CURL *easy;
+    size_t left;
+    struct successor *next;
+};
+
+static size_t feed_a_little(char *data, size_t size, size_t count, void *context)
+{
+    struct successor *source = context;
+    size_t part = source->left < 10 ? source->left : 10;
+    CHECK(size * count >= part);
+    curl_easy_setopt(source->easy, CURLOPT_READDATA, source->next);
+    memset(data, 'x', part);
+    source->left -= part;
+    return part;
+}
+
+static void next_upload(void)
+{
+    web_start();
+    CURL *easy = easy_new(web_url("a/s503/ok"), &body);
+    struct successor second = {easy, 500, &second}, first = {easy, 500, &second};
+    curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, feed_a_little);
+    curl_easy_setopt(easy, CURLOPT_READDATA, &first);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK_INT(STATUS(easy), 200);
+    CHECK_INT((int) first.left, 0);
+    CHECK_INT((int) second.left, 500);
+    CHECK_INT(curl_easy_perform(easy), CURLE_OK);
+    CHECK_INT((int) second.left, 0);
+    curl_easy_cleanup(easy);
+}
+
 static void form(void)
 {
     web_start();
@@ -420,6 +455,7 @@ static const struct test tests[] = {
     {"custom_methods", LOCAL, custom_methods},
     {"method_options", LOCAL, method_options},
     {"upload", LOCAL, upload},
+    {"next_upload", LOCAL, next_upload},
     {"form", LOCAL "retry.methods=all\n", form},
     {"parsed_url", LOCAL, parsed_url},
     {"borrowed_url", LOCAL, borrowed_url},

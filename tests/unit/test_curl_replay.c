@@ -70,7 +70,7 @@ static struct {
 static size_t on_read(char *bytes, size_t size, size_t count, void *data)
 {
     size_t room = size * count, part = source.size - source.at;
-    (void) data;
+    assert_true(data == stdin || data == &source);
     source.calls++;
     if (source.special && source.at == source.special_at) {
         size_t special = source.special;
@@ -284,6 +284,28 @@ static void test_special_results_pass(void **state)
         end_attempt(&replay);
         rb_replay_end(&replay);
     }
+}
+
+// The program sets the source of its next transfer during this one.
+static void test_source_of_the_next_transfer(void **state)
+{
+    static char other;
+    struct rb_handle handle = by_callback(5000);
+    struct rb_replay replay;
+    (void) state;
+    handle.read_data = &source;
+    handle.read_data_set = true;
+    rb_replay_begin(&replay, &handle);
+    attempt(&replay, 2000, 1000);
+    handle.read_data = &other; // on_read would notice
+    handle.read = NULL;
+    read_body(2000, 1000, 1000);
+    end_attempt(&replay);
+    assert_ptr_equal(given.read_data, &other);
+    assert_int_equal(rb_replay_rewind(&replay, false), 0);
+    attempt(&replay, 5000, 1000);
+    end_attempt(&replay);
+    rb_replay_end(&replay);
 }
 
 static void test_seek_rewinds_before_kept_bytes(void **state)
@@ -517,6 +539,7 @@ int main(void)
         cmocka_unit_test(test_limit_of_the_kept_bytes),
         cmocka_unit_test(test_last_attempt_keeps_nothing),
         cmocka_unit_test(test_special_results_pass),
+        cmocka_unit_test(test_source_of_the_next_transfer),
         cmocka_unit_test(test_seek_rewinds_before_kept_bytes),
         cmocka_unit_test(test_seek_that_cannot_seek),
         cmocka_unit_test(test_rewinding_that_fails),
