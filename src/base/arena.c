@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "real/system.h"
+#include "real/pages.h"
 
 // Chunk sizes in bytes. Each new chunk is twice as large as the last one, up to the maximum: small policies use little
 // memory, and large ones need few system calls.
@@ -32,7 +32,7 @@ static struct rb_arena_chunk *add_chunk(struct rb_arena *arena, size_t need)
     need = round_up(need + sizeof(struct rb_arena_chunk) + ARENA_ALIGNMENT, ARENA_CHUNK_MIN);
     arena->next_size = size < ARENA_CHUNK_MAX ? 2 * size : size;
     size = need > size ? need : size;
-    struct rb_arena_chunk *chunk = rb_system_memory(size);
+    struct rb_arena_chunk *chunk = rb_pages_memory(size);
     if (!chunk) {
         arena->failed = true;
         return NULL;
@@ -79,7 +79,7 @@ void rb_arena_release(struct rb_arena *arena)
     struct rb_arena_chunk *chunk = arena->chunks;
     while (chunk) {
         struct rb_arena_chunk *next = chunk->next;
-        rb_system_memory_free(chunk, chunk->size);
+        rb_pages_memory_free(chunk, chunk->size);
         chunk = next;
     }
 }

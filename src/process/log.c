@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "engine/classify.h"
 #include "process/log.h"
+#include "real/pages.h"
 #include "real/system.h"
 
 static void put_name(struct rb_text *line, const char *name)
@@ -48,7 +49,7 @@ struct entry {
 static void log_drop(struct entry *entry)
 {
     if (entry->line.size > 0)
-        rb_system_memory_free(entry->line.at, RB_SINK_LINE_MAX);
+        rb_pages_memory_free(entry->line.at, RB_SINK_LINE_MAX);
     errno = entry->saved_errno;
 }
 
@@ -61,7 +62,7 @@ static bool log_begin(struct entry *entry, const char *destination, const char *
     if (strcmp(destination, "off") == 0)
         return false;
     entry->saved_errno = errno;
-    char *room = rb_system_memory(RB_SINK_LINE_MAX);
+    char *room = rb_pages_memory(RB_SINK_LINE_MAX);
     entry->line = (struct rb_text){.at = room ? room : &no_room, .size = room ? RB_SINK_LINE_MAX : 0};
     rb_text_string(&entry->line, "\n");
     clock_gettime(CLOCK_REALTIME, &now);
@@ -162,7 +163,7 @@ void rb_log_announce_loss(const char *destination, const char *program, enum rb_
     struct entry entry;
     if (!log_begin(&entry, destination, program))
         return;
-    char *recent = rb_system_memory(RECENT);
+    char *recent = rb_pages_memory(RECENT);
     const char *fields = entry.line.at + entry.line.length;
     put_trouble(&entry.line, destination, error, user);
     size_t size = (size_t) (entry.line.at + entry.line.length - fields);
@@ -175,7 +176,7 @@ void rb_log_announce_loss(const char *destination, const char *program, enum rb_
     else
         log_end(&entry, destination);
     if (recent)
-        rb_system_memory_free(recent, RECENT);
+        rb_pages_memory_free(recent, RECENT);
 }
 
 // Writes a line about a file that the library reads.

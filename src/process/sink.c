@@ -16,6 +16,7 @@
 #include "base/hash.h"
 #include "policy/policy.h"
 #include "real/kernel.h"
+#include "real/pages.h"
 #include "real/sandbox.h"
 #include "real/section.h"
 #include "real/system.h"
@@ -137,7 +138,7 @@ static const char *sink_last_name(const char *path)
 // *directory, which is -1 after an error.
 static enum rb_loss sink_open_directory(const char *path, int *directory)
 {
-    struct sink_walk *walk = rb_system_memory(sizeof(*walk));
+    struct sink_walk *walk = rb_pages_memory(sizeof(*walk));
     size_t length = (size_t) (sink_last_name(path) - path);
     enum rb_loss error = length < sizeof(walk->text) ? RB_LOSS_NONE : RB_LOSS_FAILED;
     *directory = -1;
@@ -158,7 +159,7 @@ static enum rb_loss sink_open_directory(const char *path, int *directory)
     if (error != RB_LOSS_NONE)
         sink_enter(walk, -1);
     *directory = walk->directory;
-    rb_system_memory_free(walk, sizeof(*walk));
+    rb_pages_memory_free(walk, sizeof(*walk));
     return error == RB_LOSS_NONE && *directory < 0 ? RB_LOSS_FAILED : error;
 }
 
@@ -346,12 +347,12 @@ bool rb_sink_is_missing_in(const char *root, const char *path)
     if (begin == path || length == 0 || length >= RB_POLICY_PATH_SIZE)
         return false;
     long fd = rb_kernel(SYS_openat, AT_FDCWD, root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    char *directory = fd >= 0 ? rb_system_memory(RB_POLICY_PATH_SIZE) : NULL;
+    char *directory = fd >= 0 ? rb_pages_memory(RB_POLICY_PATH_SIZE) : NULL;
     int found = 0;
     if (directory) {
         memcpy(directory, begin, length); // the path ends with a slash, so that a link is followed
         found = rb_file_identify_link((int) fd, directory, &ignored);
-        rb_system_memory_free(directory, RB_POLICY_PATH_SIZE);
+        rb_pages_memory_free(directory, RB_POLICY_PATH_SIZE);
     }
     if (fd >= 0)
         rb_kernel(SYS_close, (int) fd);
@@ -440,14 +441,14 @@ static void sink_blank_part(int fd, int64_t end, size_t length, bool move, char 
 static bool sink_take_back(int fd, int64_t end, const char *part, size_t length, bool ends_line, uint64_t pending)
 {
     enum { ROOM = RB_SINK_LINE_MAX + 1 };
-    char *there = rb_system_memory(ROOM);
+    char *there = rb_pages_memory(ROOM);
     int64_t start = end - (int64_t) length;
     bool found = there && start >= 0 && sink_seek(fd, start, SEEK_SET) == start &&
                  rb_kernel(SYS_read, fd, there, length) == (long) length && memcmp(there, part, length) == 0;
     if (found)
         sink_blank_part(fd, end, length, ends_line, there, pending);
     if (there)
-        rb_system_memory_free(there, ROOM);
+        rb_pages_memory_free(there, ROOM);
     return found;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "real/kernel.h"
+#include "real/pages.h"
 #include "real/system.h"
 
 // From linux/futex.h. Not the private variants, because the watcher is another process.
@@ -26,15 +27,15 @@ static struct rb_summary_page *map(int fd, struct rb_summary_page *place)
     if (rb_file_identify_open(fd, &identity) != 0 || identity.owner != rb_kernel_euid() ||
         identity.mode != (S_IFREG | PAGE_MODE) || identity.size != RB_SUMMARY_SIZE)
         return NULL;
-    struct rb_summary_page *page = rb_kernel_map(NULL, RB_SUMMARY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+    struct rb_summary_page *page = rb_pages_make(NULL, RB_SUMMARY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
     bool usable =
         page && page->magic == RB_SUMMARY_MAGIC && page->version == RB_SUMMARY_VERSION && page->size == RB_SUMMARY_SIZE;
     if (page && (place || !usable)) {
-        rb_kernel_unmap(page, RB_SUMMARY_SIZE);
+        rb_pages_drop(page, RB_SUMMARY_SIZE);
         page = NULL;
     }
     if (usable && place)
-        page = rb_kernel_map(place, RB_SUMMARY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd);
+        page = rb_pages_make(place, RB_SUMMARY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd);
     return page;
 }
 
@@ -57,7 +58,7 @@ struct rb_summary_page *rb_summary_attach(const char *path)
 bool rb_summary_give_up(struct rb_summary_page *page)
 {
     atomic_store(&page->changed, 1);
-    return rb_system_memory_over(page, RB_SUMMARY_SIZE);
+    return rb_pages_memory_over(page, RB_SUMMARY_SIZE);
 }
 
 bool rb_summary_take_back(struct rb_summary_page *page, const char *path)

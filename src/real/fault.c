@@ -9,6 +9,7 @@
 
 #include "real/fork.h"
 #include "real/kernel.h"
+#include "real/pages.h"
 #include "real/sandbox.h"
 #include "real/system.h"
 
@@ -31,7 +32,7 @@ static bool fault_repair(uintptr_t address)
         uintptr_t start = atomic_load(&mappings[i].start);
         size_t size = atomic_load(&mappings[i].size);
         if (start > TAKEN && address - start < size)
-            return rb_system_memory_over((void *) start, size);
+            return rb_pages_memory_over((void *) start, size);
     }
     return false;
 }

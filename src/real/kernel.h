@@ -15,8 +15,6 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-#include "real/checker.h"
-
 // Makes a system call: rb_kernel(SYS_read, fd, buffer, size). It takes up to six arguments, each a pointer or an
 // integer that fits into a long. Returns the kernel's result: a negative errno on failure. Does not change errno, is
 // not a cancellation point, and is async-signal-safe.
@@ -158,14 +156,12 @@ enum { RB_KERNEL_SENDFILE64 = SYS_sendfile64 };
 enum { RB_KERNEL_SENDFILE64 = SYS_sendfile };
 #endif
 
-// Maps memory. `fd` is -1 for MAP_ANONYMOUS; a file is mapped from its beginning. Returns NULL on failure.
+// Maps memory, without real/pages.h. `fd` is -1 for MAP_ANONYMOUS; a file is mapped from its beginning. Returns NULL
+// on failure.
 static inline void *rb_kernel_map(void *place, size_t size, int protection, int flags, int fd)
 {
     long result = rb_kernel(RB_KERNEL_MMAP, place, size, protection, flags, fd, 0);
-    if ((unsigned long) result > -4096UL)
-        return NULL;
-    rb_checker_share((const void *) result, size);
-    return (void *) result;
+    return (unsigned long) result > -4096UL ? NULL : (void *) result;
 }
 
 static inline void rb_kernel_unmap(void *memory, size_t size)

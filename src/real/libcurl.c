@@ -6,6 +6,7 @@
 
 #include "real/elf.h"
 #include "real/libcurl.h"
+#include "real/pages.h"
 #include "real/sandbox.h"
 #include "real/system.h"
 
@@ -283,11 +284,11 @@ const struct rb_libcurl *rb_libcurl_of_caller(const void *caller)
         return library;
     if (rb_sandbox_is_filtered())
         return search_in_sandbox(caller);
-    struct search *search = rb_system_memory(sizeof(*search));
+    struct search *search = rb_pages_memory(sizeof(*search));
     if (!search)
         return lone_libcurl();
     library = libcurl_search(search, caller);
-    rb_system_memory_free(search, sizeof(*search));
+    rb_pages_memory_free(search, sizeof(*search));
     return library;
 }
 

@@ -136,27 +136,6 @@ void rb_system_sleep(uint64_t ms)
         continue;
 }
 
-void *rb_system_memory(size_t size)
-{
-    return rb_kernel_map(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-}
-
-void *rb_system_memory_shared(size_t size)
-{
-    return rb_kernel_map(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
-}
-
-bool rb_system_memory_over(void *mapping, size_t size)
-{
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-    return rb_kernel_map(mapping, size, PROT_READ | PROT_WRITE, flags, -1) != NULL;
-}
-
-void rb_system_memory_free(void *memory, size_t size)
-{
-    rb_kernel_unmap(memory, size);
-}
-
 // The 64-bit arguments of fallocate(2).
 #if __SIZEOF_LONG__ == 8
 #define FROM_START 0
@@ -289,6 +268,24 @@ uint64_t rb_system_boot(void)
     return id[0] ? rb_hash_bytes(RB_HASH_BEGIN, id, strlen(id)) : 0;
 }
 
+static const char *next_number(const char *at, uint64_t *number)
+{
+    for (*number = 0; *at >= '0' && *at <= '9'; at++)
+        *number = *number * 10 + (uint64_t) (*at - '0');
+    return *at == ' ' ? at + 1 : at;
+}
+
+uint64_t rb_system_used(unsigned field, uint64_t page_size)
+{
+    char line[128];
+    uint64_t pages = 0;
+    const char *at = line;
+    read_small("/proc/self/statm", line, sizeof(line));
+    for (unsigned i = 0; i <= field; i++)
+        at = next_number(at, &pages);
+    return pages * page_size;
+}
+
 // The second field is the program's name in parentheses, which may contain spaces and parentheses. The third field
 // begins after the last ')'.
 uint64_t rb_system_start_ticks(const char *process)
@@ -304,7 +301,7 @@ uint64_t rb_system_start_ticks(const char *process)
         at = strchr(at, ' ');
         at = at ? at + 1 : NULL;
     }
-    for (; at && *at >= '0' && *at <= '9'; at++)
-        ticks = ticks * 10 + (uint64_t) (*at - '0');
+    if (at)
+        next_number(at, &ticks);
     return ticks > 0 ? ticks - (uint64_t) (offset_ms() / 1000 * (int64_t) rb_elf_auxiliary(AT_CLKTCK)) : 0;
 }

@@ -38,14 +38,6 @@ uint32_t rb_system_random(void);
 // A cancellation point, as those are. Changes errno. Returns at once if the program has a seccomp filter of its own.
 void rb_system_sleep(uint64_t ms);
 
-// Maps zeroed memory; NULL on failure. Async-signal-safe. Keeps errno.
-void *rb_system_memory(size_t size);
-// As rb_system_memory, but shared with children made by fork.
-void *rb_system_memory_shared(size_t size);
-// Maps zeroed private memory over an existing mapping. Returns false on failure; then nothing has changed.
-bool rb_system_memory_over(void *mapping, size_t size);
-void rb_system_memory_free(void *memory, size_t size);
-
 // Allocates the blocks of a new file, so that a write to its mapping cannot fail on a full file system. Writes zeros if
 // the file system does not support fallocate. Leaves the file offset at 0.
 //   size: in bytes
@@ -69,6 +61,9 @@ void rb_system_restore_signals(const sigset_t *saved);
 // The same with the kernel's signal set, because libc's takes 128 bytes of stack.
 bool rb_system_hold_signals(uint64_t *saved);
 void rb_system_release_signals(uint64_t saved);
+
+// A field of /proc/self/statm in bytes (proc(5)). 0: unknown.
+uint64_t rb_system_used(unsigned field, uint64_t page_size);
 
 // The pid, read from the kernel, so that it is right in a vfork child.
 int rb_system_pid(void);

@@ -13,6 +13,7 @@
 #include "real/fault.h"
 #include "real/kernel.h"
 #include "real/memory.h"
+#include "real/pages.h"
 #include "real/system.h"
 
 enum { FILE_MODE = 0600, TEMPORARY_SIZE = 32 };
@@ -184,7 +185,7 @@ enum rb_store_error rb_store_map_file(struct rb_state *state, const struct rb_st
 {
     size_t size = (size_t) rb_state_size(file->cells);
     int flags = MAP_SHARED | (state->header ? MAP_FIXED : 0);
-    void *memory = rb_kernel_map(state->header, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, flags, file->fd);
+    void *memory = rb_pages_make(state->header, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, flags, file->fd);
     if (!memory && state->header)
         rb_store_replace(state); // a failed mmap may have unmapped the old mapping
     if (!memory)
@@ -317,13 +318,13 @@ static long make_by_name(const char *path, uint32_t cells, struct store_draft *d
 
 enum rb_store_error rb_store_make(const char *path, uint32_t cells)
 {
-    struct store_draft *draft = rb_system_memory(sizeof(*draft));
+    struct store_draft *draft = rb_pages_memory(sizeof(*draft));
     if (!draft)
         return RB_STORE_DENIED;
     long result = make_nameless(path, cells, draft);
     if (result < 0 && result != -EEXIST && result != -EIO) // -EIO: the file is not ours, or there is no space for it
         result = make_by_name(path, cells, draft);
-    rb_system_memory_free(draft, sizeof(*draft));
+    rb_pages_memory_free(draft, sizeof(*draft));
     return result == 0 || result == -EEXIST ? RB_STORE_SOUND : RB_STORE_DENIED;
 }
 
@@ -331,7 +332,7 @@ enum rb_store_error rb_store_make(const char *path, uint32_t cells)
 
 bool rb_store_private(struct rb_state *state, uint32_t cells)
 {
-    void *memory = rb_system_memory((size_t) rb_state_size(cells));
+    void *memory = rb_pages_memory((size_t) rb_state_size(cells));
     if (!memory)
         return false;
     rb_state_parts(state, memory, cells);
@@ -356,8 +357,8 @@ bool rb_store_replace(const struct rb_state *state)
 {
     const int shared = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED;
     size_t size = (size_t) rb_state_size(state->cell_count);
-    if (!rb_system_memory_over(state->header, size) &&
-        !rb_kernel_map(state->header, size, PROT_READ | PROT_WRITE, shared, -1))
+    if (!rb_pages_memory_over(state->header, size) &&
+        !rb_pages_make(state->header, size, PROT_READ | PROT_WRITE, shared, -1))
         return false;
     rb_state_describe(&state->header->constants, state->cell_count);
     choose_secret(state->header);
@@ -368,7 +369,7 @@ void rb_store_unmap(struct rb_state *state)
 {
     if (state->header) {
         rb_fault_unwatch(state->header);
-        rb_kernel_unmap(state->header, (size_t) rb_state_size(state->cell_count));
+        rb_pages_drop(state->header, (size_t) rb_state_size(state->cell_count));
     }
     *state = (struct rb_state){0};
 }

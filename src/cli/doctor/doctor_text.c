@@ -124,8 +124,9 @@ static void print_ours(const struct rb_findings *f, bool colour)
 }
 
 // Lists the functions of an object that tell whether its calls are intercepted. Returns their number. Leaves out
-// functions for descriptors, signals, users, child processes and raw system calls, because most programs use them.
-// Leaves out functions that change the network namespace, because the calls after the change are intercepted.
+// functions for descriptors, signals, locks of memory, users, child processes and raw system calls, because most
+// programs use them. Leaves out functions that change the network namespace, because the calls after the change are
+// intercepted.
 static unsigned telling(const struct rb_member *member, char *out, size_t size)
 {
     bool functions[RB_FAMILY_NAMES_MAX] = {false};
@@ -134,8 +135,8 @@ static unsigned telling(const struct rb_member *member, char *out, size_t size)
     for (unsigned i = 0; i < names; i++) {
         enum rb_family family = table[i].family;
         functions[i] = member->imports[i] && family != RB_FAMILY_SOCKET && family != RB_FAMILY_NETWORK &&
-                       family != RB_FAMILY_SIGNAL && family != RB_FAMILY_PRIVILEGE && family != RB_FAMILY_START &&
-                       family != RB_FAMILY_PROCESS && family != RB_FAMILY_RAW;
+                       family != RB_FAMILY_MEMORY && family != RB_FAMILY_SIGNAL && family != RB_FAMILY_PRIVILEGE &&
+                       family != RB_FAMILY_START && family != RB_FAMILY_PROCESS && family != RB_FAMILY_RAW;
     }
     return rb_functions_list(functions, out, size);
 }

@@ -9,6 +9,7 @@
 #include "policy/address.h"
 #include "real/fork.h"
 #include "real/kernel.h"
+#include "real/pages.h"
 #include "real/system.h"
 #include "state/identity.h"
 
@@ -56,16 +57,16 @@ static struct rb_seqlock_table entries_of(struct table *table)
 static bool make_private(struct table *table)
 {
     uint32_t written = atomic_load_explicit(&table->written, memory_order_relaxed);
-    struct table *copy = written > 0 ? rb_system_memory(sizeof(*copy)) : NULL;
+    struct table *copy = written > 0 ? rb_pages_memory(sizeof(*copy)) : NULL;
     if (!copy)
-        return rb_system_memory_over(table, sizeof(*table));
+        return rb_pages_memory_over(table, sizeof(*table));
     struct rb_seqlock_table to = entries_of(copy), from = entries_of(table);
     rb_seqlock_copy(&to, &from);
     const int flags = MREMAP_MAYMOVE | MREMAP_FIXED;
     if (rb_kernel(SYS_mremap, copy, sizeof(*copy), sizeof(*copy), flags, table) == (long) (uintptr_t) table)
         return true;
-    rb_system_memory_free(copy, sizeof(*copy));
-    return rb_system_memory_over(table, sizeof(*table));
+    rb_pages_memory_free(copy, sizeof(*copy));
+    return rb_pages_memory_over(table, sizeof(*table));
 }
 
 // Makes the table private after a change of the user, so that processes of different users exchange no names. A vfork
@@ -85,11 +86,11 @@ void rb_names_start(void)
     struct table *nobody = NULL;
     if (atomic_load_explicit(&shared, memory_order_acquire))
         return;
-    struct table *table = rb_system_memory_shared(sizeof(*table));
+    struct table *table = rb_pages_memory_shared(sizeof(*table));
     atomic_store(&owner, rb_kernel_euid());
     rb_identity_notify(user_changed);
     if (table && !atomic_compare_exchange_strong(&shared, &nobody, table))
-        rb_system_memory_free(table, sizeof(*table));
+        rb_pages_memory_free(table, sizeof(*table));
 }
 
 // Sets the key of the record from the target's address, and the other fields to zero.

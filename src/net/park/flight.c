@@ -8,6 +8,7 @@
 #include "net/park/watch.h"
 #include "net/socket.h"
 #include "real/kernel.h"
+#include "real/pages.h"
 #include "real/system.h"
 
 enum {
@@ -126,7 +127,7 @@ static struct rb_flight *free_flight_locked(void)
     if (made == RB_FLIGHT_COUNT)
         return NULL;
     if (!at(made))
-        atomic_store_explicit(&blocks[made / BLOCK], rb_system_memory(BLOCK * sizeof(struct rb_flight)),
+        atomic_store_explicit(&blocks[made / BLOCK], rb_pages_memory(BLOCK * sizeof(struct rb_flight)),
                               memory_order_release);
     struct rb_flight *flight = at(made);
     if (flight)

@@ -5,6 +5,7 @@
 #include "base/arithmetic.h"
 #include "net/park/life.h"
 #include "real/memory.h"
+#include "real/pages.h"
 #include "real/pause.h"
 #include "real/sandbox.h"
 #include "real/system.h"
@@ -14,7 +15,7 @@ bool rb_period_take_space(struct rb_period_space *space, void *small, size_t sma
     *space = (struct rb_period_space){.at = small};
     if (size <= small_size)
         return true;
-    space->at = rb_system_memory(size);
+    space->at = rb_pages_memory(size);
     space->size = size;
     return space->at != NULL;
 }
@@ -22,7 +23,7 @@ bool rb_period_take_space(struct rb_period_space *space, void *small, size_t sma
 void rb_period_give_space(const struct rb_period_space *space)
 {
     if (space->size && space->at && !rb_sandbox_is_filtered())
-        rb_system_memory_free(space->at, space->size);
+        rb_pages_memory_free(space->at, space->size);
 }
 
 uint64_t rb_period_deadline(uint64_t began, const struct timespec *timeout)

@@ -11,6 +11,7 @@
 #include "net/park/period.h"
 #include "real/libc.h"
 #include "real/memory.h"
+#include "real/pages.h"
 
 // Only the words that `count` needs are read or written, because programs pass sets that are shorter than an fd_set.
 typedef unsigned long word;
@@ -117,7 +118,7 @@ static fd_set *set_of(const struct selection *s, unsigned i)
 static int looked_at(int count)
 {
     size_t size = (words(count) + 1) * sizeof(word);
-    word *probe = rb_system_memory(size);
+    word *probe = rb_pages_memory(size);
     int room = 64, error = errno;
     for (bool inside = true; probe && inside && room < count; room = inside ? 2 * room : room) {
         word *at = &probe[room / WORD_BITS];
@@ -126,7 +127,7 @@ static int looked_at(int count)
         *at = 0;
     }
     if (probe)
-        rb_system_memory_free(probe, size);
+        rb_pages_memory_free(probe, size);
     errno = error;
     return room < count ? room : count;
 }
