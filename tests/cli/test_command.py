@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import re
+import resource
 import select
 import shutil
 import signal
@@ -476,6 +477,16 @@ def summary_leaves_nothing_to_the_next_subreaper(place):
     done = subprocess.run([sys.executable, "-c", REAPS, *words], env=place.env, capture_output=True, check=False,
                           timeout=PATIENCE)
     same((done.returncode, done.stdout), (0, b"[0] 127\n"))
+
+
+@test
+def summary_under_a_limit_of_file_sizes(place):
+    """The file on which the program counts would raise SIGXFSZ. The program runs without a summary."""
+    for limit in (0, 4096):
+        status, out, err = place.text("run", "--summary", "echo", "hi", preexec_fn=lambda: resource.setrlimit(
+            resource.RLIMIT_FSIZE, (limit, limit)))
+        same((status, out), (0, "hi\n"))
+        expect("the summary cannot be prepared: File too large" in err, err)
 
 
 @test

@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -40,7 +41,10 @@ static pid_t own_child; // the watcher, if it stays a child of this process; oth
 static int make_file(void)
 {
     static const char *const places[] = {"/dev/shm/rebound-XXXXXX", "/tmp/rebound-XXXXXX"};
+    struct rlimit largest;
     int fd = -1;
+    if (getrlimit(RLIMIT_FSIZE, &largest) == 0 && largest.rlim_cur < RB_SUMMARY_SIZE)
+        return -EFBIG; // making the file would raise SIGXFSZ
     for (size_t i = 0; fd < 0 && i < sizeof(places) / sizeof(places[0]); i++) {
         memcpy(page_path, places[i], strlen(places[i]) + 1);
         fd = mkostemp(page_path, O_CLOEXEC);
@@ -127,7 +131,7 @@ static void run_watch_loop(int process, bool stays)
     close(STDERR_FILENO);
     atomic_store(&page->printed, stays ? (uint32_t) getpid() : 1);
     syscall(SYS_futex, &page->printed, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
-    while (!stays && !is_gone(pid, process >= 0))
+    while (!stays && pid != 0 && !is_gone(pid, process >= 0))
         nanosleep(&step, NULL);
     _exit(0);
 }
