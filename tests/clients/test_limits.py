@@ -2,6 +2,7 @@
 """Resource limits of the program (setrlimit(2)): what rebound uses does not make the program reach them."""
 
 import os
+import re
 
 from harness import HERE, cases, compiled
 
@@ -27,12 +28,20 @@ def test_locked_memory(test, order):
     test.check(locked > 0 and os.path.exists(os.path.join(test.dir, "state")), "the test tests nothing")
 
 
+def size_kib(result):
+    return int(re.search(rb"VmSize:\s+(\d+) kB", result.out)[1])
+
+
 def test_address_space(test):
-    """Where the limit leaves little to the program, rebound maps little. Its library itself takes about one MiB."""
+    """Where the limit leaves little to the program, rebound maps nothing but its library."""
     server = test.server()
-    curl = ["curl", "-s", server.url("k/ok")]
-    step, own = 64 << 10, 1 << 20
-    least = next(limit for limit in range(8 << 20, 1 << 30, step)
-                 if test.alone(["prlimit", f"--as={limit}", *curl]).code == 0)
-    for limit in range(least, least + (4 << 20), 4 * step):
-        test.good(test.rebound(["prlimit", f"--as={limit + own}", *curl]), b"good k\n")
+    curl, show = ["curl", "-s", server.url("k/ok")], ["cat", "/proc/self/status"]
+    library = size_kib(test.rebound(show)) - size_kib(test.alone(show))
+    limits = range(12 << 10, 1 << 20, 64)
+
+    def limited(run, kib):
+        return run(["prlimit", f"--as={kib << 10}", *curl])
+
+    least = next(kib for kib in limits if all(limited(test.alone, kib + more).code == 0 for more in range(0, 640, 64)))
+    for kib in range(least, least + (4 << 10), 256):
+        test.good(limited(test.rebound, kib + library), b"good k\n")
