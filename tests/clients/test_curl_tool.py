@@ -185,7 +185,8 @@ SHOWN = ["-o", "out", "-w", "%{json}\\n%{header_json}\\n%{certs}|%header{etag}|%
 
 SHOWERS = {
     "get": ["-s"], "parallel": ["-sZ", "--no-progress-meter"], "include": ["-si"], "proxy": ["-s", "-x", "{u}"],
-    "error": ["-sf"], "compressed": ["-s", "--compressed"],
+    "error": ["-sf"], "compressed": ["-s", "--compressed"], "range": ["-s", "-r", "10-4899"],
+    "range_line": ["-s", "-H", "Range: bytes=-4800"],
 }
 SENDERS = {
     "put": ["-sT", "{d}"], "head": ["-sI"], "put_fields": ["-sX", "PUT", "-dx=1"],
@@ -193,7 +194,7 @@ SENDERS = {
 }
 
 
-@cases(**pairs(("status", "cut_status_cut"), ("get", "parallel"), SHOWERS, [*FAULTS, *CUTS]),
+@cases(**pairs(("status", "cut_status_cut"), ("get", "parallel", "range", "range_line"), SHOWERS, [*FAULTS, *CUTS]),
        **pairs(("status", "reset"), ("put",), SENDERS, FAULTS))
 def test_write_out(test, case):
     name, fault = case
