@@ -33,6 +33,7 @@ struct play_heard {
 struct play_block {
     unsigned status;
     size_t start;    // in the transcript
+    bool tunnel;     // it is a proxy's answer to CONNECT
     bool complete;   // its blank line came
     bool superseded; // libcurl goes on with another response after it
 };
@@ -50,6 +51,8 @@ struct play {
     bool refused;
 
     // The attempt.
+    bool may_hold;      // as the response was told
+    bool tunnel;        // the block under way is a proxy's answer to CONNECT
     unsigned breaks_in; // pieces until the connection breaks; 0: it is broken
     struct play_block blocks[PLAY_BLOCKS_MAX];
     unsigned block_count;
@@ -57,7 +60,7 @@ struct play {
     size_t body_sent;
 
     // What came before it.
-    unsigned shown[PLAY_ATTEMPTS_MAX * PLAY_BLOCKS_MAX];
+    unsigned shown[PLAY_ATTEMPTS_MAX * PLAY_BLOCKS_MAX]; // by play_mark
     unsigned shown_count;
     bool tracks, overflowed;
 
@@ -206,7 +209,8 @@ static inline bool play_begin_block(struct play *play, unsigned status)
         return false;
     }
     play->body = false;
-    play->blocks[play->block_count++] = (struct play_block){.status = status, .start = play_said.length};
+    play->blocks[play->block_count++] =
+        (struct play_block){.status = status, .start = play_said.length, .tunnel = play->tunnel};
     return play_line(play, "HTTP/1.1 %u Such\r\n", status) && (!play_rarely(play, 3) || play_line(play, "A: b\r\n"));
 }
 
@@ -232,6 +236,44 @@ static inline CURLcode play_getinfo(CURL *easy, CURLINFO info, ...)
 }
 
 static const struct rb_libcurl play_library = {.easy_getinfo = play_getinfo};
+
+static inline void play_on_redirect(void *context, const char *location, size_t length)
+{
+    (void) context;
+    (void) location;
+    (void) length;
+}
+
+static inline void play_on_answer(void *context, unsigned status)
+{
+    const struct play *play = context;
+    (void) status;
+    play_require(!play->tunnel, "a proxy's answer was taken for the server's");
+}
+
+static inline bool play_is_tunnel(void *context, unsigned status)
+{
+    const struct play *play = context;
+    (void) status;
+    return play->tunnel;
+}
+
+static const struct rb_response_listener play_listener = {play_on_redirect, play_on_answer, play_is_tunnel};
+
+// A proxy's answers to CONNECT. After 200 libcurl goes on with the request, after 407 with a login.
+static inline bool play_tunnels(struct play *play)
+{
+    static const unsigned statuses[] = {200, 407, 503, 403};
+    for (unsigned n = play_choose(play, 3), status = 0; n > 0 && status != 200; n--) {
+        status = statuses[play_choose(play, sizeof(statuses) / sizeof(statuses[0]))];
+        play->tunnel = true;
+        bool came = play_begin_block(play, status) && play_end_block(play);
+        play->tunnel = false;
+        if (!came || status == 503 || status == 403)
+            return false;
+    }
+    return true;
+}
 
 // Blocks before the response itself: libcurl keeps their bodies to itself. It follows a redirect whose block is cut
 // off.
@@ -302,6 +344,11 @@ static inline bool play_other(struct play *play, unsigned status)
 
 // --- the reference for attempts that stand for themselves
 
+static inline unsigned play_mark(const struct play_block *block)
+{
+    return block->status + (block->tunnel ? 1000 : 0);
+}
+
 // How much of what was shown before has come with the attempt, up to this block: in their order, as some need not come
 // again.
 static inline unsigned play_place(const struct play *play, unsigned block, bool *found)
@@ -309,7 +356,7 @@ static inline unsigned play_place(const struct play *play, unsigned block, bool 
     unsigned at = 0, end = play->shown_count < RB_SHOWN_MAX ? play->shown_count : RB_SHOWN_MAX;
     for (unsigned b = 0; b <= block; b++) {
         unsigned i = at;
-        while (i < end && play->shown[i] != play->blocks[b].status)
+        while (i < end && play->shown[i] != play_mark(&play->blocks[b]))
             i++;
         *found = i < end;
         at = *found ? i + 1 : at;
@@ -324,31 +371,51 @@ static inline bool play_was_shown(const struct play *play, unsigned block)
     return found;
 }
 
+// Whether there is room to record the blocks of the attempt up to this one.
+static inline bool play_has_room(const struct play *play, unsigned block)
+{
+    unsigned shown = play->shown_count;
+    for (unsigned i = 0; i < block; i++)
+        shown += !play_was_shown(play, i);
+    return shown <= RB_SHOWN_MAX;
+}
+
+// Whether a proxy's answer is kept from the program: it is not whole, or it is an error that may be repeated.
+static inline bool play_keeps_tunnel(const struct play *play, unsigned block)
+{
+    const struct play_block *tunnel = &play->blocks[block];
+    return play->may_hold && !play->overflowed && play_has_room(play, block) &&
+           (!tunnel->complete || (tunnel->status != 407 && rb_rules_status(&play->rules, tunnel->status)));
+}
+
 // Whether the program is to see it now or not at all: it is not what the attempt ended with.
 static inline bool play_is_interim(const struct play *play, unsigned block)
 {
     bool last = block + 1 == play->block_count;
+    if (play->blocks[block].tunnel)
+        return !last || play_was_shown(play, block) ||
+               (play->blocks[block].complete && !play_keeps_tunnel(play, block));
     bool looks_it = play_was_shown(play, block) && !play->complete && !play->body && !play->trailers;
     return !last || play->blocks[block].superseded || looks_it;
 }
 
 static inline bool play_is_held(const struct play *play, bool may_hold)
 {
-    unsigned last = play->block_count - 1, shown = play->shown_count;
+    unsigned last = play->block_count - 1;
     if (play->block_count == 0 || play_is_interim(play, last))
         return false;
-    for (unsigned i = 0; i < last; i++)
-        shown += !play_was_shown(play, i);
-    return may_hold && !play->overflowed && !play_was_shown(play, last) && shown <= RB_SHOWN_MAX &&
+    if (play->blocks[last].tunnel)
+        return play_keeps_tunnel(play, last);
+    return may_hold && !play->overflowed && !play_was_shown(play, last) && play_has_room(play, last) &&
            rb_rules_status(&play->rules, play->blocks[last].status);
 }
 
 // Where there is room, a block goes between those that came before it and those that did not come yet.
-static inline void play_insert(struct play *play, unsigned place, unsigned status)
+static inline void play_insert(struct play *play, unsigned place, unsigned mark)
 {
     unsigned at = play->shown_count < RB_SHOWN_MAX ? place : play->shown_count;
     memmove(&play->shown[at + 1], &play->shown[at], (play->shown_count - at) * sizeof(play->shown[0]));
-    play->shown[at] = status;
+    play->shown[at] = mark;
     play->shown_count++;
 }
 
@@ -365,7 +432,7 @@ static inline void play_expect(struct play *play, bool is_last)
             continue;
         play_copy(&play_expected, &play_said, play->blocks[i].start, end);
         if (interim)
-            play_insert(play, place + inserted++, play->blocks[i].status);
+            play_insert(play, place + inserted++, play_mark(&play->blocks[i]));
     }
 }
 
@@ -395,7 +462,7 @@ static inline void play_first_kind(struct play *play)
 {
     static const unsigned statuses[] = {200, 200, 503, 503, 404, 429, 204, 206, 302, 401, 200, 503};
     unsigned followed = 0;
-    if (play_interim(play, &followed)) {
+    if (play_tunnels(play) && play_interim(play, &followed)) {
         unsigned status = statuses[play_choose(play, sizeof(statuses) / sizeof(statuses[0]))];
         if (play->part && status == 206)
             status = 200;
@@ -426,6 +493,8 @@ static inline bool play_alone(struct play *play, bool may_hold, bool *continues)
 {
     const struct rb_response *response = &play->response;
     play_begin_attempt(play);
+    play->may_hold = may_hold;
+    rb_response_hold_tunnels(&play->response, may_hold);
     rb_response_attempt(&play->response, may_hold);
     play_first_kind(play);
     bool passed = rb_response_reached_program(response);
@@ -569,7 +638,7 @@ static inline bool play_more(struct play *play)
     play_begin_attempt(play);
     rb_response_attempt(response, true);
     size_t had = play->have;
-    bool ended = play_interim(play, &followed) && play_planned(play, plan, from, &good);
+    bool ended = play_tunnels(play) && play_interim(play, &followed) && play_planned(play, plan, from, &good);
     if (ended && good && play->body) {
         size_t before = play_said.length;
         ended = play_trailers(play);
@@ -612,6 +681,8 @@ static inline void play_set_up(struct play *play, const uint8_t *choices, size_t
     play->rules.statuses[429 / 64] |= (uint64_t) 1 << (429 % 64);
     if (play_rarely(play, 4))
         play->rules.statuses[401 / 64] |= (uint64_t) 1 << (401 % 64);
+    if (play_rarely(play, 4))
+        play->rules.statuses[407 / 64] |= (uint64_t) 1 << (407 % 64);
     play->pauses = play_choose(play, 2) * 16;
     play->stops = play_rarely(play, 8);
     play->tracks = play_choose(play, 4) != 3;
@@ -634,6 +705,7 @@ static inline void play_response(const uint8_t *choices, size_t count)
     play_set_up(&play, choices, count);
     struct rb_asked asked = {.kind = play.part ? RB_ASKED_FROM : RB_ASKED_WHOLE, .first = (int64_t) play.base};
     rb_response_begin(&play.response, &play.handle, &play.rules, play.tracks ? &asked : NULL);
+    rb_response_listen(&play.response, &play_listener, &play);
     unsigned attempt = 1;
     while (play_alone(&play, attempt < PLAY_ATTEMPTS_MAX, &continues))
         attempt++;
