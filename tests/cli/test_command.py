@@ -268,6 +268,56 @@ def run_warns_of_static_programs(place):
         same((name, *place.text("run", name, env=env)), (name, 7, "", line))
 
 
+GO_NOTE = """
+__asm__(".pushsection .note.go.buildid, \\"a\\", %note\\n.balign 4\\n.long 4, 4, 4\\n.asciz \\"Go\\"\\n.byte 0\\n.long 1\\n.popsection");
+int main(void) { return 7; }
+"""
+GO_SECTION = """
+__asm__(".pushsection .go.buildinfo, \\"aw\\"\\n.long 1\\n.popsection");
+int main(void) { return 7; }
+"""
+
+
+def without_sections(path):
+    """Removes the section headers, as sstrip does."""
+    with open(path, "r+b") as file:
+        file.seek(40)
+        file.write(bytes(8))
+        file.seek(58)
+        file.write(bytes(6))
+
+
+@test
+def programs_of_go(place):
+    """One line for a dynamically linked program with the marks of Go, also behind a script or env; none for others."""
+    def compiled(name, text, *flags):
+        path = os.path.join(place.path, name)
+        subprocess.run(["gcc", "-o", path, place.file(name + ".c", text), *flags], check=True)
+        return path
+
+    note, section = compiled("note", GO_NOTE), compiled("section", GO_SECTION, "-s")
+    bare = compiled("bare", GO_NOTE, "-s")
+    without_sections(bare)
+    script = place.file("script", f"#!{note}\n", mode=0o755)
+    by_env = place.file("by-env", f"#!/usr/bin/env {note}\n", mode=0o755)
+    for culprit, *command in ((note, note), (section, section), (bare, bare), (note, script), (note, by_env), (note, script, "x"),
+                              (note, "env", note), (note, "/usr/bin/env", "A=1", "B=", note)):
+        status, out, err = place.text("run", "--", *command)
+        same((command, status, out), (command, 7, ""))
+        same((command, err), (command, f"rebound: warning: {culprit} contains code compiled by Go, which makes system calls without "
+                              "libc: connects of this code are not intercepted\n"))
+    holds(place.text("run", "--", "env", "PATH=" + place.path, "note")[2], "")  # not followed
+    static = compiled("static-go", GO_NOTE, "-static")
+    status, _, err = place.text("run", "--", static)
+    same((status, err.count("\n"), "statically linked" in err), (7, 1, True))
+    compiled("libgo.so", GO_NOTE.replace("main", "function"), "-shared", "-fPIC")
+    text = 'int main(void) { const char *volatile text = "\\xff Go buildinf: .go.buildinfo Go"; return text[0] == 0 ? 1 : 7; }\n'
+    user = compiled("user", text, "-Wl,--no-as-needed", os.path.join(place.path, "libgo.so"))
+    for command in ((user,), ("env", "A=1", user), ("env", "-i", user)):
+        same((command, *place.text("run", "--", *command)), (command, 7, "", ""))
+    same(place.text("run", "--", "env", "-u", "A", "true"), (0, "", ""))
+
+
 @test
 def run_does_not_warn_without_reason(place):
     place.file("script", "#!/bin/sh\nexit 0\n", 0o755)

@@ -37,7 +37,7 @@ static void check_file(struct rb_elf_file *file)
             require_inside(file, text);
     rb_elf_file_symbols(file, &file->imported_exported, see, file);
     rb_elf_file_symbols(file, &file->own, see, file);
-    rb_elf_file_section(file, ".go.buildinfo");
+    rb_elf_file_is_go(file);
     for (text = NULL; (text = rb_elf_file_find(file, text, "lib")); text++)
         require(rb_elf_file_left(file, text) >= 3);
     require(rb_elf_file_same_kind(file, file));

@@ -154,7 +154,7 @@ static int use(const unsigned char *bytes, size_t size)
         rb_elf_file_symbols(&file, &file.own, see, &seen);
         for (unsigned n = 0; rb_elf_file_text(&file, DT_NEEDED, n);)
             n++;
-        rb_elf_file_section(&file, ".go.buildinfo");
+        rb_elf_file_is_go(&file);
         rb_elf_file_find(&file, NULL, "libcurl/");
     }
     free(copy);
@@ -230,7 +230,7 @@ static void test_itself(void **state)
     assert_non_null(file.interpreter);
     assert_non_null(rb_elf_file_text(&file, DT_NEEDED, 0));
     assert_true(rb_elf_file_section(&file, ".dynamic"));
-    assert_false(rb_elf_file_section(&file, ".go.buildinfo"));
+    assert_false(rb_elf_file_is_go(&file));
     assert_true(file.own.count > 0);
     rb_elf_file_symbols(&file, &file.imported_exported, see, &seen);
     assert_true(seen.text[0] != '\0');

@@ -75,8 +75,7 @@ static void look_at(const struct rb_needed *object, struct rb_member *member)
     rb_elf_file_symbols(&object->file, &object->file.imported_exported, note_symbol, &search);
     search.dynamic = false;
     rb_elf_file_symbols(&object->file, &object->file.own, note_symbol, &search);
-    member->go =
-        rb_elf_file_section(&object->file, ".go.buildinfo") || rb_elf_file_section(&object->file, ".note.go.buildid");
+    member->go = rb_elf_file_is_go(&object->file);
     member->own_curl = member->own_curl || (!imports_any(member, RB_FAMILY_CURL) && tells_version(&object->file));
 }
 

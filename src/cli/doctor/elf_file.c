@@ -257,6 +257,36 @@ bool rb_elf_file_section(const struct rb_elf_file *file, const char *name)
     return false;
 }
 
+// --- Go
+
+// True if a segment of notes contains one of Go. A note has three words (the lengths of its name and its description,
+// and its type), then both texts, each padded to four bytes.
+static bool notes_of_go(const struct rb_elf_file *file, uint64_t at, uint64_t length)
+{
+    static const char name[] = "Go";
+    uint64_t end = elf_file_holds(file, at, length) ? at + length : 0;
+    while (at + 12 <= end) {
+        uint64_t name_size = elf_file_number(file, at, 4), text_size = elf_file_number(file, at + 4, 4);
+        const char *found = elf_file_text(file, at + 12, name_size);
+        if (found && strcmp(found, name) == 0)
+            return true;
+        at += 12 + (name_size + 3) / 4 * 4 + (text_size + 3) / 4 * 4;
+    }
+    return false;
+}
+
+bool rb_elf_file_is_go(const struct rb_elf_file *file)
+{
+    const struct layout *layout = layout_of(file);
+    bool found = rb_elf_file_section(file, ".go.buildinfo") || rb_elf_file_section(file, ".note.go.buildid");
+    for (unsigned i = 0; !found && i < segments(file); i++) {
+        uint64_t at = segment_at(file, i);
+        found = elf_file_number(file, at, 4) == PT_NOTE && notes_of_go(file, address(file, at + layout->segment.offset),
+                                                                       address(file, at + layout->segment.length));
+    }
+    return found;
+}
+
 // --- the file
 
 int rb_elf_file_parse(const void *data, size_t size, struct rb_elf_file *file)

@@ -49,6 +49,9 @@ void rb_elf_file_symbols(const struct rb_elf_file *file, const struct rb_elf_sym
 // True if the file has a section with this name.
 bool rb_elf_file_section(const struct rb_elf_file *file, const char *name);
 
+// True if the file contains code compiled by Go, also in a stripped file: Go writes sections and a note of its own.
+bool rb_elf_file_is_go(const struct rb_elf_file *file);
+
 // Returns the first occurrence of these bytes at or after `from`, or NULL.
 const char *rb_elf_file_find(const struct rb_elf_file *file, const char *from, const char *bytes);
 

@@ -177,14 +177,32 @@ static bool find_library(char *library, size_t size)
     return true;
 }
 
+// Returns the program that a command executes in the end: behind env(1), the word after its assignments. Leaves out env
+// with options, and env that changes PATH.
+static const char *program_of(char **command)
+{
+    char **word = command + 1;
+    if (strcmp(rb_program_base(command[0]), "env") != 0)
+        return command[0];
+    while (*word && strchr(*word, '=') && strncmp(*word, "PATH=", 5) != 0)
+        word++;
+    return *word && **word != '-' && !strchr(*word, '=') ? *word : command[0];
+}
+
 static void warn_of_program(const char *name, const char *library)
 {
     char path[PATH_MAX], culprit[PATH_MAX];
+    bool go;
     if (!rb_program_find(name, path))
         return;
-    enum rb_obstacle obstacle = rb_program_obstacle(path, library, culprit);
+    enum rb_obstacle obstacle = rb_program_obstacle(path, library, culprit, &go);
     if (obstacle != RB_OBSTACLE_NONE)
         rb_say_warning("%s %s", culprit, rb_obstacle_text(obstacle));
+    else if (go)
+        rb_say_warning(
+            "%s contains code compiled by Go, which makes system calls without libc: connects of this code are "
+            "not intercepted",
+            culprit);
 }
 
 static int cmd_run_perform(const struct request *request)
@@ -209,7 +227,7 @@ static int cmd_run_perform(const struct request *request)
         rb_say_error("cannot set the environment: %s", strerror(-error));
         return RB_EXIT_OWN;
     }
-    warn_of_program(request->command[0], library);
+    warn_of_program(program_of(request->command), library);
     error = request->summary ? rb_watcher_start() : 0;
     if (error != 0)
         rb_say_warning("the summary cannot be prepared: %s; the program runs without it", strerror(-error));

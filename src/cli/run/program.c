@@ -160,17 +160,19 @@ enum rb_obstacle rb_program_file_obstacle(const char *path, const struct rb_elf_
     return program->interpreter || linker ? RB_OBSTACLE_NONE : RB_OBSTACLE_STATIC;
 }
 
-enum rb_obstacle rb_program_obstacle(const char *path, const char *library, char *culprit)
+enum rb_obstacle rb_program_obstacle(const char *path, const char *library, char *culprit, bool *go)
 {
     struct rb_program_chain chain;
     struct rb_elf_file program, own;
     rb_program_follow(path, &chain);
     const char *last = chain.files[chain.count - 1];
     snprintf(culprit, PATH_MAX, "%s", chain.cleared ? path : last);
+    *go = false;
     if (chain.cleared)
         return RB_OBSTACLE_CLEARED;
     bool readable = rb_elf_file_open(last, &program) == 0, there = rb_elf_file_open(library, &own) == 0;
     enum rb_obstacle obstacle = rb_program_file_obstacle(last, readable ? &program : NULL, there ? &own : NULL);
+    *go = readable && rb_elf_file_is_go(&program);
     rb_elf_file_close(&program);
     rb_elf_file_close(&own);
     return obstacle;

@@ -41,8 +41,9 @@ const char *rb_program_base(const char *path);
 void rb_program_follow(const char *path, struct rb_program_chain *chain);
 
 // Returns why `library` will not be loaded into the program at `path`. For a script, the interpreter counts.
-//   culprit: PATH_MAX bytes; receives the path of the file that has the obstacle, for the message
-enum rb_obstacle rb_program_obstacle(const char *path, const char *library, char *culprit);
+//   culprit: PATH_MAX bytes; receives the path of the file that has the obstacle or is of Go, for the message
+//   go: receives whether that file contains code compiled by Go, whose system calls are not intercepted
+enum rb_obstacle rb_program_obstacle(const char *path, const char *library, char *culprit, bool *go);
 
 // Returns the obstacle of one executable that the caller has opened. Scripts are not followed. Without `program`, only
 // set-uid, set-gid and capabilities are checked. Without `library`, the machine type is not compared.
