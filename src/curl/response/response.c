@@ -596,7 +596,7 @@ void rb_response_progress(const struct rb_response *response, curl_off_t *total,
 // --- callbacks for libcurl
 
 // libcurl follows a redirect as soon as it has read the Location, even if the rest of the header block never comes.
-static bool is_followed(const struct rb_response *response)
+static bool response_is_followed(const struct rb_response *response)
 {
     const struct rb_handle *handle = response->handle;
     long followed = 0;
@@ -613,7 +613,7 @@ static unsigned status_of_block(const struct rb_response *response, const char *
 {
     bool alike = length > 5 && memcmp(line, "HTTP/", 5) == 0 && memchr(line, '\n', length) == line + length - 1;
     unsigned status = alike ? parse_status(line, length) : 0;
-    return status && response->place == RB_PLACE_HEADER && !is_followed(response) ? 0 : status;
+    return status && response->place == RB_PLACE_HEADER && !response_is_followed(response) ? 0 : status;
 }
 
 // With CURLOPT_HEADER, this callback gets a status line before the header callback, so it begins the block.
