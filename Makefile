@@ -6,7 +6,7 @@
 #   make bench      what it costs, beside its peers      make fuzz     what reads foreign bytes, FUZZ_TIME s each;
 #                                                                     each system call of ours fails in turn
 #   make suites     other people's tests under it
-#   make install    DESTDIR PREFIX LIBDIR                make format, lint, check-abi, clean; V=1 shows the commands
+#   make install    DESTDIR PREFIX LIBDIR LIB32          make format, lint, check-abi, clean; V=1 shows the commands
 #
 # Several people or variants in one tree: give each a BUILD of its own. CC, CPPFLAGS, CFLAGS, LDFLAGS and the libraries INIH
 # and CLI_LIBS come from the environment or the command line. WERROR=-Werror makes warnings errors.
@@ -16,6 +16,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 DESTDIR ?=
+LIB32 ?=
 
 CFLAGS ?= -O2 -g
 WERROR ?=
@@ -99,7 +100,7 @@ else
 say = @printf '  %-7s %s\n' $(1) $(@:$(CURDIR)/%=%);
 endif
 
-all: $(BUILD)/librebound.so $(BUILD)/rebound
+all: $(BUILD)/librebound.so $(BUILD)/rebound $(BUILD)/gen/classes
 
 # The rooms built once: $(1) where, $(2) flags added.
 define variant
@@ -200,6 +201,10 @@ $(BUILD)/gen/librebound.map: src/hook/hooks.def scripts/hooks $(BUILD)/flags
 $(BUILD)/gen/hooks.scd: src/hook/hooks.def scripts/hooks $(BUILD)/flags
 	$(call say,GEN)mkdir -p $(@D) && scripts/hooks manual $(CC) $(CPPFLAGS) $(CFLAGS) >$@.new && mv $@.new $@
 
+# LIB32: a librebound.so for 32-bit programs; by default they get an empty library.
+$(BUILD)/gen/classes: scripts/classes $(LIB32)
+	$(call say,GEN)mkdir -p $(@D) && CC='$(CC)' scripts/classes $(BUILD)/classes $(LIB32) && touch $@
+
 # A line "; include FILE" in a manual stands for the text of $(BUILD)/gen/FILE.
 $(BUILD)/man/%: config/man/%.scd $(BUILD)/gen/hooks.scd
 	$(call say,MAN)mkdir -p $(@D) && awk '/^; include / { while ((getline line <("$(BUILD)/gen/" $$3)) > 0) print line; next } { print }' \
@@ -248,6 +253,8 @@ man: $(MAN)
 install: all man
 	install -d $(DESTDIR)$(LIBDIR)/rebound $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/rebound/examples
 	install -m 644 $(BUILD)/librebound.so $(DESTDIR)$(LIBDIR)/rebound/librebound.so
+	rm -rf $(DESTDIR)$(LIBDIR)/rebound/classes
+	[ ! -d $(BUILD)/classes ] || cp -R -P $(BUILD)/classes $(DESTDIR)$(LIBDIR)/rebound/classes
 	install -m 755 $(BUILD)/rebound $(DESTDIR)$(PREFIX)/bin/rebound
 	install -m 644 CHANGELOG.md LICENSE config/default.ini $(DESTDIR)$(PREFIX)/share/doc/rebound/
 	install -m 644 config/inih-LICENSE $(DESTDIR)$(PREFIX)/share/doc/rebound/copyright-inih

@@ -15,7 +15,7 @@ import sys
 
 from harness import (
     ANOTHER_USER, BUILD, build_static, closed_port, CONNECT, content, EXAMPLES, expect, fails, holds, in_front,
-    LIBRARY, on_terminal, PATIENCE, QUICK, REBOUND, ROOT, same, test, wait_until
+    LIBRARY, on_terminal, PATIENCE, PRELOADED, QUICK, REBOUND, ROOT, same, test, wait_until
 )
 
 
@@ -142,7 +142,7 @@ def run_sets_the_environment(place):
     policy = place.file("p.ini", "[default]\n")
     env, err = place.environment("--policy", "p.ini", "--log", "some.log")
     same(err, "")
-    same(env["LD_PRELOAD"], LIBRARY)
+    same(env["LD_PRELOAD"], PRELOADED)
     same(env["REBOUND_POLICY"], policy)
     same(env["REBOUND_LOG"], os.path.join(place.path, "some.log"))
     expect("REBOUND_SUMMARY" not in env)
@@ -177,10 +177,10 @@ def run_keeps_links_in_the_policy_path(place):
 @test
 def run_adds_to_ld_preload_once(place):
     libc = "libc.so.6"
-    for before, after in ((libc, f"{libc}:{LIBRARY}"), (LIBRARY, LIBRARY), (f"{LIBRARY} {libc}", f"{LIBRARY}:{libc}")):
+    for before, after in ((libc, f"{libc}:{PRELOADED}"), (PRELOADED, PRELOADED), (f"{PRELOADED} {libc}", f"{PRELOADED}:{libc}")):
         same(place.environment(env={"LD_PRELOAD": before})[0]["LD_PRELOAD"], after)
     status, out, _ = place.text("run", "--", REBOUND, "run", "--", "sh", "-c", "echo $LD_PRELOAD")
-    same((status, out), (0, LIBRARY + "\n"))
+    same((status, out), (0, PRELOADED + "\n"))
 
 
 @test
@@ -230,7 +230,7 @@ def run_disabled(place):
     status, out, err = place.text("run", "--policy", bad, "--summary", "sh", "-c", "echo ${LD_PRELOAD-none}",
                                   env={"REBOUND_DISABLE": "1"})
     same((status, out, err), (0, "none\n", "rebound: REBOUND_DISABLE is set, so the program runs without rebound and without a summary\n"))
-    same(place.environment(env={"REBOUND_DISABLE": "0"})[0]["LD_PRELOAD"], LIBRARY)
+    same(place.environment(env={"REBOUND_DISABLE": "0"})[0]["LD_PRELOAD"], PRELOADED)
 
 
 @test
@@ -338,6 +338,48 @@ def run_warns_of_alien_programs(place):
     image[18:20] = struct.pack("<H", 0xfeed)  # e_machine
     alien = place.file("alien", bytes(image), 0o755)
     holds(place.text("run", alien)[2], f"{alien} is built for another type of machine than librebound.so")
+
+
+SHOW_LIST = ["sh", "-c", 'echo "$LD_PRELOAD"']
+
+
+def copy_of_the_build(place, *names):
+    """A directory with these files of the build and no others."""
+    os.mkdir(os.path.join(place.path, "copy"))
+    for name in names:
+        shutil.copy(os.path.join(BUILD, name), os.path.join(place.path, "copy"))
+    return os.path.join(place.path, "copy")
+
+
+@test
+def run_gives_each_class_its_library(place):
+    """The loaders of 64-bit and 32-bit programs find a library of their own kind, and say nothing."""
+    source = place.file("hi.c", "#include <stdio.h>\nint main(void) { return puts(\"hi\") < 0; }\n")
+    for flag in ("-m32", "-m64"):
+        subprocess.run(["gcc", flag, "-o", os.path.join(place.path, "hi" + flag), source], check=True)
+    status, out, err = place.text("run", "sh", "-c", "./hi-m32 && ./hi-m64 && ./hi-m32 && grep -c librebound /proc/self/maps")
+    same((status, out.splitlines()[:3], err), (0, ["hi", "hi", "hi"], ""))
+    expect(int(out.splitlines()[3]) > 0, out)
+    same(place.text("run", *SHOW_LIST), (0, f"{BUILD}/classes/$LIB/librebound.so\n", ""))
+
+
+@test
+def run_without_libraries_by_class(place):
+    copy = copy_of_the_build(place, "rebound", "librebound.so")
+    words = [os.path.join(copy, "rebound"), "run", *SHOW_LIST]
+    done = subprocess.run(words, env=place.env, capture_output=True, check=False)
+    same((done.returncode, done.stdout.decode(), done.stderr), (0, f"{copy}/librebound.so\n", b""))
+
+
+@test
+def classes_take_a_library(place):
+    """A library for 32-bit programs can be installed; the others lead to the one beside the directory."""
+    copy, library = copy_of_the_build(place, "librebound.so"), place.file("library", "32 bits")
+    subprocess.run([os.path.join(ROOT, "scripts", "classes"), os.path.join(copy, "classes"), library], check=True)
+    for name in ("lib/i386-linux-gnu", "lib32"):
+        same(content(os.path.join(copy, "classes", name, "librebound.so")), "32 bits")
+    for name in (".", "lib", "lib64", "lib/x86_64-linux-gnu", "$LIB"):
+        same(os.path.realpath(os.path.join(copy, "classes", name, "librebound.so")), f"{os.path.realpath(copy)}/librebound.so")
 
 
 @test

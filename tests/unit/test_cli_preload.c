@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The list in LD_PRELOAD: its other entries are kept, and the library is added once at the right place.
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,6 +60,15 @@ static void test_asan_options(void **state)
     }
 }
 
+static void test_name(void **state)
+{
+    char name[64];
+    (void) state;
+    assert_int_equal(rb_preload_name("/nowhere/librebound.so", name, sizeof(name)), 0);
+    assert_string_equal(name, "/nowhere/librebound.so");
+    assert_int_equal(rb_preload_name("/nowhere/librebound.so", name, 22), -ENAMETOOLONG);
+}
+
 static void test_names_us(void **state)
 {
     (void) state;
@@ -79,10 +89,8 @@ static void test_can_hold(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_join),
-        cmocka_unit_test(test_asan_options),
-        cmocka_unit_test(test_names_us),
-        cmocka_unit_test(test_can_hold),
+        cmocka_unit_test(test_join),     cmocka_unit_test(test_asan_options), cmocka_unit_test(test_name),
+        cmocka_unit_test(test_names_us), cmocka_unit_test(test_can_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -131,10 +131,13 @@ static int set_log(const struct request *request, const struct rb_policy *policy
 static int set_environment(const struct request *request, const struct rb_policy *policy, const char *path,
                            const char *library)
 {
+    char name[PATH_MAX];
     int error = set_log(request, policy);
+    if (error == 0)
+        error = rb_preload_name(library, name, sizeof(name));
     if (error != 0)
         return error;
-    char *list = rb_preload_join(getenv("LD_PRELOAD"), library);
+    char *list = rb_preload_join(getenv("LD_PRELOAD"), name);
     char *asan = rb_preload_asan_options(getenv("ASAN_OPTIONS"));
     if (!list || !asan || setenv("LD_PRELOAD", list, 1) != 0 || setenv("ASAN_OPTIONS", asan, 1) != 0 ||
         setenv("REBOUND_POLICY", path, 1) != 0)

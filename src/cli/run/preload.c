@@ -39,6 +39,17 @@ int rb_preload_find(char *out, size_t size)
     return try_place(RB_LIBDIR, "/rebound", out, size);
 }
 
+int rb_preload_name(const char *library, char *out, size_t size)
+{
+    const char *slash = strrchr(library, '/');
+    int directory = slash ? (int) (slash - library) : 0;
+    int length = snprintf(out, size, "%.*s/classes/$LIB/%s", directory, library, file_name);
+    if (slash && length >= 0 && (size_t) length < size && access(out, R_OK) == 0)
+        return 0;
+    length = snprintf(out, size, "%s", library);
+    return length >= 0 && (size_t) length < size ? 0 : -ENAMETOOLONG;
+}
+
 bool rb_preload_disabled(void)
 {
     const char *disable = getenv("REBOUND_DISABLE");

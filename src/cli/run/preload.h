@@ -10,6 +10,11 @@
 // at build time. Returns 0, -ENOENT or -ENAMETOOLONG.
 int rb_preload_find(char *out, size_t size);
 
+// Writes the name of the library for LD_PRELOAD: if there is a directory that scripts/classes has made beside the
+// library, a name in it with $LIB, by which 32-bit programs get another library. Otherwise it is `library`. Returns 0
+// or -ENAMETOOLONG.
+int rb_preload_name(const char *library, char *out, size_t size);
+
 // Adds `library` to the list `before` (LD_PRELOAD; may be NULL or empty), whose items are separated by spaces or
 // colons. Adds it at the end, because libraries such as sanitizers must be first. If the list contains a librebound.so,
 // replaces the first one and removes the others. Pure; the caller frees the result. NULL without memory.
