@@ -269,7 +269,8 @@ def status_shows_processes(place):
     child = subprocess.Popen([REBOUND, "run", "--policy", place.file("policy.ini", POLICY), "--", "/usr/bin/python3", "-c",
                               script, f"127.0.0.1:{port}"], env=place.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     child.stdout.readline()
-    same([process["pid"] for process in status_of(place)["processes"]], [child.pid])
+    name = os.path.basename(os.path.realpath("/usr/bin/python3"))  # as in the log, not as in /proc/PID/comm
+    same(status_of(place)["processes"], [{"pid": child.pid, "program": name}])
     holds(place.text("metrics")[1], "rebound_processes 1\n")
     child.kill()
     child.communicate()

@@ -2,9 +2,11 @@
 // Reads the whole state file.
 #include "cli/state/snapshot.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "real/system.h"
 
@@ -51,17 +53,29 @@ static int by_failures_then_host(const void *left, const void *right)
     return order != 0 ? order : by_host(left, right);
 }
 
+// Without the right to read the link of the executable, takes the name that the process has given itself, at most 15
+// bytes. The kernel writes " (deleted)" after the name of a file that was removed or replaced.
 const char *rb_snapshot_program(int pid, char out[RB_PROGRAM_NAME_SIZE])
 {
-    char path[32];
-    snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-    FILE *file = fopen(path, "re");
-    bool known = file && fgets(out, RB_PROGRAM_NAME_SIZE, file);
-    if (file)
-        fclose(file);
-    if (!known)
-        return "?";
-    out[strcspn(out, "\n")] = '\0';
+    static const char deleted[] = " (deleted)";
+    char path[32], executable[PATH_MAX + sizeof(deleted)];
+    snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+    ssize_t length = readlink(path, executable, sizeof(executable) - 1);
+    if (length <= 0) {
+        snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+        FILE *file = fopen(path, "re");
+        bool known = file && fgets(out, RB_PROGRAM_NAME_SIZE, file);
+        if (file)
+            fclose(file);
+        out[known ? strcspn(out, "\n") : 0] = '\0';
+        return known ? out : "?";
+    }
+    executable[length] = '\0';
+    size_t suffix = sizeof(deleted) - 1;
+    if ((size_t) length > suffix && strcmp(executable + length - suffix, deleted) == 0)
+        executable[(size_t) length - suffix] = '\0';
+    const char *slash = strrchr(executable, '/');
+    snprintf(out, RB_PROGRAM_NAME_SIZE, "%.*s", RB_PROGRAM_NAME_SIZE - 1, slash ? slash + 1 : executable);
     return out;
 }
 

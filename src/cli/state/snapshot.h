@@ -5,7 +5,7 @@
 
 #include "cli/state/state_file.h"
 
-enum { RB_PROGRAM_NAME_SIZE = 20 }; // length of /proc/PID/comm, with the terminating NUL
+enum { RB_PROGRAM_NAME_SIZE = 256 }; // with the terminating NUL
 
 enum rb_order { RB_ORDER_STATE, RB_ORDER_FAILURES, RB_ORDER_HOST, RB_ORDERS };
 
@@ -45,7 +45,7 @@ uint64_t rb_snapshot_ended(const struct rb_view_policy *policy, enum rb_result r
 // The same for all policies together.
 uint64_t rb_snapshot_ended_all(const struct rb_snapshot *snapshot, enum rb_result result);
 
-// The name of a process's program, "?" if unknown.
+// The name of a process's executable file, as in the log; "?" if it is unknown.
 const char *rb_snapshot_program(int pid, char out[RB_PROGRAM_NAME_SIZE]);
 
 #endif
