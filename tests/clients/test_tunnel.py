@@ -308,7 +308,9 @@ def test_redirect_to_another_host(test, case):
                   f"s307;header=Location:{other.url('j').replace('/', '%2F')}")
     result, got = transfer(test, place, *options)
     check_log(test, ["503"] * (attempts - 1), [2] * (attempts - 1))
-    test.equal((got["result"], other.count("j")), (0, 1) if attempts == 2 else (56, 0), "result, requests at the second host")
+    results = (0,) if attempts == 2 else (56, 7)  # from libcurl 8.20 on, a refused tunnel is 7
+    test.check(got["result"] in results, f"result: {got['result']}")
+    test.equal(other.count("j"), attempts - 1, "requests at the second host")
     test.equal(result.out.count(b"307 Fine"), 1, "redirects that the program saw")
 
 
@@ -322,9 +324,10 @@ def test_program_refuses_the_tunnel(test, mode):
                    "--proxy", place.proxy.url(), place.url]
         result = run(command)
         got = json.loads(result.out)["transfers"][0]
-        runs.append(([got[key] for key in ("result", "error", "received", "header_lines")], place.counts()))
+        error = got["error"].split(",")[0]  # newer versions say how many bytes were refused
+        runs.append((error, [got[key] for key in ("result", "received", "header_lines")], place.counts()))
     test.equal(runs[1], runs[0], "result, CONNECTs and requests")
-    test.equal(runs[0][1], (1, 0), "CONNECTs, requests")
+    test.equal(runs[0][2], (1, 0), "CONNECTs, requests")
 
 
 def test_kept_tunnel(test):
@@ -435,3 +438,12 @@ def test_login_at_a_real_proxy(test, name):
     under = test.rebound(command)
     test.equal((under.code, steady(under.out)), (0, steady(alone.out)), "status, output")
     test.equal((test.events(), server.count("k")), ([], 2), "log, requests")
+
+
+@cases("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+def test_proxy_of_the_environment(test, name):
+    place = Place(test, test.opened(Tunnel(refusal(503), "cut")), True, "ok")
+    result = test.rebound([CURL, "-sSkf", "-d", "x=1", place.url], HURRY, env={name: place.proxy.url()})
+    test.good(result, b"good k\n")
+    check_log(test, ["503", "reset"], [3])
+    test.equal(place.counts(), (3, 1), "CONNECTs, requests")
