@@ -65,7 +65,7 @@ static int doctor_perform(const struct request *request)
 static int doctor_run(int argc, char **argv)
 {
     struct request request = {0};
-    const struct rb_option options[] = {{"policy", .value = &request.policy}, {"json", .flag = &request.json}, {NULL}};
+    const struct rb_option options[] = {{"policy", .value = &request.policy}, {"json", .flag = &request.json}, {0}};
     int status, first = rb_command_options(&rb_cmd_doctor, argc, argv, options, &status);
     if (first < 0)
         return status;

@@ -90,7 +90,7 @@ static int check_run(int argc, char **argv)
 {
     struct check check = {.colour = rb_say_colour(stdout)};
     bool json = false, strict = false;
-    const struct rb_option options[] = {{"json", .flag = &json}, {"strict", .flag = &strict}, {NULL}};
+    const struct rb_option options[] = {{"json", .flag = &json}, {"strict", .flag = &strict}, {0}};
     int status, first = rb_command_options(&rb_cmd_check, argc, argv, options, &status);
     if (first < 0)
         return status;

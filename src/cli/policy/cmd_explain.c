@@ -112,7 +112,7 @@ static int explain_run(int argc, char **argv)
     const struct rb_option options[] = {{"policy", .value = &request.policy},
                                         {"method", .value = &request.method},
                                         {"json", .flag = &request.json},
-                                        {NULL}};
+                                        {0}};
     int status, first = rb_command_options(&rb_cmd_explain, argc, argv, options, &status);
     if (first < 0)
         return status;

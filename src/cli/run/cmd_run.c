@@ -245,7 +245,7 @@ static int cmd_run(int argc, char **argv)
     const struct rb_option options[] = {{"policy", .value = &request.policy},
                                         {"log", .value = &request.log},
                                         {"summary", .flag = &request.summary},
-                                        {NULL}};
+                                        {0}};
     int status, first = rb_command_options(&rb_cmd_run, argc, argv, options, &status);
     if (first < 0)
         return status;

@@ -63,7 +63,7 @@ static int events_run(int argc, char **argv)
                                         {"follow", 'f', .flag = &request.follow},
                                         {"lines", 'n', .value = &request.lines},
                                         {"json", .flag = &request.json},
-                                        {NULL}};
+                                        {0}};
     int status, first = rb_command_options(&rb_cmd_events, argc, argv, options, &status);
     if (first < 0)
         return status;

@@ -76,7 +76,7 @@ static int metrics_run(int argc, char **argv)
     const struct rb_option options[] = {RB_STATE_OPTIONS(&request.choice),
                                         {"textfile", .value = &request.textfile},
                                         {"listen", .value = &request.listen},
-                                        {NULL}};
+                                        {0}};
     int status, first = rb_command_options(&rb_cmd_metrics, argc, argv, options, &status);
     if (first < 0)
         return status;

@@ -66,7 +66,7 @@ static int policy_perform(struct rb_state_file *file, const void *asked)
 static int policy_run(int argc, char **argv)
 {
     struct rb_state_choice choice = {0};
-    const struct rb_option options[] = {RB_STATE_OPTIONS(&choice), {NULL}};
+    const struct rb_option options[] = {RB_STATE_OPTIONS(&choice), {0}};
     int status, first = rb_command_options(&rb_cmd_policy, argc, argv, options, &status);
     if (first < 0)
         return status;

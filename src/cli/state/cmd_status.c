@@ -199,7 +199,7 @@ static int status_run(int argc, char **argv)
     struct request request = {0};
     bool all = false;
     const struct rb_option options[] = {
-        RB_STATE_OPTIONS(&choice), {"all", .flag = &all}, {"json", .flag = &request.json}, {NULL}};
+        RB_STATE_OPTIONS(&choice), {"all", .flag = &all}, {"json", .flag = &request.json}, {0}};
     int status, first = rb_command_options(&rb_cmd_status, argc, argv, options, &status);
     if (first < 0)
         return status;

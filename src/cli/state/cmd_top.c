@@ -48,7 +48,7 @@ static int top_run(int argc, char **argv)
     const char *interval = NULL;
     struct request request = {.interval_ms = INTERVAL_MS};
     const struct rb_option options[] = {
-        RB_STATE_OPTIONS(&choice), {"interval", 'd', .value = &interval}, {"once", .flag = &request.once}, {NULL}};
+        RB_STATE_OPTIONS(&choice), {"interval", 'd', .value = &interval}, {"once", .flag = &request.once}, {0}};
     int status, first = rb_command_options(&rb_cmd_top, argc, argv, options, &status);
     if (first < 0)
         return status;
