@@ -25,12 +25,20 @@ ARM64_CC ?= $(filter ccache,$(CC)) aarch64-linux-gnu-gcc
 FUZZ_TIME ?= 600
 SOAK_ROUNDS ?= 20
 
-export REBOUND_BUILD := $(abspath $(BUILD))
-
 comma := ,
 # $(1) as one word of the shell, and as a string of C.
 quote = '$(subst ','\'',$(1))'
 c_string = "$(subst ",\",$(subst \,\\,$(1)))"
+
+# The path of the source may have any characters, because all commands run in it. The path of BUILD is in names of targets.
+ifneq ($(words $(BUILD)),1)
+override BUILD := $(subst $(CURDIR)/,,$(BUILD))
+endif
+ifneq ($(words $(BUILD)) $(shell printf %s $(call quote,$(BUILD)) | LC_ALL=C tr -d 'A-Za-z0-9_./+@-\200-\377' | wc -c),1 0)
+$(error BUILD must be a directory whose path has no blank or special character, because make cannot handle them: '$(BUILD)')
+endif
+export REBOUND_BUILD := $(abspath $(BUILD))
+
 # $(1), if the compiler takes it without a warning.
 if_supported = $(shell $(CC) -Werror $(1) -S -o /dev/null -x c /dev/null >/dev/null 2>&1 && echo $(1))
 
@@ -217,17 +225,19 @@ $(BUILD)/libdir: FORCE
 	$(call stamp,$(LIBDIR))
 stamp = @mkdir -p $(@D); printf '%s\n' $(call quote,$(1)) | cmp -s - $@ || printf '%s\n' $(call quote,$(1)) >$@
 
-test: all man $(TEST_PROGRAMS)
-	@scripts/run-tests
+test: test-programs
+	@scripts/without-blanks scripts/run-tests
+
+test-programs: all man $(TEST_PROGRAMS)
 
 demo: all $(BUILD)/faultd
-	@tests/clients/demo
+	@scripts/without-blanks tests/clients/demo
 
 bench: all $(BENCH)
-	@scripts/bench $(BENCH_FLAGS)
+	@scripts/without-blanks scripts/bench $(BENCH_FLAGS)
 
 suites: all
-	@scripts/suites $(SUITES)
+	@scripts/without-blanks scripts/suites $(SUITES)
 
 check-abi: $(ABI_LIBRARIES)
 	@scripts/check-abi $^
@@ -238,39 +248,41 @@ lint: $(BUILD)/gen/default_ini.h
 format:
 	@scripts/lint --fix
 
-soak: all $(TEST_PROGRAMS)
-	@scripts/run-tests --rounds $(SOAK_ROUNDS) clients preload unit
+soak: test-programs
+	@scripts/without-blanks scripts/run-tests --rounds $(SOAK_ROUNDS) clients preload unit
 
 fuzz: all $(INJECT) $(FUZZ:%=$(BUILD)/fuzz/%) $(BUILD)/preload/test_park_stress $(BUILD)/asan/librebound.so
-	tests/inject/run --all
-	RB_REFUSED_CONNECTS=100000 tests/preload/run --test refused_by_port park_stress
+	scripts/without-blanks tests/inject/run --all
+	RB_REFUSED_CONNECTS=100000 scripts/without-blanks tests/preload/run --test refused_by_port park_stress
 	for program in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus/$$program && \
 		$(BUILD)/fuzz/$$program -max_total_time=$(FUZZ_TIME) -artifact_prefix=$(BUILD)/fuzz/ \
 		$(BUILD)/fuzz/corpus/$$program tests/fuzz/corpus/$${program#fuzz_} || exit 1; done
 
 man: $(MAN)
 
+# The directories of the installation, as words of the shell.
+bin = $(call quote,$(DESTDIR)$(PREFIX)/bin)
+lib = $(call quote,$(DESTDIR)$(LIBDIR)/rebound)
+share = $(call quote,$(DESTDIR)$(PREFIX)/share)
 install: all man
-	install -d $(DESTDIR)$(LIBDIR)/rebound $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/rebound/examples
-	install -m 644 $(BUILD)/librebound.so $(DESTDIR)$(LIBDIR)/rebound/librebound.so
-	rm -rf $(DESTDIR)$(LIBDIR)/rebound/classes
-	[ ! -d $(BUILD)/classes ] || cp -R -P $(BUILD)/classes $(DESTDIR)$(LIBDIR)/rebound/classes
-	install -m 755 $(BUILD)/rebound $(DESTDIR)$(PREFIX)/bin/rebound
-	install -m 644 CHANGELOG.md LICENSE config/default.ini $(DESTDIR)$(PREFIX)/share/doc/rebound/
-	install -m 644 config/inih-LICENSE $(DESTDIR)$(PREFIX)/share/doc/rebound/copyright-inih
-	install -m 644 config/examples/*.ini $(DESTDIR)$(PREFIX)/share/doc/rebound/examples/
-	install -d $(DESTDIR)$(PREFIX)/share/doc/rebound/prometheus
-	install -m 644 config/prometheus/* $(DESTDIR)$(PREFIX)/share/doc/rebound/prometheus/
-	install -D -m 644 config/completion/rebound.bash \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/rebound
-	for page in $(MAN); do install -D -m 644 $$page \
-		$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
+	install -d $(lib) $(bin) $(share)/doc/rebound/examples $(share)/doc/rebound/prometheus
+	install -m 644 $(BUILD)/librebound.so $(lib)/librebound.so
+	rm -rf $(lib)/classes
+	[ ! -d $(BUILD)/classes ] || cp -R -P $(BUILD)/classes $(lib)/classes
+	install -m 755 $(BUILD)/rebound $(bin)/rebound
+	install -m 644 CHANGELOG.md LICENSE config/default.ini $(share)/doc/rebound/
+	install -m 644 config/inih-LICENSE $(share)/doc/rebound/copyright-inih
+	install -m 644 config/examples/*.ini $(share)/doc/rebound/examples/
+	install -m 644 config/prometheus/* $(share)/doc/rebound/prometheus/
+	install -D -m 644 config/completion/rebound.bash $(share)/bash-completion/completions/rebound
+	for page in $(MAN); do \
+		install -D -m 644 $$page $(share)/man/man$${page##*.}/$${page##*/} || exit 1; done
 
 clean:
 	rm -rf $(BUILD)
 
 FORCE:
-.PHONY: all test demo bench suites check-abi lint format soak fuzz man install clean FORCE
+.PHONY: all test test-programs demo bench suites check-abi lint format soak fuzz man install clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
