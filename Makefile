@@ -51,7 +51,9 @@ if_supported = $(shell $(CC) -Werror $(1) -S -o /dev/null -x c /dev/null >/dev/n
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(WERROR)
 DEFINES := -D_GNU_SOURCE -DRB_VERSION='"$(VERSION)"'
 RB_CPPFLAGS = $(CPPFLAGS) -Isrc -I$(BUILD) $(DEFINES) -MMD -MP
-RB_CFLAGS = $(CFLAGS) -std=gnu11 -pthread -fno-lto $(WARN)
+# The same files come out wherever the source lies. rpm moves the paths in debug information itself.
+PREFIX_MAP := $(if $(RPM_BUILD_DIR),,-ffile-prefix-map=$(call quote,$(CURDIR))=. -ffile-prefix-map=$(BUILD)/=build/)
+RB_CFLAGS = $(PREFIX_MAP) $(CFLAGS) -std=gnu11 -pthread -fno-lto $(WARN)
 PLAIN := -include src/real/plain.h
 IN_LIBRARY := $(PLAIN) -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-stack-protector -fno-fast-math \
 	-fasynchronous-unwind-tables $(call if_supported,-mno-outline-atomics)
