@@ -5,7 +5,7 @@
 #   make demo       programs against a sick server       make soak     the client tests again and again
 #   make bench      what it costs, beside its peers      make fuzz     what reads foreign bytes, FUZZ_TIME s each;
 #                                                                     each system call of ours fails in turn
-#   make suites     other people's tests under it
+#   make suites     other people's tests under it        make matrix   builds with the flags of distributions and in odd places
 #   make install    DESTDIR PREFIX LIBDIR LIB32          make format, lint, check-abi, clean; V=1 shows the commands
 #
 # Several people or variants in one tree: give each a BUILD of its own. CC, CPPFLAGS, CFLAGS, LDFLAGS and the libraries INIH
@@ -48,7 +48,8 @@ if_supported = $(shell $(CC) -Werror $(1) -S -o /dev/null -x c /dev/null >/dev/n
 # protector and outline atomics need functions or variables of glibc on some architectures. Link-time optimisation would
 # compile all objects with one set of flags, and changes how much stack a hook needs. Unwind tables: a thread may be
 # cancelled, and an exception thrown by a callback of the program, in a function called by ours.
-WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(WERROR)
+# -Wno-psabi: notes about 32-bit machines.
+WARN := -Wall -Wextra -Wno-psabi -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(WERROR)
 DEFINES := -D_GNU_SOURCE -DRB_VERSION='"$(VERSION)"'
 RB_CPPFLAGS = $(CPPFLAGS) -Isrc -I$(BUILD) $(DEFINES) -MMD -MP
 # The same files come out wherever the source lies. rpm moves the paths in debug information itself.
@@ -62,7 +63,7 @@ IN_TESTS := $(PLAIN) -DRB_SOURCE_DIR=$(call quote,$(call c_string,$(CURDIR))) \
 	-DRB_BUILD_DIR=$(call quote,$(call c_string,$(REBOUND_BUILD)))
 # -O1 takes a third less time to build, and takes less of what is wrong away before the sanitizer sees it. The widths that it
 # guesses for snprintf are wrong.
-ASAN := -O1 -Wno-format-truncation -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+ASAN := -O1 $(call if_supported,-Wno-format-truncation) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 TSAN := -O1 -fsanitize=thread
 
 # -z now: the loader binds our functions of libc at the program's start. Lazy binding would run the loader's resolver, which
@@ -241,6 +242,9 @@ bench: all $(BENCH)
 suites: all
 	@scripts/without-blanks scripts/suites $(SUITES)
 
+matrix:
+	@scripts/matrix $(MATRIX)
+
 check-abi: $(ABI_LIBRARIES)
 	@scripts/check-abi $^
 
@@ -284,7 +288,7 @@ clean:
 	rm -rf $(BUILD)
 
 FORCE:
-.PHONY: all test test-programs demo bench suites check-abi lint format soak fuzz man install clean FORCE
+.PHONY: all test test-programs demo bench suites matrix check-abi lint format soak fuzz man install clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
