@@ -80,7 +80,7 @@ static _Atomic bool kernel_locks;
 
 // Maps one page, unlocks it and lets it grow: a growing mapping is locked only if it is locked already. Shared memory
 // without a file cannot grow.
-static void *map_unlocked(void *place, size_t size, int protection, int flags, int fd)
+static __attribute__((noinline)) void *map_unlocked(void *place, size_t size, int protection, int flags, int fd)
 {
     bool grows = !(flags & MAP_SHARED) || !(flags & MAP_ANONYMOUS);
     size_t first = grows ? page_size() : size;
@@ -104,26 +104,20 @@ static void *map_unlocked(void *place, size_t size, int protection, int flags, i
 
 // Returns false if the mapping needs more than a small part of what RLIMIT_AS or RLIMIT_DATA leaves to the program.
 // Then the library does without the mapping.
-static bool leaves_room(size_t size)
+//   field: of /proc/self/statm, what the limit counts
+static __attribute__((noinline)) bool leaves_room(int resource, unsigned field, size_t size)
 {
-    enum { SHARE = 16, STATM_SIZE = 0, STATM_DATA = 5 };
-    const struct {
-        int resource;
-        unsigned field;
-    } rows[] = {{RLIMIT_AS, STATM_SIZE}, {RLIMIT_DATA, STATM_DATA}};
-    bool leaves = true;
-    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        uint64_t limit = rb_kernel_limit(rows[i].resource);
-        bool known = limit != UINT64_MAX && limit != 0 && !rb_sandbox_bars_files();
-        uint64_t used = known ? rb_system_used(rows[i].field, page_size()) : 0;
-        leaves = leaves && (used == 0 || (used < limit && (limit - used) / SHARE >= size));
-    }
-    return leaves;
+    enum { SHARE = 16 };
+    uint64_t limit = rb_kernel_limit(resource);
+    bool known = limit != UINT64_MAX && limit != 0 && !rb_sandbox_bars_files();
+    uint64_t used = known ? rb_system_used(field, page_size()) : 0;
+    return used == 0 || (used < limit && (limit - used) / SHARE >= size);
 }
 
 void *rb_pages_make(void *place, size_t size, int protection, int flags, int fd)
 {
-    if (!place && !leaves_room(size))
+    enum { STATM_SIZE = 0, STATM_DATA = 5 };
+    if (!place && (!leaves_room(RLIMIT_AS, STATM_SIZE, size) || !leaves_room(RLIMIT_DATA, STATM_DATA, size)))
         return NULL;
     void *memory = atomic_load_explicit(&kernel_locks, memory_order_relaxed)
                        ? map_unlocked(place, size, protection, flags, fd)
@@ -132,7 +126,8 @@ void *rb_pages_make(void *place, size_t size, int protection, int flags, int fd)
         return NULL;
     if (!place)
         pages_note(memory, size);
-    rb_checker_share(memory, size);
+    if (rb_checker_looks_for_races())
+        rb_checker_share(memory, size);
     return memory;
 }
 
