@@ -59,8 +59,9 @@ bool rb_period_is_time(const struct timespec *timeout);
 
 // Signals are blocked between two calls to the kernel. A signal that arrives there interrupts the next call, as it
 // would have interrupted the single long wait. During the call, the program's mask is in force. So a handler that
-// leaves by siglongjmp and a cancellation leave no signal blocked. One exception: if the thread is cancelled between
-// two calls, its cleanup handlers run with these signals blocked.
+// leaves by siglongjmp and a cancellation leave no signal blocked. There are two exceptions, in which the cleanup
+// handlers of a cancelled thread run with these signals blocked: the thread is cancelled between two calls, or glibc is
+// 2.41 or newer, where a cancellation acts after the call of the kernel has returned.
 struct rb_period_signals {
     sigset_t own;
     bool blocked;
