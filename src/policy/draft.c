@@ -18,7 +18,7 @@ static unsigned column_of(const struct rb_line *line, struct rb_slice slice)
     return rb_reader_column(line, slice.at);
 }
 
-enum { SHOWN_MAX = 80 };
+enum { SHOWN_MAX = 80, WARNING_SIZE = 320 };
 
 // Returns the precision for printing a slice with printf.
 static int shown(struct rb_slice slice)
@@ -147,25 +147,31 @@ __attribute__((noinline)) static void complain_of_process_value(const struct rb_
 }
 
 // Warns of the names in a list of programs that no program can have.
-static void warn_of_names(const struct rb_draft *draft, const struct rb_line *line, struct rb_slice list)
+__attribute__((noinline)) static void warn_of_names(const struct rb_draft *draft, const struct rb_line *line,
+                                                    struct rb_slice list)
 {
     struct rb_slice item;
     while (rb_slice_next(&list, &item)) {
         const char *slash = memrchr(item.at, '/', item.length);
         size_t directory = slash ? (size_t) (slash + 1 - item.at) : 0;
-        bool quoted = item.length > 2 && item.at[0] == '\'' && item.at[item.length - 1] == '\'';
+        bool quoted = !slash && item.length > 2 && item.at[0] == '\'' && item.at[item.length - 1] == '\'';
         bool dots = rb_slice_is(item, ".") || rb_slice_is(item, "..");
         const char *better = NULL;
         if (directory > 0 && directory < item.length)
             better = rb_arena_copy(draft->scratch, item.at + directory, item.length - directory);
         else if (quoted)
             better = rb_arena_copy(draft->scratch, item.at + 1, item.length - 2);
-        if (directory > 0 || quoted || dots)
-            rb_report_warn(draft->report, line, column_of(line, item), better, "no program is named %.*s%s",
-                           shown(item), item.at,
-                           directory > 0 ? ": names are compared without directory"
-                           : quoted      ? ": the quotation marks belong to the name"
-                                         : "");
+        if (directory == 0 && !quoted && !dots)
+            continue;
+        char *message = rb_arena_take(draft->scratch, WARNING_SIZE);
+        struct rb_writer writer = {message, WARNING_SIZE, 0};
+        if (message) {
+            rb_write_text(&writer, "no program is named ");
+            rb_write_bytes(&writer, item.at, item.length);
+            rb_write_text(&writer, directory > 0 ? ": names are compared without directory" : "");
+            rb_write_text(&writer, quoted ? ": the quotation marks belong to the name" : "");
+        }
+        rb_report_warn(draft->report, line, column_of(line, item), better, message);
     }
 }
 

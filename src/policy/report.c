@@ -13,8 +13,9 @@ struct rb_complaint {
     struct rb_diagnostic diagnostic;
 };
 
-// Copies a source line. Replaces NUL bytes by '?', because the receiver expects a NUL-terminated string.
-static const char *keep_text(struct rb_arena *scratch, struct rb_slice text)
+// Copies a source line. Replaces NUL bytes by '?', because the receiver expects a NUL-terminated string. Always
+// inlined, so that a wrong policy needs less stack.
+__attribute__((always_inline)) static inline const char *keep_text(struct rb_arena *scratch, struct rb_slice text)
 {
     size_t length = text.length < REPORT_TEXT_MAX ? text.length : REPORT_TEXT_MAX;
     char *copy = rb_arena_copy(scratch, text.at, length);
@@ -62,48 +63,50 @@ static void report_format(struct rb_writer *writer, const char *format, va_list 
     }
 }
 
-// Keeps an error or a warning, of which `diagnostic` has the first part.
-static void report_keep(struct rb_report *report, const struct rb_line *line, struct rb_diagnostic diagnostic,
-                        const char *format, va_list arguments)
+void rb_report_add(struct rb_report *report, const struct rb_line *line, unsigned column, const char *suggestion,
+                   const char *format, ...)
 {
+    if (++report->count > REPORT_MAX + 1)
+        return;
     struct rb_complaint *entry = rb_arena_take(report->scratch, sizeof(*entry));
     char *message = rb_arena_take(report->scratch, REPORT_MESSAGE_SIZE);
     if (!entry || !message)
         return;
+    bool last = report->count > REPORT_MAX;
+    va_list arguments;
+    va_start(arguments, format);
     struct rb_writer writer = rb_writer_on(message, REPORT_MESSAGE_SIZE);
     report_format(&writer, format, arguments);
-    entry->diagnostic = diagnostic;
-    entry->diagnostic.file = report->file;
-    entry->diagnostic.line = line->number;
-    entry->diagnostic.text = line->number ? keep_text(report->scratch, line->text) : NULL;
-    entry->diagnostic.message = message;
+    va_end(arguments);
+    entry->diagnostic = (struct rb_diagnostic){
+        .file = report->file,
+        .line = line->number,
+        .column = column,
+        .text = line->number ? keep_text(report->scratch, line->text) : NULL,
+        .message = last ? "there are more errors; the rest of them is not shown" : message,
+        .suggestion = last ? NULL : suggestion,
+    };
     report_insert(report, entry);
 }
 
-void rb_report_add(struct rb_report *report, const struct rb_line *line, unsigned column, const char *suggestion,
-                   const char *format, ...)
-{
-    va_list arguments;
-    if (++report->count > REPORT_MAX + 1)
-        return;
-    bool last = report->count > REPORT_MAX;
-    struct rb_diagnostic diagnostic = {.column = column, .suggestion = last ? NULL : suggestion};
-    va_start(arguments, format);
-    report_keep(report, line, diagnostic, last ? "there are more errors; the rest of them is not shown" : format,
-                arguments);
-    va_end(arguments);
-}
-
 void rb_report_warn(struct rb_report *report, const struct rb_line *line, unsigned column, const char *suggestion,
-                    const char *format, ...)
+                    const char *message)
 {
-    va_list arguments;
     if (++report->warnings > REPORT_MAX)
         return;
-    struct rb_diagnostic diagnostic = {.warning = true, .column = column, .suggestion = suggestion};
-    va_start(arguments, format);
-    report_keep(report, line, diagnostic, format, arguments);
-    va_end(arguments);
+    struct rb_complaint *entry = rb_arena_take(report->scratch, sizeof(*entry));
+    if (!entry || !message)
+        return;
+    entry->diagnostic = (struct rb_diagnostic){
+        .warning = true,
+        .file = report->file,
+        .line = line->number,
+        .column = column,
+        .text = keep_text(report->scratch, line->text),
+        .message = message,
+        .suggestion = suggestion,
+    };
+    report_insert(report, entry);
 }
 
 void rb_report_deliver(const struct rb_report *report, rb_report_fn *receive, void *context)

@@ -31,9 +31,10 @@ struct rb_report {
 void rb_report_add(struct rb_report *report, const struct rb_line *line, unsigned column, const char *suggestion,
                    const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-// Adds a warning. After 1000 warnings, ignores the rest.
+// Adds a warning about a line. After 1000 warnings, ignores the rest.
+//   message: lives as long as the report; NULL (no memory): nothing is added
 void rb_report_warn(struct rb_report *report, const struct rb_line *line, unsigned column, const char *suggestion,
-                    const char *format, ...) __attribute__((format(printf, 5, 6)));
+                    const char *message);
 
 // Passes the kept errors and warnings to `receive` (may be NULL), ordered by line and column.
 void rb_report_deliver(const struct rb_report *report, rb_report_fn *receive, void *context);
