@@ -30,8 +30,10 @@ enum rb_sandbox_state rb_hook_sandbox_begin(enum rb_sandbox_state next, bool thr
         before = next; // another thread was faster
     else if (next == RB_SANDBOX_SECCOMP && active)
         rb_process_enter_filter();
-    if (active && threads) // a hook in another thread may be between two system calls, and begins no others now
+    if (active && threads && before != next) { // a hook in another thread may be between two system calls
         rb_kernel(SYS_nanosleep, &a_moment, NULL);
+        rb_sandbox_enter(next, RB_SANDBOX_SYNCED);
+    }
     errno = saved;
     return before;
 }
@@ -46,7 +48,7 @@ void rb_hook_sandbox_end(enum rb_sandbox_state before, enum rb_sandbox_state nex
         return;
     }
     if (next == RB_SANDBOX_SECCOMP)
-        rb_sandbox_enter(next, before);
+        rb_sandbox_enter(rb_sandbox_state(), before);
     if (rb_process_active())
         rb_process_leave_sandbox();
     errno = saved;

@@ -13,7 +13,7 @@ typedef int read_fn(clockid_t clock, struct rb_kernel_time *out);
 
 static int by_system_call(clockid_t clock, struct rb_kernel_time *out)
 {
-    return (int) rb_kernel(SYS_clock_gettime, clock, out);
+    return (int) rb_kernel_always(SYS_clock_gettime, clock, out);
 }
 
 // Finds the function to read a clock. The vDSO is linked at address 0, so the address of its ELF header is also the

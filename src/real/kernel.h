@@ -8,6 +8,7 @@
 #ifndef RB_REAL_KERNEL_H
 #define RB_REAL_KERNEL_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
@@ -15,13 +16,20 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "real/sandbox.h"
+
 // Makes a system call: rb_kernel(SYS_read, fd, buffer, size). It takes up to six arguments, each a pointer or an
 // integer that fits into a long. Returns the kernel's result: a negative errno on failure. Does not change errno, is
-// not a cancellation point, and is async-signal-safe.
+// not a cancellation point, and is async-signal-safe. Once a seccomp filter takes effect in all threads, returns -EPERM
+// without a system call.
 //
 // The arguments use the kernel's structures: signal sets have RB_KERNEL_SIGNALS bytes, and times are struct
 // rb_kernel_time. On 32-bit machines a 64-bit argument takes two of the six.
-#define rb_kernel(...) RB_KERNEL_PAD(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
+#define rb_kernel(...) (rb_sandbox_refuses_calls() ? -EPERM : rb_kernel_always(__VA_ARGS__))
+
+// The same for calls that are made for the program, and for those that end what would harm the program, such as blocked
+// signals.
+#define rb_kernel_always(...) RB_KERNEL_PAD(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
 #define RB_KERNEL_PAD(number, a, b, c, d, e, f, ...)                                                                   \
     rb_kernel_call((long) (number), (long) (a), (long) (b), (long) (c), (long) (d), (long) (e), (long) (f))
 

@@ -47,7 +47,7 @@ static long as_libc(long result)
     return -1;
 }
 
-#define SYSTEM(...) as_libc(rb_kernel(__VA_ARGS__))
+#define SYSTEM(...) as_libc(rb_kernel_always(__VA_ARGS__))
 
 static struct rb_kernel_time as_kernel_time(const struct timespec *time)
 {
@@ -86,11 +86,11 @@ static void sys_closefrom(int first)
 {
     enum { MOST = 1 << 20 }; // the highest number of descriptors that Linux allows by default
     unsigned from = first > 0 ? (unsigned) first : 0;
-    if (rb_kernel(SYS_close_range, from, UINT_MAX, 0) == 0)
+    if (rb_kernel_always(SYS_close_range, from, UINT_MAX, 0) == 0)
         return;
     uint64_t end = rb_kernel_limit(RLIMIT_NOFILE);
     for (unsigned fd = from; fd < end && fd < MOST; fd++)
-        rb_kernel(SYS_close, fd);
+        rb_kernel_always(SYS_close, fd);
 }
 
 // The two arguments in which preadv2 and pwritev2 take a 64-bit offset.

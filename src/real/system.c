@@ -203,7 +203,7 @@ bool rb_system_hold_signals(uint64_t *saved)
 
 void rb_system_release_signals(uint64_t saved)
 {
-    rb_kernel(SYS_rt_sigprocmask, SIG_SETMASK, &saved, NULL, RB_KERNEL_SIGNALS);
+    rb_kernel_always(SYS_rt_sigprocmask, SIG_SETMASK, &saved, NULL, RB_KERNEL_SIGNALS);
 }
 
 // libc's signal set begins with the kernel's.
@@ -235,7 +235,7 @@ bool rb_system_blocks_cancellation(const sigset_t *mask)
 
 void rb_system_restore_signals(const sigset_t *saved)
 {
-    rb_kernel(SYS_rt_sigprocmask, SIG_SETMASK, saved, NULL, RB_KERNEL_SIGNALS);
+    rb_kernel_always(SYS_rt_sigprocmask, SIG_SETMASK, saved, NULL, RB_KERNEL_SIGNALS);
 }
 
 int rb_system_pid(void)

@@ -575,8 +575,10 @@ static void install_for_all(const int *allowed, unsigned count)
     CHECK_INT(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter.program), 0);
 }
 
-// What the end of a thread needs.
-#define ENDS SYS_futex, SYS_exit, SYS_exit_group, SYS_madvise, SYS_munmap, SYS_rt_sigprocmask, SYS_write
+// What the start and the end of a thread need.
+#define ENDS                                                                                                           \
+    SYS_rseq, SYS_set_robust_list, SYS_futex, SYS_exit, SYS_exit_group, SYS_madvise, SYS_munmap, SYS_rt_sigprocmask,   \
+        SYS_write
 
 static void *dial_slowly(void *unused)
 {
@@ -654,6 +656,49 @@ static void during_a_wait(void)
         if (status != 0)
             dprintf(STDERR_FILENO, "way %d\n", way);
         CHECK_INT(status, 0);
+    }
+}
+
+static _Atomic bool installed;
+
+// Connects without a pause, and 20 times more after the filter.
+static void *dial_busily(void *nonblocking)
+{
+    for (int after = 0; after < 20; after += installed) {
+        if (!nonblocking) {
+            CHECK_INT(dial_once(&dead), ECONNREFUSED);
+            continue;
+        }
+        int fd = begin(&dead);
+        wait_by_poll(fd);
+        CHECK_INT(pending_error(fd), ECONNREFUSED);
+        close(fd);
+    }
+    return NULL;
+}
+
+// Threads are in the middle of their calls.
+static void filter_among_busy_threads(void)
+{
+    static const int allowed[] = {ENDS,     SYS_socket,     SYS_connect,        SYS_close,
+                                  SYS_poll, SYS_getsockopt, SYS_clock_nanosleep};
+    pthread_t threads[4];
+    dead = port_new();
+    for (unsigned i = 0; i < 4; i++)
+        CHECK_INT(pthread_create(&threads[i], NULL, dial_busily, i % 2 ? &dead : NULL), 0);
+    test_await_log(RETRY, "", 8);
+    install_for_all(allowed, sizeof(allowed) / sizeof(allowed[0]));
+    installed = true;
+    for (unsigned i = 0; i < 4; i++)
+        thread_end(threads[i]);
+    _exit(0);
+}
+
+static void among_busy_threads(void)
+{
+    for (unsigned round = 0; round < 20; round++) {
+        CHECK_INT(test_under("filter_among_busy_threads"), 0);
+        test_write(test_path("log"), "");
     }
 }
 
@@ -938,6 +983,7 @@ static const struct test tests[] = {
     {"parked_connects", LONG, parked_connects},
     {"during_a_delay", POLICY "retry.base=300ms\n", during_a_delay},
     {"during_a_wait", POLICY "retry.base=300ms\n", during_a_wait},
+    {"among_busy_threads", POLICY "retry.base=1ms\nbudget.floor=1000/s\n", among_busy_threads},
     {"during_a_lookup", "[local]\nhosts=*.test\nretry.base=300ms\n", during_a_lookup},
     {"during_a_transfer", "[local]\nhosts=127.0.0.1\nretry.base=300ms\nretry.jitter=none\n", during_a_transfer},
     {"during_a_loop", "[local]\nhosts=127.0.0.1\nretry.base=300ms\nretry.jitter=none\n", during_a_loop},
@@ -955,6 +1001,7 @@ static const struct test tests[] = {
     {"leave_parked", NULL, leave_parked},
     {"filter_during_delay", NULL, filter_during_delay},
     {"filter_during_wait", NULL, filter_during_wait},
+    {"filter_among_busy_threads", NULL, filter_among_busy_threads},
     {"filter_during_lookup", NULL, filter_during_lookup},
     {"filter_during_transfer", NULL, filter_during_transfer},
     {"filter_during_loop", NULL, filter_during_loop},

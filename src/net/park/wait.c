@@ -92,6 +92,12 @@ struct poll_kind {
     const sigset_t *mask; // of ppoll; may be NULL
 };
 
+// Makes the program's call.
+static int poll_as_asked(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const struct poll_kind *kind)
+{
+    return kind->plain ? rb_libc_poll(fds, count, in_ms(timeout)) : rb_libc_ppoll(fds, count, timeout, kind->mask);
+}
+
 static int poll_until(struct pollfd *fds, nfds_t count, const struct rb_period_end *end, const struct poll_kind *kind)
 {
     struct pollfd small[ON_STACK];
@@ -100,16 +106,15 @@ static int poll_until(struct pollfd *fds, nfds_t count, const struct rb_period_e
     struct timespec left;
     int ready;
     if (!rb_period_take_space(&space, small, sizeof(small), count * sizeof(*fds)))
-        return rb_libc_ppoll(fds, count, rb_period_next(end, &left), kind->mask);
+        return poll_as_asked(fds, count, rb_period_next(end, &left), kind);
     struct pollfd *copy = space.at;
     rb_period_block_signals(&signals, kind->mask);
     do {
         const struct timespec *timeout = rb_period_next(end, &left);
         uint64_t since = rb_change_now();
         hide_parked(copy, fds, count);
-        bool by_poll = rb_period_is_filtered(&signals, kind->mask) && kind->plain;
-        ready =
-            by_poll ? rb_libc_poll(copy, count, in_ms(timeout)) : rb_libc_ppoll(copy, count, timeout, signals.within);
+        ready = rb_period_is_filtered(&signals, kind->mask) ? poll_as_asked(copy, count, timeout, kind)
+                                                            : rb_libc_ppoll(copy, count, timeout, signals.within);
         if (ready > 0)
             ready = hold_polled(copy, count, ready, since);
     } while (ready == 0 && rb_period_goes_on(end));
@@ -139,7 +144,6 @@ static void await_polled(const struct pollfd *fds, nfds_t count)
 // If no attempt is due before the timeout, the program's call is made unchanged and its events are filtered.
 static int wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const struct poll_kind *kind)
 {
-    const sigset_t *mask = kind->mask;
     uint64_t since = rb_change_now(), began = rb_system_now_ns();
     await_polled(fds, count);
     if (rb_park_splits(timeout)) {
@@ -147,9 +151,9 @@ static int wait_poll(struct pollfd *fds, nfds_t count, const struct timespec *ti
             return poll_until(
                 fds, count,
                 &(struct rb_period_end){rb_period_deadline(began, timeout), only_polled(fds, count, timeout)}, kind);
-        return rb_libc_ppoll(fds, count, timeout, mask); // the kernel reports the error in the arguments
+        return poll_as_asked(fds, count, timeout, kind); // the kernel reports the error in the arguments
     }
-    int ready = rb_libc_ppoll(fds, count, timeout, mask);
+    int ready = poll_as_asked(fds, count, timeout, kind);
     if (ready < 0)
         return ready;
     struct rb_period_end end = {rb_period_deadline(began, timeout), only_polled(fds, count, timeout)};
