@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Parked connects in hard times: threads, dups, closes and forks in between.
+#include "park.h"
 #include "refused.h"
 #include "stress.h"
 
@@ -24,9 +25,36 @@ static void refused_by_port(void)
     CHECK(test_log(RETRY, "") > REFUSED_SAMPLE / 4);
 }
 
+enum { WAITERS = 4, WAITS = 1000 };
+
+// Waits for each of its connects alone, in turn by poll and select.
+static void *wait_alone(void *port)
+{
+    for (unsigned i = 0; i < WAITS; i++) {
+        int fd = flying(port);
+        CHECK_INT(wait_by(i % 2 ? WAIT_POLL : WAIT_SELECT, fd, -1, NULL), 1);
+        CHECK_INT(pending_error(fd), ECONNREFUSED);
+        close(fd);
+    }
+    return NULL;
+}
+
+// While one thread goes to sleep, another one makes the attempt of its connect. The first thread must wake up when the
+// next attempt is due.
+static void attempts_of_others(void)
+{
+    struct port port = port_new();
+    pthread_t threads[WAITERS];
+    for (unsigned i = 0; i < WAITERS; i++)
+        CHECK_INT(pthread_create(&threads[i], NULL, wait_alone, &port), 0);
+    for (unsigned i = 0; i < WAITERS; i++)
+        thread_end(threads[i]);
+}
+
 static const struct test tests[] = {
     {"shared_epolls", STRESS_POLICY, shared_epolls},
     {"refused_by_port", REFUSED_POLICY, refused_by_port},
+    {"attempts_of_others", POLICY "retry.base=1ms\nbudget.floor=1000/s\n", attempts_of_others},
 };
 
 TEST_MAIN(tests)

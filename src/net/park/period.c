@@ -68,6 +68,16 @@ const struct timespec *rb_period_next(const struct rb_period_end *end, struct ti
     return out;
 }
 
+const struct timespec *rb_period_shorten(const struct timespec *timeout, uint64_t due_ms, struct timespec *out)
+{
+    uint64_t left_ms = rb_period_left(due_ms, rb_system_now_ms());
+    uint64_t timeout_ms = rb_period_deadline(0, timeout) / RB_PERIOD_MS;
+    if (due_ms == RB_PERIOD_NEVER || left_ms >= timeout_ms)
+        return timeout;
+    *out = (struct timespec){.tv_sec = (time_t) (left_ms / 1000), .tv_nsec = (long) (left_ms % 1000) * RB_PERIOD_MS};
+    return out;
+}
+
 bool rb_period_is_time(const struct timespec *timeout)
 {
     return !timeout || (rb_memory_is_readable(timeout, sizeof(*timeout)) && timeout->tv_sec >= 0 &&

@@ -54,6 +54,12 @@ uint64_t rb_period_left(uint64_t end, uint64_t now);
 // clocks: the clock of the attempts also runs while the machine is suspended.
 const struct timespec *rb_period_next(const struct rb_period_end *end, struct timespec *out);
 
+// Shortens the timeout of a call to the kernel in which a parked connect is hidden, so that the call ends when an
+// attempt is due. Returns `timeout` or `out`, which may be the same.
+//   due_ms: rb_due_next_ms, read under the lock under which the connect was seen to be parked. Without the lock another
+//     thread could be making the attempt, and the time of the next one would be missed
+const struct timespec *rb_period_shorten(const struct timespec *timeout, uint64_t due_ms, struct timespec *out);
+
 // True when the kernel accepts this timeout.
 bool rb_period_is_time(const struct timespec *timeout);
 

@@ -71,22 +71,28 @@ static bool is_selected(const struct selection *s, int fd)
     return has(s->asked[0], fd) || has(s->asked[1], fd) || has(s->asked[2], fd);
 }
 
-static void hide_selected(const struct selection *s)
+// Returns when the next attempt is due, or RB_PERIOD_NEVER if nothing was hidden.
+static uint64_t hide_selected(const struct selection *s)
 {
     sigset_t saved;
     int fd = 0;
+    uint64_t due_ms = RB_PERIOD_NEVER;
     for (unsigned i = 0; i < 3; i++)
         if (s->asked[i])
             memcpy(s->answer[i], s->asked[i], words(s->count) * sizeof(word));
     while (fd < s->count && !(is_selected(s, fd) && rb_flight_parked(fd)))
         fd++;
     if (fd == s->count || !rb_lock_take(&saved))
-        return;
-    for (; fd < s->count; fd++)
-        if (is_selected(s, fd) && rb_flight_parked(fd) && rb_flight_hides_locked(fd))
-            for (unsigned i = 0; i < 3; i++)
-                wait_drop(s->asked[i] ? s->answer[i] : NULL, fd);
+        return due_ms;
+    for (; fd < s->count; fd++) {
+        if (!is_selected(s, fd) || !rb_flight_parked(fd) || !rb_flight_hides_locked(fd))
+            continue;
+        for (unsigned i = 0; i < 3; i++)
+            wait_drop(s->asked[i] ? s->answer[i] : NULL, fd);
+        due_ms = atomic_load_explicit(&rb_due_next_ms, memory_order_relaxed);
+    }
     rb_lock_give(&saved);
+    return due_ms;
 }
 
 static int hold_selected(const struct selection *s, int ready)
@@ -187,7 +193,7 @@ static int select_until(int count, fd_set *reads, fd_set *writes, fd_set *except
     rb_period_block_signals(&signals, kind->mask);
     do {
         const struct timespec *next = rb_period_next(&end, &part);
-        hide_selected(&s);
+        next = rb_period_shorten(next, hide_selected(&s), &part);
         ready = select_once(&s, next, kind, &signals);
         if (ready > 0)
             ready = hold_selected(&s, ready);

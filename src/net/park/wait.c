@@ -32,21 +32,26 @@ bool rb_wait_reaches(uint64_t next_ms, const struct timespec *timeout)
 // --- poll
 
 // Hides the parked sockets: poll skips negative descriptors. The test under the lock excludes descriptors that refer to
-// other files now.
-static void hide_parked(struct pollfd *copy, const struct pollfd *fds, nfds_t count)
+// other files now. Returns when the next attempt is due, or RB_PERIOD_NEVER if nothing was hidden.
+static uint64_t hide_parked(struct pollfd *copy, const struct pollfd *fds, nfds_t count)
 {
     sigset_t saved;
     nfds_t i = 0;
+    uint64_t due_ms = RB_PERIOD_NEVER;
     if (count)
         memcpy(copy, fds, count * sizeof(*fds));
     while (i < count && !rb_flight_parked(fds[i].fd))
         i++;
     if (i == count || !rb_lock_take(&saved))
-        return;
-    for (; i < count; i++)
-        if (rb_flight_parked(fds[i].fd) && rb_flight_hides_locked(fds[i].fd))
-            copy[i].fd = -1;
+        return due_ms;
+    for (; i < count; i++) {
+        if (!rb_flight_parked(fds[i].fd) || !rb_flight_hides_locked(fds[i].fd))
+            continue;
+        copy[i].fd = -1;
+        due_ms = atomic_load_explicit(&rb_due_next_ms, memory_order_relaxed);
+    }
     rb_lock_give(&saved);
+    return due_ms;
 }
 
 // An error event of a descriptor without a connect may be outdated too, if any connect has changed since.
@@ -112,7 +117,7 @@ static int poll_until(struct pollfd *fds, nfds_t count, const struct rb_period_e
     do {
         const struct timespec *timeout = rb_period_next(end, &left);
         uint64_t since = rb_change_now();
-        hide_parked(copy, fds, count);
+        timeout = rb_period_shorten(timeout, hide_parked(copy, fds, count), &left);
         ready = rb_period_is_filtered(&signals, kind->mask) ? poll_as_asked(copy, count, timeout, kind)
                                                             : rb_libc_ppoll(copy, count, timeout, signals.within);
         if (ready > 0)
