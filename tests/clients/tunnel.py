@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Proxies that open tunnels (CONNECT): one that fails as its script says, and real ones."""
 
+import random
 import socket
 import subprocess
 import threading
@@ -13,15 +14,15 @@ START_LIMIT_S = 10
 
 TINYPROXY = """
 Port {port}
-Listen 127.0.0.1
+Listen {host}
 Timeout 20
 MaxClients 20
-Allow 127.0.0.1
+Allow 127.0.0.0/8
 LogLevel Critical
 """
 TINYPROXY_LOGIN = TINYPROXY + "BasicAuth user secret\n"
 SQUID = """
-http_port 127.0.0.1:{port}
+http_port {host}:{port}
 pid_filename none
 cache_log stdio:/dev/null
 access_log none
@@ -100,24 +101,25 @@ class Tunnel(Listener):
 
 
 class Counter(Listener):
-    """Passes connections on to a port of this machine, and counts those on which a request came."""
+    """Passes connections on to an address, and counts those on which a request came."""
 
-    def __init__(self, port):
-        self.target, self.requested = port, 0
+    def __init__(self, address):
+        self.address, self.requested = address, 0
         super().__init__()
 
     def _serve(self, peer, _):
         head = read_head(peer)
         self.requested += head != b""
-        with socket.create_connection(("127.0.0.1", self.target)) as inner:
+        with socket.create_connection(self.address) as inner:
             inner.sendall(head)
             relay(peer, inner)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_address():
+    """An address and port of the loopback interface. Nobody else takes the port, because nobody else has the address."""
+    host = ".".join(str(number) for number in (127, *(random.randint(1, 254) for _ in range(3))))
+    with socket.create_server((host, 0)) as probe:
+        return probe.getsockname()
 
 
 class RealProxy:
@@ -127,21 +129,21 @@ class RealProxy:
     CONFIGURATIONS = {"tinyproxy": (TINYPROXY, TINYPROXY_LOGIN), "squid": (SQUID_ALL, SQUID_LOGIN)}
 
     def __init__(self, test, name, login=False):
-        inner = free_port()
-        path = test.file(f"{name}.conf", self.CONFIGURATIONS[name][login].format(port=inner, dir=test.dir))
+        address = free_address()
+        path = test.file(f"{name}.conf", self.CONFIGURATIONS[name][login].format(host=address[0], port=address[1], dir=test.dir))
         self.process = subprocess.Popen(
             [*self.COMMANDS[name], path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         limit = time.monotonic() + START_LIMIT_S
-        while not self._listens(inner):
+        while not self._listens(address):
             if self.process.poll() is not None or time.monotonic() > limit:
                 raise OSError(f"{name} does not listen")
             time.sleep(0.02)
-        self.counter = Counter(inner)
+        self.counter = Counter(address)
 
     @staticmethod
-    def _listens(port):
+    def _listens(address):
         try:
-            socket.create_connection(("127.0.0.1", port)).close()
+            socket.create_connection(address).close()
             return True
         except OSError:
             return False
