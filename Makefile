@@ -126,7 +126,7 @@ $$(CLI_SRC:%.c=$(1)/obj/%.o): $$(BUILD)/libdir
 $$(patsubst %.c,$(1)/obj/%.o,$$(filter src/policy/%,$$(LIB_SRC))): | $$(BUILD)/gen/default_ini.h
 
 $(1)/librebound.so: $$(LIB_SRC:%.c=$(1)/obj/%.o) $$(BUILD)/gen/librebound.map
-	$$(call say,LD)$$(CC) $$(SO_CFLAGS) $(2) $$(LDFLAGS) $$(SO_LDFLAGS) -o $$@ $$(filter %.o,$$^) $$(INIH)
+	$$(call say,LD)$$(CC) $$(SO_CFLAGS) $(2) $$(LDFLAGS) $$(SO_LDFLAGS) $$(runtime) -o $$@ $$(filter %.o,$$^) $$(INIH)
 
 $(1)/libcore.a: $$(CORE_SRC:%.c=$(1)/obj/%.o)
 	$$(call say,AR)rm -f $$@ && $$(AR) rcs $$@ $$^
@@ -134,6 +134,8 @@ $(1)/libcore.a: $$(CORE_SRC:%.c=$(1)/obj/%.o)
 $(1)/unit/%: $(1)/obj/tests/unit/%.o $(1)/libcore.a
 	$$(call say,LD)mkdir -p $$(@D) && $$(CC) $$(CFLAGS) $(2) -pthread $$(LDFLAGS) -o $$@ $$^ -lcmocka -Wl,--as-needed $$(CLI_LIBS) $$(INIH)
 endef
+# clang links its sanitizers into programs only, unless told otherwise.
+$(BUILD)/asan/librebound.so: runtime = $(if $(findstring clang,$(shell $(CC) --version)),-shared-libsan)
 $(eval $(call variant,$(BUILD),))
 $(eval $(call variant,$(BUILD)/asan,$(ASAN)))
 $(eval $(call variant,$(BUILD)/tsan,$(TSAN)))

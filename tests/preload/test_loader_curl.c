@@ -289,7 +289,9 @@ static void *open_deep(const char *flavour)
     char path[600];
     const char *directory = getenv("RB_PLUGINS"), *ours = getenv("RB_PRELOAD"), *colon = strrchr(ours, ':');
     void *library = dlopen(colon ? colon + 1 : ours, RTLD_NOW | RTLD_NOLOAD);
-    void *(*open)(const char *, int) = library ? dlsym(library, "dlopen") : dlopen;
+    void *(*open)(const char *, int) = dlopen;
+    if (library)
+        open = dlsym(library, "dlopen");
     snprintf(path, sizeof(path), "%s/plugin_%s.so", directory ? directory : RB_BUILD_DIR "/preload", flavour);
     void *plugin = open(path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
     if (!plugin)
