@@ -25,6 +25,7 @@ static void share_variables(void)
 
 __attribute__((constructor)) static void begin(void)
 {
+    rb_checker_start();
     share_variables();
     rb_process_load();
     rb_fork_notify(before_fork, NULL, NULL);

@@ -50,7 +50,7 @@ static bool can_read_address(const struct sockaddr *address, socklen_t length)
 {
     size_t longest = sizeof(struct sockaddr_storage); // the kernel refuses longer ones
     size_t size = length < longest ? length : longest;
-    if (!rb_memory_is_readable(address, size))
+    if (!rb_memory_is_readable_fast(address, size))
         return false;
     return !rb_checker_is_valgrind() || rb_memory_is_initialised(address, decisive(address, size));
 }

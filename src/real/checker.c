@@ -8,6 +8,15 @@
 extern void AnnotateBenignRaceSized(const char *file, int line, const volatile void *memory, size_t size,
                                     const char *why) __attribute__((weak));
 
+bool rb_checker_valgrind;
+
+void rb_checker_start(void)
+{
+    enum { RUNS = 0x1001 };
+    struct rb_checker_request request = {{RUNS}};
+    rb_checker_valgrind = rb_checker_ask(&request) != 0;
+}
+
 bool rb_checker_looks_for_races(void)
 {
     return AnnotateBenignRaceSized || rb_checker_is_valgrind();

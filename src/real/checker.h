@@ -79,12 +79,16 @@ static inline uintptr_t rb_checker_ask(const struct rb_checker_request *request)
 
 #endif
 
-// Returns true if valgrind runs the program, with any of its tools. Without valgrind it takes a few nanoseconds.
+// Set by rb_checker_start.
+extern bool rb_checker_valgrind;
+
+// Finds out whether valgrind runs the program, with any of its tools. Called by the library's constructor.
+void rb_checker_start(void);
+
+// Returns true if valgrind runs the program. One load.
 static inline bool rb_checker_is_valgrind(void)
 {
-    enum { RUNS = 0x1001 };
-    static const struct rb_checker_request runs = {{RUNS}};
-    return rb_checker_ask(&runs) != 0;
+    return __builtin_expect(rb_checker_valgrind, false);
 }
 
 // Returns true if a tool that may look for data races watches the program.

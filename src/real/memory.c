@@ -106,8 +106,6 @@ bool rb_memory_is_readable(const void *memory, size_t size)
     if (rb_memory_is_wild(memory) || last < first ||
         (rb_checker_is_valgrind() && !memcheck_permits(first, size, false)))
         return false;
-    if (first / PAGE == frame / PAGE && last / PAGE == frame / PAGE)
-        return true;
     if (first >= frame && last - frame <= NEAR)
         return range_includes(&stack, frame, last);
     return is_heap(first, last) ? range_includes(&heap, first, last) : pages_can_be_read(first, last);
