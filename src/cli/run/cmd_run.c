@@ -182,7 +182,7 @@ static bool find_library(char *library, size_t size)
 
 // Returns the program that a command executes in the end: behind env(1), the word after its assignments. Leaves out env
 // with options, and env that changes PATH.
-static const char *program_of(char **command)
+static const char *run_program_of(char **command)
 {
     char **word = command + 1;
     if (strcmp(rb_program_base(command[0]), "env") != 0)
@@ -230,7 +230,7 @@ static int cmd_run_perform(const struct request *request)
         rb_say_error("cannot set the environment: %s", strerror(-error));
         return RB_EXIT_OWN;
     }
-    warn_of_program(program_of(request->command), library);
+    warn_of_program(run_program_of(request->command), library);
     error = request->summary ? rb_watcher_start() : 0;
     if (error != 0)
         rb_say_warning("the summary cannot be prepared: %s; the program runs without it", strerror(-error));

@@ -184,12 +184,15 @@ static bool server_drop_oldest(struct server *server)
     return oldest != NULL;
 }
 
+// Returns a free place. If there is none, closes the oldest connection.
 static struct client *server_free_place(struct server *server)
 {
+    struct client *place = server_oldest(server); // only used if no place is free
     for (unsigned i = 0; i < CLIENTS; i++)
         if (server->list[i].state == CLIENT_FREE)
             return &server->list[i];
-    return NULL;
+    server_drop_oldest(server);
+    return place;
 }
 
 // Accepts one connection. Returns false if none waits, or if an error lasts.
@@ -206,8 +209,6 @@ static bool server_accept(struct server *server)
     if (fd < 0)
         return false;
     struct client *client = server_free_place(server);
-    if (!client && server_drop_oldest(server))
-        client = server_free_place(server);
     client->fd = fd;
     client->number = server->accepted++;
     client->received = 0;
