@@ -71,11 +71,12 @@ TSAN := -O1 -fsanitize=thread
 # --exclude-libs: nothing of the compiler's or of inih's is needed at run time or seen by the program. -Bsymbolic-functions:
 # where we hand out a function of ours it is ours, not that of a library preloaded before us. Code and constants share a
 # segment: each segment is a mapping that every program start pays for. Packed relocations: older libcs do not know them.
+# gold does not separate code, and refuses the option.
 # gcc 12 links start-up code into a library for -Ofast and its kind, which changes the arithmetic of the program.
 SO_CFLAGS = $(filter-out -Ofast -ffast-math -funsafe-math-optimizations,$(CFLAGS))
 SO_LDFLAGS = -shared -static-libgcc -Wl,-soname,librebound.so -Wl,--version-script=$(BUILD)/gen/librebound.map \
 	-Wl,--exclude-libs,ALL -Wl,-z,defs -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,text -Wl,--as-needed \
-	-Wl,-Bsymbolic-functions -Wl,-z,noseparate-code \
+	-Wl,-Bsymbolic-functions $(if $(findstring -fuse-ld=gold,$(CFLAGS) $(LDFLAGS)),,-Wl$(comma)-z$(comma)noseparate-code) \
 	$(if $(findstring pack-relative-relocs,$(LDFLAGS)),-Wl$(comma)-z$(comma)nopack-relative-relocs)
 INIH ?= -l:libinih.a
 CLI_LIBS ?= -lcjson -lncursesw
