@@ -320,7 +320,7 @@ class Test:
             policy = self.policy(policy)
         return self._run([REBOUND, "run", "--policy", policy, *flags, "--", *command], **options)
 
-    def _run(self, command, stdin=b"", env=None, on_retry=None):
+    def _run(self, command, stdin=b"", env=None, on_retry=None, limit_s=COMMAND_LIMIT_S):
         """Runs to the end. on_retry is called once, when the log shows the first retry."""
         environment = dict(clean_environment(self.home), **(env or {}))
         out_file, err_file = tempfile.TemporaryFile(dir=self.dir), tempfile.TemporaryFile(dir=self.dir)
@@ -330,7 +330,7 @@ class Test:
         start = time.monotonic()
         process = subprocess.Popen(
             command, stdin=in_file, stdout=out_file, stderr=err_file, env=environment, cwd=self.work)
-        code, usage = self._wait(process, command, on_retry)
+        code, usage = self._wait(process, command, on_retry, limit_s)
         seconds = time.monotonic() - start
         out_file.seek(0)
         err_file.seek(0)
@@ -339,8 +339,8 @@ class Test:
             each.close()
         return result
 
-    def _wait(self, process, command, on_retry):
-        limit = time.monotonic() + COMMAND_LIMIT_S
+    def _wait(self, process, command, on_retry, limit_s):
+        limit = time.monotonic() + limit_s
         while True:
             pid, status, usage = os.wait4(process.pid, os.WNOHANG)
             if pid:
@@ -349,7 +349,7 @@ class Test:
             if time.monotonic() > limit:
                 process.kill()
                 process.wait()
-                raise Failure(f"still running after {COMMAND_LIMIT_S} s: {' '.join(command)}")
+                raise Failure(f"still running after {limit_s} s: {' '.join(command)}")
             if on_retry and self._has_retried():
                 on_retry()
                 on_retry = None

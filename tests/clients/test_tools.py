@@ -6,6 +6,7 @@ import re
 
 from harness import HERE, TRANSFER, cases, compiled
 
+SLOW_S = 180  # valgrind takes seconds of processor time
 MISTAKE = 9  # the exit status of a program in which valgrind finds an error
 GOOD = "blocking fastopen poll ppoll select epoll message name threads fork".split()
 FAULTY = "uninitialised freed".split()
@@ -25,7 +26,7 @@ def valgrind(tool="memcheck"):
 def watched(test, command, tool="memcheck"):
     """Runs the command in valgrind, alone and under rebound."""
     command = [*valgrind(tool), *command]
-    return test.alone(command), test.rebound(command)
+    return test.alone(command, limit_s=SLOW_S), test.rebound(command, limit_s=SLOW_S)
 
 
 def check_sparse(test, mode, tool):
@@ -69,7 +70,7 @@ def test_memcheck_mistake(test, mode):
 def test_memcheck_transfer(test, mode):
     """Transfers of libcurl that fail and are repeated."""
     server = test.server()
-    under = test.rebound([*valgrind(), TRANSFER, "--mode", mode, server.url("k/s503/ok")])
+    under = test.rebound([*valgrind(), TRANSFER, "--mode", mode, server.url("k/s503/ok")], limit_s=SLOW_S)
     test.equal((under.code, under.err), (0, b""), "exit status and stderr")
     test.check(b'"status":200' in under.out.replace(b" ", b""), f"no success: {under}")
     test.check(test.events("retry"), "the transfer is not repeated")
