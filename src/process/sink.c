@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Opens, checks and writes destinations of the log by system calls: libc's functions are cancellation points.
+// Opens, checks and writes destinations of the log by system calls: libc's functions are cancellation points. A line
+// that is begun is finished, also if another thread installs a seccomp filter meanwhile: a refused close would leave a
+// descriptor in the program's table.
 #define _GNU_SOURCE 1 // AT_EMPTY_PATH
 #include "process/sink.h"
 
@@ -77,13 +79,13 @@ struct sink_walk {
 
 static int sink_open_path(int directory, const char *name)
 {
-    return (int) rb_kernel(SYS_openat, directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    return (int) rb_kernel_always(SYS_openat, directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 }
 
 static void sink_enter(struct sink_walk *walk, int directory)
 {
     if (walk->directory >= 0)
-        rb_kernel(SYS_close, walk->directory);
+        rb_kernel_always(SYS_close, walk->directory);
     walk->directory = directory;
 }
 
@@ -97,7 +99,7 @@ static enum rb_loss sink_follow(struct sink_walk *walk, int link, const struct r
     if (size + 1 > (size_t) (walk->rest - walk->text))
         return RB_LOSS_FAILED;
     char *target = walk->rest - size - 1;
-    if (rb_kernel(SYS_readlinkat, link, "", target, size) != (long) size)
+    if (rb_kernel_always(SYS_readlinkat, link, "", target, size) != (long) size)
         return RB_LOSS_LINK;
     target[size] = '/';
     walk->rest = target;
@@ -124,7 +126,7 @@ static enum rb_loss sink_step(struct sink_walk *walk)
     if (error == RB_LOSS_NONE)
         error = S_ISLNK(identity->mode) ? sink_follow(walk, next, identity) : RB_LOSS_ABSENT;
     if (next >= 0)
-        rb_kernel(SYS_close, next);
+        rb_kernel_always(SYS_close, next);
     return error;
 }
 
@@ -199,7 +201,7 @@ __attribute__((noinline)) static uint64_t sink_check_word(int fd, const struct r
     int mount;
     struct sink_handle handle = {.size = sizeof(handle.words)};
     uint64_t word = rb_hash_mix(rb_hash_mix(rb_kernel_euid(), file->device), file->inode);
-    if (rb_kernel(SYS_name_to_handle_at, fd, "", &handle, &mount, AT_EMPTY_PATH) == 0)
+    if (rb_kernel_always(SYS_name_to_handle_at, fd, "", &handle, &mount, AT_EMPTY_PATH) == 0)
         for (size_t i = 0; i < handle.size; i += sizeof(handle.words[0]))
             word = rb_hash_mix(word, handle.words[i / sizeof(handle.words[0])]);
     return word | 1;
@@ -225,7 +227,7 @@ static enum rb_loss sink_check_path(const char *path, int fd, const struct rb_fi
     if (error != RB_LOSS_NONE)
         return error;
     bool same = sink_leads_to(directory, path, file);
-    rb_kernel(SYS_close, directory);
+    rb_kernel_always(SYS_close, directory);
     if (same)
         atomic_store_explicit(&sink_checked, word, memory_order_relaxed);
     return same ? RB_LOSS_NONE : RB_LOSS_LINK;
@@ -246,8 +248,8 @@ static enum rb_loss sink_make(const char *path, struct sink_file *file)
     enum rb_loss error = sink_open_directory(path, &directory);
     if (error != RB_LOSS_NONE)
         return error;
-    long fd = rb_kernel(SYS_openat, directory, sink_last_name(path), flags, LOG_MODE);
-    rb_kernel(SYS_close, directory);
+    long fd = rb_kernel_always(SYS_openat, directory, sink_last_name(path), flags, LOG_MODE);
+    rb_kernel_always(SYS_close, directory);
     if (fd < 0)
         return fd == -EEXIST ? SINK_AGAIN : sink_error_of(fd);
     file->fd = (int) fd;
@@ -268,9 +270,9 @@ static enum rb_loss sink_open_known(const char *path, struct sink_file *file)
     // complete. A FIFO is not: other processes would see us as a reader.
     long fd = -EACCES;
     if (S_ISREG(file->identity.mode))
-        fd = rb_kernel(SYS_openat, AT_FDCWD, path, O_RDWR | OPEN_ALWAYS);
+        fd = rb_kernel_always(SYS_openat, AT_FDCWD, path, O_RDWR | OPEN_ALWAYS);
     if (fd == -EACCES)
-        fd = rb_kernel(SYS_openat, AT_FDCWD, path, O_WRONLY | OPEN_ALWAYS);
+        fd = rb_kernel_always(SYS_openat, AT_FDCWD, path, O_WRONLY | OPEN_ALWAYS);
     if (fd < 0)
         return fd == -ENOENT ? SINK_AGAIN : sink_error_of(fd);
     file->fd = (int) fd;
@@ -285,7 +287,7 @@ static enum rb_loss sink_open_known(const char *path, struct sink_file *file)
 static void sink_close(struct sink_file *file)
 {
     if (file->fd >= 0)
-        rb_kernel(SYS_close, file->fd);
+        rb_kernel_always(SYS_close, file->fd);
     file->fd = -1;
 }
 
@@ -315,7 +317,7 @@ enum rb_loss rb_sink_examine(const char *path)
     if (error != RB_LOSS_NONE)
         return error == RB_LOSS_LINK ? error : RB_LOSS_NONE;
     bool there = rb_file_identify_link(directory, sink_last_name(path), &file) == 0;
-    rb_kernel(SYS_close, directory);
+    rb_kernel_always(SYS_close, directory);
     return there ? sink_judge(&file) : RB_LOSS_NONE;
 }
 
@@ -334,7 +336,7 @@ bool rb_sink_is_for_root(const char *path)
     if (sink_open_directory(path, &directory) != RB_LOSS_NONE)
         return false;
     bool known = rb_file_identify_open(directory, &file) == 0;
-    rb_kernel(SYS_close, directory);
+    rb_kernel_always(SYS_close, directory);
     return known && sink_only_root_writes(&file);
 }
 
@@ -346,7 +348,7 @@ bool rb_sink_is_missing_in(const char *root, const char *path)
     size_t length = end > begin ? (size_t) (end - begin) : 0;
     if (begin == path || length == 0 || length >= RB_POLICY_PATH_SIZE)
         return false;
-    long fd = rb_kernel(SYS_openat, AT_FDCWD, root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    long fd = rb_kernel_always(SYS_openat, AT_FDCWD, root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     char *directory = fd >= 0 ? rb_pages_memory(RB_POLICY_PATH_SIZE) : NULL;
     int found = 0;
     if (directory) {
@@ -355,7 +357,7 @@ bool rb_sink_is_missing_in(const char *root, const char *path)
         rb_pages_memory_free(directory, RB_POLICY_PATH_SIZE);
     }
     if (fd >= 0)
-        rb_kernel(SYS_close, (int) fd);
+        rb_kernel_always(SYS_close, (int) fd);
     return found == -ENOENT || found == -ENOTDIR;
 }
 
@@ -367,11 +369,11 @@ bool rb_sink_is_missing_in(const char *root, const char *path)
 static long sink_put(int fd, const char *bytes, size_t length, uint64_t pending)
 {
     struct rb_kernel_time no_wait = {0};
-    long written = rb_kernel(SYS_write, fd, bytes, length);
+    long written = rb_kernel_always(SYS_write, fd, bytes, length);
     if (written == -EPIPE || written == -EFBIG) {
         uint64_t raised = rb_kernel_signal(written == -EPIPE ? SIGPIPE : SIGXFSZ);
         if (!(pending & raised))
-            rb_kernel(SYS_rt_sigtimedwait, &raised, NULL, &no_wait, RB_KERNEL_SIGNALS);
+            rb_kernel_always(SYS_rt_sigtimedwait, &raised, NULL, &no_wait, RB_KERNEL_SIGNALS);
     }
     return written;
 }
@@ -380,13 +382,13 @@ static long sink_put(int fd, const char *bytes, size_t length, uint64_t pending)
 static int64_t sink_seek(int fd, int64_t offset, int whence)
 {
     int64_t position;
-    long result = rb_kernel(SYS__llseek, fd, (long) (offset >> 32), (long) offset, &position, whence);
+    long result = rb_kernel_always(SYS__llseek, fd, (long) (offset >> 32), (long) offset, &position, whence);
     return result == 0 ? position : result;
 }
 #else
 static int64_t sink_seek(int fd, int64_t offset, int whence)
 {
-    return rb_kernel(SYS_lseek, fd, offset, whence);
+    return rb_kernel_always(SYS_lseek, fd, offset, whence);
 }
 #endif
 
@@ -394,7 +396,8 @@ static int64_t sink_seek(int fd, int64_t offset, int whence)
 static int sink_byte_at(int fd, int64_t offset)
 {
     char byte;
-    bool there = offset >= 0 && sink_seek(fd, offset, SEEK_SET) == offset && rb_kernel(SYS_read, fd, &byte, 1) == 1;
+    bool there =
+        offset >= 0 && sink_seek(fd, offset, SEEK_SET) == offset && rb_kernel_always(SYS_read, fd, &byte, 1) == 1;
     return there ? (unsigned char) byte : -1;
 }
 
@@ -406,7 +409,7 @@ size_t rb_sink_read_end(const char *path, char *out, size_t size)
     if (regular && sink_open_known(path, &file) == RB_LOSS_NONE &&
         sink_check_path(path, file.fd, &file.identity) == RB_LOSS_NONE) {
         int64_t start = (int64_t) (file.identity.size > size ? file.identity.size - size : 0);
-        got = sink_seek(file.fd, start, SEEK_SET) == start ? rb_kernel(SYS_read, file.fd, out, size) : 0;
+        got = sink_seek(file.fd, start, SEEK_SET) == start ? rb_kernel_always(SYS_read, file.fd, out, size) : 0;
     }
     sink_close(&file);
     return got > 0 ? (size_t) got : 0;
@@ -444,7 +447,7 @@ static bool sink_take_back(int fd, int64_t end, const char *part, size_t length,
     char *there = rb_pages_memory(ROOM);
     int64_t start = end - (int64_t) length;
     bool found = there && start >= 0 && sink_seek(fd, start, SEEK_SET) == start &&
-                 rb_kernel(SYS_read, fd, there, length) == (long) length && memcmp(there, part, length) == 0;
+                 rb_kernel_always(SYS_read, fd, there, length) == (long) length && memcmp(there, part, length) == 0;
     if (found)
         sink_blank_part(fd, end, length, ends_line, there, pending);
     if (there)
@@ -493,7 +496,7 @@ __attribute__((noinline)) static enum rb_loss sink_write_file(const struct sink_
     if (written < 0)
         return sink_error_of(written);
     bool whole = (size_t) written == length - skip, mended = false;
-    if (!whole && rb_kernel(SYS_fcntl, file->fd, F_SETFL, O_NONBLOCK) == 0) // removes O_APPEND
+    if (!whole && rb_kernel_always(SYS_fcntl, file->fd, F_SETFL, O_NONBLOCK) == 0) // removes O_APPEND
         mended = sink_take_back(file->fd, sink_seek(file->fd, 0, SEEK_CUR), line + 1, sink_part_length(written, skip),
                                 true, pending);
     sink_set_unfinished(SINK_PATH, !whole && !mended);
@@ -508,12 +511,12 @@ static bool sink_take_back_from_stderr(const char *part, size_t length, bool own
 {
     int flags = O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARGEFILE;
     int64_t end = sink_seek(STDERR_FILENO, 0, SEEK_CUR), start = end - (int64_t) length;
-    long fd = rb_sandbox_bars_files() ? -EACCES : rb_kernel(SYS_openat, AT_FDCWD, "/proc/self/fd/2", flags);
+    long fd = rb_sandbox_bars_files() ? -EACCES : rb_kernel_always(SYS_openat, AT_FDCWD, "/proc/self/fd/2", flags);
     if (fd < 0)
         return false;
     bool ends_line = own_newline || sink_byte_at((int) fd, start - 2) == '}';
     bool taken = sink_take_back((int) fd, end, part, length, ends_line, pending);
-    rb_kernel(SYS_close, (int) fd);
+    rb_kernel_always(SYS_close, (int) fd);
     return taken;
 }
 
@@ -522,7 +525,7 @@ static enum rb_loss sink_write_stream(int fd, enum sink_kind kind, const struct 
 {
     struct pollfd writable = {.fd = fd, .events = POLLOUT};
     struct rb_kernel_time no_wait = {0};
-    if (rb_kernel(SYS_ppoll, &writable, 1, &no_wait, NULL, 0) != 1 || !(writable.revents & POLLOUT))
+    if (rb_kernel_always(SYS_ppoll, &writable, 1, &no_wait, NULL, 0) != 1 || !(writable.revents & POLLOUT))
         return RB_LOSS_BUSY;
     size_t skip = sink_is_unfinished(kind) ? 0 : 1;
     long written = sink_put(fd, line + skip, length - skip, pending);
@@ -551,7 +554,7 @@ RB_START_CODE void rb_sink_start(void)
     if (type == S_IFSOCK) { // systemd's journal and remote shells take lines by local sockets
         int domain = AF_UNSPEC;
         socklen_t length = sizeof(domain);
-        long error = rb_kernel(SYS_getsockopt, STDERR_FILENO, SOL_SOCKET, SO_DOMAIN, &domain, &length);
+        long error = rb_kernel_always(SYS_getsockopt, STDERR_FILENO, SOL_SOCKET, SO_DOMAIN, &domain, &length);
         sink_has_stderr = error == 0 && domain == AF_UNIX;
     }
 }
@@ -580,18 +583,17 @@ static enum rb_loss sink_write_path(const char *path, const char *line, size_t l
 enum rb_loss rb_sink_write(const char *destination, const char *line, size_t length)
 {
     uint64_t pending = 0, before;
-    bool is_stderr = strcmp(destination, "stderr") == 0;
     if (length > RB_SINK_LINE_MAX)
         return RB_LOSS_FAILED;
-    if (!is_stderr && rb_sandbox_bars_files())
+    if (rb_sandbox_bars_files() && (rb_sandbox_is_filtered() || strcmp(destination, "stderr") != 0))
         return RB_LOSS_DENIED;
-    rb_kernel(SYS_rt_sigpending, &pending, RB_KERNEL_SIGNALS);
+    rb_kernel_always(SYS_rt_sigpending, &pending, RB_KERNEL_SIGNALS);
     // SIGPIPE and SIGXFSZ must not reach the program. A handler of any signal may leave by siglongjmp, and the
     // descriptor would stay open.
     if (!rb_system_hold_signals(&before))
         return RB_LOSS_FAILED;
     enum rb_loss error = RB_LOSS_REPLACED;
-    if (!is_stderr)
+    if (strcmp(destination, "stderr") != 0)
         error = sink_write_path(destination, line, length, pending);
     else if (sink_has_stderr)
         error = sink_write_stderr(line, length, pending);
