@@ -383,6 +383,22 @@ def classes_take_a_library(place):
 
 
 @test
+def run_knows_the_library_of_32_bit_programs(place):
+    """A 32-bit program is alien to an empty library, and not to one that has the functions."""
+    copy = copy_of_the_build(place, "rebound", "librebound.so")
+    source, functions = place.file("hi.c", "int main(void) { return 0; }\n"), place.file("functions.c", "int connect(void) { return 0; }\n")
+    program, library = os.path.join(place.path, "hi"), os.path.join(place.path, "functions.so")
+    subprocess.run(["gcc", "-m32", "-o", program, source], check=True)
+    subprocess.run(["gcc", "-m32", "-w", "-shared", "-nostdlib", "-fPIC", "-o", library, functions], check=True)
+    for words, alien in (([], True), ([library], False)):
+        subprocess.run([os.path.join(ROOT, "scripts", "classes"), os.path.join(copy, "classes"), *words], check=True)
+        for command, code in (("run", 0), ("doctor", None)):
+            done = subprocess.run([os.path.join(copy, "rebound"), command, program], env=place.env, capture_output=True, check=False)
+            same("built for another type of machine" in (done.stdout + done.stderr).decode(), alien)
+            expect(code in (None, done.returncode), done.returncode)
+
+
+@test
 def run_warns_of_privileged_programs(place):
     if os.getuid() != 0:
         return  # only root can make such files; `make test` runs as root in a container

@@ -236,7 +236,8 @@ static int look_at_program(struct rb_findings *findings)
     if (error == -ENOEXEC)
         return error;
     findings->readable = error == 0;
-    findings->obstacle = rb_program_file_obstacle(path, findings->readable ? &program : NULL, library);
+    findings->obstacle =
+        rb_program_file_obstacle(path, findings->readable ? &program : NULL, library, findings->library);
     if (findings->chain.cleared)
         findings->obstacle = RB_OBSTACLE_CLEARED;
     if (!findings->readable)

@@ -146,13 +146,35 @@ static enum rb_obstacle privilege(const char *path)
     return RB_OBSTACLE_NONE;
 }
 
+static void note_connect(void *found, const char *name, bool defined)
+{
+    *(bool *) found = *(bool *) found || (defined && strcmp(name, "connect") == 0);
+}
+
+// Returns true if there is a library for 32-bit programs that fits the program and is not empty.
+static bool has_own_library(const struct rb_elf_file *program, const char *place)
+{
+    char path[PATH_MAX];
+    struct rb_elf_file library;
+    bool found = false;
+    const char *slash = strrchr(place, '/');
+    int length = snprintf(path, sizeof(path), "%.*s/classes/lib/i386-linux-gnu/librebound.so",
+                          slash ? (int) (slash - place) : 0, place);
+    if (!slash || length >= (int) sizeof(path) || rb_elf_file_open(path, &library) != 0)
+        return false;
+    rb_elf_file_symbols(&library, &library.imported_exported, note_connect, &found);
+    found = found && rb_elf_file_same_kind(program, &library);
+    rb_elf_file_close(&library);
+    return found;
+}
+
 enum rb_obstacle rb_program_file_obstacle(const char *path, const struct rb_elf_file *program,
-                                          const struct rb_elf_file *library)
+                                          const struct rb_elf_file *library, const char *place)
 {
     enum rb_obstacle privileged = privilege(path);
     if (privileged != RB_OBSTACLE_NONE || !program)
         return privileged;
-    if (library && !rb_elf_file_same_kind(program, library))
+    if (library && !rb_elf_file_same_kind(program, library) && !has_own_library(program, place))
         return RB_OBSTACLE_ALIEN;
     // A dynamic program names its dynamic linker. The dynamic linker itself names none, but honours LD_PRELOAD.
     const char *name = rb_program_base(path);
@@ -171,7 +193,8 @@ enum rb_obstacle rb_program_obstacle(const char *path, const char *library, char
     if (chain.cleared)
         return RB_OBSTACLE_CLEARED;
     bool readable = rb_elf_file_open(last, &program) == 0, there = rb_elf_file_open(library, &own) == 0;
-    enum rb_obstacle obstacle = rb_program_file_obstacle(last, readable ? &program : NULL, there ? &own : NULL);
+    enum rb_obstacle obstacle =
+        rb_program_file_obstacle(last, readable ? &program : NULL, there ? &own : NULL, library);
     *go = readable && rb_elf_file_is_go(&program);
     rb_elf_file_close(&program);
     rb_elf_file_close(&own);

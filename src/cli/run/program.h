@@ -46,10 +46,12 @@ void rb_program_follow(const char *path, struct rb_program_chain *chain);
 enum rb_obstacle rb_program_obstacle(const char *path, const char *library, char *culprit, bool *go);
 
 // Returns the obstacle of one executable that the caller has opened. Scripts are not followed. Without `program`, only
-// set-uid, set-gid and capabilities are checked. Without `library`, the machine type is not compared.
+// set-uid, set-gid and capabilities are checked. Without `library`, the machine type is not compared. A program of
+// another type can have a library of its own in the directory that scripts/classes has made beside `place`.
 //   program, library: NULL if the file cannot be read
+//   place: the path of the library
 enum rb_obstacle rb_program_file_obstacle(const char *path, const struct rb_elf_file *program,
-                                          const struct rb_elf_file *library);
+                                          const struct rb_elf_file *library, const char *place);
 
 // Returns the end of a sentence that starts with the name of the file: "is statically linked: ...".
 const char *rb_obstacle_text(enum rb_obstacle obstacle);
