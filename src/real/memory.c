@@ -18,7 +18,7 @@ enum { PAGE = 4096, OFFSET = PAGE - 1, NEAR = 64 * PAGE };
 static bool memcheck_permits(uintptr_t at, size_t size, bool initialised)
 {
     enum { GET_BITS = 'M' << 24 | 'C' << 16 | 8, DONE = 1, NOT_ALLOCATED = 3 };
-    unsigned char undefined[64];
+    unsigned char undefined[64] = {0};
     for (size_t part; size > 0; at += part, size -= part) {
         part = size < sizeof(undefined) ? size : sizeof(undefined);
         struct rb_checker_request request = {{GET_BITS, at, (uintptr_t) undefined, part}};
