@@ -72,7 +72,9 @@ static void set_connection(const struct rb_transfer *transfer)
     bool broke = transfer->outcome.cause != RB_CAUSE_STATUS;
     // With CURLOPT_NOBODY and a method other than HEAD, libcurl leaves the body of the response on the connection.
     bool unread = handle->no_body && handle->custom_request && strcmp(handle->custom_request, "HEAD") != 0;
-    if (broke || unread || is_clear_http2(transfer))
+    // If a kept connection breaks, libcurl sends the request again by itself. For this it must rewind the body.
+    bool once = transfer->replay.upload == RB_UPLOAD_CALLBACK && !handle->seek && !handle->control;
+    if (broke || unread || once || is_clear_http2(transfer))
         override_number(transfer, RB_OVERRIDE_FRESH_CONNECT, CURLOPT_FRESH_CONNECT, 1);
 }
 
