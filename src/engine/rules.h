@@ -35,6 +35,13 @@ struct rb_backoff {
     uint64_t jitter_ms;
 };
 
+// retry.after: which hints of a server are followed (engine/hints.h).
+//
+//   HONOUR: all
+//   STANDARD: Retry-After alone (RFC 9110, section 10.2.3)
+//   IGNORE: none
+enum rb_hint_use { RB_HINT_HONOUR, RB_HINT_STANDARD, RB_HINT_IGNORE };
+
 enum rb_after_over { RB_AFTER_FAIL, RB_AFTER_CAP, RB_AFTER_IGNORE };
 
 // connect.nonblocking: the treatment of a non-blocking connect that failed.
