@@ -147,7 +147,7 @@ static void set_range(struct rb_transfer *transfer)
 
 // --- the whole attempt
 
-void rb_attempt_prepare(struct rb_transfer *transfer, bool may_hold)
+void rb_attempt_prepare(struct rb_transfer *transfer, enum rb_holding holding)
 {
     struct rb_handle *handle = transfer->handle;
     handle->response = transfer->response;
@@ -159,9 +159,9 @@ void rb_attempt_prepare(struct rb_transfer *transfer, bool may_hold)
         set_connection(transfer);
         set_hosts(transfer);
     }
-    replace_progress(transfer, may_hold);
-    rb_response_attempt(transfer->response, may_hold);
-    rb_replay_attempt(&transfer->replay, may_hold);
+    replace_progress(transfer, holding != RB_HOLD_NOTHING);
+    rb_response_attempt(transfer->response, holding);
+    rb_replay_attempt(&transfer->replay, holding != RB_HOLD_NOTHING);
     set_limits(transfer);
 }
 

@@ -6,8 +6,8 @@
 #include "curl/transfer_data.h"
 
 // Prepares the handle for an attempt that was admitted.
-//   may_hold: another attempt could follow, so a failed response may be held back
-void rb_attempt_prepare(struct rb_transfer *transfer, bool may_hold);
+//   holding: which responses may be held back, because another attempt could follow
+void rb_attempt_prepare(struct rb_transfer *transfer, enum rb_holding holding);
 
 // Makes libcurl refuse the next transfer, or the redirect it is about to follow, with CURLE_UNSUPPORTED_PROTOCOL.
 void rb_attempt_poison(struct rb_transfer *transfer);

@@ -194,6 +194,7 @@ bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_response *respons
     transfer->outcome = (struct rb_outcome){0};
     transfer->connects = transfer->tunnel = 0;
     transfer->code = CURLE_OK;
+    transfer->hint = RB_HINT_NONE;
     begin_call(transfer);
     transfer->repeatable = may_repeat_request(transfer);
     struct rb_asked asked;
@@ -245,6 +246,7 @@ static void report(const struct rb_transfer *transfer, enum rb_verdict verdict, 
         .attempt = transfer->call.attempt,
         .delay_ms = transfer->delay_ms,
         .reason = reason,
+        .hint = verdict == RB_VERDICT_RETRY || verdict == RB_VERDICT_STOP ? transfer->hint : RB_HINT_NONE,
         .times = verdict == RB_VERDICT_REFUSED ? NULL : &times,
         .resends = rb_attempt_resends(transfer, transfer->code),
     };
@@ -300,7 +302,10 @@ static void prepare(struct rb_transfer *transfer, uint64_t now_ms)
     bool may = !transfer->handle->unknown && rb_call_may_retry(&transfer->call, now_ms);
     transfer->elsewhere = false;
     rb_response_hold_tunnels(transfer->response, may);
-    rb_attempt_prepare(transfer, may && transfer->repeatable && rb_replay_rewinds(&transfer->replay));
+    enum rb_holding holding = RB_HOLD_NOTHING;
+    if (may && rb_replay_rewinds(&transfer->replay))
+        holding = transfer->repeatable ? RB_HOLD_FAILURES : RB_HOLD_REJECTED;
+    rb_attempt_prepare(transfer, holding);
     if (rb_response_continues(transfer->response))
         leave_figures(transfer, false);
 }
@@ -437,7 +442,7 @@ static enum rb_reason ready_next(struct rb_transfer *transfer)
 // Judges an attempt whose result is not one of the host: a redirect led to another host, or a proxy refused a CONNECT.
 // The host's breaker must not count it. A Retry-After of the other host must not delay other calls of the first host. A
 // proxy that throttles its own user must not delay the calls with a credential of the host.
-static struct rb_decision judge_apart(struct rb_transfer *transfer, uint32_t draw)
+static struct rb_decision judge_apart(struct rb_transfer *transfer, const struct rb_hint *hint, uint32_t draw)
 {
     struct rb_call *call = &transfer->call;
     struct rb_not_before *not_before = call->not_before;
@@ -446,8 +451,8 @@ static struct rb_decision judge_apart(struct rb_transfer *transfer, uint32_t dra
     if (transfer->elsewhere)
         call->not_before = NULL;
     call->tenants = NULL;
-    struct rb_decision decision = rb_call_judge(call, &transfer->outcome, blocked(transfer), transfer->repeatable,
-                                                rb_response_retry_after(transfer->response), rb_system_now_ms(), draw);
+    struct rb_decision decision = rb_call_judge(call, &transfer->outcome, blocked(transfer), transfer->repeatable, hint,
+                                                rb_system_now_ms(), draw);
     call->not_before = not_before;
     call->tenants = tenants;
     return decision;
@@ -462,12 +467,15 @@ static enum rb_reason judge(struct rb_transfer *transfer)
     uint32_t draw = transfer->outcome.cause == RB_CAUSE_NONE ? 0 : rb_system_random();
     if (transfer->outcome.cause != RB_CAUSE_NONE)
         find_credential(transfer);
-    struct rb_decision decision =
-        transfer->elsewhere || transfer->outcome.tunnel
-            ? judge_apart(transfer, draw)
-            : rb_call_judge(&transfer->call, &transfer->outcome, blocked(transfer), transfer->repeatable,
-                            rb_response_retry_after(response), rb_system_now_ms(), draw);
+    struct rb_hint hint = {0};
+    if (transfer->outcome.cause == RB_CAUSE_STATUS)
+        hint = rb_response_hint(response);
+    struct rb_decision decision = transfer->elsewhere || transfer->outcome.tunnel
+                                      ? judge_apart(transfer, &hint, draw)
+                                      : rb_call_judge(&transfer->call, &transfer->outcome, blocked(transfer),
+                                                      transfer->repeatable, &hint, rb_system_now_ms(), draw);
     transfer->delay_ms = decision.delay_ms;
+    transfer->hint = decision.hint;
     if (decision.retry)
         return ready_next(transfer);
     return decision.reason == RB_REASON_DONE && !mended ? RB_REASON_CHANGED : decision.reason;

@@ -93,14 +93,16 @@ static void record_result(struct rb_call *call, enum rb_health health, uint64_t 
 
 // Returns why the result itself forbids a retry, or RB_REASON_NONE.
 static enum rb_reason judge_outcome(const struct rb_call *call, const struct rb_outcome *outcome,
-                                    enum rb_reason blocked, bool method_allowed)
+                                    enum rb_reason blocked, bool method_allowed, const struct rb_hint *hint)
 {
     const struct rb_rules *rules = call->rules;
     enum rb_cause cause = outcome->cause;
+    enum rb_hint_verdict verdict = cause == RB_CAUSE_STATUS && hint ? hint->verdict : RB_HINT_NO_VERDICT;
     bool done = cause == RB_CAUSE_NONE && !outcome->permanent;
     bool retried = (unsigned) cause < RB_CAUSE_OTHER && (rules->causes >> cause & 1);
     if (cause == RB_CAUSE_STATUS) {
-        retried = rb_rules_status(rules, outcome->status);
+        retried = rb_rules_status(rules, outcome->status) || (verdict == RB_HINT_THROTTLED && rules->throttled) ||
+                  (verdict == RB_HINT_RETRY && rules->causes != 0);
         done = !retried && !outcome->tunnel;
     }
     uint32_t attempts = rules->attempts;
@@ -112,9 +114,16 @@ static enum rb_reason judge_outcome(const struct rb_call *call, const struct rb_
         return blocked;
     if (outcome->permanent)
         return RB_REASON_PERMANENT;
+    if (verdict == RB_HINT_QUOTA)
+        return RB_REASON_QUOTA;
+    if (verdict == RB_HINT_STOP)
+        return RB_REASON_HINT;
     if (!retried)
         return RB_REASON_CAUSE;
-    if (outcome->sent != RB_SENT_NEVER && !method_allowed)
+    // The server did not process the request, or accepts it again.
+    bool rejected = cause == RB_CAUSE_STATUS && (rb_rules_rejects(rules, outcome->status) || verdict == RB_HINT_RETRY ||
+                                                 (verdict == RB_HINT_THROTTLED && rules->rejected_throttled));
+    if (outcome->sent != RB_SENT_NEVER && !method_allowed && !rejected)
         return RB_REASON_METHOD;
     return call->attempt >= attempts ? RB_REASON_ATTEMPTS : RB_REASON_NONE;
 }
@@ -124,26 +133,27 @@ static bool fits(const struct rb_call *call, uint64_t now_ms, uint64_t delay_ms)
     return call->deadline_ms == UINT64_MAX || rb_arithmetic_add(now_ms, delay_ms) < call->deadline_ms;
 }
 
-// Returns whether the rules honour this Retry-After.
-static bool is_followed(const struct rb_rules *rules, const struct rb_retry_after *after)
+// Returns whether the delay follows this hint.
+static bool is_followed(const struct rb_rules *rules, const struct rb_hint *hint)
 {
-    return after && after->present && rules->after_honour &&
-           (after->ms <= rules->after_max_ms || rules->after_over == RB_AFTER_CAP);
+    return hint && hint->wait_ms > 0 && (hint->wait_ms <= rules->after_max_ms || rules->after_over == RB_AFTER_CAP);
 }
 
-// Shares a Retry-After with other calls, whatever happens to this one. After a 429 it applies to calls with the same
+// Shares a wait with other calls, whatever happens to this one. After throttling it applies to calls with the same
 // credential, else to all calls to the host.
-static void share_retry_after(const struct rb_call *call, const struct rb_outcome *outcome,
-                              const struct rb_retry_after *after, uint64_t now_ms)
+static void share_hint(const struct rb_call *call, const struct rb_outcome *outcome, const struct rb_hint *hint,
+                       uint64_t now_ms)
 {
-    if (outcome->cause != RB_CAUSE_STATUS || !rb_rules_status(call->rules, outcome->status) ||
-        !is_followed(call->rules, after))
+    if (outcome->cause != RB_CAUSE_STATUS || !is_followed(call->rules, hint))
+        return;
+    bool throttled = hint->verdict == RB_HINT_THROTTLED;
+    if (!rb_rules_status(call->rules, outcome->status) && !(throttled && call->rules->throttled))
         return;
     struct rb_not_before *not_before = call->not_before;
-    if (outcome->status == HTTP_THROTTLED)
+    if (outcome->status == HTTP_THROTTLED || throttled)
         not_before = call->tenants ? rb_tenants_claim(call->tenants, call->credential, now_ms) : NULL;
     if (not_before)
-        rb_not_before_set(not_before, rb_arithmetic_min(after->ms, call->rules->after_max_ms), now_ms);
+        rb_not_before_set(not_before, rb_arithmetic_min(hint->wait_ms, call->rules->after_max_ms), now_ms);
 }
 
 // Returns the time left until `not_before`; 0 if there is none, or if it exceeds retry.after_max.
@@ -161,7 +171,8 @@ static uint64_t delay_in_slot(const struct rb_call *call, uint64_t delay_ms, uin
     struct rb_not_before *own = call->tenants ? rb_tenants_find(call->tenants, call->credential, now_ms) : NULL;
     if (call_time_left(call, own, now_ms) > call_time_left(call, wish, now_ms))
         wish = own;
-    if (!wish || !call->rules->after_honour || call_time_left(call, wish, now_ms) < (delay_ms > 0 ? delay_ms : 1))
+    if (!wish || call->rules->after == RB_HINT_IGNORE ||
+        call_time_left(call, wish, now_ms) < (delay_ms > 0 ? delay_ms : 1))
         return delay_ms;
     uint64_t slot_ms = rb_not_before_take(wish, call->rules->after_max_ms, now_ms);
     return slot_ms > delay_ms && fits(call, now_ms, slot_ms) ? slot_ms : delay_ms;
@@ -172,17 +183,16 @@ uint64_t rb_call_hold(struct rb_call *call, uint64_t now_ms)
     return delay_in_slot(call, 0, now_ms);
 }
 
-// Chooses the delay before the next attempt. A Retry-After is used exactly, apart from queue slots: jitter would retry
-// too early or wait longer than the server asked.
-static enum rb_reason choose_delay(const struct rb_call *call, const struct rb_retry_after *after, uint64_t now_ms,
+// Chooses the delay before the next attempt. A hint is used exactly, apart from queue slots: jitter would retry too
+// early or wait longer than the server asked.
+static enum rb_reason choose_delay(const struct rb_call *call, const struct rb_hint *hint, uint64_t now_ms,
                                    uint32_t draw, uint64_t *delay_ms)
 {
     const struct rb_rules *rules = call->rules;
-    bool heard = after && after->present && rules->after_honour;
-    if (heard && after->ms > rules->after_max_ms && rules->after_over == RB_AFTER_FAIL)
+    if (hint && hint->wait_ms > rules->after_max_ms && rules->after_over == RB_AFTER_FAIL)
         return RB_REASON_AFTER;
-    if (is_followed(rules, after))
-        *delay_ms = rb_arithmetic_min(after->ms, rules->after_max_ms);
+    if (is_followed(rules, hint))
+        *delay_ms = rb_arithmetic_min(hint->wait_ms, rules->after_max_ms);
     else
         *delay_ms = rb_backoff_delay_ms(&rules->backoff, call->attempt, call->delay_ms, draw);
     *delay_ms = delay_in_slot(call, *delay_ms, now_ms);
@@ -218,9 +228,16 @@ static enum rb_reason judge_limits(const struct rb_call *call, uint64_t now_ms, 
     return open_until_ms > rb_arithmetic_add(now_ms, delay_ms) ? RB_REASON_BREAKER : RB_REASON_NONE;
 }
 
+// Returns the hint that a decision follows.
+static enum rb_hint_source hint_of(const struct rb_rules *rules, enum rb_reason reason, const struct rb_hint *hint)
+{
+    bool stops = reason == RB_REASON_AFTER || reason == RB_REASON_QUOTA || reason == RB_REASON_HINT;
+    bool retries = reason == RB_REASON_NONE && hint && (is_followed(rules, hint) || hint->verdict == RB_HINT_RETRY);
+    return hint && (stops || retries) ? hint->source : RB_HINT_NONE;
+}
+
 struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *outcome, enum rb_reason blocked,
-                                 bool method_allowed, const struct rb_retry_after *after, uint64_t now_ms,
-                                 uint32_t draw)
+                                 bool method_allowed, const struct rb_hint *hint, uint64_t now_ms, uint32_t draw)
 {
     uint64_t delay_ms = 0, took_ms = rb_arithmetic_sub(now_ms, call->attempt_started_ms);
     bool passed = call->permit.kind == RB_PERMIT_PASSED, swept = is_swept(call, outcome, now_ms);
@@ -230,20 +247,20 @@ struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *
     if (now_ms != call->begun_ms) // else it was checked when the call began
         call_look(call);
     record_result(call, health_of(call->rules, outcome, took_ms), took_ms, now_ms, draw);
-    share_retry_after(call, outcome, after, now_ms);
-    enum rb_reason reason = judge_outcome(call, outcome, blocked, method_allowed);
+    share_hint(call, outcome, hint, now_ms);
+    enum rb_reason reason = judge_outcome(call, outcome, blocked, method_allowed, hint);
     if (reason == RB_REASON_NONE && swept)
         reason = RB_REASON_SWEEP;
     if (reason == RB_REASON_NONE && passed) // checked before the queue and the budget are used
         reason = RB_REASON_BREAKER;
     if (reason == RB_REASON_NONE)
-        reason = choose_delay(call, after, now_ms, draw, &delay_ms);
+        reason = choose_delay(call, hint, now_ms, draw, &delay_ms);
     if (reason == RB_REASON_NONE)
         reason = judge_limits(call, now_ms, delay_ms);
     if (reason != RB_REASON_NONE)
-        return (struct rb_decision){.reason = reason};
+        return (struct rb_decision){.reason = reason, .hint = hint_of(call->rules, reason, hint)};
     call->delay_ms = delay_ms;
-    return (struct rb_decision){.retry = true, .delay_ms = delay_ms};
+    return (struct rb_decision){.retry = true, .delay_ms = delay_ms, .hint = hint_of(call->rules, reason, hint)};
 }
 
 void rb_call_abandon(struct rb_call *call, uint64_t now_ms)

@@ -8,9 +8,9 @@
 #include "engine/budget.h"
 #include "engine/classify.h"
 #include "engine/event.h"
+#include "engine/hints.h"
 #include "engine/not_before.h"
 #include "engine/recent.h"
-#include "engine/retry_after.h"
 #include "engine/rules.h"
 #include "engine/sweep.h"
 #include "engine/tenants.h"
@@ -44,8 +44,9 @@ struct rb_call {
 
 struct rb_decision {
     bool retry;
-    uint64_t delay_ms;     // wait this long, then call rb_call_admit; 0 if retry is false
-    enum rb_reason reason; // RB_REASON_NONE if retry is true
+    uint64_t delay_ms;        // wait this long, then call rb_call_admit; 0 if retry is false
+    enum rb_reason reason;    // RB_REASON_NONE if retry is true
+    enum rb_hint_source hint; // the hint that the delay or the reason follows
 };
 
 // Begins a call and adds it to the budget.
@@ -67,12 +68,11 @@ bool rb_call_admit(struct rb_call *call, uint64_t now_ms, uint64_t *retry_in_ms)
 //   blocked: RB_REASON_NONE, or why the caller cannot repeat this attempt (UPLOAD, DELIVERED, ...). It precedes every
 //   reason but DONE
 //   method_allowed: retry.methods or an idempotency key allows repeating a request that may have been sent
-//   after: the response's Retry-After, may be NULL
+//   hint: what the server says about retries, by the `after` of the rules; NULL: nothing
 //   draw: uniform random, used for jitter
 // The order of checks is that of the format document: total time, retry decision, budget, breaker.
 struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *outcome, enum rb_reason blocked,
-                                 bool method_allowed, const struct rb_retry_after *after, uint64_t now_ms,
-                                 uint32_t draw);
+                                 bool method_allowed, const struct rb_hint *hint, uint64_t now_ms, uint32_t draw);
 
 // Reports that a header block without an error has arrived; the attempt continues with the body. If the permit is a
 // probe or a passed attempt, the breaker records a success now, because the body may take long.

@@ -28,6 +28,8 @@ const char *rb_reason_name(enum rb_reason reason)
         [RB_REASON_BYPASSED] = "bypassed",
         [RB_REASON_FAILOVER] = "failover",
         [RB_REASON_SANDBOX] = "sandbox",
+        [RB_REASON_QUOTA] = "quota",
+        [RB_REASON_HINT] = "hint",
     };
     return (unsigned) reason < RB_REASON_COUNT ? names[reason] : "unknown";
 }

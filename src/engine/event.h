@@ -3,6 +3,7 @@
 #ifndef RB_ENGINE_EVENT_H
 #define RB_ENGINE_EVENT_H
 
+#include "engine/hints.h"
 #include "engine/rules.h"
 
 // Why a call is not retried. The names are the reason codes of the log.
@@ -30,6 +31,8 @@ enum rb_reason {
     RB_REASON_BYPASSED,    // the library does not see how the process waits for the socket
     RB_REASON_FAILOVER,    // the program has its own list of servers (connect.failover)
     RB_REASON_SANDBOX,     // the program installs a seccomp filter
+    RB_REASON_QUOTA,       // a quota is used up that waiting does not renew
+    RB_REASON_HINT,        // the server says that the request is not to be repeated (x-should-retry)
     RB_REASON_COUNT
 };
 
@@ -64,6 +67,7 @@ struct rb_event {
     uint32_t attempt;             // the attempt that just ended, counted from 1
     uint64_t delay_ms;            // RETRY only
     enum rb_reason reason;        // written unless RB_REASON_NONE
+    enum rb_hint_source hint;     // the server's hint that the decision follows; written unless RB_HINT_NONE
     const struct rb_times *times; // times of the attempt that just ended; NULL: unknown
     unsigned resends;             // how often libcurl itself sent the request again in this attempt
 };

@@ -332,7 +332,7 @@ struct rb_hint rb_hints_judge(const struct rb_hints *hints, unsigned status, enu
                               bool decoded)
 {
     struct rb_hint hint = {0};
-    if (status < RB_STATUS_ERROR || use == RB_HINT_IGNORE)
+    if (status < RB_STATUS_MIN || use == RB_HINT_IGNORE)
         return hint;
     if (use == RB_HINT_STANDARD) {
         hint.wait_ms = hint_retry_after(hints);

@@ -39,8 +39,6 @@ struct rb_hint_limit {
     uint64_t reset_ms;    // latest time in milliseconds since 1970
 };
 
-enum { RB_STATUS_ERROR = 400 }; // a response with a lower status has no hints
-
 enum { RB_HINT_LIMITS = 8 }; // limits that one response distinguishes; further ones are ignored
 
 // The hints of one response. All zero: none. The members are private.

@@ -110,7 +110,8 @@ struct rb_budget_rules {
     uint32_t floor_milli;
 };
 
-enum { RB_STATUS_MAX = 599 };
+// The HTTP statuses that a policy can name. A set of them has one bit for each.
+enum { RB_STATUS_MIN = 400, RB_STATUS_MAX = 599, RB_STATUS_WORDS = (RB_STATUS_MAX - RB_STATUS_MIN + 64) / 64 };
 
 // Which kinds of call a policy acts on (`intercept`).
 enum { RB_INTERCEPT_CURL = 1 << 0, RB_INTERCEPT_CONNECT = 1 << 1, RB_INTERCEPT_DNS = 1 << 2 };
@@ -121,8 +122,11 @@ struct rb_rules {
     uint32_t attempts;  // 1..100, the first one included
     struct rb_backoff backoff;
     uint32_t causes; // bit (1 << enum rb_cause) set: that cause is retried (STATUS: by the statuses below)
-    uint64_t statuses[(RB_STATUS_MAX + 64) / 64]; // bit set: that HTTP status is retried
-    bool after_honour;
+    uint64_t statuses[RB_STATUS_WORDS]; // bit set: that HTTP status is retried
+    bool throttled;                     // retry.on has `throttled`: throttling under another status is retried
+    uint64_t rejected[RB_STATUS_WORDS]; // retry.rejected: after such a status, every method may be repeated
+    bool rejected_throttled;            // the same for `throttled`
+    enum rb_hint_use after;             // retry.after
     uint64_t after_max_ms;
     enum rb_after_over after_over;
     bool resume;         // retry.resume
@@ -140,10 +144,31 @@ struct rb_rules {
     struct rb_budget_rules budget;
 };
 
-// Returns true if `status` is in the rules' list of retried statuses. Statuses above 599 never are.
+// Returns true if `status` is in a set. Statuses outside RB_STATUS_MIN to RB_STATUS_MAX never are.
+static inline bool rb_rules_has(const uint64_t *set, unsigned status)
+{
+    unsigned bit = status - RB_STATUS_MIN;
+    return status >= RB_STATUS_MIN && status <= RB_STATUS_MAX && (set[bit / 64] >> (bit % 64) & 1);
+}
+
+// Adds a status from RB_STATUS_MIN to RB_STATUS_MAX to a set, or removes it.
+static inline void rb_rules_put(uint64_t *set, unsigned status, bool in)
+{
+    unsigned bit = status - RB_STATUS_MIN;
+    uint64_t mask = UINT64_C(1) << (bit % 64);
+    set[bit / 64] = in ? set[bit / 64] | mask : set[bit / 64] & ~mask;
+}
+
+// Returns true if the policy retries a response with `status` (retry.on).
 static inline bool rb_rules_status(const struct rb_rules *rules, unsigned status)
 {
-    return status <= RB_STATUS_MAX && (rules->statuses[status / 64] >> (status % 64) & 1);
+    return rb_rules_has(rules->statuses, status);
+}
+
+// Returns true if a response with `status` means that the request was not processed (retry.rejected).
+static inline bool rb_rules_rejects(const struct rb_rules *rules, unsigned status)
+{
+    return rb_rules_has(rules->rejected, status);
 }
 
 // Returns true if an attempt that took `took_ms` milliseconds is slow (breaker.slow_call).

@@ -27,7 +27,7 @@ enum {
 
 static const char *const backoff_words[] = {"fixed", "linear", "exponential", NULL};
 static const char *const jitter_words[] = {"none", "full", "equal", "decorrelated", NULL};
-static const char *const after_words[] = {"ignore", "honour", NULL};
+static const char *const after_words[] = {"honour", "standard", "ignore", NULL};
 static const char *const over_words[] = {"fail", "cap", "ignore", NULL};
 static const char *const switch_words[] = {"off", "on", NULL};
 static const char *const scope_words[] = {"host", "policy", NULL};
@@ -109,6 +109,7 @@ static const struct rb_key_own own_jitter = {key_read_jitter, key_write_jitter},
                                own_window = {key_read_window, key_write_window},
                                own_intercept = {rb_lists_read_intercept, rb_lists_write_intercept},
                                own_causes = {rb_lists_read_causes, rb_lists_write_causes},
+                               own_rejected = {rb_lists_read_rejected, rb_lists_write_rejected},
                                own_methods = {rb_lists_read_methods, rb_lists_write_methods},
                                own_headers = {rb_lists_read_headers, rb_lists_write_headers};
 
@@ -159,12 +160,16 @@ static const struct rb_key keys[] = {
     FACTOR("retry.multiplier", backoff.multiplier_milli, "2"),
     DURATION("retry.cap", backoff.cap_ms, 0, "10s"),
     OWN("retry.jitter", jitter, "full", "none, full, equal, decorrelated, or a duration up to 24h", jitter_words),
-    OWN("retry.on", causes, "refused, unreachable, reset, timeout, dns, 408, 429, 500, 502, 503, 504",
-        "refused, unreachable, reset, timeout, dns and HTTP statuses (503, 5xx), or none", rb_lists_cause_words),
+    OWN("retry.on", causes,
+        "refused, unreachable, reset, timeout, dns, throttled, 408, 429, 500, 502, 503, 504, 522, 524, 529",
+        "refused, unreachable, reset, timeout, dns, throttled and statuses (503, 5xx), all with + or -, or none",
+        rb_lists_cause_words),
     OWN("retry.methods", methods, "idempotent", "safe, idempotent, all, or a list of methods", rb_lists_method_words),
+    OWN("retry.rejected", rejected, "429, throttled", "throttled and statuses (429, 5xx), all with + or -, or none",
+        rb_lists_rejected_words),
     OWN("retry.idempotency_headers", headers, "Idempotency-Key", "a list of header names, or none", NULL),
-    SWITCH("retry.after", after_honour, after_words, "honour"),
-    DURATION("retry.after_max", after_max_ms, 0, "60s"),
+    WORD("retry.after", after, after_words, "honour"),
+    DURATION("retry.after_max", after_max_ms, 0, "20s"),
     WORD("retry.after_over", after_over, over_words, "fail"),
     SWITCH("retry.resume", resume, switch_words, "on"),
     LIMIT("timeout.connect", connect_ms, unset_words, "unset", NULL),

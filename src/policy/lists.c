@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reads and writes the values of retry.on, retry.methods, retry.idempotency_headers and intercept.
+// Reads and writes the values of retry.on, retry.rejected, retry.methods, retry.idempotency_headers and intercept.
 #include "policy/lists.h"
 
 #include "policy/value.h"
@@ -37,9 +37,11 @@ static const struct intercept_word {
 
 enum { INTERCEPT_WORDS = sizeof(intercepts) / sizeof(intercepts[0]) };
 
-enum { STATUS_MIN = 100, STATUS_CLASS_SIZE = 100 };
+enum { STATUS_CLASS_SIZE = 100 };
 
-const char *const rb_lists_cause_words[] = {"refused", "unreachable", "reset", "timeout", "dns", "none", NULL};
+const char *const rb_lists_cause_words[] = {"refused", "unreachable", "reset",     "timeout",
+                                            "dns",     "none",        "throttled", NULL};
+const char *const rb_lists_rejected_words[] = {"throttled", "none", NULL};
 const char *const rb_lists_intercept_words[] = {"curl", "connect", "dns", "off", NULL};
 const char *const rb_lists_method_words[] = {
     "safe",     "idempotent", "all",    "GET",   "HEAD",   "OPTIONS", "TRACE", "POST", "PUT",       "DELETE", "PATCH",
@@ -56,74 +58,124 @@ static void separate(struct rb_writer *writer)
     rb_write_text(writer, writer->length > 0 ? ", " : "");
 }
 
-// The values of retry.on. They are read into this struct first, because a struct rb_rules is too large for small
-// stacks.
+// A list of causes and statuses: the values of retry.on or retry.rejected. They are read into this struct first,
+// because a struct rb_rules is too large for small stacks.
 struct list_causes {
     uint32_t bits;
-    uint64_t statuses[sizeof(((struct rb_rules *) 0)->statuses) / sizeof(uint64_t)];
+    bool throttled;
+    uint64_t statuses[RB_STATUS_WORDS];
 };
 
-static void set_statuses(struct list_causes *fresh, unsigned first, unsigned count)
+// Adds statuses to the list, or removes them.
+static void put_statuses(struct list_causes *list, unsigned first, unsigned count, bool in)
 {
     for (unsigned status = first; status < first + count; status++)
-        fresh->statuses[status / 64] |= UINT64_C(1) << (status % 64);
-    fresh->bits |= 1U << RB_CAUSE_STATUS;
+        rb_rules_put(list->statuses, status, in);
 }
 
 // Reads "503" or "5xx".
-static bool read_status(struct list_causes *fresh, struct rb_slice item)
+static bool read_status(struct list_causes *list, struct rb_slice item, bool in)
 {
-    if (item.length != 3 || item.at[0] < '1' || item.at[0] > '5')
+    if (item.length != 3 || item.at[0] < '4' || item.at[0] > '5')
         return false;
     unsigned class = (unsigned) (item.at[0] - '0') * STATUS_CLASS_SIZE;
     if (rb_char_lower(item.at[1]) == 'x' && rb_char_lower(item.at[2]) == 'x') {
-        set_statuses(fresh, class, STATUS_CLASS_SIZE);
+        put_statuses(list, class, STATUS_CLASS_SIZE, in);
         return true;
     }
     if (!rb_char_digit(item.at[1]) || !rb_char_digit(item.at[2]))
         return false;
-    set_statuses(fresh, class + (unsigned) (item.at[1] - '0') * 10 + (unsigned) (item.at[2] - '0'), 1);
+    put_statuses(list, class + (unsigned) (item.at[1] - '0') * 10 + (unsigned) (item.at[2] - '0'), 1, in);
     return true;
 }
 
-static const char *read_cause(struct list_causes *fresh, struct rb_slice item)
+// Reads one item without its sign.
+//   with_causes: words for causes other than `throttled` are allowed
+static const char *read_cause(struct list_causes *list, struct rb_slice item, bool in, bool with_causes)
 {
-    for (unsigned i = 0; i < CAUSE_WORDS; i++) {
+    for (unsigned i = 0; with_causes && i < CAUSE_WORDS; i++) {
         if (rb_slice_is(item, causes[i].word)) {
-            fresh->bits |= 1U << causes[i].cause;
+            uint32_t bit = 1U << causes[i].cause;
+            list->bits = in ? list->bits | bit : list->bits & ~bit;
             return NULL;
         }
+    }
+    if (rb_slice_is(item, "throttled")) {
+        list->throttled = in;
+        return NULL;
     }
     if (rb_slice_is(item, "none"))
         return "'none' stands alone";
     if (item.length == 0)
         return "an empty item in the list";
     if (rb_char_digit(item.at[0]))
-        return read_status(fresh, item) ? NULL : "an HTTP status is 100 to 599, or a class such as 5xx";
+        return read_status(list, item, in) ? NULL : "a status is 400 to 599, or a class such as 5xx";
     return "not a known word";
+}
+
+// Reads a list. Items with a sign change the list that is there; without signs, a new list begins.
+static const char *read_causes(struct list_causes *list, const char *value, bool with_causes, unsigned *offset)
+{
+    struct rb_slice rest = rb_slice_of(value), item;
+    bool changes = value[0] == '+' || value[0] == '-';
+    if (!changes)
+        *list = (struct list_causes){0};
+    while (strcmp(value, "none") != 0 && rb_slice_next(&rest, &item)) {
+        bool sign = item.length > 0 && (item.at[0] == '+' || item.at[0] == '-'), in = !sign || item.at[0] == '+';
+        if (item.length > 0 && sign != changes)
+            return list_fail(offset, value, item.at, "either all items have a sign (+409, -500) or none has");
+        item.at += sign;
+        item.length -= sign;
+        const char *wrong = read_cause(list, item, in, with_causes);
+        if (wrong)
+            return list_fail(offset, value, item.at, wrong);
+    }
+    return NULL;
 }
 
 const char *rb_lists_read_causes(struct rb_section_values *values, const char *value, unsigned *offset)
 {
-    struct list_causes fresh = {0};
-    struct rb_slice rest = rb_slice_of(value), item;
-    while (strcmp(value, "none") != 0 && rb_slice_next(&rest, &item)) {
-        const char *wrong = read_cause(&fresh, item);
-        if (wrong)
-            return list_fail(offset, value, item.at, wrong);
-    }
-    values->rules.causes = fresh.bits;
-    memcpy(values->rules.statuses, fresh.statuses, sizeof(values->rules.statuses));
+    struct rb_rules *rules = &values->rules;
+    struct list_causes list = {.bits = rules->causes & ~(1U << RB_CAUSE_STATUS), .throttled = rules->throttled};
+    memcpy(list.statuses, rules->statuses, sizeof(list.statuses));
+    const char *wrong = read_causes(&list, value, true, offset);
+    if (wrong)
+        return wrong;
+    bool any = list.throttled;
+    for (unsigned i = 0; i < RB_STATUS_WORDS; i++)
+        any |= list.statuses[i] != 0;
+    rules->causes = list.bits | (any ? 1U << RB_CAUSE_STATUS : 0);
+    rules->throttled = list.throttled;
+    memcpy(rules->statuses, list.statuses, sizeof(rules->statuses));
     return NULL;
 }
 
-// Writes "5xx" for a class of which every status is set, and the numbers of the other statuses that are set.
-static void write_statuses(const struct rb_rules *rules, struct rb_writer *writer)
+const char *rb_lists_read_rejected(struct rb_section_values *values, const char *value, unsigned *offset)
 {
-    for (unsigned first = STATUS_MIN; first <= RB_STATUS_MAX; first += STATUS_CLASS_SIZE) {
+    struct rb_rules *rules = &values->rules;
+    struct list_causes list = {.throttled = rules->rejected_throttled};
+    memcpy(list.statuses, rules->rejected, sizeof(list.statuses));
+    const char *wrong = read_causes(&list, value, false, offset);
+    if (wrong)
+        return wrong;
+    rules->rejected_throttled = list.throttled;
+    memcpy(rules->rejected, list.statuses, sizeof(rules->rejected));
+    return NULL;
+}
+
+void rb_lists_reject_none(struct rb_section_values *values)
+{
+    values->rules.rejected_throttled = false;
+    memset(values->rules.rejected, 0, sizeof(values->rules.rejected));
+}
+
+// Writes "5xx" for a class of which every status is set, and the numbers of the other statuses that are set.
+static void write_statuses(const uint64_t *statuses, struct rb_writer *writer)
+{
+    for (unsigned first = RB_STATUS_MIN; first <= RB_STATUS_MAX; first += STATUS_CLASS_SIZE) {
         unsigned last = first + STATUS_CLASS_SIZE - 1, set = 0;
         for (unsigned status = first; status <= last; status++)
-            set += rb_rules_status(rules, status);
+            set += rb_rules_has(statuses, status);
         if (set == STATUS_CLASS_SIZE) {
             separate(writer);
             rb_write_number(writer, first / STATUS_CLASS_SIZE);
@@ -131,11 +183,19 @@ static void write_statuses(const struct rb_rules *rules, struct rb_writer *write
             continue;
         }
         for (unsigned status = first; status <= last && set > 0; status++) {
-            if (rb_rules_status(rules, status)) {
+            if (rb_rules_has(statuses, status)) {
                 separate(writer);
                 rb_write_number(writer, status);
             }
         }
+    }
+}
+
+static void write_throttled(bool throttled, struct rb_writer *writer)
+{
+    if (throttled) {
+        separate(writer);
+        rb_write_text(writer, "throttled");
     }
 }
 
@@ -148,7 +208,17 @@ unsigned long rb_lists_write_causes(const struct rb_section_values *values, char
             rb_write_text(&writer, causes[i].word);
         }
     }
-    write_statuses(&values->rules, &writer);
+    write_throttled(values->rules.throttled, &writer);
+    write_statuses(values->rules.statuses, &writer);
+    rb_write_text(&writer, writer.length == 0 ? "none" : "");
+    return writer.length;
+}
+
+unsigned long rb_lists_write_rejected(const struct rb_section_values *values, char *out, unsigned long size)
+{
+    struct rb_writer writer = rb_writer_on(out, size);
+    write_statuses(values->rules.rejected, &writer);
+    write_throttled(values->rules.rejected_throttled, &writer);
     rb_write_text(&writer, writer.length == 0 ? "none" : "");
     return writer.length;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Computes a section's effective values: inheritance, parsing of values, checks across keys.
 #include "policy/draft.h"
+#include "policy/lists.h"
 #include "policy/reader.h"
 #include "policy/suggest.h"
 
@@ -75,6 +76,13 @@ void rb_resolve_section(const struct rb_draft *draft, const struct rb_draft_sect
         const struct rb_draft_value *own = section->by_key[i];
         key_lines[i] = own ? own->line.number : base ? base->key_lines[i] : 0;
         key_inherited[i] = !own && key_lines[i] > 0;
+    }
+    // A section that restricts the methods restricts them for every status.
+    unsigned methods = (unsigned) rb_key_find("retry.methods"), rejected = (unsigned) rb_key_find("retry.rejected");
+    if (section->by_key[methods] && !section->by_key[rejected]) {
+        rb_lists_reject_none(&made->values);
+        key_lines[rejected] = key_lines[methods];
+        key_inherited[rejected] = false;
     }
     for (const struct rb_draft_value *entry = section->values; entry; entry = entry->next)
         read_value(draft, entry, &made->values);

@@ -119,6 +119,8 @@ static void log_put_event(struct rb_text *line, const struct rb_event *event)
     put_string(line, "decision", rb_verdict_name(event->verdict));
     if (event->reason != RB_REASON_NONE)
         put_string(line, "reason", rb_reason_name(event->reason));
+    if (event->hint != RB_HINT_NONE)
+        put_string(line, "hint", rb_hint_source_name(event->hint));
     if (event->resends > 0)
         put_number(line, "resends", event->resends);
     if (event->times)

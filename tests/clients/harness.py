@@ -45,7 +45,7 @@ LATE_MS = 700
 
 REASONS = set(
     "done attempts cause permanent method time retry-after budget breaker upload delivered next-candidate interrupted "
-    "changed overflow resource unknown-options shared bypassed failover sandbox sweep".split()
+    "changed overflow resource unknown-options shared bypassed failover sandbox sweep quota hint".split()
 )
 OTHERS = ("policy", "state", "sandbox", "log")  # lines that are about no call
 DECISIONS = ("retry", "stop", "recovered", "refused", "resent", "stale")

@@ -32,9 +32,9 @@ def checksum(size):
 class Fault:
     """How a first request fails: what happens at the server, and what the program gets if nothing repeats it.
 
-    sent: "never" left, "maybe" was acted on, "answered" with a status; "own": libcurl itself repeats it; "delivered": the
-    program has bytes of the answer; "for ever": never left, and never will. varies: the result depends on the version of
-    libcurl, and some versions repeat the request themselves.
+    sent: "never" left, "maybe" was acted on, "answered" with a status, "rejected" by a status of retry.rejected; "own":
+    libcurl itself repeats it; "delivered": the program has bytes of the answer; "for ever": never left, and never will.
+    varies: the result depends on the version of libcurl, and some versions repeat the request themselves.
     """
 
     def __init__(self, sent, place, result=0, status=0, content=b"", cause=None, keys=None, size50=None, varies=False):
@@ -43,7 +43,7 @@ class Fault:
 
     def repeats(self, request, keyed=False):
         """The rule: what never left is repeated; what may have been acted on only where that does no harm."""
-        return self.sent == "never" or (self.sent in ("maybe", "answered") and (keyed or request in IDEMPOTENT))
+        return self.sent in ("never", "rejected") or (self.sent in ("maybe", "answered") and (keyed or request in IDEMPOTENT))
 
 
 # Places: where the request goes. Each has a URL, options for the program, the requests that arrived as (bytes, CRC).
@@ -102,7 +102,7 @@ def at(place, script=""):
 CUT_503 = "raw;text=HTTP%2F1.1%20503%20Busy%0D%0AServer:%20x%0D%0AConte"
 FAULTS = {
     "503": Fault("answered", at(Faulty, "s503"), 0, 503, b"status 503\n", "503"),
-    "429": Fault("answered", at(Faulty, "s429;after=0"), 0, 429, b"status 429\n", "429"),
+    "429": Fault("rejected", at(Faulty, "s429"), 0, 429, b"status 429\n", "429"),
     "reset": Fault("maybe", at(Faulty, "reset"), 56, cause="reset"),
     "close": Fault("maybe", at(Faulty, "close"), 52, cause="reset"),
     "line": Fault("maybe", at(Faulty, "raw;text=HTTP%2F1.1%20503%20Bu"), 52, cause="reset"),
@@ -271,7 +271,7 @@ def test_cell(test, case):
 
 
 # The same for what is not idempotent, where the policy or a key allows it.
-SENT = [name for name, fault in FAULTS.items() if fault.sent in ("maybe", "answered")]
+SENT = [name for name, fault in FAULTS.items() if fault.sent in ("maybe", "answered", "rejected")]
 
 
 @cases(**table(("post", "callback", "mime"), SENT))

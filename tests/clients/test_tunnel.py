@@ -43,9 +43,9 @@ FAULTS = {
     "connect_half": Fault("any", "reset", ["half"]),
     "connect_hang": Fault("any", "timeout", ["hang"], tls=False, keys={"timeout.attempt": "1500ms"}),
     "connect_503": Fault("any", "503", [refusal(503, body=b"not now")]),
-    "connect_503_after": Fault("any", "503", [refusal(503, "Retry-After: 0")], keys={"retry.base": "9s"}),
+    "connect_503_after": Fault("any", "503", [refusal(503, "Retry-After: 0.05")], keys={"retry.base": "9s"}),
     "connect_502_close": Fault("any", "502", [refusal(502, "Connection: close")]),
-    "connect_429": Fault("any", "429", [refusal(429, "Retry-After: 0")], keys={"retry.base": "9s"}),
+    "connect_429": Fault("any", "429", [refusal(429, "Retry-After: 0.05")], keys={"retry.base": "9s"}),
     "connect_407": Fault("no", script=[refusal(407, LOGIN)]),
     "connect_407_in_policy": Fault("no", script=[refusal(407, LOGIN)], keys={"retry.on": "reset, 407, 503"}),
     "connect_403": Fault("no", script=[refusal(403)]),
@@ -130,7 +130,7 @@ def test_cell(test, case):
     kept = fault.arrives and fault.cause == "503"  # the second attempt uses the tunnel of the first one
     test.equal(bad.counts(), (1 + (repeated and not kept), fault.arrives + repeated), "CONNECTs, requests")
     if "Retry-After" in str(fault.script):
-        test.equal([event["delay_ms"] for event in test.events("retry")], [0], "delays in the log")
+        test.equal([event["delay_ms"] for event in test.events("retry")], [50], "delays in the log")
 
 
 @cases(**table(("connect_reset", "connect_half", "connect_503", "connect_429", "tls_cut", "tls_end", "plain_cut"),

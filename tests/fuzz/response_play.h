@@ -677,12 +677,12 @@ static inline void play_set_up(struct play *play, const uint8_t *choices, size_t
     play->handle.include_header = play_choose(play, 2);
     play->handle.follows = true;
     play->handle.accepts_encoding = play_choose(play, 2);
-    play->rules.statuses[503 / 64] |= (uint64_t) 1 << (503 % 64);
-    play->rules.statuses[429 / 64] |= (uint64_t) 1 << (429 % 64);
+    rb_rules_put(play->rules.statuses, 503, true);
+    rb_rules_put(play->rules.statuses, 429, true);
     if (play_rarely(play, 4))
-        play->rules.statuses[401 / 64] |= (uint64_t) 1 << (401 % 64);
+        rb_rules_put(play->rules.statuses, 401, true);
     if (play_rarely(play, 4))
-        play->rules.statuses[407 / 64] |= (uint64_t) 1 << (407 % 64);
+        rb_rules_put(play->rules.statuses, 407, true);
     play->pauses = play_choose(play, 2) * 16;
     play->stops = play_rarely(play, 8);
     play->tracks = play_choose(play, 4) != 3;

@@ -30,7 +30,6 @@ static inline struct rb_rules play_rules(uint64_t choice)
         .attempts = 3,
         .backoff = {.kind = RB_BACKOFF_FIXED, .base_ms = 10, .cap_ms = 100},
         .causes = 1u << RB_CAUSE_REFUSED,
-        .after_honour = true,
         .after_max_ms = 60000,
         .breaker_on = true,
         .breaker = {.time_window = choice & 1,
@@ -69,7 +68,7 @@ static inline void play_write(const struct rb_state *state, uint64_t choice, uin
     struct rb_target target = {.name = "api.example", .name_length = 11, .port = (uint16_t) (choice % 40)};
     struct rb_outcome outcome = {.cause = choice & 64 ? RB_CAUSE_REFUSED : RB_CAUSE_NONE,
                                  .health = (enum rb_health)(choice >> 16 & 3)};
-    struct rb_retry_after after = {.present = choice & 128, .ms = choice >> 20 & 0xffff};
+    struct rb_hint hint = {.verdict = choice >> 36 & 3, .wait_ms = choice & 128 ? choice >> 20 & 0xffff : 0};
     struct rb_call call;
     struct rb_cell *cell = rb_cell_in(state, choice % 40 + 1, "payments", &rules, &target, now_ms);
     play_require(!cell || (cell >= state->cells && cell < state->cells + state->cell_count));
@@ -79,7 +78,7 @@ static inline void play_write(const struct rb_state *state, uint64_t choice, uin
     if (!rb_call_admit(&call, now_ms, NULL))
         return;
     struct rb_decision decision =
-        rb_call_judge(&call, &outcome, RB_REASON_NONE, true, &after, now_ms + (choice >> 4 & 7), (uint32_t) choice);
+        rb_call_judge(&call, &outcome, RB_REASON_NONE, true, &hint, now_ms + (choice >> 4 & 7), (uint32_t) choice);
     play_require(decision.delay_ms <= 2 * rules.after_max_ms);
     struct rb_ring_entry entry = {.unix_ms = now_ms, .verdict = RB_VERDICT_STOP, .api = RB_API_CURL};
     rb_state_pad(entry.policy, sizeof(entry.policy), "payments");

@@ -62,7 +62,7 @@ static int set_up(void **state)
     f->handle.write_data_set = true;
     f->handle.header = on_header;
     f->handle.header_data = &f->program;
-    f->rules.statuses[503 / 64] |= (uint64_t) 1 << (503 % 64);
+    rb_rules_put(f->rules.statuses, 503, true);
     rb_response_begin(&f->response, &f->handle, &f->rules, &(struct rb_asked){0});
     *state = f;
     return 0;
@@ -294,7 +294,7 @@ static void test_refused_tunnel_is_held(void **state)
 static void test_login_at_the_proxy_is_not_held(void **state)
 {
     struct fixture *f = *state;
-    f->rules.statuses[407 / 64] |= (uint64_t) 1 << (407 % 64);
+    rb_rules_put(f->rules.statuses, 407, true);
     attempt_by_proxy(f, "HTTP/1.1 407 Login\r\n");
     assert_string_equal(f->program.got, "HTTP/1.1 407 Login\r\nA: b\r\n\r\n");
     assert_false(rb_response_reached_program(&f->response));
@@ -453,8 +453,8 @@ static void test_retry_after_of_the_last_block_counts(void **state)
     header(f, "HTTP/1.1 503 Busy\r\n");
     header(f, "retry-AFTER:  7 \r\n");
     header(f, "\r\n");
-    assert_true(rb_response_retry_after(&f->response)->present);
-    assert_int_equal(rb_response_retry_after(&f->response)->ms, 7000);
+    assert_int_equal(rb_response_hint(&f->response).source, RB_HINT_RETRY_AFTER);
+    assert_int_equal(rb_response_hint(&f->response).wait_ms, 7000);
 }
 
 static void test_body_that_looks_like_a_status_line(void **state)

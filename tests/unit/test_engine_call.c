@@ -13,7 +13,6 @@ static struct rb_rules plain_rules(void)
         .attempts = 3,
         .backoff = {.kind = RB_BACKOFF_EXPONENTIAL, .base_ms = 100, .multiplier_milli = 2000, .cap_ms = 10000},
         .causes = (1u << RB_CAUSE_REFUSED) | (1u << RB_CAUSE_RESET) | (1u << RB_CAUSE_TIMEOUT),
-        .after_honour = true,
         .after_max_ms = 60000,
         .breaker = {.window = 20,
                     .min_calls = 10,
@@ -27,8 +26,8 @@ static struct rb_rules plain_rules(void)
                     .refuse = RB_REFUSE_ALWAYS},
         .budget = {.ratio = 2000, .floor_milli = 3000},
     };
-    rules.statuses[UNAVAILABLE / 64] |= UINT64_C(1) << UNAVAILABLE % 64;
-    rules.statuses[THROTTLED / 64] |= UINT64_C(1) << THROTTLED % 64;
+    rb_rules_put(rules.statuses, UNAVAILABLE, true);
+    rb_rules_put(rules.statuses, THROTTLED, true);
     return rules;
 }
 
@@ -46,7 +45,7 @@ struct trial {
     struct rb_breaker breaker;
     struct rb_budget budget;
     struct rb_call call;
-    struct rb_retry_after after;
+    struct rb_hint hint;
 };
 
 static void begin(struct trial *trial, uint64_t total_ms)
@@ -58,7 +57,7 @@ static void begin(struct trial *trial, uint64_t total_ms)
 static struct rb_decision judge(struct trial *trial, const struct rb_outcome *outcome, enum rb_reason blocked,
                                 bool method_allowed, uint64_t now_ms)
 {
-    return rb_call_judge(&trial->call, outcome, blocked, method_allowed, &trial->after, now_ms, 0);
+    return rb_call_judge(&trial->call, outcome, blocked, method_allowed, &trial->hint, now_ms, 0);
 }
 
 static void assert_stops(struct rb_decision decision, const char *reason)
@@ -86,7 +85,7 @@ static void test_order_of_reasons(void **state)
     trial.rules.attempts = 1;
     trial.rules.causes = 0;
     trial.rules.budget = (struct rb_budget_rules){0};
-    trial.after = (struct rb_retry_after){.present = true, .ms = 60001};
+    trial.hint = (struct rb_hint){.source = RB_HINT_RETRY_AFTER, .wait_ms = 60001};
     outcome.permanent = true;
     begin(&trial, 100);
     assert_true(trial.call.deadline_ms == NOW_MS + 100);
@@ -101,9 +100,9 @@ static void test_order_of_reasons(void **state)
     assert_stops(judge(&trial, &outcome, RB_REASON_NONE, true, NOW_MS), "attempts");
     trial.rules.attempts = 3;
     assert_stops(judge(&trial, &outcome, RB_REASON_NONE, true, NOW_MS), "retry-after");
-    trial.after.ms = 100;
+    trial.hint.wait_ms = 100;
     assert_stops(judge(&trial, &outcome, RB_REASON_NONE, true, NOW_MS), "time");
-    trial.after.ms = 99;
+    trial.hint.wait_ms = 99;
     assert_stops(judge(&trial, &outcome, RB_REASON_NONE, true, NOW_MS), "budget");
     trial.rules.budget.floor_milli = 1000;
     trial.rules.breaker.window = 1;
@@ -233,7 +232,7 @@ static void test_total_time(void **state)
 
 static struct rb_decision after_of(struct trial *trial, uint64_t ms, enum rb_after_over over)
 {
-    trial->after = (struct rb_retry_after){.present = true, .ms = ms};
+    trial->hint = (struct rb_hint){.source = ms > 0 ? RB_HINT_RETRY_AFTER : RB_HINT_NONE, .wait_ms = ms};
     trial->rules.after_over = over;
     begin(trial, 0);
     return judge(trial, &unavailable, RB_REASON_NONE, true, NOW_MS);
@@ -243,7 +242,7 @@ static void test_retry_after(void **state)
 {
     (void) state;
     struct trial trial = {.rules = plain_rules()};
-    assert_waits(after_of(&trial, 0, RB_AFTER_FAIL), 0);
+    assert_waits(after_of(&trial, 0, RB_AFTER_FAIL), 100);
     assert_waits(after_of(&trial, 60000, RB_AFTER_FAIL), 60000);
     assert_stops(after_of(&trial, 60001, RB_AFTER_FAIL), "retry-after");
     assert_waits(after_of(&trial, UINT64_MAX, RB_AFTER_CAP), 60000);
@@ -251,9 +250,6 @@ static void test_retry_after(void **state)
     trial.rules.backoff.jitter = RB_JITTER_FULL; // draw 0 would make a jittered delay 0
     assert_waits(after_of(&trial, 7000, RB_AFTER_FAIL), 7000);
     trial.rules.backoff.jitter = RB_JITTER_NONE;
-    trial.rules.after_honour = false;
-    assert_waits(after_of(&trial, 7000, RB_AFTER_FAIL), 100);
-    assert_waits(after_of(&trial, 70000, RB_AFTER_FAIL), 100);
 }
 
 // ---- budget ----
@@ -626,11 +622,91 @@ static void test_reason_names(void **state)
                                         "method",   "time",     "retry-after", "budget",          "breaker",
                                         "sweep",    "upload",   "delivered",   "next-candidate",  "interrupted",
                                         "changed",  "overflow", "resource",    "unknown-options", "shared",
-                                        "bypassed", "failover", "sandbox"};
+                                        "bypassed", "failover", "sandbox",     "quota",           "hint"};
     assert_int_equal(sizeof(names) / sizeof(names[0]), RB_REASON_COUNT);
     for (int reason = 0; reason < RB_REASON_COUNT; reason++)
         assert_string_equal(rb_reason_name((enum rb_reason) reason), names[reason]);
     assert_string_equal(rb_reason_name(RB_REASON_COUNT), "unknown");
+}
+
+// ---- hints of the server ----
+
+static struct rb_decision judge_hint(struct trial *trial, unsigned status, struct rb_hint hint, bool method_allowed)
+{
+    struct rb_outcome outcome = unavailable;
+    outcome.status = status;
+    outcome.health = RB_HEALTH_SUCCESS;
+    begin(trial, 0);
+    trial->hint = hint;
+    return judge(trial, &outcome, RB_REASON_NONE, method_allowed, NOW_MS);
+}
+
+#define JUDGE(status, verdict_, method_allowed)                                                                        \
+    judge_hint(&trial, status, (struct rb_hint){.verdict = (verdict_)}, method_allowed)
+
+// A rejected status allows every method, and so does the server.
+static void test_rejected(void **state)
+{
+    struct trial trial = {.rules = plain_rules()};
+    (void) state;
+    trial.rules.causes |= 1U << RB_CAUSE_STATUS;
+    assert_stops(JUDGE(THROTTLED, RB_HINT_NO_VERDICT, false), "method");
+    rb_rules_put(trial.rules.rejected, THROTTLED, true);
+    assert_waits(JUDGE(THROTTLED, RB_HINT_NO_VERDICT, false), 100);
+    assert_stops(JUDGE(UNAVAILABLE, RB_HINT_NO_VERDICT, false), "method");
+    assert_waits(JUDGE(UNAVAILABLE, RB_HINT_RETRY, false), 100);
+    assert_waits(JUDGE(409, RB_HINT_RETRY, false), 100);
+    assert_stops(JUDGE(403, RB_HINT_THROTTLED, true), "done");
+    trial.rules.throttled = true;
+    assert_waits(JUDGE(403, RB_HINT_THROTTLED, true), 100);
+    assert_stops(JUDGE(403, RB_HINT_THROTTLED, false), "method");
+    trial.rules.rejected_throttled = true;
+    assert_waits(JUDGE(403, RB_HINT_THROTTLED, false), 100);
+    trial.rules.causes = 0;
+    memset(trial.rules.statuses, 0, sizeof(trial.rules.statuses));
+    assert_stops(JUDGE(409, RB_HINT_RETRY, true), "done");
+}
+
+static void test_forbidden_by_the_server(void **state)
+{
+    struct trial trial = {.rules = plain_rules()};
+    (void) state;
+    assert_stops(JUDGE(UNAVAILABLE, RB_HINT_STOP, true), "hint");
+    assert_stops(JUDGE(THROTTLED, RB_HINT_QUOTA, true), "quota");
+    assert_stops(JUDGE(404, RB_HINT_STOP, true), "done");
+    assert_stops(JUDGE(404, RB_HINT_QUOTA, true), "done");
+}
+
+// The decision names the hint that it follows.
+static void test_hint_of_a_decision(void **state)
+{
+    struct trial trial = {.rules = plain_rules()};
+    struct rb_hint hint = {.source = RB_HINT_RATE_LIMIT, .wait_ms = 300};
+    (void) state;
+    assert_int_equal(judge_hint(&trial, UNAVAILABLE, hint, true).hint, RB_HINT_RATE_LIMIT);
+    hint.wait_ms = 60001;
+    assert_int_equal(judge_hint(&trial, UNAVAILABLE, hint, true).hint, RB_HINT_RATE_LIMIT);
+    trial.rules.after_over = RB_AFTER_IGNORE;
+    assert_int_equal(judge_hint(&trial, UNAVAILABLE, hint, true).hint, RB_HINT_NONE);
+    hint = (struct rb_hint){.verdict = RB_HINT_RETRY, .source = RB_HINT_SHOULD_RETRY};
+    assert_int_equal(judge_hint(&trial, UNAVAILABLE, hint, true).hint, RB_HINT_SHOULD_RETRY);
+    assert_int_equal(judge_hint(&trial, UNAVAILABLE, (struct rb_hint){0}, true).hint, RB_HINT_NONE);
+}
+
+// Throttling under another status delays only calls with the same credential.
+static void test_throttling_is_the_callers(void **state)
+{
+    struct rb_not_before not_before = {0};
+    struct trial trial = {.rules = plain_rules()};
+    struct rb_hint hint = {.verdict = RB_HINT_THROTTLED, .source = RB_HINT_RETRY_AFTER, .wait_ms = 300};
+    struct rb_outcome forbidden = {.cause = RB_CAUSE_STATUS, .sent = RB_SENT_ANSWERED, .status = 403};
+    (void) state;
+    trial.rules.throttled = true;
+    begin(&trial, 0);
+    trial.call.not_before = &not_before;
+    trial.hint = hint;
+    assert_waits(judge(&trial, &forbidden, RB_REASON_NONE, true, NOW_MS), 300);
+    assert_int_equal(rb_not_before_left_ms(&not_before, NOW_MS, NULL), 0);
 }
 
 // ---- what the host told another call ----
@@ -639,7 +715,7 @@ static void hear(struct trial *trial, struct rb_not_before *not_before, uint64_t
 {
     begin(trial, 0);
     trial->call.not_before = not_before;
-    trial->after = (struct rb_retry_after){.present = true, .ms = after_ms};
+    trial->hint = (struct rb_hint){.source = RB_HINT_RETRY_AFTER, .wait_ms = after_ms};
 }
 
 static void test_others_are_held_back(void **state)
@@ -686,7 +762,7 @@ static void test_what_is_heard(void **state)
     hear(&trial, &not_before, 3000);
     assert_stops(judge(&trial, &unavailable, RB_REASON_NONE, false, NOW_MS), "method");
     assert_int_equal(rb_not_before_left_ms(&not_before, NOW_MS, NULL), 3000);
-    trial.rules.after_honour = false;
+    trial.rules.after = RB_HINT_IGNORE;
     assert_int_equal(rb_call_hold(&trial.call, NOW_MS), 0);
 }
 
@@ -774,6 +850,10 @@ int main(void)
         cmocka_unit_test(test_previous_delay_is_remembered),
         cmocka_unit_test(test_total_time),
         cmocka_unit_test(test_retry_after),
+        cmocka_unit_test(test_rejected),
+        cmocka_unit_test(test_forbidden_by_the_server),
+        cmocka_unit_test(test_hint_of_a_decision),
+        cmocka_unit_test(test_throttling_is_the_callers),
         cmocka_unit_test(test_budget_is_charged_last),
         cmocka_unit_test(test_budget_is_charged_per_call),
         cmocka_unit_test(test_budget_of_zero_means_never),

@@ -48,7 +48,7 @@ static const char *const mode_names[MODES] = {"alone", "slow", "always"};
 struct answer {
     struct rb_outcome outcome;
     uint64_t took_ms;
-    struct rb_retry_after after;
+    struct rb_hint hint;
 };
 
 // One request, as the host sees it.
@@ -146,7 +146,7 @@ static struct answer throttled_tenant(const struct request *request)
 {
     struct answer answer = request->client == 0 ? status(429, RB_HEALTH_THROTTLED) : good();
     if (request->client == 0)
-        answer.after = (struct rb_retry_after){.present = true, .ms = RETRY_AFTER_MS};
+        answer.hint = (struct rb_hint){.source = RB_HINT_RETRY_AFTER, .wait_ms = RETRY_AFTER_MS};
     return answer;
 }
 
@@ -284,7 +284,7 @@ static void land(struct play *play, struct client *client, uint64_t now_ms)
     const struct answer *answer = &client->answer;
     struct rb_decision decision = {.retry = false};
     if (play->mode != ALONE)
-        decision = rb_call_judge(&client->call, &answer->outcome, RB_REASON_NONE, true, &answer->after, now_ms,
+        decision = rb_call_judge(&client->call, &answer->outcome, RB_REASON_NONE, true, &answer->hint, now_ms,
                                  luck_of(number_of(play, client), client->wish, 100 + client->call.attempt));
     if (decision.retry) {
         client->step = STEP_WAITS;

@@ -18,11 +18,12 @@ static const struct documented documented[] = {
     {"retry.multiplier", "2"},
     {"retry.cap", "10s"},
     {"retry.jitter", "full"},
-    {"retry.on", "refused, unreachable, reset, timeout, dns, 408, 429, 500, 502, 503, 504"},
+    {"retry.on", "refused, unreachable, reset, timeout, dns, throttled, 408, 429, 500, 502, 503, 504, 522, 524, 529"},
     {"retry.methods", "idempotent"},
+    {"retry.rejected", "429, throttled"},
     {"retry.idempotency_headers", "Idempotency-Key"},
     {"retry.after", "honour"},
-    {"retry.after_max", "60s"},
+    {"retry.after_max", "20s"},
     {"retry.after_over", "fail"},
     {"retry.resume", "on"},
     {"timeout.connect", "unset"},
@@ -113,7 +114,23 @@ static const struct sample samples[] = {
     {"retry.on", "503", "503", 0},
     {"retry.on", "5xx, 429, dns", "dns, 429, 5xx", 0},
     {"retry.on", "4XX,503", "4xx, 503", 0},
-    {"retry.on", "100, 599", "100, 599", 0},
+    {"retry.on", "400, 599", "400, 599", 0},
+    {"retry.on", "throttled", "throttled", 0},
+    {"retry.on", "+409, -500",
+     "refused, unreachable, reset, timeout, dns, throttled, 408, 409, 429, 502, 503, 504, 522, "
+     "524, 529",
+     0},
+    {"retry.on", "-dns, -throttled, -5xx", "refused, unreachable, reset, timeout, 408, 429", 0},
+    {"retry.on", "+409, 500", NULL, 6},
+    {"retry.on", "409, +500", NULL, 5},
+    {"retry.on", "+none", NULL, 1},
+    {"retry.on", "+", NULL, 1},
+    {"retry.on", "301", NULL, 0},
+    {"retry.on", "2xx", NULL, 0},
+    {"retry.rejected", "none", "none", 0},
+    {"retry.rejected", "+529", "429, 529, throttled", 0},
+    {"retry.rejected", "-throttled, +5xx", "429, 5xx", 0},
+    {"retry.rejected", "refused", NULL, 0},
     {"retry.on", "dns, none", NULL, 5},
     {"retry.on", "600", NULL, 0},
     {"retry.on", "99", NULL, 0},
@@ -133,6 +150,7 @@ static const struct sample samples[] = {
     {"retry.idempotency_headers", "X-Request-ID , Idempotency-Key", "X-Request-ID, Idempotency-Key", 0},
     {"retry.idempotency_headers", "X:Y", NULL, 1},
     {"retry.after", "ignore", "ignore", 0},
+    {"retry.after", "standard", "standard", 0},
     {"retry.after", "honor", NULL, 0},
     {"retry.after_max", "0s", "0ms", 0},
     {"retry.after_over", "cap", "cap", 0},
@@ -258,8 +276,8 @@ static void test_defaults_in_the_engines_units(void **state)
     assert_false(rb_rules_status(&values.rules, 501) || rb_rules_status(&values.rules, 200));
     assert_string_equal(values.methods,
                         "GET HEAD OPTIONS TRACE PROPFIND REPORT SEARCH PUT DELETE PROPPATCH MKCOL COPY MOVE UNLOCK");
-    assert_true(values.rules.after_honour);
-    assert_int_equal(values.rules.after_max_ms, 60000);
+    assert_int_equal(values.rules.after, RB_HINT_HONOUR);
+    assert_int_equal(values.rules.after_max_ms, 20000);
     assert_int_equal(values.rules.after_over, RB_AFTER_FAIL);
     assert_int_equal(values.rules.total_ms, 30000);
     assert_false(values.rules.total_set);

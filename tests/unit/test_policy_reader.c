@@ -118,8 +118,9 @@ static const struct mistake mistakes[] = {
      "retry.backoff: not a known word; expected fixed, linear or exponential", "exponential"},
     {"[a]\nbreaker = fof\n", 0, 2, 11, "breaker = fof", "breaker: not a known word; expected on or off", "off"},
     {"[a]\nretry.on = reset, \t tiemout\n", 0, 2, 21, "retry.on = reset, \t tiemout",
-     "retry.on: not a known word; expected refused, unreachable, reset, timeout, dns and HTTP statuses (503, 5xx), or "
-     "none",
+     "retry.on: not a known word; expected refused, unreachable, reset, timeout, dns, throttled and statuses (503, "
+     "5xx), "
+     "all with + or -, or none",
      "timeout"},
     {"[a]\nretry.methods = GET, delete\n", 0, 2, 22, "retry.methods = GET, delete",
      "retry.methods: method names are written in capitals; expected safe, idempotent, all, or a list of methods",

@@ -96,7 +96,9 @@ static void print_values(const struct rb_explanation *e, bool colour)
     unsigned count;
     const struct rb_key *keys = rb_key_table(&count);
     const struct rb_breaker_rules *breaker = &e->section->rules.breaker;
+    const uint32_t *lines = e->section->key_lines;
     unsigned min_calls = (unsigned) rb_key_find("breaker.min_calls");
+    unsigned methods = (unsigned) rb_key_find("retry.methods"), rejected = (unsigned) rb_key_find("retry.rejected");
     putchar('\n');
     rb_say_styled(stdout, colour, RB_STYLE_BOLD, "values");
     putchar('\n');
@@ -107,6 +109,8 @@ static void print_values(const struct rb_explanation *e, bool colour)
         rb_say_padded(stdout, value, VALUE_WIDTH);
         fputs("  ", stdout);
         rb_say_clean(stdout, origin);
+        if (i == rejected && lines[rejected] > 0 && lines[rejected] == lines[methods])
+            fputs("  (none, because retry.methods is set)", stdout);
         if (i == min_calls && !breaker->time_window && breaker->min_calls > breaker->window)
             printf("; a full window of %" PRIu32 " calls is enough", breaker->window);
         putchar('\n');
@@ -152,9 +156,12 @@ static void print_limits(const struct rb_explanation *e, bool colour)
     printf("no wait or attempt starts after %s (timeout.total)%s; a running attempt continues\n",
            duration(e->section->rules.total_ms, total),
            e->section->rules.total_set ? "" : " or the program's own limit");
-    if (e->http && e->section->rules.after_honour) {
+    if (e->http && e->section->rules.after != RB_HINT_IGNORE) {
         explain_text_label(colour, "");
-        printf("a Retry-After of up to %s replaces a wait\n", duration(e->section->rules.after_max_ms, after));
+        bool all = e->section->rules.after == RB_HINT_HONOUR;
+        uint64_t longest = rb_arithmetic_min(e->section->rules.after_max_ms, e->section->rules.total_ms);
+        printf("a Retry-After of up to %s replaces a wait%s\n", duration(longest, after),
+               all ? "; so does another hint of the server (retry.after)" : "");
     }
 }
 

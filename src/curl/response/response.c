@@ -62,20 +62,26 @@ static void drop(struct rb_response *response)
         set_treatment(response, RB_TREATMENT_PASS);
 }
 
+static void forget_hints(struct rb_response *response)
+{
+    if (response->hints)
+        *response->hints = (struct rb_hints){0};
+}
+
 void rb_response_hold_tunnels(struct rb_response *response, bool may_hold)
 {
     response->hold_tunnels = may_hold;
 }
 
-void rb_response_attempt(struct rb_response *response, bool may_hold)
+void rb_response_attempt(struct rb_response *response, enum rb_holding holding)
 {
-    response->may_hold = may_hold;
+    response->holding = holding;
     response->place = RB_PLACE_OUTSIDE;
     response->body = response->tunnel = false;
     response->status = response->blocks = response->finals = response->redirects = response->matched = 0;
     response->tunnels = 0;
     drop(response);
-    response->after = (struct rb_retry_after){0};
+    forget_hints(response);
     if (is_continuing(response)) {
         set_treatment(response, RB_TREATMENT_AWAIT);
         return;
@@ -89,7 +95,7 @@ void rb_response_attempt(struct rb_response *response, bool may_hold)
 
 void rb_response_hold_no_more(struct rb_response *response)
 {
-    response->may_hold = false;
+    response->holding = RB_HOLD_NOTHING;
 }
 
 void rb_response_end(struct rb_response *response)
@@ -97,6 +103,8 @@ void rb_response_end(struct rb_response *response)
     free(response->queue.at);
     free(response->kept.at);
     free(response->sums);
+    free(response->hints);
+    response->hints = NULL;
     response->queue = response->kept = (struct rb_queue){0};
     response->sums = NULL;
     if (response->tracking == RB_TRACKING_BODY)
@@ -279,13 +287,42 @@ static bool was_shown(struct rb_response *response)
     return false;
 }
 
+// Returns true if the policy may repeat a response with the current status, whatever its fields say.
+static bool is_repeated(const struct rb_response *response)
+{
+    return rb_rules_status(response->rules, response->status) &&
+           (response->holding == RB_HOLD_FAILURES ||
+            (response->holding == RB_HOLD_REJECTED && rb_rules_rejects(response->rules, response->status)));
+}
+
+// Returns true if the fields of the current block may say that the response is repeated.
+static bool may_have_hints(const struct rb_response *response)
+{
+    const struct rb_rules *rules = response->rules;
+    return response->holding != RB_HOLD_NOTHING && response->status >= RB_STATUS_MIN &&
+           rules->after == RB_HINT_HONOUR && rules->causes != 0;
+}
+
+// Returns true if the complete block stays held until the attempt is decided.
+static bool stays_held(const struct rb_response *response)
+{
+    const struct rb_rules *rules = response->rules;
+    struct rb_hint hint = {0};
+    if (response->hints)
+        hint = rb_hints_judge(response->hints, response->status, rules->after, (struct rb_slice){NULL, 0}, false);
+    bool aws = response->hints && rb_hints_need_body(response->hints, response->status);
+    bool throttled = hint.verdict == RB_HINT_THROTTLED || (may_have_hints(response) && aws);
+    return is_repeated(response) || hint.verdict == RB_HINT_RETRY ||
+           (throttled && rules->throttled && (response->holding == RB_HOLD_FAILURES || rules->rejected_throttled));
+}
+
 // Returns the treatment of the current block in an attempt that does not continue a download. An answer to CONNECT is
 // held until it is complete, because the proxy may break off in the middle of it.
 static enum rb_treatment treatment_of(struct rb_response *response)
 {
     if (was_shown(response))
         return RB_TREATMENT_SKIP;
-    bool failed = response->may_hold && rb_rules_status(response->rules, response->status);
+    bool failed = is_repeated(response) || may_have_hints(response);
     bool hold = (response->tunnel ? response->hold_tunnels : failed) && !response->overflowed &&
                 response->shown <= RB_SHOWN_MAX;
     return hold ? RB_TREATMENT_HOLD : RB_TREATMENT_PASS;
@@ -312,7 +349,7 @@ static size_t begin_block(struct rb_response *response, unsigned status, size_t 
     response->blocks++;
     response->tunnels += response->tunnel;
     response->redirects += response->status / 100 == 3 && !response->tunnel;
-    response->after = (struct rb_retry_after){0};
+    forget_hints(response);
     if (!is_continuing(response))
         set_treatment(response, treatment_of(response));
     if (response->tracking != RB_TRACKING_NOTHING)
@@ -341,17 +378,19 @@ static void begin_summing(struct rb_response *response)
     response->sums->digest = (struct rb_digest){.sampled = validator->ranges};
 }
 
-// At the blank line of a proxy's answer to CONNECT, delivers the lines before it, unless the answer is an error for
-// which the attempt is repeated. So the program gets the answer before its request is sent, and can refuse it. Another
-// attempt after a 407 could lock the account. Returns `length`, or the result for libcurl.
-static size_t settle_tunnel(struct rb_response *response, const char *line, size_t length)
+// At a blank line, delivers the lines before it, unless the block is an error for which the attempt is repeated. So the
+// program gets a proxy's answer to CONNECT before its request is sent, and can refuse it. Another attempt after a 407
+// could lock the account. Returns `length`, or the result for libcurl.
+static size_t settle_block(struct rb_response *response, const char *line, size_t length)
 {
     enum { PROXY_LOGIN = 407 };
-    if (!response->tunnel || response->place != RB_PLACE_HEADER || response->treatment != RB_TREATMENT_HOLD ||
-        length == 0 || (line[0] != '\r' && line[0] != '\n') ||
-        (response->status != PROXY_LOGIN && rb_rules_status(response->rules, response->status)))
+    if (response->place != RB_PLACE_HEADER || response->treatment != RB_TREATMENT_HOLD || length == 0 ||
+        (line[0] != '\r' && line[0] != '\n'))
         return length;
-    return release(response, length);
+    bool stays = response->tunnel
+                     ? response->status != PROXY_LOGIN && rb_rules_status(response->rules, response->status)
+                     : stays_held(response);
+    return stays ? length : release(response, length);
 }
 
 static void end_block(struct rb_response *response)
@@ -372,6 +411,21 @@ static void end_block(struct rb_response *response)
         response->status = 0;
 }
 
+// Without memory, the response has no hints.
+static void note_hint(struct rb_response *response, const char *line, size_t length)
+{
+    const char *colon = memchr(line, ':', length);
+    if (!response->hints)
+        response->hints = calloc(1, sizeof(*response->hints));
+    if (!response->hints || !colon)
+        return;
+    size_t name = (size_t) (colon - line), end = length;
+    while (end > name + 1 && (line[end - 1] == '\r' || line[end - 1] == '\n'))
+        end--;
+    rb_hints_add(response->hints, (struct rb_slice){line, name}, (struct rb_slice){colon + 1, end - name - 1},
+                 rb_system_unix_s());
+}
+
 static void note_line(struct rb_response *response, const char *line, size_t length)
 {
     size_t size;
@@ -380,11 +434,9 @@ static void note_line(struct rb_response *response, const char *line, size_t len
         end_block(response);
         return;
     }
+    if (response->status >= RB_STATUS_MIN && response->rules->after != RB_HINT_IGNORE)
+        note_hint(response, line, length);
     switch (line[0] | 0x20) { // the first letter excludes most lines
-    case 'r':
-        if ((value = rb_validator_field(line, length, "retry-after", &size)))
-            rb_retry_after_add(&response->after, value, size, rb_system_unix_s());
-        break;
     case 'l':
         value = rb_validator_field(line, length, "location", &size);
         if (value && response->status / 100 == 3 && !response->tunnel && response->handle->follows &&
@@ -546,9 +598,35 @@ struct rb_response_seen rb_response_seen(const struct rb_response *response)
     };
 }
 
-const struct rb_retry_after *rb_response_retry_after(const struct rb_response *response)
+// Copies the body from the queued pieces. Returns {NULL, 0} if there is none, or without memory. The caller frees it.
+static struct rb_slice held_body(const struct rb_response *response)
 {
-    return &response->after;
+    char *body = response->body && response->queue.length > 0 ? malloc(response->queue.length) : NULL;
+    size_t length = 0;
+    for (size_t at = 0; body && at < response->queue.length;) {
+        struct piece piece;
+        memcpy(&piece, response->queue.at + at, sizeof(piece));
+        at += sizeof(piece);
+        if (piece.kind == CONTENT) {
+            memcpy(body + length, response->queue.at + at, piece.length);
+            length += piece.length;
+        }
+        at += piece.length;
+    }
+    return (struct rb_slice){body, length};
+}
+
+struct rb_hint rb_response_hint(const struct rb_response *response)
+{
+    const struct rb_handle *handle = response->handle;
+    bool reads = response->treatment == RB_TREATMENT_HOLD && response->rules->after == RB_HINT_HONOUR;
+    struct rb_hints none = {0};
+    struct rb_slice body = reads ? held_body(response) : (struct rb_slice){NULL, 0};
+    struct rb_hint hint =
+        rb_hints_judge(response->hints ? response->hints : &none, response->status, response->rules->after, body,
+                       handle->accepts_encoding && !handle->raw_content);
+    free((char *) body.at);
+    return hint;
 }
 
 bool rb_response_continues(const struct rb_response *response)
@@ -573,7 +651,7 @@ bool rb_response_reached_program(const struct rb_response *response)
 
 bool rb_response_may_hold(const struct rb_response *response)
 {
-    return response->may_hold;
+    return response->holding == RB_HOLD_FAILURES;
 }
 
 bool rb_response_overflowed(const struct rb_response *response)
@@ -632,7 +710,7 @@ size_t rb_response_on_body(char *bytes, size_t size, size_t count, void *context
     response->body |= content;
     if (is_continuing(response))
         return continue_body(response, bytes, length);
-    size_t settled = settle_tunnel(response, bytes, length);
+    size_t settled = settle_block(response, bytes, length);
     if (settled != length)
         return settled;
     return hand_on(response, content ? CONTENT : ECHO, bytes, length);
@@ -649,7 +727,7 @@ size_t rb_response_on_header(char *bytes, size_t size, size_t count, void *conte
         if (answer != length)
             return answer;
     }
-    size_t settled = settle_tunnel(response, bytes, length);
+    size_t settled = settle_block(response, bytes, length);
     if (settled != length)
         return settled;
     bool trailer = response->place != RB_PLACE_HEADER && response->treatment == RB_TREATMENT_REST;

@@ -18,6 +18,13 @@ enum {
     RB_SHOWN_MAX = 8         // interim blocks that are recorded
 };
 
+// Which responses are held in an attempt, because another attempt could follow.
+enum rb_holding {
+    RB_HOLD_NOTHING,
+    RB_HOLD_FAILURES, // those with a status in retry.on
+    RB_HOLD_REJECTED  // of these, those that mean that the request was not processed (retry.rejected)
+};
+
 // The state of one call's responses, valid as long as the call. Call rb_response_begin once, then rb_response_attempt
 // before each attempt. The fields are in response_private.h.
 struct rb_response;
@@ -62,8 +69,9 @@ void rb_response_listen(struct rb_response *response, const struct rb_response_l
 void rb_response_hold_tunnels(struct rb_response *response, bool may_hold);
 
 // Prepares for an attempt and drops a response that is still held.
-//   may_hold: another attempt could follow this one
-void rb_response_attempt(struct rb_response *response, bool may_hold);
+// If the policy follows hints, a response with a status from 400 on is held at least until its header block is
+// complete.
+void rb_response_attempt(struct rb_response *response, enum rb_holding holding);
 
 // No other attempt can follow this one: the next header block is passed to the program at once.
 void rb_response_hold_no_more(struct rb_response *response);
@@ -108,8 +116,9 @@ int64_t rb_response_received(const struct rb_response *response);
 // Returns what this attempt has received so far.
 struct rb_response_seen rb_response_seen(const struct rb_response *response);
 
-// Returns the Retry-After of the last header block. Valid until the next call on the response.
-const struct rb_retry_after *rb_response_retry_after(const struct rb_response *response);
+// Returns what the server says about retries in the last header block, and in the body if it is held. Call at the end
+// of an attempt.
+struct rb_hint rb_response_hint(const struct rb_response *response);
 
 // Returns true if the attempt continues the response of an earlier one.
 bool rb_response_continues(const struct rb_response *response);
@@ -124,7 +133,7 @@ const char *rb_response_etag(const struct rb_response *response);
 // block or of a body.
 bool rb_response_reached_program(const struct rb_response *response);
 
-// Returns the `may_hold` of this attempt.
+// Returns true if another attempt could follow this one whatever its failure (RB_HOLD_FAILURES).
 bool rb_response_may_hold(const struct rb_response *response);
 
 // Returns true if a response could not be held to its end: it was larger than RB_HELD_MAX, or memory ran out.

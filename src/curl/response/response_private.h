@@ -81,7 +81,7 @@ struct rb_response {
     enum rb_place place;
     enum rb_received received;
     enum rb_tracking tracking;
-    bool may_hold;      // another attempt could follow this one
+    enum rb_holding holding;
     bool hold_tunnels;  // another attempt could follow this one if a proxy refuses a CONNECT
     bool tunnel;        // the current block is a proxy's answer to CONNECT
     bool overflowed;    // a held response became too large, or memory ran out
@@ -100,7 +100,7 @@ struct rb_response {
     struct rb_queue queue;
     struct rb_queue kept; // a held response, put aside during the next attempt
 
-    struct rb_retry_after after;
+    struct rb_hints *hints; // owned; of the current block; NULL before the first block with a status from 400 on
 
     struct rb_asked asked; // the range that the program asks for; valid unless RB_TRACKING_NOTHING
     int64_t taken;         // bytes of the body that the program took
