@@ -103,9 +103,106 @@ static void check_conflict(const struct rb_draft *draft, const struct rb_draft_s
                   conflict->first, values[0], conflict->second, values[1]);
 }
 
+// ---- settings without effect ----
+
+static bool has_no_retries(const struct rb_rules *rules)
+{
+    return rules->attempts == 1;
+}
+
+static bool drops_connections(const struct rb_rules *rules)
+{
+    uint32_t transport = rules->causes & ~(1U << RB_CAUSE_STATUS);
+    return rules->causes != 0 && transport == 0;
+}
+
+static bool waits_too_long(const struct rb_rules *rules)
+{
+    return rules->after != RB_HINT_IGNORE && rules->after_max_ms > rules->total_ms;
+}
+
+static bool follows_no_hint(const struct rb_rules *rules)
+{
+    return rules->after == RB_HINT_IGNORE;
+}
+
+// True if a status is rejected that is not repeated at all.
+static bool rejects_in_vain(const struct rb_rules *rules)
+{
+    bool any = rules->rejected_throttled && !rules->throttled;
+    for (unsigned i = 0; i < RB_STATUS_WORDS; i++)
+        any |= (rules->rejected[i] & ~rules->statuses[i]) != 0;
+    return any;
+}
+
+static bool has_own_steps(const struct rb_rules *rules)
+{
+    return rules->backoff.jitter == RB_JITTER_DECORRELATED;
+}
+
+static bool does_not_multiply(const struct rb_rules *rules)
+{
+    return rules->backoff.kind != RB_BACKOFF_EXPONENTIAL;
+}
+
+static bool has_no_breaker(const struct rb_rules *rules)
+{
+    return !rules->breaker_on;
+}
+
+static bool leaves_connects(const struct rb_rules *rules)
+{
+    return !(rules->intercept & RB_INTERCEPT_CONNECT);
+}
+
+static bool leaves_lookups(const struct rb_rules *rules)
+{
+    return !(rules->intercept & RB_INTERCEPT_DNS);
+}
+
+// A key of a section that cannot take effect, or not the expected one. A key that ends with a dot stands for all keys
+// that begin with it.
+static const struct idle {
+    const char *key;
+    bool (*is_idle)(const struct rb_rules *rules);
+    const char *message;
+} idles[] = {
+    {"retry.on", drops_connections,
+     "this replaces the inherited list, so failed connections are not repeated: write +429 to add to the list"},
+    {"retry.after_max", waits_too_long, "this is over timeout.total, and no wait is longer than that"},
+    {"retry.after_max", follows_no_hint, "this has no effect with retry.after = ignore"},
+    {"retry.after_over", follows_no_hint, "this has no effect with retry.after = ignore"},
+    {"retry.rejected", rejects_in_vain, "this has a status that retry.on does not have, so it is not repeated"},
+    {"retry.backoff", has_own_steps, "this has no effect with retry.jitter = decorrelated"},
+    {"retry.multiplier", has_own_steps, "this has no effect with retry.jitter = decorrelated"},
+    {"retry.multiplier", does_not_multiply, "this has no effect unless retry.backoff is exponential"},
+    {"retry.", has_no_retries, "this has no effect with retry.attempts = 1"},
+    {"breaker.", has_no_breaker, "this has no effect with breaker = off"},
+    {"connect.", leaves_connects, "this has no effect, because intercept does not have connect"},
+    {"dns.", leaves_lookups, "this has no effect, because intercept does not have dns"},
+};
+
+static void warn_of_idle(const struct rb_draft *draft, const struct rb_draft_value *entry, const struct rb_rules *rules)
+{
+    const char *key = draft->keys[entry->key].name;
+    // breaker.scope also chooses which calls share a budget.
+    if (strcmp(key, "retry.attempts") == 0 || strcmp(key, "breaker.scope") == 0)
+        return;
+    for (unsigned i = 0; i < sizeof(idles) / sizeof(idles[0]); i++) {
+        size_t length = strlen(idles[i].key), whole = idles[i].key[length - 1] != '.';
+        if (strncmp(key, idles[i].key, length + whole) == 0 && idles[i].is_idle(rules)) {
+            rb_report_warn(draft->report, &entry->line, rb_reader_column(&entry->line, entry->value.at), NULL,
+                           idles[i].message);
+            return;
+        }
+    }
+}
+
 void rb_resolve_check(const struct rb_draft *draft, const struct rb_draft_section *section,
                       const struct rb_section *made)
 {
+    for (const struct rb_draft_value *entry = section->values; entry; entry = entry->next)
+        warn_of_idle(draft, entry, &made->rules);
     for (unsigned i = 0; i < sizeof(conflicts) / sizeof(conflicts[0]); i++)
         check_conflict(draft, section, made, &conflicts[i]);
 }

@@ -770,6 +770,39 @@ def check_json_is_always_utf8(place):
     holds(found[0]["file"], "caf\ufffd\ufffd\U0001f600\ufffd\ufffd\ufffd.ini")
 
 
+IDLE = (
+    ("retry.on = 429, 503", 12, "replaces the inherited list, so failed connections are not repeated: write +429 to add to the list"),
+    ("retry.after_max = 31s", 19, "is over timeout.total, and no wait is longer than that"),
+    ("retry.after = ignore\nretry.after_over = cap", 20, "has no effect with retry.after = ignore"),
+    ("retry.rejected = +418", 18, "has a status that retry.on does not have, so it is not repeated"),
+    ("retry.jitter = decorrelated\nretry.backoff = fixed", 17, "has no effect with retry.jitter = decorrelated"),
+    ("retry.backoff = fixed\nretry.multiplier = 3", 20, "has no effect unless retry.backoff is exponential"),
+    ("retry.attempts = 1\nretry.base = 1s", 14, "has no effect with retry.attempts = 1"),
+    ("breaker = off\nbreaker.open = 3s", 16, "has no effect with breaker = off"),
+    ("intercept = curl\nconnect.failover = off", 20, "has no effect, because intercept does not have connect"),
+    ("intercept = curl\ndns.total = 1s", 13, "has no effect, because intercept does not have dns"),
+)
+
+
+@test
+def check_warns_of_settings_without_effect(place):
+    """One warning for each, at its value; none where the setting has an effect, as in the shipped policies."""
+    for text, column, message in IDLE:
+        path = place.file("p.ini", f"[a]\nhosts = a.test\n{text}\n")
+        status, out, _ = place.text("check", path)
+        line = 2 + len(text.split("\n"))
+        same((status, out.count("warning")), (0, 1))
+        holds(out, f"{path}:{line}:{column}: warning: this {message}\n")
+        same(place.text("check", "--strict", path)[0], 1)
+    sound = ("retry.on = +409, -500", "retry.on = none", "retry.on = reset, 503", "retry.after_max = 30s", "retry.rejected = none",
+             "timeout.total = 5m\nretry.after_max = 2m", "breaker = off\nbreaker.scope = policy", "retry.attempts = 1")
+    for text in sound:
+        path = place.file("p.ini", f"[a]\nhosts = a.test\n{text}\n")
+        same((text, *place.text("check", "--strict", path)), (text, 0, f"{path}: ok (1 section, 1 pattern)\n", ""))
+    for path in (os.path.join(ROOT, "config", "default.ini"), *glob.glob(os.path.join(ROOT, "config", "examples", "*.ini"))):
+        same((path, place.text("check", "--strict", path)[0]), (path, 0))
+
+
 @test
 def check_warns_of_names(place):
     """Names in programs and skip that no program can have. The file is valid; the other commands do not repeat the warnings."""
