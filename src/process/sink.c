@@ -190,7 +190,7 @@ static _Atomic uint64_t sink_checked;
 struct sink_handle {
     uint32_t size;
     int32_t type;
-    uint64_t words[8]; // no common file system uses more
+    uint64_t words[4]; // no common file system uses more
 };
 
 // Returns the hash of an open file. A file system gives the inode number of a removed file to a new one. The file
