@@ -94,8 +94,12 @@ static int on_seek(void *context, curl_off_t offset, int origin)
 {
     struct rb_replay *replay = context;
     const struct rb_handle *handle = replay->handle;
-    int answer = handle->seek ? handle->seek(handle->seek_data, offset, origin) : CURL_SEEKFUNC_CANTSEEK;
     bool begins = offset == 0 && origin == SEEK_SET;
+    if (!handle->seek && begins && replay->record != RB_RECORD_LOST) {
+        replay->at = 0;
+        return CURL_SEEKFUNC_OK;
+    }
+    int answer = handle->seek ? handle->seek(handle->seek_data, offset, origin) : CURL_SEEKFUNC_CANTSEEK;
     if (answer == CURL_SEEKFUNC_OK)
         replay_set_record(replay, begins ? RB_RECORD_OPEN : RB_RECORD_LOST);
     return answer;
@@ -145,7 +149,8 @@ void rb_replay_attempt(struct rb_replay *replay, bool keeps)
     handle->overrides |= RB_OVERRIDE_READ;
     curl->easy_setopt(handle->easy, CURLOPT_READFUNCTION, on_read);
     curl->easy_setopt(handle->easy, CURLOPT_READDATA, replay);
-    if (handle->seek) {
+    // If libcurl could not rewind the body in an earlier attempt, it tries this again at the start of the next one.
+    if (handle->seek || (replay->again && !handle->control)) {
         curl->easy_setopt(handle->easy, CURLOPT_SEEKFUNCTION, on_seek);
         curl->easy_setopt(handle->easy, CURLOPT_SEEKDATA, replay);
     }
