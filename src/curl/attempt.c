@@ -2,6 +2,7 @@
 // Sets the limits, range, callbacks and connection of one attempt on the program's handle.
 #include "curl/attempt.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +155,7 @@ void rb_attempt_prepare(struct rb_transfer *transfer, enum rb_holding holding)
     handle->requests = 0;
     handle->connect_size = 0;
     transfer->tunnel_size = -1;
+    transfer->old_errno = transfer->route->proxied ? (int) number_of(transfer, CURLINFO_OS_ERRNO) : 0;
     if (!is_first(transfer)) {
         set_range(transfer);
         set_connection(transfer);
@@ -224,11 +226,14 @@ static struct rb_outcome judge_result(const struct rb_transfer *transfer, CURLco
     result.request_size = sent_bytes(transfer);
     result.status = (unsigned) number_of(transfer, CURLINFO_RESPONSE_CODE);
     // After a 407, libcurl can send another CONNECT with a login. If that one gets no answer, libcurl still reports the
-    // status of the first one.
-    bool unanswered = transfer->tunnel_size >= 0 && number_of(transfer, CURLINFO_REQUEST_SIZE) > transfer->tunnel_size;
-    if (!unanswered)
+    // status of the first one. The bytes of the second one count as sent, with libcurl before 8. Newer versions report
+    // at least a reset by an errno. libcurl may keep the errno of an earlier attempt.
+    bool more = transfer->tunnel_size >= 0 && number_of(transfer, CURLINFO_REQUEST_SIZE) > transfer->tunnel_size;
+    int error = (int) number_of(transfer, CURLINFO_OS_ERRNO);
+    bool broke = transfer->tunnel_size >= 0 && error == ECONNRESET && error != transfer->old_errno;
+    if (!more && !broke)
         result.tunnel = (unsigned) number_of(transfer, CURLINFO_HTTP_CONNECTCODE);
-    result.os_errno = (int) number_of(transfer, CURLINFO_OS_ERRNO);
+    result.os_errno = error;
     result.tls = has_time(transfer, CURLINFO_APPCONNECT_TIME);
     result.proxied = transfer->route->proxied;
     result.reached = reached_by(transfer);

@@ -39,6 +39,7 @@ struct rb_transfer {
     struct rb_outcome outcome;
     long connects;                // the greatest number of connects in one attempt
     long tunnel_size;             // bytes sent in this attempt before the last answer to CONNECT; -1: no answer seen
+    int old_errno;                // CURLINFO_OS_ERRNO before this attempt
     long tunnel;                  // CURLINFO_HTTP_CONNECTCODE of the last attempt that made a connection
     struct rb_fallback *fallback; // owned; NULL: none
 
