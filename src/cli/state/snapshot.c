@@ -64,11 +64,12 @@ const char *rb_snapshot_program(int pid, char out[RB_PROGRAM_NAME_SIZE])
     if (length <= 0) {
         snprintf(path, sizeof(path), "/proc/%d/comm", pid);
         FILE *file = fopen(path, "re");
-        bool known = file && fgets(out, RB_PROGRAM_NAME_SIZE, file);
-        if (file)
-            fclose(file);
-        out[known ? strcspn(out, "\n") : 0] = '\0';
-        return known ? out : "?";
+        if (!file)
+            return "?";
+        const char *name = fgets(out, RB_PROGRAM_NAME_SIZE, file);
+        fclose(file);
+        out[name ? strcspn(out, "\n") : 0] = '\0';
+        return name ? out : "?";
     }
     executable[length] = '\0';
     size_t suffix = sizeof(deleted) - 1;
