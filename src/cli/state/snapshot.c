@@ -66,10 +66,11 @@ const char *rb_snapshot_program(int pid, char out[RB_PROGRAM_NAME_SIZE])
         FILE *file = fopen(path, "re");
         if (!file)
             return "?";
-        const char *name = fgets(out, RB_PROGRAM_NAME_SIZE, file);
+        out[0] = '\0';
+        if (fgets(out, RB_PROGRAM_NAME_SIZE, file))
+            out[strcspn(out, "\n")] = '\0';
         fclose(file);
-        out[name ? strcspn(out, "\n") : 0] = '\0';
-        return name ? out : "?";
+        return out[0] ? out : "?";
     }
     executable[length] = '\0';
     size_t suffix = sizeof(deleted) - 1;
