@@ -461,7 +461,9 @@ static void same_calls_with_log_on_stderr(void)
 {
     setenv("REBOUND_LOG", "stderr", 1);
     same_calls_after_activity();
-    CHECK(strstr(test_read(test_path("stderr"), NULL), "\"decision\":\"sandbox\",\"reason\":\"seccomp\"") != NULL);
+    char *text = test_read(test_path("stderr"), NULL);
+    CHECK(strstr(text, "\"decision\":\"sandbox\",\"reason\":\"seccomp\"") != NULL);
+    free(text);
 }
 
 static void same_calls_with_changed_policy(void)
