@@ -46,6 +46,17 @@ static inline bool rb_slice_is(struct rb_slice slice, const char *word)
     return strlen(word) == slice.length && memcmp(slice.at, word, slice.length) == 0;
 }
 
+// Returns true if the slice is `word`, ignoring the case of ASCII letters. Unlike strncasecmp, the comparison does not
+// depend on the locale.
+//   word: in lower case
+static inline bool rb_slice_is_nocase(struct rb_slice slice, const char *word)
+{
+    size_t same = 0;
+    while (same < slice.length && word[same] && rb_char_lower(slice.at[same]) == word[same])
+        same++;
+    return same == slice.length && !word[same];
+}
+
 // Removes blanks from both ends.
 static inline struct rb_slice rb_slice_trim(struct rb_slice slice)
 {

@@ -3,7 +3,6 @@
 #include "engine/hints.h"
 
 #include "base/arithmetic.h"
-#include "base/civil.h"
 #include "base/hash.h"
 #include "engine/hint_body.h"
 #include "engine/hint_value.h"
@@ -26,14 +25,6 @@ static const char *const hint_source_names[RB_HINT_SOURCES] = {
 static void hint_keep_longest(uint64_t *kept, uint64_t value)
 {
     *kept = value > *kept ? value : *kept;
-}
-
-static bool hint_same_name(struct rb_slice name, const char *lower)
-{
-    size_t i = 0;
-    while (i < name.length && lower[i] && rb_char_lower(name.at[i]) == lower[i])
-        i++;
-    return i == name.length && !lower[i];
 }
 
 // ---- single fields ----
@@ -71,13 +62,13 @@ static void hint_add_date(struct rb_hints *hints, struct rb_slice value)
 
 static void hint_add_encoding(struct rb_hints *hints, struct rb_slice value)
 {
-    hints->encoded |= value.length > 0 && !hint_same_name(value, "identity");
+    hints->encoded |= value.length > 0 && !rb_slice_is_nocase(value, "identity");
 }
 
 static void hint_add_should_retry(struct rb_hints *hints, struct rb_slice value)
 {
-    hints->should_retry |= hint_same_name(value, "true");
-    hints->should_stop |= hint_same_name(value, "false");
+    hints->should_retry |= rb_slice_is_nocase(value, "true");
+    hints->should_stop |= rb_slice_is_nocase(value, "false");
 }
 
 static void hint_add_aws_request(struct rb_hints *hints, struct rb_slice value)
@@ -147,9 +138,9 @@ static void hint_add_parameter(struct rb_hint_limit *limit, struct rb_slice para
     size_t length = (size_t) (equals - parameter.at);
     struct rb_slice name = rb_slice_trim((struct rb_slice){parameter.at, length});
     struct rb_slice value = rb_slice_trim((struct rb_slice){equals + 1, parameter.length - length - 1});
-    if (hint_same_name(name, "r") || hint_same_name(name, "remaining"))
+    if (rb_slice_is_nocase(name, "r") || rb_slice_is_nocase(name, "remaining"))
         hint_add_remaining(limit, value);
-    else if (hint_same_name(name, "t") || hint_same_name(name, "reset"))
+    else if (rb_slice_is_nocase(name, "t") || rb_slice_is_nocase(name, "reset"))
         hint_add_reset_after(limit, value);
 }
 
@@ -191,10 +182,27 @@ static void hint_add_rate_limit(struct rb_hints *hints, struct rb_slice value)
     }
 }
 
-// Takes one word of a field's name, up to a hyphen.
-static bool hint_next_word(struct rb_slice *rest, struct rb_slice *word)
+// Takes "RateLimit" or "Rate-Limit" from the start of a name, up to the hyphen behind it. Returns false if the name has
+// neither.
+static bool hint_take_ratelimit(struct rb_slice *name)
 {
-    return hint_next_part(rest, '-', word);
+    struct rb_slice word, next, rest = *name;
+    if (!hint_next_part(&rest, '-', &word))
+        return false;
+    bool whole = rb_slice_is_nocase(word, "ratelimit");
+    bool halves = rb_slice_is_nocase(word, "rate") && hint_next_part(&rest, '-', &next) && next.length >= 5 &&
+                  rb_slice_is_nocase((struct rb_slice){next.at, 5}, "limit");
+    if (whole || halves)
+        *name = rest;
+    return whole || halves;
+}
+
+// Adds a word to the hash of a limit's name, ignoring case.
+static uint64_t hint_hash_word(uint64_t hash, struct rb_slice word)
+{
+    for (size_t i = 0; i < word.length; i++)
+        hash = rb_hash_bytes(hash, (const char[]){rb_char_lower(word.at[i])}, 1);
+    return rb_hash_bytes(hash, "-", 1);
 }
 
 // Fields such as X-RateLimit-Reset-Tokens and Anthropic-RateLimit-Requests-Remaining. Of the name after "ratelimit",
@@ -202,30 +210,24 @@ static bool hint_next_word(struct rb_slice *rest, struct rb_slice *word)
 static void hint_add_limit_field(struct rb_hints *hints, struct rb_slice name, struct rb_slice value)
 {
     struct rb_slice word;
-    bool remaining = false, reset = false, after = false, found = false;
+    bool remaining = false, reset = false, after = false;
     uint64_t hash = RB_HASH_BEGIN;
-    while (hint_next_word(&name, &word)) {
-        bool rate =
-            hint_same_name(word, "rate") && name.length >= 5 && hint_same_name((struct rb_slice){name.at, 5}, "limit");
-        if (!found && (hint_same_name(word, "ratelimit") || rate)) {
-            found = true;
-            if (rate)
-                hint_next_word(&name, &word);
-            continue;
-        }
-        bool *meaning = !found                              ? NULL
-                        : hint_same_name(word, "remaining") ? &remaining
-                        : hint_same_name(word, "reset")     ? &reset
-                        : hint_same_name(word, "after")     ? &after
-                                                            : NULL;
-        if (meaning)
-            *meaning = true;
-        else
-            for (size_t i = 0; i <= word.length; i++)
-                hash = (hash ^ (unsigned char) (i < word.length ? rb_char_lower(word.at[i]) : '-')) *
-                       UINT64_C(0x100000001b3);
+    while (!hint_take_ratelimit(&name)) {
+        if (!hint_next_part(&name, '-', &word))
+            return;
+        hash = hint_hash_word(hash, word);
     }
-    struct rb_hint_limit *limit = found && (remaining || reset) ? hint_limit(hints, hash) : NULL;
+    while (hint_next_part(&name, '-', &word)) {
+        if (rb_slice_is_nocase(word, "remaining"))
+            remaining = true;
+        else if (rb_slice_is_nocase(word, "reset"))
+            reset = true;
+        else if (rb_slice_is_nocase(word, "after"))
+            after = true;
+        else
+            hash = hint_hash_word(hash, word);
+    }
+    struct rb_hint_limit *limit = remaining || reset ? hint_limit(hints, hash) : NULL;
     if (limit && remaining)
         hint_add_remaining(limit, value);
     else if (limit && after)
@@ -249,7 +251,7 @@ void rb_hints_add(struct rb_hints *hints, struct rb_slice name, struct rb_slice 
     hints->now_unix_s = now_unix_s;
     value = rb_slice_trim(value);
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        if (hint_same_name(name, fields[i].name)) {
+        if (rb_slice_is_nocase(name, fields[i].name)) {
             fields[i].add(hints, value);
             return;
         }

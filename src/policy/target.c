@@ -82,17 +82,12 @@ static size_t scheme_length(const char *text)
     return scheme ? length : 0;
 }
 
-// Ignores case (RFC 3986, section 3.1). Unlike strncasecmp, the comparison does not depend on the locale.
+// Ignores case (RFC 3986, section 3.1).
 static uint16_t port_of_scheme(struct rb_slice scheme)
 {
-    for (unsigned i = 0; i < DEFAULT_PORTS; i++) {
-        const char *word = default_ports[i].scheme;
-        size_t same = 0;
-        while (same < scheme.length && rb_char_lower(scheme.at[same]) == word[same])
-            same++;
-        if (same == scheme.length && word[same] == '\0')
+    for (unsigned i = 0; i < DEFAULT_PORTS; i++)
+        if (rb_slice_is_nocase(scheme, default_ports[i].scheme))
             return default_ports[i].port;
-    }
     return 0;
 }
 
