@@ -124,7 +124,7 @@ $(1)/obj/%.o: %.c $$(BUILD)/flags
 	$$(call say,CC)mkdir -p $$(@D) && $$(CC) $$(RB_CPPFLAGS) $$(RB_CFLAGS) $(2) $$(room) -c -o $$@ $$<
 
 $$(CLI_SRC:%.c=$(1)/obj/%.o): $$(BUILD)/libdir
-$$(patsubst %.c,$(1)/obj/%.o,$$(filter src/policy/%,$$(LIB_SRC))): | $$(BUILD)/gen/default_ini.h
+$$(patsubst %.c,$(1)/obj/%.o,$$(filter src/policy/%,$$(LIB_SRC))): | $$(BUILD)/gen/builtin_ini.h
 
 $(1)/librebound.so: $$(LIB_SRC:%.c=$(1)/obj/%.o) $$(BUILD)/gen/librebound.map
 	$$(call say,LD)$$(CC) $$(SO_CFLAGS) $(2) $$(LDFLAGS) $$(SO_LDFLAGS) $$(runtime) -o $$@ $$(filter %.o,$$^) $$(INIH)
@@ -197,7 +197,7 @@ $(BUILD)/arm64/inih.o: tests/abi/inih.c
 # Archived, so that each fuzzer takes the objects that it needs.
 FUZZ_FLAGS := $(PLAIN) -std=gnu11 -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
-$(BUILD)/fuzz/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/gen/default_ini.h
+$(BUILD)/fuzz/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/gen/builtin_ini.h
 	$(call say,CC)mkdir -p $(@D) && $(CLANG) $(RB_CPPFLAGS) $(FUZZ_FLAGS) -c -o $@ $<
 
 $(BUILD)/fuzz/libcore.a: $(FUZZ_SRC:%.c=$(BUILD)/fuzz/obj/%.o)
@@ -206,8 +206,8 @@ $(BUILD)/fuzz/libcore.a: $(FUZZ_SRC:%.c=$(BUILD)/fuzz/obj/%.o)
 $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/%.o $(BUILD)/fuzz/libcore.a
 	$(call say,FUZZ)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.o %.a,$^) $(INIH)
 
-$(BUILD)/gen/default_ini.h: config/default.ini scripts/embed
-	$(call say,GEN)mkdir -p $(@D) && scripts/embed $< >$@.new && mv $@.new $@
+$(BUILD)/gen/builtin_ini.h: scripts/embed config/default.ini config/examples/api.ini
+	$(call say,GEN)mkdir -p $(@D) && $^ >$@.new && mv $@.new $@
 
 $(BUILD)/gen/librebound.map: src/hook/hooks.def scripts/hooks $(BUILD)/flags
 	$(call say,GEN)mkdir -p $(@D) && scripts/hooks map $(CC) $(CPPFLAGS) $(CFLAGS) >$@.new && mv $@.new $@
@@ -251,7 +251,7 @@ matrix:
 check-abi: $(ABI_LIBRARIES)
 	@scripts/check-abi $^
 
-lint: $(BUILD)/gen/default_ini.h
+lint: $(BUILD)/gen/builtin_ini.h
 	@scripts/lint
 
 format:

@@ -52,7 +52,7 @@ _rebound_value()
 {
     local word=$2
     case $1 in
-    --policy) mapfile -t COMPREPLY < <(compgen -W "builtin:default" -f -- "$word") ;;
+    --policy) mapfile -t COMPREPLY < <(compgen -W "builtin:default builtin:api" -f -- "$word") ;;
     --state | --textfile) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     --user) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
     --log) mapfile -t COMPREPLY < <(compgen -W "$rebound_log_words" -f -- "$word") ;;

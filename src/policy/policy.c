@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/file.h"
+#include "policy/builtin.h"
 #include "policy/draft.h"
 #include "policy/glob.h"
 #include "policy/index.h"
@@ -25,6 +26,9 @@ static _Atomic uint64_t serials;
 
 // How often a file is read again if it changes while it is read.
 enum { LOAD_TRIES = 3 };
+
+// Bytes for the names of the built-in policies in a message.
+enum { KNOWN_SIZE = 128 };
 
 // Makes one section. [default] may stand anywhere in the file, so it is made before the sections that inherit from it.
 static int make_section(struct rb_policy *policy, const struct rb_draft *draft, struct rb_draft_section *section,
@@ -170,13 +174,32 @@ static void report_unreadable(const char *path, int error, struct rb_arena *scra
     rb_report_deliver(&report, receive, context);
 }
 
+// Reports that there is no built-in policy of this name, and lists those that exist.
+static void report_unknown(const char *path, struct rb_arena *scratch, rb_report_fn *receive, void *context)
+{
+    static const struct rb_line whole_file = {0};
+    struct rb_report report = {.scratch = scratch, .file = path};
+    char known[KNOWN_SIZE];
+    struct rb_writer writer = rb_writer_on(known, sizeof(known));
+    for (unsigned i = 0; rb_builtin_path(i); i++) {
+        rb_write_text(&writer, i == 0 ? "" : rb_builtin_path(i + 1) ? ", " : " and ");
+        rb_write_text(&writer, rb_builtin_path(i));
+    }
+    rb_report_add(&report, &whole_file, 0, rb_builtin_suggest(path),
+                  "there is no built-in policy of this name; the names are %s", known);
+    rb_report_deliver(&report, receive, context);
+}
+
 static int policy_load(const char *path, struct rb_policy **out, struct rb_arena *scratch, rb_report_fn *receive,
                        void *context)
 {
     struct rb_slice text;
-    if (strcmp(path, rb_builtin_path) == 0) {
-        text.at = rb_builtin_policy(&text.length);
-        return parse(text, path, out, scratch, receive, context);
+    if (rb_builtin_is(path)) {
+        text.at = rb_builtin_policy(path, &text.length);
+        if (text.at)
+            return parse(text, path, out, scratch, receive, context);
+        report_unknown(path, scratch, receive, context);
+        return -ENOENT;
     }
     int result = -EAGAIN;
     for (int tries = 0; result == -EAGAIN && tries < LOAD_TRIES; tries++)

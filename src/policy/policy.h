@@ -16,7 +16,7 @@ struct rb_policy; // opaque, immutable after load, usable from any thread
 // been reported. The result is then -EINVAL for errors in the text and for a file that is not regular (a FIFO could
 // block the program), else the negative errno of open, fstat, read or mmap (-EISDIR for a directory, -EFBIG above 64
 // MiB).
-//   path: a path or "builtin:default"
+//   path: the path of a file or of a built-in policy (policy/builtin.h); -ENOENT if there is no such policy
 //   report: may be NULL
 int rb_policy_load(const char *path, struct rb_policy **out, rb_report_fn *report, void *context);
 
@@ -26,12 +26,6 @@ int rb_policy_parse(const char *text, size_t length, const char *name, struct rb
 
 // Frees a policy; NULL is allowed. No thread may use a section of it any more.
 void rb_policy_free(struct rb_policy *policy);
-
-// The path that stands for the built-in default policy: "builtin:default".
-extern const char rb_builtin_path[];
-
-// Returns the text of the built-in default policy (config/default.ini), NUL-terminated.
-const char *rb_builtin_policy(size_t *length);
 
 // Returns the section for a target, or NULL if the host is not covered. Precedence: exact with port, exact, longest
 // wildcard with port, longest wildcard, longest prefix with port, longest prefix, *:port, *, [default]. If a name is

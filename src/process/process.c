@@ -7,6 +7,7 @@
 #include <sys/auxv.h>
 
 #include "base/file.h"
+#include "policy/builtin.h"
 #include "process/process.h"
 #include "process/reload.h"
 #include "process/start.h"
@@ -31,7 +32,7 @@ static char program[NAME_SIZE] = "?"; // of the executable
 static char started[NAME_SIZE];       // under which the program was started: the name of a link or of a script; or ""
 static const char *forced_log;        // REBOUND_LOG, NULL when not set
 static const char *forced_state;      // REBOUND_STATE, NULL when not set
-static bool builtin;                  // the policy is the built-in one
+static bool builtin;                  // the policy is a built-in one, which has no log
 
 static struct rb_summary_page *summary;
 static uint32_t summary_user;     // the effective user when the page was mapped
@@ -175,7 +176,7 @@ static bool initialise(void)
     if (is_disabled() || rb_reload_locate(&places, path) != 0)
         return false;
     find_program();
-    builtin = strcmp(path, rb_builtin_path) == 0;
+    builtin = rb_builtin_is(path);
     forced_log = setting(RB_START_LOG);
     forced_state = setting(RB_START_STATE);
     rb_shared_start(state_settings, on_state_trouble);
@@ -310,7 +311,7 @@ void rb_process_report(struct rb_event *event, const struct rb_target *target, c
 
 static _Atomic bool left_log; // the line was written
 
-// Returns the destination of the log; "off" if the library does not act. The built-in policy names none, so it is not
+// Returns the destination of the log; "off" if the library does not act. A built-in policy names none, so it is not
 // loaded for this.
 static const char *process_log(void)
 {

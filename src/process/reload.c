@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "base/file.h"
+#include "policy/builtin.h"
 #include "policy/trust.h"
 #include "real/kernel.h"
 #include "real/sandbox.h"
@@ -35,7 +36,7 @@ static struct {
     _Atomic(struct rb_policy *) current;
     _Atomic uint64_t next_check;
     rb_reload_fn *notify;
-    bool fixed; // the built-in policy: there is no file to check
+    _Atomic bool fixed; // a built-in policy that is valid or not loaded yet: there is no file to check
     char path[RB_POLICY_PATH_SIZE];
     // Only the holder of the claim uses the following fields.
     struct rb_file_identity seen; // identity of the file parsed last, valid or not
@@ -205,13 +206,21 @@ static int load_file(struct file_check *check)
     return result;
 }
 
-// Loaded on first use, because most programs never need it. Threads that come here at the same time each load it; the
-// first one to store its policy wins.
+// Reports the first error of a built-in policy. No call loads the policy again.
+static void tell_unusable(void *context, const struct rb_diagnostic *diagnostic)
+{
+    (void) context;
+    if (!diagnostic->warning && atomic_exchange(&in_force.fixed, false))
+        reload_notify(RB_RELOAD_INVALID, diagnostic, -EINVAL);
+}
+
+// A built-in policy is loaded on first use, because most programs never need it. Threads that come here at the same
+// time each load it; the first one to store its policy wins.
 static __attribute__((noinline, cold)) const struct rb_policy *load_builtin(void)
 {
     int kept_errno = errno;
     struct rb_policy *fresh, *there = NULL;
-    if (rb_policy_load(rb_builtin_path, &fresh, NULL, NULL) == 0) {
+    if (rb_policy_load(in_force.path, &fresh, tell_unusable, NULL) == 0) {
         if (atomic_compare_exchange_strong(&in_force.current, &there, fresh)) {
             reload_notify(RB_RELOAD_LOADED, NULL, 0);
         } else {
@@ -240,7 +249,7 @@ int rb_reload_start(const char *path, rb_reload_fn *notify)
 {
     int kept_errno = errno;
     in_force.notify = notify;
-    in_force.fixed = strcmp(path, rb_builtin_path) == 0;
+    in_force.fixed = rb_builtin_is(path);
     in_force.seen = (struct rb_file_identity){0};
     in_force.error = 0;
     if (in_force.fixed)

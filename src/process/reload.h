@@ -37,8 +37,8 @@ typedef void rb_reload_fn(enum rb_reload_event event, const char *path, const st
 
 // Loads the policy of this process. Call it once, before rb_reload_current. A relative path is resolved against the
 // current working directory once. notify may be NULL. Returns 0, the error of rb_policy_load, or -EPERM for a file that
-// is not trusted. After an error there is no policy until a valid file appears at the same path. The built-in policy
-// cannot change; it is loaded on first use.
+// is not trusted. After an error there is no policy until a valid file appears at the same path. A built-in policy
+// cannot change; it is loaded on first use, and the callback gets INVALID then if there is no policy of this name.
 int rb_reload_start(const char *path, rb_reload_fn *notify);
 
 // Returns the policy in force, or NULL. At most once a second one caller checks the file (stat: device, inode, size,

@@ -8,7 +8,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "policy/policy.h"
+#include "policy/builtin.h"
+#include "policy/section.h"
 #include "real/kernel.h"
 #include "real/section.h"
 
@@ -49,7 +50,7 @@ static RB_START_CODE bool is_relative(enum rb_start_variable variable, const cha
     if (value[0] == '/')
         return false;
     if (variable == RB_START_POLICY)
-        return strcmp(value, rb_builtin_path) != 0;
+        return !rb_builtin_is(value);
     return variable == RB_START_LOG && strcmp(value, "off") != 0 && strcmp(value, "stderr") != 0;
 }
 

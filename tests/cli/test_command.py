@@ -731,6 +731,32 @@ def check_without_a_file(place):
 
 
 @test
+def builtin_policies(place):
+    """Every command takes the names. A file of such a name needs a directory in its path."""
+    for name in ("default", "api"):
+        same(place.text("check", "--strict", f"builtin:{name}"), (0, f"builtin:{name}: ok (1 section, 0 patterns)\n", ""))
+        same(place.environment("--policy", f"builtin:{name}")[0]["REBOUND_POLICY"], f"builtin:{name}")
+        found = json.loads(place.text("explain", "--policy", f"builtin:{name}", "--json", "a.test")[1])
+        same((found["policy"]["file"], found["policy"]["source"]), (f"builtin:{name}", "--policy"))
+    holds(place.text("explain", "--policy", "builtin:api", "--method", "POST", "a.test")[1], "\nmethod      POST may be retried (retry.methods)\n")
+    path = place.file("builtin:x", "[default]\n")
+    same(place.text("check", "./builtin:x"), (0, "./builtin:x: ok (1 section, 0 patterns)\n", ""))
+    same(place.environment("--policy", path)[0]["REBOUND_POLICY"], path)
+
+
+@test
+def unknown_builtin_policy(place):
+    place.file("builtin:apt", "[default]\n")
+    wrong = "there is no built-in policy of this name; the names are builtin:default and builtin:api; did you mean 'builtin:api'?\n"
+    same(place.text("check", "builtin:apt"), (1, f"builtin:apt: error: {wrong}", ""))
+    fails(place.text("explain", "--policy", "builtin:apt", "a.test"), f"builtin:apt: error: {wrong}")
+    status, out, err = place.text("run", "--policy", "builtin:apt", "echo", "ran")
+    same((status, out), (0, "ran\n"))
+    same(err, f"builtin:apt: error: {wrong}rebound: warning: the policy cannot be used; the program runs without rebound\n")
+    same(place.text("run", "--policy", "builtin:apt", "echo", "x", env={"REBOUND_DISABLE": "1"}), (0, "x\n", ""))
+
+
+@test
 def check_shows_every_mistake(place):
     """Compiler style: place, source line, caret (also behind tabs), suggestion; all of them in the order of lines."""
     path = place.file("bad.ini", "[default]\n\tretry.atempts\t= 3\nretry.attempts = 0\n[a\n")
@@ -1129,7 +1155,7 @@ def completion(place):
     place.file("some.ini", "")
     script = os.path.join(ROOT, "config", "completion", "rebound.bash")
     rows = [(["e"], "explain"), (["run", "--s"], "--summary"), (["run", "--policy", "so"], "some.ini"),
-            (["run", "--log", "st"], "stderr"), (["explain", "--method", "PO"], "POST"), (["check", "so"], "some.ini"),
+            (["run", "--log", "st"], "stderr"), (["run", "--policy", "bui"], "builtin:api"), (["explain", "--method", "PO"], "POST"), (["check", "so"], "some.ini"),
             (["help", "ch"], "check"), (["run", "--", "printen"], "printenv"), (["run", "--", "cat", "so"], "some.ini"),
             (["status", "--al"], "--all"), (["policy", "o"], "off"), (["breaker", "re"], "reset"), (["events", "--user", "nob"], "nobody"),
             (["d"], "doctor"), (["doctor", "--j"], "--json"), (["doctor", "printen"], "printenv"),

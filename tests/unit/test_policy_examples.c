@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 
+#include "policy/builtin.h"
 #include "policy/key.h"
 
 #ifndef RB_SOURCE_DIR
@@ -36,6 +37,7 @@ static const struct example examples[] = {
     {EXAMPLES "/linear.ini", 5, RB_JITTER_NONE, {1, 2, 3, 4}},
     {EXAMPLES "/exponential.ini", 5, RB_JITTER_NONE, {1, 2, 4, 8}},
     {EXAMPLES "/full-jitter.ini", 5, RB_JITTER_FULL, {1, 2, 4, 8}},
+    {EXAMPLES "/api.ini", 5, RB_JITTER_FULL, {1, 2, 4, 8}},
     {EXAMPLES "/smart.ini", 4, RB_JITTER_ADDED, {1, 2, 4}},
 };
 
@@ -123,13 +125,30 @@ static void test_default(void **state)
     assert_non_null(file);
     size_t size = fread(text, 1, sizeof(text), file);
     fclose(file);
-    const char *builtin = rb_builtin_policy(&length);
+    const char *builtin = rb_builtin_policy("builtin:default", &length);
     assert_int_equal(length, size);
     assert_memory_equal(builtin, text, size);
     assert_int_equal(builtin[length], 0);
     rb_key_defaults(&defaults);
     assert_string_equal(section->name, "default");
     assert_memory_equal(&section->values, &defaults, sizeof(defaults));
+    rb_policy_free(policy);
+}
+
+// builtin:api repeats every request, keeps the statuses of requests that were not processed, and adds 409.
+static void test_api(void **state)
+{
+    struct rb_policy *policy = load("builtin:api");
+    const struct rb_section_values *values = &rb_policy_section(policy, 0)->values;
+    size_t length;
+    (void) state;
+    assert_string_equal(values->methods, "*");
+    assert_true(rb_rules_has(values->rules.rejected, 429) && values->rules.rejected_throttled);
+    assert_true(rb_rules_has(values->rules.statuses, 409) && rb_rules_has(values->rules.statuses, 529));
+    assert_int_equal(values->rules.after_max_ms, 120000);
+    assert_int_equal(values->rules.total_ms, 600000);
+    assert_null(rb_builtin_policy("builtin:", &length));
+    assert_null(rb_builtin_policy("builtin:api2", &length));
     rb_policy_free(policy);
 }
 
@@ -144,7 +163,7 @@ int main(void)
                                             check_example, name_example};
     static const struct CMUnitTest others[] = {
         cmocka_unit_test(test_smart),    cmocka_unit_test(test_exponential_cap), cmocka_unit_test(test_breaker),
-        cmocka_unit_test(test_all_load), cmocka_unit_test(test_default),
+        cmocka_unit_test(test_all_load), cmocka_unit_test(test_default),         cmocka_unit_test(test_api),
     };
     return run_with_cases("policy examples", &table, others, sizeof(others) / sizeof(others[0]));
 }

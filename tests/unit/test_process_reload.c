@@ -362,6 +362,23 @@ static void test_builtin(void **state)
     assert_int_equal(rb_reload_start("builtin:default", NULL), 0);
 }
 
+// Every built-in policy can be named. An unknown name is reported once, and there is no policy.
+static void test_builtin_names(void **state)
+{
+    (void) state;
+    assert_int_equal(rb_reload_start("builtin:api", notify), 0);
+    assert_int_equal(attempts_after(LONG), 5);
+    memset(&told, 0, sizeof(told));
+    assert_int_equal(rb_reload_start("builtin:apt", notify), 0);
+    assert_int_equal(told.count, 0);
+    assert_int_equal(attempts_after(LONG), 0);
+    assert_int_equal(attempts_after(LONG), 0);
+    assert_int_equal(told.count, 1);
+    assert_int_equal(told.invalid, 1);
+    assert_string_equal(told.path, "builtin:apt");
+    assert_int_equal(rb_reload_start("builtin:default", NULL), 0);
+}
+
 // The program may change its directory. A relative path still refers to the directory at the start.
 static void test_relative_path(void **state)
 {
@@ -465,6 +482,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_replaced_policies_stay_for_a_minute, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replaced_policies_are_freed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_builtin, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_builtin_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_relative_path, setup, teardown),
         cmocka_unit_test_setup_teardown(test_locate, setup, teardown),
     };

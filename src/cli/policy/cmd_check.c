@@ -122,6 +122,7 @@ const struct rb_command rb_cmd_check = {
         "Examples:\n"
         "  rebound check                      check the policy in use\n"
         "  rebound check policy.ini           check one file before it is installed\n"
+        "  rebound check builtin:api          check a built-in policy\n"
         "  rebound check --json *.ini         for an editor or a build\n",
     .misuse = RB_EXIT_MISUSE,
     .run = check_run,

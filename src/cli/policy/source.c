@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "policy/builtin.h"
 #include "policy/trust.h"
 #include "process/reload.h"
 
@@ -48,15 +49,15 @@ int rb_source_find(struct rb_source *source, const char *explicit_path)
     places.named = explicit_path ? explicit_path : variable && *variable ? variable : NULL;
     int result = rb_reload_locate(&places, path);
     if (result == -ENOENT) {
-        snprintf(source->path, sizeof(source->path), "%s", rb_builtin_path);
+        snprintf(source->path, sizeof(source->path), "%s", RB_BUILTIN_DEFAULT);
         source->why = "builtin";
         return 0;
     }
     if (result != 0)
         return result;
     source->why = reason(path, explicit_path);
-    if (strcmp(path, rb_builtin_path) == 0) {
-        snprintf(source->path, sizeof(source->path), "%s", rb_builtin_path);
+    if (rb_builtin_is(path)) {
+        snprintf(source->path, sizeof(source->path), "%s", path);
         return 0;
     }
     return rb_source_absolute(path, source->path);
@@ -65,7 +66,7 @@ int rb_source_find(struct rb_source *source, const char *explicit_path)
 void rb_source_remedy(const char *path, char out[RB_SOURCE_MESSAGE_SIZE])
 {
     struct rb_file_identity identity;
-    bool known = strcmp(path, rb_builtin_path) != 0 && rb_file_identify(path, &identity) == 0;
+    bool known = !rb_builtin_is(path) && rb_file_identify(path, &identity) == 0;
     enum rb_trust trust = known ? rb_trust_judge(&identity, rb_trust_user()) : RB_TRUST_OK;
     snprintf(out, RB_SOURCE_MESSAGE_SIZE, "run `%s %s`",
              trust == RB_TRUST_OK ? "rebound check" : rb_trust_remedy(trust), path);
@@ -75,7 +76,7 @@ bool rb_source_trusted(const char *path, char message[RB_SOURCE_MESSAGE_SIZE])
 {
     struct rb_file_identity identity;
     char why[RB_TRUST_SIZE];
-    if (strcmp(path, rb_builtin_path) == 0 || rb_file_identify(path, &identity) != 0)
+    if (rb_builtin_is(path) || rb_file_identify(path, &identity) != 0)
         return true;
     uint32_t user = rb_trust_user();
     enum rb_trust trust = rb_trust_judge(&identity, user);

@@ -6,7 +6,7 @@
 #include "policy/policy.h"
 
 struct rb_source {
-    char path[RB_POLICY_PATH_SIZE]; // absolute, or "builtin:default"
+    char path[RB_POLICY_PATH_SIZE]; // absolute, or the name of a built-in policy
     const char *why;                // "--policy", "REBOUND_POLICY", "XDG_CONFIG_HOME", "HOME", "/etc" or "builtin"
 };
 
@@ -19,7 +19,7 @@ int rb_source_find(struct rb_source *source, const char *explicit_path);
 
 enum { RB_SOURCE_MESSAGE_SIZE = RB_POLICY_PATH_SIZE + 256 };
 
-// True if programs of this user use the policy file at `path` (see policy/trust.h). Also true for the built-in policy
+// True if programs of this user use the policy file at `path` (see policy/trust.h). Also true for a built-in policy
 // and for a file that cannot be examined. If false, `message` (may be NULL) receives the reason and the command that
 // repairs it.
 bool rb_source_trusted(const char *path, char message[RB_SOURCE_MESSAGE_SIZE]);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "policy/builtin.h"
 #include "policy/suggest.h"
 #include "policy/trust.h"
 #include "process/reload.h"
@@ -64,7 +65,7 @@ static bool find_policy_of(uid_t user, struct rb_source *source)
     if (rb_reload_locate(&(struct rb_reload_places){0}, source->path) == 0)
         return true;
     *source = (struct rb_source){.why = "builtin"};
-    snprintf(source->path, sizeof(source->path), "%s", rb_builtin_path);
+    snprintf(source->path, sizeof(source->path), "%s", RB_BUILTIN_DEFAULT);
     return true;
 }
 
