@@ -124,11 +124,12 @@ static unsigned command_describe(const struct rb_option *options, struct option 
 {
     unsigned count = 0;
     for (const struct rb_option *option = options; option->name && count < RB_OPTIONS_MAX; option++, count++) {
-        known[count] = (struct option){option->name, option->value ? required_argument : no_argument, NULL,
-                                       FIRST_OPTION + (int) count};
+        bool argument = option->value || option->values;
+        known[count] =
+            (struct option){option->name, argument ? required_argument : no_argument, NULL, FIRST_OPTION + (int) count};
         if (option->letter) {
             *letters++ = option->letter;
-            if (option->value)
+            if (argument)
                 *letters++ = ':';
         }
     }
@@ -136,6 +137,24 @@ static unsigned command_describe(const struct rb_option *options, struct option 
     known[count + 1] = (struct option){0};
     *letters = '\0';
     return count;
+}
+
+// Stores the argument of an option. Returns 0, or the exit status for an error that was reported.
+static int command_take(const struct rb_command *command, const struct rb_option *option)
+{
+    if (option->flag) {
+        *option->flag = true;
+        return 0;
+    }
+    if (!*optarg)
+        return rb_command_misuse(command, "the value of '--%s' is empty", option->name);
+    if (option->value)
+        *option->value = optarg;
+    else if (option->values->count < RB_VALUES_MAX)
+        option->values->items[option->values->count++] = optarg;
+    else
+        return rb_command_misuse(command, "'--%s' may be given at most %d times", option->name, RB_VALUES_MAX);
+    return 0;
 }
 
 int rb_command_options(const struct rb_command *command, int argc, char **argv, const struct rb_option *options,
@@ -156,15 +175,9 @@ int rb_command_options(const struct rb_command *command, int argc, char **argv, 
             *status = 0;
             return -1;
         }
-        if (option && option->value && *optarg)
-            *option->value = optarg;
-        else if (option && option->flag)
-            *option->flag = true;
-        else {
-            *status = option ? rb_command_misuse(command, "the value of '--%s' is empty", option->name)
-                             : bad_option(command, answer, argv, known);
+        *status = option ? command_take(command, option) : bad_option(command, answer, argv, known);
+        if (*status != 0)
             return -1;
-        }
     }
     return optind;
 }

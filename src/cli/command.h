@@ -40,11 +40,20 @@ void rb_command_overview(FILE *stream);
 // Reports an error in the command line and points to the help. Returns command->misuse.
 int rb_command_misuse(const struct rb_command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-// An option of a command. `value` receives its argument, or `flag` becomes true. Every command also has --help and -h.
+// The values of an option that may be repeated, in the order of the command line.
+enum { RB_VALUES_MAX = 64 };
+struct rb_values {
+    const char *items[RB_VALUES_MAX];
+    unsigned count;
+};
+
+// An option of a command. `value` receives its argument, `values` collects its arguments, or `flag` becomes true. Every
+// command also has --help and -h.
 struct rb_option {
     const char *name;
     char letter; // 0 if it has no short form
     const char **value;
+    struct rb_values *values;
     bool *flag;
 };
 
