@@ -2,7 +2,19 @@
 // Formats times.
 #include "cli/moment.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "base/text.h"
+
+void rb_moment_waited(uint64_t ms, char *out, size_t size)
+{
+    enum { SECOND_MS = 1000 };
+    if (ms < SECOND_MS)
+        snprintf(out, size, "%" PRIu64 " ms", ms);
+    else
+        snprintf(out, size, "%" PRIu64 " s", (ms + SECOND_MS / 2) / SECOND_MS);
+}
 
 // A time whose year has more than four digits comes from a damaged file.
 uint64_t rb_moment_clamp(uint64_t unix_ms)

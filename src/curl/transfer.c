@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/arithmetic.h"
 #include "base/list.h"
 #include "curl/attempt.h"
 #include "curl/callbacks.h"
@@ -19,10 +20,10 @@
 #include "curl/response/saved.h"
 #include "curl/via.h"
 #include "process/process.h"
+#include "process/starting.h"
 #include "real/sandbox.h"
 #include "real/system.h"
 #include "state/cells.h"
-#include "state/record.h"
 #include "state/shared.h"
 
 enum { HTTP_ERROR = 400 };
@@ -82,6 +83,7 @@ static void begin_call(struct rb_transfer *transfer)
     const struct rb_route *route = transfer->route;
     struct rb_cell *cell = rb_cell_get(route->key, route->policy, route->rules, &route->target, transfer->begun_ms);
     rb_cell_begin(cell, &transfer->call, route->rules, total_limit_ms(transfer), transfer->begun_ms);
+    rb_starting_begin(&transfer->call, route->section, &route->target);
     if (transfer->call.tenants && rb_tenants_wait(transfer->call.tenants, transfer->begun_ms))
         find_credential(transfer);
 }
@@ -195,6 +197,7 @@ bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_response *respons
     transfer->connects = transfer->tunnel = 0;
     transfer->code = CURLE_OK;
     transfer->hint = RB_HINT_NONE;
+    transfer->starts = false;
     begin_call(transfer);
     transfer->repeatable = may_repeat_request(transfer);
     struct rb_asked asked;
@@ -243,7 +246,7 @@ static void report(const struct rb_transfer *transfer, enum rb_verdict verdict, 
         .api = RB_API_CURL,
         .cause = verdict == RB_VERDICT_REFUSED ? RB_CAUSE_NONE : transfer->outcome.cause,
         .status = transfer->outcome.status,
-        .attempt = transfer->call.attempt,
+        .attempt = rb_call_attempts(&transfer->call),
         .delay_ms = transfer->delay_ms,
         .reason = reason,
         .hint = verdict == RB_VERDICT_RETRY || verdict == RB_VERDICT_STOP ? transfer->hint : RB_HINT_NONE,
@@ -458,6 +461,17 @@ static struct rb_decision judge_apart(struct rb_transfer *transfer, const struct
     return decision;
 }
 
+// Returns true if the attempt failed because the host may not have started yet. The program's limit for a connect also
+// limits the wait for the start.
+static bool awaits_start(struct rb_transfer *transfer)
+{
+    long connect_ms = transfer->handle->connect_timeout_ms;
+    uint64_t deadline_ms = connect_ms > 0 ? transfer->begun_ms + (uint64_t) connect_ms : UINT64_MAX;
+    deadline_ms = rb_arithmetic_min(deadline_ms, transfer->program_deadline_ms);
+    return !transfer->elsewhere && blocked(transfer) == RB_REASON_NONE &&
+           rb_call_awaits_start(&transfer->call, &transfer->outcome, deadline_ms, rb_system_now_ms());
+}
+
 // Decides what follows an attempt. If an attempt that continues a download succeeds without the rest of the body, the
 // content has changed.
 static enum rb_reason judge(struct rb_transfer *transfer)
@@ -470,6 +484,11 @@ static enum rb_reason judge(struct rb_transfer *transfer)
     struct rb_hint hint = {0};
     if (transfer->outcome.cause == RB_CAUSE_STATUS)
         hint = rb_response_hint(response);
+    transfer->starts = awaits_start(transfer);
+    if (transfer->starts) {
+        transfer->delay_ms = RB_ABSENT_EVERY_MS;
+        return ready_next(transfer);
+    }
     struct rb_decision decision = transfer->elsewhere || transfer->outcome.tunnel
                                       ? judge_apart(transfer, &hint, draw)
                                       : rb_call_judge(&transfer->call, &transfer->outcome, blocked(transfer),
@@ -483,9 +502,10 @@ static enum rb_reason judge(struct rb_transfer *transfer)
 
 // --- ending
 
-// How an attempt ends. Only RETRY is followed by another attempt.
+// How an attempt ends. Only after RETRY and AWAITS_START another attempt follows.
 enum ending {
     ENDING_RETRY,         // the attempt failed and is repeated
+    ENDING_AWAITS_START,  // the host may not have started: the attempt is repeated without a report
     ENDING_REFUSED,       // an open breaker refused the attempt or a redirect
     ENDING_NOT_REWOUND,   // libcurl could not rewind a form: the program gets the attempt before
     ENDING_NOT_CONTINUED, // the attempt could not continue a download: the program gets the fallback
@@ -500,10 +520,10 @@ enum ending {
 static enum ending ending_by(const struct rb_transfer *transfer, enum rb_reason reason)
 {
     if (reason == RB_REASON_NONE)
-        return ENDING_RETRY;
+        return transfer->starts ? ENDING_AWAITS_START : ENDING_RETRY;
     if (reason != RB_REASON_DONE)
         return rb_response_continues(transfer->response) ? ENDING_NOT_CONTINUED : ENDING_STOPPED;
-    if (transfer->call.attempt > 1)
+    if (rb_call_attempts(&transfer->call) > 1)
         return ENDING_RECOVERED;
     return rb_attempt_resends(transfer, transfer->code) > 0 ? ENDING_RESENT : ENDING_SUCCESS;
 }
@@ -523,6 +543,8 @@ static enum rb_step conclude(struct rb_transfer *transfer, enum ending ending, e
     switch (ending) {
     case ENDING_RETRY:
         report(transfer, RB_VERDICT_RETRY, RB_REASON_NONE);
+        return RB_TRANSFER_WAIT;
+    case ENDING_AWAITS_START:
         return RB_TRANSFER_WAIT;
     case ENDING_REFUSED:
         end_refused(transfer, code);
@@ -549,7 +571,7 @@ static enum rb_step conclude(struct rb_transfer *transfer, enum ending ending, e
         leave_last(transfer);
         break;
     case ENDING_SUCCESS:
-        rb_record_success(&transfer->call, transfer->route->policy, RB_API_CURL);
+        rb_process_success(&transfer->call, transfer->route->policy, RB_API_CURL, &transfer->route->target);
         leave_last(transfer);
         break;
     }

@@ -33,6 +33,7 @@ struct rb_transfer {
     uint64_t program_deadline_ms; // from CURLOPT_TIMEOUT, in ms; UINT64_MAX: none
     bool repeatable;              // the method or an idempotency key allows retries
     uint64_t delay_ms;            // wait before the next attempt
+    bool starts;                  // the latest decision waits for the start of the host
     enum rb_hint_source hint;     // the hint that the latest decision follows
 
     CURLcode code; // of the last attempt

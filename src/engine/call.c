@@ -36,7 +36,7 @@ static void call_look(const struct rb_call *call)
 
 static enum rb_ask ask_of(const struct rb_call *call, uint64_t now_ms)
 {
-    if (call->attempt > 0)
+    if (rb_call_attempts(call) > 0)
         return RB_ASK_RETRY;
     bool known = call->recent != NULL;
     bool proven = known && rb_recent_is_success(call->recent, call->key, RB_BREAKER_PROVEN_MS, now_ms);
@@ -77,6 +77,8 @@ static void record_result(struct rb_call *call, enum rb_health health, uint64_t 
     const struct rb_breaker_rules *rules = &call->rules->breaker;
     uint32_t second_draw = draw * UINT32_C(2654435769); // the open time must not correlate with the delay
     call->ended_ms = now_ms;
+    if (call->start && health == RB_HEALTH_SUCCESS)
+        atomic_store_explicit(&call->start->succeeded, true, memory_order_relaxed);
     if (call->recent && health != RB_HEALTH_IGNORED)
         rb_recent_note(call->recent, call->key, health == RB_HEALTH_SUCCESS, now_ms);
     if (!call->breaker)
@@ -125,7 +127,7 @@ static enum rb_reason judge_outcome(const struct rb_call *call, const struct rb_
                                                  (verdict == RB_HINT_THROTTLED && rules->rejected_throttled));
     if (outcome->sent != RB_SENT_NEVER && !method_allowed && !rejected)
         return RB_REASON_METHOD;
-    return call->attempt >= attempts ? RB_REASON_ATTEMPTS : RB_REASON_NONE;
+    return rb_call_attempts(call) >= attempts ? RB_REASON_ATTEMPTS : RB_REASON_NONE;
 }
 
 static bool fits(const struct rb_call *call, uint64_t now_ms, uint64_t delay_ms)
@@ -194,7 +196,7 @@ static enum rb_reason choose_delay(const struct rb_call *call, const struct rb_h
     if (is_followed(rules, hint))
         *delay_ms = rb_arithmetic_min(hint->wait_ms, rules->after_max_ms);
     else
-        *delay_ms = rb_backoff_delay_ms(&rules->backoff, call->attempt, call->delay_ms, draw);
+        *delay_ms = rb_backoff_delay_ms(&rules->backoff, rb_call_attempts(call), call->delay_ms, draw);
     *delay_ms = delay_in_slot(call, *delay_ms, now_ms);
     return RB_REASON_NONE;
 }
@@ -270,6 +272,25 @@ void rb_call_abandon(struct rb_call *call, uint64_t now_ms)
         record_result(call, RB_HEALTH_IGNORED, 0, now_ms, 0);
 }
 
+bool rb_call_awaits_start(struct rb_call *call, const struct rb_outcome *outcome, uint64_t own_deadline_ms,
+                          uint64_t now_ms)
+{
+    struct rb_absent_host *host = call->start;
+    enum rb_cause cause = outcome->cause;
+    bool absent = cause == RB_CAUSE_REFUSED || cause == RB_CAUSE_UNREACHABLE || cause == RB_CAUSE_DNS;
+    uint64_t next_ms = rb_arithmetic_add(now_ms, RB_ABSENT_EVERY_MS), none = 0;
+    if (!host || !absent || atomic_load_explicit(&host->succeeded, memory_order_relaxed) ||
+        next_ms > atomic_load_explicit(&host->until_ms, memory_order_relaxed) || next_ms >= own_deadline_ms)
+        return false;
+    rb_call_abandon(call, now_ms);
+    call->tries++;
+    atomic_compare_exchange_strong(&host->since_ms, &none, call->attempt_started_ms);
+    if (call->deadline_ms != UINT64_MAX)
+        call->deadline_ms = rb_arithmetic_min(rb_arithmetic_add(call->deadline_ms, next_ms - call->attempt_started_ms),
+                                              own_deadline_ms);
+    return true;
+}
+
 void rb_call_answered(struct rb_call *call, bool whole, uint64_t now_ms)
 {
     bool waits = call->permit.kind == RB_PERMIT_PROBE || call->permit.kind == RB_PERMIT_PASSED;
@@ -281,5 +302,6 @@ void rb_call_answered(struct rb_call *call, bool whole, uint64_t now_ms)
 
 bool rb_call_may_retry(const struct rb_call *call, uint64_t now_ms)
 {
-    return call->attempt < call->rules->attempts && now_ms < call->deadline_ms && call->permit.kind != RB_PERMIT_PASSED;
+    return rb_call_attempts(call) < call->rules->attempts && now_ms < call->deadline_ms &&
+           call->permit.kind != RB_PERMIT_PASSED;
 }

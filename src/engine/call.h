@@ -4,6 +4,7 @@
 #ifndef RB_ENGINE_CALL_H
 #define RB_ENGINE_CALL_H
 
+#include "engine/absent.h"
 #include "engine/breaker.h"
 #include "engine/budget.h"
 #include "engine/classify.h"
@@ -32,18 +33,21 @@ struct rb_call {
     const struct rb_keeper *keeper;   // NULL: none
     struct rb_recent *recent;         // this process's latest success with the host; NULL: none
     struct rb_sweep *sweep;           // the dead targets of this process; NULL: none
+    struct rb_absent_host *start;     // the host, while it may not have started yet; NULL: start.wait does not apply
     uint64_t key;                     // key of the host's cell, for `recent` and `sweep`
     uint64_t begun_ms;
     uint64_t deadline_ms; // UINT64_MAX: none
     uint64_t attempt_started_ms;
     uint64_t ended_ms; // when the latest attempt ended
     uint64_t delay_ms; // the delay before the latest retry
-    uint32_t attempt;  // attempts begun so far
+    uint32_t attempt;  // attempts begun so far, including tries
+    uint32_t tries;    // attempts that do not count, because the host had not started (rb_call_awaits_start)
     struct rb_permit permit;
 };
 
 struct rb_decision {
     bool retry;
+    bool start;               // a try that does not count (rb_call_awaits_start) and is not reported; set by callers
     uint64_t delay_ms;        // wait this long, then call rb_call_admit; 0 if retry is false
     enum rb_reason reason;    // RB_REASON_NONE if retry is true
     enum rb_hint_source hint; // the hint that the delay or the reason follows
@@ -62,6 +66,21 @@ uint64_t rb_call_hold(struct rb_call *call, uint64_t now_ms);
 // Begins the next attempt. Returns false if the breaker refuses it; *retry_in_ms (may be NULL) then says for how long.
 // The first attempt is the program's own: an open breaker may let it pass (breaker.refuse), and then it is not retried.
 bool rb_call_admit(struct rb_call *call, uint64_t now_ms, uint64_t *retry_in_ms);
+
+// Returns the number of attempts that count. The first one is 1.
+static inline uint32_t rb_call_attempts(const struct rb_call *call)
+{
+    return call->attempt - call->tries;
+}
+
+// Decides after a failed attempt whether the caller waits because the host may not have started yet (start.wait): a
+// refusal, an unreachable host or an unknown name, before the first success of this process with the host. If so,
+// returns true: wait RB_ABSENT_EVERY_MS, then call rb_call_admit and try again, without a report. The attempt then does
+// not count: not for the breaker, the budget, retry.attempts and the sweep detection. deadline_ms is moved by the time
+// that the try and the wait take, but not beyond own_deadline_ms. If not, returns false: call rb_call_judge.
+//   own_deadline_ms: the program's own limit; UINT64_MAX: none
+bool rb_call_awaits_start(struct rb_call *call, const struct rb_outcome *outcome, uint64_t own_deadline_ms,
+                          uint64_t now_ms);
 
 // Ends the attempt: records its result in the breaker, decides, and takes a retry from the budget if the call is
 // retried.

@@ -37,7 +37,7 @@ const char *rb_reason_name(enum rb_reason reason)
 static const char *const verdicts[] = {
     [RB_VERDICT_RETRY] = "retry",     [RB_VERDICT_STOP] = "stop",     [RB_VERDICT_RECOVERED] = "recovered",
     [RB_VERDICT_REFUSED] = "refused", [RB_VERDICT_RESENT] = "resent", [RB_VERDICT_STALE] = "stale",
-    [RB_VERDICT_LOG] = "log",
+    [RB_VERDICT_LOG] = "log",         [RB_VERDICT_WAITED] = "waited",
 };
 
 const char *rb_verdict_name(enum rb_verdict verdict)

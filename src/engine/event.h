@@ -45,6 +45,7 @@ enum rb_verdict {
     RB_VERDICT_RESENT,    // the first attempt succeeded after libcurl itself had sent the request again
     RB_VERDICT_STALE,     // a lookup failed, and the program got the last good answer
     RB_VERDICT_LOG,       // not about a call: the log cannot be written
+    RB_VERDICT_WAITED,    // the process has waited for delay_ms until the host has started, or has given up
     RB_VERDICT_COUNT
 };
 
@@ -65,7 +66,7 @@ struct rb_event {
     enum rb_cause cause;
     unsigned status;              // HTTP status, for RB_CAUSE_STATUS
     uint32_t attempt;             // the attempt that just ended, counted from 1
-    uint64_t delay_ms;            // RETRY only
+    uint64_t delay_ms;            // RETRY and WAITED only
     enum rb_reason reason;        // written unless RB_REASON_NONE
     enum rb_hint_source hint;     // the server's hint that the decision follows; written unless RB_HINT_NONE
     const struct rb_times *times; // times of the attempt that just ended; NULL: unknown
@@ -94,7 +95,7 @@ const char *rb_reason_name(enum rb_reason reason);
 // Returns "curl", "connect" or "dns"; never NULL.
 const char *rb_api_name(enum rb_api api);
 
-// Returns "retry", "stop", "recovered", "refused", "resent", "stale" or "log"; never NULL.
+// Returns "retry", "stop", "recovered", "refused", "resent", "stale", "log" or "waited"; never NULL.
 const char *rb_verdict_name(enum rb_verdict verdict);
 
 // Return a word for logs ("denied") and a clause for people ("permission denied"); never NULL.

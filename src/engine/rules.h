@@ -136,8 +136,9 @@ struct rb_rules {
     bool total_set;      // the policy names timeout.total; otherwise the program's own limit has priority
     enum rb_nonblocking nonblocking;
     enum rb_failover failover;
-    uint64_t dns_total_ms; // dns.total
-    uint64_t dns_stale_ms; // dns.stale, 0: off
+    uint64_t dns_total_ms;  // dns.total
+    uint64_t dns_stale_ms;  // dns.stale, 0: off
+    uint64_t start_wait_ms; // start.wait, 0: off
     bool breaker_on;
     enum rb_breaker_scope breaker_scope;
     struct rb_breaker_rules breaker;

@@ -10,12 +10,12 @@
 #include "net/connection.h"
 #include "net/park.h"
 #include "net/socket.h"
+#include "process/process.h"
 #include "real/libc.h"
 #include "real/memory.h"
 #include "real/pause.h"
 #include "real/sandbox.h"
 #include "real/system.h"
-#include "state/record.h"
 
 // Data to send with the handshake (TCP Fast Open). The server may have processed the data of a SYN even if the connect
 // fails later. Only a refusal proves that the server did not.
@@ -33,7 +33,6 @@ struct request {
     socklen_t length;
     struct first_data *data; // NULL for a plain connect
     uint64_t total_until_ms; // the end of the call by the policy
-    uint64_t own_until_ms;   // the end of the call by the program's SO_SNDTIMEO; UINT64_MAX: none
     uint64_t tried_ms;       // when the last attempt began
     struct rb_connection c;
 };
@@ -79,8 +78,8 @@ static int next_attempt(struct request *r, int previous)
     else if (peer_of(r)->target.family != AF_UNIX)
         rb_socket_forget_errors(r->fd);
     uint64_t now_ms = rb_system_now_ms(), own_left_ms = 0;
-    if (r->own_until_ms != UINT64_MAX)
-        own_left_ms = r->own_until_ms > now_ms ? r->own_until_ms - now_ms : 1;
+    if (r->c.own_until_ms != UINT64_MAX)
+        own_left_ms = r->c.own_until_ms > now_ms ? r->c.own_until_ms - now_ms : 1;
     r->tried_ms = now_ms;
     r->c.call.deadline_ms = r->total_until_ms;
     int result = dial(r, rb_connection_limit_ms(&r->c, now_ms), own_left_ms);
@@ -89,6 +88,12 @@ static int next_attempt(struct request *r, int previous)
         return -ECONNREFUSED;
     }
     return result;
+}
+
+// The program's connect has succeeded.
+static void connect_succeeded(const struct request *r)
+{
+    rb_process_success(&r->c.call, r->c.policy, RB_API_CONNECT, &peer_of(r)->target);
 }
 
 static void connect_report(const struct request *r, enum rb_verdict verdict, const struct rb_outcome *outcome,
@@ -105,7 +110,7 @@ static void connect_report(const struct request *r, enum rb_verdict verdict, con
 static int connect_wait_and_retry(struct request *r, uint64_t delay_ms, uint64_t identity,
                                   const struct rb_outcome *outcome, int result, bool *ended)
 {
-    int waited = rb_pause_wait(delay_ms, RB_PAUSE_CANCELS | (r->own_until_ms == UINT64_MAX ? RB_PAUSE_RESTARTS : 0));
+    int waited = rb_pause_wait(delay_ms, RB_PAUSE_CANCELS | (r->c.own_until_ms == UINT64_MAX ? RB_PAUSE_RESTARTS : 0));
     *ended = true;
     if (rb_sandbox_is_filtered())
         return result;
@@ -143,22 +148,27 @@ __attribute__((noinline)) static int connect_repeat(struct request *r, int resul
     uint64_t own_ms = rb_socket_send_limit_ms(r->fd);
     r->tried_ms = begun_ms;
     r->total_until_ms = r->c.call.deadline_ms;
-    r->own_until_ms = own_ms ? begun_ms + (r->data ? 0 : own_ms) : UINT64_MAX;
+    r->c.own_until_ms = own_ms ? begun_ms + (r->data ? 0 : own_ms) : UINT64_MAX;
     for (bool ended = false; !ended;) {
         struct rb_outcome outcome = rb_connection_outcome(&r->c, result);
         if (r->data && result != -ECONNREFUSED)
             outcome.sent = RB_SENT_MAYBE;
         uint64_t now_ms = rb_system_now_ms();
         r->c.call.deadline_ms =
-            rb_arithmetic_min(r->total_until_ms, rb_arithmetic_sub(r->own_until_ms, now_ms - r->tried_ms));
+            rb_arithmetic_min(r->total_until_ms, rb_arithmetic_sub(r->c.own_until_ms, now_ms - r->tried_ms));
         struct rb_decision decision = rb_connection_judge(&r->c, &outcome, !r->data, false);
-        if (result == 0)
+        if (result == 0 && rb_call_attempts(&r->c.call) > 1)
             connect_report(r, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
+        else if (result == 0)
+            connect_succeeded(r);
         if (result == 0 || connect_is_pending(result))
             break;
         uint64_t identity = decision.retry ? rb_socket_identity(r->fd) : 0;
-        connect_report(r, decision.retry ? RB_VERDICT_RETRY : RB_VERDICT_STOP, &outcome, decision.delay_ms,
-                       decision.reason);
+        if (decision.start)
+            r->total_until_ms = rb_arithmetic_add(r->total_until_ms, now_ms - r->tried_ms + decision.delay_ms);
+        else
+            connect_report(r, decision.retry ? RB_VERDICT_RETRY : RB_VERDICT_STOP, &outcome, decision.delay_ms,
+                           decision.reason);
         if (!decision.retry)
             break;
         result = connect_wait_and_retry(r, decision.delay_ms, identity, &outcome, result, &ended);
@@ -172,7 +182,7 @@ __attribute__((noinline)) static void connect_settle(struct request *r, int resu
     struct rb_outcome outcome = rb_connection_outcome(&r->c, result);
     rb_call_judge(&r->c.call, &outcome, RB_REASON_NONE, true, NULL, rb_system_now_ms(), 0);
     if (result == 0)
-        rb_record_success(&r->c.call, r->c.policy, RB_API_CONNECT);
+        connect_succeeded(r);
 }
 
 // The first attempt is in progress, or it failed and cannot be repeated inside the call. Tracks the connect if it can

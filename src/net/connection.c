@@ -6,10 +6,12 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "base/arithmetic.h"
 #include "net/connection.h"
 #include "net/failover.h"
 #include "net/lookup/names.h"
 #include "process/process.h"
+#include "process/starting.h"
 #include "real/checker.h"
 #include "real/memory.h"
 #include "real/sandbox.h"
@@ -76,12 +78,14 @@ void rb_connection_begin(struct rb_connection *c, struct rb_peer *peer, const st
 {
     c->peer = peer;
     c->candidate = (struct rb_candidate){0};
+    c->own_until_ms = UINT64_MAX;
     c->rules = section->rules;
     memcpy(c->policy, section->name, strnlen(section->name, sizeof(c->policy) - 1) + 1);
     c->policy[sizeof(c->policy) - 1] = '\0';
     struct rb_cell *cell =
         rb_cell_get(rb_cell_key(section, &peer->target, 0), c->policy, &c->rules, &peer->target, now_ms);
     rb_cell_begin(cell, &c->call, &c->rules, c->rules.total_ms, now_ms);
+    rb_starting_begin(&c->call, section, &peer->target);
     rb_process_count_call(c->policy);
 }
 
@@ -92,6 +96,7 @@ void rb_connection_move(struct rb_connection *to, struct rb_peer *peer, const st
     memcpy(to->policy, from->policy, sizeof(to->policy));
     to->call = from->call;
     to->call.rules = &to->rules;
+    to->own_until_ms = from->own_until_ms;
     to->candidate = from->candidate;
     to->peer = peer;
     if (from->peer->target.name == from->peer->name)
@@ -137,6 +142,11 @@ struct rb_decision rb_connection_judge(struct rb_connection *c, const struct rb_
         blocked = RB_REASON_CANDIDATE;
     if (rb_sandbox_is_filtered())
         blocked = RB_REASON_SANDBOX;
+    // A further try is assumed to take as long as this one.
+    uint64_t took_ms = now_ms - c->call.attempt_started_ms;
+    if (blocked == RB_REASON_NONE && may_repeat &&
+        rb_call_awaits_start(&c->call, outcome, rb_arithmetic_sub(c->own_until_ms, took_ms), now_ms))
+        return (struct rb_decision){.retry = true, .start = true, .delay_ms = RB_ABSENT_EVERY_MS};
     struct rb_decision decision =
         rb_call_judge(&c->call, outcome, blocked, may_repeat, NULL, now_ms, rb_system_random());
     bool failed = outcome->cause == RB_CAUSE_REFUSED || outcome->cause == RB_CAUSE_UNREACHABLE ||

@@ -18,6 +18,7 @@ struct rb_peer {
 
 struct rb_connection {
     struct rb_peer *peer;
+    uint64_t own_until_ms;         // the end of the call by the program's SO_SNDTIMEO; UINT64_MAX: none
     struct rb_candidate candidate; // of a non-blocking connect to a literal address
     struct rb_rules rules;         // a copy, because the policy may be replaced during a wait
     char policy[RB_SECTION_NAME_SIZE];
@@ -48,8 +49,9 @@ void rb_connection_move(struct rb_connection *to, struct rb_peer *peer, const st
 // health of the host: if ::1 refuses and 127.0.0.1 accepts, the host works.
 struct rb_outcome rb_connection_outcome(const struct rb_connection *connection, int result);
 
-// Decides after an attempt, with rb_call_judge. A connect to a literal address is not repeated if the program has its
-// own list of servers (connect.failover). Reports a connect that is given up to rb_failover_gave_up.
+// Decides after an attempt, with rb_call_awaits_start and rb_call_judge. If the decision is a try that waits for the
+// start of the host (`start`), it is not to be reported. A connect to a literal address is not repeated if the program
+// has its own list of servers (connect.failover). Reports a connect that is given up to rb_failover_gave_up.
 //   may_repeat: the data that was sent with the connect, if any, allows another attempt
 //   parks: the connect is non-blocking
 struct rb_decision rb_connection_judge(struct rb_connection *connection, const struct rb_outcome *outcome,

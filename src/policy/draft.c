@@ -102,6 +102,7 @@ static void add_host(struct rb_draft *draft, const struct rb_line *line, struct 
     }
     host->line = *line;
     host->column = column_of(line, text);
+    draft->current->wide |= host->pattern.kind == RB_PATTERN_ANY;
     host->section = draft->current;
     *draft->last_host = host;
     draft->last_host = &host->next;

@@ -30,6 +30,7 @@ struct rb_draft_section {
     struct rb_slice name;
     struct rb_line line;
     bool hosts;                                // the section has a hosts line
+    bool wide;                                 // one of its patterns is * or *:port
     struct rb_draft_value *by_key[RB_KEY_MAX]; // by the index of the key; NULL if the section does not set the key
     struct rb_draft_value *values;             // all values, the last line first
     const struct rb_section *made;             // the section of the policy that was made from this draft section

@@ -41,6 +41,7 @@ static int make_section(struct rb_policy *policy, const struct rb_draft *draft, 
         return -ENOMEM;
     rb_resolve_section(draft, section, policy->rest, made, lines, inherited);
     rb_resolve_check(draft, section, made);
+    made->wide = section->wide;
     section->made = made;
     return 0;
 }

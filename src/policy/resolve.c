@@ -203,6 +203,10 @@ void rb_resolve_check(const struct rb_draft *draft, const struct rb_draft_sectio
 {
     for (const struct rb_draft_value *entry = section->values; entry; entry = entry->next)
         warn_of_idle(draft, entry, &made->rules);
+    const struct rb_draft_value *wait = section->by_key[rb_key_find("start.wait")];
+    if (section->kind == RB_DRAFT_DEFAULT && wait && made->rules.start_wait_ms > 0)
+        rb_report_add(draft->report, &wait->line, rb_reader_column(&wait->line, wait->value.at), NULL,
+                      "start.wait needs a section with hosts; in [default] it may only be off");
     for (unsigned i = 0; i < sizeof(conflicts) / sizeof(conflicts[0]); i++)
         check_conflict(draft, section, made, &conflicts[i]);
 }

@@ -24,6 +24,7 @@ struct rb_section {
     const char *name;
     unsigned index;
     unsigned line; // the line of its header; 0 for built-in defaults
+    bool wide;     // one of its patterns is * or *:port
     union {
         struct rb_rules rules; // values.rules
         struct rb_section_values values;

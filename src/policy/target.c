@@ -53,6 +53,35 @@ static int from_unix(struct rb_target *target, const struct sockaddr *address, s
     return 0;
 }
 
+// The networks of hosts that are not public, by the first bytes of the address.
+static const struct near_network {
+    uint8_t family, bits, bytes[16];
+} near_networks[] = {
+    {AF_INET, 8, {127}},         {AF_INET, 8, {10}},        {AF_INET, 12, {172, 16}},
+    {AF_INET, 16, {192, 168}},   {AF_INET, 16, {169, 254}}, {AF_INET, 10, {100, 64}},
+    {AF_INET6, 128, {[15] = 1}}, {AF_INET6, 7, {0xfc}},     {AF_INET6, 10, {0xfe, 0x80}},
+};
+
+bool rb_target_is_near(const struct rb_target *target)
+{
+    if (target->family == AF_UNIX)
+        return true;
+    if (target->name) {
+        const char *dot = memchr(target->name, '.', target->name_length);
+        if (!dot || dot + 1 == target->name + target->name_length)
+            return true;
+    }
+    for (size_t i = 0; i < sizeof(near_networks) / sizeof(near_networks[0]); i++) {
+        const struct near_network *network = &near_networks[i];
+        unsigned whole = network->bits / 8;
+        uint8_t mask = (uint8_t) (0xff00 >> network->bits % 8); // 0 without further bits
+        if (target->family == network->family && memcmp(target->address, network->bytes, whole) == 0 &&
+            (mask == 0 || ((target->address[whole] ^ network->bytes[whole]) & mask) == 0))
+            return true;
+    }
+    return false;
+}
+
 int rb_target_from_sockaddr(struct rb_target *target, const struct sockaddr *address, socklen_t length)
 {
     sa_family_t family;

@@ -114,6 +114,8 @@ static void log_put_event(struct rb_text *line, const struct rb_event *event)
     put_string(line, "api", rb_api_name(event->api));
     put_cause(line, event);
     put_number(line, "attempt", event->attempt);
+    if (event->verdict == RB_VERDICT_WAITED)
+        put_number(line, "waited_ms", event->delay_ms);
     if (event->verdict == RB_VERDICT_RETRY)
         put_number(line, "delay_ms", event->delay_ms);
     put_string(line, "decision", rb_verdict_name(event->verdict));

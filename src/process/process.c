@@ -11,6 +11,7 @@
 #include "process/process.h"
 #include "process/reload.h"
 #include "process/start.h"
+#include "process/starting.h"
 #include "real/elf.h"
 #include "real/fault.h"
 #include "real/fork.h"
@@ -206,6 +207,7 @@ RB_START_CODE void rb_process_load(void)
     if (!process_enter(RB_PROCESS_NEW, RB_PROCESS_BUSY))
         return;
     rb_start_copy();
+    rb_starting_load();
     rb_fork_notify(NULL, NULL, process_forked);
     bool off = is_disabled();
     const char *log = rb_start_value(RB_START_LOG);
@@ -282,20 +284,67 @@ static void count(const struct rb_event *event)
         [RB_VERDICT_REFUSED] = RB_SUMMARY_REFUSED,
         [RB_VERDICT_RESENT] = -1,
         [RB_VERDICT_STALE] = RB_SUMMARY_RECOVERED,
+        [RB_VERDICT_WAITED] = -1,
     };
     struct rb_summary_page *page = summary_page();
     if (page && counters[event->verdict] >= 0)
         rb_summary_count(page, event->policy, (enum rb_summary_counter) counters[event->verdict]);
+    if (page && event->verdict == RB_VERDICT_WAITED)
+        rb_summary_note_wait(page, event->host, event->delay_ms);
+}
+
+static void write_event(const struct rb_event *event, const struct rb_call *call)
+{
+    const struct rb_policy *policy = last_policy();
+    count(event);
+    rb_record_event(call, event, program);
+    note_log(policy, rb_log_event(log_destination(policy), program, event));
+}
+
+// Reports that the wait for the host to start has ended. Not inlined, so that only such a wait pays for the stack
+// frame.
+//   ended: the event that ends the wait
+static __attribute__((noinline)) void report_wait(const struct rb_event *ended, const struct rb_call *call)
+{
+    uint64_t waited_ms = rb_absent_take(call->start, call->tries > 0, rb_system_now_ms());
+    struct rb_event event = {
+        .verdict = RB_VERDICT_WAITED,
+        .policy = ended->policy,
+        .host = ended->host,
+        .api = ended->api,
+        .cause = ended->cause,
+        .attempt = ended->attempt,
+        .delay_ms = waited_ms,
+    };
+    if (waited_ms > 0)
+        write_event(&event, call);
 }
 
 void rb_process_event(const struct rb_event *event, const struct rb_call *call)
 {
-    const struct rb_policy *policy = last_policy();
     if (rb_sandbox_is_filtered())
         return;
-    count(event);
-    rb_record_event(call, event, program);
-    note_log(policy, rb_log_event(log_destination(policy), program, event));
+    if (call->start)
+        report_wait(event, call);
+    write_event(event, call);
+}
+
+// Not inlined, as report_wait.
+static __attribute__((noinline)) void report_started(const struct rb_call *call, const char *policy, enum rb_api api,
+                                                     const struct rb_target *target)
+{
+    char host[RB_LABEL_SIZE];
+    rb_target_format(target, host, sizeof(host));
+    struct rb_event event = {
+        .policy = policy, .host = host, .api = api, .cause = RB_CAUSE_NONE, .attempt = rb_call_attempts(call)};
+    report_wait(&event, call);
+}
+
+void rb_process_success(const struct rb_call *call, const char *policy, enum rb_api api, const struct rb_target *target)
+{
+    if (call->start && !rb_sandbox_is_filtered())
+        report_started(call, policy, api, target);
+    rb_record_success(call, policy, api);
 }
 
 void rb_process_report(struct rb_event *event, const struct rb_target *target, const struct rb_call *call)
@@ -303,7 +352,7 @@ void rb_process_report(struct rb_event *event, const struct rb_target *target, c
     char host[RB_LABEL_SIZE];
     rb_target_format(target, host, sizeof(host));
     event->host = host;
-    event->attempt = call->attempt;
+    event->attempt = rb_call_attempts(call);
     rb_process_event(event, call);
 }
 

@@ -76,6 +76,10 @@ void rb_process_event(const struct rb_event *event, const struct rb_call *call);
 // valid during the call only.
 void rb_process_report(struct rb_event *event, const struct rb_target *target, const struct rb_call *call);
 
+// Counts a call that succeeded at once (rb_record_success). Reports the wait for the host to start, if there was one.
+void rb_process_success(const struct rb_call *call, const char *policy, enum rb_api api,
+                        const struct rb_target *target);
+
 // Counts a call of a matched host for the summary.
 void rb_process_count_call(const char *policy);
 

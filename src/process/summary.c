@@ -91,6 +91,20 @@ void rb_summary_count(struct rb_summary_page *page, const char *policy, enum rb_
         atomic_store_explicit(&page->crowded, 1, memory_order_relaxed);
 }
 
+void rb_summary_note_wait(struct rb_summary_page *page, const char *host, uint64_t waited_ms)
+{
+    for (unsigned i = 0; i < RB_SUMMARY_WAITS; i++) {
+        struct rb_summary_wait *slot = &page->waits[i];
+        uint32_t state = RB_SUMMARY_FREE;
+        if (!atomic_compare_exchange_strong(&slot->state, &state, RB_SUMMARY_BUSY))
+            continue;
+        memcpy(slot->host, host, strnlen(host, sizeof(slot->host) - 1));
+        slot->waited_ms = waited_ms;
+        atomic_store_explicit(&slot->state, RB_SUMMARY_READY, memory_order_release);
+        return;
+    }
+}
+
 static void wait_for(_Atomic uint32_t *word, uint64_t limit_ms)
 {
     uint64_t until = rb_system_now_ms() + limit_ms;

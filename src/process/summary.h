@@ -22,10 +22,12 @@
 
 enum {
     RB_SUMMARY_MAGIC = 0x4d534252, // "RBSM" in little endian
-    RB_SUMMARY_VERSION = 1,
+    RB_SUMMARY_VERSION = 2,
     RB_SUMMARY_POLICIES = 64,
-    RB_SUMMARY_NAME_SIZE = 64, // as RB_SECTION_NAME_SIZE, including the terminator
-    RB_SUMMARY_LINGER_MS = 250 // how long the ending program waits for `printed`
+    RB_SUMMARY_WAITS = 16,
+    RB_SUMMARY_HOST_SIZE = 112, // of "host:port", including the terminator
+    RB_SUMMARY_NAME_SIZE = 64,  // as RB_SECTION_NAME_SIZE, including the terminator
+    RB_SUMMARY_LINGER_MS = 250  // how long the ending program waits for `printed`
 };
 
 enum rb_summary_counter {
@@ -49,6 +51,14 @@ struct rb_summary_policy {
     _Alignas(8) _Atomic uint64_t counters[RB_SUMMARY_COUNTERS]; // by enum rb_summary_counter
 };
 
+// A host that the program has waited for (start.wait). The state is that of a slot of a policy.
+struct rb_summary_wait {
+    _Alignas(8) char host[RB_SUMMARY_HOST_SIZE];
+    _Atomic uint32_t state;
+    uint32_t reserved;
+    uint64_t waited_ms;
+};
+
 struct rb_summary_page {
     uint32_t magic;
     uint32_t version;
@@ -59,13 +69,15 @@ struct rb_summary_page {
     _Atomic uint32_t crowded; // 1: a policy found no free slot
     _Atomic uint32_t changed; // 1: a process changed its effective user and no longer counts
     struct rb_summary_policy policies[RB_SUMMARY_POLICIES];
+    struct rb_summary_wait waits[RB_SUMMARY_WAITS];
 };
 
 enum { RB_SUMMARY_SIZE = sizeof(struct rb_summary_page) };
 
 _Static_assert(sizeof(struct rb_summary_policy) == 112, "the layout is fixed");
 _Static_assert(offsetof(struct rb_summary_page, policies) == 32, "the layout is fixed");
-_Static_assert(RB_SUMMARY_SIZE == 32 + 64 * 112, "the layout is fixed");
+_Static_assert(sizeof(struct rb_summary_wait) == 128, "the layout is fixed");
+_Static_assert(RB_SUMMARY_SIZE == 32 + 64 * 112 + 16 * 128, "the layout is fixed");
 
 // Maps the page at `path`. Returns NULL if `path` is NULL, or if the file is not a regular file of the effective user
 // with mode 0600, the right size, magic and version. The mapping stays for the life of the process and is inherited by
@@ -83,6 +95,10 @@ bool rb_summary_take_back(struct rb_summary_page *page, const char *path);
 // Adds 1 to a counter of the policy `policy`, and claims a slot on first use. If all slots are taken, sets `crowded`
 // and counts nothing. Lock-free, async-signal-safe.
 void rb_summary_count(struct rb_summary_page *page, const char *policy, enum rb_summary_counter counter);
+
+// Notes that the program has waited for a host. If all slots are taken, notes nothing. A longer name is cut. Lock-free,
+// async-signal-safe.
+void rb_summary_note_wait(struct rb_summary_page *page, const char *host, uint64_t waited_ms);
 
 // Call at the end of the process. The process main_pid sets `exiting` and waits up to RB_SUMMARY_LINGER_MS for
 // `printed`. Other processes do nothing.

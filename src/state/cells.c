@@ -41,6 +41,19 @@ static uint64_t mix_target(uint64_t hash, const struct rb_target *target)
     return rb_hash_bytes(hash, &target->port, sizeof(target->port));
 }
 
+static uint64_t mix_namespace(uint64_t hash, const struct rb_target *target)
+{
+    uint64_t namespace = target->family != AF_UNIX ? rb_netns() : 0;
+    if (namespace)
+        hash = rb_hash_bytes(hash, &namespace, sizeof(namespace));
+    return hash ? hash : 1;
+}
+
+uint64_t rb_cell_host(const struct rb_target *target)
+{
+    return mix_namespace(mix_target(RB_HASH_BEGIN, target), target);
+}
+
 uint64_t rb_cell_key(const struct rb_section *section, const struct rb_target *target, uint64_t via)
 {
     uint64_t hash = rb_hash_bytes(RB_HASH_BEGIN, section->name, strlen(section->name) + 1);
@@ -48,10 +61,7 @@ uint64_t rb_cell_key(const struct rb_section *section, const struct rb_target *t
         hash = mix_target(hash, target);
     if (via)
         hash = rb_hash_bytes(hash, &via, sizeof(via));
-    uint64_t namespace = target->family != AF_UNIX ? rb_netns() : 0;
-    if (namespace)
-        hash = rb_hash_bytes(hash, &namespace, sizeof(namespace));
-    return hash ? hash : 1;
+    return mix_namespace(hash, target);
 }
 
 static struct rb_cell *cells_neighbour(const struct rb_state *state, uint64_t key, unsigned i)

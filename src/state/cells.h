@@ -14,6 +14,10 @@
 //   via: the route to the target (curl/via.h); 0: direct
 uint64_t rb_cell_key(const struct rb_section *section, const struct rb_target *target, uint64_t via);
 
+// Returns a hash of the host and the port of a target, never 0, as rb_cell_key with breaker.scope = host in any
+// section.
+uint64_t rb_cell_host(const struct rb_target *target);
+
 // Returns the cell for a key, and makes it on first use. If all places in reach are taken, the least recently used
 // closed cell is reassigned, never one that is open or forced. Returns NULL if there is none, or no state: the call
 // then continues without breaker and budget. Lock-free, async-signal-safe.

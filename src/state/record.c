@@ -66,8 +66,9 @@ static void count_for_host(struct rb_host_counters *rest, const struct rb_call *
         struct rb_cell *cell = (void *) ((char *) call->budget - offsetof(struct rb_cell, budget));
         host = &cell->counters;
     }
-    record_add(call->attempt > 0 ? &host->calls : &host->unattempted, 1);
-    record_add(&host->retries, call->attempt > 0 ? call->attempt - 1 : 0);
+    uint32_t attempts = rb_call_attempts(call);
+    record_add(attempts > 0 ? &host->calls : &host->unattempted, 1);
+    record_add(&host->retries, attempts > 0 ? attempts - 1 : 0);
     record_add(&host->failures, result == RB_RESULT_FAILED);
     record_add(&host->rejected, result == RB_RESULT_REFUSED);
 }
@@ -79,8 +80,8 @@ static void end_call(struct policy_place place, const struct rb_call *call, enum
 {
     struct rb_counters *counters = place.counters;
     record_increment(counters, RB_COUNTER_CALLS + api * RB_RESULT_COUNT + result, 1);
-    record_increment(counters, RB_COUNTER_ATTEMPTS, call->attempt);
-    if (call->attempt > 0) {
+    record_increment(counters, RB_COUNTER_ATTEMPTS, rb_call_attempts(call));
+    if (rb_call_attempts(call) > 0) {
         bool judged = call->ended_ms >= call->attempt_started_ms;
         uint64_t took_ms = rb_arithmetic_sub(judged ? call->ended_ms : rb_system_now_ms(), call->begun_ms);
         unsigned bucket = 0;
@@ -111,6 +112,8 @@ static void count_event(struct policy_place place, const struct rb_call *call, c
         [RB_VERDICT_STALE] = RB_RESULT_STALE,
     };
     struct rb_counters *counters = place.counters;
+    if (event->verdict == RB_VERDICT_WAITED) // another event or a success ends the call
+        return;
     record_increment(counters, RB_COUNTER_RESENDS, event->resends);
     if (event->verdict == RB_VERDICT_RETRY) {
         record_increment(counters, RB_COUNTER_RETRIES + event->cause, 1);
@@ -131,7 +134,7 @@ __attribute__((noinline)) static void record_put_event(const struct rb_state *st
     struct rb_ring_entry entry = {
         .unix_ms = unix_ms,
         .process = process,
-        .delay_ms = event->verdict == RB_VERDICT_RETRY ? event->delay_ms : 0,
+        .delay_ms = event->verdict == RB_VERDICT_RETRY || event->verdict == RB_VERDICT_WAITED ? event->delay_ms : 0,
         .verdict = (uint8_t) event->verdict,
         .api = (uint8_t) event->api,
         .cause = (uint8_t) event->cause,

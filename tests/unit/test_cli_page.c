@@ -179,6 +179,22 @@ static void test_leaving_and_returning(void **state)
     close(fd);
 }
 
+static void test_waits(void **state)
+{
+    char longest[200];
+    (void) state;
+    memset(longest, 'x', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    rb_summary_count(&page, "pay", RB_SUMMARY_CALLS);
+    rb_summary_note_wait(&page, "db:5432", 12345);
+    rb_summary_note_wait(&page, "cache\x1b:6379", 999);
+    assert_string_equal(format(), "rebound: pay: 1 call, 0 retries, 0 recovered, 0 refused by the breaker\n"
+                                  "rebound: waited 12 s for db:5432\n"
+                                  "rebound: waited 999 ms for cache\\x1b:6379\n");
+    for (int i = 0; i < RB_SUMMARY_WAITS; i++)
+        rb_summary_note_wait(&page, longest, 500000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +204,7 @@ int main(void)
         cmocka_unit_test_setup(test_busy_slot_is_left_out, clear),
         cmocka_unit_test_setup(test_slots_of_one_policy_add_up, clear),
         cmocka_unit_test_setup(test_full_page, clear),
+        cmocka_unit_test_setup(test_waits, clear),
         cmocka_unit_test_setup(test_small_buffer_is_not_overrun, clear),
         cmocka_unit_test_setup(test_attach_is_careful, clear),
         cmocka_unit_test_setup(test_leaving_and_returning, clear),

@@ -831,6 +831,114 @@ static void test_the_longer_wish_counts(void **state)
     assert_int_equal(rb_call_hold(&trial.call, NOW_MS), 3000 + RB_NOT_BEFORE_SLOT_MS);
 }
 
+// ---- start.wait
+
+// A trial whose host may wait until 10 s after NOW_MS, with a breaker that two failures open.
+static void begin_absent(struct trial *trial, struct rb_absent_host *host, uint64_t total_ms)
+{
+    trial->rules.breaker.min_calls = 2;
+    trial->rules.breaker.window = 2;
+    atomic_store(&host->until_ms, NOW_MS + 10000);
+    begin(trial, total_ms);
+    trial->call.start = host;
+}
+
+static void test_tries_do_not_count(void **state)
+{
+    struct trial trial = {.rules = plain_rules()};
+    struct rb_absent_host host = {0};
+    uint64_t now_ms = NOW_MS;
+    (void) state;
+    begin_absent(&trial, &host, 2000);
+    for (int i = 0; i < 9; i++) {
+        assert_true(rb_call_awaits_start(&trial.call, &refused, UINT64_MAX, now_ms));
+        now_ms += RB_ABSENT_EVERY_MS;
+        assert_true(rb_call_admit(&trial.call, now_ms, NULL));
+        assert_int_equal(rb_call_attempts(&trial.call), 1);
+    }
+    // The total time began anew with each try, and the window of the breaker is empty.
+    assert_int_equal(trial.call.deadline_ms, NOW_MS + 2000 + 9 * RB_ABSENT_EVERY_MS);
+    assert_int_equal(rb_breaker_peek(&trial.breaker, NULL), RB_BREAKER_CLOSED);
+    // The last try may begin 10 s after the beginning, not later.
+    assert_true(rb_call_awaits_start(&trial.call, &refused, UINT64_MAX, now_ms));
+    now_ms += RB_ABSENT_EVERY_MS;
+    assert_true(rb_call_admit(&trial.call, now_ms, NULL));
+    assert_false(rb_call_awaits_start(&trial.call, &refused, UINT64_MAX, now_ms));
+    assert_int_equal(judge(&trial, &refused, RB_REASON_NONE, true, now_ms).delay_ms, 100);
+    assert_int_equal(rb_absent_take(&host, false, now_ms), 10000);
+    assert_int_equal(rb_absent_take(&host, false, now_ms), 0);
+}
+
+static void test_success_ends_the_wait_for_good(void **state)
+{
+    struct trial trial = {.rules = plain_rules()}, later = {.rules = plain_rules()};
+    struct rb_absent_host host = {0};
+    (void) state;
+    begin_absent(&trial, &host, 0);
+    assert_int_equal(rb_absent_take(&host, false, NOW_MS), 0);
+    assert_true(rb_call_awaits_start(&trial.call, &refused, UINT64_MAX, NOW_MS + 5));
+    assert_int_equal(rb_absent_take(&host, false, NOW_MS + 5), 0); // not over
+    assert_true(rb_call_admit(&trial.call, NOW_MS + 1005, NULL));
+    assert_int_equal(judge(&trial, &fine, RB_REASON_NONE, true, NOW_MS + 1006).reason, RB_REASON_DONE);
+    assert_int_equal(rb_absent_take(&host, false, NOW_MS + 1006), 1006);
+    begin_absent(&later, &host, 0);
+    assert_false(rb_call_awaits_start(&later.call, &refused, UINT64_MAX, NOW_MS + 5));
+}
+
+static void test_which_failures_wait_for_the_start(void **state)
+{
+    static const struct rb_outcome unknown_name = {.cause = RB_CAUSE_DNS, .permanent = true};
+    static const struct rb_outcome unreachable = {.cause = RB_CAUSE_UNREACHABLE};
+    static const struct rb_outcome timeout = {.cause = RB_CAUSE_TIMEOUT}, other = {.cause = RB_CAUSE_OTHER};
+    static const struct {
+        const struct rb_outcome *outcome;
+        bool waits;
+    } rows[] = {{&refused, true},      {&unreachable, true}, {&unknown_name, true}, {&reset, false}, {&timeout, false},
+                {&unavailable, false}, {&throttled, false},  {&other, false},       {&fine, false}};
+    (void) state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct trial trial = {.rules = plain_rules()};
+        struct rb_absent_host host = {0};
+        begin_absent(&trial, &host, 0);
+        assert_int_equal(rb_call_awaits_start(&trial.call, rows[i].outcome, UINT64_MAX, NOW_MS), rows[i].waits);
+    }
+}
+
+static void test_own_limit_ends_the_wait(void **state)
+{
+    struct trial trial = {.rules = plain_rules()};
+    struct rb_absent_host host = {0};
+    (void) state;
+    begin_absent(&trial, &host, 1500);
+    assert_false(rb_call_awaits_start(&trial.call, &refused, NOW_MS + 1000, NOW_MS));
+    assert_true(rb_call_awaits_start(&trial.call, &refused, NOW_MS + 1600, NOW_MS));
+    assert_int_equal(trial.call.deadline_ms, NOW_MS + 1600);
+}
+
+static void test_hosts_without_a_place(void **state)
+{
+    struct rb_absent absent = {0};
+    (void) state;
+    for (uint64_t i = 0; i < RB_ABSENT_REACH; i++)
+        assert_ptr_equal(rb_absent_find(&absent, 1 + i * RB_ABSENT_HOSTS), &absent.hosts[1 + i]);
+    assert_null(rb_absent_find(&absent, 1 + RB_ABSENT_REACH * RB_ABSENT_HOSTS));
+    assert_ptr_equal(rb_absent_find(&absent, 1 + RB_ABSENT_HOSTS), &absent.hosts[2]);
+}
+
+static void test_wait_for_a_name_continues_with_the_port(void **state)
+{
+    struct rb_absent_host name = {0}, port = {0};
+    (void) state;
+    atomic_store(&name.since_ms, NOW_MS);
+    rb_absent_continue(&name, &port);
+    assert_int_equal(atomic_load(&name.since_ms), 0);
+    assert_int_equal(rb_absent_take(&port, true, NOW_MS + 7), 7);
+    atomic_store(&port.since_ms, NOW_MS + 1);
+    atomic_store(&name.since_ms, NOW_MS + 2);
+    rb_absent_continue(&name, &port);
+    assert_int_equal(rb_absent_take(&port, true, NOW_MS + 7), 6);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -872,6 +980,12 @@ int main(void)
         cmocka_unit_test(test_sweep),
         cmocka_unit_test(test_sweep_ends),
         cmocka_unit_test(test_two_draws_from_one),
+        cmocka_unit_test(test_tries_do_not_count),
+        cmocka_unit_test(test_success_ends_the_wait_for_good),
+        cmocka_unit_test(test_which_failures_wait_for_the_start),
+        cmocka_unit_test(test_own_limit_ends_the_wait),
+        cmocka_unit_test(test_hosts_without_a_place),
+        cmocka_unit_test(test_wait_for_a_name_continues_with_the_port),
         cmocka_unit_test(test_reason_names),
     };
     return cmocka_run_group_tests_name("engine call", tests, NULL, NULL);

@@ -26,6 +26,7 @@ static const struct documented documented[] = {
     {"retry.after_max", "20s"},
     {"retry.after_over", "fail"},
     {"retry.resume", "on"},
+    {"start.wait", "off"},
     {"timeout.connect", "unset"},
     {"timeout.attempt", "unset"},
     {"timeout.total", "30s"},

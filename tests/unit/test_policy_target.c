@@ -183,6 +183,66 @@ static void name_url(const void *row, char *name, size_t size)
     snprintf(name, size, "url \"%s\"", ((const struct url *) row)->text);
 }
 
+static void test_near(void **state)
+{
+    static const struct {
+        const char *text;
+        bool near;
+    } rows[] = {
+        {"db", true},
+        {"db:5432", true},
+        {"db.", true},
+        {"LOCALHOST", true},
+        {"db.example", false},
+        {"db.example.", false},
+        {"127.0.0.1", true},
+        {"127.255.0.9:1", true},
+        {"128.0.0.1", false},
+        {"10.9.8.7", true},
+        {"11.0.0.1", false},
+        {"172.15.0.1", false},
+        {"172.16.0.1", true},
+        {"172.31.9.9", true},
+        {"172.32.0.1", false},
+        {"192.168.4.4", true},
+        {"192.169.0.1", false},
+        {"169.254.1.1", true},
+        {"100.63.0.1", false},
+        {"100.64.0.1", true},
+        {"100.127.9.9", true},
+        {"100.128.0.1", false},
+        {"8.8.8.8", false},
+        {"[::1]:80", true},
+        {"[::2]", false},
+        {"[fc00::1]", true},
+        {"[fdff::1]", true},
+        {"[fe00::1]", false},
+        {"[fe80::1]", true},
+        {"[febf::1]", true},
+        {"[fec0::1]", false},
+        {"[2001:db8::1]", false},
+        {"[::ffff:10.0.0.1]", true},
+        {"[::ffff:8.8.8.8]", false},
+        {"unix:/run/x", true},
+    };
+    (void) state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct rb_target target;
+        assert_int_equal(rb_target_from_url(&target, rows[i].text, NULL), 0);
+        if (rb_target_is_near(&target) != rows[i].near)
+            fail_msg("%s", rows[i].text);
+    }
+}
+
+static void test_name_with_private_address_is_near(void **state)
+{
+    struct rb_target target = {.name = "db.example", .name_length = 10, .family = AF_INET, .address = {10, 0, 0, 1}};
+    (void) state;
+    assert_true(rb_target_is_near(&target));
+    target.address[0] = 8;
+    assert_false(rb_target_is_near(&target));
+}
+
 int main(void)
 {
     static const struct case_table table = {urls, sizeof(urls[0]), sizeof(urls) / sizeof(urls[0]), check_url, name_url};
@@ -190,6 +250,7 @@ int main(void)
         cmocka_unit_test(test_from_inet),   cmocka_unit_test(test_from_inet6),
         cmocka_unit_test(test_from_unix),   cmocka_unit_test(test_other_families),
         cmocka_unit_test(test_format_cuts), cmocka_unit_test(test_cut_between_characters),
+        cmocka_unit_test(test_near),        cmocka_unit_test(test_name_with_private_address_is_near),
     };
     return run_with_cases("policy targets", &table, others, sizeof(others) / sizeof(others[0]));
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/escape.h"
+#include "cli/moment.h"
 
 struct text {
     char *out;
@@ -73,6 +74,17 @@ static void add_policy(struct text *text, const char *name, const uint64_t sums[
     page_add(text, "\n");
 }
 
+static void add_wait(struct text *text, const struct rb_summary_wait *wait)
+{
+    char copy[RB_SUMMARY_HOST_SIZE], shown[RB_SUMMARY_HOST_SIZE * RB_ESCAPED_SIZE], time[32];
+    if (atomic_load_explicit(&wait->state, memory_order_acquire) != RB_SUMMARY_READY)
+        return;
+    snprintf(copy, sizeof(copy), "%.*s", RB_SUMMARY_HOST_SIZE - 1, wait->host);
+    rb_escape_fit(shown, sizeof(shown), copy, sizeof(shown));
+    rb_moment_waited(wait->waited_ms, time, sizeof(time));
+    page_add(text, "rebound: waited %s for %s\n", time, shown);
+}
+
 size_t rb_page_format(const struct rb_summary_page *page, char *out, size_t size)
 {
     struct text text = {out, size, 0};
@@ -81,6 +93,8 @@ size_t rb_page_format(const struct rb_summary_page *page, char *out, size_t size
     for (int i = 0; i < RB_SUMMARY_POLICIES; i++)
         if (page_sum_up(page, i, sums))
             add_policy(&text, page->policies[i].name, sums);
+    for (int i = 0; i < RB_SUMMARY_WAITS; i++)
+        add_wait(&text, &page->waits[i]);
     if (text.length == 0)
         page_add(&text, "rebound: no calls seen\n");
     if (atomic_load_explicit(&page->crowded, memory_order_relaxed))

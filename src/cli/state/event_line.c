@@ -42,7 +42,10 @@ static void print_text(const struct rb_view_event *event)
                           event->program, event->pid, event->policy, event->host, attempt, *cause ? ", " : "", cause,
                           rb_verdict_name(event->verdict));
     size_t used = (size_t) length < sizeof(line) ? (size_t) length : sizeof(line) - 1;
-    if (event->verdict == RB_VERDICT_RETRY) {
+    if (event->verdict == RB_VERDICT_WAITED) {
+        rb_moment_waited(event->delay_ms, delay, sizeof(delay));
+        snprintf(line + used, sizeof(line) - used, " %s", delay);
+    } else if (event->verdict == RB_VERDICT_RETRY) {
         rb_value_write_duration(event->delay_ms, delay, sizeof(delay));
         snprintf(line + used, sizeof(line) - used, " in %s", delay);
     } else if (event->reason != RB_REASON_NONE) {

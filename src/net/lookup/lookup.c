@@ -11,6 +11,7 @@
 #include "net/lookup/answer.h"
 #include "net/lookup/names.h"
 #include "process/process.h"
+#include "process/starting.h"
 #include "real/libc.h"
 #include "real/sandbox.h"
 #include "real/system.h"
@@ -101,6 +102,8 @@ static void lookup_begin(struct lookup *l, const struct rb_section *section)
     if (!l->once)
         cell = rb_cell_get(rb_cell_key(section, &bare, 0), section->name, &section->rules, &bare, now_ms);
     rb_call_begin(&l->call, &l->rules, NULL, cell ? &cell->budget : NULL, l->total_ms, now_ms);
+    if (l->question->caller != RB_LOOKUP_LIBCURL) // libcurl joins its resolver thread, so it must not wait
+        rb_starting_begin(&l->call, section, &bare);
     if (!l->once)
         rb_process_count_call(l->policy);
 }
@@ -124,6 +127,12 @@ static struct rb_outcome lookup_repeat(struct lookup *l, enum rb_reason *reason)
         enum rb_reason blocked = l->once ? RB_REASON_ATTEMPTS : RB_REASON_NONE;
         if (rb_sandbox_is_filtered()) // another thread has installed the filter meanwhile
             blocked = RB_REASON_SANDBOX;
+        if (blocked == RB_REASON_NONE && rb_call_awaits_start(&l->call, &outcome, UINT64_MAX, ended_ms)) {
+            until_ms = rb_arithmetic_add(until_ms, ended_ms - started_ms + RB_ABSENT_EVERY_MS);
+            if (rb_starting_wait())
+                continue;
+            blocked = RB_REASON_INTERRUPTED;
+        }
         struct rb_decision decision =
             rb_call_judge(&l->call, &outcome, blocked, true, NULL, ended_ms, rb_system_random());
         *reason = decision.reason;
@@ -172,7 +181,7 @@ __attribute__((noinline)) static void lookup_perform(struct question *question, 
     int left = errno;
     if (outcome.cause == RB_CAUSE_NONE) {
         keep(&l);
-        if (l.call.attempt > 1) {
+        if (rb_call_attempts(&l.call) > 1) {
             lookup_report(&l, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
             left = l.saved;
         } else if (!l.once) {

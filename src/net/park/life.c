@@ -13,11 +13,11 @@
 #include "net/park/lock.h"
 #include "net/park/watch.h"
 #include "net/socket.h"
+#include "process/process.h"
 #include "real/kernel.h"
 #include "real/libc.h"
 #include "real/pause.h"
 #include "real/system.h"
-#include "state/record.h"
 
 _Atomic bool rb_life_stopped;
 
@@ -62,10 +62,10 @@ static void end_with_success_locked(struct rb_flight *flight)
     struct rb_outcome outcome = rb_connection_outcome(&flight->connection, 0);
     struct rb_call *call = &flight->connection.call;
     rb_call_judge(call, &outcome, RB_REASON_NONE, true, NULL, rb_system_now_ms(), 0);
-    if (call->attempt > 1)
+    if (rb_call_attempts(call) > 1)
         life_report(flight, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
     else
-        rb_record_success(call, flight->connection.policy, RB_API_CONNECT);
+        rb_process_success(call, flight->connection.policy, RB_API_CONNECT, &flight->peer.target);
     rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
 }
 
@@ -105,8 +105,9 @@ static bool park_or_stop_locked(struct rb_flight *flight, int error)
     struct rb_decision decision = rb_connection_judge(&flight->connection, &outcome, true, true);
     if (decision.retry && !hide_until_due_locked(flight, decision.delay_ms))
         decision = (struct rb_decision){.reason = RB_REASON_RESOURCE};
-    life_report(flight, decision.retry ? RB_VERDICT_RETRY : RB_VERDICT_STOP, &outcome, decision.delay_ms,
-                decision.reason);
+    if (!decision.start)
+        life_report(flight, decision.retry ? RB_VERDICT_RETRY : RB_VERDICT_STOP, &outcome, decision.delay_ms,
+                    decision.reason);
     if (!decision.retry)
         return false;
     flight->error = error;

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// The table of hosts for start.wait, and the start of the process.
+#include "process/starting.h"
+
+#include "base/arithmetic.h"
+#include "real/clock.h"
+#include "real/pause.h"
+#include "real/sandbox.h"
+#include "real/section.h"
+#include "real/system.h"
+#include "state/cells.h"
+
+static struct rb_absent hosts;
+static RB_START_DATA struct rb_kernel_time begun; // on CLOCK_BOOTTIME
+
+// A system call, because to find the function of the vDSO takes longer.
+RB_START_CODE void rb_starting_load(void)
+{
+    rb_kernel(SYS_clock_gettime, CLOCK_BOOTTIME, &begun);
+}
+
+static __attribute__((noinline)) void starting_find(struct rb_call *call, const struct rb_section *section,
+                                                    const struct rb_target *target)
+{
+    struct rb_kernel_time now = begun;
+    rb_clock_read(CLOCK_BOOTTIME, &now);
+    int64_t age_ns = (int64_t) (now.seconds - begun.seconds) * 1000000000 + (now.nanoseconds - begun.nanoseconds);
+    uint64_t age = age_ns > 0 ? (uint64_t) age_ns / 1000000 : 0, wait_ms = section->rules.start_wait_ms;
+    if (age >= wait_ms || (section->wide && !rb_target_is_near(target)))
+        return;
+    struct rb_absent_host *host = rb_absent_find(&hosts, rb_cell_host(target));
+    if (!host || atomic_load(&host->succeeded))
+        return;
+    atomic_store(&host->until_ms, rb_arithmetic_add(rb_system_now_ms(), wait_ms - age));
+    if (target->name && target->port > 0) {
+        struct rb_target bare = *target;
+        bare.port = 0;
+        struct rb_absent_host *name = rb_absent_find(&hosts, rb_cell_host(&bare));
+        if (name)
+            rb_absent_continue(name, host);
+    }
+    call->start = host;
+}
+
+static _Atomic bool ending;
+static _Atomic int waiting; // threads in rb_starting_wait. A thread that is cancelled there stays counted
+
+bool rb_starting_wait(void)
+{
+    enum { STEP_MS = 50 };
+    int waited = 0;
+    atomic_fetch_add(&waiting, 1);
+    for (int ms = 0; ms < RB_ABSENT_EVERY_MS && waited == 0 && !atomic_load(&ending); ms += STEP_MS)
+        waited = rb_pause_wait(STEP_MS, RB_PAUSE_CANCELS);
+    atomic_fetch_sub(&waiting, 1);
+    return waited == 0 && !atomic_load(&ending) && !rb_sandbox_is_filtered();
+}
+
+bool rb_starting_is_waiting(void)
+{
+    return atomic_load_explicit(&waiting, memory_order_relaxed) > 0;
+}
+
+void rb_starting_end(void)
+{
+    atomic_store(&ending, true);
+}
+
+void rb_starting_begin(struct rb_call *call, const struct rb_section *section, const struct rb_target *target)
+{
+    if (section->rules.start_wait_ms > 0)
+        starting_find(call, section, target);
+}
