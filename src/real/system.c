@@ -275,6 +275,15 @@ static const char *next_number(const char *at, uint64_t *number)
     return *at == ' ' ? at + 1 : at;
 }
 
+uint64_t rb_system_setting(const char *path)
+{
+    char text[32];
+    uint64_t number;
+    read_small(path, text, sizeof(text));
+    next_number(text, &number);
+    return number;
+}
+
 uint64_t rb_system_used(unsigned field, uint64_t page_size)
 {
     char line[128];

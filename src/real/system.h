@@ -62,6 +62,9 @@ void rb_system_restore_signals(const sigset_t *saved);
 bool rb_system_hold_signals(uint64_t *saved);
 void rb_system_release_signals(uint64_t saved);
 
+// The number in a file of one number, such as a setting in /proc/sys. 0: it cannot be read. Async-signal-safe.
+uint64_t rb_system_setting(const char *path);
+
 // A field of /proc/self/statm in bytes (proc(5)). 0: unknown.
 uint64_t rb_system_used(unsigned field, uint64_t page_size);
 
