@@ -11,6 +11,7 @@
 #include "net/park.h"
 #include "net/socket.h"
 #include "process/process.h"
+#include "real/keepalive.h"
 #include "real/libc.h"
 #include "real/memory.h"
 #include "real/pause.h"
@@ -262,6 +263,16 @@ __attribute__((noinline)) static int connect_perform(int fd, const struct sockad
     return connect_run(&r, r.c.call.breaker, now_ms);
 }
 
+// Finds the section for a connect, and sets its options on the socket. They stay there for all attempts.
+static const struct rb_section *connect_match(struct rb_peer *peer, int fd, const struct sockaddr *address,
+                                              socklen_t length, const struct rb_policy *policy)
+{
+    const struct rb_section *section = rb_peer_match(peer, fd, address, length, policy);
+    if (section && rb_keepalive_is_on(&section->values.socket))
+        rb_keepalive_set(fd, &section->values.socket);
+    return section;
+}
+
 int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, const struct rb_policy *policy)
 {
     struct rb_peer peer;
@@ -270,7 +281,7 @@ int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, con
         return rb_libc_connect(fd, address, length);
     if (rb_park_on(fd) && rb_park_connect(fd, address, length, &result))
         return result;
-    const struct rb_section *section = rb_peer_match(&peer, fd, address, length, policy);
+    const struct rb_section *section = connect_match(&peer, fd, address, length, policy);
     if (!section)
         return rb_libc_connect(fd, address, length);
     result = connect_perform(fd, address, length, NULL, &peer, section);
@@ -284,7 +295,7 @@ ssize_t rb_net_send_first(int fd, const void *bytes, size_t length, int flags, c
     struct rb_peer peer;
     struct first_data data = {.bytes = bytes, .length = length, .flags = flags, .taken = -1};
     int saved = errno;
-    const struct rb_section *section = rb_peer_match(&peer, fd, address, address_length, policy);
+    const struct rb_section *section = connect_match(&peer, fd, address, address_length, policy);
     if (!section)
         return rb_libc_sendto(fd, bytes, length, flags, address, address_length);
     int result = connect_perform(fd, address, address_length, &data, &peer, section);

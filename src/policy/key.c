@@ -78,21 +78,30 @@ static unsigned long key_write_total(const struct rb_section_values *values, cha
     return rb_value_write_duration(values->rules.total_ms, out, size);
 }
 
-// Reads a number of calls, or whole seconds.
-static const char *key_read_window(struct rb_section_values *values, const char *value, unsigned *offset)
+// Reads a duration of whole seconds, from 1 to max_s.
+static const char *key_read_seconds(const char *value, unsigned *offset, uint32_t max_s, uint32_t *seconds)
 {
-    bool timed = value[0] && !rb_char_digit(value[strlen(value) - 1]);
     uint64_t ms = 0;
-    uint32_t window = 0;
-    const char *wrong = timed ? rb_value_duration(value, offset, SECOND, RB_BREAKER_MAX_SECONDS * SECOND, &ms)
-                              : rb_value_count(value, offset, 1, RB_BREAKER_MAX_CALLS, &window);
+    const char *wrong = rb_value_duration(value, offset, SECOND, max_s * SECOND, &ms);
     if (!wrong && ms % SECOND != 0) {
         *offset = 0;
         wrong = "not a whole number of seconds";
     }
+    if (!wrong)
+        *seconds = (uint32_t) (ms / SECOND);
+    return wrong;
+}
+
+// Reads a number of calls, or whole seconds.
+static const char *key_read_window(struct rb_section_values *values, const char *value, unsigned *offset)
+{
+    bool timed = value[0] && !rb_char_digit(value[strlen(value) - 1]);
+    uint32_t window = 0;
+    const char *wrong = timed ? key_read_seconds(value, offset, RB_BREAKER_MAX_SECONDS, &window)
+                              : rb_value_count(value, offset, 1, RB_BREAKER_MAX_CALLS, &window);
     if (!wrong) {
         values->rules.breaker.time_window = timed;
-        values->rules.breaker.window = timed ? (uint32_t) (ms / SECOND) : window;
+        values->rules.breaker.window = window;
     }
     return wrong;
 }
@@ -104,6 +113,60 @@ static unsigned long key_write_window(const struct rb_section_values *values, ch
                : rb_value_write_scaled(out, size, values->rules.breaker.window, &rb_scale_count);
 }
 
+enum { KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT, KEEPALIVE_PARTS };
+
+// Reads one part of IDLE/INTERVAL/COUNT.
+static const char *key_read_part(struct rb_slice part, unsigned which, unsigned *offset, uint32_t *number)
+{
+    char text[32];
+    struct rb_writer writer = rb_writer_on(text, sizeof(text));
+    rb_write_bytes(&writer, part.at, part.length);
+    *offset = 0;
+    if (writer.length < part.length)
+        return rb_value_out_of_range;
+    return which == KEEPALIVE_COUNT ? rb_value_count(text, offset, 1, RB_KEEPALIVE_COUNT_MAX, number)
+                                    : key_read_seconds(text, offset, RB_KEEPALIVE_SECONDS_MAX, number);
+}
+
+static const char *key_read_keepalive(struct rb_section_values *values, const char *value, unsigned *offset)
+{
+    uint32_t numbers[KEEPALIVE_PARTS] = {0};
+    const char *wrong = NULL, *at = value;
+    bool on = strcmp(value, off_words[0]) != 0;
+    for (unsigned i = 0; on && !wrong && i < KEEPALIVE_PARTS; i++) {
+        size_t length = strcspn(at, "/");
+        bool ends = at[length] == '\0', last = i == KEEPALIVE_COUNT;
+        struct rb_slice part = rb_slice_trim((struct rb_slice){at, length});
+        wrong = key_read_part(part, i, offset, &numbers[i]);
+        *offset += (unsigned) (part.at - value);
+        if (!wrong && ends != last) {
+            *offset = (unsigned) (at + length - value);
+            wrong = ends ? "a part is missing" : "there are more than three parts";
+        }
+        at += length + 1;
+    }
+    if (!wrong) {
+        values->socket.idle_s = numbers[KEEPALIVE_IDLE];
+        values->socket.interval_s = numbers[KEEPALIVE_INTERVAL];
+        values->socket.count = numbers[KEEPALIVE_COUNT];
+    }
+    return wrong;
+}
+
+static unsigned long key_write_keepalive(const struct rb_section_values *values, char *out, unsigned long size)
+{
+    const struct rb_keepalive *socket = &values->socket;
+    if (socket->idle_s == 0)
+        return rb_value_write(out, size, off_words[0]);
+    struct rb_writer writer = rb_writer_on(out, size);
+    rb_write_number(&writer, socket->idle_s);
+    rb_write_text(&writer, "s/");
+    rb_write_number(&writer, socket->interval_s);
+    rb_write_text(&writer, "s/");
+    rb_write_number(&writer, socket->count);
+    return writer.length;
+}
+
 static const struct rb_key_own own_jitter = {key_read_jitter, key_write_jitter},
                                own_total = {key_read_total, key_write_total},
                                own_window = {key_read_window, key_write_window},
@@ -111,7 +174,8 @@ static const struct rb_key_own own_jitter = {key_read_jitter, key_write_jitter},
                                own_causes = {rb_lists_read_causes, rb_lists_write_causes},
                                own_rejected = {rb_lists_read_rejected, rb_lists_write_rejected},
                                own_methods = {rb_lists_read_methods, rb_lists_write_methods},
-                               own_headers = {rb_lists_read_headers, rb_lists_write_headers};
+                               own_headers = {rb_lists_read_headers, rb_lists_write_headers},
+                               own_keepalive = {key_read_keepalive, key_write_keepalive};
 
 // The offset of a field; does not compile if the field does not have the type that its kind writes.
 #define FIELD(rules, field, type)                                                                                      \
@@ -180,6 +244,9 @@ static const struct rb_key keys[] = {
     WORD("connect.failover", failover, failover_words, "auto"),
     DURATION("dns.total", dns_total_ms, MS, "2s"),
     LIMIT("dns.stale", dns_stale_ms, off_words, "off", "off, or a duration from 1ms to 24h"),
+    OWN("socket.keepalive", keepalive, "off", "off, or IDLE/INTERVAL/COUNT such as 30s/10s/3", off_words),
+    {"socket.user_timeout", RB_KEY_LIMIT, FIELD(rb_section_values, socket.user_timeout_ms, uint64_t), SECOND, DAY,
+     "off", "off, or a duration from 1s to 24h", off_words, NULL},
     SWITCH("breaker", breaker_on, switch_words, "on"),
     WORD("breaker.scope", breaker_scope, scope_words, "host"),
     OWN("breaker.window", window, "20", "1 to 1024 calls (50), or 1s to 60s (30s)", NULL),

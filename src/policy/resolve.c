@@ -155,6 +155,11 @@ static bool leaves_connects(const struct rb_rules *rules)
     return !(rules->intercept & RB_INTERCEPT_CONNECT);
 }
 
+static bool leaves_sockets(const struct rb_rules *rules)
+{
+    return !(rules->intercept & (RB_INTERCEPT_CONNECT | RB_INTERCEPT_CURL));
+}
+
 static bool leaves_lookups(const struct rb_rules *rules)
 {
     return !(rules->intercept & RB_INTERCEPT_DNS);
@@ -179,6 +184,7 @@ static const struct idle {
     {"retry.", has_no_retries, "this has no effect with retry.attempts = 1"},
     {"breaker.", has_no_breaker, "this has no effect with breaker = off"},
     {"connect.", leaves_connects, "this has no effect, because intercept does not have connect"},
+    {"socket.", leaves_sockets, "this has no effect, because intercept has neither connect nor curl"},
     {"dns.", leaves_lookups, "this has no effect, because intercept does not have dns"},
 };
 

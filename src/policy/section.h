@@ -4,6 +4,7 @@
 #define RB_POLICY_SECTION_H
 
 #include "engine/rules.h"
+#include "real/keepalive.h"
 
 enum { RB_POLICY_PATH_SIZE = 4096, RB_SECTION_NAME_SIZE = 64 };
 
@@ -12,9 +13,11 @@ enum { RB_CELLS_MIN = 16, RB_CELLS_DEFAULT = 1024, RB_CELLS_MAX = 65536 };
 
 enum { RB_METHODS_SIZE = 256, RB_HEADERS_SIZE = 256 };
 
-// All values of a section. The lists are apart from the rules, because calls copy the rules to the program's stack.
+// All values of a section. Calls copy the rules to the program's stack. So values that are not used after the beginning
+// of a call are apart from the rules.
 struct rb_section_values {
     struct rb_rules rules;                     // the first field: struct rb_key has the offsets of its fields
+    struct rb_keepalive socket;                // the keys socket.*
     char methods[RB_METHODS_SIZE];             // method names separated by one space, or "*" for all
     char idempotency_headers[RB_HEADERS_SIZE]; // header names separated by one space, may be empty
 };

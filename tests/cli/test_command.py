@@ -807,6 +807,8 @@ IDLE = (
     ("retry.attempts = 1\nretry.base = 1s", 14, "has no effect with retry.attempts = 1"),
     ("breaker = off\nbreaker.open = 3s", 16, "has no effect with breaker = off"),
     ("intercept = curl\nconnect.failover = off", 20, "has no effect, because intercept does not have connect"),
+    ("intercept = dns\nsocket.keepalive = 30s/10s/3", 20, "has no effect, because intercept has neither connect nor curl"),
+    ("intercept = dns\nsocket.user_timeout = 1m", 23, "has no effect, because intercept has neither connect nor curl"),
     ("intercept = curl\ndns.total = 1s", 13, "has no effect, because intercept does not have dns"),
 )
 
@@ -822,7 +824,8 @@ def check_warns_of_settings_without_effect(place):
         holds(out, f"{path}:{line}:{column}: warning: this {message}\n")
         same(place.text("check", "--strict", path)[0], 1)
     sound = ("retry.on = +409, -500", "retry.on = none", "retry.on = reset, 503", "retry.after_max = 30s", "retry.rejected = none",
-             "timeout.total = 5m\nretry.after_max = 2m", "breaker = off\nbreaker.scope = policy", "retry.attempts = 1")
+             "timeout.total = 5m\nretry.after_max = 2m", "intercept = curl\nsocket.user_timeout = 1m",
+             "intercept = connect\nsocket.keepalive = 30s/10s/3", "breaker = off\nbreaker.scope = policy", "retry.attempts = 1")
     for text in sound:
         path = place.file("p.ini", f"[a]\nhosts = a.test\n{text}\n")
         same((text, *place.text("check", "--strict", path)), (text, 0, f"{path}: ok (1 section, 1 pattern)\n", ""))
