@@ -119,6 +119,31 @@ static void replace_progress(struct rb_transfer *transfer, bool may_hold)
     handle->curl->easy_setopt(handle->easy, CURLOPT_XFERINFODATA, transfer);
 }
 
+// --- options of connections
+
+// libcurl calls this function for each socket, after libcurl has set its own options and before the connect. The
+// program's function runs first, so that its options stay. It may also return a socket that is already connected.
+static int on_socket(void *context, curl_socket_t fd, curlsocktype purpose)
+{
+    const struct rb_transfer *transfer = context;
+    const struct rb_handle *handle = transfer->handle;
+    int result = handle->socket ? handle->socket(handle->socket_data, fd, purpose) : CURL_SOCKOPT_OK;
+    if (result == CURL_SOCKOPT_OK)
+        rb_keepalive_set((int) fd, &transfer->socket);
+    return result;
+}
+
+void rb_attempt_keepalive(struct rb_transfer *transfer, const struct rb_keepalive *wanted)
+{
+    struct rb_handle *handle = transfer->handle;
+    transfer->socket = *wanted;
+    if (!rb_keepalive_is_on(wanted) || handle->unknown)
+        return;
+    handle->overrides |= RB_OVERRIDE_SOCKET;
+    handle->curl->easy_setopt(handle->easy, CURLOPT_SOCKOPTFUNCTION, on_socket);
+    handle->curl->easy_setopt(handle->easy, CURLOPT_SOCKOPTDATA, transfer);
+}
+
 // --- continuing a download
 
 // libcurl does not copy the program's header list. So our If-Range is a list entry of its own, and a copy of the
@@ -162,6 +187,7 @@ void rb_attempt_prepare(struct rb_transfer *transfer, enum rb_holding holding)
         set_hosts(transfer);
     }
     replace_progress(transfer, holding != RB_HOLD_NOTHING);
+    rb_attempt_keepalive(transfer, &transfer->route->socket);
     rb_response_attempt(transfer->response, holding);
     rb_replay_attempt(&transfer->replay, holding != RB_HOLD_NOTHING);
     set_limits(transfer);

@@ -9,6 +9,10 @@
 //   holding: which responses may be held back, because another attempt could follow
 void rb_attempt_prepare(struct rb_transfer *transfer, enum rb_holding holding);
 
+// Sets the options of connections that libcurl opens from now on in this attempt. rb_attempt_prepare sets those of the
+// transfer's section; another section can apply behind a redirect.
+void rb_attempt_keepalive(struct rb_transfer *transfer, const struct rb_keepalive *wanted);
+
 // Makes libcurl refuse the next transfer, or the redirect it is about to follow, with CURLE_UNSUPPORTED_PROTOCOL.
 void rb_attempt_poison(struct rb_transfer *transfer);
 

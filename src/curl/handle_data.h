@@ -97,13 +97,15 @@ struct rb_handle {
     curl_prereq_callback before_request; // CURLOPT_PREREQFUNCTION
     void *before_request_data;
     curl_hstsread_callback hosts; // CURLOPT_HSTSREADFUNCTION
-    char *error;                  // CURLOPT_ERRORBUFFER, of CURL_ERROR_SIZE bytes; NULL: none
-    long timeout_ms;              // CURLOPT_TIMEOUT or CURLOPT_TIMEOUT_MS; 0: none
-    long connect_timeout_ms;      // CURLOPT_CONNECTTIMEOUT or CURLOPT_CONNECTTIMEOUT_MS; 0: libcurl's default
-    long fresh_connect;           // CURLOPT_FRESH_CONNECT
-    long connect_only;            // CURLOPT_CONNECT_ONLY
-    long time_condition;          // CURLOPT_TIMECONDITION
-    long port;                    // CURLOPT_PORT; 0: the port in the URL
+    curl_sockopt_callback socket; // CURLOPT_SOCKOPTFUNCTION
+    void *socket_data;
+    char *error;             // CURLOPT_ERRORBUFFER, of CURL_ERROR_SIZE bytes; NULL: none
+    long timeout_ms;         // CURLOPT_TIMEOUT or CURLOPT_TIMEOUT_MS; 0: none
+    long connect_timeout_ms; // CURLOPT_CONNECTTIMEOUT or CURLOPT_CONNECTTIMEOUT_MS; 0: libcurl's default
+    long fresh_connect;      // CURLOPT_FRESH_CONNECT
+    long connect_only;       // CURLOPT_CONNECT_ONLY
+    long time_condition;     // CURLOPT_TIMECONDITION
+    long port;               // CURLOPT_PORT; 0: the port in the URL
 
     struct rb_response *response; // gets the response of the attempt under way; NULL: our callbacks pass all bytes on
     struct rb_transfer *transfer; // the call under way, with all its attempts; NULL: none

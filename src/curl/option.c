@@ -97,6 +97,12 @@ static void note_watcher(struct rb_handle *handle, CURLoption option, union rb_o
     case CURLOPT_HSTSREADFUNCTION:
         handle->hosts = (curl_hstsread_callback) value.function;
         break;
+    case CURLOPT_SOCKOPTFUNCTION:
+        handle->socket = (curl_sockopt_callback) value.function;
+        break;
+    case CURLOPT_SOCKOPTDATA:
+        handle->socket_data = value.pointer;
+        break;
     case CURLOPT_XFERINFOFUNCTION:
         handle->progress = (curl_xferinfo_callback) value.function;
         break;

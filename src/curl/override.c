@@ -54,6 +54,10 @@ static void restore_one(const struct rb_handle *handle, CURL *easy, enum rb_over
     case RB_OVERRIDE_HSTS:
         curl->easy_setopt(easy, CURLOPT_HSTSREADFUNCTION, handle->hosts);
         break;
+    case RB_OVERRIDE_SOCKET:
+        curl->easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, handle->socket);
+        curl->easy_setopt(easy, CURLOPT_SOCKOPTDATA, handle->socket_data);
+        break;
     case RB_OVERRIDE_RANGE:
         curl->easy_setopt(easy, CURLOPT_RANGE, handle->range);
         curl->easy_setopt(easy, CURLOPT_RESUME_FROM_LARGE, handle->resume_from);
@@ -109,6 +113,9 @@ bool rb_override_hides(const struct rb_handle *handle, CURLoption option)
     case CURLOPT_PROGRESSFUNCTION:
     case CURLOPT_PROGRESSDATA:
         return handle->overrides & RB_OVERRIDE_PROGRESS;
+    case CURLOPT_SOCKOPTFUNCTION:
+    case CURLOPT_SOCKOPTDATA:
+        return handle->overrides & RB_OVERRIDE_SOCKET;
     default:
         return false;
     }

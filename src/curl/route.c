@@ -27,6 +27,7 @@ static struct rb_route *route_make(const struct rb_section *section, const struc
     route->key = rb_cell_key(section, target, via);
     memcpy(route->policy, section->name, strlen(section->name) + 1);
     route->repeats_get = rb_list_holds(section->values.methods, "GET", 3, false);
+    route->socket = section->values.socket;
     route->rules = memcpy(route + 1, &section->rules, rules);
     if (!target->name)
         return route;

@@ -17,6 +17,7 @@ struct rb_route {
     const struct rb_section *section; // valid only when a transfer begins, because the policy may be replaced later
     char policy[RB_SECTION_NAME_SIZE];
     bool repeats_get;             // `retry.methods` of the section contains GET
+    struct rb_keepalive socket;   // the keys socket.* of the section
     const struct rb_rules *rules; // a copy
 };
 

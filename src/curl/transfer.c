@@ -133,6 +133,7 @@ static void on_redirect(void *context, const char *location, size_t length)
     const struct rb_section *section = policy && rb_destination_read(url, &target, &secure)
                                            ? rb_process_match(policy, &target, RB_INTERCEPT_CURL)
                                            : NULL;
+    rb_attempt_keepalive(transfer, section ? &section->values.socket : &(struct rb_keepalive){0});
     uint64_t via = section ? rb_via_find(transfer->handle, &target, secure, &proxied) : 0;
     uint64_t key = section ? rb_cell_key(section, &target, via) : 0;
     bool left = !transfer->elsewhere && key != transfer->route->key;

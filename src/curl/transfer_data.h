@@ -44,6 +44,8 @@ struct rb_transfer {
     long tunnel;                  // CURLINFO_HTTP_CONNECTCODE of the last attempt that made a connection
     struct rb_fallback *fallback; // owned; NULL: none
 
+    struct rb_keepalive socket; // options for connections that libcurl opens now
+
     bool poisoned;       // libcurl was configured to refuse this attempt, or a redirect in it
     bool elsewhere;      // a redirect led this attempt to another host
     char *refused_host;  // owned; the host whose breaker is open; NULL without memory
