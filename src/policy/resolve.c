@@ -204,11 +204,28 @@ static void warn_of_idle(const struct rb_draft *draft, const struct rb_draft_val
     }
 }
 
+// With TCP_USER_TIMEOUT, the kernel (tcp_keepalive_timer) ends an idle connection at the first probe that finds this
+// time over and the probe before unanswered. Then the number of unanswered probes does not matter.
+static void warn_of_one_probe(const struct rb_draft *draft, const struct rb_draft_section *section,
+                              const struct rb_keepalive *socket)
+{
+    const struct rb_draft_value *timeout = section->by_key[rb_key_find("socket.user_timeout")],
+                                *keepalive = section->by_key[rb_key_find("socket.keepalive")],
+                                *entry = timeout ? timeout : keepalive;
+    uint64_t second_probe_ms = (socket->idle_s + socket->interval_s) * UINT64_C(1000);
+    bool on = socket->idle_s > 0 && socket->user_timeout_ms > 0;
+    if (entry && on && socket->user_timeout_ms <= second_probe_ms)
+        rb_report_warn(draft->report, &entry->line, rb_reader_column(&entry->line, entry->value.at), NULL,
+                       "this lets one lost probe end an idle connection: socket.user_timeout should be at least "
+                       "IDLE + COUNT * INTERVAL of socket.keepalive");
+}
+
 void rb_resolve_check(const struct rb_draft *draft, const struct rb_draft_section *section,
                       const struct rb_section *made)
 {
     for (const struct rb_draft_value *entry = section->values; entry; entry = entry->next)
         warn_of_idle(draft, entry, &made->rules);
+    warn_of_one_probe(draft, section, &made->values.socket);
     const struct rb_draft_value *wait = section->by_key[rb_key_find("start.wait")];
     if (section->kind == RB_DRAFT_DEFAULT && wait && made->rules.start_wait_ms > 0)
         rb_report_add(draft->report, &wait->line, rb_reader_column(&wait->line, wait->value.at), NULL,

@@ -809,6 +809,8 @@ IDLE = (
     ("intercept = curl\nconnect.failover = off", 20, "has no effect, because intercept does not have connect"),
     ("intercept = dns\nsocket.keepalive = 30s/10s/3", 20, "has no effect, because intercept has neither connect nor curl"),
     ("intercept = dns\nsocket.user_timeout = 1m", 23, "has no effect, because intercept has neither connect nor curl"),
+    ("socket.keepalive = 30s/10s/3\nsocket.user_timeout = 40s", 23,
+     "lets one lost probe end an idle connection: socket.user_timeout should be at least IDLE + COUNT * INTERVAL of socket.keepalive"),
     ("intercept = curl\ndns.total = 1s", 13, "has no effect, because intercept does not have dns"),
 )
 
@@ -825,7 +827,8 @@ def check_warns_of_settings_without_effect(place):
         same(place.text("check", "--strict", path)[0], 1)
     sound = ("retry.on = +409, -500", "retry.on = none", "retry.on = reset, 503", "retry.after_max = 30s", "retry.rejected = none",
              "timeout.total = 5m\nretry.after_max = 2m", "intercept = curl\nsocket.user_timeout = 1m",
-             "intercept = connect\nsocket.keepalive = 30s/10s/3", "breaker = off\nbreaker.scope = policy", "retry.attempts = 1")
+             "intercept = connect\nsocket.keepalive = 30s/10s/3", "socket.keepalive = 30s/10s/3\nsocket.user_timeout = 41s",
+             "breaker = off\nbreaker.scope = policy", "retry.attempts = 1")
     for text in sound:
         path = place.file("p.ini", f"[a]\nhosts = a.test\n{text}\n")
         same((text, *place.text("check", "--strict", path)), (text, 0, f"{path}: ok (1 section, 1 pattern)\n", ""))
