@@ -206,7 +206,7 @@ $(BUILD)/fuzz/libcore.a: $(FUZZ_SRC:%.c=$(BUILD)/fuzz/obj/%.o)
 $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/%.o $(BUILD)/fuzz/libcore.a
 	$(call say,FUZZ)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.o %.a,$^) $(INIH)
 
-$(BUILD)/gen/builtin_ini.h: scripts/embed config/default.ini config/examples/api.ini
+$(BUILD)/gen/builtin_ini.h: scripts/embed config/default.ini config/examples/api.ini config/examples/patient.ini
 	$(call say,GEN)mkdir -p $(@D) && $^ >$@.new && mv $@.new $@
 
 $(BUILD)/gen/librebound.map: src/hook/hooks.def scripts/hooks $(BUILD)/flags

@@ -12,6 +12,7 @@ static const struct builtin {
 } builtins[] = {
     {RB_BUILTIN_DEFAULT, rb_default_ini, sizeof(rb_default_ini) - 1},
     {RB_BUILTIN_PREFIX "api", rb_api_ini, sizeof(rb_api_ini) - 1},
+    {RB_BUILTIN_PREFIX "patient", rb_patient_ini, sizeof(rb_patient_ini) - 1},
 };
 
 enum { BUILTINS = sizeof(builtins) / sizeof(builtins[0]), PREFIX_LENGTH = sizeof(RB_BUILTIN_PREFIX) - 1 };

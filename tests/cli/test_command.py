@@ -747,7 +747,7 @@ def builtin_policies(place):
 @test
 def unknown_builtin_policy(place):
     place.file("builtin:apt", "[default]\n")
-    wrong = "there is no built-in policy of this name; the names are builtin:default and builtin:api; did you mean 'builtin:api'?\n"
+    wrong = "there is no built-in policy of this name; the names are builtin:default, builtin:api and builtin:patient; did you mean 'builtin:api'?\n"
     same(place.text("check", "builtin:apt"), (1, f"builtin:apt: error: {wrong}", ""))
     fails(place.text("explain", "--policy", "builtin:apt", "a.test"), f"builtin:apt: error: {wrong}")
     status, out, err = place.text("run", "--policy", "builtin:apt", "echo", "ran")

@@ -152,6 +152,21 @@ static void test_api(void **state)
     rb_policy_free(policy);
 }
 
+// builtin:patient has the defaults for all hosts, and start.wait.
+static void test_patient(void **state)
+{
+    struct rb_policy *policy = load("builtin:patient");
+    const struct rb_section *section = rb_policy_section(policy, 0);
+    struct rb_section_values expected;
+    (void) state;
+    rb_key_defaults(&expected);
+    expected.rules.start_wait_ms = 120000;
+    assert_memory_equal(&section->values, &expected, sizeof(expected));
+    assert_null(rb_policy_section(policy, 1));
+    assert_int_equal(rb_policy_pattern_count(policy), 1);
+    rb_policy_free(policy);
+}
+
 static void name_example(const void *row, char *name, size_t size)
 {
     snprintf(name, size, "%s", ((const struct example *) row)->path);
@@ -164,6 +179,7 @@ int main(void)
     static const struct CMUnitTest others[] = {
         cmocka_unit_test(test_smart),    cmocka_unit_test(test_exponential_cap), cmocka_unit_test(test_breaker),
         cmocka_unit_test(test_all_load), cmocka_unit_test(test_default),         cmocka_unit_test(test_api),
+        cmocka_unit_test(test_patient),
     };
     return run_with_cases("policy examples", &table, others, sizeof(others) / sizeof(others[0]));
 }
