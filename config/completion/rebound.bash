@@ -6,15 +6,20 @@
 # begin words of [rebound]
 rebound_log_words="off stderr"
 # end words of [rebound]
+# begin keys of a section
+rebound_keys="intercept retry.attempts retry.backoff retry.base retry.multiplier retry.cap retry.jitter retry.on retry.methods retry.rejected retry.idempotency_headers retry.after retry.after_max retry.after_over retry.resume start.wait timeout.connect timeout.attempt timeout.total connect.nonblocking connect.failover dns.total dns.stale socket.keepalive socket.user_timeout breaker breaker.scope breaker.window breaker.min_calls breaker.failure_rate breaker.slow_call breaker.slow_rate breaker.open breaker.open_multiplier breaker.open_max breaker.refuse breaker.probes breaker.probe_lease breaker.quorum budget.ratio budget.floor"
+# end keys of a section
+
+rebound_builtins="builtin:default builtin:api builtin:patient"
 
 rebound_commands="run check explain doctor status top events metrics breaker policy reset help"
 
 _rebound_options()
 {
     case $1 in
-    run) echo "--policy --log --summary --help" ;;
-    check) echo "--strict --json --help" ;;
-    explain) echo "--policy --method --json --help" ;;
+    run) echo "--policy --set --log --summary --help" ;;
+    check) echo "--set --strict --json --help" ;;
+    explain) echo "--policy --method --set --json --help" ;;
     doctor) echo "--policy --json --help" ;;
     status) echo "--state --user --all --json --help" ;;
     top) echo "--state --user --interval --once --help" ;;
@@ -24,13 +29,16 @@ _rebound_options()
     esac
 }
 
-# Prints the index of the program's name after these, or nothing where the cursor is before it.
+# Prints the index of the program's name after these, or nothing where the cursor is before it. Bash makes words of their
+# own of ':' and '=' in a value.
 _rebound_program()
 {
     local i
     for ((i = 2; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --policy | --log) ((i++)) ;;
+        --policy | --log | --set)
+            ((i++))
+            [[ ${COMP_WORDS[i + 1]-} == [:=] ]] && ((i += 2)) ;;
         --) ((i + 1 < COMP_CWORD)) && echo $((i + 1)); return ;;
         -*) ;;
         *) echo "$i"; return ;;
@@ -52,7 +60,10 @@ _rebound_value()
 {
     local word=$2
     case $1 in
-    --policy) mapfile -t COMPREPLY < <(compgen -W "builtin:default builtin:api" -f -- "$word") ;;
+    --policy) mapfile -t COMPREPLY < <(compgen -W "$rebound_builtins" -f -- "$word") ;;
+    --set)
+        compopt -o nospace 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -S = -W "$rebound_keys" -- "$word") ;;
     --state | --textfile) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     --user) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
     --log) mapfile -t COMPREPLY < <(compgen -W "$rebound_log_words" -f -- "$word") ;;
@@ -116,6 +127,14 @@ _rebound()
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
         mapfile -t COMPREPLY < <(compgen -W "$rebound_commands --help --version" -- "$word")
+        return
+    fi
+    if [[ $word == : && $previous == builtin ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "${rebound_builtins//builtin:/}")
+        return
+    fi
+    if [[ $previous == : && ${COMP_WORDS[COMP_CWORD - 2]} == builtin ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "${rebound_builtins//builtin:/}" -- "$word")
         return
     fi
     if [[ ${COMP_WORDS[1]} == run || ${COMP_WORDS[1]} == doctor ]]; then

@@ -231,9 +231,7 @@ __attribute__((noinline)) static void complain_of_key(const struct rb_draft *dra
 
 static void add_value(struct rb_draft *draft, const struct rb_line *line, struct rb_slice key, struct rb_slice value)
 {
-    char name[64] = "";
-    memcpy(name, key.at, key.length < sizeof(name) ? key.length : 0); // no key has a longer name
-    int index = rb_key_find(name);
+    int index = rb_key_find_slice(key);
     if (index < 0) {
         complain_of_key(draft, line, key);
         return;
@@ -245,7 +243,8 @@ static void add_value(struct rb_draft *draft, const struct rb_line *line, struct
     }
     struct rb_draft_value *entry = rb_arena_take(draft->scratch, sizeof(*entry));
     if (entry) {
-        *entry = (struct rb_draft_value){draft->current->values, (unsigned) index, *line, value};
+        *entry =
+            (struct rb_draft_value){draft->current->values, (unsigned) index, *line, value, RB_ORIGIN_SECTION, key.at};
         draft->current->values = *first = entry;
     }
 }
@@ -272,7 +271,7 @@ static void add_pair(void *user, const struct rb_line *line, struct rb_slice key
 }
 
 void rb_draft_read(struct rb_draft *draft, struct rb_arena *arena, struct rb_arena *scratch, struct rb_report *report,
-                   const char *text, size_t length)
+                   struct rb_slice text, const struct rb_pairs *pairs)
 {
     static const struct rb_reader_events events = {begin_section, add_pair};
     *draft = (struct rb_draft){.arena = arena, .scratch = scratch, .report = report};
@@ -281,7 +280,8 @@ void rb_draft_read(struct rb_draft *draft, struct rb_arena *arena, struct rb_are
     rb_key_process_defaults(&draft->process);
     draft->last_section = &draft->sections;
     draft->last_host = &draft->hosts;
-    rb_reader_run(text, length, report, &events, draft);
+    rb_draft_pairs_read(draft, pairs);
+    rb_reader_run(text.at, text.length, report, &events, draft);
 }
 
 static void check_slip(const struct rb_draft *draft, const struct rb_draft_section *section)

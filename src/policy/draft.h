@@ -5,16 +5,19 @@
 #define RB_POLICY_DRAFT_H
 
 #include "policy/key.h"
+#include "policy/pairs.h"
 #include "policy/pattern.h"
 #include "policy/report.h"
 #include "policy/section.h"
 
-// A `key = value` pair of a section.
+// A `key = value` pair of a section, or a pair that overrides the sections.
 struct rb_draft_value {
     struct rb_draft_value *next;
     unsigned key; // index in the key table
     struct rb_line line;
     struct rb_slice value;
+    enum rb_origin origin;
+    const char *at; // the pair in line.text
 };
 
 enum rb_draft_kind {
@@ -56,22 +59,34 @@ struct rb_draft {
     uint32_t section_count; // without [rebound] and sections of kind REJECTED
     struct rb_draft_host *hosts, **last_host;
     uint32_t host_count;
-    struct rb_process_rules process;            // values of [rebound]; its texts are allocated in `arena`
-    unsigned process_lines[RB_KEY_PROCESS_MAX]; // line of each key of [rebound], 0 if the file does not set it
+    struct rb_draft_value *override[RB_KEY_MAX]; // by the index of the key: the pair that overrides each section
+    struct rb_process_rules process;             // values of [rebound]; its texts are allocated in `arena`
+    unsigned process_lines[RB_KEY_PROCESS_MAX];  // line of each key of [rebound], 0 if the file does not set it
 };
 
-// Reads the text of a policy file into a draft. Adds these errors to the report: wrong syntax, unknown keys, keys that
-// a section sets twice, wrong host patterns and wrong values of [rebound].
+// Reads the text of a policy file into a draft, and the pairs that override it. Adds these errors to the report: wrong
+// syntax, unknown keys, keys that a section sets twice, wrong host patterns, wrong values of [rebound], and every error
+// in the pairs.
+//   pairs: may be NULL; the texts live as long as the draft and the report
 void rb_draft_read(struct rb_draft *draft, struct rb_arena *arena, struct rb_arena *scratch, struct rb_report *report,
-                   const char *text, size_t length);
+                   struct rb_slice text, const struct rb_pairs *pairs);
 
-// Computes the values of a section: its own ones, and for other keys those of `base`. Writes them to `made`. Adds
-// errors in values to the report.
+// The part of rb_draft_read for the pairs. Their lines have the number 0 and the name REBOUND_SET or --set.
+void rb_draft_pairs_read(struct rb_draft *draft, const struct rb_pairs *pairs);
+
+// Adds an error to the report if a pair needs a section with hosts and the draft has none.
+void rb_draft_pairs_check(const struct rb_draft *draft);
+
+// Computes the values of a section: those of the pairs that override it, else its own ones, else those of `base`.
+// Writes them to `made`. Adds errors in values of the section to the report.
 //   base: the section that values are inherited from; NULL: the built-in defaults
-//   key_lines, key_inherited: arrays of draft->key_count elements, which are filled in; `made` keeps pointers to them
+//   origins, places: arrays of draft->key_count elements, which are filled in; `made` keeps pointers to them
 void rb_resolve_section(const struct rb_draft *draft, const struct rb_draft_section *section,
-                        const struct rb_section *base, struct rb_section *made, uint32_t *key_lines,
-                        uint8_t *key_inherited);
+                        const struct rb_section *base, struct rb_section *made, uint8_t *origins, uint32_t *places);
+
+// Reads the value of a pair into `values`. Adds an error in it to the report.
+void rb_resolve_value(const struct rb_draft *draft, const struct rb_draft_value *entry,
+                      struct rb_section_values *values);
 
 // Adds contradictions between the values of a section to the report.
 void rb_resolve_check(const struct rb_draft *draft, const struct rb_draft_section *section,

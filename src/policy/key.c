@@ -309,6 +309,14 @@ int rb_key_find(const char *name)
     return find_in(keys, KEY_COUNT, name);
 }
 
+int rb_key_find_slice(struct rb_slice name)
+{
+    for (int i = 0; i < (int) KEY_COUNT; i++)
+        if (rb_slice_is(name, keys[i].name))
+            return i;
+    return -1;
+}
+
 int rb_key_find_process(const char *name)
 {
     return find_in(process_keys, PROCESS_KEY_COUNT, name);

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "base/slice.h"
 #include "policy/section.h"
 
 // What a value is, and the type of the field that receives it.
@@ -48,6 +49,7 @@ const struct rb_key *rb_key_process_table(unsigned *count);
 
 // Return the index of the key `name` in the table of sections or of [rebound], or -1.
 int rb_key_find(const char *name);
+int rb_key_find_slice(struct rb_slice name);
 int rb_key_find_process(const char *name);
 
 // Set the built-in defaults: the fallbacks of the table. timeout.total counts as not set.

@@ -34,12 +34,12 @@ enum { KNOWN_SIZE = 128 };
 static int make_section(struct rb_policy *policy, const struct rb_draft *draft, struct rb_draft_section *section,
                         struct rb_section *made)
 {
-    uint32_t *lines = rb_arena_take(&policy->arena, draft->key_count * sizeof(*lines));
-    uint8_t *inherited = rb_arena_take(&policy->arena, draft->key_count * sizeof(*inherited));
+    uint8_t *origins = rb_arena_take(&policy->arena, draft->key_count * sizeof(*origins));
+    uint32_t *places = rb_arena_take(&policy->arena, draft->key_count * sizeof(*places));
     made->name = rb_arena_copy(&policy->arena, section->name.at, section->name.length);
-    if (!lines || !inherited || !made->name)
+    if (!origins || !places || !made->name)
         return -ENOMEM;
-    rb_resolve_section(draft, section, policy->rest, made, lines, inherited);
+    rb_resolve_section(draft, section, policy->rest, made, origins, places);
     rb_resolve_check(draft, section, made);
     made->wide = section->wide;
     section->made = made;
@@ -92,25 +92,26 @@ static int make_index(struct rb_policy *policy, const struct rb_draft *draft, st
 }
 
 static int policy_build(struct rb_policy *policy, struct rb_arena *scratch, struct rb_report *report,
-                        struct rb_slice text)
+                        struct rb_slice text, const struct rb_pairs *pairs)
 {
     struct rb_draft *draft = rb_arena_take(scratch, sizeof(*draft));
     if (!draft)
         return -ENOMEM;
-    rb_draft_read(draft, &policy->arena, scratch, report, text.at, text.length);
+    rb_draft_read(draft, &policy->arena, scratch, report, text, pairs);
     policy->process = draft->process;
     int result = make_sections(policy, draft);
     rb_draft_check_duplicates(draft);
+    rb_draft_pairs_check(draft);
     if (policy->arena.failed || scratch->failed)
         return -ENOMEM;
     if (result != 0 || report->count > 0)
-        return result ? result : -EINVAL;
+        return result ? result : report->count > report->elsewhere ? -EINVAL : -EDOM;
     return make_index(policy, draft, scratch);
 }
 
 // Parses text. `scratch` holds the data that the report points to; the caller releases it.
-static int parse(struct rb_slice text, const char *name, struct rb_policy **out, struct rb_arena *scratch,
-                 rb_report_fn *receive, void *context)
+static int parse(struct rb_slice text, const char *name, const struct rb_pairs *pairs, struct rb_policy **out,
+                 struct rb_arena *scratch, rb_report_fn *receive, void *context)
 {
     struct rb_arena arena = {0};
     struct rb_policy *policy = rb_arena_take(&arena, sizeof(*policy));
@@ -119,7 +120,7 @@ static int parse(struct rb_slice text, const char *name, struct rb_policy **out,
     policy->arena = arena;
     policy->serial = atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed) + 1;
     struct rb_report report = {.scratch = scratch, .file = name};
-    int result = policy_build(policy, scratch, &report, text);
+    int result = policy_build(policy, scratch, &report, text, pairs);
     rb_report_deliver(&report, receive, context);
     if (result != 0) {
         rb_policy_free(policy);
@@ -129,12 +130,26 @@ static int parse(struct rb_slice text, const char *name, struct rb_policy **out,
     return 0;
 }
 
-int rb_policy_parse(const char *text, size_t length, const char *name, struct rb_policy **out, rb_report_fn *report,
-                    void *context)
+int rb_policy_parse(struct rb_slice text, const char *name, const struct rb_pairs *pairs, struct rb_policy **out,
+                    rb_report_fn *report, void *context)
 {
     struct rb_arena scratch = {0};
     *out = NULL;
-    int result = parse((struct rb_slice){text, length}, name, out, &scratch, report, context);
+    int result = parse(text, name, pairs, out, &scratch, report, context);
+    rb_arena_release(&scratch);
+    return result;
+}
+
+int rb_policy_check_pairs(const struct rb_pairs *pairs, rb_report_fn *report, void *context)
+{
+    static const struct rb_slice nothing = {"", 0};
+    struct rb_arena scratch = {0};
+    struct rb_report found = {.scratch = &scratch};
+    struct rb_draft *draft = rb_arena_take(&scratch, sizeof(*draft));
+    if (draft)
+        rb_draft_read(draft, &scratch, &scratch, &found, nothing, pairs);
+    rb_report_deliver(&found, report, context);
+    int result = scratch.failed ? -ENOMEM : found.count > 0 ? -EDOM : 0;
     rb_arena_release(&scratch);
     return result;
 }
@@ -191,14 +206,14 @@ static void report_unknown(const char *path, struct rb_arena *scratch, rb_report
     rb_report_deliver(&report, receive, context);
 }
 
-static int policy_load(const char *path, struct rb_policy **out, struct rb_arena *scratch, rb_report_fn *receive,
-                       void *context)
+static int policy_load(const char *path, const struct rb_pairs *pairs, struct rb_policy **out, struct rb_arena *scratch,
+                       rb_report_fn *receive, void *context)
 {
     struct rb_slice text;
     if (rb_builtin_is(path)) {
         text.at = rb_builtin_policy(path, &text.length);
         if (text.at)
-            return parse(text, path, out, scratch, receive, context);
+            return parse(text, path, pairs, out, scratch, receive, context);
         report_unknown(path, scratch, receive, context);
         return -ENOENT;
     }
@@ -209,14 +224,15 @@ static int policy_load(const char *path, struct rb_policy **out, struct rb_arena
         report_unreadable(path, result, scratch, receive, context);
         return result;
     }
-    return parse(text, path, out, scratch, receive, context);
+    return parse(text, path, pairs, out, scratch, receive, context);
 }
 
-int rb_policy_load(const char *path, struct rb_policy **out, rb_report_fn *report, void *context)
+int rb_policy_load(const char *path, const struct rb_pairs *pairs, struct rb_policy **out, rb_report_fn *report,
+                   void *context)
 {
     struct rb_arena scratch = {0};
     *out = NULL;
-    int result = policy_load(path, out, &scratch, report, context);
+    int result = policy_load(path, pairs, out, &scratch, report, context);
     rb_arena_release(&scratch);
     return result;
 }

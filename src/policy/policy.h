@@ -6,7 +6,9 @@
 #ifndef RB_POLICY_POLICY_H
 #define RB_POLICY_POLICY_H
 
+#include "base/slice.h"
 #include "policy/diagnostic.h"
+#include "policy/pairs.h"
 #include "policy/section.h"
 #include "policy/target.h"
 
@@ -14,15 +16,20 @@ struct rb_policy; // opaque, immutable after load, usable from any thread
 
 // Reads a policy file. On success *out is the policy and 0 is returned. On failure *out is NULL and every error has
 // been reported. The result is then -EINVAL for errors in the text and for a file that is not regular (a FIFO could
-// block the program), else the negative errno of open, fstat, read or mmap (-EISDIR for a directory, -EFBIG above 64
-// MiB).
+// block the program), -EDOM if all errors are in the pairs, else the negative errno of open, fstat, read or mmap
+// (-EISDIR for a directory, -EFBIG above 64 MiB).
 //   path: the path of a file or of a built-in policy (policy/builtin.h); -ENOENT if there is no such policy
+//   pairs: override the values of the policy; NULL: none. They are not kept
 //   report: may be NULL
-int rb_policy_load(const char *path, struct rb_policy **out, rb_report_fn *report, void *context);
+int rb_policy_load(const char *path, const struct rb_pairs *pairs, struct rb_policy **out, rb_report_fn *report,
+                   void *context);
 
 // As rb_policy_load, for text in memory. `name` stands for the file in messages. The text is not kept.
-int rb_policy_parse(const char *text, size_t length, const char *name, struct rb_policy **out, rb_report_fn *report,
-                    void *context);
+int rb_policy_parse(struct rb_slice text, const char *name, const struct rb_pairs *pairs, struct rb_policy **out,
+                    rb_report_fn *report, void *context);
+
+// Reports the errors of pairs that do not depend on the policy. Returns 0, -EDOM after an error, or -ENOMEM.
+int rb_policy_check_pairs(const struct rb_pairs *pairs, rb_report_fn *report, void *context);
 
 // Frees a policy; NULL is allowed. No thread may use a section of it any more.
 void rb_policy_free(struct rb_policy *policy);

@@ -29,10 +29,11 @@ __attribute__((always_inline)) static inline const char *keep_text(struct rb_are
 // read, and their errors can belong to any line.
 static void report_insert(struct rb_report *report, struct rb_complaint *entry)
 {
-    unsigned line = entry->diagnostic.line, column = entry->diagnostic.column;
+    const struct rb_diagnostic *added = &entry->diagnostic;
     struct rb_complaint *before = report->last;
-    while (before &&
-           (before->diagnostic.line > line || (before->diagnostic.line == line && before->diagnostic.column > column)))
+    while (before && (before->diagnostic.line > added->line ||
+                      (before->diagnostic.line == added->line && before->diagnostic.file == added->file &&
+                       before->diagnostic.column > added->column)))
         before = before->previous;
     entry->previous = before;
     entry->next = before ? before->next : report->first;
@@ -63,9 +64,30 @@ static void report_format(struct rb_writer *writer, const char *format, va_list 
     }
 }
 
+// Returns true if the report has an error (or a warning) at this place of a text that is not the file. Such a text
+// concerns every section, so each section may find the same error.
+static bool is_known(const struct rb_report *report, const struct rb_line *line, unsigned column, bool warning)
+{
+    for (const struct rb_complaint *entry = report->first; line->file && entry; entry = entry->next)
+        if (entry->diagnostic.file == line->file && entry->diagnostic.column == column &&
+            entry->diagnostic.warning == warning)
+            return true;
+    return false;
+}
+
+static const char *text_to_keep(const struct rb_report *report, const struct rb_line *line)
+{
+    if (line->file)
+        return line->text.at;
+    return line->number > 0 ? keep_text(report->scratch, line->text) : NULL;
+}
+
 void rb_report_add(struct rb_report *report, const struct rb_line *line, unsigned column, const char *suggestion,
                    const char *format, ...)
 {
+    if (is_known(report, line, column, false))
+        return;
+    report->elsewhere += line->file != NULL;
     if (++report->count > REPORT_MAX + 1)
         return;
     struct rb_complaint *entry = rb_arena_take(report->scratch, sizeof(*entry));
@@ -79,10 +101,10 @@ void rb_report_add(struct rb_report *report, const struct rb_line *line, unsigne
     report_format(&writer, format, arguments);
     va_end(arguments);
     entry->diagnostic = (struct rb_diagnostic){
-        .file = report->file,
+        .file = line->file ? line->file : report->file,
         .line = line->number,
         .column = column,
-        .text = line->number ? keep_text(report->scratch, line->text) : NULL,
+        .text = text_to_keep(report, line),
         .message = last ? "there are more errors; the rest of them is not shown" : message,
         .suggestion = last ? NULL : suggestion,
     };
@@ -92,17 +114,17 @@ void rb_report_add(struct rb_report *report, const struct rb_line *line, unsigne
 void rb_report_warn(struct rb_report *report, const struct rb_line *line, unsigned column, const char *suggestion,
                     const char *message)
 {
-    if (++report->warnings > REPORT_MAX)
+    if (is_known(report, line, column, true) || ++report->warnings > REPORT_MAX)
         return;
     struct rb_complaint *entry = rb_arena_take(report->scratch, sizeof(*entry));
     if (!entry || !message)
         return;
     entry->diagnostic = (struct rb_diagnostic){
         .warning = true,
-        .file = report->file,
+        .file = line->file ? line->file : report->file,
         .line = line->number,
         .column = column,
-        .text = keep_text(report->scratch, line->text),
+        .text = text_to_keep(report, line),
         .message = message,
         .suggestion = suggestion,
     };

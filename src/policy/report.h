@@ -11,6 +11,8 @@
 struct rb_line {
     unsigned number;
     struct rb_slice text;
+    const char *file; // NULL: the file of the report. Else another name; then number is 0, and text is terminated by
+                      // NUL and lives as long as the report
 };
 
 struct rb_complaint;
@@ -18,13 +20,15 @@ struct rb_complaint;
 struct rb_report {
     struct rb_arena *scratch; // keeps the messages until they are delivered
     const char *file;
-    unsigned count; // all errors, including those above the limit; no warnings
+    unsigned count;     // all errors, including those above the limit; no warnings
+    unsigned elsewhere; // those of the errors whose line is not of `file`
     unsigned warnings;
     struct rb_complaint *first, *last;
 };
 
-// Adds an error. After 1000 errors, adds one note that the others are not shown; later ones are only counted. If there
-// is no memory, the error is only counted.
+// Adds an error. A second error at the same place of a text that is not the file is left out. After 1000 errors, adds
+// one note that the others are not shown; later ones are only counted. If there is no memory, the error is only
+// counted.
 //   column: counts from 1
 //   suggestion: NULL, or a text that lives as long as the report
 //   format: as for printf, with the conversions %s, %.*s, %u, and %d for numbers that are not negative

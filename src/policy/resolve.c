@@ -50,8 +50,8 @@ static void complain_of_value(const struct rb_draft *draft, const struct rb_draf
                   rb_suggest_word(rb_slice_trim(item), key->words), "%s: %s; expected %s", key->name, wrong, expected);
 }
 
-static void read_value(const struct rb_draft *draft, const struct rb_draft_value *entry,
-                       struct rb_section_values *values)
+void rb_resolve_value(const struct rb_draft *draft, const struct rb_draft_value *entry,
+                      struct rb_section_values *values)
 {
     const struct rb_key *key = &draft->keys[entry->key];
     const char *value = rb_arena_copy(draft->scratch, entry->value.at, entry->value.length);
@@ -61,39 +61,65 @@ static void read_value(const struct rb_draft *draft, const struct rb_draft_value
         complain_of_value(draft, entry, value, wrong, offset);
 }
 
+// Puts values over those that the section has: its own lines, or the pairs that override it. Values that restrict the
+// methods restrict them for every status.
+//   without: a key to leave out, or NULL
+static void put_values(const struct rb_draft *draft, struct rb_draft_value *const *by_key, const char *without,
+                       struct rb_section *made, uint8_t *origins, uint32_t *places)
+{
+    unsigned methods = (unsigned) rb_key_find("retry.methods"), rejected = (unsigned) rb_key_find("retry.rejected");
+    for (unsigned i = 0; i < draft->key_count; i++) {
+        const struct rb_draft_value *entry = by_key[i];
+        if (!entry || (without && strcmp(draft->keys[i].name, without) == 0))
+            continue;
+        rb_resolve_value(draft, entry, &made->values);
+        origins[i] = (uint8_t) entry->origin;
+        places[i] = entry->line.number > 0 ? entry->line.number : rb_reader_column(&entry->line, entry->at);
+    }
+    if (by_key[methods] && !by_key[rejected]) {
+        rb_lists_reject_none(&made->values);
+        origins[rejected] = origins[methods];
+        places[rejected] = places[methods];
+    }
+}
+
 void rb_resolve_section(const struct rb_draft *draft, const struct rb_draft_section *section,
-                        const struct rb_section *base, struct rb_section *made, uint32_t *key_lines,
-                        uint8_t *key_inherited)
+                        const struct rb_section *base, struct rb_section *made, uint8_t *origins, uint32_t *places)
 {
     made->line = section->line.number;
-    made->key_lines = key_lines;
-    made->key_inherited = key_inherited;
+    made->key_origins = origins;
+    made->key_places = places;
     if (base)
         made->values = base->values;
     else
         rb_key_defaults(&made->values);
     for (unsigned i = 0; i < draft->key_count; i++) {
-        const struct rb_draft_value *own = section->by_key[i];
-        key_lines[i] = own ? own->line.number : base ? base->key_lines[i] : 0;
-        key_inherited[i] = !own && key_lines[i] > 0;
+        bool inherited = base && base->key_origins[i] != RB_ORIGIN_NONE;
+        origins[i] = inherited ? RB_ORIGIN_DEFAULT : RB_ORIGIN_NONE;
+        places[i] = inherited ? base->key_places[i] : 0;
     }
-    // A section that restricts the methods restricts them for every status.
-    unsigned methods = (unsigned) rb_key_find("retry.methods"), rejected = (unsigned) rb_key_find("retry.rejected");
-    if (section->by_key[methods] && !section->by_key[rejected]) {
-        rb_lists_reject_none(&made->values);
-        key_lines[rejected] = key_lines[methods];
-        key_inherited[rejected] = false;
-    }
-    for (const struct rb_draft_value *entry = section->values; entry; entry = entry->next)
-        read_value(draft, entry, &made->values);
+    put_values(draft, section->by_key, NULL, made, origins, places);
+    // A pair with start.wait is for the sections with hosts.
+    bool hosts = section->kind != RB_DRAFT_DEFAULT;
+    put_values(draft, draft->override, hosts ? NULL : "start.wait", made, origins, places);
+}
+
+// Returns the value that is to blame if two keys contradict each other: that of a pair which overrides the section,
+// else that of the section itself, else NULL. If both keys are set there, it is that of the first.
+static const struct rb_draft_value *set_last(const struct rb_draft *draft, const struct rb_draft_section *section,
+                                             unsigned first, unsigned second)
+{
+    bool overridden = draft->override[first] || draft->override[second];
+    struct rb_draft_value *const *by_key = overridden ? draft->override : section->by_key;
+    return by_key[first] ? by_key[first] : by_key[second];
 }
 
 static void check_conflict(const struct rb_draft *draft, const struct rb_draft_section *section,
                            const struct rb_section *made, const struct conflict *conflict)
 {
     unsigned first = (unsigned) rb_key_find(conflict->first), second = (unsigned) rb_key_find(conflict->second);
-    const struct rb_draft_value *entry = section->by_key[first] ? section->by_key[first] : section->by_key[second];
-    bool set = made->key_lines[first] > 0 && made->key_lines[second] > 0;
+    const struct rb_draft_value *entry = set_last(draft, section, first, second);
+    bool set = made->key_origins[first] != RB_ORIGIN_NONE && made->key_origins[second] != RB_ORIGIN_NONE;
     if (!entry || (conflict->both_set && !set) || !conflict->broken(&made->rules))
         return;
     char values[2][32];
@@ -209,9 +235,8 @@ static void warn_of_idle(const struct rb_draft *draft, const struct rb_draft_val
 static void warn_of_one_probe(const struct rb_draft *draft, const struct rb_draft_section *section,
                               const struct rb_keepalive *socket)
 {
-    const struct rb_draft_value *timeout = section->by_key[rb_key_find("socket.user_timeout")],
-                                *keepalive = section->by_key[rb_key_find("socket.keepalive")],
-                                *entry = timeout ? timeout : keepalive;
+    const struct rb_draft_value *entry = set_last(draft, section, (unsigned) rb_key_find("socket.user_timeout"),
+                                                  (unsigned) rb_key_find("socket.keepalive"));
     uint64_t second_probe_ms = (socket->idle_s + socket->interval_s) * UINT64_C(1000);
     bool on = socket->idle_s > 0 && socket->user_timeout_ms > 0;
     if (entry && on && socket->user_timeout_ms <= second_probe_ms)
@@ -224,7 +249,11 @@ void rb_resolve_check(const struct rb_draft *draft, const struct rb_draft_sectio
                       const struct rb_section *made)
 {
     for (const struct rb_draft_value *entry = section->values; entry; entry = entry->next)
-        warn_of_idle(draft, entry, &made->rules);
+        if (!draft->override[entry->key])
+            warn_of_idle(draft, entry, &made->rules);
+    for (unsigned i = 0; i < draft->key_count && section->kind == RB_DRAFT_DEFAULT; i++)
+        if (draft->override[i])
+            warn_of_idle(draft, draft->override[i], &made->rules);
     warn_of_one_probe(draft, section, &made->values.socket);
     const struct rb_draft_value *wait = section->by_key[rb_key_find("start.wait")];
     if (section->kind == RB_DRAFT_DEFAULT && wait && made->rules.start_wait_ms > 0)

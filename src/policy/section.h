@@ -22,6 +22,15 @@ struct rb_section_values {
     char idempotency_headers[RB_HEADERS_SIZE]; // header names separated by one space, may be empty
 };
 
+// What sets a value.
+enum rb_origin {
+    RB_ORIGIN_NONE,        // the built-in default
+    RB_ORIGIN_SECTION,     // a line of the section itself
+    RB_ORIGIN_DEFAULT,     // a line of [default], which the section inherits
+    RB_ORIGIN_ENVIRONMENT, // a pair of REBOUND_SET (policy/pairs.h)
+    RB_ORIGIN_OPTION       // a pair of --set
+};
+
 // One section with its inherited values. name is unique in the policy; index counts from 0 in file order.
 struct rb_section {
     const char *name;
@@ -32,8 +41,8 @@ struct rb_section {
         struct rb_rules rules; // values.rules
         struct rb_section_values values;
     };
-    const uint32_t *key_lines;    // by rb_key index: the line that sets the value; 0: built-in default
-    const uint8_t *key_inherited; // by rb_key index: nonzero if that line is in [default]
+    const uint8_t *key_origins; // by rb_key index: enum rb_origin
+    const uint32_t *key_places; // by rb_key index: the line that sets the value, or the column of the pair; else 0
 };
 
 // The values of `[rebound]`. Strings are NUL-terminated and live as long as the policy.

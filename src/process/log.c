@@ -193,11 +193,11 @@ static enum rb_loss log_write_file(const char *destination, const char *program,
         return RB_LOSS_NONE;
     put_string(line, "decision", decision);
     put_string(line, "reason", what);
-    put_string(line, "file", path);
-    if (diagnostic && diagnostic->line > 0) {
+    put_string(line, "file", diagnostic && diagnostic->file ? diagnostic->file : path);
+    if (diagnostic && diagnostic->line > 0)
         put_number(line, "line", diagnostic->line);
+    if (diagnostic && diagnostic->column > 0)
         put_number(line, "column", diagnostic->column);
-    }
     if (diagnostic)
         put_string(line, "message", diagnostic->message);
     if (error)

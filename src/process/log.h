@@ -29,7 +29,7 @@ void rb_log_format_trouble(struct rb_text *line, uint64_t unix_ms, int pid, cons
 void rb_log_announce_loss(const char *destination, const char *program, enum rb_loss error, uint32_t user);
 
 // Writes a line about the policy. `what` is "loaded", "reloaded", "invalid", "unreadable" or "untrusted". The line
-// contains the first error, with its position unless its line is 0.
+// contains the first error, with its position. If the error is in REBOUND_SET, this name stands for the file.
 //   diagnostic: may be NULL
 //   error: negative errno or 0
 enum rb_loss rb_log_policy(const char *destination, const char *program, const char *what, const char *path,

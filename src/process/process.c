@@ -185,7 +185,7 @@ static bool initialise(void)
     summary = rb_summary_attach(setting(RB_START_SUMMARY));
     if (summary)
         rb_identity_notify(leave_summary);
-    rb_reload_start(path, on_reload);
+    rb_reload_start(path, environment(RB_START_SET), on_reload);
     return true;
 }
 

@@ -36,6 +36,7 @@ static struct {
     _Atomic(struct rb_policy *) current;
     _Atomic uint64_t next_check;
     rb_reload_fn *notify;
+    struct rb_pairs pairs;
     _Atomic bool fixed; // a built-in policy that is valid or not loaded yet: there is no file to check
     char path[RB_POLICY_PATH_SIZE];
     // Only the holder of the claim uses the following fields.
@@ -163,8 +164,8 @@ static int load_text(struct file_check *check, struct rb_slice text, const struc
 {
     struct rb_policy *fresh;
     struct first_error first = {false};
-    int result = rb_policy_parse(text.at, text.length, in_force.path, &fresh, tell_first, &first);
-    if (result != 0 && result != -EINVAL)
+    int result = rb_policy_parse(text, in_force.path, &in_force.pairs, &fresh, tell_first, &first);
+    if (result != 0 && result != -EINVAL && result != -EDOM)
         return note_unreadable(check, result);
     if (!renew(check)) {
         rb_policy_free(fresh);
@@ -220,7 +221,7 @@ static __attribute__((noinline, cold)) const struct rb_policy *load_builtin(void
 {
     int kept_errno = errno;
     struct rb_policy *fresh, *there = NULL;
-    if (rb_policy_load(in_force.path, &fresh, tell_unusable, NULL) == 0) {
+    if (rb_policy_load(in_force.path, &in_force.pairs, &fresh, tell_unusable, NULL) == 0) {
         if (atomic_compare_exchange_strong(&in_force.current, &there, fresh)) {
             reload_notify(RB_RELOAD_LOADED, NULL, 0);
         } else {
@@ -245,10 +246,11 @@ static int keep_path(const char *path)
     return join(in_force.path, "", path) ? 0 : -ENAMETOOLONG;
 }
 
-int rb_reload_start(const char *path, rb_reload_fn *notify)
+int rb_reload_start(const char *path, const char *set, rb_reload_fn *notify)
 {
     int kept_errno = errno;
     in_force.notify = notify;
+    in_force.pairs = (struct rb_pairs){.environment = set};
     in_force.fixed = rb_builtin_is(path);
     in_force.seen = (struct rb_file_identity){0};
     in_force.error = 0;

@@ -39,7 +39,9 @@ typedef void rb_reload_fn(enum rb_reload_event event, const char *path, const st
 // current working directory once. notify may be NULL. Returns 0, the error of rb_policy_load, or -EPERM for a file that
 // is not trusted. After an error there is no policy until a valid file appears at the same path. A built-in policy
 // cannot change; it is loaded on first use, and the callback gets INVALID then if there is no policy of this name.
-int rb_reload_start(const char *path, rb_reload_fn *notify);
+//   set: the value of REBOUND_SET, which overrides every policy that is loaded; lives as long as the process. NULL:
+//   none
+int rb_reload_start(const char *path, const char *set, rb_reload_fn *notify);
 
 // Returns the policy in force, or NULL. At most once a second one caller checks the file (stat: device, inode, size,
 // mtime, ctime) and loads the policy if the file has changed. Other callers continue with the current policy. If the

@@ -14,13 +14,10 @@
 #include "real/section.h"
 
 static const char *const names[RB_START_VARIABLES] = {
-    [RB_START_POLICY] = "REBOUND_POLICY=",
-    [RB_START_LOG] = "REBOUND_LOG=",
-    [RB_START_STATE] = "REBOUND_STATE=",
-    [RB_START_DISABLE] = "REBOUND_DISABLE=",
-    [RB_START_SUMMARY] = "REBOUND_SUMMARY=",
-    [RB_START_CONFIG] = "XDG_CONFIG_HOME=",
-    [RB_START_HOME] = "HOME=",
+    [RB_START_POLICY] = "REBOUND_POLICY=",   [RB_START_SET] = "REBOUND_SET=",
+    [RB_START_LOG] = "REBOUND_LOG=",         [RB_START_STATE] = "REBOUND_STATE=",
+    [RB_START_DISABLE] = "REBOUND_DISABLE=", [RB_START_SUMMARY] = "REBOUND_SUMMARY=",
+    [RB_START_CONFIG] = "XDG_CONFIG_HOME=",  [RB_START_HOME] = "HOME=",
 };
 
 // Sizes in bytes. VALUE is for one value of up to RB_POLICY_PATH_SIZE bytes and its terminator. MANY is enough for all

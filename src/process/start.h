@@ -7,6 +7,7 @@
 
 enum rb_start_variable {
     RB_START_POLICY,  // REBOUND_POLICY; a relative path is joined to the working directory
+    RB_START_SET,     // REBOUND_SET
     RB_START_LOG,     // REBOUND_LOG; a relative path is joined too
     RB_START_STATE,   // REBOUND_STATE
     RB_START_DISABLE, // REBOUND_DISABLE

@@ -63,7 +63,7 @@ static struct rb_policy *make_policy(enum kind kind, unsigned count)
         length += (size_t) sprintf(text + length, "hosts = %s\n", pattern);
     }
     struct rb_policy *policy;
-    if (rb_policy_parse(text, length, "bench.ini", &policy, NULL, NULL) != 0) {
+    if (rb_policy_parse((struct rb_slice){text, length}, "bench.ini", NULL, &policy, NULL, NULL) != 0) {
         fprintf(stderr, "bench_match: the policy is not valid\n");
         exit(1);
     }

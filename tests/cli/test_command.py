@@ -733,12 +733,14 @@ def check_without_a_file(place):
 @test
 def builtin_policies(place):
     """Every command takes the names. A file of such a name needs a directory in its path."""
-    for name in ("default", "api"):
-        same(place.text("check", "--strict", f"builtin:{name}"), (0, f"builtin:{name}: ok (1 section, 0 patterns)\n", ""))
+    for name in ("default", "api", "patient"):
+        status, out, err = place.text("check", "--strict", f"builtin:{name}")
+        same((status, err), (0, ""))
+        holds(out, f"builtin:{name}: ok (1 section, ")
         same(place.environment("--policy", f"builtin:{name}")[0]["REBOUND_POLICY"], f"builtin:{name}")
         found = json.loads(place.text("explain", "--policy", f"builtin:{name}", "--json", "a.test")[1])
         same((found["policy"]["file"], found["policy"]["source"]), (f"builtin:{name}", "--policy"))
-    holds(place.text("explain", "--policy", "builtin:api", "--method", "POST", "a.test")[1], "\nmethod      POST may be retried (retry.methods)\n")
+    holds(place.text("explain", "--policy", "builtin:api", "--method", "POST", "a.test")[1], "\nmethod      POST may be retried")
     path = place.file("builtin:x", "[default]\n")
     same(place.text("check", "./builtin:x"), (0, "./builtin:x: ok (1 section, 0 patterns)\n", ""))
     same(place.environment("--policy", path)[0]["REBOUND_POLICY"], path)
@@ -747,13 +749,91 @@ def builtin_policies(place):
 @test
 def unknown_builtin_policy(place):
     place.file("builtin:apt", "[default]\n")
-    wrong = "there is no built-in policy of this name; the names are builtin:default, builtin:api and builtin:patient; did you mean 'builtin:api'?\n"
+    wrong = ("there is no built-in policy of this name; the names are builtin:default, builtin:api and builtin:patient; "
+             "did you mean 'builtin:api'?\n")
     same(place.text("check", "builtin:apt"), (1, f"builtin:apt: error: {wrong}", ""))
     fails(place.text("explain", "--policy", "builtin:apt", "a.test"), f"builtin:apt: error: {wrong}")
     status, out, err = place.text("run", "--policy", "builtin:apt", "echo", "ran")
     same((status, out), (0, "ran\n"))
     same(err, f"builtin:apt: error: {wrong}rebound: warning: the policy cannot be used; the program runs without rebound\n")
     same(place.text("run", "--policy", "builtin:apt", "echo", "x", env={"REBOUND_DISABLE": "1"}), (0, "x\n", ""))
+
+
+# --- --set and REBOUND_SET
+
+
+@test
+def run_sets_values(place):
+    """The pairs come after those of REBOUND_SET, and without blanks around commas."""
+    expect("REBOUND_SET" not in place.environment()[0])
+    same(place.environment("--set", "retry.attempts=5")[0]["REBOUND_SET"], "retry.attempts=5")
+    env, err = place.environment("--set", "retry.on=+409 ,\t-500", "--set=retry.base=1s", env={"REBOUND_SET": " retry.attempts=5"})
+    same((env["REBOUND_SET"], err), (" retry.attempts=5 retry.on=+409,-500 retry.base=1s", ""))
+    same(place.environment(env={"REBOUND_SET": "retry.attempts=5"})[0]["REBOUND_SET"], "retry.attempts=5")
+    same(place.text("run", "--set", "retry.attempts=5", "sh", "-c", f"{REBOUND} run --set retry.attempts=6 env | grep SET"),
+         (0, "REBOUND_SET=retry.attempts=5 retry.attempts=6\n", ""))
+
+
+@test
+def run_with_a_wrong_pair_starts_nothing(place):
+    """Whatever the policy file is like. The place of the error is shown."""
+    bad = place.file("bad.ini", "nonsense\n")
+    wrong = "--set: error: unknown key retry.atempts; did you mean 'retry.attempts'?\n  retry.base=1s retry.atempts=5\n                ^\n"
+    for policy in ([], ["--policy", bad], ["--policy", "missing.ini"], ["--policy", "builtin:apt"]):
+        result = place.text("run", *policy, "--set", "retry.base=1s", "--set", "retry.atempts=5", "echo", "ran")
+        same((policy, *result), (policy, 125, "", wrong))
+    for pair, piece in (("retry.attempts", "error: '=' is missing"), ("retry.on=+409 -500", "error: a blank that is not next to a comma"),
+                        ("retry.on = +409", "error: a blank"), ("retry.attempts=5\n", "error: a blank"), ("=5", "error: the key before"),
+                        ("retry.attempts=", "error: the value after"), ("log=stderr", "error: log cannot be set here: use --log"),
+                        ("hosts=a.test", "error: hosts cannot be set here"), ("retry.attempts=1000", "error: retry.attempts: out of range"),
+                        ("a.retry.attempts=5", "did you mean 'retry.attempts'?"), ("start.wait=60s", "use the policy builtin:patient"),
+                        ("retry.base=20s", "error: retry.base (20s) is over retry.cap (10s)"), ("r\xe9=\x1b[1m", "\\x1b[1m"),
+                        (" ", "error: a blank"),
+                        ("retry.on=" + 2000 * "503,", "more than 4095 bytes")):
+        fails(place.text("run", "--set", pair, "echo", "ran"), piece, 125, pair)
+        if "blank" not in piece and "4095" not in piece:
+            fails(place.text("run", "echo", "ran", env={"REBOUND_SET": pair}), piece.replace("--set", "REBOUND_SET"), 125, pair)
+    fails(place.text("run", "echo", "ran", env={"REBOUND_SET": 300 * "retry.attempts=5 "}), "the text is too long", 125)
+    env = {"REBOUND_SET": 240 * "retry.attempts=5 "}
+    fails(place.text("run", "--set", "retry.attempts=5", "echo", "ran", env=env), "more than 4095", 125)
+    same(place.text("run", "--set", "x", "echo", "ran", env={"REBOUND_DISABLE": "1"}), (0, "ran\n", ""))
+    status, out, err = place.text("run", "--policy", bad, "--set", "retry.attempts=5", "echo", "ran")
+    same((status, out), (0, "ran\n"))
+    holds(err, "the program runs without rebound")
+
+
+@test
+def check_and_explain_know_pairs(place):
+    path = place.file("p.ini", "[a]\nhosts = a.test\nretry.attempts = 4\nretry.cap = 5s\n")
+    env = {"REBOUND_SET": "retry.attempts=6 retry.base=1s"}
+    words = ("explain", "--policy", path, "--set", "retry.attempts=7", "--set", "retry.methods=safe")
+    status, out, err = place.text(*words, "a.test", env=env)
+    same((status, err), (0, ""))
+    holds(out, "set         retry.attempts=6 retry.base=1s (REBOUND_SET)\nset         retry.attempts=7 retry.methods=safe (--set)\n")
+    for key, value, origin in (("retry.attempts", "7", "--set"), ("retry.base", "1s", "REBOUND_SET"), ("retry.cap", "5s", f"{path}:4"),
+                               ("retry.rejected", "none", "--set  (none, because retry.methods is set)")):
+        holds(out, f"\n  {key:<26}  {value:<22}  {origin}\n")
+    found = json.loads(place.text(*words, "--json", "a.test", env=env)[1])
+    same(found["policy"]["set"], {"REBOUND_SET": env["REBOUND_SET"], "--set": "retry.attempts=7 retry.methods=safe"})
+    values = {value["key"]: (value["file"], value["line"], value["inherited"]) for value in found["values"]}
+    same((values["retry.attempts"], values["retry.base"], values["retry.cap"]),
+         (("--set", None, False), ("REBOUND_SET", None, False), (path, 4, False)))
+    same(json.loads(place.text("explain", "--json", "a.test")[1])["policy"]["set"], {"REBOUND_SET": None, "--set": None})
+    holds(place.text(*words, "b.test", env=env)[1], "none: no pattern matches and there is no [default]")
+    fails(place.text("explain", "--set", "retry.attempts=x", "a.test"), "--set: error: retry.attempts: not a whole number")
+    fails(place.text("explain", "--set", "a b", "a.test"), "--set: error: a blank", 2)
+    same(place.text("check", path, env=env), (0, f"{path}: ok (1 section, 1 pattern)\n", ""))
+    wrong = "REBOUND_SET: error: retry.base (6s) is over retry.cap (5s), so every wait would be the cap\n  retry.base=6s\n             ^\n"
+    same(place.text("check", path, env={"REBOUND_SET": "retry.base=6s"}), (1, wrong, ""))
+    found = json.loads(place.text("check", "--json", "--set", "retry.attempts=3", "--set", "x=1", path, path)[1])
+    same([(one["file"], one["line"], one["column"]) for one in found], [("--set", 0, 18)])
+    same(place.text("check", "--set", "retry.after_max=1h")[0], 0)
+    same(place.text("check", "--strict", "--set", "retry.after_max=1h")[0], 1)
+    found = json.loads(place.text("doctor", "--json", "true", env=env)[1])
+    same((found["policy"]["set"], found["policy"]["usable"]), (env["REBOUND_SET"], True))
+    status, out, err = place.text("doctor", "true", env={"REBOUND_SET": "x=1"})
+    holds(err, "REBOUND_SET: error: unknown key x;")
+    holds(out, "\nset         x=1 (REBOUND_SET)\n")
 
 
 @test
@@ -1161,7 +1241,12 @@ def completion(place):
     place.file("some.ini", "")
     script = os.path.join(ROOT, "config", "completion", "rebound.bash")
     rows = [(["e"], "explain"), (["run", "--s"], "--summary"), (["run", "--policy", "so"], "some.ini"),
-            (["run", "--log", "st"], "stderr"), (["run", "--policy", "bui"], "builtin:api"), (["explain", "--method", "PO"], "POST"), (["check", "so"], "some.ini"),
+            (["run", "--log", "st"], "stderr"), (["run", "--policy", "bui"], "builtin:api"),
+            (["run", "--policy", "builtin", ":"], "patient"), (["check", "builtin", ":", "a"], "api"),
+            (["run", "--set", "retry.at"], "retry.attempts="), (["explain", "--set", "breaker.w"], "breaker.window="),
+            (["run", "--set", "retry.attempts", "=", "5", "--lo"], "--log"),
+            (["run", "--policy", "builtin", ":", "api", "printen"], "printenv"),
+            (["explain", "--method", "PO"], "POST"), (["check", "so"], "some.ini"),
             (["help", "ch"], "check"), (["run", "--", "printen"], "printenv"), (["run", "--", "cat", "so"], "some.ini"),
             (["status", "--al"], "--all"), (["policy", "o"], "off"), (["breaker", "re"], "reset"), (["events", "--user", "nob"], "nobody"),
             (["d"], "doctor"), (["doctor", "--j"], "--json"), (["doctor", "printen"], "printenv"),

@@ -443,7 +443,7 @@ def doctor_minds_the_policy(place):
     found = doctor(place, "--policy", place.file("p.ini", "[default]\nintercept = curl\n"), program)[1]
     same(verdicts(found)["curl"], "intercepted")
     holds(call_of(found, "connect")["reason"], "no section of the policy intercepts connect")
-    same(doctor(place, program)[1]["policy"], {"file": "builtin:default", "source": "builtin", "usable": True, "covers": True})
+    same(doctor(place, program)[1]["policy"], {"file": "builtin:default", "source": "builtin", "set": None, "usable": True, "covers": True})
 
 
 @test

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Fuzzes the policy reader: any bytes give either a policy whose values survive being written and read again, or errors
-// with a place inside the text.
+// with a place inside the text. The same holds for a text of pairs.
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,6 +70,33 @@ static void check_url(const uint8_t *data, size_t size)
     free(url);
 }
 
+static void receive_of_pairs(void *context, const struct rb_diagnostic *diagnostic)
+{
+    struct limits *limits = context;
+    limits->errors += !diagnostic->warning;
+    require(diagnostic->line == 0 && diagnostic->column >= 1 && strcmp(diagnostic->file, "REBOUND_SET") == 0);
+    require(diagnostic->column <= strlen(diagnostic->text) + 1 && diagnostic->message[0] != '\0');
+}
+
+// The text serves as REBOUND_SET.
+static void check_pairs(const uint8_t *data, size_t size)
+{
+    static const char text[] = "[default]\nbreaker = on\n[a]\nhosts = a\nretry.methods = safe\nretry.base = 1s\n";
+    char *environment = malloc(size + 1);
+    struct rb_pairs pairs = {.environment = environment};
+    struct rb_policy *policy;
+    struct limits limits = {0, 0};
+    memcpy(environment, data, size);
+    environment[size] = '\0';
+    int result = rb_policy_parse((struct rb_slice){text, sizeof(text) - 1}, "fuzz.ini", &pairs, &policy,
+                                 receive_of_pairs, &limits);
+    require(result == (limits.errors == 0 ? 0 : -EDOM));
+    for (unsigned i = 0; policy && rb_policy_section(policy, i); i++)
+        check_section(rb_policy_section(policy, i));
+    rb_policy_free(policy);
+    free(environment);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -77,7 +105,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct rb_policy *policy;
     for (size_t i = 0; i < size; i++)
         limits.lines += data[i] == '\n';
-    int result = rb_policy_parse((const char *) data, size, "fuzz.ini", &policy, receive, &limits);
+    int result =
+        rb_policy_parse((struct rb_slice){(const char *) data, size}, "fuzz.ini", NULL, &policy, receive, &limits);
     require((result == 0) == (limits.errors == 0) && (result == 0) == (policy != NULL));
     if (policy) {
         const struct rb_section *section;
@@ -86,6 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_matches(policy, (const char *) data, size);
         rb_policy_free(policy);
     }
+    check_pairs(data, size);
     check_url(data, size);
     return 0;
 }

@@ -75,7 +75,7 @@ static struct rb_findings *begin(struct fixture *fixture)
     strcpy(f->library, "/opt/librebound.so");
     f->library_file.data = (const unsigned char *) "";
     memset(f->in_front, true, count);
-    assert_int_equal(rb_policy_load("builtin:default", &f->policy, NULL, NULL), 0);
+    assert_int_equal(rb_policy_load("builtin:default", NULL, &f->policy, NULL, NULL), 0);
     return f;
 }
 

@@ -293,7 +293,7 @@ static void test_kept_routes(void **state)
     static const struct rb_libcurl library = {0};
     struct rb_policy *policy;
     (void) state;
-    assert_int_equal(rb_policy_parse(text, sizeof(text) - 1, "text", &policy, NULL, NULL), 0);
+    assert_int_equal(rb_policy_parse((struct rb_slice){text, sizeof(text) - 1}, "text", NULL, &policy, NULL, NULL), 0);
     handle.curl = &library;
     set_text(CURLOPT_URL, "http://a.test/");
     uint64_t direct = key_of(policy);

@@ -164,6 +164,13 @@ static void test_completion(void **state)
         add("%s%s", i > 0 ? " " : "", log->words[i]);
     add("\"\n");
     check_block(CONFIG "completion/rebound.bash", "#", "words of [rebound]");
+    const struct rb_key *keys = rb_key_table(&count);
+    made[0] = '\0';
+    add("rebound_keys=\"");
+    for (unsigned i = 0; i < count; i++)
+        add("%s%s", i > 0 ? " " : "", keys[i].name);
+    add("\"\n");
+    check_block(CONFIG "completion/rebound.bash", "#", "keys of a section");
 }
 
 int main(void)

@@ -17,7 +17,7 @@ static struct rb_policy *load(const char *path)
 {
     struct kept *kept = calloc(1, sizeof(*kept));
     struct rb_policy *policy = NULL;
-    int result = rb_policy_load(path, &policy, keep, kept);
+    int result = rb_policy_load(path, NULL, &policy, keep, kept);
     print_kept(kept);
     free(kept);
     assert_int_equal(result, 0);

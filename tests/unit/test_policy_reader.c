@@ -216,7 +216,7 @@ static void check_mistake(void **state)
     struct kept *kept = calloc(1, sizeof(*kept));
     struct rb_policy *policy = (struct rb_policy *) &policy;
     memcpy(exact, mistake->text, length);
-    assert_int_equal(rb_policy_parse(exact, length, "test.ini", &policy, keep, kept), -EINVAL);
+    assert_int_equal(rb_policy_parse((struct rb_slice){exact, length}, "test.ini", NULL, &policy, keep, kept), -EINVAL);
     assert_null(policy);
     const struct kept_diagnostic *first = &kept->all[0];
     if (kept->count != 1)
@@ -247,7 +247,8 @@ static void test_all_in_order(void **state)
     struct kept *kept = calloc(1, sizeof(*kept));
     struct rb_policy *policy;
     (void) state;
-    assert_int_equal(rb_policy_parse(text, sizeof(text) - 1, "test.ini", &policy, keep, kept), -EINVAL);
+    assert_int_equal(rb_policy_parse((struct rb_slice){text, sizeof(text) - 1}, "test.ini", NULL, &policy, keep, kept),
+                     -EINVAL);
     assert_int_equal(kept->count, sizeof(places) / sizeof(places[0]));
     for (unsigned i = 0; i < kept->count; i++) {
         assert_int_equal(kept->all[i].line, places[i][0]);
@@ -266,7 +267,8 @@ static void test_report_is_bounded(void **state)
     (void) state;
     for (unsigned i = 0; i < LINES; i++)
         memcpy(text + 2 * (size_t) i, "x\n", 2);
-    assert_int_equal(rb_policy_parse(text, sizeof(text), "test.ini", &policy, keep, kept), -EINVAL);
+    assert_int_equal(rb_policy_parse((struct rb_slice){text, sizeof(text)}, "test.ini", NULL, &policy, keep, kept),
+                     -EINVAL);
     assert_int_equal(kept->count, LAST + 1);
     free(kept);
 }
@@ -350,16 +352,16 @@ static void test_inheritance(void **state)
     assert_int_equal(a->rules.backoff.base_ms, 1000);
     assert_int_equal(b->rules.backoff.base_ms, 2000);
     assert_int_equal(b->rules.backoff.cap_ms, 10000);
-    assert_int_equal(a->key_lines[attempts], 5);
-    assert_int_equal(a->key_inherited[attempts], 1);
-    assert_int_equal(a->key_lines[base], 3);
-    assert_int_equal(a->key_inherited[base], 0);
-    assert_int_equal(a->key_lines[cap], 0);
-    assert_int_equal(a->key_inherited[cap], 0);
-    assert_int_equal(rest->key_lines[base], 6);
-    assert_int_equal(rest->key_inherited[base], 0);
-    assert_int_equal(b->key_lines[base], 6);
-    assert_int_equal(b->key_inherited[base], 1);
+    assert_int_equal(a->key_places[attempts], 5);
+    assert_int_equal(a->key_origins[attempts], RB_ORIGIN_DEFAULT);
+    assert_int_equal(a->key_places[base], 3);
+    assert_int_equal(a->key_origins[base], RB_ORIGIN_SECTION);
+    assert_int_equal(a->key_places[cap], 0);
+    assert_int_equal(a->key_origins[cap], RB_ORIGIN_NONE);
+    assert_int_equal(rest->key_places[base], 6);
+    assert_int_equal(rest->key_origins[base], RB_ORIGIN_SECTION);
+    assert_int_equal(b->key_places[base], 6);
+    assert_int_equal(b->key_origins[base], RB_ORIGIN_DEFAULT);
     rb_policy_free(policy);
 }
 
@@ -368,11 +370,11 @@ static void test_state(void **state)
     struct rb_policy *policy;
     static const char text[] = "[rebound]\nstate = /run/state\nstate.cells = 4096\n";
     (void) state;
-    assert_int_equal(rb_policy_parse(text, sizeof(text) - 1, "p", &policy, NULL, NULL), 0);
+    assert_int_equal(rb_policy_parse((struct rb_slice){text, sizeof(text) - 1}, "p", NULL, &policy, NULL, NULL), 0);
     assert_string_equal(rb_policy_process(policy)->state, "/run/state");
     assert_int_equal(rb_policy_process(policy)->state_cells, 4096);
     rb_policy_free(policy);
-    assert_int_equal(rb_policy_parse("", 0, "p", &policy, NULL, NULL), 0);
+    assert_int_equal(rb_policy_parse((struct rb_slice){"", 0}, "p", NULL, &policy, NULL, NULL), 0);
     assert_string_equal(rb_policy_process(policy)->state, "shared");
     assert_int_equal(rb_policy_process(policy)->state_cells, RB_CELLS_DEFAULT);
     rb_policy_free(policy);
@@ -458,12 +460,12 @@ static void test_unreadable(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct kept *kept = calloc(1, sizeof(*kept));
         struct rb_policy *policy;
-        assert_int_equal(rb_policy_load(cases[i].path, &policy, keep, kept), cases[i].error);
+        assert_int_equal(rb_policy_load(cases[i].path, NULL, &policy, keep, kept), cases[i].error);
         assert_null(policy);
         assert_int_equal(kept->count, 1);
         assert_int_equal(kept->all[0].line, 0);
         assert_string_equal(kept->all[0].message, cases[i].message);
-        assert_int_equal(rb_policy_load(cases[i].path, &policy, NULL, NULL), cases[i].error);
+        assert_int_equal(rb_policy_load(cases[i].path, NULL, &policy, NULL, NULL), cases[i].error);
         free(kept);
     }
     unlink(fifo);
@@ -480,7 +482,7 @@ static void test_too_large(void **state)
     assert_true(fd >= 0);
     assert_int_equal(ftruncate(fd, 64 * 1024 * 1024 + 1), 0);
     close(fd);
-    assert_int_equal(rb_policy_load(path, &policy, NULL, NULL), -EFBIG);
+    assert_int_equal(rb_policy_load(path, NULL, &policy, NULL, NULL), -EFBIG);
     unlink(path);
 }
 

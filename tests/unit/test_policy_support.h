@@ -19,7 +19,7 @@ enum { KEPT_MAX = 64, KEPT_TEXT_SIZE = 1100 };
 
 struct kept_diagnostic {
     unsigned line, column;
-    char text[KEPT_TEXT_SIZE], message[KEPT_TEXT_SIZE], suggestion[KEPT_TEXT_SIZE];
+    char file[64], text[KEPT_TEXT_SIZE], message[KEPT_TEXT_SIZE], suggestion[KEPT_TEXT_SIZE];
 };
 
 struct kept {
@@ -32,6 +32,7 @@ static inline void keep(void *context, const struct rb_diagnostic *diagnostic)
     struct kept *kept = context;
     if (kept->count < KEPT_MAX) {
         struct kept_diagnostic *copy = &kept->all[kept->count];
+        snprintf(copy->file, sizeof(copy->file), "%s", diagnostic->file);
         copy->line = diagnostic->line;
         copy->column = diagnostic->column;
         snprintf(copy->text, KEPT_TEXT_SIZE, "%s", diagnostic->text ? diagnostic->text : "");
@@ -54,7 +55,7 @@ static inline struct rb_policy *policy_of(const char *text)
 {
     struct kept *kept = calloc(1, sizeof(*kept));
     struct rb_policy *policy = NULL;
-    int result = rb_policy_parse(text, strlen(text), "test.ini", &policy, keep, kept);
+    int result = rb_policy_parse(rb_slice_of(text), "test.ini", NULL, &policy, keep, kept);
     print_kept(kept);
     free(kept);
     assert_int_equal(result, 0);

@@ -78,7 +78,7 @@ static unsigned attempts_after(uint64_t ms)
 static int start(const char *name)
 {
     memset(&told, 0, sizeof(told));
-    return rb_reload_start(file_called(name), notify);
+    return rb_reload_start(file_called(name), NULL, notify);
 }
 
 static int setup(void **state)
@@ -352,31 +352,77 @@ static void test_builtin(void **state)
 {
     (void) state;
     memset(&told, 0, sizeof(told));
-    assert_int_equal(rb_reload_start("builtin:default", notify), 0);
+    assert_int_equal(rb_reload_start("builtin:default", NULL, notify), 0);
     assert_int_equal(told.count, 0); // it is not read before it is asked for
     assert_int_equal(attempts_after(LONG), 3);
     assert_int_equal(told.count, 1);
     assert_string_equal(told.path, "builtin:default");
     assert_int_equal(attempts_after(LONG), 3);
     assert_int_equal(told.count, 1);
-    assert_int_equal(rb_reload_start("builtin:default", NULL), 0);
+    assert_int_equal(rb_reload_start("builtin:default", NULL, NULL), 0);
 }
 
 // Every built-in policy can be named. An unknown name is reported once, and there is no policy.
 static void test_builtin_names(void **state)
 {
     (void) state;
-    assert_int_equal(rb_reload_start("builtin:api", notify), 0);
+    assert_int_equal(rb_reload_start("builtin:api", NULL, notify), 0);
     assert_int_equal(attempts_after(LONG), 5);
     memset(&told, 0, sizeof(told));
-    assert_int_equal(rb_reload_start("builtin:apt", notify), 0);
+    assert_int_equal(rb_reload_start("builtin:apt", NULL, notify), 0);
     assert_int_equal(told.count, 0);
     assert_int_equal(attempts_after(LONG), 0);
     assert_int_equal(attempts_after(LONG), 0);
     assert_int_equal(told.count, 1);
     assert_int_equal(told.invalid, 1);
     assert_string_equal(told.path, "builtin:apt");
-    assert_int_equal(rb_reload_start("builtin:default", NULL), 0);
+    assert_int_equal(rb_reload_start("builtin:default", NULL, NULL), 0);
+}
+
+// REBOUND_SET overrides every policy that is loaded. A file that does not fit it is an invalid one.
+static void test_set(void **state)
+{
+    (void) state;
+    write_attempts("p", 4);
+    memset(&told, 0, sizeof(told));
+    assert_int_equal(rb_reload_start(file_called("p"), "retry.attempts=7 retry.base=1s", notify), 0);
+    assert_int_equal(attempts_after(LONG), 7);
+    replace("p", 5);
+    assert_int_equal(attempts_after(1000), 7);
+    assert_int_equal(told.reloaded, 1);
+    write_file("fresh", "[default]\nretry.cap = 500ms\n");
+    char fresh[256];
+    strcpy(fresh, file_called("fresh"));
+    assert_int_equal(rename(fresh, file_called("p")), 0);
+    assert_int_equal(attempts_after(1000), 7);
+    assert_int_equal(told.invalid, 1);
+    assert_int_equal(told.line, 0);
+    assert_non_null(strstr(told.message, "retry.base (1s) is over retry.cap (500ms)"));
+    replace("p", 6);
+    assert_int_equal(attempts_after(1000), 7);
+    assert_int_equal(told.reloaded, 2);
+}
+
+// A wrong REBOUND_SET is a wrong policy, of a file and of a built-in policy.
+static void test_wrong_set(void **state)
+{
+    (void) state;
+    write_attempts("p", 4);
+    assert_int_equal(rb_reload_start("builtin:default", NULL, NULL), 0); // forgets the policy of the test before
+    memset(&told, 0, sizeof(told));
+    assert_int_equal(rb_reload_start(file_called("p"), "retry.atempts=7", notify), -EDOM);
+    assert_int_equal(attempts_after(LONG), 0);
+    assert_int_equal(told.invalid, 1);
+    assert_string_equal(told.message, "unknown key retry.atempts");
+    assert_int_equal(rb_reload_start("builtin:api", "retry.attempts=6", notify), 0);
+    assert_int_equal(attempts_after(LONG), 6);
+    memset(&told, 0, sizeof(told));
+    assert_int_equal(rb_reload_start("builtin:api", "retry.attempts", notify), 0);
+    assert_int_equal(attempts_after(LONG), 0);
+    assert_int_equal(attempts_after(LONG), 0);
+    assert_int_equal(told.count, 1);
+    assert_int_equal(told.invalid, 1);
+    assert_int_equal(rb_reload_start("builtin:default", NULL, NULL), 0);
 }
 
 // The program may change its directory. A relative path still refers to the directory at the start.
@@ -387,7 +433,7 @@ static void test_relative_path(void **state)
     replace("p", 21);
     assert_int_equal(chdir(directory), 0);
     memset(&told, 0, sizeof(told));
-    assert_int_equal(rb_reload_start("p", notify), 0);
+    assert_int_equal(rb_reload_start("p", NULL, notify), 0);
     assert_string_equal(told.path, file_called("p"));
     assert_int_equal(fchdir(here), 0);
     attempts_after(LONG);
@@ -483,6 +529,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_replaced_policies_are_freed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_builtin, setup, teardown),
         cmocka_unit_test_setup_teardown(test_builtin_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_set, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_wrong_set, setup, teardown),
         cmocka_unit_test_setup_teardown(test_relative_path, setup, teardown),
         cmocka_unit_test_setup_teardown(test_locate, setup, teardown),
     };

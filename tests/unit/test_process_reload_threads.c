@@ -64,7 +64,7 @@ static void test_every_policy_is_whole(void **state)
     (void) state;
     close(mkstemp(path));
     replace(path, 1);
-    assert_int_equal(rb_reload_start(path, notify), 0);
+    assert_int_equal(rb_reload_start(path, NULL, notify), 0);
     for (int i = 0; i < READERS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, read_on, &shared.rounds[i]), 0);
     for (int i = 0; i < CHANGES; i++) {

@@ -69,6 +69,7 @@ struct rb_findings {
     const char *preloaded;               // where the library is already listed: "LD_PRELOAD" or "/etc/ld.so.preload"
     bool others_preloaded;               // LD_PRELOAD lists other libraries
     struct rb_source source;             // of the policy
+    struct rb_pairs pairs;               // REBOUND_SET
     struct rb_policy *policy;            // NULL if it cannot be used
     char remedy[RB_SOURCE_MESSAGE_SIZE]; // what to do if the policy cannot be used
     char left_out[NAME_MAX + 1]; // the name that `programs` or `skip` excludes; "" if the policy covers the program

@@ -9,6 +9,7 @@
 
 #include "cli/doctor/doctor.h"
 #include "cli/policy/diagnose.h"
+#include "cli/policy/set.h"
 #include "cli/run/preload.h"
 #include "cli/say.h"
 
@@ -207,6 +208,7 @@ static void look_at_policy(struct rb_findings *findings, const char *explicit_pa
 {
     char real[PATH_MAX], message[RB_SOURCE_MESSAGE_SIZE];
     const char *executable = rb_doctor_collect_executable(findings);
+    rb_set_pairs(NULL, &findings->pairs);
     if (rb_source_find(&findings->source, explicit_path) != 0) {
         findings->source = (struct rb_source){.why = "--policy"};
         snprintf(findings->remedy, sizeof(findings->remedy), "name a file by --policy");
@@ -217,7 +219,7 @@ static void look_at_policy(struct rb_findings *findings, const char *explicit_pa
         rb_say_error("the policy %s is ignored: %s", findings->source.path, message);
         return;
     }
-    if (rb_policy_load(findings->source.path, &findings->policy, rb_diagnose_to_stderr, NULL) != 0)
+    if (rb_policy_load(findings->source.path, &findings->pairs, &findings->policy, rb_diagnose_to_stderr, NULL) != 0)
         return;
     const char *name = realpath(executable, real) ? real : executable; // as /proc/self/exe will show it
     const char *started = findings->chain.files[findings->chain.started];

@@ -86,6 +86,7 @@ static void add_ours(cJSON *root, const struct rb_findings *f)
     cJSON *policy = cJSON_AddObjectToObject(root, "policy");
     rb_json_add_text(policy, "file", or_null(f->source.path));
     rb_json_add_text(policy, "source", f->source.why);
+    rb_json_add_text(policy, "set", f->pairs.environment);
     cJSON_AddBoolToObject(policy, "usable", f->policy != NULL);
     cJSON_AddBoolToObject(policy, "covers", f->policy && !f->left_out[0]);
 }

@@ -121,6 +121,11 @@ static void print_ours(const struct rb_findings *f, bool colour)
     doctor_text_label(colour, "policy");
     rb_say_clean(stdout, f->source.path);
     printf(" (%s%s)\n", f->policy ? "" : "cannot be used; ", rb_source_reason(&f->source));
+    if (f->pairs.environment) {
+        doctor_text_label(colour, "set");
+        rb_say_clean(stdout, f->pairs.environment);
+        puts(" (REBOUND_SET)");
+    }
 }
 
 // Lists the functions of an object that tell whether its calls are intercepted. Returns their number. Leaves out

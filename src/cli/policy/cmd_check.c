@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cli/policy/diagnose.h"
+#include "cli/policy/set.h"
 #include "cli/policy/source.h"
 #include "cli/say.h"
 
@@ -15,6 +16,7 @@ struct check {
     bool colour;
     bool failed;
     bool warned;
+    struct rb_pairs pairs;
 };
 
 static void add_json(cJSON *array, const struct rb_diagnostic *diagnostic)
@@ -63,7 +65,7 @@ static void check_file(struct check *check, const char *file)
     if (!trusted)
         rb_say_warning("programs of this user ignore %s: %s", file, message);
     check->warned = check->warned || !trusted;
-    if (rb_policy_load(file, &policy, check_receive, check) != 0)
+    if (rb_policy_load(file, &check->pairs, &policy, check_receive, check) != 0)
         check->failed = true;
     else if (!check->array)
         print_ok(file, policy, trusted);
@@ -73,6 +75,11 @@ static void check_file(struct check *check, const char *file)
 static int check_all(struct check *check, int count, char **files, bool strict)
 {
     struct rb_source source;
+    // After an error in a pair, the files are checked without the pairs.
+    if (rb_policy_check_pairs(&check->pairs, check_receive, check) != 0) {
+        check->failed = true;
+        check->pairs = (struct rb_pairs){0};
+    }
     for (int i = 0; i < count; i++)
         check_file(check, files[i]);
     if (count == 0) {
@@ -90,10 +97,14 @@ static int check_run(int argc, char **argv)
 {
     struct check check = {.colour = rb_say_colour(stdout)};
     bool json = false, strict = false;
-    const struct rb_option options[] = {{"json", .flag = &json}, {"strict", .flag = &strict}, {0}};
+    struct rb_set set = {.values.count = 0};
+    const struct rb_option options[] = {
+        {"set", .values = &set.values}, {"json", .flag = &json}, {"strict", .flag = &strict}, {0}};
     int status, first = rb_command_options(&rb_cmd_check, argc, argv, options, &status);
     if (first < 0)
         return status;
+    if (!rb_set_pairs(&set, &check.pairs))
+        return RB_EXIT_MISUSE;
     check.array = json ? cJSON_CreateArray() : NULL;
     status = check_all(&check, argc - first, argv + first, strict);
     if (json && rb_json_print(check.array) != 0) {
@@ -105,7 +116,7 @@ static int check_run(int argc, char **argv)
 
 const struct rb_command rb_cmd_check = {
     .name = "check",
-    .usage = "[--strict] [--json] [FILE...]",
+    .usage = "[--set KEY=VALUE] [--strict] [--json] [FILE...]",
     .purpose = "Finds every mistake in policy files",
     .help =
         "Without FILE, checks the policy that 'rebound run' would use here. Prints each mistake with file, line and\n"
@@ -113,6 +124,8 @@ const struct rb_command rb_cmd_check = {
         "effect.\n"
         "\n"
         "Options:\n"
+        "  --set K=V  check also whether 'rebound run --set K=V' fits the policy; may be repeated. REBOUND_SET is\n"
+        "             always checked\n"
         "  --strict   exit with 1 after a warning, too\n"
         "  --json     print the mistakes as a JSON array; rebound(1) describes the fields\n"
         "  --help     print this text\n"
@@ -123,6 +136,7 @@ const struct rb_command rb_cmd_check = {
         "  rebound check                      check the policy in use\n"
         "  rebound check policy.ini           check one file before it is installed\n"
         "  rebound check builtin:api          check a built-in policy\n"
+        "  rebound check --set retry.base=1s  check a value before it is used\n"
         "  rebound check --json *.ini         for an editor or a build\n",
     .misuse = RB_EXIT_MISUSE,
     .run = check_run,

@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/policy/diagnose.h"
 #include "cli/policy/explain.h"
+#include "cli/policy/set.h"
 #include "cli/say.h"
 #include "engine/call.h"
 
@@ -17,16 +18,28 @@ struct request {
     const char *target;
     const char *method;
     bool json;
+    struct rb_set set;
 };
 
 void rb_cmd_explain_origin(const struct rb_explanation *explanation, unsigned key, char *out, size_t size)
 {
-    unsigned line = explanation->section->key_lines[key];
-    bool inherited = explanation->section->key_inherited[key];
-    if (line == 0)
+    unsigned line = explanation->section->key_places[key];
+    switch (explanation->section->key_origins[key]) {
+    case RB_ORIGIN_SECTION:
+        snprintf(out, size, "%s:%u", explanation->source.path, line);
+        break;
+    case RB_ORIGIN_DEFAULT:
+        snprintf(out, size, "%s:%u ([default])", explanation->source.path, line);
+        break;
+    case RB_ORIGIN_ENVIRONMENT:
+        snprintf(out, size, "REBOUND_SET");
+        break;
+    case RB_ORIGIN_OPTION:
+        snprintf(out, size, "--set");
+        break;
+    default:
         snprintf(out, size, "default");
-    else
-        snprintf(out, size, "%s:%u%s", explanation->source.path, line, inherited ? " ([default])" : "");
+    }
 }
 
 // Fills in what depends on the target. `scheme` is the length of the scheme at the begin of `text`, 0 without one.
@@ -55,7 +68,7 @@ static int explain_print(const struct rb_explanation *e, bool json)
     return 0;
 }
 
-static int explain_perform(const struct request *request)
+static int explain_perform(struct request *request)
 {
     char label[RB_LABEL_SIZE], message[RB_SOURCE_MESSAGE_SIZE];
     struct rb_explanation e = {.label = label, .method = request->method};
@@ -68,13 +81,17 @@ static int explain_perform(const struct request *request)
                                  error == -ERANGE ? "the port in '%s' is larger than 65535"
                                                   : "no host in '%s'; expected a URL, HOST or HOST:PORT",
                                  request->target);
+    if (!rb_set_pairs(&request->set, &e.pairs))
+        return RB_EXIT_MISUSE;
     error = rb_source_find(&e.source, request->policy);
     if (error != 0) {
         rb_say_error("cannot find the path of the policy: %s", strerror(-error));
         return RB_EXIT_ERRORS;
     }
-    if (rb_policy_load(e.source.path, &policy, rb_diagnose_to_stderr, NULL) != 0) {
-        rb_say_note("programs run without rebound until this policy is corrected");
+    error = rb_policy_load(e.source.path, &e.pairs, &policy, rb_diagnose_to_stderr, NULL);
+    if (error != 0) {
+        if (error != -EDOM)
+            rb_say_note("programs run without rebound until this policy is corrected");
         return RB_EXIT_ERRORS;
     }
     if (!rb_source_trusted(e.source.path, message))
@@ -111,6 +128,7 @@ static int explain_run(int argc, char **argv)
     struct request request = {.method = "GET"};
     const struct rb_option options[] = {{"policy", .value = &request.policy},
                                         {"method", .value = &request.method},
+                                        {"set", .values = &request.set.values},
                                         {"json", .flag = &request.json},
                                         {0}};
     int status, first = rb_command_options(&rb_cmd_explain, argc, argv, options, &status);
@@ -123,7 +141,7 @@ static int explain_run(int argc, char **argv)
 
 const struct rb_command rb_cmd_explain = {
     .name = "explain",
-    .usage = "[--policy FILE] [--method M] [--json] URL|HOST[:PORT]",
+    .usage = "[--policy FILE] [--method M] [--set KEY=VALUE] [--json] URL|HOST[:PORT]",
     .purpose = "Shows which values of the policy apply to a host",
     .help =
         "Prints which policy file and which section apply, and why. Prints each value with the line that sets it, the\n"
@@ -132,13 +150,15 @@ const struct rb_command rb_cmd_explain = {
         "Options:\n"
         "  --policy FILE   use this policy file; without the option, the policy that 'rebound run' uses\n"
         "  --method M      the HTTP method of the request; without the option, GET\n"
+        "  --set K=V       override a value of the policy, as 'rebound run --set' does; may be repeated\n"
         "  --json          print JSON; rebound(1) describes the fields\n"
         "  --help          print this text\n"
         "\n"
-        "Exit status: 0 success, 1 the policy has mistakes or cannot be read, 2 wrong command line.\n"
+        "Exit status: 0 success, 1 the policy or --set has mistakes or cannot be read, 2 wrong command line.\n"
         "\n"
         "Examples:\n"
         "  rebound explain https://api.example.com/v1\n"
+        "  rebound explain --policy builtin:api --set retry.attempts=8 --method POST api.example.com\n"
         "  rebound explain --method POST api.example.com:8443\n"
         "  rebound explain --policy policy.ini --json 10.1.2.3:5432\n"
         "  rebound explain unix:/run/app.sock\n",

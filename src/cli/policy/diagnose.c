@@ -65,7 +65,7 @@ void rb_diagnose_print(FILE *stream, bool colour, const struct rb_diagnostic *di
         fputs("'?", stream);
     }
     putc('\n', stream);
-    if (diagnostic->line > 0 && diagnostic->text)
+    if (diagnostic->text)
         print_source(stream, colour, diagnostic->text, diagnostic->column);
 }
 

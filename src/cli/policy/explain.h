@@ -10,6 +10,7 @@ enum { RB_EXPLAIN_VALUE_SIZE = 1024 };
 
 struct rb_explanation {
     struct rb_source source;
+    struct rb_pairs pairs;
     const struct rb_policy *policy;
     const char *label;                // the target as "host:port"
     const char *method;               // HTTP method of the request, never NULL
@@ -22,7 +23,8 @@ struct rb_explanation {
     struct rb_schedule schedule;
 };
 
-// Writes the origin of a value: "FILE:LINE", with " ([default])" if it is inherited, or "default".
+// Writes the origin of a value: "FILE:LINE", with " ([default])" if it is inherited, "REBOUND_SET", "--set" or
+// "default".
 void rb_cmd_explain_origin(const struct rb_explanation *explanation, unsigned key, char *out, size_t size);
 
 // Print the explanation. rb_explain_json returns 0 or -ENOMEM.

@@ -26,6 +26,9 @@ static void add_source(cJSON *root, const struct rb_explanation *e)
     cJSON *policy = cJSON_AddObjectToObject(root, "policy");
     rb_json_add_text(policy, "file", e->source.path);
     rb_json_add_text(policy, "source", e->source.why);
+    cJSON *set = cJSON_AddObjectToObject(policy, "set");
+    rb_json_add_text(set, "REBOUND_SET", e->pairs.environment);
+    rb_json_add_text(set, "--set", e->pairs.option);
     explain_json_add_process(policy, rb_policy_process(e->policy));
     rb_json_add_text(root, "target", e->label);
 }
@@ -52,17 +55,24 @@ static void add_values(cJSON *root, const struct rb_explanation *e)
     const struct rb_key *keys = rb_key_table(&count);
     cJSON *values = cJSON_AddArrayToObject(root, "values");
     for (unsigned i = 0; i < count; i++) {
-        unsigned line = e->section->key_lines[i];
+        enum rb_origin origin = e->section->key_origins[i];
+        const char *const files[] = {
+            [RB_ORIGIN_NONE] = NULL,
+            [RB_ORIGIN_SECTION] = e->source.path,
+            [RB_ORIGIN_DEFAULT] = e->source.path,
+            [RB_ORIGIN_ENVIRONMENT] = "REBOUND_SET",
+            [RB_ORIGIN_OPTION] = "--set",
+        };
         cJSON *value = cJSON_CreateObject();
         rb_key_kind_format(&keys[i], &e->section->values, text, sizeof(text));
         rb_json_add_text(value, "key", keys[i].name);
         rb_json_add_text(value, "value", text);
-        rb_json_add_text(value, "file", line > 0 ? e->source.path : NULL);
-        if (line > 0)
-            cJSON_AddNumberToObject(value, "line", line);
+        rb_json_add_text(value, "file", files[origin]);
+        if (files[origin] == e->source.path)
+            cJSON_AddNumberToObject(value, "line", e->section->key_places[i]);
         else
             cJSON_AddNullToObject(value, "line");
-        cJSON_AddBoolToObject(value, "inherited", line > 0 && e->section->key_inherited[i]);
+        cJSON_AddBoolToObject(value, "inherited", origin == RB_ORIGIN_DEFAULT);
         cJSON_AddItemToArray(values, value);
     }
 }

@@ -25,6 +25,15 @@ static void explain_text_label(bool colour, const char *text)
     rb_say_styled(stdout, colour, RB_STYLE_BOLD, padded);
 }
 
+static void print_set(const char *pairs, const char *name, bool colour)
+{
+    if (!pairs)
+        return;
+    explain_text_label(colour, "set");
+    rb_say_clean(stdout, pairs);
+    printf(" (%s)\n", name);
+}
+
 // The programs in one line, and each other key of [rebound] that is not at its default.
 static void print_process(const struct rb_explanation *e, bool colour)
 {
@@ -96,7 +105,8 @@ static void print_values(const struct rb_explanation *e, bool colour)
     unsigned count;
     const struct rb_key *keys = rb_key_table(&count);
     const struct rb_breaker_rules *breaker = &e->section->rules.breaker;
-    const uint32_t *lines = e->section->key_lines;
+    const uint8_t *origins = e->section->key_origins;
+    const uint32_t *places = e->section->key_places;
     unsigned min_calls = (unsigned) rb_key_find("breaker.min_calls");
     unsigned methods = (unsigned) rb_key_find("retry.methods"), rejected = (unsigned) rb_key_find("retry.rejected");
     putchar('\n');
@@ -109,7 +119,8 @@ static void print_values(const struct rb_explanation *e, bool colour)
         rb_say_padded(stdout, value, VALUE_WIDTH);
         fputs("  ", stdout);
         rb_say_clean(stdout, origin);
-        if (i == rejected && lines[rejected] > 0 && lines[rejected] == lines[methods])
+        if (i == rejected && origins[i] != RB_ORIGIN_NONE && origins[i] == origins[methods] &&
+            places[i] == places[methods])
             fputs("  (none, because retry.methods is set)", stdout);
         if (i == min_calls && !breaker->time_window && breaker->min_calls > breaker->window)
             printf("; a full window of %" PRIu32 " calls is enough", breaker->window);
@@ -203,6 +214,8 @@ void rb_explain_text(const struct rb_explanation *e)
     explain_text_label(colour, "policy");
     rb_say_clean(stdout, e->source.path);
     printf(" (%s)\n", rb_source_reason(&e->source));
+    print_set(e->pairs.environment, "REBOUND_SET", colour);
+    print_set(e->pairs.option, "--set", colour);
     print_process(e, colour);
     explain_text_label(colour, "target");
     rb_say_clean(stdout, e->label);

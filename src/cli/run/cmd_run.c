@@ -14,6 +14,7 @@
 
 #include "cli/command.h"
 #include "cli/policy/diagnose.h"
+#include "cli/policy/set.h"
 #include "cli/policy/source.h"
 #include "cli/run/preload.h"
 #include "cli/run/program.h"
@@ -25,6 +26,7 @@ struct request {
     const char *policy; // --policy, NULL if not given
     const char *log;    // --log, NULL if not given
     bool summary;
+    struct rb_set *set;
     char **command; // NULL-terminated
 };
 
@@ -149,19 +151,22 @@ static int set_environment(const struct request *request, const struct rb_policy
 
 // --- checks
 
-static bool load_policy(const struct request *request, struct rb_source *source, struct rb_policy **policy)
+// Returns 0, -EDOM for an error in the pairs of --set and REBOUND_SET, or another negative errno. The error was
+// reported.
+static int load_policy(const struct request *request, const struct rb_pairs *pairs, struct rb_source *source,
+                       struct rb_policy **policy)
 {
     char message[RB_SOURCE_MESSAGE_SIZE];
     int error = rb_source_find(source, request->policy);
     if (error != 0) {
         rb_say_error("cannot find the path of the policy: %s", strerror(-error));
-        return false;
+        return error;
     }
     if (!rb_source_trusted(source->path, message)) {
         rb_say_error("the policy %s is ignored: %s", source->path, message);
-        return false;
+        return -EPERM;
     }
-    return rb_policy_load(source->path, policy, rb_diagnose_to_stderr, NULL) == 0;
+    return rb_policy_load(source->path, pairs, policy, rb_diagnose_to_stderr, NULL);
 }
 
 static bool find_library(char *library, size_t size)
@@ -211,6 +216,7 @@ static void warn_of_program(const char *name, const char *library)
 static int cmd_run_perform(const struct request *request)
 {
     struct rb_source source;
+    struct rb_pairs pairs;
     struct rb_policy *policy = NULL;
     char library[PATH_MAX];
     if (rb_preload_disabled()) {
@@ -218,13 +224,20 @@ static int cmd_run_perform(const struct request *request)
             rb_say_note("REBOUND_DISABLE is set, so the program runs without rebound and without a summary");
         return execute(request->command);
     }
-    if (!load_policy(request, &source, &policy)) {
+    if (!rb_set_pairs(request->set, &pairs) || rb_policy_check_pairs(&pairs, rb_diagnose_to_stderr, NULL) != 0)
+        return RB_EXIT_OWN;
+    int error = load_policy(request, &pairs, &source, &policy);
+    if (error == -EDOM)
+        return RB_EXIT_OWN;
+    if (error != 0) {
         rb_say_warning("the policy cannot be used; the program runs without rebound");
         return execute_without_rebound(request->command);
     }
     if (!find_library(library, sizeof(library)))
         return execute_without_rebound(request->command);
-    int error = set_environment(request, policy, source.path, library);
+    if (!rb_set_export(&pairs))
+        return RB_EXIT_OWN;
+    error = set_environment(request, policy, source.path, library);
     rb_policy_free(policy);
     if (error != 0) {
         rb_say_error("cannot set the environment: %s", strerror(-error));
@@ -241,8 +254,10 @@ static int cmd_run_perform(const struct request *request)
 
 static int cmd_run(int argc, char **argv)
 {
-    struct request request = {0};
+    struct rb_set set = {.values.count = 0};
+    struct request request = {.set = &set};
     const struct rb_option options[] = {{"policy", .value = &request.policy},
+                                        {"set", .values = &set.values},
                                         {"log", .value = &request.log},
                                         {"summary", .flag = &request.summary},
                                         {0}};
@@ -257,7 +272,7 @@ static int cmd_run(int argc, char **argv)
 
 const struct rb_command rb_cmd_run = {
     .name = "run",
-    .usage = "[--policy FILE] [--log DEST] [--summary] [--] COMMAND [ARG...]",
+    .usage = "[--policy FILE] [--set KEY=VALUE] [--log DEST] [--summary] [--] COMMAND [ARG...]",
     .purpose = "Runs a program with retries, circuit breaker and retry budget",
     .help =
         "The program runs in the same process, with the same signals and exit status. If the policy cannot be "
@@ -267,9 +282,15 @@ const struct rb_command rb_cmd_run = {
         "without the log.\n"
         "\n"
         "Options:\n"
-        "  --policy FILE   use this policy file, or a built-in policy: builtin:default, or builtin:api for HTTP APIs\n"
-        "                  that throttle. Without the option: REBOUND_POLICY, else ~/.config/rebound/policy.ini, else\n"
-        "                  /etc/rebound/policy.ini, else builtin:default\n"
+        "  --policy FILE   use this policy file, or a built-in policy: builtin:api for HTTP APIs that throttle,\n"
+        "                  builtin:patient for a program that starts before its servers, or builtin:default. Without "
+        "the\n"
+        "                  option: REBOUND_POLICY, else ~/.config/rebound/policy.ini, else /etc/rebound/policy.ini, "
+        "else\n"
+        "                  builtin:default\n"
+        "  --set K=V       override a value of the policy for all hosts that it covers; may be repeated. Items of a "
+        "list\n"
+        "                  are separated by commas. REBOUND_SET can hold pairs K=V too, separated by blanks\n"
         "  --log DEST      write one JSON line for each decision; DEST is off, stderr or the name of a file.\n"
         "                  Overrides `log` in the policy\n"
         "  --summary       print counters for each policy on stderr when the program has ended\n"
@@ -281,6 +302,7 @@ const struct rb_command rb_cmd_run = {
         "Examples:\n"
         "  rebound run -- curl -s https://api.example.com/v1\n"
         "  rebound run --policy builtin:api -- ./ask-the-model   (five attempts, also for POST)\n"
+        "  rebound run --set retry.attempts=5 --set retry.on=+409 -- ./program\n"
         "  rebound run --policy policy.ini --summary -- git pull\n"
         "  rebound run --log stderr -- wget http://127.0.0.1:8080/\n"
         "  REBOUND_DISABLE=1 rebound run -- curl -s https://api.example.com/v1   (runs without rebound)\n",

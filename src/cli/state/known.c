@@ -79,7 +79,7 @@ static bool add_sections(struct rb_known *known, uid_t user, struct rb_source *s
         return false;
     bool other = user != geteuid() && rb_file_identify(source->path, &identity) == 0;
     bool trusted = other ? rb_trust_judge(&identity, user) == RB_TRUST_OK : rb_source_trusted(source->path, NULL);
-    bool usable = trusted && rb_policy_load(source->path, &policy, NULL, NULL) == 0;
+    bool usable = trusted && rb_policy_load(source->path, NULL, &policy, NULL, NULL) == 0;
     for (unsigned i = 0; usable && (section = rb_policy_section(policy, i)); i++)
         known_add(known, section->name);
     rb_policy_free(policy);

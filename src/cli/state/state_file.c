@@ -28,7 +28,7 @@ static bool path_by_policy(struct rb_state_file *file)
     struct rb_source source;
     struct rb_policy *policy = NULL;
     bool named = rb_source_find(&source, NULL) == 0 && rb_source_trusted(source.path, NULL) &&
-                 rb_policy_load(source.path, &policy, NULL, NULL) == 0;
+                 rb_policy_load(source.path, NULL, &policy, NULL, NULL) == 0;
     bool found = path_by_setting(file, named ? rb_policy_process(policy)->state : NULL);
     rb_policy_free(policy);
     return found;
