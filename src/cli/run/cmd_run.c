@@ -16,6 +16,7 @@
 #include "cli/policy/diagnose.h"
 #include "cli/policy/set.h"
 #include "cli/policy/source.h"
+#include "cli/run/execute.h"
 #include "cli/run/preload.h"
 #include "cli/run/program.h"
 #include "cli/run/watch.h"
@@ -32,17 +33,9 @@ struct request {
 
 static int execute(char **command)
 {
-    char path[PATH_MAX];
-    execvp(command[0], command);
-    int error = errno;
+    int status = rb_execute_program(command);
     rb_watcher_cancel();
-    if (error == ENOENT && rb_program_find(command[0], path))
-        rb_say_error("cannot run %s: its interpreter or dynamic linker does not exist", command[0]);
-    else if (error == ENOENT && !strchr(command[0], '/'))
-        rb_say_error("cannot run %s: no directory in PATH has this program", command[0]);
-    else
-        rb_say_error("cannot run %s: %s", command[0], strerror(error));
-    return error == ENOENT ? RB_EXIT_NOT_FOUND : RB_EXIT_CANNOT;
+    return status;
 }
 
 // LD_PRELOAD may already contain the library, for example from a container's environment. It would then use another
