@@ -6,7 +6,8 @@
 #include "cli/command.h"
 #include "cli/say.h"
 
-static int dispatch(int argc, char **argv)
+//   command: NULL if the first word is no command
+static int dispatch(const struct rb_command *command, int argc, char **argv)
 {
     if (argc < 2) {
         rb_command_overview(stderr);
@@ -20,12 +21,12 @@ static int dispatch(int argc, char **argv)
         puts("rebound " RB_VERSION);
         return 0;
     }
-    const struct rb_command *command = rb_command_find(argv[1]);
     return command ? command->run(argc - 1, argv + 1) : rb_command_unknown(argv[1]);
 }
 
 int main(int argc, char **argv)
 {
     rb_say_guard();
-    return rb_say_finish(dispatch(argc, argv), RB_EXIT_MISUSE);
+    const struct rb_command *command = argc > 1 ? rb_command_find(argv[1]) : NULL;
+    return rb_say_finish(dispatch(command, argc, argv), command ? command->misuse : RB_EXIT_MISUSE);
 }
