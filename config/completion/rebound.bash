@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Completes the command line of rebound in bash; after `rebound run [OPTION...]` and `rebound doctor [OPTION...]` the
-# program's own completion takes over.
+# Completes the command line of rebound in bash; after `rebound run [OPTION...]`, `rebound doctor [OPTION...]` and
+# `rebound wait TARGET... --` the program's own completion takes over.
 
 # From the table of policy keys.
 # begin words of [rebound]
@@ -12,12 +12,13 @@ rebound_keys="intercept retry.attempts retry.backoff retry.base retry.multiplier
 
 rebound_builtins="builtin:default builtin:api builtin:patient"
 
-rebound_commands="run check explain doctor status top events metrics breaker policy reset help"
+rebound_commands="run wait check explain doctor status top events metrics breaker policy reset help"
 
 _rebound_options()
 {
     case $1 in
-    run) echo "--policy --set --log --summary --help" ;;
+    run) echo "--policy --set --log --summary --wait --wait-timeout --help" ;;
+    wait) echo "--timeout --json --help" ;;
     check) echo "--set --strict --json --help" ;;
     explain) echo "--policy --method --set --json --help" ;;
     doctor) echo "--policy --json --help" ;;
@@ -36,12 +37,12 @@ _rebound_program()
     local i
     for ((i = 2; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --policy | --log | --set)
+        --policy | --log | --set | --wait | --wait-timeout)
             ((i++))
-            [[ ${COMP_WORDS[i + 1]-} == [:=] ]] && ((i += 2)) ;;
+            while [[ ${COMP_WORDS[i + 1]-} =~ ^[:=]+$ ]]; do ((i += 2)); done ;;
         --) ((i + 1 < COMP_CWORD)) && echo $((i + 1)); return ;;
         -*) ;;
-        *) echo "$i"; return ;;
+        *) [[ ${COMP_WORDS[1]} == wait ]] || { echo "$i"; return; } ;;
         esac
     done
 }
@@ -67,9 +68,20 @@ _rebound_value()
     --state | --textfile) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     --user) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
     --log) mapfile -t COMPREPLY < <(compgen -W "$rebound_log_words" -f -- "$word") ;;
+    --wait) _rebound_target "$word" ;;
     --method) mapfile -t COMPREPLY < <(compgen -W "GET HEAD OPTIONS POST PUT PATCH DELETE" -- "$word") ;;
     *) return 1 ;;
     esac
+}
+
+# Completes a target of `rebound wait`, or the command after `--`.
+_rebound_target()
+{
+    if [[ ${COMP_WORDS[COMP_CWORD - 1]} == -- ]]; then
+        mapfile -t COMPREPLY < <(compgen -c -- "$1")
+    else
+        mapfile -t COMPREPLY < <(compgen -W "http:// unix:" -A hostname -- "$1")
+    fi
 }
 
 # Completes one of the names on stdin, which the state knows. They come from outside: `compgen -W` would expand $(...) in
@@ -115,6 +127,7 @@ _rebound_word()
     run | doctor) mapfile -t COMPREPLY < <(compgen -c -- "$word") ;;
     check) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     explain) mapfile -t COMPREPLY < <(compgen -A hostname -- "$word") ;;
+    wait) _rebound_target "$word" ;;
     breaker) _rebound_breaker "$word" ;;
     policy) _rebound_policy "$word" ;;
     help) mapfile -t COMPREPLY < <(compgen -W "$rebound_commands" -- "$word") ;;
@@ -137,7 +150,7 @@ _rebound()
         mapfile -t COMPREPLY < <(compgen -W "${rebound_builtins//builtin:/}" -- "$word")
         return
     fi
-    if [[ ${COMP_WORDS[1]} == run || ${COMP_WORDS[1]} == doctor ]]; then
+    if [[ ${COMP_WORDS[1]} == run || ${COMP_WORDS[1]} == doctor || ${COMP_WORDS[1]} == wait ]]; then
         program=$(_rebound_program)
         if [[ $program ]]; then
             _rebound_hand_over "$program"

@@ -10,8 +10,8 @@
 #include "policy/suggest.h"
 
 const struct rb_command *const rb_commands[] = {
-    &rb_cmd_run,     &rb_cmd_check,   &rb_cmd_explain, &rb_cmd_doctor, &rb_cmd_status, &rb_cmd_top, &rb_cmd_events,
-    &rb_cmd_metrics, &rb_cmd_breaker, &rb_cmd_policy,  &rb_cmd_reset,  &rb_cmd_help,   NULL};
+    &rb_cmd_run,    &rb_cmd_wait,    &rb_cmd_check,   &rb_cmd_explain, &rb_cmd_doctor, &rb_cmd_status, &rb_cmd_top,
+    &rb_cmd_events, &rb_cmd_metrics, &rb_cmd_breaker, &rb_cmd_policy,  &rb_cmd_reset,  &rb_cmd_help,   NULL};
 
 static const char overview[] =
     "\n"
@@ -21,6 +21,7 @@ static const char overview[] =
     "\n"
     "Examples:\n"
     "  rebound run -- curl -s https://api.example.com/v1   run curl; failed calls are retried as the policy says\n"
+    "  rebound wait db:5432 -- ./server                    run the server when the database accepts connections\n"
     "  rebound check policy.ini                            find every mistake in a policy\n"
     "  rebound explain https://api.example.com/v1          show which values of the policy apply to this host\n"
     "  rebound doctor curl                                 show which calls of curl will be intercepted\n"

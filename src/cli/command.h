@@ -6,8 +6,15 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-// Exit statuses. Those of `run` are the same as of env(1) and nohup(1).
-enum { RB_EXIT_ERRORS = 1, RB_EXIT_MISUSE = 2, RB_EXIT_OWN = 125, RB_EXIT_CANNOT = 126, RB_EXIT_NOT_FOUND = 127 };
+// Exit statuses. Those of `run` and `wait` are the same as of env(1), nohup(1) and timeout(1).
+enum {
+    RB_EXIT_ERRORS = 1,
+    RB_EXIT_MISUSE = 2,
+    RB_EXIT_TIMEOUT = 124,
+    RB_EXIT_OWN = 125,
+    RB_EXIT_CANNOT = 126,
+    RB_EXIT_NOT_FOUND = 127,
+};
 
 struct rb_command {
     const char *name;
@@ -16,11 +23,11 @@ struct rb_command {
     const char *help;                  // the rest of --help: options and examples
     int misuse;                        // exit status for a wrong command line
     bool takes_program;                // its operands are a program with its own options
-    int (*run)(int argc, char **argv); // argv[0] is the command's name; returns the exit status
+    int (*run)(int argc, char **argv); // argv[0] is the command's name, argv[-1] rebound's; returns the exit status
 };
 
-extern const struct rb_command rb_cmd_run, rb_cmd_check, rb_cmd_explain, rb_cmd_doctor, rb_cmd_status, rb_cmd_top,
-    rb_cmd_events, rb_cmd_metrics, rb_cmd_breaker, rb_cmd_policy, rb_cmd_reset, rb_cmd_help;
+extern const struct rb_command rb_cmd_run, rb_cmd_wait, rb_cmd_check, rb_cmd_explain, rb_cmd_doctor, rb_cmd_status,
+    rb_cmd_top, rb_cmd_events, rb_cmd_metrics, rb_cmd_breaker, rb_cmd_policy, rb_cmd_reset, rb_cmd_help;
 
 // All commands in the order of the overview, terminated by NULL.
 extern const struct rb_command *const rb_commands[];

@@ -27,13 +27,13 @@ def version_and_help(place):
     same(place.text("--version"), (0, "rebound 0.1.0\n", ""))
     status, out, err = place.text("--help")
     same((status, err), (0, ""))
-    for word in ("run", "check", "explain", "doctor", "help", "Examples:", "rebound run -- curl"):
+    for word in ("run", "wait", "check", "explain", "doctor", "help", "Examples:", "rebound run -- curl"):
         holds(out, word)
 
 
 @test
 def help_of_each_command(place):
-    for name in ("run", "check", "explain", "doctor"):
+    for name in ("run", "wait", "check", "explain", "doctor"):
         status, out, err = place.text(name, "--help")
         same((status, err), (0, ""))
         holds(out, f"Usage: rebound {name} ")
@@ -1241,7 +1241,10 @@ def completion(place):
     place.file("some.ini", "")
     script = os.path.join(ROOT, "config", "completion", "rebound.bash")
     rows = [(["e"], "explain"), (["run", "--s"], "--summary"), (["run", "--policy", "so"], "some.ini"),
-            (["run", "--log", "st"], "stderr"), (["run", "--policy", "bui"], "builtin:api"),
+            (["run", "--log", "st"], "stderr"), (["run", "--wait", "a", ":", "1", "--", "cat", "so"], "some.ini"),
+            (["run", "--wait", "[", "::", "1]", ":", "1", "printen"], "printenv"), (["wait", "a", ":", "1", "--", "printen"], "printenv"),
+            (["wait", "--t"], "--timeout"), (["wait", "a", ":", "1", "--", "cat", "so"], "some.ini"), (["run", "--wait", "ht"], "http://"),
+            (["run", "--policy", "bui"], "builtin:api"),
             (["run", "--policy", "builtin", ":"], "patient"), (["check", "builtin", ":", "a"], "api"),
             (["run", "--set", "retry.at"], "retry.attempts="), (["explain", "--set", "breaker.w"], "breaker.window="),
             (["run", "--set", "retry.attempts", "=", "5", "--lo"], "--log"),

@@ -112,7 +112,7 @@ def names_in_messages(place):
             ["explain", "--method", odd, "a"], ["explain", "http://[" + odd], ["explain", "--policy", path, "a"], ["check", path],
             ["check", "--json", path], ["run", "--policy", path, "--", "/bin/" + odd], ["doctor", odd], ["doctor", "--policy", path, "true"],
             ["run", "--log", os.path.join(place.path, odd, "log"), "true"], ["metrics", "--listen", odd], ["metrics", "--textfile", odd + "/x"],
-            ["help", odd], ["status", "--state", path], ["events", "--user", odd]]
+            ["help", odd], ["wait", odd], ["wait", "unix:" + odd, "--timeout", "100ms"], ["status", "--state", path], ["events", "--user", odd]]
     for words in rows:
         done = place.rebound(*words)
         text = done.stdout.decode() + done.stderr.decode()

@@ -21,6 +21,7 @@
 #include "cli/run/program.h"
 #include "cli/run/watch.h"
 #include "cli/say.h"
+#include "cli/wait/wait_request.h"
 #include "process/sink.h"
 
 struct request {
@@ -28,7 +29,8 @@ struct request {
     const char *log;    // --log, NULL if not given
     bool summary;
     struct rb_set *set;
-    char **command; // NULL-terminated
+    struct rb_wait_state *wait; // --wait, NULL if not given
+    char **command;             // NULL-terminated
 };
 
 static int execute(char **command)
@@ -206,6 +208,12 @@ static void warn_of_program(const char *name, const char *library)
             culprit);
 }
 
+// Returns 0, or the exit status if the program must not start.
+static int wait_for_targets(const struct request *request)
+{
+    return request->wait ? rb_wait_request_perform(request->wait) : 0;
+}
+
 static int cmd_run_perform(const struct request *request)
 {
     struct rb_source source;
@@ -213,6 +221,9 @@ static int cmd_run_perform(const struct request *request)
     struct rb_policy *policy = NULL;
     char library[PATH_MAX];
     if (rb_preload_disabled()) {
+        int status = wait_for_targets(request);
+        if (status != 0)
+            return status;
         if (request->summary)
             rb_say_note("REBOUND_DISABLE is set, so the program runs without rebound and without a summary");
         return execute(request->command);
@@ -222,6 +233,9 @@ static int cmd_run_perform(const struct request *request)
     int error = load_policy(request, &pairs, &source, &policy);
     if (error == -EDOM)
         return RB_EXIT_OWN;
+    int status = wait_for_targets(request); // after the mistakes in the policy and in --set are known
+    if (status != 0)
+        return status;
     if (error != 0) {
         rb_say_warning("the policy cannot be used; the program runs without rebound");
         return execute_without_rebound(request->command);
@@ -248,11 +262,15 @@ static int cmd_run_perform(const struct request *request)
 static int cmd_run(int argc, char **argv)
 {
     struct rb_set set = {.values.count = 0};
+    struct rb_values targets = {.count = 0};
+    struct rb_wait_request wait = {.command = &rb_cmd_run, .argv = argv - 1, .targets = targets.items};
     struct request request = {.set = &set};
     const struct rb_option options[] = {{"policy", .value = &request.policy},
                                         {"set", .values = &set.values},
                                         {"log", .value = &request.log},
                                         {"summary", .flag = &request.summary},
+                                        {"wait", .values = &targets},
+                                        {"wait-timeout", .value = &wait.timeout},
                                         {0}};
     int status, first = rb_command_options(&rb_cmd_run, argc, argv, options, &status);
     if (first < 0)
@@ -260,12 +278,16 @@ static int cmd_run(int argc, char **argv)
     if (first >= argc)
         return rb_command_misuse(&rb_cmd_run, "name the program to run");
     request.command = argv + first;
-    return cmd_run_perform(&request);
+    wait.count = targets.count;
+    if (wait.count == 0 && wait.timeout)
+        return rb_command_misuse(&rb_cmd_run, "'--wait-timeout' has no effect without '--wait'");
+    status = wait.count > 0 ? rb_wait_request_begin(&wait, &request.wait) : 0;
+    return status == 0 ? cmd_run_perform(&request) : status;
 }
 
 const struct rb_command rb_cmd_run = {
     .name = "run",
-    .usage = "[--policy FILE] [--set KEY=VALUE] [--log DEST] [--summary] [--] COMMAND [ARG...]",
+    .usage = "[--policy FILE] [--set KEY=VALUE] [--log DEST] [--summary] [--wait TARGET] [--] COMMAND [ARG...]",
     .purpose = "Runs a program with retries, circuit breaker and retry budget",
     .help =
         "The program runs in the same process, with the same signals and exit status. If the policy cannot be "
@@ -287,10 +309,14 @@ const struct rb_command rb_cmd_run = {
         "  --log DEST      write one JSON line for each decision; DEST is off, stderr or the name of a file.\n"
         "                  Overrides `log` in the policy\n"
         "  --summary       print counters for each policy on stderr when the program has ended\n"
+        "  --wait TARGET   start the program when TARGET is ready: HOST:PORT, http://HOST[:PORT][/PATH][=STATUS]\n"
+        "                  or unix:PATH, as in 'rebound wait'. May be repeated\n"
+        "  --wait-timeout TIME\n"
+        "                  the longest wait, for example 2m; without the option 60s. off: no limit\n"
         "  --help          print this text\n"
         "\n"
-        "Exit status: that of the program; 125 wrong command line or another error of rebound, 126 the program\n"
-        "cannot be run, 127 the program was not found.\n"
+        "Exit status: that of the program; 124 a target of --wait was not ready in time, 125 wrong command line or\n"
+        "another error of rebound, 126 the program cannot be run, 127 the program was not found.\n"
         "\n"
         "Examples:\n"
         "  rebound run -- curl -s https://api.example.com/v1\n"
@@ -298,6 +324,7 @@ const struct rb_command rb_cmd_run = {
         "  rebound run --set retry.attempts=5 --set retry.on=+409 -- ./program\n"
         "  rebound run --policy policy.ini --summary -- git pull\n"
         "  rebound run --log stderr -- wget http://127.0.0.1:8080/\n"
+        "  rebound run --wait db:5432 -- ./server\n"
         "  REBOUND_DISABLE=1 rebound run -- curl -s https://api.example.com/v1   (runs without rebound)\n",
     .misuse = RB_EXIT_OWN,
     .takes_program = true,

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,4 +123,17 @@ bool rb_preload_names_us(const char *list)
         if (is_us(item, length))
             return true;
     return false;
+}
+
+// A callback of dl_iterate_phdr(3).
+static int object_is_us(struct dl_phdr_info *object, size_t size, void *unused)
+{
+    (void) size;
+    (void) unused;
+    return object->dlpi_name && is_us(object->dlpi_name, strlen(object->dlpi_name));
+}
+
+bool rb_preload_is_loaded(void)
+{
+    return dl_iterate_phdr(object_is_us, NULL) != 0;
 }

@@ -29,6 +29,9 @@ char *rb_preload_asan_options(const char *before);
 // True if the list contains a librebound.so.
 bool rb_preload_names_us(const char *list);
 
+// True if a librebound.so is loaded into this process.
+bool rb_preload_is_loaded(void);
+
 // True if REBOUND_DISABLE makes the library inactive: it is set, not empty and not "0".
 bool rb_preload_disabled(void);
 
