@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Bad input, a bad log, a program that cannot be intercepted: one line says so, and the program runs without us."""
 
+import json
 import os
 import subprocess
 
@@ -219,6 +220,20 @@ def test_preload_with_broken_policy(test):
     result = test.alone([CURL, "-sS", server.url("k/s503/ok")], env=env)
     test.good(result, b"status 503\n")
     test.equal(result.err, b"", "stderr")
+
+
+def test_preload_with_unknown_builtin(test):
+    """A built-in policy that does not exist is a wrong policy: the program runs untouched, and the log says why."""
+    server = test.server()
+    env = {"LD_PRELOAD": LIBRARY, "REBOUND_POLICY": "builtin:apt", "REBOUND_LOG": test.log_path}
+    result = test.alone([CURL, "-sS", server.url("k/s503/ok")], env=env)
+    test.good(result, b"status 503\n")
+    test.equal((server.count("k"), result.err), (1, b""), "requests and stderr")
+    with open(test.log_path, encoding="utf-8") as log:
+        events = [json.loads(line) for line in log]
+    test.equal([(event["decision"], event["reason"], event["file"]) for event in events], [("policy", "invalid", "builtin:apt")],
+               "the log")
+    test.check("builtin:api" in events[0]["message"], f"the message in {events[0]}")
 
 
 def test_builtin_policy(test):

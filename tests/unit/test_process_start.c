@@ -18,9 +18,10 @@ static void test_copies(void **state)
 {
     static char longest[2 * RB_POLICY_PATH_SIZE] = "REBOUND_STATE=";
     static char log[RB_POLICY_PATH_SIZE] = "REBOUND_LOG=/";
-    char policy[] = "REBOUND_POLICY=p.ini", empty[] = "REBOUND_DISABLE=", home[] = "HOME=/home/first",
-         second[] = "HOME=/home/second", other[] = "REBOUND_LOGS=/nowhere", bare[] = "XDG_CONFIG_HOME";
-    char *const variables[] = {other, bare, policy, empty, log, longest, home, second, NULL};
+    char policy[] = "REBOUND_POLICY=p.ini", set[] = "REBOUND_SET=retry.attempts=5 retry.base=1s",
+         empty[] = "REBOUND_DISABLE=", home[] = "HOME=/home/first", second[] = "HOME=/home/second",
+         other[] = "REBOUND_LOGS=/nowhere", bare[] = "XDG_CONFIG_HOME";
+    char *const variables[] = {other, bare, policy, set, empty, log, longest, home, second, NULL};
     char wanted[RB_POLICY_PATH_SIZE], **before = environ;
     (void) state;
     memset(longest + strlen(longest), 'x', sizeof(longest) - 1 - strlen(longest));
@@ -33,7 +34,9 @@ static void test_copies(void **state)
     assert_int_equal(chdir("/"), 0);
     snprintf(wanted, sizeof(wanted), "%s", log + strlen("REBOUND_LOG="));
     memset(log, 0, sizeof(log));
+    memset(set, 0, sizeof(set));
     assert_string_equal(rb_start_value(RB_START_POLICY), "/tmp/p.ini");
+    assert_string_equal(rb_start_value(RB_START_SET), "retry.attempts=5 retry.base=1s");
     assert_string_equal(rb_start_value(RB_START_LOG), wanted);
     assert_int_equal(strlen(rb_start_value(RB_START_STATE)), RB_POLICY_PATH_SIZE);
     assert_string_equal(rb_start_value(RB_START_HOME), "/home/first");
