@@ -131,7 +131,6 @@ static void says_what_is_wrong(void **state)
         {"://a:80", "only http:// is supported"},
         {"unix:", "the path is missing"},
     };
-    char text[RB_AWAITED_TEXT_MAX + 2];
     struct rb_awaited awaited;
     (void) state;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -139,6 +138,13 @@ static void says_what_is_wrong(void **state)
         assert_non_null(wrong);
         assert_string_equal(wrong, rows[i].wrong);
     }
+}
+
+static void limits_the_length(void **state)
+{
+    char text[RB_AWAITED_TEXT_MAX + 2];
+    struct rb_awaited awaited;
+    (void) state;
     memset(text, 'x', sizeof(text));
     memcpy(text + RB_NAME_SIZE, ":80", 4);
     assert_string_equal(rb_awaited_parse(text, &awaited), "the host is too long");
@@ -154,10 +160,9 @@ static void says_what_is_wrong(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_host_and_port),
-        cmocka_unit_test(reads_urls),
-        cmocka_unit_test(reads_paths_of_sockets),
-        cmocka_unit_test(says_what_is_wrong),
+        cmocka_unit_test(reads_host_and_port),    cmocka_unit_test(reads_urls),
+        cmocka_unit_test(reads_paths_of_sockets), cmocka_unit_test(says_what_is_wrong),
+        cmocka_unit_test(limits_the_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
