@@ -24,7 +24,7 @@ static cJSON *make_json_target(const struct rb_wait_state *state, const struct r
     return object;
 }
 
-static int print_json(const struct rb_wait_state *state, int status)
+static int print_result(const struct rb_wait_state *state, int status)
 {
     cJSON *object = cJSON_CreateObject(), *targets = cJSON_CreateArray();
     cJSON_AddBoolToObject(object, "ready", status == 0);
@@ -53,8 +53,6 @@ static int cmd_wait(int argc, char **argv)
         return status;
     if (first >= separator)
         return rb_command_misuse(&rb_cmd_wait, "name a target: %s", rb_awaited_forms);
-    if (separator - first > RB_VALUES_MAX)
-        return rb_command_misuse(&rb_cmd_wait, "at most %d targets are possible", RB_VALUES_MAX);
     if (program && !*program)
         return rb_command_misuse(&rb_cmd_wait, "name the program to run after '--'");
     if (program && json)
@@ -66,7 +64,7 @@ static int cmd_wait(int argc, char **argv)
         return status;
     status = rb_wait_request_perform(state);
     if (json && (status == 0 || status == RB_EXIT_TIMEOUT))
-        return print_json(state, status);
+        return print_result(state, status);
     return status == 0 && program ? rb_execute_program(program) : status;
 }
 

@@ -61,7 +61,7 @@ static bool send_request(int fd, const struct rb_awaited *awaited)
 
 // Reads the status of the response at the beginning of `text`. Returns 0 if more bytes are needed, and -1 if it is not
 // HTTP/1.
-static int read_status(struct rb_slice text)
+static int status_of(struct rb_slice text)
 {
     static const char begin[] = "HTTP/1.";
     enum { DIGITS = 9, LENGTH = 13 }; // "HTTP/1.1 200 "
@@ -89,7 +89,7 @@ static bool skip_interim(struct rb_slice *text)
     return true;
 }
 
-static bool judge_status(const struct readiness *test, int status)
+static bool judge_answer(const struct readiness *test, int status)
 {
     unsigned expected = test->awaited->status;
     if (status < 0)
@@ -126,11 +126,11 @@ static bool test_http(const struct readiness *test, int fd, uint64_t until_ms)
             return not_ready(test, length > 0 ? no_http : "the connection was closed without an answer");
         length += (size_t) got;
         struct rb_slice left = {answer, length};
-        status = read_status(left);
+        status = status_of(left);
         while (status >= 100 && status < 200 && (unsigned) status != test->awaited->status)
-            status = skip_interim(&left) ? read_status(left) : 0;
+            status = skip_interim(&left) ? status_of(left) : 0;
     }
-    return judge_status(test, status);
+    return judge_answer(test, status);
 }
 
 // --- connects

@@ -40,11 +40,9 @@ int rb_wait_request_begin(const struct rb_wait_request *request, struct rb_wait_
     int status = read_timeout(request, &limit_ms);
     if (status != 0)
         return status;
-    *state = rb_wait_state_new(request->count, limit_ms);
-    if (!*state) {
-        rb_say_error("there is not enough memory");
-        return RB_EXIT_OWN;
-    }
+    if (request->count > RB_WAIT_TARGETS_MAX)
+        return rb_command_misuse(request->command, "at most %d targets are possible", RB_WAIT_TARGETS_MAX);
+    *state = rb_wait_state_begin(request->count, limit_ms);
     status = read_targets(request, *state);
     if (status == 0)
         rb_restart_without_library(request->argv);

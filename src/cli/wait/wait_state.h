@@ -10,6 +10,7 @@
 struct rb_wait_target {
     struct rb_awaited awaited;
     struct rb_wait_state *state;
+    pthread_t thread;
     rb_readiness_step step; // what the current test is waiting for
     // With the lock held:
     bool ready;
@@ -17,8 +18,10 @@ struct rb_wait_target {
     char reason[RB_READINESS_REASON_SIZE]; // of the latest test that failed; empty if none did
 };
 
+enum { RB_WAIT_TARGETS_MAX = 64 };
+
 struct rb_wait_state {
-    struct rb_wait_target *targets;
+    struct rb_wait_target targets[RB_WAIT_TARGETS_MAX];
     unsigned count;
     uint64_t limit_ms; // 0: none
     uint64_t started_ms;
@@ -29,9 +32,10 @@ struct rb_wait_state {
     bool over;              // with the lock held: the results of the targets no longer change
 };
 
-// Makes the state of a wait for targets that the caller fills in. Returns NULL without memory. The state is never
-// freed, because a thread can use it until the process exits or executes a program.
-struct rb_wait_state *rb_wait_state_new(unsigned count, uint64_t limit_ms);
+// Returns the state for the only wait of this process. The caller fills in `awaited` of each target. The state is
+// static, because a thread can use it until the process exits or executes a program.
+//   count: at most RB_WAIT_TARGETS_MAX
+struct rb_wait_state *rb_wait_state_begin(unsigned count, uint64_t limit_ms);
 
 // Returns why the target is not ready: `reason`, or what its first test is waiting for. With the lock held, or after
 // the wait is over.

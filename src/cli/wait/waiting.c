@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -74,7 +73,7 @@ static void handle_signals_of_init(void)
 // --- the main thread
 
 // Starts the threads with all signals blocked, so that the main thread handles each signal.
-static int start_threads(struct rb_wait_state *state, pthread_t *threads)
+static int start_threads(struct rb_wait_state *state)
 {
     pthread_attr_t attributes;
     sigset_t all, before;
@@ -85,7 +84,7 @@ static int start_threads(struct rb_wait_state *state, pthread_t *threads)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (unsigned i = 0; i < state->count && error == 0; i++)
-        error = pthread_create(&threads[i], &attributes, test_until_ready, &state->targets[i]);
+        error = pthread_create(&state->targets[i].thread, &attributes, test_until_ready, &state->targets[i]);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     return error == 0 ? 0 : -EAGAIN;
@@ -142,19 +141,15 @@ static int watch_targets(struct rb_wait_state *state)
 int rb_waiting_perform(struct rb_wait_state *state)
 {
     struct sigaction before, ignore = {.sa_handler = SIG_IGN};
-    pthread_t *threads = calloc(state->count, sizeof(*threads));
-    if (!threads)
-        return -EAGAIN;
     state->started_ms = rb_system_now_ms();
     if (getpid() == 1)
         handle_signals_of_init();
     sigaction(SIGPIPE, &ignore, &before);
-    int error = start_threads(state, threads);
+    int error = start_threads(state);
     if (error == 0)
         error = watch_targets(state);
-    for (unsigned i = 0; i < state->count && error == 0; i++)
-        pthread_join(threads[i], NULL);
+    for (unsigned i = 0; i < state->count && error != -EAGAIN; i++)
+        error == 0 ? pthread_join(state->targets[i].thread, NULL) : pthread_detach(state->targets[i].thread);
     sigaction(SIGPIPE, &before, NULL);
-    free(threads);
     return error;
 }
