@@ -655,6 +655,9 @@ socket.socket().connect_ex(("127.0.0.1", int(sys.argv[1])))
 print("/page\\n" in open("/proc/self/maps").read())
 """
 
+# As in src/process/summary.h.
+PAGE_VERSION, PAGE_SIZE = 2, 32 + 64 * 112 + 16 * 128
+
 
 @test
 def summary_page_of_another_user(place):
@@ -662,7 +665,8 @@ def summary_page_of_another_user(place):
     if os.geteuid() != 0:
         return
     holder, port = closed_port()
-    page = place.file("page", b"RBSM" + (1).to_bytes(4, "little") + (7200).to_bytes(4, "little") + bytes(7188), 0o600)
+    header = b"RBSM" + PAGE_VERSION.to_bytes(4, "little") + PAGE_SIZE.to_bytes(4, "little")
+    page = place.file("page", header + bytes(PAGE_SIZE - len(header)), 0o600)
     words = [REBOUND, "run", "--policy", place.file("quick.ini", QUICK), "--", sys.executable, "-c", MAPS_PAGE, str(port)]
     for owner, mapped in ((0, "True\n"), (ANOTHER_USER, "False\n")):
         os.chown(page, owner, owner)
@@ -695,7 +699,7 @@ def summary_tells_the_program_that_it_is_printed(place):
         page.seek(0)
         after = struct.unpack_from("=8I", page.read())
     magic, version, exiting, printed, main_pid = 0, 1, 3, 4, 5
-    same((before[magic], before[version], before[main_pid]), (int.from_bytes(b"RBSM", "little"), 1, child.pid))
+    same((before[magic], before[version], before[main_pid]), (int.from_bytes(b"RBSM", "little"), PAGE_VERSION, child.pid))
     same((before[exiting], before[printed], after[exiting], after[printed]), (0, 0, 1, 1))
 
 
