@@ -19,6 +19,11 @@ RB_START_CODE void rb_starting_load(void)
     rb_clock_read(CLOCK_BOOTTIME, &begun);
 }
 
+bool rb_starting_covers(const struct rb_section *section, const struct rb_target *target)
+{
+    return !section->wide || rb_target_is_near(target);
+}
+
 static __attribute__((noinline)) void starting_find(struct rb_call *call, const struct rb_section *section,
                                                     const struct rb_target *target)
 {
@@ -26,7 +31,7 @@ static __attribute__((noinline)) void starting_find(struct rb_call *call, const 
     rb_clock_read(CLOCK_BOOTTIME, &now);
     int64_t age_ns = (int64_t) (now.seconds - begun.seconds) * 1000000000 + (now.nanoseconds - begun.nanoseconds);
     uint64_t age = age_ns > 0 ? (uint64_t) age_ns / 1000000 : 0, wait_ms = section->rules.start_wait_ms;
-    if (age >= wait_ms || (section->wide && !rb_target_is_near(target)))
+    if (age >= wait_ms || !rb_starting_covers(section, target))
         return;
     struct rb_absent_host *host = rb_absent_find(&hosts, rb_cell_host(target));
     if (!host || atomic_load(&host->succeeded))

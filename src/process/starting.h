@@ -11,8 +11,11 @@
 // counts from the start of the program that it runs.
 void rb_starting_load(void);
 
-// Sets call->start if start.wait of the section applies to the target and the host has not succeeded yet. In a section
-// for all hosts (*), start.wait covers only hosts that are not public (rb_target_is_near). Call this after
+// Returns true if start.wait of the section, where it is not off, covers the target. In a section for all hosts (*), it
+// covers only hosts that are not public (rb_target_is_near). Async-signal-safe.
+bool rb_starting_covers(const struct rb_section *section, const struct rb_target *target);
+
+// Sets call->start if start.wait of the section covers the target and the host has not succeeded yet. Call this after
 // rb_call_begin. Costs one comparison without start.wait. Async-signal-safe.
 //   target: without a port, the lookup of the name; its wait continues with the first connect to one of the ports
 void rb_starting_begin(struct rb_call *call, const struct rb_section *section, const struct rb_target *target);

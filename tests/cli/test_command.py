@@ -1097,8 +1097,11 @@ def explain_method(place):
         found, path = explain(place, "--method", method, "api.example:8443")
         same(found["method"], {"name": method, "repeatable": wanted})
     text = place.text("explain", "--policy", path, "--method", "POST", "api.example:8443")[1]
-    holds(text, "POST is retried only if it was certainly not sent, or if it has the header field Idempotency-Key")
+    holds(text, "POST is retried only if it was certainly not sent, or if it has the header field Idempotency-Key\n")
     holds(place.text("explain", "--policy", path, "api.example:8443")[1], "GET may be retried (retry.methods)")
+    text = place.text("explain", "--policy", "builtin:default", "--method", "POST", "api.example")[1]
+    holds(text, "POST is retried only if it was certainly not sent, if the server has rejected it (retry.rejected: 429, throttled), "
+                "or if it has the header field Idempotency-Key\n")
 
 
 @test
@@ -1114,13 +1117,29 @@ def explain_hosts_left_alone(place):
 @test
 def explain_time(place):
     found, path = explain(place, "slow.test")
-    same(found["worst_case"], {"waits_ms": 7000, "attempts_ms": 8000, "total_ms": 5000, "ms": 5000})
+    same(found["worst_case"], {"waits_ms": 7000, "attempts_ms": 8000, "total_ms": 5000, "ms": 5000, "start_wait_ms": 0})
     same([step["fits"] for step in found["schedule"]], [True, True, False])
     text = place.text("explain", "--policy", path, "slow.test")[1]
+    holds(text, "after 5s (timeout.total), or after the program's own limit if it is shorter; ")
     holds(text, "worst case  5s: timeout.total limits 7s of waits and 8s of attempts")
     holds(text, "(never: timeout.total is over before)")
     found, _ = explain(place, "api.example:8443")
-    same(found["worst_case"], {"waits_ms": 7000, "attempts_ms": None, "total_ms": 30000, "ms": 7000})
+    same(found["worst_case"], {"waits_ms": 7000, "attempts_ms": None, "total_ms": 30000, "ms": 7000, "start_wait_ms": 0})
+
+
+@test
+def explain_start_wait(place):
+    """The wait for a host at the start of the program, and the hosts that a section for all hosts does not wait for."""
+    path = place.file("policy.ini", "[all]\nhosts = *\nstart.wait = 90s\n[a]\nhosts = a.test\nstart.wait = 1m\n"
+                      "[off]\nhosts = off.test\n")
+    rows = {"db:5432": "up to 90s after the program's start (start.wait)\n", "10.1.2.3:80": "up to 90s", "a.test": "up to 60s",
+            "api.example": "and this name has a dot\n", "8.8.8.8": "and this address is public\n", "off.test": None}
+    for target, wanted in rows.items():
+        text = place.text("explain", "--policy", path, target)[1]
+        same(bool(re.search("(until its first success|start.wait covers only)", text)), wanted is not None)
+        holds(text, wanted or "")
+        found = json.loads(place.text("explain", "--json", "--policy", path, target)[1])
+        same(found["worst_case"]["start_wait_ms"], {"db:5432": 90000, "10.1.2.3:80": 90000, "a.test": 60000}.get(target, 0))
 
 
 @test

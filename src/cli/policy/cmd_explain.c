@@ -12,6 +12,7 @@
 #include "cli/policy/set.h"
 #include "cli/say.h"
 #include "engine/call.h"
+#include "process/starting.h"
 
 struct request {
     const char *policy; // NULL if not given
@@ -54,6 +55,7 @@ static void find_out(struct rb_explanation *e, const struct rb_target *target, c
     if (!e->section)
         return;
     e->repeatable = rb_list_holds(e->section->values.methods, e->method, strlen(e->method), false);
+    e->waits = e->section->rules.start_wait_ms > 0 && rb_starting_covers(e->section, target);
     rb_schedule_compute(&e->section->rules, &e->schedule);
 }
 

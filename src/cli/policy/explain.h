@@ -20,6 +20,7 @@ struct rb_explanation {
     const struct rb_section *section; // NULL if no section matches
     struct rb_match match;
     bool repeatable; // retry.methods contains the method
+    bool waits;      // start.wait covers the target
     struct rb_schedule schedule;
 };
 

@@ -100,6 +100,7 @@ static void add_worst(cJSON *root, const struct rb_explanation *e)
         cJSON_AddNullToObject(worst, "attempts_ms");
     cJSON_AddNumberToObject(worst, "total_ms", (double) e->section->rules.total_ms);
     cJSON_AddNumberToObject(worst, "ms", (double) e->schedule.worst_ms);
+    cJSON_AddNumberToObject(worst, "start_wait_ms", e->waits ? (double) e->section->rules.start_wait_ms : 0);
 }
 
 int rb_explain_json(const struct rb_explanation *e)

@@ -84,6 +84,8 @@ static void print_section(const struct rb_explanation *e, bool colour)
 static void print_method(const struct rb_explanation *e, bool colour)
 {
     const char *keys = e->section->values.idempotency_headers;
+    char rejected[RB_EXPLAIN_VALUE_SIZE];
+    unsigned count;
     if (!e->http)
         return;
     explain_text_label(colour, "method");
@@ -92,6 +94,10 @@ static void print_method(const struct rb_explanation *e, bool colour)
         return;
     }
     printf("%s is retried only if it was certainly not sent", e->method);
+    rb_key_kind_format(&rb_key_table(&count)[rb_key_find("retry.rejected")], &e->section->values, rejected,
+                       sizeof(rejected));
+    if (strcmp(rejected, "none") != 0)
+        printf(", if the server has rejected it (retry.rejected: %s)", rejected);
     if (*keys)
         printf(", or if it has %s ", strchr(keys, ' ') ? "one of the header fields" : "the header field");
     for (const char *c = keys; *c; c++)
@@ -166,7 +172,8 @@ static void print_limits(const struct rb_explanation *e, bool colour)
     explain_text_label(colour, "");
     printf("no wait or attempt starts after %s (timeout.total)%s; a running attempt continues\n",
            duration(e->section->rules.total_ms, total),
-           e->section->rules.total_set ? "" : " or the program's own limit");
+           e->section->rules.total_set ? ", or after the program's own limit if it is shorter"
+                                       : " or the program's own limit");
     if (e->http && e->section->rules.after != RB_HINT_IGNORE) {
         explain_text_label(colour, "");
         bool all = e->section->rules.after == RB_HINT_HONOUR;
@@ -190,6 +197,22 @@ static void print_lookups(const struct rb_explanation *e, bool colour)
     putchar('\n');
 }
 
+// The worst case does not contain start.wait, because a program waits for a host only until the first success.
+static void print_start(const struct rb_explanation *e, bool colour)
+{
+    char wait[DURATION_SIZE];
+    uint64_t wait_ms = e->section->rules.start_wait_ms;
+    if (wait_ms == 0)
+        return;
+    explain_text_label(colour, "");
+    if (e->waits)
+        printf("until its first success, the host is waited for up to %s after the program's start (start.wait)\n",
+               duration(wait_ms, wait));
+    else
+        printf("start.wait covers only hosts that are not public: the section is for all hosts, and this %s\n",
+               e->named ? "name has a dot" : "address is public");
+}
+
 static void print_worst(const struct rb_explanation *e, bool colour)
 {
     const struct rb_schedule *s = &e->schedule;
@@ -206,6 +229,7 @@ static void print_worst(const struct rb_explanation *e, bool colour)
         puts(", and the time that the attempts take (timeout.attempt is unset)");
     print_limits(e, colour);
     print_lookups(e, colour);
+    print_start(e, colour);
 }
 
 void rb_explain_text(const struct rb_explanation *e)
