@@ -93,6 +93,14 @@ static void sys_closefrom(int first)
         rb_kernel_always(SYS_close, fd);
 }
 
+// Before glibc 2.34, pthread_join is in libpthread.so.0. A program without threads may load it later, with a plug-in.
+static int join_anywhere(pthread_t thread, void **result)
+{
+    typedef int join_fn(pthread_t, void **);
+    join_fn *real = (join_fn *) rb_elf_next_anywhere("pthread_join");
+    return real ? real(thread, result) : ESRCH;
+}
+
 // The two arguments in which preadv2 and pwritev2 take a 64-bit offset.
 #define LOW_HIGH(offset) (long) (offset), (long) ((uint64_t) (int64_t) (offset) >> 32)
 
