@@ -276,10 +276,8 @@ bool rb_call_awaits_start(struct rb_call *call, const struct rb_outcome *outcome
                           uint64_t now_ms)
 {
     struct rb_absent_host *host = call->start;
-    enum rb_cause cause = outcome->cause;
-    bool absent = cause == RB_CAUSE_REFUSED || cause == RB_CAUSE_UNREACHABLE || cause == RB_CAUSE_DNS;
     uint64_t next_ms = rb_arithmetic_add(now_ms, RB_ABSENT_EVERY_MS), none = 0;
-    if (!host || !absent || atomic_load_explicit(&host->succeeded, memory_order_relaxed) ||
+    if (!host || !outcome->absent || atomic_load_explicit(&host->succeeded, memory_order_relaxed) ||
         next_ms > atomic_load_explicit(&host->until_ms, memory_order_relaxed) || next_ms >= own_deadline_ms)
         return false;
     rb_call_abandon(call, now_ms);

@@ -26,21 +26,22 @@ struct errno_row {
     enum rb_cause cause;
     enum rb_health health;
     enum rb_cause unix_cause; // the cause for AF_UNIX; RB_CAUSE_OTHER: same as `cause`
+    bool absent;              // as in struct rb_outcome
 };
 
 static const struct errno_row errno_table[] = {
-    {ECONNREFUSED, RB_CAUSE_REFUSED, RB_HEALTH_FAILURE, RB_CAUSE_OTHER},
-    {ETIMEDOUT, RB_CAUSE_TIMEOUT, RB_HEALTH_FAILURE, RB_CAUSE_OTHER},
-    {ENETUNREACH, RB_CAUSE_UNREACHABLE, RB_HEALTH_IGNORED, RB_CAUSE_OTHER},
-    {EHOSTUNREACH, RB_CAUSE_UNREACHABLE, RB_HEALTH_FAILURE, RB_CAUSE_OTHER},
-    {EHOSTDOWN, RB_CAUSE_UNREACHABLE, RB_HEALTH_FAILURE, RB_CAUSE_OTHER},
-    {ECONNRESET, RB_CAUSE_RESET, RB_HEALTH_FAILURE, RB_CAUSE_OTHER},
-    {ECONNABORTED, RB_CAUSE_RESET, RB_HEALTH_IGNORED, RB_CAUSE_OTHER},
-    {ENETDOWN, RB_CAUSE_UNREACHABLE, RB_HEALTH_IGNORED, RB_CAUSE_OTHER},
-    {EADDRNOTAVAIL, RB_CAUSE_UNREACHABLE, RB_HEALTH_IGNORED, RB_CAUSE_OTHER},
-    {ENOBUFS, RB_CAUSE_UNREACHABLE, RB_HEALTH_IGNORED, RB_CAUSE_OTHER},
-    {EAGAIN, RB_CAUSE_UNREACHABLE, RB_HEALTH_IGNORED, RB_CAUSE_REFUSED},
-    {ENOENT, RB_CAUSE_OTHER, RB_HEALTH_IGNORED, RB_CAUSE_REFUSED},
+    {ECONNREFUSED, RB_CAUSE_REFUSED, RB_HEALTH_FAILURE, RB_CAUSE_OTHER, true},
+    {ETIMEDOUT, RB_CAUSE_TIMEOUT, RB_HEALTH_FAILURE, RB_CAUSE_OTHER, false},
+    {ENETUNREACH, RB_CAUSE_UNREACHABLE, RB_HEALTH_IGNORED, RB_CAUSE_OTHER, true},
+    {EHOSTUNREACH, RB_CAUSE_UNREACHABLE, RB_HEALTH_FAILURE, RB_CAUSE_OTHER, true},
+    {EHOSTDOWN, RB_CAUSE_UNREACHABLE, RB_HEALTH_FAILURE, RB_CAUSE_OTHER, true},
+    {ECONNRESET, RB_CAUSE_RESET, RB_HEALTH_FAILURE, RB_CAUSE_OTHER, false},
+    {ECONNABORTED, RB_CAUSE_RESET, RB_HEALTH_IGNORED, RB_CAUSE_OTHER, false},
+    {ENETDOWN, RB_CAUSE_UNREACHABLE, RB_HEALTH_IGNORED, RB_CAUSE_OTHER, true},
+    {EADDRNOTAVAIL, RB_CAUSE_UNREACHABLE, RB_HEALTH_IGNORED, RB_CAUSE_OTHER, false},
+    {ENOBUFS, RB_CAUSE_UNREACHABLE, RB_HEALTH_IGNORED, RB_CAUSE_OTHER, false},
+    {EAGAIN, RB_CAUSE_UNREACHABLE, RB_HEALTH_IGNORED, RB_CAUSE_REFUSED, false},
+    {ENOENT, RB_CAUSE_OTHER, RB_HEALTH_IGNORED, RB_CAUSE_REFUSED, true},
 };
 
 static struct rb_outcome passing(enum rb_cause cause, enum rb_health health)
@@ -63,9 +64,11 @@ struct rb_outcome rb_classify_errno(int err, bool unix_socket)
         const struct errno_row *row = &errno_table[i];
         if (row->err != err)
             continue;
-        if (unix_socket && row->unix_cause != RB_CAUSE_OTHER)
-            return passing(row->unix_cause, RB_HEALTH_FAILURE);
-        return passing(row->cause, row->health);
+        bool local = unix_socket && row->unix_cause != RB_CAUSE_OTHER;
+        struct rb_outcome found =
+            local ? passing(row->unix_cause, RB_HEALTH_FAILURE) : passing(row->cause, row->health);
+        found.absent = row->absent && !found.permanent;
+        return found;
     }
     struct rb_outcome outcome = permanent;
     if (is_pending(err))
@@ -83,15 +86,19 @@ struct rb_outcome rb_classify_eai(int eai, int err)
     case 0:
         return success;
     case EAI_AGAIN:
+        outcome.absent = true;
         return outcome;
     case EAI_FAIL:
         outcome.once = true;
         return outcome;
     case EAI_SYSTEM:
         of_errno = rb_classify_errno(err, false);
+        outcome.absent = true;
         return of_errno.permanent || of_errno.cause == RB_CAUSE_NONE ? permanent : outcome;
     case EAI_NONAME:
-    case EAI_NODATA:
+        outcome.absent = outcome.permanent = true;
+        return outcome;
+    case EAI_NODATA: // the name exists
     case EAI_ADDRFAMILY:
         outcome.permanent = true;
         return outcome;
@@ -119,7 +126,8 @@ enum {
     CURL_UNSENT = 1 << 0, // the code itself proves that nothing was sent
     CURL_BEGUN = 1 << 1,  // the code itself proves that a response began
     CURL_ONCE = 1 << 2,
-    CURL_LOCAL = 1 << 3 // the resolver or the proxy failed: says nothing about the host
+    CURL_LOCAL = 1 << 3, // the resolver or the proxy failed: says nothing about the host
+    CURL_ABSENT = 1 << 4 // the host has no name
 };
 
 struct curl_row {
@@ -131,16 +139,16 @@ struct curl_row {
 // By CURLcode. libcurl-errors(3) has the names.
 static const struct curl_row curl_table[] = {
     [0] = {CURL_STATUS, RB_CAUSE_NONE, 0},
-    [1] = {CURL_MALFORMED, RB_CAUSE_RESET, 0},                  // UNSUPPORTED_PROTOCOL
-    [5] = {CURL_PLAIN, RB_CAUSE_DNS, CURL_UNSENT | CURL_LOCAL}, // COULDNT_RESOLVE_PROXY
-    [6] = {CURL_PLAIN, RB_CAUSE_DNS, CURL_UNSENT | CURL_LOCAL}, // COULDNT_RESOLVE_HOST
-    [7] = {CURL_CONNECT, RB_CAUSE_REFUSED, CURL_UNSENT},        // COULDNT_CONNECT
-    [8] = {CURL_PLAIN, RB_CAUSE_RESET, CURL_BEGUN},             // WEIRD_SERVER_REPLY
-    [12] = {CURL_PLAIN, RB_CAUSE_TIMEOUT, 0},                   // FTP_ACCEPT_TIMEOUT
-    [16] = {CURL_PLAIN, RB_CAUSE_RESET, 0},                     // HTTP2
-    [18] = {CURL_PLAIN, RB_CAUSE_RESET, CURL_BEGUN},            // PARTIAL_FILE
-    [22] = {CURL_STATUS, RB_CAUSE_OTHER, 0},                    // HTTP_RETURNED_ERROR
-    [28] = {CURL_TIMEOUT, RB_CAUSE_TIMEOUT, 0},                 // OPERATION_TIMEDOUT
+    [1] = {CURL_MALFORMED, RB_CAUSE_RESET, 0},                                // UNSUPPORTED_PROTOCOL
+    [5] = {CURL_PLAIN, RB_CAUSE_DNS, CURL_UNSENT | CURL_LOCAL},               // COULDNT_RESOLVE_PROXY
+    [6] = {CURL_PLAIN, RB_CAUSE_DNS, CURL_UNSENT | CURL_LOCAL | CURL_ABSENT}, // COULDNT_RESOLVE_HOST
+    [7] = {CURL_CONNECT, RB_CAUSE_REFUSED, CURL_UNSENT},                      // COULDNT_CONNECT
+    [8] = {CURL_PLAIN, RB_CAUSE_RESET, CURL_BEGUN},                           // WEIRD_SERVER_REPLY
+    [12] = {CURL_PLAIN, RB_CAUSE_TIMEOUT, 0},                                 // FTP_ACCEPT_TIMEOUT
+    [16] = {CURL_PLAIN, RB_CAUSE_RESET, 0},                                   // HTTP2
+    [18] = {CURL_PLAIN, RB_CAUSE_RESET, CURL_BEGUN},                          // PARTIAL_FILE
+    [22] = {CURL_STATUS, RB_CAUSE_OTHER, 0},                                  // HTTP_RETURNED_ERROR
+    [28] = {CURL_TIMEOUT, RB_CAUSE_TIMEOUT, 0},                               // OPERATION_TIMEDOUT
     [33] = {CURL_STATUS, RB_CAUSE_OTHER, 0},         // RANGE_ERROR: also where an error's body meets a resume
     [35] = {CURL_HANDSHAKE, RB_CAUSE_RESET, 0},      // SSL_CONNECT_ERROR
     [52] = {CURL_PLAIN, RB_CAUSE_RESET, 0},          // GOT_NOTHING
@@ -197,11 +205,13 @@ static void judge_connect(struct rb_outcome *outcome, int err)
     struct rb_outcome detail = rb_classify_errno(err, true);
     if (detail.cause == RB_CAUSE_NONE)
         outcome->health = RB_HEALTH_IGNORED;
+    outcome->absent = is_pending(err);
     if (detail.cause == RB_CAUSE_NONE || is_pending(err))
         return;
     outcome->cause = detail.cause;
     outcome->health = detail.health;
     outcome->permanent = detail.permanent;
+    outcome->absent = detail.absent;
 }
 
 // A plain-text server resets or closes the connection when it receives a TLS handshake, and so does a failing TLS
@@ -310,6 +320,8 @@ struct rb_outcome rb_classify_curl(const struct rb_curl_result *result)
                     result->reached != RB_REACHED_SERVER; // the proxy failed before it reached the host
     if ((row.flags & CURL_LOCAL) || at_proxy)
         outcome.health = RB_HEALTH_IGNORED;
+    // A transfer through a proxy depends on the proxy, not on the host of the URL.
+    outcome.absent = (outcome.absent || (row.flags & CURL_ABSENT)) && !result->proxied;
     return outcome;
 }
 

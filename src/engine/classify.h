@@ -30,6 +30,7 @@ struct rb_outcome {
     bool tunnel;     // `status` is a proxy's answer to CONNECT: the proxy refused the tunnel, so the transfer failed
     bool permanent;  // repeating cannot help (the caller's bug, trust, policy, local resources)
     bool once;       // retry at most once
+    bool absent;     // the host may not have started yet: it refuses, is unreachable or has no name
 };
 
 // How far an attempt by libcurl got.

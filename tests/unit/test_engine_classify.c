@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Tests of the classification: every CURLcode, every errno of connect and every result of getaddrinfo.
+#define _GNU_SOURCE 1
 #include "engine_vectors.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <netdb.h>
 
 #include "engine/classify.h"
 
@@ -160,6 +162,52 @@ static void test_errno_laws(void **state)
     }
 }
 
+// Which failures show that the host may not have started: not those of the own machine, of a proxy or of a family.
+static void test_absent(void **state)
+{
+    static const int hosts[] = {ECONNREFUSED, ENETUNREACH, EHOSTUNREACH, EHOSTDOWN, ENETDOWN};
+    static const int others[] = {0, ETIMEDOUT, ECONNRESET, EADDRNOTAVAIL, ENOBUFS, EAGAIN, EACCES, EMFILE, ENOENT};
+    static const int names[] = {EAI_NONAME, EAI_AGAIN};
+    static const int answers[] = {0, EAI_NODATA, EAI_ADDRFAMILY, EAI_FAIL, EAI_SERVICE, EAI_MEMORY, EAI_FAMILY};
+    static const struct {
+        int code, os_errno;
+        bool proxied, absent;
+    } curl[] = {{6, 0, false, true},
+                {6, 0, true, false},
+                {5, 0, true, false},
+                {7, ECONNREFUSED, false, true},
+                {7, EINPROGRESS, false, true}, // libcurl has not stored the errno of the end
+                {7, EHOSTUNREACH, false, true},
+                {7, ENOENT, false, true},
+                {7, ECONNREFUSED, true, false},
+                {7, 0, false, false}, // a callback of the program rejected the address
+                {7, EADDRNOTAVAIL, false, false},
+                {97, 0, true, false},
+                {28, 0, false, false},
+                {52, 0, false, false},
+                {35, 0, false, false},
+                {0, 0, false, false}};
+    (void) state;
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++)
+        assert_true(rb_classify_errno(hosts[i], false).absent);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        assert_false(rb_classify_errno(others[i], false).absent);
+    assert_true(rb_classify_errno(ENOENT, true).absent);
+    assert_true(rb_classify_errno(ECONNREFUSED, true).absent);
+    assert_false(rb_classify_errno(EAGAIN, true).absent); // its backlog is full
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        assert_true(rb_classify_eai(names[i], 0).absent);
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
+        assert_false(rb_classify_eai(answers[i], 0).absent);
+    assert_true(rb_classify_eai(EAI_SYSTEM, ECONNREFUSED).absent);
+    assert_false(rb_classify_eai(EAI_SYSTEM, EMFILE).absent);
+    for (size_t i = 0; i < sizeof(curl) / sizeof(curl[0]); i++) {
+        struct rb_curl_result result = {
+            .code = curl[i].code, .os_errno = curl[i].os_errno, .proxied = curl[i].proxied, .http = true};
+        assert_int_equal(rb_classify_curl(&result).absent, curl[i].absent);
+    }
+}
+
 static void test_cause_names(void **state)
 {
     (void) state;
@@ -176,6 +224,7 @@ int main(void)
     static const struct CMUnitTest others[] = {
         cmocka_unit_test(test_curl_laws),
         cmocka_unit_test(test_errno_laws),
+        cmocka_unit_test(test_absent),
         cmocka_unit_test(test_cause_names),
     };
     return vector_run("engine classify", tables, others, sizeof(others) / sizeof(others[0]));
