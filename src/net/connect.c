@@ -181,6 +181,8 @@ __attribute__((noinline)) static int connect_repeat(struct request *r, int resul
 __attribute__((noinline)) static void connect_settle(struct request *r, int result)
 {
     struct rb_outcome outcome = rb_connection_outcome(&r->c, result);
+    if (result == 0 && r->c.call.start && !rb_socket_is_stream(r->fd))
+        r->c.call.start = NULL; // the connect of a datagram socket does not show that the host has started
     rb_call_judge(&r->c.call, &outcome, RB_REASON_NONE, true, NULL, rb_system_now_ms(), 0);
     if (result == 0)
         connect_succeeded(r);
