@@ -33,6 +33,7 @@ struct question {
     struct rb_stale_key key;
     struct rb_target target;
     enum rb_lookup_caller caller;
+    bool restricted; // the lookup leaves out addresses of one family
 };
 
 // One call that a section covers.
@@ -108,6 +109,21 @@ static void lookup_begin(struct lookup *l, const struct rb_section *section)
         rb_process_count_call(l->policy);
 }
 
+// True if the name has an address of a family that the program has not asked for. Then the host has started. Some
+// programs ask for one family after the other.
+static __attribute__((noinline)) bool has_other_address(const struct question *question)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
+    int saved = h_errno;
+    if (!question->restricted || rb_libc_getaddrinfo(question->key.node, NULL, &hints, &list) != 0) {
+        h_errno = saved;
+        return false;
+    }
+    freeaddrinfo(list);
+    h_errno = saved;
+    return true;
+}
+
 // Retries the lookup while the policy allows. Returns the last result; *reason receives why it was the last.
 //
 // A running lookup cannot be stopped. Therefore another lookup starts only if it would end before dns.total, assuming
@@ -127,6 +143,8 @@ static struct rb_outcome lookup_repeat(struct lookup *l, enum rb_reason *reason)
         enum rb_reason blocked = l->once ? RB_REASON_ATTEMPTS : RB_REASON_NONE;
         if (rb_sandbox_is_filtered()) // another thread has installed the filter meanwhile
             blocked = RB_REASON_SANDBOX;
+        if (l->call.start && outcome.absent)
+            outcome.absent = !has_other_address(l->question);
         if (blocked == RB_REASON_NONE && rb_call_awaits_start(&l->call, &outcome, UINT64_MAX, ended_ms)) {
             until_ms = rb_arithmetic_add(until_ms, ended_ms - started_ms + RB_ABSENT_EVERY_MS);
             if (rb_starting_wait())
@@ -254,10 +272,11 @@ int rb_lookup_getaddrinfo(const struct rb_policy *policy, enum rb_lookup_caller 
     if (!policy || !node || (hints && (hints->ai_flags & AI_NUMERICHOST)) || rb_names_is_numeric(node))
         return rb_libc_getaddrinfo(node, service, hints, result);
     struct rb_stale_key key = {.node = node, .kind = RB_STALE_ADDRINFO_BARE};
+    bool restricted = !hints || hints->ai_family != AF_UNSPEC || (hints->ai_flags & AI_ADDRCONFIG);
     if (hints)
         key = (struct rb_stale_key){node, RB_STALE_ADDRINFO, hints->ai_family, hints->ai_flags};
     struct info_question q = {
-        .common = {info_attempt, info_learn, info_restore, key, target_of(node, service), caller},
+        .common = {info_attempt, info_learn, info_restore, key, target_of(node, service), caller, restricted},
         .service = service,
         .hints = hints,
         .result = result,
@@ -279,6 +298,8 @@ static struct verdict verdict_of(const struct hostent *found, int host_error, in
         return (struct verdict){EAI_FAIL, 0};
     case NETDB_INTERNAL:
         return (struct verdict){EAI_SYSTEM, error};
+    case NO_DATA:
+        return (struct verdict){EAI_NODATA, 0};
     default:
         return (struct verdict){EAI_NONAME, 0};
     }
@@ -290,6 +311,7 @@ static struct question host_question(const char *name, int family, enum rb_looku
         .key = {.node = name, .kind = RB_STALE_HOSTENT, .family = family},
         .target = target_of(name, NULL),
         .caller = caller,
+        .restricted = true,
     };
 }
 
