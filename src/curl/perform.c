@@ -2,10 +2,13 @@
 // The attempts of one curl_easy_perform.
 #include "curl/perform.h"
 
+#include <errno.h>
+
 #include "curl/ids.h"
 #include "curl/response/response_private.h"
 #include "curl/transfer.h"
 #include "real/guard.h"
+#include "real/pause.h"
 #include "real/sandbox.h"
 #include "real/system.h"
 
@@ -20,18 +23,25 @@ static CURLcode real_perform(const struct rb_handle *handle)
     return code;
 }
 
-// Waits between attempts and calls the progress callback, because programs cancel with it. Returns false when
-// cancelled.
-static bool perform_wait_out(const struct rb_handle *handle, uint64_t ms)
+enum perform_waited { PERFORM_WAITED, PERFORM_CANCELLED, PERFORM_SIGNALLED };
+
+// Waits between attempts and calls the progress callback, because programs cancel with it. A signal handler ends only a
+// wait for the start of the host: alone, the transfer would have failed long before, and the handler may ask the
+// program to end.
+static enum perform_waited perform_wait_out(const struct rb_transfer *transfer)
 {
-    uint64_t until = rb_system_now_ms() + ms;
-    for (uint64_t now = until - ms; now < until && !rb_sandbox_is_filtered(); now = rb_system_now_ms()) {
-        uint64_t left = until - now;
-        rb_system_sleep(left < PROGRESS_MS ? left : PROGRESS_MS);
-        if (!rb_transfer_goes_on(handle))
-            return false;
+    uint64_t until = rb_system_now_ms() + transfer->delay_ms;
+    for (uint64_t now = until - transfer->delay_ms; now < until && !rb_sandbox_is_filtered();
+         now = rb_system_now_ms()) {
+        uint64_t step = until - now < PROGRESS_MS ? until - now : PROGRESS_MS;
+        if (!transfer->starts)
+            rb_system_sleep(step);
+        else if (rb_pause_wait(step, RB_PAUSE_CANCELS) == -EINTR)
+            return PERFORM_SIGNALLED;
+        if (!rb_transfer_goes_on(transfer->handle))
+            return PERFORM_CANCELLED;
     }
-    return true;
+    return PERFORM_WAITED;
 }
 
 // Waits until the program resumes a paused delivery. Only its progress callback can do this here. Returns CURLE_OK when
@@ -63,7 +73,8 @@ static CURLcode deliver(struct rb_transfer *transfer, CURLcode code)
 static CURLcode perform_run(struct rb_transfer *transfer)
 {
     CURLcode code;
-    if (rb_transfer_hold(transfer) && !perform_wait_out(transfer->handle, transfer->delay_ms)) {
+    enum perform_waited waited;
+    if (rb_transfer_hold(transfer) && perform_wait_out(transfer) != PERFORM_WAITED) {
         rb_transfer_abort(transfer, &code);
         return deliver(transfer, code);
     }
@@ -72,11 +83,12 @@ static CURLcode perform_run(struct rb_transfer *transfer)
         code = real_perform(transfer->handle);
         if (rb_transfer_ended(transfer, &code) == RB_TRANSFER_DONE)
             break;
-        if (!perform_wait_out(transfer->handle, transfer->delay_ms)) {
+        waited = perform_wait_out(transfer);
+        if (waited == PERFORM_CANCELLED)
             rb_transfer_abort(transfer, &code);
-            break;
-        }
-    } while (rb_transfer_again(transfer, &code));
+        else if (waited == PERFORM_SIGNALLED)
+            rb_transfer_give_up(transfer, RB_REASON_INTERRUPTED, &code);
+    } while (waited == PERFORM_WAITED && rb_transfer_again(transfer, &code));
     return deliver(transfer, code);
 }
 
