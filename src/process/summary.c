@@ -91,18 +91,28 @@ void rb_summary_count(struct rb_summary_page *page, const char *policy, enum rb_
         atomic_store_explicit(&page->crowded, 1, memory_order_relaxed);
 }
 
-void rb_summary_note_wait(struct rb_summary_page *page, const char *host, uint64_t waited_ms)
+static struct rb_summary_wait *wait_slot_for(struct rb_summary_page *page, const char *host)
 {
     for (unsigned i = 0; i < RB_SUMMARY_WAITS; i++) {
         struct rb_summary_wait *slot = &page->waits[i];
-        uint32_t state = RB_SUMMARY_FREE;
-        if (!atomic_compare_exchange_strong(&slot->state, &state, RB_SUMMARY_BUSY))
-            continue;
-        memcpy(slot->host, host, strnlen(host, sizeof(slot->host) - 1));
-        slot->waited_ms = waited_ms;
-        atomic_store_explicit(&slot->state, RB_SUMMARY_READY, memory_order_release);
-        return;
+        uint32_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
+        if (state == RB_SUMMARY_FREE && atomic_compare_exchange_strong(&slot->state, &state, RB_SUMMARY_BUSY)) {
+            memcpy(slot->host, host, strnlen(host, sizeof(slot->host) - 1));
+            atomic_store_explicit(&slot->state, RB_SUMMARY_READY, memory_order_release);
+            return slot;
+        }
+        if (state == RB_SUMMARY_READY && strncmp(slot->host, host, sizeof(slot->host) - 1) == 0)
+            return slot;
     }
+    return NULL;
+}
+
+void rb_summary_note_wait(struct rb_summary_page *page, const char *host, uint64_t waited_ms)
+{
+    struct rb_summary_wait *slot = wait_slot_for(page, host);
+    uint64_t longest = slot ? atomic_load_explicit(&slot->waited_ms, memory_order_relaxed) : UINT64_MAX;
+    while (waited_ms > longest && !atomic_compare_exchange_weak(&slot->waited_ms, &longest, waited_ms))
+        ;
 }
 
 static void wait_for(_Atomic uint32_t *word, uint64_t limit_ms)

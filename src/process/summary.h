@@ -56,7 +56,7 @@ struct rb_summary_wait {
     _Alignas(8) char host[RB_SUMMARY_HOST_SIZE];
     _Atomic uint32_t state;
     uint32_t reserved;
-    uint64_t waited_ms;
+    _Alignas(8) _Atomic uint64_t waited_ms; // the longest wait of a process for the host
 };
 
 struct rb_summary_page {
@@ -96,8 +96,8 @@ bool rb_summary_take_back(struct rb_summary_page *page, const char *path);
 // and counts nothing. Lock-free, async-signal-safe.
 void rb_summary_count(struct rb_summary_page *page, const char *policy, enum rb_summary_counter counter);
 
-// Notes that the program has waited for a host. If all slots are taken, notes nothing. A longer name is cut. Lock-free,
-// async-signal-safe.
+// Notes that a process has waited for a host. The page keeps the longest wait for each host. If all slots are taken,
+// notes nothing. A longer name is cut. Lock-free, async-signal-safe.
 void rb_summary_note_wait(struct rb_summary_page *page, const char *host, uint64_t waited_ms);
 
 // Call at the end of the process. The process main_pid sets `exiting` and waits up to RB_SUMMARY_LINGER_MS for

@@ -186,13 +186,18 @@ static void test_waits(void **state)
     memset(longest, 'x', sizeof(longest) - 1);
     longest[sizeof(longest) - 1] = '\0';
     rb_summary_count(&page, "pay", RB_SUMMARY_CALLS);
-    rb_summary_note_wait(&page, "db:5432", 12345);
+    rb_summary_note_wait(&page, "db:5432", 11000);
+    rb_summary_note_wait(&page, "db:5432", 12345); // another process; the longest wait counts
+    rb_summary_note_wait(&page, "db:5432", 9000);
     rb_summary_note_wait(&page, "cache\x1b:6379", 999);
     assert_string_equal(format(), "rebound: pay: 1 call, 0 retries, 0 recovered, 0 refused by the breaker\n"
                                   "rebound: waited 12 s for db:5432\n"
                                   "rebound: waited 999 ms for cache\\x1b:6379\n");
-    for (int i = 0; i < RB_SUMMARY_WAITS; i++)
+    for (int i = 0; i <= RB_SUMMARY_WAITS; i++) {
+        longest[0] = (char) ('a' + i);
         rb_summary_note_wait(&page, longest, 500000);
+    }
+    assert_int_equal(atomic_load(&page.waits[RB_SUMMARY_WAITS - 1].state), RB_SUMMARY_READY);
 }
 
 int main(void)

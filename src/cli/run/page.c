@@ -81,7 +81,7 @@ static void add_wait(struct text *text, const struct rb_summary_wait *wait)
         return;
     snprintf(copy, sizeof(copy), "%.*s", RB_SUMMARY_HOST_SIZE - 1, wait->host);
     rb_escape_fit(shown, sizeof(shown), copy, sizeof(shown));
-    rb_moment_waited(wait->waited_ms, time, sizeof(time));
+    rb_moment_waited(atomic_load(&wait->waited_ms), time, sizeof(time));
     page_add(text, "rebound: waited %s for %s\n", time, shown);
 }
 
