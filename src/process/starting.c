@@ -2,8 +2,13 @@
 // The table of hosts for start.wait, and the start of the process.
 #include "process/starting.h"
 
+#include <string.h>
+#include <strings.h>
+#include <sys/utsname.h>
+
 #include "base/arithmetic.h"
 #include "real/clock.h"
+#include "real/kernel.h"
 #include "real/pause.h"
 #include "real/sandbox.h"
 #include "real/section.h"
@@ -24,6 +29,20 @@ bool rb_starting_covers(const struct rb_section *section, const struct rb_target
     return !section->wide || rb_target_is_near(target);
 }
 
+// True for a lookup of this machine's own name. This machine has started. Many programs look up its name, and continue
+// without an answer.
+static __attribute__((noinline)) bool is_own_name(const struct rb_target *target)
+{
+    struct utsname system;
+    size_t length = target->name_length;
+    if (!target->name || target->port > 0 || target->family == AF_UNIX)
+        return false;
+    if (length > 0 && target->name[length - 1] == '.')
+        length--;
+    return rb_kernel(SYS_uname, &system) == 0 && length == strlen(system.nodename) &&
+           strncasecmp(target->name, system.nodename, length) == 0;
+}
+
 static __attribute__((noinline)) void starting_find(struct rb_call *call, const struct rb_section *section,
                                                     const struct rb_target *target)
 {
@@ -31,7 +50,7 @@ static __attribute__((noinline)) void starting_find(struct rb_call *call, const 
     rb_clock_read(CLOCK_BOOTTIME, &now);
     int64_t age_ns = (int64_t) (now.seconds - begun.seconds) * 1000000000 + (now.nanoseconds - begun.nanoseconds);
     uint64_t age = age_ns > 0 ? (uint64_t) age_ns / 1000000 : 0, wait_ms = section->rules.start_wait_ms;
-    if (age >= wait_ms || !rb_starting_covers(section, target))
+    if (age >= wait_ms || !rb_starting_covers(section, target) || (section->wide && is_own_name(target)))
         return;
     struct rb_absent_host *host = rb_absent_find(&hosts, rb_cell_host(target));
     if (!host || atomic_load(&host->succeeded))

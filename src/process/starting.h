@@ -15,8 +15,9 @@ void rb_starting_load(void);
 // covers only hosts that are not public (rb_target_is_near). Async-signal-safe.
 bool rb_starting_covers(const struct rb_section *section, const struct rb_target *target);
 
-// Sets call->start if start.wait of the section covers the target and the host has not succeeded yet. Call this after
-// rb_call_begin. Costs one comparison without start.wait. Async-signal-safe.
+// Sets call->start if start.wait of the section covers the target and the host has not succeeded yet. In a section for
+// all hosts, the lookup of this machine's own name is not covered. Call this after rb_call_begin. Costs one comparison
+// without start.wait. Async-signal-safe.
 //   target: without a port, the lookup of the name; its wait continues with the first connect to one of the ports
 void rb_starting_begin(struct rb_call *call, const struct rb_section *section, const struct rb_target *target);
 
