@@ -5,7 +5,8 @@
 #include "real/elf.h"
 
 // libuv looks up names in threads of its own, and joins these threads when node exits. A lookup must not make node wait
-// for a host that has not started. Other programs join threads to wait for their work.
+// for a host that has not started. libuv also joins other threads, when a worker of node ends. Other programs join
+// threads to wait for their work.
 static __attribute__((noinline)) void join_for_libuv(const void *caller)
 {
     struct rb_object object;
@@ -15,7 +16,7 @@ static __attribute__((noinline)) void join_for_libuv(const void *caller)
 
 RB_HOOK int pthread_join(pthread_t thread, void **result)
 {
-    if (rb_starting_is_waiting())
+    if (rb_starting_holds(thread))
         join_for_libuv(RB_CALLER);
     return rb_libc_pthread_join(thread, result);
 }

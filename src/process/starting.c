@@ -8,6 +8,7 @@
 
 #include "base/arithmetic.h"
 #include "real/clock.h"
+#include "real/elf.h"
 #include "real/kernel.h"
 #include "real/pause.h"
 #include "real/sandbox.h"
@@ -66,23 +67,42 @@ static __attribute__((noinline)) void starting_find(struct rb_call *call, const 
     call->start = host;
 }
 
+// The threads in rb_starting_wait, by their pthread_t. A thread that is cancelled there stays in the table until a
+// thread with the same pthread_t takes its place. A thread without a place is not known to wait.
+enum { WAITING = 16 };
+static _Atomic uintptr_t waiting[WAITING];
+static _Atomic bool any_waiting; // a thread has waited, perhaps long ago
 static _Atomic bool ending;
-static _Atomic int waiting; // threads in rb_starting_wait. A thread that is cancelled there stays counted
+
+typedef pthread_t self_fn(void);
 
 bool rb_starting_wait(void)
 {
     enum { STEP_MS = 50 };
     int waited = 0;
-    atomic_fetch_add(&waiting, 1);
+    self_fn *function = (self_fn *) rb_elf_libc("pthread_self");
+    uintptr_t self = function ? (uintptr_t) function() : 0, there = 0;
+    _Atomic uintptr_t *place = waiting;
+    atomic_store_explicit(&any_waiting, true, memory_order_relaxed);
+    while (place < waiting + WAITING && !atomic_compare_exchange_strong(place, &there, self) && there != self) {
+        place++;
+        there = 0;
+    }
     for (int ms = 0; ms < RB_ABSENT_EVERY_MS && waited == 0 && !atomic_load(&ending); ms += STEP_MS)
         waited = rb_pause_wait(STEP_MS, RB_PAUSE_CANCELS);
-    atomic_fetch_sub(&waiting, 1);
+    if (place < waiting + WAITING)
+        atomic_store(place, 0);
     return waited == 0 && !atomic_load(&ending) && !rb_sandbox_is_filtered();
 }
 
-bool rb_starting_is_waiting(void)
+bool rb_starting_holds(pthread_t thread)
 {
-    return atomic_load_explicit(&waiting, memory_order_relaxed) > 0;
+    if (!atomic_load_explicit(&any_waiting, memory_order_relaxed))
+        return false;
+    for (unsigned i = 0; i < WAITING; i++)
+        if (atomic_load(&waiting[i]) == (uintptr_t) thread)
+            return true;
+    return false;
 }
 
 void rb_starting_end(void)

@@ -3,6 +3,8 @@
 #ifndef RB_PROCESS_STARTING_H
 #define RB_PROCESS_STARTING_H
 
+#include <pthread.h>
+
 #include "engine/call.h"
 #include "policy/section.h"
 #include "policy/target.h"
@@ -26,8 +28,8 @@ void rb_starting_begin(struct rb_call *call, const struct rb_section *section, c
 // end. A cancellation point.
 bool rb_starting_wait(void);
 
-// Returns true while a thread is in rb_starting_wait. Costs one load.
-bool rb_starting_is_waiting(void);
+// Returns true while a thread is in rb_starting_wait. Costs one load if no thread has ever waited.
+bool rb_starting_holds(pthread_t thread);
 
 // Ends all waits of rb_starting_wait, now and later: the process is about to end. Async-signal-safe.
 void rb_starting_end(void);
