@@ -48,7 +48,7 @@ REASONS = set(
     "changed overflow resource unknown-options shared bypassed failover sandbox sweep quota hint".split()
 )
 OTHERS = ("policy", "state", "sandbox", "log")  # lines that are about no call
-DECISIONS = ("retry", "stop", "recovered", "refused", "resent", "stale")
+DECISIONS = ("retry", "stop", "recovered", "refused", "resent", "stale", "waited")
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
 
@@ -384,6 +384,8 @@ class Test:
             wanted.update(policy=str, host=str, api=str, attempt=int)
         if event.get("decision") == "retry":
             wanted.update(cause=str, delay_ms=int)
+        if event.get("decision") == "waited":
+            wanted.update(waited_ms=int)
         if event.get("decision") in ("stop", "refused"):
             wanted.update(reason=str)
         for key, kind in wanted.items():
