@@ -125,7 +125,7 @@ _rebound_word()
     fi
     case $command in
     run | doctor) mapfile -t COMPREPLY < <(compgen -c -- "$word") ;;
-    check) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+    check) mapfile -t COMPREPLY < <(compgen -W "$rebound_builtins" -f -- "$word") ;;
     explain) mapfile -t COMPREPLY < <(compgen -A hostname -- "$word") ;;
     wait) _rebound_target "$word" ;;
     breaker) _rebound_breaker "$word" ;;

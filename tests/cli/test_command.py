@@ -1272,7 +1272,7 @@ def completion(place):
             (["run", "--set", "retry.at"], "retry.attempts="), (["explain", "--set", "breaker.w"], "breaker.window="),
             (["run", "--set", "retry.attempts", "=", "5", "--lo"], "--log"),
             (["run", "--policy", "builtin", ":", "api", "printen"], "printenv"),
-            (["explain", "--method", "PO"], "POST"), (["check", "so"], "some.ini"),
+            (["explain", "--method", "PO"], "POST"), (["check", "so"], "some.ini"), (["check", "bui"], "builtin:api"),
             (["help", "ch"], "check"), (["run", "--", "printen"], "printenv"), (["run", "--", "cat", "so"], "some.ini"),
             (["status", "--al"], "--all"), (["policy", "o"], "off"), (["breaker", "re"], "reset"), (["events", "--user", "nob"], "nobody"),
             (["d"], "doctor"), (["doctor", "--j"], "--json"), (["doctor", "printen"], "printenv"),
