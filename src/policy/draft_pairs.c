@@ -33,7 +33,7 @@ static void write_keys(const struct rb_draft *draft, char out[KEYS_SIZE])
     }
 }
 
-// Complains of a key of [rebound] and of hosts. Returns false for another word.
+// Reports an error for a key of [rebound] and for hosts. Returns false for another word.
 static bool complain_of_place(struct text *from, struct rb_slice word)
 {
     const struct rb_draft *draft = from->draft;
@@ -55,7 +55,7 @@ static bool complain_of_place(struct text *from, struct rb_slice word)
     return false;
 }
 
-// Complains of an unknown word. In "payments.retry.attempts", the part behind the first dot may be a key.
+// Reports an unknown word. In "payments.retry.attempts", the part behind the first dot may be a key.
 __attribute__((noinline)) static void complain_of_word(struct text *from, struct rb_slice word)
 {
     const struct rb_draft *draft = from->draft;

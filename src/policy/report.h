@@ -21,7 +21,7 @@ struct rb_report {
     struct rb_arena *scratch; // keeps the messages until they are delivered
     const char *file;
     unsigned count;     // all errors, including those above the limit; no warnings
-    unsigned elsewhere; // those of the errors whose line is not of `file`
+    unsigned elsewhere; // those of the errors that are in another text than `file`
     unsigned warnings;
     struct rb_complaint *first, *last;
 };

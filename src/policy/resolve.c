@@ -61,7 +61,7 @@ void rb_resolve_value(const struct rb_draft *draft, const struct rb_draft_value 
         complain_of_value(draft, entry, value, wrong, offset);
 }
 
-// Puts values over those that the section has: its own lines, or the pairs that override it. Values that restrict the
+// Replaces values of the section by those of its own lines, or of the pairs that override it. Values that restrict the
 // methods restrict them for every status.
 //   without: a key to leave out, or NULL
 static void put_values(const struct rb_draft *draft, struct rb_draft_value *const *by_key, const char *without,

@@ -35,8 +35,8 @@ int rb_target_from_url(struct rb_target *target, const char *text, size_t *schem
 uint16_t rb_target_port_of_scheme(const char *scheme);
 
 // Returns true for a host that is not public: its name has no dot (but for a final one), or its address is a loopback,
-// link-local or private one (RFC 1918, RFC 4193, RFC 6598), or it is a Unix socket. A name with a dot is public unless
-// the address is known.
+// link-local or private one (RFC 1918, RFC 4193, RFC 6598), or it is a Unix socket. A name with a dot is public if
+// no address is known.
 bool rb_target_is_near(const struct rb_target *target);
 
 // Writes "host:port" for logs, breakers and people: lower case, without a final dot; "[v6]:port" for IPv6; without the
