@@ -447,6 +447,21 @@ def doctor_minds_the_policy(place):
 
 
 @test
+def doctor_names_a_wrong_set(place):
+    """An error in REBOUND_SET is not one of the policy."""
+    env = dict(place.env, REBOUND_SET="retry.atempts=5")
+    status, out, err = place.text("doctor", "cat", env=env)
+    same(status, 1)
+    holds(err, "REBOUND_SET: error: unknown key retry.atempts")
+    holds(out, "why  REBOUND_SET has an error\n")
+    holds(out, "do   correct REBOUND_SET\n")
+    holds(out, "policy      builtin:default (built in, ")
+    holds(out, "set         retry.atempts=5 (REBOUND_SET; has an error)\n")
+    out = place.text("doctor", "--policy", "builtin:none", "cat", env=env)[1]
+    holds(out, "the policy cannot be used: builtin:none")
+
+
+@test
 def doctor_minds_the_environment(place):
     program = compile_c(place, "dials", importer("connect"))
     status, found = doctor(place, program, env={"REBOUND_DISABLE": "1"})

@@ -70,6 +70,7 @@ struct rb_findings {
     bool others_preloaded;               // LD_PRELOAD lists other libraries
     struct rb_source source;             // of the policy
     struct rb_pairs pairs;               // REBOUND_SET
+    bool wrong_pairs;                    // the policy cannot be used, and all its errors are in REBOUND_SET
     struct rb_policy *policy;            // NULL if it cannot be used
     char remedy[RB_SOURCE_MESSAGE_SIZE]; // what to do if the policy cannot be used
     char left_out[NAME_MAX + 1]; // the name that `programs` or `skip` excludes; "" if the policy covers the program

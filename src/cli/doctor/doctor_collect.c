@@ -219,7 +219,9 @@ static void look_at_policy(struct rb_findings *findings, const char *explicit_pa
         rb_say_error("the policy %s is ignored: %s", findings->source.path, message);
         return;
     }
-    if (rb_policy_load(findings->source.path, &findings->pairs, &findings->policy, rb_diagnose_to_stderr, NULL) != 0)
+    int error = rb_policy_load(findings->source.path, &findings->pairs, &findings->policy, rb_diagnose_to_stderr, NULL);
+    findings->wrong_pairs = error == -EDOM;
+    if (error != 0)
         return;
     const char *name = realpath(executable, real) ? real : executable; // as /proc/self/exe will show it
     const char *started = findings->chain.files[findings->chain.started];

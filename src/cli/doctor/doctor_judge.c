@@ -372,7 +372,9 @@ static void block_all(struct rb_findings *findings)
     if (findings->disabled)
         block(findings, "unset REBOUND_DISABLE", "REBOUND_DISABLE is set");
     block_by_library(findings);
-    if (!findings->policy)
+    if (findings->wrong_pairs)
+        block(findings, "correct REBOUND_SET", "REBOUND_SET has an error");
+    else if (!findings->policy)
         block(findings, findings->remedy, "the policy cannot be used: %s", findings->source.path);
     if (findings->left_out[0])
         block(findings, "change `programs` or `skip` in [rebound]", "the policy excludes programs named %s",

@@ -120,11 +120,11 @@ static void print_ours(const struct rb_findings *f, bool colour)
     puts(f->preloaded ? " (preloaded already)" : "");
     doctor_text_label(colour, "policy");
     rb_say_clean(stdout, f->source.path);
-    printf(" (%s%s)\n", f->policy ? "" : "cannot be used; ", rb_source_reason(&f->source));
+    printf(" (%s%s)\n", f->policy || f->wrong_pairs ? "" : "cannot be used; ", rb_source_reason(&f->source));
     if (f->pairs.environment) {
         doctor_text_label(colour, "set");
         rb_say_clean(stdout, f->pairs.environment);
-        puts(" (REBOUND_SET)");
+        puts(f->wrong_pairs ? " (REBOUND_SET; has an error)" : " (REBOUND_SET)");
     }
 }
 
