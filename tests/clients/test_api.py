@@ -115,7 +115,7 @@ KIB = 1024
 @cases(short=(quota_behind(60 * KIB), 1, "quota"), long=(quota_behind(70 * KIB), 1, "overflow"),
        early=(quota_behind(70 * KIB, first=True), 1, "overflow"), other=(b" " * 70 * KIB, 1, "overflow"))
 def test_long_body(test, case):
-    """A body of at most 64 KiB is searched for the quota. A longer one reaches the program at once, so it ends the call."""
+    """The body of a response of at most 64 KiB is searched for the quota. A longer one reaches the program at once, so it ends the call."""
     body, requests, reason = case
     server = test.opened(LongAnswers(body))
     result = test.rebound(["/usr/bin/curl", "-s", "-d", JSON, f"http://127.0.0.1:{server.port}/"], "builtin:api",
