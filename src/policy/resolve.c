@@ -199,7 +199,8 @@ static const struct idle {
     const char *message;
 } idles[] = {
     {"retry.on", drops_connections,
-     "this replaces the inherited list, so failed connections are not repeated: write +429 to add to the list"},
+     "this replaces the inherited list, so failed connections are not repeated: give each item a sign (+429) to add to "
+     "the list"},
     {"retry.after_max", waits_too_long, "this is over timeout.total, and no wait is longer than that"},
     {"retry.after_max", follows_no_hint, "this has no effect with retry.after = ignore"},
     {"retry.after_over", follows_no_hint, "this has no effect with retry.after = ignore"},

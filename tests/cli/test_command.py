@@ -882,7 +882,7 @@ def check_json_is_always_utf8(place):
 
 
 IDLE = (
-    ("retry.on = 429, 503", 12, "replaces the inherited list, so failed connections are not repeated: write +429 to add to the list"),
+    ("retry.on = 429, 503", 12, "replaces the inherited list, so failed connections are not repeated: give each item a sign (+429) to add to the list"),
     ("retry.after_max = 31s", 19, "is over timeout.total, and no wait is longer than that"),
     ("retry.after = ignore\nretry.after_over = cap", 20, "has no effect with retry.after = ignore"),
     ("retry.rejected = +418", 18, "has a status that retry.on does not have, so it is not repeated"),
