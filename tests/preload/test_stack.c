@@ -214,6 +214,12 @@ static void call_lookup(void)
         freeaddrinfo(list);
 }
 
+static void call_lookup_unknown(void)
+{
+    struct addrinfo *list;
+    CHECK(getaddrinfo("unknown.invalid", "80", NULL, &list) != 0);
+}
+
 static CURL *stack_easy;
 
 static void prepare_curl_refused(void)
@@ -349,6 +355,18 @@ static const struct stack_case stack_names[] = {
     {"curl_easy_perform, 503", RETRIED, prepare_curl_sick, call_curl, true},
 };
 
+// The cases of start.wait: the success that ends a wait, a connect that waits once, and calls that need not wait.
+static const struct stack_case stack_start[] = {
+    {"connect, start.wait, first", USUAL, prepare_alive, call_connect, false},
+    {"connect, start.wait", USUAL, prepare_alive, call_connect, true},
+    {"connect, non-blocking, start.wait", USUAL, prepare_nonblocking, call_connect, true},
+    {"connect, refused, start.wait", RETRIED, prepare_refused, call_connect, false},
+    {"poll, refused, start.wait", RETRIED, prepare_failed, call_poll, false},
+    {"getaddrinfo, start.wait", USUAL, NULL, call_lookup, true},
+    {"getaddrinfo, unknown name, start.wait", RETRIED, NULL, call_lookup_unknown, false},
+    {"curl_easy_perform, refused, start.wait", RETRIED, prepare_curl_refused, call_curl, false},
+};
+
 // --- the two processes of a case
 
 #define STACK_EACH(table, name)                                                                                        \
@@ -363,6 +381,7 @@ static const struct stack_case *stack_find(const char *name)
     STACK_EACH(stack_breaker, name)
     STACK_EACH(stack_parked, name)
     STACK_EACH(stack_names, name)
+    STACK_EACH(stack_start, name)
     return NULL;
 }
 
@@ -428,6 +447,7 @@ STACK_TEST(stack_matched)
 STACK_TEST(stack_breaker)
 STACK_TEST(stack_parked)
 STACK_TEST(stack_names)
+STACK_TEST(stack_start)
 
 static const struct test tests[] = {
     {"unmatched_calls", "[other]\nhosts=192.0.2.1\n", stack_unmatched_calls},
@@ -438,6 +458,7 @@ static const struct test tests[] = {
      stack_breaker_calls},
     {"calls_on_parked_sockets", LONG, stack_parked_calls},
     {"lookups_and_transfers", STACK_NAMES, stack_names_calls},
+    {"calls_that_wait_for_a_start", STACK_NAMES "start.wait=1500ms\n", stack_start_calls},
     {"measure", NULL, measure},
 };
 
