@@ -516,8 +516,19 @@ def test_one_address_of_two_works(test, address):
         test.equal(alone.out, b"good\n", f"{alone}")
 
 
-def test_second_address_late(test):
-    plan = {"db": dict(port=7000, kind="http", name_s=0, port_s=3)}
-    ask = ["sh", "-c", "getent hosts db >/dev/null; exec \"$@\"", "sh", PYTHON, "-c", PYTHON_GET.replace("NAME", "both:7000")]
+# The name `both`: libcurl tries all addresses in one transfer. Others wait for the last one.
+LATE = {
+    "python": ([PYTHON, "-c", PYTHON_GET.replace("NAME", "both:7000")], 4),
+    "wget": (["wget", "-qO-", "--tries=1", "http://both:7000/"], 4),
+    "curl_first": (["curl", "-sS", "http://both:7000/"], 6),
+    "curl_second": (["curl", "-sS", "http://both:7000/"], 4),
+}
+
+
+@cases(**LATE)
+def test_address_late(test, entry):
+    command, family = entry
+    plan = {"db": dict(port=7000, kind="http", name_s=0, port_s=3, family=family)}
+    ask = ["sh", "-c", "getent hosts db >/dev/null; exec \"$@\"", "sh", *command]
     test.good(test.alone(stage(test, plan, under(section(test, WAITING), ask))), b"good\n")
     test.equal([e["host"] for e in test.events("waited")], ["both:7000"], "log")
