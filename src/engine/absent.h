@@ -55,12 +55,18 @@ static inline void rb_absent_continue(struct rb_absent_host *from, struct rb_abs
         atomic_compare_exchange_strong(&to->since_ms, &none, since_ms);
 }
 
+// Returns true if no try can begin any more.
+static inline bool rb_absent_is_over(const struct rb_absent_host *host, uint64_t now_ms)
+{
+    return now_ms + RB_ABSENT_EVERY_MS > atomic_load_explicit(&host->until_ms, memory_order_relaxed);
+}
+
 // Returns the time that the process has waited for the host in milliseconds, if the wait is over and nobody has
 // reported it; else 0. At most one caller gets the time.
 //   gave_up: the caller's own wait is over
 static inline uint64_t rb_absent_take(struct rb_absent_host *host, bool gave_up, uint64_t now_ms)
 {
-    bool over = gave_up || atomic_load(&host->succeeded) || now_ms + RB_ABSENT_EVERY_MS > atomic_load(&host->until_ms);
+    bool over = gave_up || atomic_load(&host->succeeded) || rb_absent_is_over(host, now_ms);
     uint64_t since_ms = over ? atomic_exchange(&host->since_ms, 0) : 0;
     return since_ms > 0 && since_ms < now_ms ? now_ms - since_ms : since_ms > 0;
 }

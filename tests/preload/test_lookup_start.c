@@ -37,6 +37,18 @@ static void waits_inner(void)
 }
 RESOLVER_TEST(waits)
 
+// The name appears at the end of start.wait, so that a connect would not report the wait.
+static void late_inner(void)
+{
+    resolver_takes(1600);
+    resolver_fails(1, EAI_NONAME, 0);
+    CHECK_INT(look_up("db"), 0);
+    CHECK_INT(resolver_calls(), 2);
+    CHECK_INT(test_log(WAITED, "\"host\":\"db:5432\",\"api\":\"dns\""), 1);
+    CHECK_INT(test_log_lines(), 1);
+}
+RESOLVER_TEST(late)
+
 static void passes_inner(void)
 {
     static const int others[] = {EAI_NODATA, EAI_SERVICE, EAI_FAIL, EAI_MEMORY, EAI_FAMILY};
@@ -230,8 +242,12 @@ RESOLVER_TEST(pool_ends)
     }
 
 static const struct test tests[] = {
-    TESTED(waits),  TESTED(passes), TESTED(other_family), TESTED(signalled), TESTED(cancelled),
-    TESTED(jumped), TESTED(forked), TESTED(joined),       TESTED(pool_ends),
+    ROLE(late),           {"late", "[all]\nhosts=*\nretry.attempts=1\nstart.wait=4s\n", late},
+    TESTED(waits),        TESTED(passes),
+    TESTED(other_family), TESTED(signalled),
+    TESTED(cancelled),    TESTED(jumped),
+    TESTED(forked),       TESTED(joined),
+    TESTED(pool_ends),
 };
 
 TEST_MAIN(tests)

@@ -202,6 +202,9 @@ __attribute__((noinline)) static void lookup_perform(struct question *question, 
         if (rb_call_attempts(&l.call) > 1) {
             lookup_report(&l, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
             left = l.saved;
+        } else if (l.call.start && rb_absent_is_over(l.call.start, rb_system_now_ms())) {
+            rb_process_success(&l.call, l.policy, RB_API_DNS,
+                               &question->target); // a connect may come too late for this
         } else if (!l.once) {
             rb_record_success(&l.call, l.policy, RB_API_DNS);
         }
