@@ -84,8 +84,7 @@ def test_survives_a_late_start(test):
     plan = {name: host_of(name, 20, 40) for name in PROGRAMS}
     commands = test.file("commands.json", json.dumps({name: command_of(test, name) for name in PROGRAMS}))
     results = os.path.join(test.dir, "results.json")
-    policy = section(test, {"start.wait": "2m"})
-    command = under(policy, [PYTHON, "-c", ALL_AT_ONCE, commands, results], "--summary")
+    command = under("builtin:patient", [PYTHON, "-c", ALL_AT_ONCE, commands, results], "--log", test.log_path, "--summary")
     summary = test.alone(stage(test, plan, command), limit_s=150)
     test.equal(summary.code, 0, f"exit status ({summary})")
     with open(results, encoding="utf-8") as file:
