@@ -340,12 +340,17 @@ def test_tries_leave_no_trace(test):
 
 INTERRUPTED = """
 import os, signal, socket, threading, time
-threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+def press():
+    while True:  # a signal in the middle of a try does not end the wait
+        time.sleep(2)
+        os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=press, daemon=True).start()
 try:
     try: WHAT
     except Exception: pass
     while True: time.sleep(0.01)  # Python's handler runs after the call
 except KeyboardInterrupt:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     print("interrupted")
 """
 CALLS = {
