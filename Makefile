@@ -5,7 +5,7 @@
 #   make demo       programs against a sick server       make soak     the client tests again and again
 #   make bench      what it costs, beside its peers      make fuzz     what reads foreign bytes, FUZZ_TIME s each;
 #                                                                     each system call of ours fails in turn
-#   make suites     other people's tests under it        make matrix   builds with the flags of distributions and in odd places
+#   make suites     other people's tests under it        make builds   builds with the flags of distributions and in odd places
 #   make install    DESTDIR PREFIX LIBDIR LIB32          make format, lint, check-abi, clean; V=1 shows the commands
 #
 # Several people or variants in one tree: give each a BUILD of its own. CC, CPPFLAGS, CFLAGS, LDFLAGS and the libraries INIH
@@ -245,8 +245,8 @@ bench: all $(BENCH)
 suites: all
 	@scripts/without-blanks scripts/suites $(SUITES)
 
-matrix:
-	@scripts/matrix $(MATRIX)
+builds:
+	@scripts/builds $(BUILDS)
 
 check-abi: $(ABI_LIBRARIES)
 	@scripts/check-abi $^
@@ -291,7 +291,7 @@ clean:
 	rm -rf $(BUILD)
 
 FORCE:
-.PHONY: all test test-programs demo bench suites matrix check-abi lint format soak fuzz man install clean FORCE
+.PHONY: all test test-programs demo bench suites builds check-abi lint format soak fuzz man install clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
