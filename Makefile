@@ -6,6 +6,7 @@
 #   make bench      what it costs, beside its peers      make fuzz     what reads foreign bytes, FUZZ_TIME s each;
 #                                                                     each system call of ours fails in turn
 #   make suites     other people's tests under it        make builds   builds with the flags of distributions and in odd places
+#   make matrix     all cells of programs that speak HTTP, faults and transports
 #   make install    DESTDIR PREFIX LIBDIR LIB32          make format, lint, check-abi, clean; V=1 shows the commands
 #
 # Several people or variants in one tree: give each a BUILD of its own. CC, CPPFLAGS, CFLAGS, LDFLAGS and the libraries INIH
@@ -248,6 +249,9 @@ suites: all
 builds:
 	@scripts/builds $(BUILDS)
 
+matrix: all $(BUILD)/faultd $(BUILD)/clients/transfer $(BUILD)/clients/loop
+	@scripts/without-blanks tests/clients/run '$(or $(MATRIX),^wire\.exchange)'
+
 check-abi: $(ABI_LIBRARIES)
 	@scripts/check-abi $^
 
@@ -291,7 +295,7 @@ clean:
 	rm -rf $(BUILD)
 
 FORCE:
-.PHONY: all test test-programs demo bench suites builds check-abi lint format soak fuzz man install clean FORCE
+.PHONY: all test test-programs demo bench suites builds matrix check-abi lint format soak fuzz man install clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 

@@ -7,6 +7,7 @@ import http.client
 import importlib
 import json
 import os
+import random
 import re
 import shutil
 import ssl
@@ -14,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -45,7 +47,7 @@ LATE_MS = 700
 
 REASONS = set(
     "done attempts cause permanent method time retry-after budget breaker upload delivered next-candidate interrupted "
-    "changed overflow resource unknown-options shared bypassed failover sandbox sweep quota hint".split()
+    "changed overflow resource unknown-options shared bypassed failover sandbox sweep quota hint stack".split()
 )
 OTHERS = ("policy", "state", "sandbox", "log")  # lines that are about no call
 DECISIONS = ("retry", "stop", "recovered", "refused", "resent", "stale", "waited")
@@ -91,6 +93,33 @@ def cases(*names, **named):
     return mark
 
 
+def sampled(all_cases, sample):
+    """Runs the test once for each case of a sample, or for each that a pattern finds.
+
+    all_cases(): the table of cases by name, as for `cases`. sample(seed): names of it.
+    """
+
+    def mark(function):
+        function.cases, function.sample = all_cases(), sample
+        return function
+
+    return mark
+
+
+@functools.cache
+def seed():
+    """The seed of all samples: REBOUND_SEED, or a random one. The first call prints it."""
+    chosen = int(os.environ.get("REBOUND_SEED") or random.randrange(2**32))
+    print(f"REBOUND_SEED={chosen}", file=sys.stderr, flush=True)
+    return chosen
+
+
+def needs_http(test):
+    """Skips a test if the library does not know the kind of call `http`."""
+    if test.alone([REBOUND, "check", test.policy({"intercept": "http"})]).code != 0:
+        raise Skip("the library does not retry HTTP without libcurl")
+
+
 def compiled(test, source, *flags, compiler="cc"):
     """Compiles a C program into the directory of the test. Returns its path."""
     program = os.path.join(test.dir, os.path.basename(source)[:-2])
@@ -99,6 +128,24 @@ def compiled(test, source, *flags, compiler="cc"):
     if done.returncode != 0:
         raise Failure(f"{' '.join(command)}: {done.stderr.decode(errors='replace')}")
     return program
+
+
+BUILDING = threading.Lock()
+
+
+def built_once(source, name, *command):
+    """Has a compiler make build/clients/wire/NAME from a source if that is newer. Returns the path.
+
+    In the command, {target} stands for the path and {directory} for its directory. The source comes last.
+    """
+    directory = os.path.join(BUILD, "clients", "wire")
+    target = os.path.join(directory, name)
+    with BUILDING:
+        if not os.path.exists(target) or os.path.getmtime(target) < os.path.getmtime(source):
+            os.makedirs(directory, exist_ok=True)
+            words = [word.format(target=target, directory=directory) for word in command]
+            subprocess.run([*words, source], check=True)
+    return target
 
 
 @functools.cache
@@ -393,7 +440,7 @@ class Test:
         self.check(TIME.match(event["time"]), f"log: no RFC 3339 time in {line}")
         if event["decision"] not in OTHERS:
             self.check(event["decision"] in DECISIONS, f"log: decision in {line}")
-            self.check(event["api"] in ("curl", "connect", "dns"), f"log: api in {line}")
+            self.check(event["api"] in ("curl", "connect", "dns", "http"), f"log: api in {line}")
             self.check(event.get("reason", "done") in REASONS, f"log: reason in {line}")
         return event
 
@@ -463,6 +510,8 @@ def collect(pattern):
             if not name.startswith("test_") or not callable(function):
                 continue
             table = getattr(function, "cases", None)
+            if hasattr(function, "sample") and not pattern:
+                table = {case: table[case] for case in function.sample(seed())}
             for case, value in (table or {"": None}).items():
                 full = f"{file[5:-3]}.{name[5:]}" + (f"[{case}]" if table else "")
                 arguments = (value,) if table else ()

@@ -16,7 +16,7 @@ http {{
     scgi_temp_path {dir}/work/s;
     server {{
         listen unix:{dir}/work/proxy.sock;
-        location / {{ proxy_pass http://{host}:{port}; }}
+        location / {{ proxy_pass {scheme}://{host}:{port}; proxy_ssl_protocols TLSv1.2 TLSv1.3; }}
     }}
 }}
 """
@@ -43,9 +43,9 @@ proxy.server = ("" => (("host" => "{host}", "port" => {port})))
 """
 
 
-def write_nginx(test, host, port, level="error"):
-    """level: of what it says on stderr."""
-    test.file("nginx.conf", NGINX.format(dir=test.dir, host=host, port=port, level=level))
+def write_nginx(test, host, port, level="error", scheme="http"):
+    """level: of what it says on stderr; scheme: how it asks the server."""
+    test.file("nginx.conf", NGINX.format(dir=test.dir, host=host, port=port, level=level, scheme=scheme))
 
 
 def write_haproxy(test, *servers, retries="retries 0"):
