@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// dlopen and dlsym. Without these hooks, two kinds of call would reach libc or libcurl directly: the calls of a library
-// opened with RTLD_DEEPBIND, and calls through a pointer that dlsym found in a library's handle.
+// dlopen, dlsym and dlclose. Without the first two, two kinds of call would reach libc or libcurl directly: the
+// calls of a library opened with RTLD_DEEPBIND, and calls through a pointer that dlsym found in a library's handle.
 //
 // The real dlopen and dlsym identify their caller by the return address (RUNPATH, RTLD_NEXT, RTLD_DEFAULT). So the
 // hooks end in a jump to the real function. The exception is dlsym with a library's handle and the name of a hook: its
 // result does not depend on the return address.
+//
+// After a dlclose, other objects may lie at the addresses that real/library.h remembers.
 #include <dlfcn.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -19,12 +21,13 @@
 // copy has a slot, and each slot belongs to one libcurl.
 enum { SLOTS = 8 };
 
-static _Atomic(const struct rb_libcurl *) slots[SLOTS];
+static _Atomic(const struct rb_library *) slots[SLOTS];
 
 #define COPY(name, result, n)                                                                                          \
     static result name##_##n(void)                                                                                     \
     {                                                                                                                  \
-        return rb_hook_##name(atomic_load_explicit(&slots[n], memory_order_acquire));                                  \
+        const struct rb_library *library = atomic_load_explicit(&slots[n], memory_order_acquire);                      \
+        return rb_hook_##name((const struct rb_libcurl *) library);                                                    \
     }
 
 // Defines the copies of a function `result curl_NAME(void)` that call rb_hook_NAME.
@@ -46,19 +49,19 @@ static _Atomic(const struct rb_libcurl *) slots[SLOTS];
 // The hook that dlsym returns for a name.
 struct answer {
     const char *name;
-    void *ours;          // the hook; NULL: one of the copies
-    void *const *copies; // indexed by slot
-    bool libcurl;        // a function of libcurl; else of libc
+    void *ours;                   // the hook; NULL: one of the copies
+    void *const *copies;          // indexed by slot
+    struct rb_library_kind *kind; // NULL: a function of libc
 };
 
 static const struct answer answers[] = {
-#define LIBC(family, result, name, ...) {#name, name, NULL, false},
+#define LIBC(family, result, name, ...) {#name, name, NULL, NULL},
 #define LIBC_VARIADIC LIBC
 #define LIBC_REPLACED LIBC
 #define LIBC_JUMP LIBC
-#define LOADER(family, name) {#name, name, NULL, false},
-#define LIBCURL_HANDLE(family, result, name, ...) {"curl_" #name, curl_##name, NULL, true},
-#define LIBCURL_MAKER(family, result, name) {"curl_" #name, NULL, name##_copies, true},
+#define LOADER(family, name) {#name, name, NULL, NULL},
+#define LIBCURL_HANDLE(family, result, name, ...) {"curl_" #name, curl_##name, NULL, &rb_libcurl_kind},
+#define LIBCURL_MAKER(family, result, name) {"curl_" #name, NULL, name##_copies, &rb_libcurl_kind},
 #include "hook/hooks.def"
 };
 
@@ -98,36 +101,29 @@ static const struct answer *answer_for(const char *name)
     return NULL;
 }
 
-// Returns true if both records describe the same libcurl. Two threads that find a libcurl at the same time may create
-// two records.
-static bool same(const struct rb_libcurl *a, const struct rb_libcurl *b)
-{
-    return a && b && a->start == b->start && a->end == b->end && a->easy_perform == b->easy_perform;
-}
-
 // Returns the slot of a libcurl, or SLOTS if other libcurls hold all slots. The slot of an unloaded libcurl is reused,
 // because its functions can no longer be called.
-static unsigned slot_of(const struct rb_libcurl *curl)
+static unsigned slot_of(const struct rb_library *curl)
 {
     for (unsigned i = 0; i < SLOTS; i++)
-        if (same(atomic_load_explicit(&slots[i], memory_order_acquire), curl))
+        if (atomic_load_explicit(&slots[i], memory_order_acquire) == curl)
             return i;
     for (unsigned i = 0; i < SLOTS; i++) {
-        const struct rb_libcurl *holder = atomic_load_explicit(&slots[i], memory_order_acquire);
-        bool unused = !holder || !same(holder, rb_libcurl_at((const void *) holder->easy_perform));
+        const struct rb_library *holder = atomic_load_explicit(&slots[i], memory_order_acquire);
+        bool unused = !holder || holder != rb_library_at(&rb_libcurl_kind, (const void *) holder->start);
         if (unused && atomic_compare_exchange_strong(&slots[i], &holder, curl))
             return i;
     }
     return SLOTS;
 }
 
-// Returns our hook for a function of a libcurl. If this libcurl gets no slot, returns the real function for every name,
+// Returns our hook for a function of a library. If a libcurl gets no slot, returns the real function for every name,
 // because handles from a real curl_easy_init are not tracked.
-static void *in_front_of_libcurl(const struct answer *answer, void *found)
+static void *in_front_of_library(const struct answer *answer, void *found)
 {
-    const struct rb_libcurl *curl = rb_libcurl_at(found);
-    unsigned slot = curl ? slot_of(curl) : SLOTS;
-    if (slot == SLOTS)
+    const struct rb_library *library = rb_library_at(answer->kind, found);
+    unsigned slot = library && answer->kind == &rb_libcurl_kind ? slot_of(library) : 0;
+    if (!library || slot == SLOTS)
         return found;
     return answer->ours ? answer->ours : answer->copies[slot];
 }
@@ -154,8 +150,8 @@ static __attribute__((noinline)) void *look_up(rb_dlsym_fn *real, const struct a
     // recurse.
     if (rb_elf_holding(caller, &object) && rb_elf_symbol(&object, answer->name))
         return found;
-    if (answer->libcurl)
-        return in_front_of_libcurl(answer, found);
+    if (answer->kind)
+        return in_front_of_library(answer, found);
     // Return the hook only if it would call the function that dlsym found. Otherwise another library intercepts the
     // function between us and libc, and this library may be the caller. glibc before 2.34 defines some functions in
     // both libpthread and libc; these two count as the same function.
@@ -186,4 +182,14 @@ RB_HOOK ENDS_IN_JUMP RB_EARLY void *dlopen(const char *file, int flags)
             flags &= ~RTLD_DEEPBIND;
     }
     JUMP return real(file, flags);
+}
+
+// Does not end in a jump: no dlclose uses the return address.
+RB_HOOK RB_EARLY int dlclose(void *handle)
+{
+    rb_dlclose_fn *real = rb_libc_dlclose();
+    rb_library_unloading();
+    int result = real ? real(handle) : -1;
+    rb_library_unloading();
+    return result;
 }

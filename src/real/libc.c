@@ -141,7 +141,7 @@ static int join_anywhere(pthread_t thread, void **result)
 #include "hook/hooks.def"
 // NOLINTEND(bugprone-macro-parentheses)
 
-// Looks up dlopen or dlsym. Before glibc 2.34 they are in libdl.so.2, which may have been loaded later.
+// Looks up dlclose, dlopen or dlsym. Before glibc 2.34 they are in libdl.so.2, which may have been loaded later.
 static RB_EARLY void *find_loader(unsigned which)
 {
     void *address = rb_elf_next(names[which]);
@@ -149,6 +149,12 @@ static RB_EARLY void *find_loader(unsigned which)
         address = rb_elf_next_anywhere(names[which]);
     atomic_store_explicit(&found[which], address, memory_order_release);
     return address;
+}
+
+RB_EARLY rb_dlclose_fn *rb_libc_dlclose(void)
+{
+    void *address = atomic_load_explicit(&found[INDEX_dlclose], memory_order_acquire);
+    return address ? address : find_loader(INDEX_dlclose);
 }
 
 RB_EARLY rb_dlopen_fn *rb_libc_dlopen(void)

@@ -26,11 +26,13 @@
     rb_##name##_fn *rb_libc_##name(void);
 #include "hook/hooks.def"
 
-// The loader's own dlopen and dlsym. Both use the return address to find out who called, so a hook must jump to them.
-// NULL if no object defines them, as with glibc before 2.34 while libdl.so.2 is not loaded. May be called before any
-// other function works.
+// The loader's own dlclose, dlopen and dlsym. The last two use the return address to find out who called, so a hook
+// must jump to them. NULL if no object defines them, as with glibc before 2.34 while libdl.so.2 is not loaded. May be
+// called before any other function works.
+typedef int rb_dlclose_fn(void *handle);
 typedef void *rb_dlopen_fn(const char *file, int flags);
 typedef void *rb_dlsym_fn(void *handle, const char *name);
+rb_dlclose_fn *rb_libc_dlclose(void);
 rb_dlopen_fn *rb_libc_dlopen(void);
 rb_dlsym_fn *rb_libc_dlsym(void);
 #endif

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Finds the libcurl that owns a handle. A process may have loaded several; this library is linked to none.
-//
-// RTLD_NEXT could pass a handle to the wrong libcurl. So the search order is: the libcurl that the calling object
-// needs, directly or indirectly; the only loaded object that exports libcurl's functions; the next one in load order.
+// Finds the libcurl that owns a handle (see real/library.h).
 #ifndef RB_REAL_LIBCURL_H
 #define RB_REAL_LIBCURL_H
 
@@ -14,9 +11,7 @@
 #undef curl_multi_setopt
 #undef curl_multi_socket
 
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include "real/library.h"
 
 // Constants and functions of libcurl 8.17 that older headers lack.
 enum {
@@ -35,8 +30,7 @@ typedef void (*rb_notify_callback)(CURLM *multi, unsigned int kind, CURL *easy, 
 
 // The functions of one loaded libcurl. Never freed; a function that this version lacks is NULL.
 struct rb_libcurl {
-    struct rb_libcurl *next; // the libcurl found before this one
-    uintptr_t start, end;    // addresses that the object spans
+    struct rb_library library;
 // NOLINTBEGIN(bugprone-macro-parentheses): it is the name of a member
 #define LIBCURL_HANDLE(family, result, name, parameters) __typeof__(&curl_##name) name;
 #define LIBCURL_MAKER(family, result, name) __typeof__(&curl_##name) name;
@@ -46,34 +40,24 @@ struct rb_libcurl {
     CURLMcode (*multi_wakeup)(CURLM *);                              // from 7.68; only tested for presence
     CURLUcode (*url_get)(CURLU *, CURLUPart, char **, unsigned int); // from 7.62
     void (*free)(void *);
-    _Atomic bool gone; // unloaded; another object was found at its address
 };
 
-// Returns the libcurl for a call from `caller` (a return address); NULL if none is loaded. Takes the loader's lock.
-const struct rb_libcurl *rb_libcurl_of_caller(const void *caller);
+extern struct rb_library_kind rb_libcurl_kind;
 
-// Returns the libcurl that contains `address`, for example a function that dlsym found; NULL if the object is not a
-// libcurl. Takes the loader's lock.
-const struct rb_libcurl *rb_libcurl_at(const void *address);
+// Returns the libcurl for a call from `caller` (a return address); NULL if none is loaded. May take the loader's lock.
+const struct rb_libcurl *rb_libcurl_of_caller(const void *caller);
 
 // Returns true if `address` lies inside this libcurl, that is, if libcurl itself makes the call. Valid while the
 // libcurl is loaded, which one of its live handles guarantees.
-static inline bool rb_libcurl_spans(const struct rb_libcurl *library, const void *address)
+static inline bool rb_libcurl_spans(const struct rb_libcurl *curl, const void *address)
 {
-    return (uintptr_t) address >= library->start && (uintptr_t) address < library->end;
+    return rb_library_spans(&curl->library, address);
 }
-
-// Head of the list: the libcurl found last. Only for the function below.
-extern _Atomic(struct rb_libcurl *) rb_libcurl_last;
 
 // Returns the libcurl found so far that contains `address`, or NULL. Costs a few loads; takes no lock.
 static inline const struct rb_libcurl *rb_libcurl_around(const void *address)
 {
-    const struct rb_libcurl *library = atomic_load_explicit(&rb_libcurl_last, memory_order_acquire);
-    while (library &&
-           (!rb_libcurl_spans(library, address) || atomic_load_explicit(&library->gone, memory_order_relaxed)))
-        library = library->next;
-    return library;
+    return (const struct rb_libcurl *) rb_library_around(&rb_libcurl_kind, address);
 }
 
 // Returns true if `address` lies inside a libcurl found so far. Costs a few loads; takes no lock. After a dlclose
