@@ -170,8 +170,10 @@ $(BUILD)/preload/plugin_gnutls.so: curl := -l:libcurl-gnutls.so.4
 $(BUILD)/preload/plugin_%.so: tests/preload/plugin.c $(BUILD)/flags
 	$(call say,LD)mkdir -p $(@D) && $(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) $(IN_TESTS) -shared -fPIC -o $@ $< $(curl)
 
+$(BUILD)/preload/object_ssl_user.so: needed := -L$(BUILD)/preload -l:object_libssl.so
+$(BUILD)/preload/object_ssl_user.so: $(BUILD)/preload/object_libssl.so
 $(BUILD)/preload/object_%.so: tests/preload/object_%.c $(BUILD)/flags
-	$(call say,LD)mkdir -p $(@D) && $(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) $(IN_TESTS) -shared -fPIC -Wl,-rpath,'$$ORIGIN' -o $@ $<
+	$(call say,LD)mkdir -p $(@D) && $(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) $(IN_TESTS) -shared -fPIC -Wl,-rpath,'$$ORIGIN' -o $@ $< $(needed)
 
 $(BUILD)/bench/%.so: tests/bench/%.c $(BUILD)/flags
 	$(call say,LD)mkdir -p $(@D) && $(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) $(IN_TESTS) -shared -fPIC -o $@ $<

@@ -7,7 +7,7 @@
 #include "real/guard.h"
 #include "real/libc.h"
 
-// Marks a hook: a function that this library exports in place of one of libc or libcurl.
+// Marks a hook: a function that this library exports in place of one of libc, libcurl or OpenSSL.
 #define RB_HOOK __attribute__((visibility("default")))
 
 // Declares every hook of libc. Most of them have a declaration in a system header, and the compiler compares each row

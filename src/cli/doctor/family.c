@@ -13,6 +13,7 @@ static const struct rb_family_name names[] = {
 #define LOADER(family, name) ROW(#name, family)
 #define LIBCURL_HANDLE(family, result, name, ...) ROW("curl_" #name, family)
 #define LIBCURL_MAKER(family, result, name) ROW("curl_" #name, family)
+#define LIBSSL(family, result, name, ...) ROW("SSL_" #name, family)
 #define NOT_HOOKED(family, name) ROW(#name, family)
 #include "hook/hooks.def"
 

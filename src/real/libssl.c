@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// The functions of libssl.
+#include "real/libssl.h"
+
+// In the order of the members of struct rb_libssl.
+static const char *const names[] = {
+#define LIBSSL(family, result, name, ...) "SSL_" #name,
+#include "hook/hooks.def"
+    "SSL_get_rfd",
+    "SSL_get_wfd",
+};
+
+enum { NAMES = sizeof(names) / sizeof(names[0]) };
+_Static_assert(sizeof(struct rb_libssl) == sizeof(struct rb_library) + NAMES * sizeof(void *),
+               "struct rb_libssl has one pointer for each name");
+
+struct rb_library_kind rb_libssl_kind = {
+    .names = names,
+    .count = NAMES,
+    .marks = {"SSL_read", "SSL_new", "SSL_CTX_new"},
+};
+
+const struct rb_libssl *rb_libssl_of(const SSL *ssl, const void *caller)
+{
+    const struct rb_library *library = ssl ? rb_library_of_handle(&rb_libssl_kind, ssl) : NULL;
+    return (const struct rb_libssl *) (library ? library : rb_library_of_caller(&rb_libssl_kind, caller));
+}
