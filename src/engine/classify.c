@@ -179,13 +179,8 @@ static void make_permanent(struct rb_outcome *outcome)
 }
 
 // Only HTTP statuses have the policy's meaning; for other schemes libcurl stores other numbers there.
-static void judge_status(struct rb_outcome *outcome, const struct rb_curl_result *result)
+static void set_status(struct rb_outcome *outcome, unsigned status)
 {
-    unsigned status = result->http ? result->status : 0;
-    if (result->code != 0 && status < HTTP_ERROR) {
-        make_permanent(outcome);
-        return;
-    }
     outcome->cause = status >= HTTP_ERROR ? RB_CAUSE_STATUS : RB_CAUSE_NONE;
     outcome->health = RB_HEALTH_SUCCESS;
     outcome->status = status;
@@ -195,6 +190,22 @@ static void judge_status(struct rb_outcome *outcome, const struct rb_curl_result
         outcome->health = RB_HEALTH_FAILURE;
     if (status == HTTP_THROTTLED)
         outcome->health = RB_HEALTH_THROTTLED;
+}
+
+static void judge_status(struct rb_outcome *outcome, const struct rb_curl_result *result)
+{
+    unsigned status = result->http ? result->status : 0;
+    if (result->code != 0 && status < HTTP_ERROR)
+        make_permanent(outcome);
+    else
+        set_status(outcome, status);
+}
+
+struct rb_outcome rb_classify_http(unsigned status)
+{
+    struct rb_outcome outcome = {0};
+    set_status(&outcome, status);
+    return outcome;
 }
 
 // ENOENT and EAGAIN come from CURLOPT_UNIX_SOCKET_PATH. A pending errno is left over from the start of the non-blocking

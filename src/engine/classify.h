@@ -61,6 +61,10 @@ struct rb_curl_result {
 // Classifies a libcurl result (every CURLcode up to 8.x; unknown ones are permanent). Pure.
 struct rb_outcome rb_classify_curl(const struct rb_curl_result *result);
 
+// Classifies an HTTP response that the program reads itself.
+//   status: the final status
+struct rb_outcome rb_classify_http(unsigned status);
+
 // Classifies errno of connect(2). 0 and EISCONN are success. EINTR, EINPROGRESS and EALREADY are pending: cause OTHER,
 // permanent, health IGNORED.
 //   unix_socket: the address family is AF_UNIX, where ENOENT and EAGAIN mean something else

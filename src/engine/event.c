@@ -30,6 +30,7 @@ const char *rb_reason_name(enum rb_reason reason)
         [RB_REASON_SANDBOX] = "sandbox",
         [RB_REASON_QUOTA] = "quota",
         [RB_REASON_HINT] = "hint",
+        [RB_REASON_STACK] = "stack",
     };
     return (unsigned) reason < RB_REASON_COUNT ? names[reason] : "unknown";
 }
@@ -48,7 +49,7 @@ const char *rb_verdict_name(enum rb_verdict verdict)
 const char *rb_api_name(enum rb_api api)
 {
     static const char *const names[RB_API_COUNT] = {
-        [RB_API_CURL] = "curl", [RB_API_CONNECT] = "connect", [RB_API_DNS] = "dns"};
+        [RB_API_CURL] = "curl", [RB_API_CONNECT] = "connect", [RB_API_DNS] = "dns", [RB_API_HTTP] = "http"};
     return names[api];
 }
 

@@ -33,6 +33,7 @@ enum rb_reason {
     RB_REASON_SANDBOX,     // the program installs a seccomp filter
     RB_REASON_QUOTA,       // a quota is used up that waiting does not renew
     RB_REASON_HINT,        // the server says that the request is not to be repeated (x-should-retry)
+    RB_REASON_STACK,       // the way in which the program speaks HTTP does not allow it
     RB_REASON_COUNT
 };
 
@@ -50,7 +51,7 @@ enum rb_verdict {
 };
 
 // The kind of call.
-enum rb_api { RB_API_CURL, RB_API_CONNECT, RB_API_DNS, RB_API_COUNT };
+enum rb_api { RB_API_CURL, RB_API_CONNECT, RB_API_DNS, RB_API_HTTP, RB_API_COUNT };
 
 // When each phase of an attempt ended, in milliseconds from its beginning. 0: the phase was not reached or not needed.
 struct rb_times {
@@ -92,7 +93,7 @@ enum rb_loss {
 // Returns the reason code of the log ("attempts", "budget", ...); never NULL.
 const char *rb_reason_name(enum rb_reason reason);
 
-// Returns "curl", "connect" or "dns"; never NULL.
+// Returns "curl", "connect", "dns" or "http"; never NULL.
 const char *rb_api_name(enum rb_api api);
 
 // Returns "retry", "stop", "recovered", "refused", "resent", "stale", "log" or "waited"; never NULL.

@@ -114,7 +114,12 @@ struct rb_budget_rules {
 enum { RB_STATUS_MIN = 400, RB_STATUS_MAX = 599, RB_STATUS_WORDS = (RB_STATUS_MAX - RB_STATUS_MIN + 64) / 64 };
 
 // Which kinds of call a policy acts on (`intercept`).
-enum { RB_INTERCEPT_CURL = 1 << 0, RB_INTERCEPT_CONNECT = 1 << 1, RB_INTERCEPT_DNS = 1 << 2 };
+enum {
+    RB_INTERCEPT_CURL = 1 << 0,
+    RB_INTERCEPT_CONNECT = 1 << 1,
+    RB_INTERCEPT_DNS = 1 << 2,
+    RB_INTERCEPT_HTTP = 1 << 3 // HTTP/1.x that the program speaks itself
+};
 
 // The effective values of one policy section, without the lists that only HTTP requests need (policy/section.h).
 struct rb_rules {

@@ -10,22 +10,27 @@
 #include "hook/hook.h"
 #include "net/park.h"
 #include "real/libc.h"
+#include "wire/link.h"
 
 RB_HOOK int close(int fd)
 {
+    rb_link_close(fd);
     rb_park_closing(fd);
     return rb_libc_close(fd);
 }
 
 RB_HOOK int close_range(unsigned first, unsigned last, int flags)
 {
-    if (!(flags & CLOSE_RANGE_CLOEXEC))
+    if (!(flags & CLOSE_RANGE_CLOEXEC)) {
+        rb_link_close_range(first, last);
         rb_park_closing_range(first, last);
+    }
     return rb_libc_close_range(first, last, flags);
 }
 
 RB_HOOK void closefrom(int first)
 {
+    rb_link_close_range(first > 0 ? (unsigned) first : 0, UINT_MAX);
     rb_park_closing_range(first > 0 ? (unsigned) first : 0, UINT_MAX);
     rb_libc_closefrom(first);
 }
@@ -33,6 +38,7 @@ RB_HOOK void closefrom(int first)
 // A stream reads and writes inside libc, where no hook sees it.
 RB_HOOK FILE *fdopen(int fd, const char *mode)
 {
+    rb_link_leave(fd);
     if (rb_park_on(fd))
         rb_park_leave(fd);
     return rb_libc_fdopen(fd, mode);
@@ -40,17 +46,24 @@ RB_HOOK FILE *fdopen(int fd, const char *mode)
 
 RB_HOOK int dup(int fd)
 {
+    rb_link_leave(fd);
     return rb_park_copied(fd, rb_libc_dup(fd));
 }
 
 RB_HOOK int dup2(int fd, int copy)
 {
+    rb_link_leave(fd);
+    if (fd != copy)
+        rb_link_close(copy);
     rb_park_replacing(fd, copy);
     return rb_park_copied(fd, rb_libc_dup2(fd, copy));
 }
 
 RB_HOOK int dup3(int fd, int copy, int flags)
 {
+    rb_link_leave(fd);
+    if (fd != copy)
+        rb_link_close(copy);
     rb_park_replacing(fd, copy);
     return rb_park_copied(fd, rb_libc_dup3(fd, copy, flags));
 }
@@ -63,11 +76,13 @@ static int control(int fd, int command, void *argument, int (*real)(int, int, vo
     int result = real(fd, command, argument);
     if (held)
         rb_park_release(&saved);
-    if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
+    if (command == F_DUPFD || command == F_DUPFD_CLOEXEC) {
+        rb_link_leave(fd);
         return rb_park_copied(fd, result);
+    }
     bool asynchronous = command == F_SETFL && ((intptr_t) argument & O_ASYNC);
     if (asynchronous || command == F_SETOWN || command == F_SETOWN_EX || command == F_SETSIG)
-        rb_park_leave(fd); // a signal reports the socket's events from now on, also that it was left
+        rb_link_leave(fd), rb_park_leave(fd); // a signal reports the socket's events from now on, also that it was left
     return result;
 }
 
@@ -102,7 +117,7 @@ int rb_hook_ioctl(int fd, unsigned long request, void *argument)
         return rb_libc_ioctl(fd, request, argument);
     int result = rb_libc_ioctl(fd, request, argument);
     if (asynchronous)
-        rb_park_leave(fd); // as for fcntl
+        rb_link_leave(fd), rb_park_leave(fd); // as for fcntl
     else
         rb_park_release(&saved);
     return result;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The library's constructor and destructor.
 #include "hook/hook.h"
+#include "net/connect.h"
 #include "net/lookup/names.h"
 #include "net/park.h"
 #include "real/checker.h"
 #include "real/elf.h"
 #include "real/fork.h"
+#include "wire/link.h"
 
 // A child may look up names for its parent, which then connects. Parent and child share the table of names only if the
 // table exists before the fork.
@@ -30,6 +32,7 @@ __attribute__((constructor)) static void begin(void)
     rb_process_load();
     rb_fork_notify(before_fork, NULL, NULL);
     rb_park_start();
+    rb_net_notify_opened(rb_link_open);
 }
 
 __attribute__((destructor)) static void end(void)

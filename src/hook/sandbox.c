@@ -15,6 +15,7 @@
 #include "real/fork.h"
 #include "real/kernel.h"
 #include "real/libc.h"
+#include "wire/link.h"
 
 enum rb_sandbox_state rb_hook_sandbox_begin(enum rb_sandbox_state next, bool threads)
 {
@@ -26,6 +27,8 @@ enum rb_sandbox_state rb_hook_sandbox_begin(enum rb_sandbox_state next, bool thr
     bool active = rb_process_active();
     if (active)
         rb_process_before_sandbox(next);
+    if (next == RB_SANDBOX_SECCOMP)
+        rb_link_leave_all();
     if (next == RB_SANDBOX_SECCOMP && !rb_park_enter_filter(before))
         before = next; // another thread was faster
     else if (next == RB_SANDBOX_SECCOMP && active)

@@ -7,6 +7,8 @@
 #include "net/rights.h"
 #include "real/libc.h"
 #include "real/libcurl.h"
+#include "real/memory.h"
+#include "wire/socket.h"
 
 // Returns the policy for a connect; NULL: pass through. Connects of libcurl pass through, because their whole transfer
 // is repeated.
@@ -25,6 +27,8 @@ RB_HOOK int socket(int family, int type, int protocol)
 
 RB_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
 {
+    if (rb_link_on(fd))
+        rb_link_close(fd);
     const struct rb_policy *policy = policy_for(fd, RB_CALLER);
     if (!policy)
         return rb_libc_connect(fd, address, length);
@@ -48,46 +52,81 @@ RB_HOOK int shutdown(int fd, int how)
 #define IO(fd, flags, call)                                                                                            \
     (!rb_park_on(fd) ? (call) : !rb_park_before_io(fd, flags) ? -1 : rb_park_after_io(fd, (call)))
 
+// Makes a call that reads or writes a link.
+//   before: rb_wire_before_read or rb_wire_before_write
+#define READ(fd, flags, parts, count, call)                                                                            \
+    if (rb_link_on(fd)) {                                                                                              \
+        struct rb_wire_io io;                                                                                          \
+        ssize_t got;                                                                                                   \
+        if (!rb_wire_before_read(&io, fd, parts, count, flags, &got))                                                  \
+            return got;                                                                                                \
+        got = IO(fd, flags, call);                                                                                     \
+        return rb_wire_after_read(&io, got);                                                                           \
+    }                                                                                                                  \
+    return IO(fd, flags, call)
+
+#define WRITE(fd, flags, parts, count, call)                                                                           \
+    if (rb_link_on(fd)) {                                                                                              \
+        struct rb_wire_io io;                                                                                          \
+        rb_wire_before_write(&io, fd, parts, count, flags);                                                            \
+        ssize_t put = IO(fd, flags, call);                                                                             \
+        return rb_wire_after_write(&io, put);                                                                          \
+    }                                                                                                                  \
+    return IO(fd, flags, call)
+
+#define PART(buffer, length) (&(struct iovec){(void *) (buffer), length})
+
+// Makes a call that the library does not follow on a link.
+#define PAST(fd, flags, call) (rb_link_on(fd) ? rb_link_leave(fd) : (void) 0, IO(fd, flags, call))
+
 RB_HOOK ssize_t read(int fd, void *buffer, size_t length)
 {
-    return IO(fd, 0, rb_libc_read(fd, buffer, length));
+    READ(fd, 0, PART(buffer, length), 1, rb_libc_read(fd, buffer, length));
 }
 
 RB_HOOK ssize_t __read_chk(int fd, void *buffer, size_t length, size_t size)
 {
-    return IO(fd, 0, rb_libc___read_chk(fd, buffer, length, size));
+    READ(fd, 0, PART(buffer, length), 1, rb_libc___read_chk(fd, buffer, length, size));
 }
 
 RB_HOOK ssize_t readv(int fd, const struct iovec *parts, int count)
 {
-    return IO(fd, 0, rb_libc_readv(fd, parts, count));
+    READ(fd, 0, parts, (size_t) count, rb_libc_readv(fd, parts, count));
 }
 
 RB_HOOK ssize_t recv(int fd, void *buffer, size_t length, int flags)
 {
-    return IO(fd, flags, rb_libc_recv(fd, buffer, length, flags));
+    READ(fd, flags, PART(buffer, length), 1, rb_libc_recv(fd, buffer, length, flags));
 }
 
 RB_HOOK ssize_t __recv_chk(int fd, void *buffer, size_t length, size_t size, int flags)
 {
-    return IO(fd, flags, rb_libc___recv_chk(fd, buffer, length, size, flags));
+    READ(fd, flags, PART(buffer, length), 1, rb_libc___recv_chk(fd, buffer, length, size, flags));
 }
 
 RB_HOOK ssize_t recvfrom(int fd, void *restrict buffer, size_t length, int flags, struct sockaddr *restrict address,
                          socklen_t *restrict address_length)
 {
-    return IO(fd, flags, rb_libc_recvfrom(fd, buffer, length, flags, address, address_length));
+    READ(fd, flags, PART(buffer, length), 1, rb_libc_recvfrom(fd, buffer, length, flags, address, address_length));
 }
 
 RB_HOOK ssize_t __recvfrom_chk(int fd, void *restrict buffer, size_t length, size_t size, int flags,
                                struct sockaddr *restrict address, socklen_t *restrict address_length)
 {
-    return IO(fd, flags, rb_libc___recvfrom_chk(fd, buffer, length, size, flags, address, address_length));
+    READ(fd, flags, PART(buffer, length), 1,
+         rb_libc___recvfrom_chk(fd, buffer, length, size, flags, address, address_length));
+}
+
+static __attribute__((noinline)) ssize_t receive_message(int fd, struct msghdr *message, int flags)
+{
+    if (rb_link_on(fd) && !rb_memory_is_readable(message, sizeof(*message)))
+        rb_link_leave(fd);
+    READ(fd, flags, message->msg_iov, message->msg_iovlen, rb_libc_recvmsg(fd, message, flags));
 }
 
 RB_HOOK ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
-    ssize_t result = IO(fd, flags, rb_libc_recvmsg(fd, message, flags));
+    ssize_t result = receive_message(fd, message, flags);
     if (result >= 0)
         rb_rights_visit_done(message, rb_park_shared);
     return result;
@@ -95,7 +134,7 @@ RB_HOOK ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 
 RB_HOOK int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
 {
-    int result = (int) IO(fd, flags, rb_libc_recvmmsg(fd, messages, count, flags, timeout));
+    int result = (int) PAST(fd, flags, rb_libc_recvmmsg(fd, messages, count, flags, timeout));
     for (int i = 0; i < result; i++)
         rb_rights_visit_done(&messages[i].msg_hdr, rb_park_shared);
     return result;
@@ -107,7 +146,7 @@ RB_HOOK int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags
 
 RB_HOOK ssize_t preadv2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
 {
-    return IO(fd, FLAGS(flags), rb_libc_preadv2(fd, parts, count, offset, flags));
+    READ(fd, FLAGS(flags), parts, (size_t) count, rb_libc_preadv2(fd, parts, count, offset, flags));
 }
 
 RB_HOOK ssize_t preadv64v2(int fd, const struct iovec *parts, int count, off64_t offset, int flags)
@@ -117,7 +156,7 @@ RB_HOOK ssize_t preadv64v2(int fd, const struct iovec *parts, int count, off64_t
 
 RB_HOOK ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
 {
-    return IO(fd, FLAGS(flags), rb_libc_pwritev2(fd, parts, count, offset, flags));
+    WRITE(fd, FLAGS(flags), parts, (size_t) count, rb_libc_pwritev2(fd, parts, count, offset, flags));
 }
 
 RB_HOOK ssize_t pwritev64v2(int fd, const struct iovec *parts, int count, off64_t offset, int flags)
@@ -129,27 +168,29 @@ RB_HOOK ssize_t pwritev64v2(int fd, const struct iovec *parts, int count, off64_
 RB_HOOK ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset, size_t length, unsigned flags)
 {
     int fd = rb_park_on(out) ? out : in;
-    return IO(fd, 0, rb_libc_splice(in, in_offset, out, out_offset, length, flags));
+    if (rb_link_on(out))
+        rb_link_leave(out);
+    return PAST(fd, 0, rb_libc_splice(in, in_offset, out, out_offset, length, flags));
 }
 
 RB_HOOK ssize_t sendfile(int out, int in, off_t *offset, size_t count)
 {
-    return IO(out, 0, rb_libc_sendfile(out, in, offset, count));
+    return PAST(out, 0, rb_libc_sendfile(out, in, offset, count));
 }
 
 RB_HOOK ssize_t sendfile64(int out, int in, off64_t *offset, size_t count)
 {
-    return IO(out, 0, rb_libc_sendfile64(out, in, offset, count));
+    return PAST(out, 0, rb_libc_sendfile64(out, in, offset, count));
 }
 
 RB_HOOK int vdprintf(int fd, const char *format, va_list list)
 {
-    return (int) IO(fd, 0, rb_libc_vdprintf(fd, format, list));
+    return (int) PAST(fd, 0, rb_libc_vdprintf(fd, format, list));
 }
 
 RB_HOOK int __vdprintf_chk(int fd, int flag, const char *format, va_list list)
 {
-    return (int) IO(fd, 0, rb_libc___vdprintf_chk(fd, flag, format, list));
+    return (int) PAST(fd, 0, rb_libc___vdprintf_chk(fd, flag, format, list));
 }
 
 RB_HOOK int dprintf(int fd, const char *format, ...)
@@ -172,24 +213,33 @@ RB_HOOK int __dprintf_chk(int fd, int flag, const char *format, ...)
 
 RB_HOOK ssize_t write(int fd, const void *buffer, size_t length)
 {
-    return IO(fd, 0, rb_libc_write(fd, buffer, length));
+    WRITE(fd, 0, PART(buffer, length), 1, rb_libc_write(fd, buffer, length));
 }
 
 RB_HOOK ssize_t writev(int fd, const struct iovec *parts, int count)
 {
-    return IO(fd, 0, rb_libc_writev(fd, parts, count));
+    WRITE(fd, 0, parts, (size_t) count, rb_libc_writev(fd, parts, count));
 }
 
 RB_HOOK ssize_t send(int fd, const void *buffer, size_t length, int flags)
 {
-    return IO(fd, flags, rb_libc_send(fd, buffer, length, flags));
+    WRITE(fd, flags, PART(buffer, length), 1, rb_libc_send(fd, buffer, length, flags));
+}
+
+static __attribute__((noinline)) ssize_t send_message(int fd, const struct msghdr *message, int flags)
+{
+    if (rb_link_on(fd) && !rb_memory_is_readable(message, sizeof(*message)))
+        rb_link_leave(fd);
+    WRITE(fd, flags, message->msg_iov, message->msg_iovlen, rb_libc_sendmsg(fd, message, flags));
 }
 
 RB_HOOK ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
     if (rb_park_any())
         rb_rights_visit(message, rb_park_leave);
-    ssize_t result = IO(fd, flags, rb_libc_sendmsg(fd, message, flags));
+    if (atomic_load_explicit(&rb_link_count, memory_order_relaxed) > 0)
+        rb_rights_visit(message, rb_link_leave);
+    ssize_t result = send_message(fd, message, flags);
     if (result >= 0)
         rb_rights_visit_done(message, rb_park_shared);
     return result;
@@ -199,17 +249,25 @@ RB_HOOK int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags
 {
     if (rb_park_any())
         rb_rights_visit_all(messages, count, rb_park_leave);
-    int result = (int) IO(fd, flags, rb_libc_sendmmsg(fd, messages, count, flags));
+    if (atomic_load_explicit(&rb_link_count, memory_order_relaxed) > 0)
+        rb_rights_visit_all(messages, count, rb_link_leave);
+    int result = (int) PAST(fd, flags, rb_libc_sendmmsg(fd, messages, count, flags));
     for (int i = 0; i < result; i++)
         rb_rights_visit_done(&messages[i].msg_hdr, rb_park_shared);
     return result;
+}
+
+static __attribute__((noinline)) ssize_t send_to(int fd, const void *buffer, size_t length, int flags,
+                                                 const struct sockaddr *address, socklen_t address_length)
+{
+    WRITE(fd, flags, PART(buffer, length), 1, rb_libc_sendto(fd, buffer, length, flags, address, address_length));
 }
 
 RB_HOOK ssize_t sendto(int fd, const void *buffer, size_t length, int flags, const struct sockaddr *address,
                        socklen_t address_length)
 {
     if (!(flags & MSG_FASTOPEN) || !address || rb_park_on(fd))
-        return IO(fd, flags, rb_libc_sendto(fd, buffer, length, flags, address, address_length));
+        return send_to(fd, buffer, length, flags, address, address_length);
     const struct rb_policy *policy = policy_for(fd, RB_CALLER);
     if (!policy)
         return rb_libc_sendto(fd, buffer, length, flags, address, address_length);

@@ -275,6 +275,13 @@ static const struct rb_section *connect_match(struct rb_peer *peer, int fd, cons
     return section;
 }
 
+static rb_net_opened_fn *connect_opened;
+
+void rb_net_notify_opened(rb_net_opened_fn *opened)
+{
+    connect_opened = opened;
+}
+
 int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, const struct rb_policy *policy)
 {
     struct rb_peer peer;
@@ -287,6 +294,8 @@ int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, con
     if (!section)
         return rb_libc_connect(fd, address, length);
     result = connect_perform(fd, address, length, NULL, &peer, section);
+    if (connect_opened && (result == 0 || result == -EINPROGRESS))
+        connect_opened(fd, address, length, &peer, section);
     errno = result == 0 ? saved : -result;
     return result == 0 ? 0 : -1;
 }

@@ -7,7 +7,7 @@
 
 #include <sys/socket.h>
 
-#include "policy/policy.h"
+#include "net/connection.h"
 
 // Replaces connect(2). Returns 0, or -1 with errno.
 //
@@ -25,6 +25,13 @@
 // Does not call malloc; memory for connects that are tracked is mapped from the kernel. Async-signal-safe.
 //   policy: the current policy, not NULL
 int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, const struct rb_policy *policy);
+
+// Call `opened` from now on when a connect to a covered host has succeeded or is in progress. There is one such
+// function, and its frame is not added to that of a connect.
+//   section: as for rb_peer_match
+typedef void rb_net_opened_fn(int fd, const struct sockaddr *address, socklen_t length, const struct rb_peer *peer,
+                              const struct rb_section *section);
+void rb_net_notify_opened(rb_net_opened_fn *opened);
 
 // Replaces sendto(2) with MSG_FASTOPEN, which connects and sends in one call (RFC 7413). Each attempt sends the data
 // again. Only ECONNREFUSED is retried. After a reset or a timeout, the server may have processed the data.

@@ -216,7 +216,7 @@ static const struct rb_key_own own_jitter = {key_read_jitter, key_write_jitter},
     }
 
 static const struct rb_key keys[] = {
-    OWN("intercept", intercept, "curl, connect, dns", "a list of curl, connect and dns, or off",
+    OWN("intercept", intercept, "curl, connect, dns, http", "a list of curl, connect, dns and http, or off",
         rb_lists_intercept_words),
     COUNT("retry.attempts", attempts, 1, ATTEMPTS_MAX, "3"),
     WORD("retry.backoff", backoff.kind, backoff_words, "exponential"),

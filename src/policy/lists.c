@@ -33,7 +33,10 @@ enum { CAUSE_WORDS = sizeof(causes) / sizeof(causes[0]) };
 static const struct intercept_word {
     const char *word;
     uint32_t bit;
-} intercepts[] = {{"curl", RB_INTERCEPT_CURL}, {"connect", RB_INTERCEPT_CONNECT}, {"dns", RB_INTERCEPT_DNS}};
+} intercepts[] = {{"curl", RB_INTERCEPT_CURL},
+                  {"connect", RB_INTERCEPT_CONNECT},
+                  {"dns", RB_INTERCEPT_DNS},
+                  {"http", RB_INTERCEPT_HTTP}};
 
 enum { INTERCEPT_WORDS = sizeof(intercepts) / sizeof(intercepts[0]) };
 
@@ -42,7 +45,7 @@ enum { STATUS_CLASS_SIZE = 100 };
 const char *const rb_lists_cause_words[] = {"refused", "unreachable", "reset",     "timeout",
                                             "dns",     "none",        "throttled", NULL};
 const char *const rb_lists_rejected_words[] = {"throttled", "none", NULL};
-const char *const rb_lists_intercept_words[] = {"curl", "connect", "dns", "off", NULL};
+const char *const rb_lists_intercept_words[] = {"curl", "connect", "dns", "http", "off", NULL};
 const char *const rb_lists_method_words[] = {
     "safe",     "idempotent", "all",    "GET",   "HEAD",   "OPTIONS", "TRACE", "POST", "PUT",       "DELETE", "PATCH",
     "PROPFIND", "REPORT",     "SEARCH", "MKCOL", "UNLOCK", "LOCK",    "COPY",  "MOVE", "PROPPATCH", NULL};

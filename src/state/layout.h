@@ -22,7 +22,7 @@
 #include "policy/policy.h"
 
 enum {
-    RB_STATE_VERSION = 5,
+    RB_STATE_VERSION = 6,
     RB_STATE_PROCESSES = 512,
     RB_STATE_POLICIES = 64,
     RB_STATE_STRIPES = 8, // copies of the counters, so that threads count on different cache lines
@@ -169,7 +169,7 @@ struct rb_cell {
 _Static_assert(sizeof(struct rb_state_header) == 64 * 8, "the layout is fixed");
 _Static_assert(sizeof(struct rb_state_policy) == 128, "the layout is fixed");
 _Static_assert(sizeof(struct rb_state_event) == 320, "the layout is fixed");
-_Static_assert(sizeof(struct rb_counters) == 576, "the layout is fixed");
+_Static_assert(sizeof(struct rb_counters) == 640, "the layout is fixed");
 _Static_assert(sizeof(struct rb_cell) == 1408, "the layout is fixed");
 
 // A mapping of this layout and pointers to its parts. The number of cells is kept outside the mapping, where no other

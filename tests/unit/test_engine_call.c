@@ -622,7 +622,8 @@ static void test_reason_names(void **state)
                                         "method",   "time",     "retry-after", "budget",          "breaker",
                                         "sweep",    "upload",   "delivered",   "next-candidate",  "interrupted",
                                         "changed",  "overflow", "resource",    "unknown-options", "shared",
-                                        "bypassed", "failover", "sandbox",     "quota",           "hint"};
+                                        "bypassed", "failover", "sandbox",     "quota",           "hint",
+                                        "stack"};
     assert_int_equal(sizeof(names) / sizeof(names[0]), RB_REASON_COUNT);
     for (int reason = 0; reason < RB_REASON_COUNT; reason++)
         assert_string_equal(rb_reason_name((enum rb_reason) reason), names[reason]);

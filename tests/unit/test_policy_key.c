@@ -11,7 +11,7 @@ struct documented {
 
 // The table of the format's documentation, in its order.
 static const struct documented documented[] = {
-    {"intercept", "curl, connect, dns"},
+    {"intercept", "curl, connect, dns, http"},
     {"retry.attempts", "3"},
     {"retry.backoff", "exponential"},
     {"retry.base", "200ms"},
@@ -302,7 +302,8 @@ static void test_defaults_in_the_engines_units(void **state)
     struct rb_section_values values;
     (void) state;
     rb_key_defaults(&values);
-    assert_int_equal(values.rules.intercept, RB_INTERCEPT_CURL | RB_INTERCEPT_CONNECT | RB_INTERCEPT_DNS);
+    assert_int_equal(values.rules.intercept,
+                     RB_INTERCEPT_CURL | RB_INTERCEPT_CONNECT | RB_INTERCEPT_DNS | RB_INTERCEPT_HTTP);
     assert_int_equal(values.rules.backoff.kind, RB_BACKOFF_EXPONENTIAL);
     assert_int_equal(values.rules.backoff.jitter, RB_JITTER_FULL);
     assert_int_equal(values.rules.backoff.base_ms, 200);

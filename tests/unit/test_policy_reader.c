@@ -126,7 +126,7 @@ static const struct mistake mistakes[] = {
      "retry.methods: method names are written in capitals; expected safe, idempotent, all, or a list of methods",
      "DELETE"},
     {"[a]\nintercept = curl, dsn\n", 0, 2, 19, "intercept = curl, dsn",
-     "intercept: not a known word; expected a list of curl, connect and dns, or off", "dns"},
+     "intercept: not a known word; expected a list of curl, connect, dns and http, or off", "dns"},
     {"[a]\nretry.base = \"2\" ; x\n", 0, 2, 15, "retry.base = \"2\" ; x",
      "retry.base: a duration needs a unit: 2s, 250ms; expected a duration up to 24h, such as 200ms", ""},
     // Values that contradict each other: the complaint stands at the key of the section at hand.

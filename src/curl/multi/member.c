@@ -20,18 +20,18 @@ enum { PROGRESS_MS = 200 };
 // Number of freed members that a multi handle keeps for reuse.
 enum { SPARES_MAX = 1024 };
 
-static void list_init(struct rb_link *list)
+static void list_init(struct rb_node *list)
 {
     list->next = list->previous = list;
 }
 
-static void list_take(struct rb_link *link)
+static void list_take(struct rb_node *link)
 {
     link->previous->next = link->next;
     link->next->previous = link->previous;
 }
 
-static void list_put_before(struct rb_link *link, struct rb_link *place)
+static void list_put_before(struct rb_node *link, struct rb_node *place)
 {
     link->next = place;
     link->previous = place->previous;
@@ -39,15 +39,15 @@ static void list_put_before(struct rb_link *link, struct rb_link *place)
     place->previous = link;
 }
 
-static void move(struct rb_member *member, struct rb_link *list)
+static void move(struct rb_member *member, struct rb_node *list)
 {
     list_take(&member->link);
     list_put_before(&member->link, list);
 }
 
-static struct rb_member *first_of(const struct rb_link *list)
+static struct rb_member *first_of(const struct rb_node *list)
 {
-    return rb_link_is_empty(list) ? NULL : (struct rb_member *) list->next;
+    return rb_node_is_empty(list) ? NULL : (struct rb_member *) list->next;
 }
 
 // Reserves room for the queued messages, for one message of each member, and for one more. The last one is for the
@@ -145,7 +145,7 @@ struct rb_member *rb_member_of(const struct rb_multi *multi, CURL *easy)
 
 void rb_members_forget(struct rb_multi *multi)
 {
-    struct rb_link *lists[] = {&multi->fresh, &multi->running, &multi->parked, &multi->delivering, &multi->ended};
+    struct rb_node *lists[] = {&multi->fresh, &multi->running, &multi->parked, &multi->delivering, &multi->ended};
     for (unsigned i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
         struct rb_member *member;
         while ((member = first_of(lists[i])))
@@ -155,7 +155,7 @@ void rb_members_forget(struct rb_multi *multi)
 
 void rb_members_free(struct rb_multi *multi)
 {
-    for (struct rb_link *link = multi->spare.next, *next; link != &multi->spare; link = next) {
+    for (struct rb_node *link = multi->spare.next, *next; link != &multi->spare; link = next) {
         next = link->next;
         free(link); // the link is the first field of the member
     }
@@ -174,7 +174,7 @@ static bool watches(const struct rb_handle *handle)
 static uint64_t delivery_due_ms(const struct rb_multi *multi)
 {
     uint64_t due_ms = RB_NEVER;
-    for (const struct rb_link *link = multi->delivering.next; link != &multi->delivering; link = link->next) {
+    for (const struct rb_node *link = multi->delivering.next; link != &multi->delivering; link = link->next) {
         const struct rb_member *member = (const struct rb_member *) link;
         bool paused = member->easy->flow == RB_FLOW_LATE_PAUSED;
         due_ms = rb_arithmetic_min(due_ms, paused ? member->transfer->program_deadline_ms : 0);
@@ -223,7 +223,7 @@ static void finish(struct rb_member *member, CURLcode code)
 
 static void insert_parked(struct rb_multi *multi, struct rb_member *member)
 {
-    struct rb_link *place = &multi->parked;
+    struct rb_node *place = &multi->parked;
     while (place->previous != &multi->parked && ((struct rb_member *) place->previous)->due_ms > member->due_ms)
         place = place->previous;
     list_take(&member->link);
@@ -309,9 +309,9 @@ static void cancel(struct rb_member *member)
     finish(member, code);
 }
 
-static void show_progress_of(struct rb_multi *multi, const struct rb_link *list, uint64_t now_ms)
+static void show_progress_of(struct rb_multi *multi, const struct rb_node *list, uint64_t now_ms)
 {
-    for (struct rb_link *link = list->next, *next; link != list; link = next) {
+    for (struct rb_node *link = list->next, *next; link != list; link = next) {
         struct rb_member *member = (struct rb_member *) link;
         next = link->next;
         if (!watches(member->easy))
@@ -333,7 +333,7 @@ static void show_progress(struct rb_multi *multi, uint64_t now_ms)
 
 static void continue_deliveries(struct rb_multi *multi, uint64_t now_ms)
 {
-    for (struct rb_link *link = multi->delivering.next, *next; link != &multi->delivering; link = next) {
+    for (struct rb_node *link = multi->delivering.next, *next; link != &multi->delivering; link = next) {
         struct rb_member *member = (struct rb_member *) link;
         next = link->next;
         bool paused = member->easy->flow == RB_FLOW_LATE_PAUSED;

@@ -16,13 +16,13 @@
 #define RB_NEVER UINT64_MAX
 
 // A link of a circular list. The head of the list is a link, too. In an empty list it points to itself.
-struct rb_link {
-    struct rb_link *next, *previous;
+struct rb_node {
+    struct rb_node *next, *previous;
 };
 
 // One easy handle that the program added.
 struct rb_member {
-    struct rb_link link; // must be first; in one of the lists of the multi handle
+    struct rb_node link; // must be first; in one of the lists of the multi handle
     struct rb_multi *multi;
     struct rb_handle *easy;
     struct rb_transfer *transfer; // &room, or NULL if the transfer passes through or has ended
@@ -44,15 +44,15 @@ struct rb_multi {
     unsigned inside; // nested calls of libcurl that may call the program's callbacks
     bool busy;       // libcurl has running transfers, as far as known
 
-    struct rb_link fresh;      // added since the last call; the program may still set options
-    struct rb_link running;    // in libcurl's multi handle
-    struct rb_link parked;     // waiting outside libcurl's multi handle; the first one is due first
-    struct rb_link delivering; // ended, with a delivery that the program paused
-    struct rb_link ended;      // the program has got its message, or will get it
+    struct rb_node fresh;      // added since the last call; the program may still set options
+    struct rb_node running;    // in libcurl's multi handle
+    struct rb_node parked;     // waiting outside libcurl's multi handle; the first one is due first
+    struct rb_node delivering; // ended, with a delivery that the program paused
+    struct rb_node ended;      // the program has got its message, or will get it
     unsigned members;          // in all lists above
     unsigned waiting;          // parked or delivering; the program sees them as running
     uint64_t progress_ms;      // when progress callbacks are due, in ms; RB_NEVER if none is needed
-    struct rb_link spare;      // owned; freed members for reuse
+    struct rb_node spare;      // owned; freed members for reuse
     unsigned spares;
 
     struct rb_messages messages; // not yet read by the program
@@ -74,7 +74,7 @@ struct rb_multi {
     unsigned unreported; // members with `unreported` set
 };
 
-static inline bool rb_link_is_empty(const struct rb_link *list)
+static inline bool rb_node_is_empty(const struct rb_node *list)
 {
     return list->next == list;
 }

@@ -148,7 +148,7 @@ static void multi_before(struct rb_multi *multi)
         rb_members_attend(multi);
         rb_multi_callback_send_notifications(multi);
     }
-    if (!rb_link_is_empty(&multi->fresh))
+    if (!rb_node_is_empty(&multi->fresh))
         rb_members_begin(multi);
 }
 

@@ -43,7 +43,7 @@ static int on_timer(CURLM *real, long timeout_ms, void *context)
 void rb_multi_callback_send_notifications(struct rb_multi *multi)
 {
     while (multi->unreported > 0) {
-        struct rb_link *link = multi->ended.next;
+        struct rb_node *link = multi->ended.next;
         while (link != &multi->ended && !((struct rb_member *) link)->unreported)
             link = link->next;
         if (link == &multi->ended)

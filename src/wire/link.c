@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+// The table of links.
+#include "wire/link.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "net/socket.h"
+#include "real/fork.h"
+#include "real/pages.h"
+#include "real/system.h"
+
+// DESCRIPTORS: descriptors from this number on are never followed. SLAB: links in one allocation.
+enum { DESCRIPTORS = 65536, PAGE = 1024, SLABS = 512, SLAB = 128 };
+
+// The values of a claim.
+enum { FREE, CLAIMED, DISTURBED, CLOSED };
+
+_Atomic uint32_t rb_link_count;
+
+typedef _Atomic(struct rb_link *) entry;
+
+static _Atomic(entry *) pages[DESCRIPTORS / PAGE];
+static _Atomic(struct rb_link *) slabs[SLABS];
+
+// Makes memory available at a place that no other thread has filled first.
+static void *link_memory(_Atomic(void *) *place, size_t size)
+{
+    void *there = atomic_load(place), *made = there ? NULL : rb_pages_memory(size);
+    if (!made || atomic_compare_exchange_strong(place, &there, made))
+        return made ? made : there;
+    rb_pages_memory_free(made, size);
+    return there;
+}
+
+static entry *entry_of(int fd, bool make)
+{
+    if ((unsigned) fd >= DESCRIPTORS)
+        return NULL;
+    _Atomic(entry *) *page = &pages[(unsigned) fd / PAGE];
+    entry *entries = atomic_load_explicit(page, memory_order_acquire);
+    if (!entries && make)
+        entries = link_memory((_Atomic(void *) *) page, PAGE * sizeof(entry));
+    return entries ? &entries[(unsigned) fd % PAGE] : NULL;
+}
+
+struct rb_link *rb_link_of(int fd)
+{
+    const entry *place = entry_of(fd, false);
+    return place ? atomic_load_explicit(place, memory_order_acquire) : NULL;
+}
+
+static bool take_claim(struct rb_link *link, uint32_t *found)
+{
+    *found = FREE;
+    return atomic_compare_exchange_strong(&link->claim, found, CLAIMED);
+}
+
+struct rb_link *rb_link_claim(int fd)
+{
+    struct rb_link *link = rb_link_of(fd);
+    uint32_t found;
+    if (!link)
+        return NULL;
+    if (!take_claim(link, &found)) {
+        if (found == CLAIMED)
+            atomic_compare_exchange_strong(&link->claim, &found, DISTURBED);
+        return NULL;
+    }
+    if (rb_link_of(fd) == link && link->fd == fd)
+        return link;
+    rb_link_release(link); // the link has ended meanwhile
+    return NULL;
+}
+
+// Takes the link out of the table. Returns false if it is not there.
+static bool unlist(const struct rb_link *link, int fd)
+{
+    struct rb_link *there = (struct rb_link *) link;
+    entry *place = entry_of(fd, false);
+    if (!place || !atomic_compare_exchange_strong(place, &there, NULL))
+        return false;
+    atomic_fetch_sub(&rb_link_count, 1);
+    return true;
+}
+
+// Gives a claimed link back to its slab.
+static void give_back(struct rb_link *link)
+{
+    if (link->exchange)
+        link->forget(link);
+    link->fd = -1;
+    atomic_store(&link->claim, FREE);
+}
+
+void rb_link_drop(struct rb_link *link)
+{
+    if (link->state == RB_LINK_DELIVER) {
+        rb_link_release(link);
+        return;
+    }
+    unlist(link, link->fd);
+    give_back(link);
+}
+
+void rb_link_release(struct rb_link *link)
+{
+    uint32_t found = CLAIMED;
+    if (atomic_compare_exchange_strong(&link->claim, &found, FREE))
+        return;
+    bool delivers = found == DISTURBED && link->state == RB_LINK_DELIVER;
+    if (delivers) {
+        atomic_store(&link->claim, FREE);
+        return;
+    }
+    unlist(link, link->fd);
+    give_back(link);
+}
+
+void rb_link_enter(struct rb_link *link, enum rb_link_state state)
+{
+    link->state = state;
+}
+
+// Returns a claimed link from a slab.
+static struct rb_link *take_link(void)
+{
+    static _Atomic unsigned hint;
+    unsigned first = atomic_load_explicit(&hint, memory_order_relaxed);
+    for (unsigned i = 0; i < SLABS; i++) {
+        unsigned which = (first + i) % SLABS;
+        struct rb_link *slab = atomic_load_explicit(&slabs[which], memory_order_acquire);
+        bool fresh = !slab;
+        if (fresh)
+            slab = link_memory((_Atomic(void *) *) &slabs[which], SLAB * sizeof(*slab));
+        for (unsigned k = 0; slab && k < SLAB; k++) {
+            uint32_t found;
+            if (atomic_load_explicit(&slab[k].claim, memory_order_relaxed) != FREE || !take_claim(&slab[k], &found))
+                continue;
+            if (slab[k].fd <= 0) { // 0: never used. Descriptor 0 gets no link
+                atomic_store_explicit(&hint, which, memory_order_relaxed);
+                return &slab[k];
+            }
+            rb_link_release(&slab[k]);
+        }
+        if (fresh)
+            break;
+    }
+    return NULL;
+}
+
+// Runs in both processes of a fork.
+static void link_forked(void)
+{
+    rb_link_leave_all();
+}
+
+void rb_link_open(int fd, const struct sockaddr *address, socklen_t length, const struct rb_peer *peer,
+                  const struct rb_section *section)
+{
+    static _Atomic bool announced;
+    struct rb_link *link;
+    bool inet = address->sa_family == AF_INET || address->sa_family == AF_INET6;
+    rb_link_close(fd);
+    if (fd <= 0 || !(section->rules.intercept & RB_INTERCEPT_HTTP) || !inet || length > sizeof(link->address) ||
+        !rb_socket_is_stream(fd))
+        return;
+    entry *place = entry_of(fd, true);
+    link = place ? take_link() : NULL;
+    if (!link)
+        return;
+    if (!atomic_exchange(&announced, true))
+        rb_fork_notify(NULL, link_forked, link_forked);
+    memset((char *) link + offsetof(struct rb_link, fd), 0, sizeof(*link) - offsetof(struct rb_link, fd));
+    link->fd = fd;
+    link->length = length;
+    memcpy(&link->address, address, length);
+    link->peer = *peer;
+    if (peer->target.name == peer->name)
+        link->peer.target.name = link->peer.name;
+    else
+        link->peer.target.name = NULL;
+    atomic_store(place, link);
+    atomic_fetch_add(&rb_link_count, 1);
+    rb_link_release(link);
+}
+
+void rb_link_close(int fd)
+{
+    struct rb_link *link = rb_link_on(fd) ? rb_link_of(fd) : NULL;
+    uint32_t found;
+    if (!link || !rb_fork_owns(rb_system_pid()) || !unlist(link, fd)) // a vfork child has descriptors of its own
+        return;
+    if (take_claim(link, &found))
+        give_back(link);
+    else
+        atomic_store(&link->claim, CLOSED); // the owner of the claim gives it back
+}
+
+void rb_link_close_range(unsigned first, unsigned last)
+{
+    for (unsigned fd = first; fd <= last && fd < DESCRIPTORS; fd++) {
+        if (!entry_of((int) fd, false))
+            fd |= PAGE - 1; // no link in this page
+        else
+            rb_link_close((int) fd);
+    }
+}
+
+void rb_link_leave(int fd)
+{
+    struct rb_link *link = rb_link_on(fd) ? rb_link_claim(fd) : NULL;
+    if (link)
+        rb_link_drop(link);
+}
+
+void rb_link_leave_all(void)
+{
+    for (unsigned i = 0; i < DESCRIPTORS / PAGE && atomic_load(&rb_link_count) > 0; i++)
+        for (unsigned k = 0; atomic_load(&pages[i]) && k < PAGE; k++)
+            rb_link_leave((int) (i * PAGE + k));
+}
+
+void rb_link_note_wait(int fd, enum rb_link_wait wait)
+{
+    struct rb_link *link = rb_link_of(fd);
+    if (link)
+        atomic_store_explicit(&link->wait, wait, memory_order_relaxed);
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+// The connections that the library follows, because the program may speak HTTP on them ("links").
+//
+// A link begins when a connect to a covered host succeeds or is in progress. It ends when the program closes the
+// descriptor, or as soon as the library sees something that it does not follow ("opaque"): another protocol, pipelined
+// requests, a descriptor that another process may have, reads and writes past the library. From then on, a call on the
+// descriptor passes through.
+//
+// A thread that works with a link claims it. A claim never waits: if another thread has it, or a signal handler of the
+// same thread, the call passes through, and the owner of the claim makes the link opaque when it releases it.
+#ifndef RB_WIRE_LINK_H
+#define RB_WIRE_LINK_H
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "net/connection.h"
+
+// The life of a link. rb_link_enter makes every change.
+//
+//   IDLE -- the program writes -> SENDING -- the request is whole -> SENT -- a response is passed on -> BODY
+//    ^                                                              | ^                                  |
+//    |                            its status is to be repeated      v | due: the request is sent again   |
+//    |                                                            PARKED                                 |
+//    '--------------------------- the response is whole ------------ | ----------------------------------'
+//                                                                    v  the repeated request has failed
+//                                            ENDED <- all read -- DELIVER
+//
+// The program writes on a link that has ended: the library connects again (plain connections only), and the link is
+// IDLE. Every state can end the link (opaque, closed).
+enum rb_link_state {
+    RB_LINK_IDLE,    // no request is in progress
+    RB_LINK_SENDING, // the program has written a part of a request
+    RB_LINK_SENT,    // the request is written; the program has read nothing of the final response
+    RB_LINK_BODY,    // the program reads a response
+    RB_LINK_PARKED,  // a whole response is hidden from the program; its request is repeated when it is due
+    RB_LINK_DELIVER, // the repeated request has failed: the program gets the response that was hidden, then the end
+    RB_LINK_ENDED    // the connection was used up by a repeated request, and the program has read everything
+};
+
+// How the program waits for the descriptor.
+enum rb_link_wait {
+    RB_LINK_WAIT_UNKNOWN,
+    RB_LINK_WAIT_FEW, // by poll or select, for at most two descriptors
+    RB_LINK_WAIT_LOOP // in an event loop: epoll, or poll for more descriptors
+};
+
+struct rb_exchange;
+
+struct rb_link {
+    _Atomic uint32_t claim;               // private to link.c
+    int fd;                               // -1: unused
+    enum rb_link_state state;             // this and the fields below: for the owner of the claim
+    struct rb_exchange *exchange;         // the request in progress; NULL: none
+    void (*forget)(struct rb_link *link); // releases the exchange
+    uint64_t identity;                    // of the socket, from the first request on; 0: unknown
+    unsigned exchanges;                   // responses that were read to their end
+    bool tls;                             // libssl reads and writes on the descriptor
+    bool reported;    // a wait has reported the descriptor as readable since the request was written
+    _Atomic int wait; // enum rb_link_wait; written without a claim
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    } address; // of the peer
+    socklen_t length;
+    struct rb_peer peer;
+};
+
+extern _Atomic uint32_t rb_link_count; // links of this process
+
+// Returns the table entry of a descriptor; private, for rb_link_on.
+struct rb_link *rb_link_of(int fd);
+
+// Returns true if the descriptor has a link. One load while the process has none.
+static inline bool rb_link_on(int fd)
+{
+    return __builtin_expect(atomic_load_explicit(&rb_link_count, memory_order_relaxed) > 0, false) &&
+           rb_link_of(fd) != NULL;
+}
+
+// Begins a link for a TCP socket whose connect has succeeded or is in progress, if the section covers HTTP. Another
+// link of the descriptor ends. Does nothing without memory. Keeps errno.
+void rb_link_open(int fd, const struct sockaddr *address, socklen_t length, const struct rb_peer *peer,
+                  const struct rb_section *section);
+
+// Claims the link of a descriptor. Returns NULL if there is none, or if it is claimed already. Lock-free,
+// async-signal-safe, as are all functions below.
+struct rb_link *rb_link_claim(int fd);
+
+// Releases a claim. If another call has needed the link meanwhile, the link becomes opaque.
+void rb_link_release(struct rb_link *link);
+
+// Changes the state.
+void rb_link_enter(struct rb_link *link, enum rb_link_state state);
+
+// Ends a claimed link: the descriptor is opaque from now on. The caller must not use the link any more. The response of
+// a link in state DELIVER is kept until the program has read it.
+void rb_link_drop(struct rb_link *link);
+
+// The descriptor is closed, or is about to belong to another file.
+void rb_link_close(int fd);
+
+// The same for the descriptors from `first` to `last`.
+void rb_link_close_range(unsigned first, unsigned last);
+
+// The library loses sight of the descriptor: it is duplicated, passed to another process, or used past the library.
+void rb_link_leave(int fd);
+
+// Another process gets copies of all descriptors.
+void rb_link_leave_all(void);
+
+// The program waits for the descriptor in this way.
+void rb_link_note_wait(int fd, enum rb_link_wait wait);
+
+#endif
