@@ -397,14 +397,10 @@ void rb_frame_body_begin(struct rb_frame_body *body, const struct rb_frame_head 
     enter_place(body, empty ? RB_FRAME_AT_DONE : first[head->body]);
 }
 
-// Returns the place after a byte that follows the digits of a chunk size.
-static enum rb_frame_place after_digits(char c)
+// Returns `place` if the condition holds.
+static enum rb_frame_place only_if(bool holds, enum rb_frame_place place)
 {
-    if (rb_char_blank(c))
-        return RB_FRAME_AT_BLANK;
-    if (c == ';')
-        return RB_FRAME_AT_EXTENSION;
-    return c == '\r' ? RB_FRAME_AT_SIZE_LF : RB_FRAME_AT_INVALID;
+    return holds ? place : RB_FRAME_AT_INVALID;
 }
 
 static enum rb_frame_place after_size_byte(struct rb_frame_body *body, char c)
@@ -415,13 +411,11 @@ static enum rb_frame_place after_size_byte(struct rb_frame_body *body, char c)
         body->left = body->left * 16 + (unsigned) (decimal ? c - '0' : low - 'a' + 10);
         return body->line <= SIZE_DIGITS_MAX ? RB_FRAME_AT_SIZE : RB_FRAME_AT_INVALID;
     }
-    return body->line > 1 ? after_digits(c) : RB_FRAME_AT_INVALID;
-}
-
-// Returns `place` if the condition holds.
-static enum rb_frame_place only_if(bool holds, enum rb_frame_place place)
-{
-    return holds ? place : RB_FRAME_AT_INVALID;
+    if (body->line == 1) // no digit at all
+        return RB_FRAME_AT_INVALID;
+    if (c == ';')
+        return RB_FRAME_AT_EXTENSION;
+    return c == '\r' ? RB_FRAME_AT_SIZE_LF : only_if(rb_char_blank(c), RB_FRAME_AT_BLANK);
 }
 
 // Returns the place after the byte `c` of a line. body->line counts this byte.
@@ -431,7 +425,7 @@ static enum rb_frame_place place_after(struct rb_frame_body *body, char c)
     case RB_FRAME_AT_SIZE:
         return after_size_byte(body, c);
     case RB_FRAME_AT_BLANK:
-        return after_digits(c);
+        return c == '\r' ? RB_FRAME_AT_SIZE_LF : only_if(rb_char_blank(c), RB_FRAME_AT_BLANK);
     case RB_FRAME_AT_EXTENSION:
         return c == '\r' ? RB_FRAME_AT_SIZE_LF : only_if(in_set(c, SET_TEXT), RB_FRAME_AT_EXTENSION);
     case RB_FRAME_AT_SIZE_LF:

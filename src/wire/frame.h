@@ -16,7 +16,8 @@
 //     connection closes), that is above INT64_MAX, or that differs from an earlier one of the same head;
 //   - a Transfer-Encoding other than one field "chunked" (http.client knows no list), with a Content-Length, or in
 //     HTTP/1.0; both fields in a 1xx or 204 response, except Content-Length: 0;
-//   - a chunk size of more than 15 digits, a chunk that is not followed by CR LF, a malformed trailer line.
+//   - a chunk size of more than 15 digits, a blank before a chunk extension, a chunk that is not followed by CR LF, a
+//   malformed trailer line.
 #ifndef RB_WIRE_FRAME_H
 #define RB_WIRE_FRAME_H
 
@@ -89,9 +90,10 @@ bool rb_frame_next_field(const struct rb_frame_head *head, struct rb_slice text,
 // The position in a body.
 //
 //   BYTES -- last byte --> DONE
-//   SIZE -- blank --> BLANK -- ";" --> EXTENSION         the line of a chunk size
-//     '-------------------'----------------'---- CR --> SIZE_LF -- size > 0 --> CHUNK
-//                                                         '------- size = 0 --> TRAILER
+//   SIZE -- blank --> BLANK                              the line of a chunk size
+//     |-- ";" --> EXTENSION
+//     '-- CR, also from BLANK and EXTENSION --> SIZE_LF -- size > 0 --> CHUNK
+//                                                 '------- size = 0 --> TRAILER
 //   CHUNK -- last byte --> CHUNK_CR -- CR --> CHUNK_LF -- LF --> SIZE
 //   TRAILER -- letter --> NAME -- ":" --> VALUE -- CR --> VALUE_LF -- LF --> TRAILER
 //     '------- CR --> LAST_LF -- LF --> DONE
