@@ -103,7 +103,7 @@ export ABI_LIBRARIES := $(BUILD)/librebound.so $(ARM64)
 INJECT := $(BUILD)/inject/inject $(BUILD)/inject/client
 MAN := $(patsubst config/man/%.scd,$(BUILD)/man/%,$(wildcard config/man/*.scd))
 
-TEST_PROGRAMS = $(ARM64) $(BUILD)/faultd $(BUILD)/clients/transfer $(BUILD)/clients/transfer_gnutls $(BUILD)/clients/loop $(INJECT) \
+TEST_PROGRAMS = $(ARM64) $(BUILD)/faultd $(BUILD)/clients/transfer $(BUILD)/clients/transfer_gnutls $(BUILD)/clients/loop $(INJECT) $(BUILD)/frame/frames \
 	$(PRELOAD) $(PLUGINS) $(BUILD)/asan/librebound.so \
 	$(UNIT:%=$(BUILD)/unit/%) $(UNIT:%=$(BUILD)/asan/unit/%) $(THREADED:%=$(BUILD)/tsan/unit/%)
 
@@ -160,6 +160,9 @@ $(BUILD)/inject/inject: $(patsubst %,$(BUILD)/obj/tests/inject/%.o,inject answer
 	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^
 
 $(BUILD)/inject/client: $(BUILD)/obj/tests/inject/client.o
+	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(BUILD)/frame/frames: $(BUILD)/obj/tests/frame/frames.o $(BUILD)/libcore.a
 	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 $(BUILD)/preload/%: $(BUILD)/obj/tests/preload/%.o
@@ -266,8 +269,9 @@ format:
 soak: test-programs
 	@scripts/without-blanks scripts/run-tests --rounds $(SOAK_ROUNDS) clients preload unit
 
-fuzz: all $(INJECT) $(FUZZ:%=$(BUILD)/fuzz/%) $(BUILD)/preload/test_park_stress $(BUILD)/asan/librebound.so
+fuzz: all $(INJECT) $(BUILD)/frame/frames $(FUZZ:%=$(BUILD)/fuzz/%) $(BUILD)/preload/test_park_stress $(BUILD)/asan/librebound.so
 	scripts/without-blanks tests/inject/run --all
+	scripts/without-blanks tests/frame/run --seconds $(FUZZ_TIME)
 	RB_REFUSED_CONNECTS=100000 scripts/without-blanks tests/preload/run --test refused_by_port park_stress
 	for program in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus/$$program && \
 		$(BUILD)/fuzz/$$program -max_total_time=$(FUZZ_TIME) -artifact_prefix=$(BUILD)/fuzz/ \
