@@ -29,6 +29,7 @@ struct link_wait {
     uint64_t until_ms;    // the end of the wait; UINT64_MAX: none
     const sigset_t *mask; // of ppoll; NULL: none
     bool limits;          // the end of the wait is the program's own limit
+    bool reads;           // the program reads from a blocking socket
 };
 
 // Makes waits report the socket only when it has `bytes` bytes, or has ended.
@@ -88,6 +89,8 @@ static void give_up_parked(struct rb_link *link)
 {
     struct rb_exchange *x = link->exchange;
     rb_link_enter(link, RB_LINK_SENT);
+    if (x->seen_length == 0 && x->broke > 0) // or the error that the library has taken from the socket
+        x->error = x->broke;
     x->passes = true;
     x->seen_length = 0;
 }
@@ -222,6 +225,21 @@ static int wait_in_kernel(struct link_wait *w, uint64_t until_ms, bool own)
     return ready;
 }
 
+// Waits in the kernel as the program's own read would: a handler ends the wait or not, and SO_RCVTIMEO holds. Returns 1
+// if the socket has bytes or has ended, or -1. An error of the connection is left in *error.
+static int wait_as_read(struct link_wait *w, int *error)
+{
+    char byte;
+    *error = 0;
+    w->fds[w->own].revents = POLLIN;
+    if (rb_libc_recv(w->link->fd, &byte, 1, MSG_PEEK) >= 0)
+        return 1;
+    if (errno == EINTR || errno == EAGAIN)
+        return -1;
+    *error = errno;
+    return 1;
+}
+
 // The program sees the descriptor now.
 static int show(struct link_wait *w, bool hung_up)
 {
@@ -263,9 +281,15 @@ static int wait_for_response(struct link_wait *w)
         uint64_t until_ms = parked ? rb_arithmetic_min(x->due_ms, w->until_ms) : w->until_ms;
         if (repeated)
             until_ms = rb_arithmetic_min(until_ms, x->total_until_ms);
-        int ready = wait_in_kernel(w, until_ms, !parked);
+        bool plain = w->reads && !parked && !repeated && !marked;
+        int error = 0, ready = plain ? wait_as_read(w, &error) : wait_in_kernel(w, until_ms, !parked);
         if (marked)
             restore_low_mark(link);
+        if (error) {
+            if (end_of_connection(w, error))
+                return show(w, true);
+            continue;
+        }
         if (ready < 0)
             return ready;
         if (parked && ready == 0 && rb_system_now_ms() >= x->due_ms) {
@@ -341,8 +365,12 @@ static bool wait_in_read(struct rb_wire_io *io, int fd, ssize_t *result)
 {
     struct rb_link *link = io->link;
     uint64_t limit_ms = receive_limit_ms(fd);
-    struct link_wait w = {
-        .link = link, .fds = {{.fd = fd, .events = POLLIN}}, .count = 1, .until_ms = UINT64_MAX, .limits = true};
+    struct link_wait w = {.link = link,
+                          .fds = {{.fd = fd, .events = POLLIN}},
+                          .count = 1,
+                          .until_ms = UINT64_MAX,
+                          .limits = true,
+                          .reads = true};
     if (limit_ms > 0)
         w.until_ms = rb_system_now_ms() + limit_ms;
     int ready;
@@ -524,8 +552,11 @@ bool rb_wire_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeo
     bool simple = own >= 0 && !rb_park_any() && !rb_sandbox_is_filtered() &&
                   (!timeout || (timeout->tv_sec >= 0 && timeout->tv_nsec >= 0 && timeout->tv_nsec < 1000000000));
     struct rb_link *link = simple ? rb_link_claim(fds[own].fd) : NULL;
-    if (!link)
+    if (!link) {
+        if (own >= 0 && !simple) // the library cannot hide a response from this wait
+            rb_link_note_wait(fds[own].fd, RB_LINK_WAIT_LOOP);
         return false;
+    }
     if (link->tls || (link->state != RB_LINK_PARKED && !rb_exchange_may_hold(link))) {
         rb_link_release(link);
         return false;
