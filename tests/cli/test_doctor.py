@@ -55,7 +55,8 @@ def doctor_of_a_program_with_libcurl(place):
     """What libcurl and the libraries beneath it call is libcurl's; the program itself connects nowhere."""
     status, found = doctor(place, "curl", "-s", "http://127.0.0.1/")
     same((status, found["verdict"], found["program"]), (0, "intercepted", shutil.which("curl")))
-    same(verdicts(found), {"curl": "intercepted", "connect": "unused", "connect.nonblocking": "unused", "dns": "unused"})
+    same(verdicts(found), {"curl": "intercepted", "http": "unused", "connect": "unused", "connect.nonblocking": "unused",
+                           "dns": "unused"})
     expect("curl_easy_perform" in call_of(found, "curl")["functions"])
     same(object_of(found, "libcurl.so.4")["role"], "libcurl")
     same(object_of(found, "libc.so.6")["role"], "libc")
@@ -72,7 +73,8 @@ def doctor_of_connects(place):
     program = compile_c(place, "dials", importer("connect", "poll", "getaddrinfo"))
     status, found = doctor(place, program)
     waits = "intercepted" if "poll" in in_front() else "not"
-    same(verdicts(found), {"curl": "unused", "connect": "intercepted", "connect.nonblocking": waits, "dns": "intercepted"})
+    same(verdicts(found), {"curl": "unused", "http": "intercepted", "connect": "intercepted", "connect.nonblocking": waits,
+                           "dns": "intercepted"})
     same((status, found["verdict"]), (0, "intercepted") if waits == "intercepted" else (1, "partly"))
     same(call_of(found, "dns")["functions"], ["getaddrinfo"])
     if waits == "not":
@@ -134,7 +136,7 @@ def doctor_of_go(place):
     mark = '__attribute__((section(".go.buildinfo"), used)) static const char mark[] = "go";\n'
     status, found = doctor(place, compile_c(place, "go", mark + importer("getaddrinfo")))
     same((status, found["verdict"]), (1, "partly"))
-    same(verdicts(found), {"curl": "unused", "connect": "not", "connect.nonblocking": "not", "dns": "partly"})
+    same(verdicts(found), {"curl": "unused", "http": "not", "connect": "not", "connect.nonblocking": "not", "dns": "partly"})
     holds(call_of(found, "connect")["reason"], "go was compiled by Go, which makes system calls without libc")
     same(found["elf"]["go"], True)
     same(doctor(place, compile_c(place, "static-go", mark + importer(), "-static"))[1]["elf"]["go"], True)
@@ -286,7 +288,8 @@ def doctor_finds_the_libraries_that_are_loaded(place):
     for name in ("curl", "wget", "php", "bash", "perl", "java", "openssl", "ssh"):
         path = shutil.which(name)
         found = doctor(place, path)[1]
-        ours = {item["name"]: item["file"] for item in found["objects"][1:] if not item["name"].startswith("ld-")}
+        ours = {item["name"]: item["file"] for item in found["objects"][1:]
+                if item["needed"] and not item["name"].startswith("ld-")}
         same((name, ours), (name, libraries_by_ld_so(path)))
 
 
@@ -475,12 +478,58 @@ def doctor_minds_the_environment(place):
 
 
 @test
+def doctor_of_files_that_programs_load(place):
+    """git starts the program that has libcurl; php, ruby and java load the libraries that connect."""
+    rows = [("git", "curl", "git-remote-http"), ("php", "curl", "curl.so"), ("java", "connect", "libnet.so"),
+            ("ruby", "connect", "socket.so"), ("/usr/bin/python3", "http", "_ssl.")]
+    for name, call, file in rows:
+        found = doctor(place, name)[1]
+        expect(verdicts(found)[call] in ("intercepted", "partly"), name, verdicts(found))
+        expect(any(file in item["name"] and not item["needed"] for item in found["objects"]), name)
+        expect(any(file in note and "loads or starts" in note for note in found["notes"]), name, found["notes"])
+    expect("SSL_read_ex" in call_of(doctor(place, "/usr/bin/python3")[1], "http")["functions"])
+
+
+@test
+def doctor_of_http(place):
+    """How responses are repeated, or why not."""
+    for name, verdict, piece in (("wget", "partly", "HTTPS by GnuTLS is not examined"),
+                                 ("node", "partly", "counted, not repeated: the event loop of node"),
+                                 ("java", "partly", "Java has its own TLS")):
+        call = call_of(doctor(place, name)[1], "http")
+        same((name, call["verdict"]), (name, verdict))
+        holds(call["reason"], piece)
+        expect(call["advice"], name)
+    policy = place.file("old.ini", "[default]\nintercept = curl, connect, dns\n")
+    call = call_of(doctor(place, "--policy", policy, "wget")[1], "http")
+    same((call["verdict"], call["advice"]), ("not", "add it to `intercept` in the policy"))
+
+
+@test
+def doctor_sees_through_commands_that_start_another(place):
+    curl, static = shutil.which("curl"), build_static(place)
+    rows = [(["env", "A=1", "curl"], curl), (["timeout", "5", "curl"], curl), (["timeout", "-k", "3", "-s", "INT", "5", "curl"], curl),
+            (["nice", "-n", "5", "nohup", "curl"], curl), (["sh", "-c", "A=1 exec curl -s x | cat"], curl),
+            (["env", "A=1", "timeout", "5", "sh", "-c", "curl"], curl), (["env", "-i", "curl"], shutil.which("env")),
+            (["env", "PATH=/nowhere", "curl"], shutil.which("env")), (["sh", "-c", "\"$X\" curl"], shutil.which("sh")),
+            (["sh", "-c", ""], shutil.which("sh")), (["timeout"], shutil.which("timeout"))]
+    for words, program in rows:
+        found = doctor(place, "--", *words)[1]
+        same((words, found["program"]), (words, program))
+        same(any(f"the command {words[0]} starts" in note for note in found["notes"]), program == curl)
+    holds(place.text("run", "--", "timeout", "5", static)[2], f"{static} is statically linked")
+    same(place.text("run", "--", "sh", "-c", f"exec {static}")[2], "")  # the text may start others, too
+
+
+@test
 def doctor_text(place):
     program = compile_c(place, "dials", importer("connect"))
     status, out, err = place.text("doctor", program)
     same((status, err), (0, ""))
     lines = out.splitlines()
-    same(lines[:6], [f"{program}: will be intercepted", "", "HTTP by libcurl        not used",
+    same(lines[:8], [f"{program}: will be intercepted", "", "HTTP by libcurl        not used",
+                     "HTTP without libcurl   intercepted      a response such as 503 or 429 is repeated on a plain socket, if the",
+                     " " * 40 + "program waits for it by a blocking read, by poll or by select",
                      "blocking connects      intercepted", "non-blocking connects  not used",
                      "name lookups           not used"])
     holds(out, "\nexecutable  64-bit little-endian ")

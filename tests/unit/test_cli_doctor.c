@@ -89,10 +89,12 @@ static void import(struct rb_findings *f, unsigned member, const char *name)
 static void expect(struct rb_findings *f, enum rb_reach whole, enum rb_reach curl, enum rb_reach connect,
                    enum rb_reach nonblocking, enum rb_reach dns)
 {
-    const enum rb_reach wanted[RB_KIND_COUNT] = {curl, connect, nonblocking, dns};
+    const enum rb_reach wanted[RB_KIND_COUNT] = {
+        [RB_KIND_CURL] = curl, [RB_KIND_CONNECT] = connect, [RB_KIND_NONBLOCKING] = nonblocking, [RB_KIND_DNS] = dns};
     rb_doctor_judge(f);
     for (int kind = 0; kind < RB_KIND_COUNT; kind++)
-        assert_string_equal(rb_reach_name(f->calls[kind].reach), rb_reach_name(wanted[kind]));
+        if (kind != RB_KIND_HTTP)
+            assert_string_equal(rb_reach_name(f->calls[kind].reach), rb_reach_name(wanted[kind]));
     assert_string_equal(rb_reach_name(f->reach), rb_reach_name(whole));
     rb_policy_free(f->policy);
 }
@@ -237,6 +239,71 @@ static void test_many_missing(void **state)
     assert_int_equal(f->note_count, RB_DOCTOR_NOTES_MAX);
 }
 
+// --- HTTP without libcurl
+
+static void expect_http(struct rb_findings *f, enum rb_reach reach, const char *piece)
+{
+    const struct rb_call_reach *call = &f->calls[RB_KIND_HTTP];
+    rb_doctor_judge(f);
+    assert_string_equal(rb_reach_name(call->reach), rb_reach_name(reach));
+    if (!strstr(call->reason, piece))
+        fail_msg("'%s' is not in '%s'", piece, call->reason);
+    assert_true((call->advice != NULL) == (reach == PART));
+    assert_string_equal(rb_reach_name(f->reach), "intercepted"); // the files do not show whether it speaks HTTP
+    rb_policy_free(f->policy);
+}
+
+static void test_http_on_sockets(void **state)
+{
+    struct fixture fixture;
+    struct rb_findings *f = begin(&fixture);
+    (void) state;
+    import(f, 0, "connect");
+    import(f, 1, "poll");
+    expect_http(f, FULL, "is repeated on a plain socket");
+    assert_null(strstr(f->calls[RB_KIND_HTTP].reason, "epoll"));
+    f = begin(&fixture);
+    import(f, 0, "connect");
+    import(f, 0, "epoll_wait");
+    expect_http(f, FULL, "and only counted in an event loop (epoll)");
+    f = begin(&fixture);
+    import(f, 0, "connect");
+    fixture.members[1].uv = true;
+    expect_http(f, PART, "counted, not repeated: the event loop of libapp.so");
+}
+
+static void test_http_over_tls(void **state)
+{
+    static const struct {
+        const char *import;
+        size_t property; // offset in struct rb_member of what the executable has; 0: none
+        const char *piece;
+    } rows[] = {
+        {"SSL_read", 0, "HTTPS by OpenSSL"},
+        {"gnutls_record_recv", 0, "HTTPS by GnuTLS is not examined"},
+        {"SSL_ImportFD", 0, "HTTPS by NSS is not examined"},
+        {"nghttp2_session_client_new2", 0, "HTTP/2 is not examined"},
+        {NULL, offsetof(struct rb_member, own_ssl), "app contains its own OpenSSL"},
+        {NULL, offsetof(struct rb_member, java), "Java has its own TLS"},
+        {NULL, offsetof(struct rb_member, dotnet), "the event loop of .NET"},
+    };
+    struct fixture fixture;
+    (void) state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct rb_findings *f = begin(&fixture);
+        import(f, 0, "connect");
+        if (rows[i].import)
+            import(f, 0, rows[i].import);
+        else
+            *((bool *) (void *) ((char *) &f->members[0] + rows[i].property)) = true;
+        expect_http(f, PART, rows[i].piece);
+    }
+    struct rb_findings *f = begin(&fixture); // libcurl's own TLS
+    import(f, 0, "connect");
+    import(f, 2, "gnutls_record_recv");
+    expect_http(f, FULL, "is repeated on a plain socket");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +318,8 @@ int main(void)
         cmocka_unit_test(test_blocked),
         cmocka_unit_test(test_old_glibc),
         cmocka_unit_test(test_many_missing),
+        cmocka_unit_test(test_http_on_sockets),
+        cmocka_unit_test(test_http_over_tls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,7 @@
 struct request {
     const char *policy; // NULL if not given
     bool json;
-    const char *name;
+    char **command;
 };
 
 static int doctor_print(const struct rb_findings *findings, bool json)
@@ -40,9 +40,10 @@ static int doctor_refuse(const struct rb_findings *findings, int error)
 
 static int doctor_perform(const struct request *request)
 {
-    char path[PATH_MAX];
-    if (!rb_program_find(request->name, path)) {
-        rb_say_error("cannot examine %s: no executable file of this name", request->name);
+    char path[PATH_MAX], word[PATH_MAX];
+    const char *name = rb_program_behind(request->command, word);
+    if (!rb_program_find(name, path)) {
+        rb_say_error("cannot examine %s: no executable file of this name", name);
         return RB_EXIT_MISUSE;
     }
     struct rb_findings *findings = malloc(sizeof(*findings));
@@ -52,6 +53,7 @@ static int doctor_perform(const struct request *request)
     }
     int error = rb_doctor_collect(findings, path, request->policy), status;
     if (error == 0) {
+        findings->wrapper = name == request->command[0] ? NULL : request->command[0];
         rb_doctor_judge(findings);
         status = doctor_print(findings, request->json);
     } else {
@@ -71,7 +73,7 @@ static int doctor_run(int argc, char **argv)
         return status;
     if (first >= argc)
         return rb_command_misuse(&rb_cmd_doctor, "name the program to examine");
-    request.name = argv[first];
+    request.command = argv + first;
     return doctor_perform(&request);
 }
 
@@ -81,10 +83,11 @@ const struct rb_command rb_cmd_doctor = {
     .purpose = "Shows which calls of a program will be intercepted, and why",
     .help =
         "Reads the executable (for a script, its interpreter) and its libraries. Does not run the program. For each\n"
-        "kind of call (HTTP by libcurl, blocking and non-blocking connects, name lookups), shows whether 'rebound "
-        "run'\n"
-        "would intercept the calls. If not, says why, and what to do. ARGs are ignored, so 'rebound doctor' can\n"
-        "replace 'rebound run' in a command line.\n"
+        "kind of call (HTTP by libcurl and without it, blocking and non-blocking connects, name lookups), shows "
+        "whether\n"
+        "'rebound run' would intercept the calls. If not, says why, and what to do. 'rebound doctor' can replace\n"
+        "'rebound run' in a command line. Behind env, timeout, nice, nohup, setsid and sh -c, examines the program\n"
+        "that these start.\n"
         "\n"
         "Options:\n"
         "  --policy FILE   use this policy file; without the option, the policy that 'rebound run' uses\n"

@@ -18,7 +18,7 @@ enum rb_reach {
     RB_REACH_COUNT
 };
 
-enum rb_kind { RB_KIND_CURL, RB_KIND_CONNECT, RB_KIND_NONBLOCKING, RB_KIND_DNS, RB_KIND_COUNT };
+enum rb_kind { RB_KIND_CURL, RB_KIND_HTTP, RB_KIND_CONNECT, RB_KIND_NONBLOCKING, RB_KIND_DNS, RB_KIND_COUNT };
 
 // The role of an object in the program. Only calls of RB_ROLE_PROGRAM are judged.
 enum rb_role {
@@ -35,10 +35,13 @@ struct rb_member {
     bool imports[RB_FAMILY_NAMES_MAX]; // by index in rb_family_table
     bool exports_curl;                 // exports curl_easy_perform
     bool own_curl;                     // contains a libcurl
+    bool own_ssl;                      // contains an OpenSSL, and is not libssl itself
     bool own_uring;                    // contains liburing
     bool uv;                           // contains libuv
     bool uv_ring;                      // contains libuv 1.50 or later, which registers sockets by io_uring
     bool go;                           // compiled by Go
+    bool java;                         // belongs to a Java runtime
+    bool dotnet;                       // starts the runtime of .NET
 };
 
 enum rb_libc { RB_LIBC_OTHER, RB_LIBC_GLIBC, RB_LIBC_MUSL };
@@ -48,12 +51,13 @@ enum { RB_DOCTOR_TEXT_SIZE = 512, RB_DOCTOR_NOTES_MAX = 16 };
 struct rb_call_reach {
     enum rb_reach reach;
     bool functions[RB_FAMILY_NAMES_MAX]; // functions of this kind that the program imports
-    char reason[RB_DOCTOR_TEXT_SIZE];    // "" if everything is intercepted
+    char reason[RB_DOCTOR_TEXT_SIZE];    // "" if everything is intercepted. RB_KIND_HTTP: how responses are repeated
     const char *advice;                  // NULL if there is nothing to do
 };
 
 struct rb_findings {
     // About the command.
+    const char *wrapper; // the first word of the command if another program is examined; NULL otherwise
     struct rb_program_chain chain;
     bool readable; // the executable could be read; otherwise list and members are empty
     struct rb_needed_list list;

@@ -2,6 +2,7 @@
 // Examines the executable, its libraries, our library and the policy.
 #include <elf.h>
 #include <errno.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@ struct symbol_search {
 
 static void note_defined(struct rb_member *member, const char *name, bool dynamic)
 {
+    member->own_ssl = member->own_ssl || strcmp(name, "SSL_read") == 0;
     if (strcmp(name, "curl_easy_perform") == 0) {
         member->exports_curl = member->exports_curl || dynamic;
         member->own_curl = true;
@@ -76,7 +78,11 @@ static void look_at(const struct rb_needed *object, struct rb_member *member)
     rb_elf_file_symbols(&object->file, &object->file.imported_exported, note_symbol, &search);
     search.dynamic = false;
     rb_elf_file_symbols(&object->file, &object->file.own, note_symbol, &search);
+    const char *base = rb_program_base(object->name);
     member->go = rb_elf_file_is_go(&object->file);
+    member->java = strcmp(base, "libjli.so") == 0 || strcmp(base, "libjvm.so") == 0;
+    member->dotnet = rb_elf_file_find(&object->file, NULL, "hostfxr_main") != NULL;
+    member->own_ssl = member->own_ssl && strncmp(base, "libssl", 6) != 0;
     member->own_curl = member->own_curl || (!imports_any(member, RB_FAMILY_CURL) && tells_version(&object->file));
 }
 
@@ -115,6 +121,62 @@ static void mark_needs_of(struct rb_findings *findings, unsigned index)
     }
 }
 
+// --- files that well-known programs load or start by themselves
+
+// A pattern is relative to the directory of the executable. If it has a second part, the name of the executable is
+// inserted between the two.
+static const struct part {
+    const char *program; // the name of the executable, without a version at its end
+    const char *begin, *end;
+} parts[] = {
+    {"git", "../lib/git-core/git-remote-http", NULL},
+    {"git", "../libexec/git-core/git-remote-http", NULL},
+    {"java", "../lib/libnet.so", NULL},
+    {"java", "../lib/libnio.so", NULL},
+    {"lua", "../lib/*/lua/[5-9]*/socket/core.so", NULL},
+    {"lua", "../lib/*/lua/[5-9]*/ssl.so", NULL},
+    {"perl", "../lib/*/perl5/[5-9]*/auto/Net/SSLeay/SSLeay.so", NULL},
+    {"php", "../lib/php/2*/curl.so", NULL},
+    {"php", "../lib/php/extensions/*/curl.so", NULL},
+    {"python", "../lib/", "/lib-dynload/_ssl.*.so"},
+    {"ruby", "../lib/*/ruby/[2-9]*/socket.so", NULL},
+    {"ruby", "../lib/*/ruby/[2-9]*/openssl.so", NULL},
+    {"ruby", "../lib/ruby/[2-9]*/*/socket.so", NULL},
+    {"ruby", "../lib/ruby/[2-9]*/*/openssl.so", NULL},
+};
+
+static int add_part(struct rb_findings *findings, const struct part *part, const char *path)
+{
+    char pattern[PATH_MAX];
+    glob_t found;
+    const char *name = rb_program_base(path);
+    int length = snprintf(pattern, sizeof(pattern), "%.*s%s%s%s", (int) (name - path), path, part->begin,
+                          part->end ? name : "", part->end ? part->end : ""),
+        error = 0;
+    if (length >= (int) sizeof(pattern) || glob(pattern, 0, NULL, &found) != 0)
+        return 0;
+    for (size_t i = 0; error == 0 && i < found.gl_pathc; i++)
+        error = realpath(found.gl_pathv[i], pattern) ? rb_needed_add(&findings->list, pattern) : 0;
+    globfree(&found);
+    return error;
+}
+
+static int look_at_parts(struct rb_findings *findings)
+{
+    char real[PATH_MAX];
+    int error = 0;
+    if (!realpath(rb_doctor_collect_executable(findings), real))
+        return 0;
+    const char *name = rb_program_base(real);
+    for (size_t i = 0; error == 0 && i < sizeof(parts) / sizeof(parts[0]); i++) {
+        size_t length = strlen(parts[i].program);
+        bool same = strncmp(name, parts[i].program, length) == 0;
+        if (same && strspn(name + length, "0123456789.") == strlen(name + length))
+            error = add_part(findings, &parts[i], real);
+    }
+    return error;
+}
+
 static int look_at_members(struct rb_findings *findings)
 {
     findings->members = calloc(findings->list.count, sizeof(*findings->members));
@@ -128,6 +190,9 @@ static int look_at_members(struct rb_findings *findings)
         member->role = role_of(object, member);
     }
     mark_needs_of(findings, 0);
+    for (unsigned i = findings->list.count - findings->list.parts; i < findings->list.count; i++)
+        if (findings->list.items[i].by == 0)
+            mark_needs_of(findings, i);
     return 0;
 }
 
@@ -247,6 +312,8 @@ static int look_at_program(struct rb_findings *findings)
     if (!findings->readable)
         return 0;
     error = rb_needed_walk(path, &program, &findings->list);
+    if (error == 0)
+        error = look_at_parts(findings);
     if (error == 0)
         error = look_at_members(findings);
     if (error == 0)

@@ -100,6 +100,7 @@ static void add_objects(cJSON *root, const struct rb_findings *f)
         rb_json_add_text(object, "file", f->list.items[i].path);
         rb_json_add_text(object, "role", rb_role_name(f->members[i].role));
         rb_json_add_text(object, "needed_by", i > 0 ? f->list.items[f->list.items[i].by].name : NULL);
+        cJSON_AddBoolToObject(object, "needed", i + f->list.parts < f->list.count);
         cJSON_AddBoolToObject(object, "go", f->members[i].go);
         cJSON_AddBoolToObject(object, "own_libcurl", f->members[i].own_curl && !f->members[i].exports_curl);
         add_functions(object, "functions", f->members[i].imports);

@@ -76,6 +76,21 @@ static bool is_go(const struct rb_member *member)
     return member->go;
 }
 
+static bool has_own_ssl(const struct rb_member *member)
+{
+    return member->own_ssl;
+}
+
+static bool is_java(const struct rb_member *member)
+{
+    return member->java;
+}
+
+static bool is_dotnet(const struct rb_member *member)
+{
+    return member->dotnet;
+}
+
 static bool has_uv(const struct rb_member *member)
 {
     return member->uv;
@@ -237,6 +252,77 @@ static void judge_nonblocking(struct rb_findings *findings)
     uses(findings, RB_FAMILY_SOCKET, call->functions);
 }
 
+// --- HTTP without libcurl
+
+// Adds a clause on responses of one kind.
+static FORMATS(3) void say_of_http(struct rb_call_reach *call, enum rb_reach reach, const char *format, ...)
+{
+    va_list arguments;
+    size_t used = strlen(call->reason);
+    if (reach > call->reach)
+        call->reach = reach;
+    used += (size_t) snprintf(call->reason + used, sizeof(call->reason) - used, "%s", used > 0 ? "; " : "");
+    va_start(arguments, format);
+    if (used < sizeof(call->reason))
+        vsnprintf(call->reason + used, sizeof(call->reason) - used, format, arguments);
+    va_end(arguments);
+}
+
+static void judge_https(struct rb_findings *findings, struct rb_call_reach *call)
+{
+    const char *own = first_with(findings, has_own_ssl);
+    bool openssl = uses(findings, RB_FAMILY_SSL, call->functions);
+    if (openssl)
+        say_of_http(call, RB_REACH_PART, "HTTPS by OpenSSL is not examined");
+    if (own)
+        say_of_http(call, RB_REACH_PART, "HTTPS is not examined, because %s contains its own OpenSSL", own);
+    if (first_with(findings, is_java))
+        say_of_http(call, RB_REACH_PART, "HTTPS is not examined, because Java has its own TLS");
+    if (first_with(findings, is_dotnet))
+        say_of_http(call, RB_REACH_PART, "HTTPS is not examined, because .NET has its own way to call OpenSSL");
+    if (uses(findings, RB_FAMILY_GNUTLS, NULL))
+        say_of_http(call, RB_REACH_PART, "HTTPS by GnuTLS is not examined");
+    if (uses(findings, RB_FAMILY_NSS, NULL))
+        say_of_http(call, RB_REACH_PART, "HTTPS by NSS is not examined");
+    if (uses(findings, RB_FAMILY_HTTP2, NULL))
+        say_of_http(call, RB_REACH_PART, "HTTP/2 is not examined");
+}
+
+// The files do not show whether a program speaks HTTP. So this verdict does not count for that on the whole program.
+static void judge_http(struct rb_findings *findings)
+{
+    struct rb_call_reach *call = &findings->calls[RB_KIND_HTTP];
+    const char *loop = first_with(findings, has_uv);
+    bool waits[RB_FAMILY_NAMES_MAX] = {false};
+    uses(findings, RB_FAMILY_WAIT, waits);
+    if (findings->calls[RB_KIND_CONNECT].reach == RB_REACH_UNUSED)
+        return;
+    call->reach = RB_REACH_FULL;
+    lower_for_policy(findings, call, "http");
+    if (findings->members[0].go)
+        lower_for_raw(findings, call);
+    lower_for_missing(findings, &findings->calls[RB_KIND_HTTP], RB_FAMILY_CONNECT);
+    if (call->reason[0])
+        return;
+    if (!loop && first_with(findings, is_dotnet))
+        loop = ".NET";
+    if (loop)
+        say_of_http(call, RB_REACH_PART,
+                    "a response such as 503 or 429 is counted, not repeated: the event loop of %s does not show the "
+                    "time limit of the request",
+                    loop);
+    else
+        say_of_http(call, RB_REACH_FULL,
+                    "a response such as 503 or 429 is repeated on a plain socket, if the program waits for it by a "
+                    "blocking read, by poll or by select%s",
+                    waits[rb_family_find("epoll_wait")] || waits[rb_family_find("epoll_pwait")]
+                        ? ", and only counted in an event loop (epoll)"
+                        : "");
+    judge_https(findings, call);
+    if (call->reach == RB_REACH_PART)
+        call->advice = "where the program speaks HTTP this way, program the retries or use a client with libcurl";
+}
+
 static void judge_dns(struct rb_findings *findings)
 {
     struct rb_call_reach *call = &findings->calls[RB_KIND_DNS];
@@ -304,8 +390,21 @@ static void note_asan(struct rb_findings *findings)
     }
 }
 
+// Names the files that are listed although the program does not need them.
+static void note_parts(struct rb_findings *findings)
+{
+    const struct rb_needed_list *list = &findings->list;
+    for (unsigned i = list->count - list->parts; i < list->count; i++)
+        if (list->items[i].by == 0)
+            add_note(findings, "the calls of %s count as the program's: it loads or starts this file when needed",
+                     list->items[i].path);
+}
+
 static void note_rest(struct rb_findings *findings)
 {
+    if (findings->wrapper)
+        add_note(findings, "the command %s starts this program; other programs that it starts are not examined",
+                 findings->wrapper);
     if (uses(findings, RB_FAMILY_RAW, NULL))
         add_note(
             findings,
@@ -327,7 +426,7 @@ static void note_rest(struct rb_findings *findings)
         add_note(findings, "librebound.so is already listed in %s", findings->preloaded);
     if (findings->others_preloaded)
         add_note(findings, "LD_PRELOAD also lists other libraries, whose functions come before those of rebound");
-    for (unsigned i = 0; i < findings->list.count; i++)
+    for (unsigned i = 0; i < findings->list.count - findings->list.parts; i++)
         if (findings->members[i].role == RB_ROLE_MISSING)
             add_note(findings, "%s was not found, so the program will not start", findings->list.items[i].name);
 }
@@ -401,7 +500,8 @@ static enum rb_reach judge_sum_up(const struct rb_findings *findings)
 {
     bool has[RB_REACH_COUNT] = {false};
     for (int kind = 0; kind < RB_KIND_COUNT; kind++)
-        has[findings->calls[kind].reach] = true;
+        if (kind != RB_KIND_HTTP)
+            has[findings->calls[kind].reach] = true;
     if (has[RB_REACH_UNKNOWN])
         return RB_REACH_UNKNOWN;
     if (has[RB_REACH_PART] || (has[RB_REACH_NONE] && has[RB_REACH_FULL]))
@@ -416,7 +516,9 @@ static void judge_calls(struct rb_findings *findings)
     judge_curl(findings);
     judge_connects(findings);
     judge_nonblocking(findings);
+    judge_http(findings);
     judge_dns(findings);
+    note_parts(findings);
     note_loading(findings);
     note_asan(findings);
 }

@@ -13,14 +13,14 @@ const char *rb_reach_name(enum rb_reach reach)
 
 const char *rb_kind_name(enum rb_kind kind)
 {
-    static const char *const names[RB_KIND_COUNT] = {"curl", "connect", "connect.nonblocking", "dns"};
+    static const char *const names[RB_KIND_COUNT] = {"curl", "http", "connect", "connect.nonblocking", "dns"};
     return names[kind];
 }
 
 const char *rb_kind_title(enum rb_kind kind)
 {
-    static const char *const titles[RB_KIND_COUNT] = {"HTTP by libcurl", "blocking connects", "non-blocking connects",
-                                                      "name lookups"};
+    static const char *const titles[RB_KIND_COUNT] = {"HTTP by libcurl", "HTTP without libcurl", "blocking connects",
+                                                      "non-blocking connects", "name lookups"};
     return titles[kind];
 }
 

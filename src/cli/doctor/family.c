@@ -36,6 +36,9 @@ static const struct rb_family_name names[] = {
     {"dlvsym", RB_FAMILY_NAMESPACE, false},
     {"uv_loop_init", RB_FAMILY_UV, false},
     {"seccomp_load", RB_FAMILY_SECCOMP, false},
+    {"gnutls_record_recv", RB_FAMILY_GNUTLS, false},
+    {"SSL_ImportFD", RB_FAMILY_NSS, false},
+    {"nghttp2_session_client_new", RB_FAMILY_HTTP2, true},
 };
 
 enum { NAMES = sizeof(names) / sizeof(names[0]) };

@@ -73,6 +73,18 @@ int rb_needed_walk(const char *path, struct rb_elf_file *file, struct rb_needed_
     return error;
 }
 
+int rb_needed_add(struct rb_needed_list *list, const char *path)
+{
+    unsigned before = list->count;
+    int error = add_library(list, 0, path);
+    if (error == 0 && list->count > before && !list->items[before].path)
+        free(list->items[--list->count].name);
+    for (unsigned i = before; error == 0 && i < list->count; i++)
+        error = add_needs_of(list, i);
+    list->parts += list->count - before;
+    return error;
+}
+
 void rb_needed_free(struct rb_needed_list *list)
 {
     for (unsigned i = 0; i < list->count; i++) {

@@ -10,6 +10,10 @@
 // owns `file` afterwards, or has closed it, and the caller must call rb_needed_free.
 //   file: the opened program
 int rb_needed_walk(const char *path, struct rb_elf_file *file, struct rb_needed_list *list);
+
+// Adds a file that the program loads or starts by itself, and the libraries that the file needs. Does nothing if the
+// file cannot be opened. Returns 0 or -ENOMEM.
+int rb_needed_add(struct rb_needed_list *list, const char *path);
 void rb_needed_free(struct rb_needed_list *list);
 
 // Returns the index of the item that was requested by this name, or whose DT_SONAME is this name. Returns -1 if there

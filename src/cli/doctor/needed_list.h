@@ -17,7 +17,8 @@ struct rb_needed {
 struct rb_needed_list {
     struct rb_needed *items; // the program first, then in loading order
     unsigned count;
-    bool musl; // the program uses musl's dynamic linker
+    unsigned parts; // items at the end that the program does not need: those of rb_needed_add
+    bool musl;      // the program uses musl's dynamic linker
 };
 
 #endif

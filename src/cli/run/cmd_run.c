@@ -180,18 +180,6 @@ static bool find_library(char *library, size_t size)
     return true;
 }
 
-// Returns the program that a command executes in the end: behind env(1), the word after its assignments. Leaves out env
-// with options, and env that changes PATH.
-static const char *run_program_of(char **command)
-{
-    char **word = command + 1;
-    if (strcmp(rb_program_base(command[0]), "env") != 0)
-        return command[0];
-    while (*word && strchr(*word, '=') && strncmp(*word, "PATH=", 5) != 0)
-        word++;
-    return *word && **word != '-' && !strchr(*word, '=') ? *word : command[0];
-}
-
 static void warn_of_program(const char *name, const char *library)
 {
     char path[PATH_MAX], culprit[PATH_MAX];
@@ -250,7 +238,7 @@ static int cmd_run_perform(const struct request *request)
         rb_say_error("cannot set the environment: %s", strerror(-error));
         return RB_EXIT_OWN;
     }
-    warn_of_program(run_program_of(request->command), library);
+    warn_of_program(rb_program_behind(request->command, NULL), library);
     error = request->summary ? rb_watcher_start() : 0;
     if (error != 0)
         rb_say_warning("the summary cannot be prepared: %s; the program runs without it", strerror(-error));

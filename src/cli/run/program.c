@@ -48,6 +48,76 @@ const char *rb_program_base(const char *path)
     return slash ? slash + 1 : path;
 }
 
+// --- commands that start another program
+
+static bool is_assignment(const char *word)
+{
+    return strchr(word, '=') != NULL;
+}
+
+// Copies the first program of a command line of the shell. Returns false if its name has other than plain characters.
+static bool first_of_script(const char *text, char *word)
+{
+    size_t length;
+    bool skipped;
+    do {
+        text += strspn(text, " \t\n");
+        length = strcspn(text, " \t\n;|&<>()");
+        if (length == 0 || length >= PATH_MAX)
+            return false;
+        memcpy(word, text, length);
+        word[length] = '\0';
+        skipped = strcmp(word, "exec") == 0 || (is_assignment(word) && strncmp(word, "PATH=", 5) != 0);
+        text += length;
+    } while (skipped);
+    return strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+-") == length;
+}
+
+// Returns the words of the command that the first program of `command` starts, or NULL.
+static char **command_behind(char **command)
+{
+    static const struct {
+        const char *name;
+        unsigned operands;
+        bool assigns;
+        const char *valued; // the options whose value is the next word
+    } rows[] = {
+        {"env", 0, true, ""},     {"nice", 0, false, "-n"},       {"nohup", 0, false, ""},
+        {"setsid", 0, false, ""}, {"timeout", 1, false, "-k -s"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char **word = command + 1;
+        if (strcmp(rb_program_base(command[0]), rows[i].name) != 0)
+            continue;
+        for (; *word && **word == '-'; word++) {
+            bool valued = strlen(*word) == 2 && strstr(rows[i].valued, *word);
+            if (rows[i].assigns || strcmp(*word, "--help") == 0 || strcmp(*word, "--version") == 0)
+                return NULL;
+            if (valued && word[1])
+                word++;
+        }
+        for (; rows[i].assigns && *word && is_assignment(*word); word++)
+            if (strncmp(*word, "PATH=", 5) == 0)
+                return NULL;
+        for (unsigned n = 0; *word && n < rows[i].operands; n++)
+            word++;
+        return *word ? word : NULL;
+    }
+    return NULL;
+}
+
+const char *rb_program_behind(char **command, char *word)
+{
+    static const char *const shells[] = {"sh", "bash", "dash"};
+    for (char **next = command; next; next = command_behind(next))
+        command = next;
+    for (size_t i = 0; word && i < sizeof(shells) / sizeof(shells[0]); i++)
+        if (strcmp(rb_program_base(command[0]), shells[i]) == 0 && command[1] && strcmp(command[1], "-c") == 0 &&
+            command[2] && first_of_script(command[2], word) && rb_program_find(word, (char[PATH_MAX]){0}))
+            return word;
+    return command[0];
+}
+
 static ssize_t read_head(const char *path, void *head, size_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);

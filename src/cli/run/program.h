@@ -33,6 +33,13 @@ struct rb_program_chain {
 // Searches PATH for `name` like execvp(3). out: PATH_MAX bytes. Returns false if there is no such executable.
 bool rb_program_find(const char *name, char *out);
 
+// Returns the program that a command executes in the end: the one behind env(1), timeout(1), nice(1), nohup(1) and
+// setsid(1), and the first program of `sh -c`. Returns the first word of the command if that cannot be told: these have
+// unknown options, env changes PATH or has options.
+//   command: ends in NULL
+//   word: PATH_MAX bytes; may receive the result. NULL: the text of `sh -c` is not read
+const char *rb_program_behind(char **command, char *word);
+
 // Returns the part of the path after the last slash.
 const char *rb_program_base(const char *path);
 
