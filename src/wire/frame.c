@@ -375,13 +375,12 @@ bool rb_frame_next_field(const struct rb_frame_head *head, struct rb_slice text,
     return true;
 }
 
+// A chunk ends when `left` is 0, so the digits of the next size begin at 0.
 static void enter_place(struct rb_frame_body *body, enum rb_frame_place place)
 {
     body->place = place;
     if (place == RB_FRAME_AT_SIZE || place == RB_FRAME_AT_TRAILER)
         body->line = 0;
-    if (place == RB_FRAME_AT_SIZE)
-        body->left = 0;
 }
 
 void rb_frame_body_begin(struct rb_frame_body *body, const struct rb_frame_head *head)
