@@ -107,30 +107,40 @@ static int plain(int fd, const struct sockaddr *address, socklen_t length)
     return rb_libc_connect(fd, address, length) == 0 ? 0 : -errno;
 }
 
-// The value of SO_SNDTIMEO_OLD: two longs, even where libc's struct timeval has 64-bit fields.
-struct send_limit {
+// The value of SO_SNDTIMEO_OLD and SO_RCVTIMEO_OLD: two longs, even where libc's struct timeval has 64-bit fields.
+struct time_limit {
     long seconds, microseconds;
 };
 
 #ifdef SO_SNDTIMEO_OLD
-enum { SEND_LIMIT = SO_SNDTIMEO_OLD };
+enum { SEND_LIMIT = SO_SNDTIMEO_OLD, RECEIVE_LIMIT = SO_RCVTIMEO_OLD };
 #else
-enum { SEND_LIMIT = SO_SNDTIMEO };
+enum { SEND_LIMIT = SO_SNDTIMEO, RECEIVE_LIMIT = SO_RCVTIMEO };
 #endif
 
 // Returns false if fd is not a socket.
-static bool read_send_limit(int fd, struct send_limit *limit)
+static bool read_limit(int fd, int option, struct time_limit *limit)
 {
     socklen_t size = sizeof(*limit);
-    return rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SEND_LIMIT, limit, &size) == 0;
+    return rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, option, limit, &size) == 0;
+}
+
+static uint64_t limit_ms_of(int fd, int option)
+{
+    struct time_limit own;
+    if (!read_limit(fd, option, &own) || own.seconds < 0)
+        return 0;
+    return (uint64_t) own.seconds * 1000 + ((uint64_t) own.microseconds + 999) / 1000;
 }
 
 uint64_t rb_socket_send_limit_ms(int fd)
 {
-    struct send_limit own;
-    if (!read_send_limit(fd, &own) || own.seconds < 0)
-        return 0;
-    return (uint64_t) own.seconds * 1000 + ((uint64_t) own.microseconds + 999) / 1000;
+    return limit_ms_of(fd, SEND_LIMIT);
+}
+
+uint64_t rb_socket_receive_limit_ms(int fd)
+{
+    return limit_ms_of(fd, RECEIVE_LIMIT);
 }
 
 // Calls connect(2) with SO_SNDTIMEO. With this option, connect returns EINTR after every signal, even if the handler
@@ -144,7 +154,7 @@ static int wait_within(int fd, const struct sockaddr *address, socklen_t length,
     int result;
     do {
         uint64_t left_ms = until_ms > now_ms ? until_ms - now_ms : 1;
-        struct send_limit left = {(long) (left_ms / 1000), (long) (left_ms % 1000 * 1000)};
+        struct time_limit left = {(long) (left_ms / 1000), (long) (left_ms % 1000 * 1000)};
         if (rb_kernel(SYS_setsockopt, fd, SOL_SOCKET, SEND_LIMIT, &left, sizeof(left)) != 0)
             return plain(fd, address, length);
         result = plain(fd, address, length);
@@ -155,12 +165,12 @@ static int wait_within(int fd, const struct sockaddr *address, socklen_t length,
 
 int rb_socket_connect(int fd, const struct sockaddr *address, socklen_t length, uint64_t limit_ms, uint64_t own_left_ms)
 {
-    struct send_limit own;
+    struct time_limit own;
     uint64_t own_ms = limit_ms || own_left_ms ? rb_socket_send_limit_ms(fd) : 0;
     bool has_own = own_ms > 0, shortened = has_own && own_left_ms && own_left_ms < own_ms;
     own_ms = shortened ? own_left_ms : own_ms;
     bool own_ends = has_own && (limit_ms == 0 || own_ms <= limit_ms);
-    if ((limit_ms == 0 && !shortened) || (own_ends && !shortened) || !read_send_limit(fd, &own))
+    if ((limit_ms == 0 && !shortened) || (own_ends && !shortened) || !read_limit(fd, SEND_LIMIT, &own))
         return plain(fd, address, length);
     int result = wait_within(fd, address, length, own_ends ? own_ms : limit_ms, !has_own);
     bool filtered = rb_sandbox_is_filtered(); // by another thread: the socket keeps this SO_SNDTIMEO

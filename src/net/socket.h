@@ -42,6 +42,9 @@ bool rb_socket_is_self_connected(int fd);
 // SO_SNDTIMEO in milliseconds, rounded up. 0: none, or fd is not a socket.
 uint64_t rb_socket_send_limit_ms(int fd);
 
+// SO_RCVTIMEO in milliseconds, rounded up. 0: none, or fd is not a socket.
+uint64_t rb_socket_receive_limit_ms(int fd);
+
 // One blocking connect(2), a cancellation point.
 //   limit_ms: the longest duration by the policy, 0 for none. Then the connect ends with -ETIMEDOUT.
 //   own_left_ms: what is left of the program's SO_SNDTIMEO, 0 for all of it. Then the result is that of connect(2):

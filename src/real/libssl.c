@@ -6,8 +6,7 @@
 static const char *const names[] = {
 #define LIBSSL(family, result, name, ...) "SSL_" #name,
 #include "hook/hooks.def"
-    "SSL_get_rfd",
-    "SSL_get_wfd",
+    "SSL_get_rfd", "SSL_get_wfd", "SSL_get_error", "SSL_get_shutdown", "SSL_set_shutdown",
 };
 
 enum { NAMES = sizeof(names) / sizeof(names[0]) };
@@ -24,4 +23,18 @@ const struct rb_libssl *rb_libssl_of(const SSL *ssl, const void *caller)
 {
     const struct rb_library *library = ssl ? rb_library_of_handle(&rb_libssl_kind, ssl) : NULL;
     return (const struct rb_libssl *) (library ? library : rb_library_of_caller(&rb_libssl_kind, caller));
+}
+
+static const char *const crypto_names[] = {"ERR_clear_error"};
+
+static struct rb_library_kind libcrypto_kind = {
+    .names = crypto_names,
+    .count = sizeof(crypto_names) / sizeof(crypto_names[0]),
+    .marks = {"ERR_clear_error", "ERR_peek_error", "BIO_new"},
+};
+
+const struct rb_libcrypto *rb_libcrypto_of(const struct rb_libssl *libssl)
+{
+    const void *inside = (const void *) libssl->library.start;
+    return (const struct rb_libcrypto *) rb_library_of_caller(&libcrypto_kind, inside);
 }

@@ -24,6 +24,15 @@ struct rb_libssl {
     // Not intercepted.
     int (*get_rfd)(const SSL *ssl); // the descriptor, or -1 if the connection reads from something else
     int (*get_wfd)(const SSL *ssl);
+    int (*get_error)(const SSL *ssl, int result);
+    int (*get_shutdown)(const SSL *ssl);
+    void (*set_shutdown)(SSL *ssl, int mode);
+};
+
+// The functions of the libcrypto that belongs to a libssl.
+struct rb_libcrypto {
+    struct rb_library library;
+    void (*clear_error)(void); // empties the error queue of the thread
 };
 
 extern struct rb_library_kind rb_libssl_kind;
@@ -32,5 +41,9 @@ extern struct rb_library_kind rb_libssl_kind;
 // from `caller` (a return address). NULL if none is loaded. Costs a few loads if the libssl was found before and no
 // object was unloaded since; else takes the loader's lock.
 const struct rb_libssl *rb_libssl_of(const SSL *ssl, const void *caller);
+
+// Returns the libcrypto that this libssl needs, or NULL. Lock-free if it was found before and no object was unloaded
+// since.
+const struct rb_libcrypto *rb_libcrypto_of(const struct rb_libssl *libssl);
 
 #endif

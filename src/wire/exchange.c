@@ -51,6 +51,7 @@ static bool begin_exchange(struct rb_link *link)
     x->whole = true;
     link->exchange = x;
     link->forget = rb_exchange_end;
+    link->give_only = rb_exchange_give_only;
     link->reported = false;
     return true;
 }
@@ -395,7 +396,8 @@ enum rb_look rb_exchange_look(struct rb_link *link, bool ended, uint64_t until_m
     struct rb_hint hint = hint_of_response(x, &head, text);
     struct rb_outcome outcome = rb_classify_http(head.status);
     x->closes = !head.keeps_alive;
-    if (judge_exchange(link, &outcome, RB_REASON_NONE, &hint, until_ms))
+    enum rb_reason blocked = x->closes && link->tls ? RB_REASON_STACK : RB_REASON_NONE; // no second handshake
+    if (judge_exchange(link, &outcome, blocked, &hint, until_ms))
         return RB_LOOK_RETRY;
     return pass_response(x, RB_REASON_NONE);
 }
@@ -443,5 +445,44 @@ bool rb_exchange_fall_back(struct rb_link *link, enum rb_reason reason)
         return false;
     x->given = 0;
     rb_link_enter(link, RB_LINK_DELIVER);
+    return true;
+}
+
+bool rb_exchange_give_taken(struct rb_link *link)
+{
+    struct rb_exchange *x = link->exchange;
+    if (!x || x->taken == 0)
+        return false;
+    memcpy(x->held, x->seen, x->taken);
+    x->held_length = x->taken;
+    x->taken = x->given = 0;
+    x->goes_on = true;
+    rb_link_enter(link, RB_LINK_DELIVER);
+    return true;
+}
+
+bool rb_exchange_give_only(struct rb_link *link)
+{
+    struct rb_exchange *x = link->exchange;
+    bool unanswered = x && link->tls && link->state == RB_LINK_SENT && !x->passes && x->taken == 0;
+    if (x)
+        x->leaves = true;
+    if (link->state != RB_LINK_DELIVER && !rb_exchange_give_taken(link) && unanswered && x->held_length > 0)
+        rb_exchange_fall_back(link, RB_REASON_INTERRUPTED);
+    return link->state == RB_LINK_DELIVER;
+}
+
+bool rb_exchange_resume(struct rb_link *link, bool *followed)
+{
+    struct rb_exchange *x = link->exchange;
+    *followed = true;
+    if (!x->goes_on)
+        return false;
+    size_t length = x->held_length;
+    x->held_length = x->seen_length = 0;
+    x->goes_on = false;
+    rb_link_enter(link, RB_LINK_SENT);
+    bool leaves = x->leaves; // the exchange may end here
+    *followed = rb_exchange_read(link, x->held, length) && !leaves;
     return true;
 }

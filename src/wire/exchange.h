@@ -41,6 +41,8 @@ struct rb_exchange {
     bool closes;               // the response under examination ends the connection
     bool passes;               // the response is passed on without examination
     bool judged;               // the response under examination was judged
+    bool goes_on;              // DELIVER: the connection goes on behind the held bytes
+    bool leaves;               // DELIVER: the link is not followed behind the held bytes
     bool in_kernel;            // PARKED: the response was not read from the socket
     int low_mark;              // SO_RCVLOWAT of the program while ours is set; 0: not set
     int broke;                 // how the connection ended before a response: errno, or -1 for the end of the stream
@@ -48,6 +50,7 @@ struct rb_exchange {
     size_t request_length;     // bytes in `request`
     size_t held_length, given; // bytes in `held`, and how many of them the program has read
     size_t seen_length;        // bytes in `seen`
+    size_t taken;              // bytes in `seen` that were read from the connection; 0 on plain sockets
     char request[RB_EXCHANGE_SIZE];
     char held[RB_EXCHANGE_SIZE]; // the response that the program gets if a repetition fails
     char seen[RB_EXCHANGE_SIZE]; // the response under examination; or its head, as far as the program has read it
@@ -83,6 +86,18 @@ bool rb_exchange_again(struct rb_link *link);
 // The repetition cannot be made or has failed. If a response is held, the link enters DELIVER, and the program reads
 // the held response and then the end of the stream. Returns false if nothing is held.
 bool rb_exchange_fall_back(struct rb_link *link, enum rb_reason reason);
+
+// Hands over the bytes that were read from the connection before the program read them: the link enters DELIVER, and
+// the connection goes on behind these bytes. Returns false if there are none.
+bool rb_exchange_give_taken(struct rb_link *link);
+
+// The same if the link is to become opaque. Hands over also the response of an earlier attempt while the repeated
+// request has no answer; then the connection ends behind it. Returns true if the state is DELIVER.
+bool rb_exchange_give_only(struct rb_link *link);
+
+// The program has read all that was held. If the connection goes on, the state becomes that behind these bytes, and
+// *followed tells whether the link can be followed further. Returns false if the connection ends.
+bool rb_exchange_resume(struct rb_link *link, bool *followed);
 
 // Ends the exchange of a claimed link, also before its response. Releases its memory.
 void rb_exchange_end(struct rb_link *link);

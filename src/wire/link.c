@@ -93,9 +93,15 @@ static void give_back(struct rb_link *link)
     atomic_store(&link->claim, FREE);
 }
 
+// Returns true if the link must stay until the program has read bytes that the connection does not have any more.
+static bool keeps_bytes(struct rb_link *link)
+{
+    return link->exchange && link->give_only(link);
+}
+
 void rb_link_drop(struct rb_link *link)
 {
-    if (link->state == RB_LINK_DELIVER) {
+    if (keeps_bytes(link)) {
         rb_link_release(link);
         return;
     }
@@ -108,8 +114,7 @@ void rb_link_release(struct rb_link *link)
     uint32_t found = CLAIMED;
     if (atomic_compare_exchange_strong(&link->claim, &found, FREE))
         return;
-    bool delivers = found == DISTURBED && link->state == RB_LINK_DELIVER;
-    if (delivers) {
+    if (found == DISTURBED && keeps_bytes(link)) {
         atomic_store(&link->claim, FREE);
         return;
     }

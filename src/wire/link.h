@@ -51,14 +51,16 @@ enum rb_link_wait {
 struct rb_exchange;
 
 struct rb_link {
-    _Atomic uint32_t claim;               // private to link.c
-    int fd;                               // -1: unused
-    enum rb_link_state state;             // this and the fields below: for the owner of the claim
-    struct rb_exchange *exchange;         // the request in progress; NULL: none
-    void (*forget)(struct rb_link *link); // releases the exchange
-    uint64_t identity;                    // of the socket, from the first request on; 0: unknown
-    unsigned exchanges;                   // responses that were read to their end
-    bool tls;                             // libssl reads and writes on the descriptor
+    _Atomic uint32_t claim;                  // private to link.c
+    int fd;                                  // -1: unused
+    enum rb_link_state state;                // this and the fields below: for the owner of the claim
+    struct rb_exchange *exchange;            // the request in progress; NULL: none
+    void (*forget)(struct rb_link *link);    // releases the exchange
+    bool (*give_only)(struct rb_link *link); // rb_exchange_give_only
+    uint64_t identity;                       // of the socket, from the first request on; 0: unknown
+    unsigned exchanges;                      // responses that were read to their end
+    _Atomic bool tls;                        // the program has written a TLS record; also read without a claim
+    const void *ssl;                         // the connection object of OpenSSL; NULL: not known
     bool reported;    // a wait has reported the descriptor as readable since the request was written
     _Atomic int wait; // enum rb_link_wait; written without a claim
     union {
@@ -82,6 +84,13 @@ static inline bool rb_link_on(int fd)
            rb_link_of(fd) != NULL;
 }
 
+// Returns true if the descriptor has a link on which the program has written a TLS record.
+static inline bool rb_link_is_tls(int fd)
+{
+    const struct rb_link *link = rb_link_on(fd) ? rb_link_of(fd) : NULL;
+    return link && atomic_load_explicit(&link->tls, memory_order_relaxed);
+}
+
 // Begins a link for a TCP socket whose connect has succeeded or is in progress, if the section covers HTTP. Another
 // link of the descriptor ends. Does nothing without memory. Keeps errno.
 void rb_link_open(int fd, const struct sockaddr *address, socklen_t length, const struct rb_peer *peer,
@@ -98,7 +107,8 @@ void rb_link_release(struct rb_link *link);
 void rb_link_enter(struct rb_link *link, enum rb_link_state state);
 
 // Ends a claimed link: the descriptor is opaque from now on. The caller must not use the link any more. The response of
-// a link in state DELIVER is kept until the program has read it.
+// a link in state DELIVER is kept until the program has read it, and so are bytes of which the library has the only
+// copy (rb_exchange_give_only).
 void rb_link_drop(struct rb_link *link);
 
 // The descriptor is closed, or is about to belong to another file.

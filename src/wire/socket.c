@@ -16,6 +16,7 @@
 #include "real/sandbox.h"
 #include "real/system.h"
 #include "wire/exchange.h"
+#include "wire/tls.h"
 
 // FEW: descriptors of a wait in which a response is held. LIMIT_MS: a shorter wait is a tick of a loop, not a limit.
 // CONNECT_MS: the limit of a connect that the program does not know of.
@@ -349,22 +350,11 @@ static ssize_t read_held(const struct rb_wire_io *io)
     return 0;
 }
 
-static uint64_t receive_limit_ms(int fd)
-{
-    struct {
-        long seconds, microseconds;
-    } limit = {0, 0};
-    uint32_t size = sizeof(limit);
-    if (rb_kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, &limit, &size) != 0 || size != sizeof(limit))
-        return 0;
-    return (uint64_t) limit.seconds * 1000 + ((uint64_t) limit.microseconds + 999) / 1000;
-}
-
 // A read on a blocking socket waits for a response. Returns true if the program's own call is to be made.
 static bool wait_in_read(struct rb_wire_io *io, int fd, ssize_t *result)
 {
     struct rb_link *link = io->link;
-    uint64_t limit_ms = receive_limit_ms(fd);
+    uint64_t limit_ms = rb_socket_receive_limit_ms(fd);
     struct link_wait w = {.link = link,
                           .fds = {{.fd = fd, .events = POLLIN}},
                           .count = 1,
@@ -414,21 +404,22 @@ static bool look_in_read(const struct rb_wire_io *io, ssize_t *result)
     return false;
 }
 
-static bool is_past_us(const struct rb_link *link, int flags)
+static bool is_past_us(int flags)
 {
-    return link->tls || (flags & (MSG_OOB | MSG_ERRQUEUE | MSG_TRUNC)) || rb_sandbox_is_filtered();
+    return (flags & (MSG_OOB | MSG_ERRQUEUE | MSG_TRUNC)) || rb_sandbox_is_filtered();
 }
 
 bool rb_wire_before_read(struct rb_wire_io *io, int fd, const struct iovec *parts, size_t count, int flags,
                          ssize_t *result)
 {
-    *io = (struct rb_wire_io){.link = rb_link_claim(fd), .parts = parts, .count = count, .flags = flags};
+    struct rb_link *claimed = rb_link_is_tls(fd) ? NULL : rb_link_claim(fd);
+    *io = (struct rb_wire_io){.link = claimed, .parts = parts, .count = count, .flags = flags};
     struct rb_link *link = io->link;
     int saved = errno;
     bool makes = true;
     if (!link)
         return true;
-    if (is_past_us(link, flags) || !buffers_are_readable(parts, count)) {
+    if (is_past_us(flags) || !buffers_are_readable(parts, count)) {
         rb_link_release(link);
         io->link = NULL;
         return true;
@@ -485,12 +476,13 @@ ssize_t rb_wire_after_read(struct rb_wire_io *io, ssize_t result)
 
 void rb_wire_before_write(struct rb_wire_io *io, int fd, const struct iovec *parts, size_t count, int flags)
 {
-    *io = (struct rb_wire_io){.link = rb_link_claim(fd), .parts = parts, .count = count, .flags = flags};
+    struct rb_link *claimed = rb_link_is_tls(fd) ? NULL : rb_link_claim(fd);
+    *io = (struct rb_wire_io){.link = claimed, .parts = parts, .count = count, .flags = flags};
     struct rb_link *link = io->link;
     int saved = errno;
     if (!link)
         return;
-    if (is_past_us(link, flags)) {
+    if (is_past_us(flags)) {
         rb_link_release(link);
         io->link = NULL;
         return;
@@ -512,6 +504,13 @@ ssize_t rb_wire_after_write(struct rb_wire_io *io, ssize_t result)
     int saved = errno;
     if (!link)
         return result;
+    // The head of a TLS record (RFC 8446, section 5.1): a handshake of version 3. wire/tls.c follows the connection.
+    if (link->state == RB_LINK_IDLE && link->exchanges == 0 && result >= 3 && io->parts[0].iov_len >= 3 &&
+        memcmp(io->parts[0].iov_base, "\x16\x03", 2) == 0) {
+        atomic_store_explicit(&link->tls, true, memory_order_relaxed);
+        rb_link_release(link);
+        return result;
+    }
     bool followed = true;
     size_t left = result > 0 ? (size_t) result : 0;
     for (size_t i = 0; i < io->count && left > 0 && followed; i++) {
@@ -549,25 +548,32 @@ bool rb_wire_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeo
     if (count > INT_MAX || !rb_memory_is_readable(fds, count * sizeof(*fds)))
         return false;
     int own = note_waits(fds, count);
-    bool simple = own >= 0 && !rb_park_any() && !rb_sandbox_is_filtered() &&
-                  (!timeout || (timeout->tv_sec >= 0 && timeout->tv_nsec >= 0 && timeout->tv_nsec < 1000000000));
-    struct rb_link *link = simple ? rb_link_claim(fds[own].fd) : NULL;
+    bool sane =
+        own >= 0 && (!timeout || (timeout->tv_sec >= 0 && timeout->tv_nsec >= 0 && timeout->tv_nsec < 1000000000));
+    bool simple = sane && !rb_park_any() && !rb_sandbox_is_filtered();
+    uint64_t now_ms = rb_system_now_ms(), until_ms = UINT64_MAX;
+    if (sane && timeout)
+        until_ms = rb_arithmetic_add(now_ms, (uint64_t) timeout->tv_sec * 1000 +
+                                                 ((uint64_t) timeout->tv_nsec + 999999) / 1000000);
+    bool limits = until_ms == UINT64_MAX || until_ms - now_ms >= LIMIT_MS;
+    bool tls = sane && rb_link_is_tls(fds[own].fd);
+    if (tls && rb_tls_poll(fds, count, (nfds_t) own, until_ms, limits, mask, result)) {
+        errno = *result >= 0 ? saved : errno;
+        return true;
+    }
+    struct rb_link *link = simple && !tls ? rb_link_claim(fds[own].fd) : NULL;
     if (!link) {
         if (own >= 0 && !simple) // the library cannot hide a response from this wait
             rb_link_note_wait(fds[own].fd, RB_LINK_WAIT_LOOP);
         return false;
     }
-    if (link->tls || (link->state != RB_LINK_PARKED && !rb_exchange_may_hold(link))) {
+    if (link->state != RB_LINK_PARKED && !rb_exchange_may_hold(link)) {
         rb_link_release(link);
         return false;
     }
-    struct link_wait w = {.link = link, .count = count, .own = (nfds_t) own, .until_ms = UINT64_MAX, .mask = mask};
+    struct link_wait w = {.link = link, .count = count, .own = (nfds_t) own, .until_ms = until_ms, .mask = mask};
+    w.limits = limits;
     memcpy(w.fds, fds, count * sizeof(*fds));
-    uint64_t now_ms = rb_system_now_ms();
-    if (timeout)
-        w.until_ms = rb_arithmetic_add(now_ms, (uint64_t) timeout->tv_sec * 1000 +
-                                                   ((uint64_t) timeout->tv_nsec + 999999) / 1000000);
-    w.limits = w.until_ms == UINT64_MAX || w.until_ms - now_ms >= LIMIT_MS;
     *result = wait_for_response(&w);
     for (nfds_t i = 0; i < count; i++)
         fds[i].revents = *result > 0 ? w.fds[i].revents : 0;

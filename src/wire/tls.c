@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: MIT
+// Connections of OpenSSL: hold a response, send the request again.
+#include "wire/tls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+
+#include "base/arithmetic.h"
+#include "net/socket.h"
+#include "real/kernel.h"
+#include "real/libc.h"
+#include "real/pause.h"
+#include "real/sandbox.h"
+#include "real/system.h"
+#include "wire/exchange.h"
+
+// WRITE_MS: the longest time in which a request is written again.
+enum { WRITE_MS = 1000 };
+
+// Of SSL_get_error and SSL_get_shutdown.
+enum { ERROR_WANT_READ = 2, ERROR_WANT_WRITE = 3, RECEIVED_SHUTDOWN = 2 };
+
+// --- the link of a connection
+
+// Claims the link of a connection object. Returns NULL if the library does not follow it.
+static struct rb_link *claim_tls(const struct rb_libssl *libssl, const SSL *ssl)
+{
+    int fd = libssl->get_rfd && libssl->get_wfd && libssl->get_error ? libssl->get_rfd(ssl) : -1;
+    if (fd < 0 || !rb_link_is_tls(fd) || libssl->get_wfd(ssl) != fd)
+        return NULL;
+    struct rb_link *link = rb_link_claim(fd);
+    if (!link || !link->ssl || link->ssl == ssl)
+        return link;
+    rb_exchange_end(link); // another object uses the connection
+    rb_link_enter(link, RB_LINK_IDLE);
+    rb_link_drop(link);
+    return NULL;
+}
+
+static void release_tls(struct rb_link *link, bool followed)
+{
+    if (followed)
+        rb_link_release(link);
+    else
+        rb_link_drop(link);
+}
+
+// --- single steps
+
+// Calls SSL_peek or SSL_write, without waiting, also on a blocking socket.
+//   bytes: the buffer of SSL_peek; NULL: write the next bytes of the request, of which `sent` were written
+static int call_now(const struct rb_tls_io *io, char *bytes, size_t sent)
+{
+    const struct rb_exchange *x = io->link->exchange;
+    long flags = rb_kernel(SYS_fcntl, io->link->fd, F_GETFL, 0);
+    bool blocking = flags >= 0 && !(flags & O_NONBLOCK);
+    if (blocking)
+        rb_kernel(SYS_fcntl, io->link->fd, F_SETFL, flags | O_NONBLOCK);
+    int result = bytes ? io->libssl->peek(io->ssl, bytes, (int) (x->seen + sizeof(x->seen) - bytes))
+                       : io->libssl->write(io->ssl, x->request + sent, (int) (x->request_length - sent));
+    if (blocking)
+        rb_kernel(SYS_fcntl, io->link->fd, F_SETFL, flags);
+    return result;
+}
+
+// The events that a call waits for, or 0 if the call has failed.
+static short wanted_events(const struct rb_tls_io *io, int result)
+{
+    int error = io->libssl->get_error(io->ssl, result);
+    return error == ERROR_WANT_READ ? POLLIN : error == ERROR_WANT_WRITE ? POLLOUT : 0;
+}
+
+// A failure that the program does not see leaves no trace in OpenSSL's error queue, which would be taken for the cause
+// of a later failure.
+static void forget_failure(const struct rb_tls_io *io)
+{
+    const struct rb_libcrypto *libcrypto = rb_libcrypto_of(io->libssl);
+    if (libcrypto && libcrypto->clear_error)
+        libcrypto->clear_error();
+}
+
+// Waits for events. Returns 0, -ETIMEDOUT at until_ms, or -EINTR if the program's own read would end. That is at once
+// if the read does not wait.
+static int await_events(const struct rb_tls_io *io, short events, uint64_t until_ms)
+{
+    for (;;) {
+        uint64_t left_ms = until_ms == UINT64_MAX ? INT_MAX : rb_arithmetic_sub(until_ms, rb_system_now_ms());
+        struct pollfd p = {.fd = io->link->fd, .events = events};
+        if (!io->waits)
+            return left_ms == 0 ? -ETIMEDOUT : -EINTR;
+        int ready = rb_libc_poll(&p, 1, left_ms > INT_MAX ? INT_MAX : (int) left_ms);
+        if (ready > 0)
+            return 0;
+        if (ready == 0 && rb_system_now_ms() >= until_ms)
+            return -ETIMEDOUT;
+        if (ready < 0 && (errno != EINTR || !rb_pause_all_restart()))
+            return -EINTR;
+    }
+}
+
+// The connection is used up: the program reads the end of the stream, and a pool of connections sees the end.
+static void end_connection(const struct rb_tls_io *io)
+{
+    rb_kernel(SYS_shutdown, io->link->fd, SHUT_RD);
+    if (io->libssl->set_shutdown && io->libssl->get_shutdown)
+        io->libssl->set_shutdown(io->ssl, io->libssl->get_shutdown(io->ssl) | RECEIVED_SHUTDOWN);
+}
+
+// --- give the program what was read
+
+// Copies held bytes to the program. Returns their number.
+//   followed: receives false if the link is to be dropped
+static int read_held_tls(const struct rb_tls_io *io, char *buffer, size_t length, bool *followed)
+{
+    struct rb_link *link = io->link;
+    struct rb_exchange *x = link->exchange;
+    size_t left = x->held_length - x->given, count = length < left ? length : left;
+    count = count < INT_MAX ? count : INT_MAX;
+    memcpy(buffer, x->held + x->given, count);
+    if (!io->peeks)
+        x->given += count;
+    *followed = true;
+    if (x->given == x->held_length && !rb_exchange_resume(link, followed)) {
+        end_connection(io);
+        rb_exchange_end(link);
+        rb_link_enter(link, RB_LINK_ENDED);
+    }
+    return (int) count;
+}
+
+// The repetition has failed: the program gets the response before it.
+static void fall_back_tls(const struct rb_tls_io *io, enum rb_reason reason)
+{
+    forget_failure(io);
+    end_connection(io);
+    rb_exchange_fall_back(io->link, reason);
+}
+
+// --- examine
+
+// What to do next in a read.
+enum step {
+    STEP_CALL,   // make the program's call
+    STEP_GIVE,   // the program gets what is held
+    STEP_RESULT, // the program gets the result of the last call
+    STEP_AGAIN   // examine further
+};
+
+static bool has_previous_tls(const struct rb_exchange *x)
+{
+    return x->held_length > 0;
+}
+
+static enum step examine_shown(const struct rb_tls_io *io, int shown, uint64_t until_ms)
+{
+    struct rb_link *link = io->link;
+    struct rb_exchange *x = link->exchange;
+    x->seen_length = x->taken + (size_t) shown;
+    enum rb_look look = rb_exchange_look(link, false, until_ms);
+    if (look == RB_LOOK_PASS)
+        return rb_exchange_give_taken(link) ? STEP_GIVE : STEP_CALL;
+    int got = io->libssl->read(io->ssl, x->seen + x->taken, shown); // the bytes that SSL_peek has shown
+    x->taken += got > 0 ? (size_t) got : 0;
+    if (got != shown) // not possible
+        return rb_exchange_give_taken(link) ? STEP_GIVE : STEP_CALL;
+    if (look == RB_LOOK_RETRY)
+        rb_link_enter(link, RB_LINK_PARKED);
+    return STEP_AGAIN;
+}
+
+// The connection has ended, or has an error.
+static enum step examine_end(const struct rb_tls_io *io)
+{
+    struct rb_link *link = io->link;
+    struct rb_exchange *x = link->exchange;
+    if (x->taken > 0) { // the program finds the end behind these bytes
+        forget_failure(io);
+        rb_exchange_look(link, true, UINT64_MAX);
+        rb_exchange_give_taken(link);
+        return STEP_GIVE;
+    }
+    int error = errno;
+    rb_exchange_broke(link, 0, false, UINT64_MAX);
+    errno = error; // of the program's read
+    if (!has_previous_tls(x)) {
+        x->passes = true;
+        return STEP_RESULT;
+    }
+    fall_back_tls(io, RB_REASON_NONE);
+    return STEP_GIVE;
+}
+
+// Waits for the next bytes of a response of which a part was read, or of a repeated request.
+static enum step await_bytes(const struct rb_tls_io *io, short events, uint64_t until_ms)
+{
+    struct rb_link *link = io->link;
+    struct rb_exchange *x = link->exchange;
+    int result = await_events(io, events, rb_arithmetic_min(until_ms, x->total_until_ms));
+    if (result == 0)
+        return STEP_AGAIN;
+    if (result == -EINTR) {
+        errno = io->waits ? EINTR : EAGAIN;
+        return STEP_RESULT;
+    }
+    if (!rb_exchange_give_taken(link))
+        fall_back_tls(io, RB_REASON_TIME);
+    return STEP_GIVE;
+}
+
+static enum step examine_response(const struct rb_tls_io *io, uint64_t until_ms, int *result)
+{
+    struct rb_exchange *x = io->link->exchange;
+    bool waits_here = x->taken > 0 || has_previous_tls(x);
+    char *end = x->seen + x->taken;
+    int size = (int) (sizeof(x->seen) - x->taken);
+    *result = waits_here ? call_now(io, end, 0) : io->libssl->peek(io->ssl, end, size);
+    if (*result > 0)
+        return examine_shown(io, *result, until_ms);
+    short events = wanted_events(io, *result);
+    if (events == 0)
+        return examine_end(io);
+    return waits_here ? await_bytes(io, events, until_ms) : STEP_RESULT;
+}
+
+// --- send again
+
+// Waits for room in the socket, also on a non-blocking one: the request is at most 64 KiB.
+static bool send_request_tls(const struct rb_tls_io *io, uint64_t until_ms)
+{
+    const struct rb_exchange *x = io->link->exchange;
+    struct rb_tls_io waiting = *io;
+    size_t sent = 0;
+    waiting.waits = true;
+    until_ms = rb_arithmetic_min(until_ms, rb_system_now_ms() + WRITE_MS);
+    while (sent < x->request_length) {
+        int put = call_now(io, NULL, sent);
+        short events = put > 0 ? 0 : wanted_events(io, put);
+        if (put > 0)
+            sent += (size_t) put;
+        else if (events == 0 || await_events(&waiting, events, until_ms) == -ETIMEDOUT)
+            return false;
+    }
+    return true;
+}
+
+static enum step repeat_request_tls(const struct rb_tls_io *io, uint64_t until_ms)
+{
+    struct rb_link *link = io->link;
+    struct rb_exchange *x = link->exchange;
+    if (!rb_socket_is(link->fd, link->identity) || !rb_exchange_again(link)) {
+        rb_exchange_give_taken(link);
+        return STEP_GIVE;
+    }
+    x->taken = 0;
+    if (send_request_tls(io, rb_arithmetic_min(until_ms, x->total_until_ms)))
+        return STEP_AGAIN;
+    fall_back_tls(io, RB_REASON_INTERRUPTED);
+    return STEP_GIVE;
+}
+
+// A response is held until the request is due. SSL_peek must find nothing, so that SSL_get_error tells the program to
+// call again if a signal ends the wait.
+static enum step examine_parked(const struct rb_tls_io *io, uint64_t until_ms, int *result)
+{
+    struct rb_link *link = io->link;
+    struct rb_exchange *x = link->exchange;
+    *result = x->taken < sizeof(x->seen) ? call_now(io, x->seen + x->taken, 0) : 0;
+    short events = *result > 0 ? 0 : wanted_events(io, *result);
+    if (events == 0) { // the server has closed the connection, or has sent more
+        forget_failure(io);
+        rb_exchange_give_taken(link);
+        return STEP_GIVE;
+    }
+    if (rb_system_now_ms() >= x->due_ms)
+        return repeat_request_tls(io, until_ms);
+    if (await_events(io, events, x->due_ms) != -EINTR)
+        return STEP_AGAIN;
+    errno = io->waits ? EINTR : EAGAIN;
+    return STEP_RESULT;
+}
+
+// --- reads
+
+// Examines the response of a link, and waits as long as the program's read may.
+static enum step examine_tls(const struct rb_tls_io *io, int *result)
+{
+    struct rb_link *link = io->link;
+    uint64_t limit_ms = io->waits ? rb_socket_receive_limit_ms(link->fd) : 0; // SO_RCVTIMEO is the program's limit
+    uint64_t until_ms = limit_ms > 0 ? rb_system_now_ms() + limit_ms : UINT64_MAX;
+    enum step step = STEP_AGAIN;
+    while (step == STEP_AGAIN) {
+        if (!rb_exchange_may_hold(link) && link->state != RB_LINK_PARKED)
+            return STEP_CALL;
+        step = link->state == RB_LINK_PARKED ? examine_parked(io, until_ms, result)
+                                             : examine_response(io, until_ms, result);
+    }
+    return step;
+}
+
+// Returns what a read of the program is to do.
+static enum step begin_read(struct rb_tls_io *io, int *result)
+{
+    struct rb_link *link = io->link;
+    bool examines = link->state == RB_LINK_PARKED || rb_exchange_may_hold(link);
+    // A response may be hidden if the program waits in its read, or by a call that rb_tls_poll replaces.
+    int wait = atomic_load_explicit(&link->wait, memory_order_relaxed);
+    io->waits = examines && rb_socket_is_blocking(link->fd);
+    bool hides = examines && (io->waits ? wait != RB_LINK_WAIT_LOOP : wait == RB_LINK_WAIT_FEW);
+    if (link->state == RB_LINK_ENDED)
+        end_connection(io);
+    if (link->state == RB_LINK_DELIVER)
+        return STEP_GIVE;
+    if (hides && !rb_sandbox_is_filtered())
+        return examine_tls(io, result);
+    return rb_exchange_give_taken(link) ? STEP_GIVE : STEP_CALL;
+}
+
+bool rb_tls_before_read(struct rb_tls_io *io, const struct rb_libssl *libssl, SSL *ssl, void *buffer, size_t length,
+                        bool peeks, int *result)
+{
+    struct rb_link *link = length > 0 ? claim_tls(libssl, ssl) : NULL;
+    int saved = errno;
+    *io = (struct rb_tls_io){.link = link, .libssl = libssl, .ssl = ssl, .bytes = buffer, .peeks = peeks};
+    if (!link)
+        return true;
+    bool followed = true;
+    enum step step = begin_read(io, result);
+    if (step == STEP_GIVE)
+        *result = read_held_tls(io, buffer, length, &followed);
+    if (step != STEP_RESULT)
+        errno = saved;
+    if (step != STEP_CALL)
+        release_tls(link, followed);
+    return step == STEP_CALL;
+}
+
+void rb_tls_after_read(const struct rb_tls_io *io, long got)
+{
+    if (!io->link)
+        return;
+    int saved = errno;
+    release_tls(io->link, got <= 0 || io->peeks || rb_exchange_read(io->link, io->bytes, (size_t) got));
+    errno = saved;
+}
+
+// --- waits
+
+// The program sees its descriptor as readable.
+static int show_readable(struct pollfd *fds, nfds_t count, nfds_t own)
+{
+    int ready = 0;
+    fds[own].revents |= (short) (fds[own].events & (POLLIN | POLLRDNORM));
+    for (nfds_t i = 0; i < count; i++)
+        ready += fds[i].revents != 0;
+    return ready;
+}
+
+// Waits in the kernel.
+static int wait_until(struct pollfd *fds, nfds_t count, uint64_t until_ms, const sigset_t *mask)
+{
+    uint64_t left_ms = rb_arithmetic_sub(until_ms, rb_system_now_ms());
+    struct timespec left = {.tv_sec = (time_t) (left_ms / 1000), .tv_nsec = (long) (left_ms % 1000) * 1000000};
+    return rb_libc_ppoll(fds, count, until_ms == UINT64_MAX ? NULL : &left, mask);
+}
+
+// The program's wait ends before the request is due or before its repetition has an answer. The program gets what the
+// library has.
+static void end_of_wait(struct rb_link *link)
+{
+    if (!rb_exchange_give_taken(link))
+        rb_exchange_fall_back(link, RB_REASON_TIME);
+}
+
+// Waits for a link of which the library hides something.
+static int wait_for_hidden(struct pollfd *fds, nfds_t count, nfds_t own, uint64_t until_ms, bool limits,
+                           const sigset_t *mask, struct rb_link *link)
+{
+    const struct rb_exchange *x = link->exchange;
+    bool parked = link->state == RB_LINK_PARKED;
+    uint64_t change_ms = parked ? x->due_ms : x->total_until_ms;
+    if (parked && limits && change_ms >= until_ms)
+        end_of_wait(link);
+    if (link->state == RB_LINK_DELIVER) {
+        int others = wait_until(fds, count, 0, mask);
+        return others < 0 ? others : show_readable(fds, count, own);
+    }
+    int ready = wait_until(fds, count, rb_arithmetic_min(change_ms, until_ms), mask);
+    bool changes = rb_system_now_ms() >= change_ms;
+    if (ready != 0 || (!changes && !limits))
+        return ready;
+    if (!parked || !changes)
+        end_of_wait(link);
+    return show_readable(fds, count, own);
+}
+
+bool rb_tls_poll(struct pollfd *fds, nfds_t count, nfds_t own, uint64_t until_ms, bool limits, const sigset_t *mask,
+                 int *result)
+{
+    struct rb_link *link = rb_link_claim(fds[own].fd);
+    if (!link)
+        return false;
+    const struct rb_exchange *x = link->exchange;
+    bool unanswered = x && link->state == RB_LINK_SENT && !x->passes && (x->taken > 0 || has_previous_tls(x));
+    bool hides = unanswered || link->state == RB_LINK_PARKED || link->state == RB_LINK_DELIVER;
+    if (hides)
+        *result = wait_for_hidden(fds, count, own, until_ms, limits, mask, link);
+    rb_link_release(link);
+    return hides;
+}
+
+// --- writes
+
+bool rb_tls_before_write(struct rb_tls_io *io, const struct rb_libssl *libssl, SSL *ssl, const void *bytes)
+{
+    struct rb_link *link = claim_tls(libssl, ssl);
+    *io = (struct rb_tls_io){.link = link, .libssl = libssl, .ssl = ssl, .bytes = bytes};
+    if (!link)
+        return true;
+    int saved = errno;
+    if (!link->ssl) {
+        link->ssl = ssl;
+        link->identity = rb_socket_identity(link->fd);
+    }
+    bool ended = link->state == RB_LINK_ENDED;
+    if (ended)
+        rb_link_release(link);
+    errno = saved;
+    return !ended;
+}
+
+void rb_tls_after_write(const struct rb_tls_io *io, long put)
+{
+    if (!io->link)
+        return;
+    int saved = errno;
+    release_tls(io->link, put <= 0 || rb_exchange_wrote(io->link, io->bytes, (size_t) put));
+    errno = saved;
+}
+
+size_t rb_tls_held(const struct rb_libssl *libssl, const SSL *ssl)
+{
+    struct rb_link *link = claim_tls(libssl, ssl);
+    if (!link)
+        return 0;
+    const struct rb_exchange *x = link->exchange;
+    size_t held = link->state == RB_LINK_DELIVER ? x->held_length - x->given : 0;
+    rb_link_release(link);
+    return held;
+}
+
+void rb_tls_forget(const struct rb_libssl *libssl, const SSL *ssl)
+{
+    struct rb_link *link = claim_tls(libssl, ssl);
+    if (!link)
+        return;
+    rb_exchange_end(link);
+    rb_link_enter(link, RB_LINK_IDLE);
+    rb_link_drop(link);
+}

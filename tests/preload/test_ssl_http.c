@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: MIT
+// HTTP on connections of OpenSSL: requests are repeated on the same connection, and everything else reaches the program
+// byte by byte as the server sent it.
+#include <poll.h>
+#include <signal.h>
+#include <sys/time.h>
+
+#include "tls.h"
+
+// What the server does with one request after the other; the last line is used again.
+//   text: the response; NULL: closes the connection
+//   size: bytes of each record; 0: all in one
+struct line {
+    const char *text;
+    int size;
+    bool closes; // afterwards
+};
+
+static struct {
+    struct port port;
+    pthread_t thread;
+    const struct line *lines;
+    _Atomic int requests;
+    SSL *ssl;
+} server;
+
+static void answer(const struct line *line)
+{
+    int length = (int) strlen(line->text), size = line->size ? line->size : length;
+    for (int sent = 0; sent < length; sent += size)
+        CHECK(tls.SSL_write(server.ssl, line->text + sent, size < length - sent ? size : length - sent) > 0);
+}
+
+// Returns false at the end of the stream. A request ends with its head, or with a body "x" if the method is POST.
+static bool take_request(void)
+{
+    char request[4096];
+    int had = 0;
+    for (;;) {
+        int got = tls.SSL_read(server.ssl, request + had, 1);
+        if (got <= 0)
+            return false;
+        had += got;
+        request[had] = '\0';
+        if (!strcmp(request + had - (had < 4 ? had : 4), "\r\n\r\n") && *request != 'P')
+            return true;
+        if (*request == 'P' && had > 5 && !strcmp(request + had - 5, "\r\n\r\nx"))
+            return true;
+    }
+}
+
+static void *serve(void *argument)
+{
+    int fd = accept(server.port.fd, NULL, NULL);
+    const struct line *line = server.lines;
+    (void) argument;
+    server.ssl = tls_new(fd, TLS_1_3, true);
+    CHECK_INT(tls.SSL_accept(server.ssl), 1);
+    while (take_request()) {
+        server.requests++;
+        if (line->text)
+            answer(line);
+        if (line->closes || !line->text)
+            break;
+        line++;
+    }
+    tls.SSL_shutdown(server.ssl);
+    tls.SSL_free(server.ssl);
+    close(fd);
+    return NULL;
+}
+
+static struct {
+    int fd;
+    SSL *ssl;
+    bool polls; // the socket is non-blocking, and the client waits by poll
+    int wait_ms;
+} client;
+
+static void begin(const struct line *lines, bool polls)
+{
+    tls_look_up(tls_library());
+    server.lines = lines;
+    server.port = port_listening();
+    CHECK_INT(pthread_create(&server.thread, NULL, serve, NULL), 0);
+    client.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_INT(dial(client.fd, &server.port), 0);
+    client.ssl = tls_new(client.fd, TLS_1_3, false);
+    CHECK_INT(tls.SSL_connect(client.ssl), 1);
+    client.polls = polls;
+    client.wait_ms = 20000;
+    if (polls)
+        CHECK_INT(fcntl(client.fd, F_SETFL, O_NONBLOCK), 0);
+    if (polls) {
+        struct pollfd wait = {.fd = client.fd, .events = POLLIN};
+        CHECK(poll(&wait, 1, 0) >= 0);
+    }
+}
+
+static void end(int requests)
+{
+    tls.SSL_shutdown(client.ssl);
+    tls.SSL_free(client.ssl);
+    close(client.fd);
+    thread_end(server.thread);
+    CHECK_INT(server.requests, requests);
+}
+
+static void ask(const char *request)
+{
+    CHECK_INT(tls.SSL_write(client.ssl, request, (int) strlen(request)), (int) strlen(request));
+}
+
+#define GET "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+#define POST "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"
+
+// Reads like SSL_read, but waits by poll.
+static int read_some(char *bytes, int size)
+{
+    for (;;) {
+        int got = tls.SSL_read(client.ssl, bytes, size);
+        if (got > 0 || !client.polls || tls.SSL_get_error(client.ssl, got) != TLS_WANT_READ)
+            return got;
+        struct pollfd wait = {.fd = client.fd, .events = POLLIN};
+        if (poll(&wait, 1, client.wait_ms) == 0)
+            return -2;
+    }
+}
+
+// Reads a text in pieces of `size` bytes at most.
+static void expect_in(const char *text, int size)
+{
+    static char bytes[200000];
+    int had = 0, length = (int) strlen(text);
+    while (had < length) {
+        int got = read_some(bytes + had, size < length - had ? size : length - had);
+        bytes[had + (got > 0 ? got : 0)] = '\0';
+        if (got <= 0)
+            dprintf(STDERR_FILENO, "read returns %d after \"%.200s\"\n", got, bytes);
+        CHECK(got > 0);
+        had += got;
+    }
+    CHECK_TEXT(bytes, text);
+}
+
+static void expect(const char *text)
+{
+    expect_in(text, 100000);
+}
+
+#define BUSY "HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\nbusy\n"
+#define CHUNKED_BUSY "HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbusy\n\r\n0\r\n\r\n"
+#define GOOD "HTTP/1.1 200 Good\r\nContent-Length: 5\r\n\r\ngood\n"
+#define LATER "HTTP/1.1 429 Later\r\nRetry-After: 9\r\nContent-Length: 5\r\n\r\nlate\n"
+
+static void repeated(bool polls)
+{
+    static const struct line lines[] = {{BUSY, 0, 0},  {CHUNKED_BUSY, 0, 0}, {GOOD, 0, 0}, {BUSY, 1, 0},
+                                        {BUSY, 20, 0}, {GOOD, 1, 0},         {GOOD, 0, 0}};
+    begin(lines, polls);
+    ask(GET);
+    expect(GOOD);
+    CHECK_INT(server.requests, 3);
+    ask(GET);
+    expect_in(GOOD, 7);
+    CHECK_INT(server.requests, 6);
+    ask(GET);
+    expect(GOOD);
+    CHECK_INT(test_log(RECOVERED, ""), 2);
+    end(7);
+}
+
+static void repeated_blocking(void)
+{
+    repeated(false);
+}
+
+static void repeated_polling(void)
+{
+    repeated(true);
+}
+
+// The connection is used up: the program reads the held response and then the end of the stream, as from a server that
+// closes an idle connection.
+static void expect_used_up(void)
+{
+    char byte;
+    struct pollfd wait = {.fd = client.fd, .events = POLLIN};
+    expect_in(BUSY, 30);
+    CHECK(poll(&wait, 1, 0) == 1 && (wait.revents & POLLIN));
+    ask(GET);
+    CHECK_INT(read_some(&byte, 1), 0);
+    CHECK_INT(tls.SSL_get_error(client.ssl, 0), TLS_ZERO_RETURN);
+}
+
+static void hang_up(bool polls)
+{
+    static const struct line lines[] = {{BUSY, 0, 0}, {NULL, 0, 0}};
+    begin(lines, polls);
+    ask(GET);
+    expect_used_up();
+    end(2);
+}
+
+static void hang_up_blocking(void)
+{
+    hang_up(false);
+}
+
+static void hang_up_polling(void)
+{
+    hang_up(true);
+}
+
+// The server closes the connection while the request waits for its repetition.
+static void closed_in_wait(void)
+{
+    static const struct line lines[] = {{BUSY, 0, true}};
+    char byte;
+    begin(lines, false);
+    ask(GET);
+    expect(BUSY);
+    CHECK_INT(read_some(&byte, 1), 0);
+    end(1);
+}
+
+// The policy does not allow to repeat a POST. The program gets the response, and the library follows the next request.
+static void post(bool polls)
+{
+    static const struct line lines[] = {{BUSY, 3, 0}, {BUSY, 0, 0}, {GOOD, 0, 0}};
+    begin(lines, polls);
+    ask(POST);
+    expect_in(BUSY, 4);
+    CHECK_INT(server.requests, 1);
+    ask(GET);
+    expect(GOOD);
+    end(3);
+}
+
+static void post_blocking(void)
+{
+    post(false);
+}
+
+static void post_polling(void)
+{
+    post(true);
+}
+
+// The program asks how many bytes it can read, and peeks. The library has read the first record, and only looks at the
+// second one.
+static void pending(void)
+{
+    enum { FIRST = 40 };
+    static const struct line lines[] = {{BUSY, FIRST, 0}};
+    char bytes[200];
+    int second = (int) strlen(BUSY) - FIRST;
+    begin(lines, false);
+    ask(POST);
+    CHECK_INT(tls.SSL_peek(client.ssl, bytes, 4), 4);
+    CHECK_INT(tls.SSL_pending(client.ssl), FIRST + second);
+    CHECK_INT(tls.SSL_read(client.ssl, bytes, 10), 10);
+    CHECK_INT(tls.SSL_pending(client.ssl), FIRST + second - 10);
+    CHECK_INT(tls.SSL_has_pending(client.ssl), 1);
+    CHECK_INT(tls.SSL_read(client.ssl, bytes, sizeof(bytes)), FIRST - 10);
+    CHECK_INT(tls.SSL_pending(client.ssl), second);
+    CHECK_INT(tls.SSL_read(client.ssl, bytes, sizeof(bytes)), second);
+    CHECK_INT(tls.SSL_pending(client.ssl), 0);
+    CHECK_INT(tls.SSL_has_pending(client.ssl), 0);
+    end(1);
+}
+
+static char big[100100];
+
+// The response does not fit into the memory of the library.
+static void overflow(void)
+{
+    static const struct line lines[] = {{big, 0, 0}, {BUSY, 0, 0}, {GOOD, 0, 0}};
+    int head = sprintf(big, "HTTP/1.1 503 Busy\r\nContent-Length: 100000\r\n\r\n");
+    for (int i = 0; i < 100000; i++)
+        big[head + i] = (char) ('a' + i % 23);
+    begin(lines, false);
+    ask(GET);
+    expect_in(big, 5000);
+    ask(GET);
+    expect(GOOD);
+    end(3);
+}
+
+// The program's own limit ends before the request is due: it gets the response at once.
+static void receive_limit(void)
+{
+    static const struct line lines[] = {{LATER, 0, 0}};
+    struct timeval limit = {.tv_sec = 5};
+    begin(lines, false);
+    CHECK_INT(setsockopt(client.fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+    ask(GET);
+    uint64_t begun_ms = test_now_ms();
+    expect(LATER);
+    CHECK_BETWEEN(test_now_ms() - begun_ms, 0, 4000);
+    end(1);
+}
+
+static void poll_limit(void)
+{
+    static const struct line lines[] = {{LATER, 0, 0}, {GOOD, 0, 0}};
+    begin(lines, true);
+    client.wait_ms = 5000;
+    ask(GET);
+    uint64_t begun_ms = test_now_ms();
+    expect(LATER);
+    CHECK_BETWEEN(test_now_ms() - begun_ms, 0, 4000);
+    ask(GET);
+    expect(GOOD);
+    end(2);
+}
+
+// The repeated request gets no answer before the program's limit ends: the program gets the response before it.
+static void no_answer(void)
+{
+    static const struct line lines[] = {{BUSY, 0, 0}, {"", 0, 0}};
+    begin(lines, true);
+    client.wait_ms = 500;
+    ask(GET);
+    expect_used_up();
+    end(2);
+}
+
+static _Atomic int signals;
+
+static void on_signal(int number)
+{
+    (void) number;
+    signals++;
+}
+
+// Sends a signal to the thread that waits for a repetition.
+static void *interrupt(void *thread)
+{
+    while (test_log(RETRY, "") == 0)
+        test_pause();
+    while (!signals) {
+        pthread_kill(*(pthread_t *) thread, SIGUSR1);
+        test_pause();
+    }
+    return NULL;
+}
+
+// A handler without SA_RESTART ends the read as it would end it without the library. The next read goes on.
+static void signal_in_wait(void)
+{
+    static const struct line lines[] = {{BUSY, 0, 0}, {GOOD, 0, 0}};
+    struct sigaction action = {.sa_handler = on_signal};
+    pthread_t self = pthread_self(), other;
+    char byte;
+    begin(lines, false);
+    CHECK_INT(sigaction(SIGUSR1, &action, NULL), 0);
+    CHECK_INT(pthread_create(&other, NULL, interrupt, &self), 0);
+    ask(GET);
+    int got = tls.SSL_read(client.ssl, &byte, 1);
+    CHECK_INT(got, -1);
+    CHECK_INT(tls.SSL_get_error(client.ssl, got), TLS_WANT_READ);
+    thread_end(other);
+    CHECK(!(fcntl(client.fd, F_GETFL) & O_NONBLOCK));
+    expect(GOOD);
+    end(2);
+}
+
+// Two requests at once are not followed.
+static void pipelined(void)
+{
+    static const struct line lines[] = {{BUSY, 0, 0}, {GOOD, 0, 0}};
+    begin(lines, false);
+    ask(GET GET);
+    expect(BUSY GOOD);
+    end(2);
+}
+
+// After a fork, both processes have the connection: the response that the library holds is handed over.
+static void forked(void)
+{
+    static const struct line lines[] = {{BUSY, 0, 0}, {BUSY, 0, 0}};
+    char bytes[10];
+    begin(lines, true);
+    ask(GET);
+    while (test_log(RETRY, "") == 0)
+        CHECK(tls.SSL_read(client.ssl, bytes, 1) < 0);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    CHECK_INT(waitpid(child, NULL, 0), child);
+    expect(BUSY);
+    ask(GET);
+    expect(BUSY);
+    end(2);
+}
+
+// What is not HTTP passes through.
+static void other_protocol(void)
+{
+    static const struct line lines[] = {{BUSY, 0, 0}, {BUSY, 0, 0}};
+    begin(lines, false);
+    ask("USER me\r\n\r\n");
+    expect(BUSY);
+    ask(GET);
+    expect(BUSY);
+    CHECK_INT(test_log_lines(), 0);
+    end(2);
+}
+
+#define QUICKLY "[local]\nhosts=127.0.0.1\nretry.backoff=fixed\nretry.jitter=none\nbreaker=off\nbudget.floor=1000/s\n"
+#define REPEATS QUICKLY "retry.base=20ms\n"
+#define SLOWLY QUICKLY "retry.base=300ms\n"
+
+static const struct test tests[] = {
+    {"repeated_blocking", REPEATS, repeated_blocking},
+    {"repeated_polling", REPEATS, repeated_polling},
+    {"hang_up_blocking", REPEATS, hang_up_blocking},
+    {"hang_up_polling", REPEATS, hang_up_polling},
+    {"closed_in_wait", SLOWLY, closed_in_wait},
+    {"post_blocking", REPEATS, post_blocking},
+    {"post_polling", REPEATS, post_polling},
+    {"pending", REPEATS, pending},
+    {"overflow", REPEATS, overflow},
+    {"receive_limit", REPEATS, receive_limit},
+    {"poll_limit", REPEATS, poll_limit},
+    {"no_answer", REPEATS, no_answer},
+    {"signal_in_wait", SLOWLY, signal_in_wait},
+    {"pipelined", REPEATS, pipelined},
+    {"forked", SLOWLY, forked},
+    {"other_protocol", REPEATS, other_protocol},
+};
+
+TEST_MAIN(tests)
