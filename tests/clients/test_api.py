@@ -10,7 +10,9 @@ from test_hints import INFO, QUOTA, failing
 PROGRAMS = dict(
     curl=["sh", os.path.join(HERE, "api", "post.sh")],
     pycurl=["/usr/bin/python3", os.path.join(HERE, "api", "post.py")],
-    php=["php", os.path.join(HERE, "api", "post.php")])
+    php=["php", os.path.join(HERE, "api", "post.php")],
+    requests=["/usr/bin/python3", os.path.join(HERE, "api", "post_requests.py")],
+    httpx=["/usr/bin/python3", os.path.join(HERE, "api", "post_httpx.py")])
 
 JSON = '{"prompt":"Why is the sky blue?"}'
 BACKOFF = 1000  # the first delay of builtin:api is random, and at most so long in milliseconds
