@@ -289,6 +289,8 @@ static void count(const struct rb_event *event)
     struct rb_summary_page *page = summary_page();
     if (page && counters[event->verdict] >= 0)
         rb_summary_count(page, event->policy, (enum rb_summary_counter) counters[event->verdict]);
+    if (page && event->verdict == RB_VERDICT_STOP && event->reason == RB_REASON_STACK)
+        rb_summary_count(page, event->policy, RB_SUMMARY_STACK);
     if (page && event->verdict == RB_VERDICT_WAITED)
         rb_summary_note_wait(page, event->host, event->delay_ms);
 }

@@ -22,7 +22,7 @@
 
 enum {
     RB_SUMMARY_MAGIC = 0x4d534252, // "RBSM" in little endian
-    RB_SUMMARY_VERSION = 2,
+    RB_SUMMARY_VERSION = 3,
     RB_SUMMARY_POLICIES = 64,
     RB_SUMMARY_WAITS = 16,
     RB_SUMMARY_HOST_SIZE = 112, // of "host:port", including the terminator
@@ -36,6 +36,7 @@ enum rb_summary_counter {
     RB_SUMMARY_RECOVERED, // calls that succeeded after the first attempt
     RB_SUMMARY_REFUSED,   // calls that an open breaker ended without an attempt
     RB_SUMMARY_STOPPED,   // calls whose failure the program got
+    RB_SUMMARY_STACK,     // of these: calls that were not repeated for RB_REASON_STACK
     RB_SUMMARY_COUNTERS
 };
 
@@ -74,10 +75,10 @@ struct rb_summary_page {
 
 enum { RB_SUMMARY_SIZE = sizeof(struct rb_summary_page) };
 
-_Static_assert(sizeof(struct rb_summary_policy) == 112, "the layout is fixed");
+_Static_assert(sizeof(struct rb_summary_policy) == 120, "the layout is fixed");
 _Static_assert(offsetof(struct rb_summary_page, policies) == 32, "the layout is fixed");
 _Static_assert(sizeof(struct rb_summary_wait) == 128, "the layout is fixed");
-_Static_assert(RB_SUMMARY_SIZE == 32 + 64 * 112 + 16 * 128, "the layout is fixed");
+_Static_assert(RB_SUMMARY_SIZE == 32 + 64 * 120 + 16 * 128, "the layout is fixed");
 
 // Maps the page at `path`. Returns NULL if `path` is NULL, or if the file is not a regular file of the effective user
 // with mode 0600, the right size, magic and version. The mapping stays for the life of the process and is inherited by

@@ -656,7 +656,7 @@ print("/page\\n" in open("/proc/self/maps").read())
 """
 
 # As in src/process/summary.h.
-PAGE_VERSION, PAGE_SIZE = 2, 32 + 64 * 112 + 16 * 128
+PAGE_VERSION, PAGE_SIZE = 3, 32 + 64 * 120 + 16 * 128
 
 
 @test

@@ -53,6 +53,11 @@ static void test_every_counter(void **state)
     count("payments", RB_SUMMARY_STOPPED, 2);
     assert_string_equal(format(),
                         "rebound: payments: 12 calls, 5 retries, 3 recovered, 1 refused by the breaker, 2 failed\n");
+    count("payments", RB_SUMMARY_STACK, 1);
+    assert_string_equal(format(),
+                        "rebound: payments: 12 calls, 5 retries, 3 recovered, 1 refused by the breaker, 2 failed\n"
+                        "rebound: payments: failed calls not repeated, because of the way in which the program speaks "
+                        "HTTP: 1; see 'rebound doctor PROGRAM'\n");
 }
 
 // The number one takes the singular: 1 call, 1 retry. Policies stand in the order of their first call.
@@ -104,6 +109,8 @@ static void test_full_page(void **state)
     const char *lines = format(), *last = strstr(lines, "rebound: 63000");
     assert_non_null(last);
     assert_non_null(strstr(last, "18446744073709551615 failed\n"));
+    assert_non_null(strstr(last, "18446744073709551615; see"));
+    last = strstr(strchr(last, '\n') + 1, "rebound: 63000");
     assert_string_equal(strchr(last, '\n') + 1,
                         "rebound: more than 64 policies were in use; the rest is not counted\n");
     atomic_store(&page.changed, 1);

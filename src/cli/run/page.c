@@ -72,6 +72,11 @@ static void add_policy(struct text *text, const char *name, const uint64_t sums[
     if (sums[RB_SUMMARY_STOPPED] > 0)
         page_add(text, ", %" PRIu64 " failed", sums[RB_SUMMARY_STOPPED]);
     page_add(text, "\n");
+    if (sums[RB_SUMMARY_STACK] > 0)
+        page_add(text,
+                 "rebound: %s: failed calls not repeated, because of the way in which the program speaks HTTP: %" PRIu64
+                 "; see 'rebound doctor PROGRAM'\n",
+                 shown, sums[RB_SUMMARY_STACK]);
 }
 
 static void add_wait(struct text *text, const struct rb_summary_wait *wait)

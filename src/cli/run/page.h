@@ -8,7 +8,7 @@
 #include "process/summary.h"
 
 // Enough for all lines of a full page, of which each name is in the form RB_ESCAPE_TEXT (base/escape.h).
-enum { RB_PAGE_TEXT_SIZE = (RB_SUMMARY_POLICIES + RB_SUMMARY_WAITS + 2) * 512 };
+enum { RB_PAGE_TEXT_SIZE = (RB_SUMMARY_POLICIES + RB_SUMMARY_WAITS + 2) * 1024 };
 
 // Writes the lines that `rebound run --summary` prints: one for each policy with a counter above 0 and one for
 // each host that the program has waited for, or that no calls were seen. Pure; processes may change the page meanwhile.
