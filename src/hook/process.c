@@ -16,6 +16,7 @@
 #include "real/fork.h"
 #include "real/libc.h"
 #include "real/system.h"
+#include "wire/link.h"
 
 // Numbers and flags that older headers lack.
 #ifndef SYS_landlock_restrict_self
@@ -29,6 +30,7 @@
 // child would have overwritten the frame. So this function ends in a jump.
 RB_HOOK ENDS_IN_JUMP pid_t vfork(void)
 {
+    rb_link_leave_inherited();
     rb_park_leave_all(RB_PARK_INHERITED);
     rb_vfork_fn *real = rb_libc_vfork();
     if (!real) {
@@ -40,6 +42,7 @@ RB_HOOK ENDS_IN_JUMP pid_t vfork(void)
 
 RB_HOOK pid_t _Fork(void)
 {
+    rb_link_leave_all();
     rb_park_forking();
     rb_fork_set_apart(true);
     pid_t process = rb_libc__Fork();
@@ -54,7 +57,7 @@ static void before_clone(unsigned long flags)
 {
     unsigned long thread = CLONE_VM | CLONE_FILES;
     if ((flags & thread) != thread)
-        rb_park_leave_all(flags & CLONE_VFORK ? RB_PARK_INHERITED : RB_PARK_ALL);
+        rb_park_leave_all(flags & CLONE_VFORK ? RB_PARK_INHERITED : RB_PARK_ALL), rb_link_leave_all();
     if (!(flags & CLONE_VM))
         rb_fork_set_apart(true);
     else if (!rb_process_is_off())

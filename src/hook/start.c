@@ -6,10 +6,20 @@
 #include "hook/hook.h"
 #include "net/park.h"
 #include "real/libc.h"
+#include "wire/link.h"
 
 static inline void before_start(void)
 {
+    rb_link_leave_inherited();
     rb_park_leave_all(RB_PARK_INHERITED);
+}
+
+// The actions can duplicate a descriptor in the child.
+static inline void before_spawn(const posix_spawn_file_actions_t *actions)
+{
+    if (actions)
+        rb_link_leave_all();
+    before_start();
 }
 
 RB_HOOK int execv(const char *path, char *const arguments[])
@@ -89,7 +99,7 @@ RB_HOOK int posix_spawn(pid_t *restrict process, const char *restrict path,
                         const posix_spawnattr_t *restrict attributes, char *const arguments[restrict],
                         char *const variables[restrict])
 {
-    before_start();
+    before_spawn(actions);
     return rb_libc_posix_spawn(process, path, actions, attributes, arguments, variables);
 }
 
@@ -98,7 +108,7 @@ RB_HOOK int posix_spawnp(pid_t *restrict process, const char *restrict file,
                          const posix_spawnattr_t *restrict attributes, char *const arguments[restrict],
                          char *const variables[restrict])
 {
-    before_start();
+    before_spawn(actions);
     return rb_libc_posix_spawnp(process, file, actions, attributes, arguments, variables);
 }
 
@@ -107,7 +117,7 @@ RB_HOOK int pidfd_spawn(int *restrict pidfd, const char *restrict path,
                         const posix_spawnattr_t *restrict attributes, char *const arguments[restrict],
                         char *const variables[restrict])
 {
-    before_start();
+    before_spawn(actions);
     return rb_libc_pidfd_spawn(pidfd, path, actions, attributes, arguments, variables);
 }
 
@@ -116,7 +126,7 @@ RB_HOOK int pidfd_spawnp(int *restrict pidfd, const char *restrict file,
                          const posix_spawnattr_t *restrict attributes, char *const arguments[restrict],
                          char *const variables[restrict])
 {
-    before_start();
+    before_spawn(actions);
     return rb_libc_pidfd_spawnp(pidfd, file, actions, attributes, arguments, variables);
 }
 

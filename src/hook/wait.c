@@ -144,6 +144,6 @@ RB_HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int size, const s
 RB_HOOK int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
     if (LINKED && op == EPOLL_CTL_ADD)
-        rb_link_note_wait(fd, RB_LINK_WAIT_LOOP);
+        rb_link_note_wait(fd, RB_LINK_WAIT_EPOLL);
     return rb_process_is_off() ? rb_libc_epoll_ctl(epfd, op, fd, event) : rb_park_control(epfd, op, fd, event);
 }

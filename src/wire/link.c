@@ -2,11 +2,13 @@
 // The table of links.
 #include "wire/link.h"
 
+#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "net/socket.h"
 #include "real/fork.h"
+#include "real/kernel.h"
 #include "real/pages.h"
 #include "real/system.h"
 
@@ -122,6 +124,11 @@ void rb_link_release(struct rb_link *link)
     give_back(link);
 }
 
+bool rb_link_is_disturbed(const struct rb_link *link)
+{
+    return atomic_load(&link->claim) != CLAIMED;
+}
+
 void rb_link_enter(struct rb_link *link, enum rb_link_state state)
 {
     link->state = state;
@@ -196,10 +203,11 @@ void rb_link_close(int fd)
     uint32_t found;
     if (!link || !rb_fork_owns(rb_system_pid()) || !unlist(link, fd)) // a vfork child has descriptors of its own
         return;
-    if (take_claim(link, &found))
-        give_back(link);
-    else
-        atomic_store(&link->claim, CLOSED); // the owner of the claim gives it back
+    // If another call has the claim, it gives the link back.
+    while (!take_claim(link, &found))
+        if (found == CLOSED || atomic_compare_exchange_strong(&link->claim, &found, CLOSED))
+            return;
+    give_back(link);
 }
 
 void rb_link_close_range(unsigned first, unsigned last)
@@ -226,9 +234,19 @@ void rb_link_leave_all(void)
             rb_link_leave((int) (i * PAGE + k));
 }
 
+void rb_link_leave_inherited(void)
+{
+    for (unsigned i = 0; i < DESCRIPTORS / PAGE && atomic_load(&rb_link_count) > 0; i++)
+        for (unsigned k = 0; atomic_load(&pages[i]) && k < PAGE; k++) {
+            int fd = (int) (i * PAGE + k);
+            if (rb_link_of(fd) && !(rb_kernel(SYS_fcntl, fd, F_GETFD, 0) & FD_CLOEXEC))
+                rb_link_leave(fd);
+        }
+}
+
 void rb_link_note_wait(int fd, enum rb_link_wait wait)
 {
     struct rb_link *link = rb_link_of(fd);
-    if (link)
+    if (link && atomic_load_explicit(&link->wait, memory_order_relaxed) != RB_LINK_WAIT_EPOLL)
         atomic_store_explicit(&link->wait, wait, memory_order_relaxed);
 }

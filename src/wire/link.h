@@ -44,8 +44,9 @@ enum rb_link_state {
 // How the program waits for the descriptor.
 enum rb_link_wait {
     RB_LINK_WAIT_UNKNOWN,
-    RB_LINK_WAIT_FEW, // by poll or select, for at most two descriptors
-    RB_LINK_WAIT_LOOP // in an event loop: epoll, or poll for more descriptors
+    RB_LINK_WAIT_FEW,  // by poll or select, for at most two descriptors
+    RB_LINK_WAIT_LOOP, // in an event loop: poll or select for more descriptors
+    RB_LINK_WAIT_EPOLL // it is registered on an epoll; this is never changed
 };
 
 struct rb_exchange;
@@ -103,6 +104,10 @@ struct rb_link *rb_link_claim(int fd);
 // Releases a claim. If another call has needed the link meanwhile, the link becomes opaque.
 void rb_link_release(struct rb_link *link);
 
+// Returns true if another call has needed the claimed link meanwhile: another thread has written, shut the socket down,
+// closed the descriptor or made a process that has a copy of it. Then the library must not write on the socket.
+bool rb_link_is_disturbed(const struct rb_link *link);
+
 // Changes the state.
 void rb_link_enter(struct rb_link *link, enum rb_link_state state);
 
@@ -122,6 +127,9 @@ void rb_link_leave(int fd);
 
 // Another process gets copies of all descriptors.
 void rb_link_leave_all(void);
+
+// A program is started: it gets copies of the descriptors without FD_CLOEXEC.
+void rb_link_leave_inherited(void);
 
 // The program waits for the descriptor in this way.
 void rb_link_note_wait(int fd, enum rb_link_wait wait);
