@@ -44,6 +44,7 @@ RB_HOOK int getsockopt(int fd, int level, int option, void *restrict value, sock
 
 RB_HOOK int shutdown(int fd, int how)
 {
+    rb_link_leave(fd); // a connection that is made again would not be shut down
     return rb_park_on(fd) ? rb_park_shutdown(fd, how) : rb_libc_shutdown(fd, how);
 }
 
@@ -68,8 +69,10 @@ RB_HOOK int shutdown(int fd, int how)
 #define WRITE(fd, flags, parts, count, call)                                                                           \
     if (rb_link_on(fd)) {                                                                                              \
         struct rb_wire_io io;                                                                                          \
-        rb_wire_before_write(&io, fd, parts, count, flags);                                                            \
-        ssize_t put = IO(fd, flags, call);                                                                             \
+        ssize_t put;                                                                                                   \
+        if (!rb_wire_before_write(&io, fd, parts, count, flags, &put))                                                 \
+            return put;                                                                                                \
+        put = IO(fd, flags, call);                                                                                     \
         return rb_wire_after_write(&io, put);                                                                          \
     }                                                                                                                  \
     return IO(fd, flags, call)
@@ -151,7 +154,7 @@ RB_HOOK ssize_t preadv2(int fd, const struct iovec *parts, int count, off_t offs
 
 RB_HOOK ssize_t preadv64v2(int fd, const struct iovec *parts, int count, off64_t offset, int flags)
 {
-    return IO(fd, FLAGS(flags), rb_libc_preadv64v2(fd, parts, count, offset, flags));
+    READ(fd, FLAGS(flags), parts, (size_t) count, rb_libc_preadv64v2(fd, parts, count, offset, flags));
 }
 
 RB_HOOK ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
@@ -161,7 +164,7 @@ RB_HOOK ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t off
 
 RB_HOOK ssize_t pwritev64v2(int fd, const struct iovec *parts, int count, off64_t offset, int flags)
 {
-    return IO(fd, FLAGS(flags), rb_libc_pwritev64v2(fd, parts, count, offset, flags));
+    WRITE(fd, FLAGS(flags), parts, (size_t) count, rb_libc_pwritev64v2(fd, parts, count, offset, flags));
 }
 
 // One of the two descriptors is a pipe.

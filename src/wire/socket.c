@@ -19,8 +19,10 @@
 #include "wire/tls.h"
 
 // FEW: descriptors of a wait in which a response is held. LIMIT_MS: a shorter wait is a tick of a loop, not a limit.
-// CONNECT_MS: the limit of a connect that the program does not know of.
-enum { FEW = 2, LIMIT_MS = 300, CONNECT_MS = 5000 };
+// CONNECT_MS: the limit of a connect that the program does not know of. COLLECT_MS: from the first byte of a response
+// on, how long its other bytes are awaited. READ_EVENTS: the events that a hidden response causes.
+enum { FEW = 2, LIMIT_MS = 300, CONNECT_MS = 5000, COLLECT_MS = 5000 };
+enum { ENDS = POLLRDHUP | POLLHUP | POLLERR, READ_EVENTS = POLLIN | POLLRDNORM | ENDS };
 
 // One wait of the program, or the wait of a blocking read.
 struct link_wait {
@@ -30,6 +32,8 @@ struct link_wait {
     uint64_t until_ms;    // the end of the wait; UINT64_MAX: none
     const sigset_t *mask; // of ppoll; NULL: none
     bool limits;          // the end of the wait is the program's own limit
+    bool ended;           // the latest events say that the peer sends no further bytes
+    bool deaf;            // the connection of a parked response has ended: its events are not awaited
     bool reads;           // the program reads from a blocking socket
 };
 
@@ -55,17 +59,25 @@ static void restore_low_mark(const struct rb_link *link)
 
 // --- connect again
 
+// Waits until a connect has ended. Returns 0 or a negative errno.
+static int await_connect(int fd, uint64_t until_ms)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    int ready;
+    do
+        ready = rb_libc_poll(&p, 1, (int) rb_arithmetic_sub(until_ms, rb_system_now_ms()));
+    while (ready < 0 && errno == EINTR);
+    return ready > 0 ? -rb_socket_take_error(fd) : -ETIMEDOUT;
+}
+
 // Connects the socket to the same peer again. Returns 0 or a negative errno.
 static int reconnect(struct rb_link *link, uint64_t until_ms)
 {
-    uint64_t now_ms = rb_system_now_ms();
-    uint64_t left_ms = rb_arithmetic_min(CONNECT_MS, rb_arithmetic_sub(until_ms, now_ms));
+    uint64_t limit_ms = rb_arithmetic_min(rb_system_now_ms() + CONNECT_MS, until_ms);
     rb_socket_disconnect(link->fd);
     int result = rb_socket_dial(link->fd, &link->address.any, link->length);
-    if (result == -EINPROGRESS) {
-        struct pollfd p = {.fd = link->fd, .events = POLLOUT};
-        result = rb_libc_poll(&p, 1, (int) left_ms) > 0 ? -rb_socket_take_error(link->fd) : -ETIMEDOUT;
-    }
+    if (result == -EINPROGRESS)
+        result = await_connect(link->fd, limit_ms);
     if (result == 0 && rb_socket_is_self_connected(link->fd))
         result = -ECONNREFUSED;
     if (result != 0)
@@ -75,25 +87,41 @@ static int reconnect(struct rb_link *link, uint64_t until_ms)
     return result;
 }
 
-// Returns true if the peer has closed or reset the connection, and nothing is left to read.
-static bool is_stale(int fd)
+// Looks at the next byte without a wait. Returns 1, 0 at the end of the stream, or a negative errno.
+static long peek_byte(int fd)
 {
     char byte;
-    long got = rb_kernel(SYS_recvfrom, fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL);
-    return got == 0 || got == -ECONNRESET || got == -EPIPE;
+    return rb_kernel(SYS_recvfrom, fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL);
 }
 
 // --- give up
 
-// The program does not wait until the request is due: it gets the response, which is in the kernel.
+// The latest attempt has no response, and the connection is of no use. The program gets the response of an earlier
+// attempt, or the error or the end of the connection that the first attempt saw.
+static void show_end(struct rb_link *link, enum rb_reason reason)
+{
+    struct rb_exchange *x = link->exchange;
+    rb_kernel(SYS_shutdown, link->fd, SHUT_RDWR);
+    if (rb_exchange_fall_back(link, reason))
+        return;
+    x->error = x->broke > 0 ? x->broke : 0;
+    x->passes = true;
+    if (x->error != 0)
+        return;
+    rb_exchange_end(link);
+    rb_link_enter(link, RB_LINK_ENDED);
+}
+
+// The request is not repeated: the program gets the response, which is in the kernel, or the end of the connection.
 static void give_up_parked(struct rb_link *link)
 {
     struct rb_exchange *x = link->exchange;
+    bool responded = x->seen_length > 0;
     rb_link_enter(link, RB_LINK_SENT);
-    if (x->seen_length == 0 && x->broke > 0) // or the error that the library has taken from the socket
-        x->error = x->broke;
     x->passes = true;
     x->seen_length = 0;
+    if (!responded)
+        show_end(link, RB_REASON_NONE);
 }
 
 // --- send again
@@ -127,18 +155,18 @@ static bool repeat_request(struct link_wait *w)
     struct rb_exchange *x = link->exchange;
     uint64_t until_ms = rb_arithmetic_min(w->limits ? w->until_ms : UINT64_MAX, x->total_until_ms);
     bool hidden = x->seen_length > 0;
-    if (!rb_socket_is(link->fd, link->identity) || !rb_exchange_again(link)) {
+    if (rb_link_is_disturbed(link) || !rb_socket_is(link->fd, link->identity) || !rb_exchange_again(link)) {
         give_up_parked(link);
         return false;
     }
     // The response was copied to `held`; now it leaves the kernel.
     if (hidden &&
         rb_kernel(SYS_recvfrom, link->fd, x->seen, x->held_length, MSG_DONTWAIT, NULL, NULL) != (long) x->held_length) {
-        rb_kernel(SYS_shutdown, link->fd, SHUT_RDWR);
-        rb_exchange_fall_back(link, RB_REASON_INTERRUPTED);
+        show_end(link, RB_REASON_INTERRUPTED);
         return false;
     }
-    int result = x->closes || !hidden || is_stale(link->fd) ? reconnect(link, until_ms) : 0;
+    // Bytes that follow the response, such as a 400 before the server closes, do not answer the repeated request.
+    int result = x->closes || !hidden || peek_byte(link->fd) != -EAGAIN ? reconnect(link, until_ms) : 0;
     if (result == 0)
         result = resend_request(link, until_ms);
     if (result == -EPIPE || result == -ECONNRESET) {
@@ -149,11 +177,7 @@ static bool repeat_request(struct link_wait *w)
     x->closes = false;
     if (result == 0)
         return true;
-    rb_kernel(SYS_shutdown, link->fd, SHUT_RDWR);
-    if (!rb_exchange_fall_back(link, RB_REASON_INTERRUPTED)) {
-        x->error = -result;
-        x->passes = true;
-    }
+    show_end(link, RB_REASON_INTERRUPTED);
     return false;
 }
 
@@ -178,20 +202,21 @@ static bool end_of_connection(struct link_wait *w, int error)
 }
 
 // The link's descriptor is readable. Returns true if the program must see that.
-static bool is_visible(struct link_wait *w, int events)
+static bool is_visible(struct link_wait *w)
 {
     struct rb_link *link = w->link;
     struct rb_exchange *x = link->exchange;
-    bool ended = events & (POLLRDHUP | POLLHUP | POLLERR);
     if (!rb_exchange_may_hold(link))
         return true;
     long got = rb_kernel(SYS_recvfrom, link->fd, x->seen, sizeof(x->seen), MSG_PEEK | MSG_DONTWAIT, NULL, NULL);
     x->seen_length = got > 0 ? (size_t) got : 0;
-    if (got == -EAGAIN || got == -EINTR)
+    if (got == -EAGAIN)
+        return w->fds[w->own].revents & POLLERR; // such as a message in the error queue
+    if (got == -EINTR)
         return false;
     if (got <= 0)
         return end_of_connection(w, (int) -got);
-    switch (rb_exchange_look(link, ended, w->limits ? w->until_ms : UINT64_MAX)) {
+    switch (rb_exchange_look(link, w->ended, w->limits ? w->until_ms : UINT64_MAX)) {
     case RB_LOOK_RETRY:
         rb_link_enter(link, RB_LINK_PARKED);
         return false;
@@ -206,65 +231,78 @@ static bool is_visible(struct link_wait *w, int events)
 
 // --- the wait
 
-// Waits in the kernel.
-//   own: also for the link's descriptor
-static int wait_in_kernel(struct link_wait *w, uint64_t until_ms, bool own)
-{
-    uint64_t now_ms = rb_system_now_ms(), left_ms = rb_arithmetic_sub(until_ms, now_ms);
-    struct timespec left = {.tv_sec = (time_t) (left_ms / 1000), .tv_nsec = (long) (left_ms % 1000) * 1000000};
-    struct pollfd fds[FEW];
-    memcpy(fds, w->fds, w->count * sizeof(*fds));
-    if (!own)
-        fds[w->own].fd = -1;
-    else
-        fds[w->own].events |= POLLRDHUP;
-    int ready = rb_libc_ppoll(fds, w->count, until_ms == UINT64_MAX ? NULL : &left, w->mask);
-    for (nfds_t i = 0; i < w->count; i++)
-        w->fds[i].revents = ready > 0 ? fds[i].revents : 0;
-    if (ready > 0 && !(w->fds[w->own].events & POLLRDHUP))
-        w->fds[w->own].revents &= ~POLLRDHUP;
-    return ready;
-}
-
-// Waits in the kernel as the program's own read would: a handler ends the wait or not, and SO_RCVTIMEO holds. Returns 1
-// if the socket has bytes or has ended, or -1. An error of the connection is left in *error.
-static int wait_as_read(struct link_wait *w, int *error)
-{
-    char byte;
-    *error = 0;
-    w->fds[w->own].revents = POLLIN;
-    if (rb_libc_recv(w->link->fd, &byte, 1, MSG_PEEK) >= 0)
-        return 1;
-    if (errno == EINTR || errno == EAGAIN)
-        return -1;
-    *error = errno;
-    return 1;
-}
-
-// The program sees the descriptor now.
-static int show(struct link_wait *w, bool hung_up)
+static int count_events(const struct link_wait *w)
 {
     int ready = 0;
-    w->fds[w->own].revents |= (short) (w->fds[w->own].events & (POLLIN | POLLRDNORM));
-    if (hung_up)
-        w->fds[w->own].revents |= POLLHUP;
     for (nfds_t i = 0; i < w->count; i++)
         ready += w->fds[i].revents != 0;
     return ready;
 }
 
-// The wait or the total time ends before the repeated request has an answer: the program gets the result of the attempt
-// before.
-static int show_previous(struct link_wait *w)
+// Waits in the kernel.
+//   reads: also for the bytes of the link. Otherwise only for events that other threads may cause, such as a shutdown
+static int wait_in_kernel(struct link_wait *w, uint64_t until_ms, bool reads)
+{
+    uint64_t now_ms = rb_system_now_ms(), left_ms = rb_arithmetic_sub(until_ms, now_ms);
+    struct timespec left = {.tv_sec = (time_t) (left_ms / 1000), .tv_nsec = (long) (left_ms % 1000) * 1000000};
+    struct pollfd fds[FEW], *own = &fds[w->own];
+    memcpy(fds, w->fds, w->count * sizeof(*fds));
+    own->events = (short) (reads ? own->events | POLLRDHUP : own->events & ~READ_EVENTS);
+    if (w->deaf && !reads)
+        own->fd = -1;
+    int ready = rb_libc_ppoll(fds, w->count, until_ms == UINT64_MAX ? NULL : &left, w->mask);
+    for (nfds_t i = 0; i < w->count; i++)
+        w->fds[i].revents = ready > 0 ? fds[i].revents : 0;
+    w->ended = w->fds[w->own].revents & ENDS;
+    if (!(w->fds[w->own].events & POLLRDHUP))
+        w->fds[w->own].revents &= ~POLLRDHUP;
+    return ready > 0 && !w->ended ? count_events(w) : ready;
+}
+
+// The program sees the descriptor now.
+static int show(struct link_wait *w, bool hung_up)
+{
+    w->fds[w->own].revents |= (short) (w->fds[w->own].events & (POLLIN | POLLRDNORM));
+    if (hung_up)
+        w->fds[w->own].revents |= POLLHUP;
+    return count_events(w);
+}
+
+// An event in the wait for the time of a parked response. Returns true if the program sees an event.
+static bool ends_parked(struct link_wait *w)
 {
     struct rb_link *link = w->link;
-    struct rb_exchange *x = link->exchange;
-    if (!rb_exchange_fall_back(link, RB_REASON_TIME)) {
-        x->error = x->broke > 0 ? x->broke : 0;
-        x->passes = true;
+    if (w->ended && rb_link_is_disturbed(link)) { // another thread has shut the socket down
+        give_up_parked(link);
+        show(w, true);
+        return true;
     }
-    rb_kernel(SYS_shutdown, link->fd, SHUT_RDWR);
-    return show(w, true);
+    w->deaf = w->deaf || w->ended;
+    w->fds[w->own].revents &= ~READ_EVENTS;
+    return count_events(w) > 0;
+}
+
+// The wait ends with a part of a response. Returns true if the program sees it.
+static bool ends_partial(struct link_wait *w)
+{
+    struct rb_exchange *x = w->link->exchange;
+    if (!w->limits && rb_system_now_ms() < rb_arithmetic_add(x->first_byte_ms, COLLECT_MS))
+        return false;
+    x->passes = true;
+    x->seen_length = 0;
+    return true;
+}
+
+// Returns the end of the next wait in the kernel.
+static uint64_t next_end_ms(const struct link_wait *w, bool parked, bool marked, bool repeated)
+{
+    const struct rb_exchange *x = w->link->exchange;
+    uint64_t until_ms = parked ? rb_arithmetic_min(x->due_ms, w->until_ms) : w->until_ms;
+    if (repeated)
+        until_ms = rb_arithmetic_min(until_ms, x->total_until_ms);
+    if (marked)
+        until_ms = rb_arithmetic_min(until_ms, rb_arithmetic_add(x->first_byte_ms, COLLECT_MS));
+    return until_ms;
 }
 
 // Waits until the program must see something, or its wait ends. Returns the result of poll.
@@ -276,38 +314,36 @@ static int wait_for_response(struct link_wait *w)
         bool parked = link->state == RB_LINK_PARKED, marked = !parked && x->seen_length > 0;
         if (parked && w->limits && x->due_ms >= w->until_ms) {
             give_up_parked(link);
-            return show(w, false);
+            return show(w, link->state != RB_LINK_SENT);
         }
         bool repeated = !parked && (x->held_length > 0 || x->broke != 0); // an earlier result is lost
-        uint64_t until_ms = parked ? rb_arithmetic_min(x->due_ms, w->until_ms) : w->until_ms;
-        if (repeated)
-            until_ms = rb_arithmetic_min(until_ms, x->total_until_ms);
-        bool plain = w->reads && !parked && !repeated && !marked;
-        int error = 0, ready = plain ? wait_as_read(w, &error) : wait_in_kernel(w, until_ms, !parked);
+        int ready = wait_in_kernel(w, next_end_ms(w, parked, marked, repeated), !parked);
         if (marked)
             restore_low_mark(link);
-        if (error) {
-            if (end_of_connection(w, error))
-                return show(w, true);
-            continue;
-        }
         if (ready < 0)
             return ready;
         if (parked && ready == 0 && rb_system_now_ms() >= x->due_ms) {
             if (!repeat_request(w))
-                return show(w, link->state == RB_LINK_DELIVER);
+                return show(w, link->state != RB_LINK_SENT);
             continue;
         }
+        if (parked && ready > 0 && !ends_parked(w))
+            continue;
         if (parked)
-            return ready;
-        if (ready == 0 && repeated && (w->limits || rb_system_now_ms() >= x->total_until_ms))
-            return show_previous(w);
+            return ready == 0 ? 0 : count_events(w);
+        if (ready == 0 && repeated && (w->limits || rb_system_now_ms() >= x->total_until_ms)) {
+            show_end(link, RB_REASON_TIME);
+            return show(w, true);
+        }
         if (ready == 0)
-            return marked ? show(w, false) : 0; // a part of a response was hidden
-        if (w->fds[w->own].revents == 0)
+            return marked && ends_partial(w) ? show(w, false) : 0;
+        if (!(w->fds[w->own].revents & READ_EVENTS) && !w->ended)
             return ready;
-        if (is_visible(w, w->fds[w->own].revents))
+        if (is_visible(w))
             return show(w, link->state == RB_LINK_DELIVER);
+        w->fds[w->own].revents &= ~READ_EVENTS;
+        if (count_events(w) > 0)
+            return count_events(w);
     }
 }
 
@@ -343,11 +379,11 @@ static ssize_t read_held(const struct rb_wire_io *io)
     size_t got = scatter(io, x->held + x->given, x->held_length - x->given);
     if (!(io->flags & MSG_PEEK))
         x->given += got;
-    if (x->given < x->held_length || got > 0)
-        return (ssize_t) got;
-    rb_exchange_end(link);
-    rb_link_enter(link, RB_LINK_ENDED);
-    return 0;
+    if (x->given == x->held_length) { // the program may write the next request without reading the end
+        rb_exchange_end(link);
+        rb_link_enter(link, RB_LINK_ENDED);
+    }
+    return (ssize_t) got;
 }
 
 // A read on a blocking socket waits for a response. Returns true if the program's own call is to be made.
@@ -366,23 +402,16 @@ static bool wait_in_read(struct rb_wire_io *io, int fd, ssize_t *result)
     int ready;
     do
         ready = wait_for_response(&w);
-    while (ready < 0 && errno == EINTR && rb_pause_all_restart());
-    if (link->state == RB_LINK_DELIVER) {
-        *result = read_held(io);
-        return false;
-    }
-    if (ready == 0 || (ready < 0 && errno == EINTR)) {
-        if (ready == 0)
-            errno = EAGAIN;
-        if (link->exchange->held_length > 0 && rb_exchange_fall_back(link, RB_REASON_INTERRUPTED)) {
-            rb_kernel(SYS_shutdown, fd, SHUT_RDWR);
-            *result = read_held(io);
-        } else if (link->state == RB_LINK_PARKED) {
-            give_up_parked(link);
-            return true;
-        } else {
-            *result = -1;
-        }
+    while (ready < 0 && errno == EINTR && limit_ms == 0 && rb_pause_all_restart());
+    if (ready > 0 || (ready < 0 && errno != EINTR))
+        return true;
+    if (link->state == RB_LINK_PARKED)
+        give_up_parked(link);
+    else if (link->exchange->held_length > 0)
+        show_end(link, RB_REASON_INTERRUPTED);
+    else {
+        errno = ready == 0 ? EAGAIN : EINTR;
+        *result = -1;
         return false;
     }
     return true;
@@ -393,9 +422,10 @@ static bool wait_in_read(struct rb_wire_io *io, int fd, ssize_t *result)
 static bool look_in_read(const struct rb_wire_io *io, ssize_t *result)
 {
     struct rb_link *link = io->link;
-    struct link_wait w = {.link = link};
+    short events = rb_socket_events(link->fd);
+    struct link_wait w = {.link = link, .fds = {{.revents = events}}, .count = 1, .ended = events & ENDS};
     bool hides = atomic_load_explicit(&link->wait, memory_order_relaxed) == RB_LINK_WAIT_FEW && !link->reported;
-    if (!hides || rb_socket_events(link->fd) == 0 || is_visible(&w, 0))
+    if (!hides || events == 0 || is_visible(&w))
         return true;
     restore_low_mark(link);
     link->exchange->seen_length = link->state == RB_LINK_PARKED ? link->exchange->seen_length : 0;
@@ -420,22 +450,22 @@ bool rb_wire_before_read(struct rb_wire_io *io, int fd, const struct iovec *part
     if (!link)
         return true;
     if (is_past_us(flags) || !buffers_are_readable(parts, count)) {
-        rb_link_release(link);
+        rb_link_drop(link);
         io->link = NULL;
         return true;
     }
     bool waits = !(flags & MSG_DONTWAIT) && rb_socket_is_blocking(fd);
-    if (link->state == RB_LINK_ENDED) {
-        *result = 0;
-        makes = false;
-    } else if (link->state == RB_LINK_DELIVER) {
-        *result = read_held(io);
-        makes = false;
-    } else if (link->state == RB_LINK_PARKED && !waits) {
+    bool loops = atomic_load_explicit(&link->wait, memory_order_relaxed) >= RB_LINK_WAIT_LOOP; // must not wait here
+    if (link->state == RB_LINK_PARKED && (!waits || loops))
         give_up_parked(link);
-    } else if (link->state == RB_LINK_PARKED || rb_exchange_may_hold(link)) {
+    else if (!loops && (link->state == RB_LINK_PARKED || rb_exchange_may_hold(link)))
         makes = waits ? wait_in_read(io, fd, result) : look_in_read(io, result);
+    if (makes && (link->state == RB_LINK_ENDED || link->state == RB_LINK_DELIVER)) {
+        *result = link->state == RB_LINK_ENDED ? 0 : read_held(io);
+        makes = false;
     }
+    if (makes && rb_exchange_may_hold(link))
+        link->exchange->seen_length = 0; // the program reads these bytes
     if (link->exchange && link->exchange->error && makes && link->state != RB_LINK_DELIVER) {
         errno = link->exchange->error;
         *result = -1;
@@ -474,28 +504,57 @@ ssize_t rb_wire_after_read(struct rb_wire_io *io, ssize_t result)
 
 // --- writes
 
-void rb_wire_before_write(struct rb_wire_io *io, int fd, const struct iovec *parts, size_t count, int flags)
+// The connection was closed before the first byte of a request: connects again, if the program's call may wait. Returns
+// false if the write fails.
+//   peeked: what the socket had to read
+static bool revive(struct rb_link *link, int flags, long peeked)
+{
+    bool few = atomic_load_explicit(&link->wait, memory_order_relaxed) == RB_LINK_WAIT_FEW;
+    bool waits = few || (!(flags & MSG_DONTWAIT) && rb_socket_is_blocking(link->fd));
+    if (!waits || !rb_socket_is(link->fd, link->identity))
+        return link->state == RB_LINK_IDLE && peeked == 0; // otherwise the socket has lost its error
+    if (reconnect(link, UINT64_MAX) != 0)
+        return false;
+    rb_link_enter(link, RB_LINK_IDLE);
+    link->exchanges = 0;
+    return true;
+}
+
+// Returns false if the connection was used up, and the write fails.
+static bool prepare_write(struct rb_link *link, int flags)
+{
+    if (link->identity == 0)
+        link->identity = rb_socket_identity(link->fd);
+    if (link->state == RB_LINK_DELIVER)
+        return false;
+    if (link->state == RB_LINK_ENDED)
+        return revive(link, flags, 0);
+    long peeked = link->state == RB_LINK_IDLE && link->exchanges > 0 ? peek_byte(link->fd) : 1;
+    return (peeked != 0 && peeked != -ECONNRESET && peeked != -EPIPE) || revive(link, flags, peeked);
+}
+
+bool rb_wire_before_write(struct rb_wire_io *io, int fd, const struct iovec *parts, size_t count, int flags,
+                          ssize_t *result)
 {
     struct rb_link *claimed = rb_link_is_tls(fd) ? NULL : rb_link_claim(fd);
     *io = (struct rb_wire_io){.link = claimed, .parts = parts, .count = count, .flags = flags};
     struct rb_link *link = io->link;
     int saved = errno;
     if (!link)
-        return;
+        return true;
     if (is_past_us(flags)) {
-        rb_link_release(link);
+        rb_link_drop(link);
         io->link = NULL;
-        return;
+        return true;
     }
-    if (link->identity == 0)
-        link->identity = rb_socket_identity(fd);
-    bool begins = link->state == RB_LINK_IDLE && link->exchanges > 0;
-    if ((link->state == RB_LINK_ENDED || begins) && is_stale(fd) && rb_socket_is(fd, link->identity) &&
-        reconnect(link, UINT64_MAX) == 0) {
-        rb_link_enter(link, RB_LINK_IDLE);
-        link->exchanges = 0;
-    }
+    bool makes = prepare_write(link, flags);
     errno = saved;
+    if (makes)
+        return true;
+    rb_link_drop(link);
+    errno = ECONNRESET; // without the SIGPIPE of a write on the socket as it is now
+    *result = -1;
+    return false;
 }
 
 ssize_t rb_wire_after_write(struct rb_wire_io *io, ssize_t result)
@@ -532,14 +591,21 @@ ssize_t rb_wire_after_write(struct rb_wire_io *io, ssize_t result)
 static int note_waits(const struct pollfd *fds, nfds_t count)
 {
     int found = -1;
+    unsigned links = 0;
     for (nfds_t i = 0; i < count; i++) {
         if (fds[i].fd < 0 || !rb_link_on(fds[i].fd))
             continue;
         rb_link_note_wait(fds[i].fd, count <= FEW ? RB_LINK_WAIT_FEW : RB_LINK_WAIT_LOOP);
-        if (count <= FEW && (fds[i].events & (POLLIN | POLLRDNORM)))
+        if (count <= FEW && (fds[i].events & (POLLIN | POLLRDNORM))) {
+            links++;
             found = (int) i;
+        }
     }
-    return found;
+    if (links < 2)
+        return found;
+    for (nfds_t i = 0; i < count; i++)
+        rb_link_note_wait(fds[i].fd, RB_LINK_WAIT_LOOP); // a hold of one would delay the other
+    return rb_link_is_tls(fds[found].fd) ? found : -1;   // whose library may have the only copy of a response
 }
 
 bool rb_wire_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask, int *result)
@@ -553,7 +619,7 @@ bool rb_wire_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeo
     bool simple = sane && !rb_park_any() && !rb_sandbox_is_filtered();
     uint64_t now_ms = rb_system_now_ms(), until_ms = UINT64_MAX;
     if (sane && timeout)
-        until_ms = rb_arithmetic_add(now_ms, (uint64_t) timeout->tv_sec * 1000 +
+        until_ms = rb_arithmetic_add(now_ms, rb_arithmetic_mul((uint64_t) timeout->tv_sec, 1000) +
                                                  ((uint64_t) timeout->tv_nsec + 999999) / 1000000);
     bool limits = until_ms == UINT64_MAX || until_ms - now_ms >= LIMIT_MS;
     bool tls = sane && rb_link_is_tls(fds[own].fd);
@@ -567,14 +633,17 @@ bool rb_wire_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeo
             rb_link_note_wait(fds[own].fd, RB_LINK_WAIT_LOOP);
         return false;
     }
-    if (link->state != RB_LINK_PARKED && !rb_exchange_may_hold(link)) {
+    bool over = link->state == RB_LINK_DELIVER || link->state == RB_LINK_ENDED;
+    if (!over && link->state != RB_LINK_PARKED && !rb_exchange_may_hold(link)) {
         rb_link_release(link);
         return false;
     }
     struct link_wait w = {.link = link, .count = count, .own = (nfds_t) own, .until_ms = until_ms, .mask = mask};
     w.limits = limits;
     memcpy(w.fds, fds, count * sizeof(*fds));
-    *result = wait_for_response(&w);
+    *result = over ? wait_in_kernel(&w, rb_system_now_ms(), true) : wait_for_response(&w);
+    if (over && *result >= 0)
+        *result = show(&w, true);
     for (nfds_t i = 0; i < count; i++)
         fds[i].revents = *result > 0 ? w.fds[i].revents : 0;
     if (*result > 0 && w.fds[own].revents)

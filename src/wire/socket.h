@@ -34,9 +34,13 @@ bool rb_wire_before_read(struct rb_wire_io *io, int fd, const struct iovec *part
 // Returns the result of the read. Keeps errno.
 ssize_t rb_wire_after_read(struct rb_wire_io *io, ssize_t result);
 
-// Call before and after a write. If the server has closed a kept connection, the library connects again before the
-// first byte of a request.
-void rb_wire_before_write(struct rb_wire_io *io, int fd, const struct iovec *parts, size_t count, int flags);
+// Call before a write. If the server has closed a kept connection, the library connects again before the first byte of
+// a request, provided that the program does not wait in an event loop. Returns true if the program's call is to be
+// made, and rb_wire_after_write after it. Returns false if *result is the result; errno is set. Keeps errno otherwise.
+bool rb_wire_before_write(struct rb_wire_io *io, int fd, const struct iovec *parts, size_t count, int flags,
+                          ssize_t *result);
+
+// Returns the result of the write. Keeps errno.
 ssize_t rb_wire_after_write(struct rb_wire_io *io, ssize_t result);
 
 // The program waits by poll or ppoll. Returns true if a link is among the descriptors that may need the library; then
