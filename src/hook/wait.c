@@ -19,7 +19,22 @@ static __attribute__((noinline)) int poll_links(struct pollfd *fds, nfds_t count
     int result;
     if (rb_wire_poll(fds, count, rb_park_of_ms(timeout, &limit), NULL, &result))
         return result;
-    return rb_park_any() ? rb_wait_poll_ms(fds, count, timeout) : rb_libc_poll(fds, count, timeout);
+    result = rb_park_any() ? rb_wait_poll_ms(fds, count, timeout) : rb_libc_poll(fds, count, timeout);
+    if (result >= 0)
+        rb_wire_polled(fds, count);
+    return result;
+}
+
+static __attribute__((noinline)) int ppoll_links(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+                                                 const sigset_t *mask)
+{
+    int result;
+    if (rb_wire_poll(fds, count, timeout, mask, &result))
+        return result;
+    result = rb_park_any() ? rb_wait_poll(fds, count, timeout, mask) : rb_libc_ppoll(fds, count, timeout, mask);
+    if (result >= 0)
+        rb_wire_polled(fds, count);
+    return result;
 }
 
 RB_HOOK int poll(struct pollfd *fds, nfds_t count, int timeout)
@@ -33,9 +48,8 @@ RB_HOOK int poll(struct pollfd *fds, nfds_t count, int timeout)
 RB_HOOK int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
     rb_park_waits(count);
-    int result;
-    if (LINKED && rb_wire_poll(fds, count, timeout, mask, &result))
-        return result;
+    if (LINKED)
+        return ppoll_links(fds, count, timeout, mask);
     return rb_park_any() ? rb_wait_poll(fds, count, timeout, mask) : rb_libc_ppoll(fds, count, timeout, mask);
 }
 

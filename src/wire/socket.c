@@ -595,8 +595,8 @@ static int note_waits(const struct pollfd *fds, nfds_t count)
     for (nfds_t i = 0; i < count; i++) {
         if (fds[i].fd < 0 || !rb_link_on(fds[i].fd))
             continue;
-        rb_link_note_wait(fds[i].fd, count <= FEW ? RB_LINK_WAIT_FEW : RB_LINK_WAIT_LOOP);
-        if (count <= FEW && (fds[i].events & (POLLIN | POLLRDNORM))) {
+        rb_link_note_wait(fds[i].fd, RB_LINK_WAIT_FEW);
+        if ((fds[i].events & (POLLIN | POLLRDNORM))) {
             links++;
             found = (int) i;
         }
@@ -608,14 +608,22 @@ static int note_waits(const struct pollfd *fds, nfds_t count)
     return rb_link_is_tls(fds[found].fd) ? found : -1;   // whose library may have the only copy of a response
 }
 
+void rb_wire_polled(const struct pollfd *fds, nfds_t count)
+{
+    for (nfds_t i = 0; count > FEW && i < count; i++)
+        if (fds[i].fd >= 0 && rb_link_on(fds[i].fd))
+            rb_link_note_wait(fds[i].fd, RB_LINK_WAIT_LOOP);
+}
+
 bool rb_wire_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask, int *result)
 {
     int saved = errno;
-    if (count > INT_MAX || !rb_memory_is_readable(fds, count * sizeof(*fds)))
+    if (count > FEW || !rb_memory_is_readable(fds, count * sizeof(*fds)))
         return false;
     int own = note_waits(fds, count);
-    bool sane =
-        own >= 0 && (!timeout || (timeout->tv_sec >= 0 && timeout->tv_nsec >= 0 && timeout->tv_nsec < 1000000000));
+    if (own < 0)
+        return false;
+    bool sane = (!timeout || (timeout->tv_sec >= 0 && timeout->tv_nsec >= 0 && timeout->tv_nsec < 1000000000));
     bool simple = sane && !rb_park_any() && !rb_sandbox_is_filtered();
     uint64_t now_ms = rb_system_now_ms(), until_ms = UINT64_MAX;
     if (sane && timeout)
@@ -629,7 +637,7 @@ bool rb_wire_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeo
     }
     struct rb_link *link = simple && !tls ? rb_link_claim(fds[own].fd) : NULL;
     if (!link) {
-        if (own >= 0 && !simple) // the library cannot hide a response from this wait
+        if (!simple) // the library cannot hide a response from this wait
             rb_link_note_wait(fds[own].fd, RB_LINK_WAIT_LOOP);
         return false;
     }

@@ -48,7 +48,11 @@ ssize_t rb_wire_after_write(struct rb_wire_io *io, ssize_t result);
 //   timeout: NULL: no limit
 bool rb_wire_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask, int *result);
 
-// The same for select and pselect. The caller updates the program's timeout.
+// A wait for several descriptors has ended without an error. If there are more of them than a response is held for, the
+// program waits for its links in an event loop.
+void rb_wire_polled(const struct pollfd *fds, nfds_t count);
+
+// The same as rb_wire_poll for select and pselect. The caller updates the program's timeout.
 bool rb_wire_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts, const struct timespec *timeout,
                     const sigset_t *mask, int *result);
 
