@@ -271,9 +271,6 @@ static FORMATS(3) void say_of_http(struct rb_call_reach *call, enum rb_reach rea
 static void judge_https(struct rb_findings *findings, struct rb_call_reach *call)
 {
     const char *own = first_with(findings, has_own_ssl);
-    bool openssl = uses(findings, RB_FAMILY_SSL, call->functions);
-    if (openssl)
-        say_of_http(call, RB_REACH_PART, "HTTPS by OpenSSL is not examined");
     if (own)
         say_of_http(call, RB_REACH_PART, "HTTPS is not examined, because %s contains its own OpenSSL", own);
     if (first_with(findings, is_java))
@@ -295,8 +292,11 @@ static void judge_http(struct rb_findings *findings)
     const char *loop = first_with(findings, has_uv);
     bool waits[RB_FAMILY_NAMES_MAX] = {false};
     uses(findings, RB_FAMILY_WAIT, waits);
-    if (findings->calls[RB_KIND_CONNECT].reach == RB_REACH_UNUSED)
+    bool openssl = uses(findings, RB_FAMILY_SSL, call->functions);
+    if (findings->calls[RB_KIND_CONNECT].reach == RB_REACH_UNUSED) {
+        memset(call->functions, 0, sizeof(call->functions));
         return;
+    }
     call->reach = RB_REACH_FULL;
     lower_for_policy(findings, call, "http");
     if (findings->members[0].go)
@@ -313,10 +313,11 @@ static void judge_http(struct rb_findings *findings)
                     loop);
     else
         say_of_http(call, RB_REACH_FULL,
-                    "a response such as 503 or 429 is repeated on a plain socket, if the program waits for it by a "
+                    "a response such as 503 or 429 is repeated on a plain socket%s, if the program waits for it by a "
                     "blocking read, by poll or by select%s",
+                    openssl ? ", and over OpenSSL on a socket" : "",
                     waits[rb_family_find("epoll_wait")] || waits[rb_family_find("epoll_pwait")]
-                        ? ", and only counted in an event loop (epoll)"
+                        ? ", and not in an event loop (epoll)"
                         : "");
     judge_https(findings, call);
     if (call->reach == RB_REACH_PART)
