@@ -3,6 +3,7 @@
 #
 #   make            the library and the command          make test     everything that proves them, within minutes
 #   make demo       programs against a sick server       make soak     the client tests again and again
+#   make demo-api   Python programs against an overloaded model server
 #   make bench      what it costs, beside its peers      make fuzz     what reads foreign bytes, FUZZ_TIME s each;
 #                                                                     each system call of ours fails in turn
 #   make suites     other people's tests under it        make builds   builds with the flags of distributions and in odd places
@@ -245,6 +246,9 @@ test-programs: all man $(TEST_PROGRAMS)
 demo: all $(BUILD)/faultd
 	@scripts/without-blanks tests/clients/demo
 
+demo-api: all
+	@scripts/without-blanks tests/clients/demo_api
+
 bench: all $(BENCH)
 	@scripts/without-blanks scripts/bench $(BENCH_FLAGS)
 
@@ -301,7 +305,7 @@ clean:
 	rm -rf $(BUILD)
 
 FORCE:
-.PHONY: all test test-programs demo bench suites builds matrix check-abi lint format soak fuzz man install clean FORCE
+.PHONY: all test test-programs demo demo-api bench suites builds matrix check-abi lint format soak fuzz man install clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 

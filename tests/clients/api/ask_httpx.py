@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+"""Asks a model server one question: ask_httpx.py URL. Knows nothing of retries."""
+
+import sys
+
+import httpx
+
+response = httpx.post(sys.argv[1], json={"model": "demo", "prompt": "Why is the sky blue?"}, timeout=30)
+response.raise_for_status()
+print(response.json()["text"])
