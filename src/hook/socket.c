@@ -59,7 +59,8 @@ RB_HOOK int shutdown(int fd, int how)
     if (rb_link_on(fd)) {                                                                                              \
         struct rb_wire_io io;                                                                                          \
         ssize_t got;                                                                                                   \
-        if (!rb_wire_before_read(&io, fd, parts, count, flags, &got))                                                  \
+        const struct iovec *list = (parts); /* lives in this block, unlike a literal in a condition */                 \
+        if (!rb_wire_before_read(&io, fd, list, count, flags, &got))                                                   \
             return got;                                                                                                \
         got = IO(fd, flags, call);                                                                                     \
         return rb_wire_after_read(&io, got);                                                                           \
@@ -70,7 +71,8 @@ RB_HOOK int shutdown(int fd, int how)
     if (rb_link_on(fd)) {                                                                                              \
         struct rb_wire_io io;                                                                                          \
         ssize_t put;                                                                                                   \
-        if (!rb_wire_before_write(&io, fd, parts, count, flags, &put))                                                 \
+        const struct iovec *list = (parts); /* as for reads */                                                         \
+        if (!rb_wire_before_write(&io, fd, list, count, flags, &put))                                                  \
             return put;                                                                                                \
         put = IO(fd, flags, call);                                                                                     \
         return rb_wire_after_write(&io, put);                                                                          \
