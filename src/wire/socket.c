@@ -355,7 +355,8 @@ static size_t scatter(const struct rb_wire_io *io, const char *bytes, size_t len
     size_t done = 0;
     for (size_t i = 0; i < io->count && done < length; i++) {
         size_t part = io->parts[i].iov_len < length - done ? io->parts[i].iov_len : length - done;
-        memcpy(io->parts[i].iov_base, bytes + done, part);
+        if (part > 0) // an empty part may have no address
+            memcpy(io->parts[i].iov_base, bytes + done, part);
         done += part;
     }
     return done;
