@@ -17,8 +17,9 @@
 #include "real/system.h"
 #include "wire/exchange.h"
 
-// WRITE_MS: the longest time in which a request is written again.
-enum { WRITE_MS = 1000 };
+// WRITE_MS: the longest time in which a request is written again. STALL_MS: a response that is not whole then is passed
+// on.
+enum { WRITE_MS = 1000, STALL_MS = 5000 };
 
 // Of SSL_get_error and SSL_get_shutdown.
 enum { ERROR_WANT_READ = 2, ERROR_WANT_WRITE = 3, RECEIVED_SHUTDOWN = 2 };
@@ -50,8 +51,25 @@ static void release_tls(struct rb_link *link, bool followed)
 
 // --- single steps
 
-// Calls SSL_peek or SSL_write, without waiting, also on a blocking socket.
-//   bytes: the buffer of SSL_peek; NULL: write the next bytes of the request, of which `sent` were written
+// Writes the next bytes of the request, of which `sent` were written. A connection that the server has reset raises
+// SIGPIPE in libcrypto's write. The program does not write here, so it does not get this signal.
+static int write_without_signal(const struct rb_tls_io *io, size_t sent)
+{
+    const struct rb_exchange *x = io->link->exchange;
+    uint64_t broken_pipe = UINT64_C(1) << (SIGPIPE - 1), mask = 0, pending = 0;
+    struct rb_kernel_time no_time = {0, 0};
+    long blocked = rb_kernel(SYS_rt_sigprocmask, SIG_BLOCK, &broken_pipe, &mask, RB_KERNEL_SIGNALS);
+    rb_kernel(SYS_rt_sigpending, &pending, RB_KERNEL_SIGNALS);
+    int result = io->libssl->write(io->ssl, x->request + sent, (int) (x->request_length - sent));
+    if (blocked == 0 && !(pending & broken_pipe))
+        rb_kernel(SYS_rt_sigtimedwait, &broken_pipe, NULL, &no_time, RB_KERNEL_SIGNALS);
+    if (blocked == 0)
+        rb_kernel_always(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, RB_KERNEL_SIGNALS);
+    return result;
+}
+
+// Calls SSL_peek, or writes the request again, without waiting, also on a blocking socket.
+//   bytes: the buffer of SSL_peek, inside x->seen; NULL: write the request, of which `sent` bytes were written
 static int call_now(const struct rb_tls_io *io, char *bytes, size_t sent)
 {
     const struct rb_exchange *x = io->link->exchange;
@@ -60,9 +78,9 @@ static int call_now(const struct rb_tls_io *io, char *bytes, size_t sent)
     if (blocking)
         rb_kernel(SYS_fcntl, io->link->fd, F_SETFL, flags | O_NONBLOCK);
     int result = bytes ? io->libssl->peek(io->ssl, bytes, (int) (x->seen + sizeof(x->seen) - bytes))
-                       : io->libssl->write(io->ssl, x->request + sent, (int) (x->request_length - sent));
+                       : write_without_signal(io, sent);
     if (blocking)
-        rb_kernel(SYS_fcntl, io->link->fd, F_SETFL, flags);
+        rb_kernel_always(SYS_fcntl, io->link->fd, F_SETFL, flags);
     return result;
 }
 
@@ -193,12 +211,19 @@ static enum step examine_end(const struct rb_tls_io *io)
     return STEP_GIVE;
 }
 
+// Returns when the wait for more of a response ends at the latest.
+static uint64_t last_ms_of(const struct rb_exchange *x)
+{
+    uint64_t stalls_ms = x->taken > 0 ? rb_arithmetic_add(x->first_byte_ms, STALL_MS) : UINT64_MAX;
+    return rb_arithmetic_min(stalls_ms, x->total_until_ms);
+}
+
 // Waits for the next bytes of a response of which a part was read, or of a repeated request.
 static enum step await_bytes(const struct rb_tls_io *io, short events, uint64_t until_ms)
 {
     struct rb_link *link = io->link;
     struct rb_exchange *x = link->exchange;
-    int result = await_events(io, events, rb_arithmetic_min(until_ms, x->total_until_ms));
+    int result = await_events(io, events, rb_arithmetic_min(until_ms, last_ms_of(x)));
     if (result == 0)
         return STEP_AGAIN;
     if (result == -EINTR) {
@@ -250,7 +275,7 @@ static enum step repeat_request_tls(const struct rb_tls_io *io, uint64_t until_m
 {
     struct rb_link *link = io->link;
     struct rb_exchange *x = link->exchange;
-    if (!rb_socket_is(link->fd, link->identity) || !rb_exchange_again(link)) {
+    if (rb_link_is_disturbed(link) || !rb_socket_is(link->fd, link->identity) || !rb_exchange_again(link)) {
         rb_exchange_give_taken(link);
         return STEP_GIVE;
     }
@@ -308,7 +333,7 @@ static enum step begin_read(struct rb_tls_io *io, int *result)
     // A response may be hidden if the program waits in its read, or by a call that rb_tls_poll replaces.
     int wait = atomic_load_explicit(&link->wait, memory_order_relaxed);
     io->waits = examines && rb_socket_is_blocking(link->fd);
-    bool hides = examines && (io->waits ? wait != RB_LINK_WAIT_LOOP : wait == RB_LINK_WAIT_FEW);
+    bool hides = examines && (wait == RB_LINK_WAIT_FEW || (io->waits && wait == RB_LINK_WAIT_UNKNOWN));
     if (link->state == RB_LINK_ENDED)
         end_connection(io);
     if (link->state == RB_LINK_DELIVER)
@@ -380,7 +405,7 @@ static int wait_for_hidden(struct pollfd *fds, nfds_t count, nfds_t own, uint64_
 {
     const struct rb_exchange *x = link->exchange;
     bool parked = link->state == RB_LINK_PARKED;
-    uint64_t change_ms = parked ? x->due_ms : x->total_until_ms;
+    uint64_t change_ms = parked ? x->due_ms : last_ms_of(x);
     if (parked && limits && change_ms >= until_ms)
         end_of_wait(link);
     if (link->state == RB_LINK_DELIVER) {

@@ -3,6 +3,7 @@
 // byte by byte as the server sent it.
 #include <poll.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/time.h>
 
 #include "tls.h"
@@ -10,10 +11,12 @@
 // What the server does with one request after the other; the last line is used again.
 //   text: the response; NULL: closes the connection
 //   size: bytes of each record; 0: all in one
+//   then: CLOSES: closes the connection afterwards; SLEEPS: the same, but when the client has finished
+enum { CLOSES = 1, SLEEPS };
 struct line {
     const char *text;
     int size;
-    bool closes; // afterwards
+    int then;
 };
 
 static struct {
@@ -21,6 +24,7 @@ static struct {
     pthread_t thread;
     const struct line *lines;
     _Atomic int requests;
+    _Atomic bool wakes;
     SSL *ssl;
 } server;
 
@@ -60,7 +64,9 @@ static void *serve(void *argument)
         server.requests++;
         if (line->text)
             answer(line);
-        if (line->closes || !line->text)
+        while (line->then == SLEEPS && !server.wakes)
+            test_pause();
+        if (line->then || !line->text)
             break;
         line++;
     }
@@ -215,13 +221,64 @@ static void hang_up_polling(void)
 // The server closes the connection while the request waits for its repetition.
 static void closed_in_wait(void)
 {
-    static const struct line lines[] = {{BUSY, 0, true}};
+    static const struct line lines[] = {{.text = BUSY, .then = CLOSES}};
     char byte;
     begin(lines, false);
     ask(GET);
     expect(BUSY);
     CHECK_INT(read_some(&byte, 1), 0);
     end(1);
+}
+
+// The request cannot be written again. The program gets no SIGPIPE, because it does not write.
+static void broken_pipe(void)
+{
+    static const struct line lines[] = {{.text = BUSY, .then = SLEEPS}};
+    begin(lines, false);
+    ask(GET);
+    CHECK_INT(syscall(SYS_shutdown, client.fd, SHUT_WR), 0);
+    expect(BUSY);
+    CHECK_INT(test_log(RETRY, ""), 1);
+    server.wakes = true;
+    signal(SIGPIPE, SIG_IGN); // for SSL_shutdown
+    end(1);
+}
+
+// The end of a response that may be repeated does not arrive: the program gets what there is.
+static void stalled(bool polls)
+{
+    static const struct line lines[] = {
+        {.text = "HTTP/1.1 503 Busy\r\nContent-Length: 50\r\n\r\nbusy\n", .then = SLEEPS}};
+    begin(lines, polls);
+    ask(GET);
+    expect(lines[0].text);
+    server.wakes = true;
+    end(1);
+}
+
+static void stalled_blocking(void)
+{
+    stalled(false);
+}
+
+static void stalled_polling(void)
+{
+    stalled(true);
+}
+
+// A descriptor of an event loop: the library must not wait in a read, although the socket is blocking.
+static void event_loop(void)
+{
+    static const struct line lines[] = {{BUSY, 0, 0}};
+    struct epoll_event event = {.events = EPOLLIN};
+    int loop = epoll_create1(EPOLL_CLOEXEC);
+    begin(lines, false);
+    CHECK_INT(epoll_ctl(loop, EPOLL_CTL_ADD, client.fd, &event), 0);
+    ask(GET);
+    CHECK_INT(epoll_wait(loop, &event, 1, -1), 1);
+    expect(BUSY);
+    end(1);
+    close(loop);
 }
 
 // The policy does not allow to repeat a POST. The program gets the response, and the library follows the next request.
@@ -421,6 +478,10 @@ static const struct test tests[] = {
     {"post_blocking", REPEATS, post_blocking},
     {"post_polling", REPEATS, post_polling},
     {"pending", REPEATS, pending},
+    {"broken_pipe", REPEATS, broken_pipe},
+    {"stalled_blocking", REPEATS, stalled_blocking},
+    {"stalled_polling", REPEATS, stalled_polling},
+    {"event_loop", REPEATS, event_loop},
     {"overflow", REPEATS, overflow},
     {"receive_limit", REPEATS, receive_limit},
     {"poll_limit", REPEATS, poll_limit},
