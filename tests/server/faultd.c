@@ -25,11 +25,11 @@
 //   so sent=N            the connection ends after N bytes of this answer's body, with `rst` by RST spread=M with
 //   sent=N: after N to N + M - 1 bytes, by the number of the request, the same in every run status=N          for cut:
 //   the status after=T           Retry-After: T header=Name:T     a further header line; may repeat chunked,
-//   trailer=Name:T interim=103       a 1xx response comes first delay=MS          waits before it answers trickle=MS
-//   waits between two pieces of the body; piece=N is their size (1 unless told otherwise) last              Connection:
-//   close early             answers before it reads the request's body etag=T            ETag: T, with its quotes:
-//   %22x%22, W%2F%22x%22 range             announces Accept-Ranges: bytes and answers the Range of a GET with 206 or
-//   416; If-Range is
+//   trailer=Name:T interim=103       a 1xx response comes first, gap=MS before the answer delay=MS          waits
+//   before it answers trickle=MS waits between two pieces of the body; piece=N is their size (1 unless told otherwise)
+//   last              Connection: close early             answers before it reads the request's body etag=T ETag: T,
+//   with its quotes: %22x%22, W%2F%22x%22 range             announces Accept-Ranges: bytes and answers the Range of a
+//   GET with 206 or 416; If-Range is
 //                     compared strongly with etag=. Without `range` a Range is not seen, the answer is a whole 200
 //   shift=N           wrong: the 206 begins N bytes after the place that was asked for, and says so
 //   upto=N            the 206 ends before byte N of the whole body, and says so

@@ -230,6 +230,7 @@ bool rb_respond(struct rb_wire *wire, const struct rb_request *request, const st
     rb_wire_pause(step->delay);
     if (step->interim && !request->http10)
         send_interim(wire, step->interim);
+    rb_wire_pause(step->gap);
     switch (step->kind) {
     case RB_STEP_ANSWER:
     case RB_STEP_HTTP:

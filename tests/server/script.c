@@ -29,14 +29,14 @@ static const struct option options[] = {
     {"trailer", OPTION_TEXT, TEXT(trailer), 0},    {"header", OPTION_HEADER, TEXT(headers), 0},
     {"status", OPTION_NUMBER, AT(status), 0, 0},   {"delay", OPTION_NUMBER, AT(delay), 0, 0},
     {"trickle", OPTION_NUMBER, AT(trickle), 0, 0}, {"piece", OPTION_NUMBER, AT(piece), 0, 0},
-    {"interim", OPTION_NUMBER, AT(interim), 0, 0}, {"size", OPTION_SIZE, AT(size), 0, AT(sized)},
-    {"sent", OPTION_SIZE, AT(sent), 0, AT(cut)},   {"binary", OPTION_FLAG, AT(binary), 0, 0},
-    {"chunked", OPTION_FLAG, AT(chunked), 0, 0},   {"last", OPTION_FLAG, AT(last), 0, 0},
-    {"early", OPTION_FLAG, AT(early), 0, 0},       {"rst", OPTION_FLAG, AT(rst), 0, 0},
-    {"seed", OPTION_NUMBER, AT(seed), 0, 0},       {"range", OPTION_FLAG, AT(range), 0, 0},
-    {"shift", OPTION_SIZE, AT(shift), 0, 0},       {"upto", OPTION_SIZE, AT(upto), 0, 0},
-    {"spread", OPTION_SIZE, AT(spread), 0, 0},     {"etag", OPTION_TEXT, TEXT(etag), 0},
-    {"gzip", OPTION_FLAG, AT(gzip), 0, 0},
+    {"interim", OPTION_NUMBER, AT(interim), 0, 0}, {"gap", OPTION_NUMBER, AT(gap), 0, 0},
+    {"size", OPTION_SIZE, AT(size), 0, AT(sized)}, {"sent", OPTION_SIZE, AT(sent), 0, AT(cut)},
+    {"binary", OPTION_FLAG, AT(binary), 0, 0},     {"chunked", OPTION_FLAG, AT(chunked), 0, 0},
+    {"last", OPTION_FLAG, AT(last), 0, 0},         {"early", OPTION_FLAG, AT(early), 0, 0},
+    {"rst", OPTION_FLAG, AT(rst), 0, 0},           {"seed", OPTION_NUMBER, AT(seed), 0, 0},
+    {"range", OPTION_FLAG, AT(range), 0, 0},       {"shift", OPTION_SIZE, AT(shift), 0, 0},
+    {"upto", OPTION_SIZE, AT(upto), 0, 0},         {"spread", OPTION_SIZE, AT(spread), 0, 0},
+    {"etag", OPTION_TEXT, TEXT(etag), 0},          {"gzip", OPTION_FLAG, AT(gzip), 0, 0},
 };
 
 static const struct {

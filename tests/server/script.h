@@ -24,6 +24,7 @@ struct rb_step {
     unsigned trickle;  // ms between two pieces of the body
     unsigned piece;    // bytes of a piece, 0: all at once
     unsigned interim;  // a 1xx status that comes first, 0: none
+    unsigned gap;      // ms between that and the answer
     bool sized, cut;   // `size`, `sent` were given
     size_t size;       // bytes of the body
     size_t sent;       // bytes of this answer that are sent before the connection ends
