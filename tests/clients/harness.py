@@ -114,12 +114,6 @@ def seed():
     return chosen
 
 
-def needs_http(test):
-    """Skips a test if the library does not know the kind of call `http`."""
-    if test.alone([REBOUND, "check", test.policy({"intercept": "http"})]).code != 0:
-        raise Skip("the library does not retry HTTP without libcurl")
-
-
 def compiled(test, source, *flags, compiler="cc"):
     """Compiles a C program into the directory of the test. Returns its path."""
     program = os.path.join(test.dir, os.path.basename(source)[:-2])

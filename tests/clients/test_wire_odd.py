@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 
-from harness import HERE, QUICK, built_once, cases, needs_http
+from harness import HERE, QUICK, built_once, cases
 from listener import Listener
 
 SOURCE = os.path.join(HERE, "wire", "odd.c")
@@ -21,9 +21,9 @@ def http_events(test):
 
 def odd(test, way, script, policy=POLICY, more=()):
     """Runs a way under rebound against a server with the script. Returns the result and the number of requests."""
-    needs_http(test)
     server = test.server("--script", script)
-    command = [built_once(SOURCE, "odd", "cc", "-O1", "-D_GNU_SOURCE", "-pthread", "-o", "{target}"), way, str(server.port), *more]
+    program = built_once(SOURCE, "odd", "cc", "-O1", "-D_GNU_SOURCE", "-pthread", "-o", "{target}")
+    command = [program, way, str(server.port), *more]
     if policy is None:
         return test.alone(command), server.count("k")
     return test.rebound(command, test.policy(policy, hosts="127.0.0.1", base={})), server.count("k")
@@ -80,7 +80,6 @@ def test_shared(test, way):
 
 def test_shell(test):
     """bash writes to the connection, and cat reads from it."""
-    needs_http(test)
     server = test.server("--script", "s503,ok")
     command = ["bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{server.port}; "
                "printf 'GET /k HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n' >&3; cat <&3"]
@@ -124,13 +123,12 @@ def test_limit_of_a_hang(test, way):
 
 @cases("interrupted", "interrupted_poll")
 def test_interrupted(test, way):
+    """The wait ends at once, by EINTR as alone, or because the program gets the response that was hidden."""
     alone, _ = odd(test, way, "s503;delay=1500", None)
     under, count = odd(test, way, "s503,ok", dict(POLICY, **{"retry.base": "1500ms"}))
-    test.equal(under.code, alone.code, "exit status")
-    first = b"[signal]\n[EINTR]\n"
-    test.check(alone.out.startswith(first), f"{alone}")
-    test.check(under.out.startswith(first), f"{under}")
-    check_whole(test, under.out[len(first):], count)
+    test.check(alone.out.startswith(b"[signal]\n[EINTR]\n"), f"{alone}")
+    test.check(under.out.startswith(b"[signal]\n"), f"{under}")
+    check_whole(test, under.out.removeprefix(b"[signal]\n").removeprefix(b"[EINTR]\n"), count)
 
 
 def test_restarted(test):
@@ -259,7 +257,6 @@ PROTOCOLS = {
 
 
 def talk(test, turns, mode, policy, gap_s=0):
-    needs_http(test)
     player = test.opened(Player(*turns, gap_s=gap_s))
     command = ["/usr/bin/python3", "-c", TALK, str(player.port), mode, *(asks.hex() for asks, _ in turns)]
     if policy is None:

@@ -463,7 +463,7 @@ static void interrupted_poll(int fd)
     sigaction(SIGALRM, &action, NULL);
     ask(fd);
     ualarm(300000, 0);
-    if (poll(&ready, 1, 5000) < 0)
+    if (poll(&ready, 1, -1) < 0)
         say("[%s]\n", strerrorname_np(errno));
     read_blocking(fd);
 }
@@ -589,7 +589,7 @@ static void all_at_once(int fd)
 
 static void low_water(int fd)
 {
-    int mark = 20, seen = 0;
+    int mark = 5, seen = 0;
     socklen_t size = sizeof(seen);
     setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof(mark));
     ask(fd);
