@@ -109,7 +109,7 @@ static char **command_behind(char **command)
 const char *rb_program_behind(char **command, char *word)
 {
     static const char *const shells[] = {"sh", "bash", "dash"};
-    for (char **next = command; next; next = command_behind(next))
+    for (char **next; (next = command_behind(command));)
         command = next;
     for (size_t i = 0; word && i < sizeof(shells) / sizeof(shells[0]); i++)
         if (strcmp(rb_program_base(command[0]), shells[i]) == 0 && command[1] && strcmp(command[1], "-c") == 0 &&
