@@ -54,6 +54,8 @@ SHORT = {
     "test_socket": cpython(
         "test_socket", "-m", "*Connect*", "-m", "*NonBlock*", "-m", "*Unix*", "-m", "*BasicTCPTest*",
         "-i", "test*sideTimeout"),
+    "test_httplib": cpython("test_httplib"),
+    "test_urllib2_localnet": cpython("test_urllib2_localnet"),
 }
 
 
