@@ -134,6 +134,16 @@ void rb_link_enter(struct rb_link *link, enum rb_link_state state)
     link->state = state;
 }
 
+// Ends a link that is in the table no more. If another call has the claim, it gives the link back.
+static void end_unlisted(struct rb_link *link)
+{
+    uint32_t found;
+    while (!take_claim(link, &found))
+        if (found == CLOSED || atomic_compare_exchange_strong(&link->claim, &found, CLOSED))
+            return;
+    give_back(link);
+}
+
 // Returns a claimed link from a slab.
 static struct rb_link *take_link(void)
 {
@@ -192,22 +202,21 @@ void rb_link_open(int fd, const struct sockaddr *address, socklen_t length, cons
         link->peer.target.name = link->peer.name;
     else
         link->peer.target.name = NULL;
-    atomic_store(place, link);
     atomic_fetch_add(&rb_link_count, 1);
+    struct rb_link *other = atomic_exchange(place, link); // of another thread that has connected the same socket
+    if (other) {
+        atomic_fetch_sub(&rb_link_count, 1);
+        end_unlisted(other);
+    }
     rb_link_release(link);
 }
 
 void rb_link_close(int fd)
 {
     struct rb_link *link = rb_link_on(fd) ? rb_link_of(fd) : NULL;
-    uint32_t found;
     if (!link || !rb_fork_owns(rb_system_pid()) || !unlist(link, fd)) // a vfork child has descriptors of its own
         return;
-    // If another call has the claim, it gives the link back.
-    while (!take_claim(link, &found))
-        if (found == CLOSED || atomic_compare_exchange_strong(&link->claim, &found, CLOSED))
-            return;
-    give_back(link);
+    end_unlisted(link);
 }
 
 void rb_link_close_range(unsigned first, unsigned last)
