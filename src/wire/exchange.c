@@ -308,16 +308,15 @@ static bool take_response(struct rb_link *link, const char *bytes, size_t length
     note_first_byte(x);
     if (link->state == RB_LINK_BODY)
         return take_response_body(link, bytes, length);
-    if (length > sizeof(x->seen) - x->seen_length)
-        return false;
-    memcpy(x->seen + x->seen_length, bytes, length);
-    x->seen_length += length;
+    size_t room = sizeof(x->seen) - x->seen_length, kept = length < room ? length : room;
+    memcpy(x->seen + x->seen_length, bytes, kept);
+    x->seen_length += kept;
     x->passes = true;
     for (;;) {
         struct rb_slice text = {x->seen, x->seen_length};
         enum rb_frame_result result = rb_frame_read_head(RB_FRAME_RESPONSE, text, x->asks, &x->head);
         if (result != RB_FRAME_COMPLETE)
-            return result == RB_FRAME_PARTIAL;
+            return result == RB_FRAME_PARTIAL && kept == length;
         if (x->head.upgrades || x->head.status >= HTTP_OK)
             break;
         x->seen_length -= x->head.length; // an interim response
@@ -328,7 +327,9 @@ static bool take_response(struct rb_link *link, const char *bytes, size_t length
         return false;
     rb_frame_body_begin(&x->body, &x->head);
     rb_link_enter(link, RB_LINK_BODY);
-    return take_response_body(link, x->seen + x->head.length, x->seen_length - x->head.length);
+    if (!take_response_body(link, x->seen + x->head.length, x->seen_length - x->head.length))
+        return false;
+    return kept == length || (link->state == RB_LINK_BODY && take_response_body(link, bytes + kept, length - kept));
 }
 
 bool rb_exchange_read(struct rb_link *link, const char *bytes, size_t length)

@@ -46,6 +46,23 @@ static void a_response_that_stalls_is_passed_on(void)
     expect(fd, steps[0].reply);
 }
 
+// One read may take more than the library keeps of a response.
+static void a_large_read_is_followed(void)
+{
+    static char large[100100], got[sizeof(large)];
+    struct step steps[] = {{.reply = large}, {.reply = BUSY}, {.reply = OK}};
+    struct server server;
+    int head = sprintf(large, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
+    memset(large + head, 'x', 100000);
+    server_start(&server, steps);
+    int fd = ask(&server, GET);
+    CHECK_INT(recv(fd, got, (size_t) head + 100000, MSG_WAITALL), head + 100000);
+    CHECK(memcmp(got, large, (size_t) head + 100000) == 0);
+    CHECK_INT(write(fd, GET, strlen(GET)), (long) strlen(GET));
+    expect(fd, OK);
+    CHECK_INT(server.requests, 3);
+}
+
 // A program that polls and then reads a blocking socket must not wait in the read.
 static void a_part_that_poll_reports_can_be_read(void)
 {
@@ -342,6 +359,7 @@ static const struct test tests[] = {
     T(a_response_may_end_with_the_connection, SOON),
     T(a_response_that_is_cut_off_is_passed_on, SOON),
     T(a_response_that_stalls_is_passed_on, SOON),
+    T(a_large_read_is_followed, SOON),
     T(a_part_that_poll_reports_can_be_read, SOON),
     T(a_writable_socket_is_reported_at_once, SOON),
     T(a_writable_socket_is_reported_while_parked, NEVER),
