@@ -18,8 +18,8 @@
 #include "wire/exchange.h"
 
 // WRITE_MS: the longest time in which a request is written again. STALL_MS: a response that is not whole then is passed
-// on.
-enum { WRITE_MS = 1000, STALL_MS = 5000 };
+// on. RECORD: the most bytes of a TLS record.
+enum { WRITE_MS = 1000, STALL_MS = 5000, RECORD = 16384 };
 
 // Of SSL_get_error and SSL_get_shutdown.
 enum { ERROR_WANT_READ = 2, ERROR_WANT_WRITE = 3, RECEIVED_SHUTDOWN = 2 };
@@ -172,18 +172,27 @@ static bool has_previous_tls(const struct rb_exchange *x)
     return x->held_length > 0;
 }
 
+// Reads the bytes that SSL_peek has shown: it has taken their record from the socket, so poll does not report them.
+static bool take_shown(const struct rb_tls_io *io, int shown)
+{
+    struct rb_exchange *x = io->link->exchange;
+    int got = io->libssl->read(io->ssl, x->seen + x->taken, shown);
+    x->taken += got > 0 ? (size_t) got : 0;
+    return got == shown; // always
+}
+
 static enum step examine_shown(const struct rb_tls_io *io, int shown, uint64_t until_ms)
 {
     struct rb_link *link = io->link;
     struct rb_exchange *x = link->exchange;
     x->seen_length = x->taken + (size_t) shown;
     enum rb_look look = rb_exchange_look(link, false, until_ms);
-    if (look == RB_LOOK_PASS)
-        return rb_exchange_give_taken(link) ? STEP_GIVE : STEP_CALL;
-    int got = io->libssl->read(io->ssl, x->seen + x->taken, shown); // the bytes that SSL_peek has shown
-    x->taken += got > 0 ? (size_t) got : 0;
-    if (got != shown) // not possible
-        return rb_exchange_give_taken(link) ? STEP_GIVE : STEP_CALL;
+    if (look == RB_LOOK_PASS && x->taken == 0)
+        return STEP_CALL;
+    if (!take_shown(io, shown) || look == RB_LOOK_PASS) {
+        rb_exchange_give_taken(link);
+        return STEP_GIVE;
+    }
     if (look == RB_LOOK_RETRY)
         rb_link_enter(link, RB_LINK_PARKED);
     return STEP_AGAIN;
@@ -240,6 +249,11 @@ static enum step examine_response(const struct rb_tls_io *io, uint64_t until_ms,
     struct rb_exchange *x = io->link->exchange;
     bool waits_here = x->taken > 0 || has_previous_tls(x);
     char *end = x->seen + x->taken;
+    if (sizeof(x->seen) - x->taken < RECORD) { // the rest of a record would stay where poll does not report it
+        x->reason = RB_REASON_OVERFLOW;
+        rb_exchange_give_taken(io->link);
+        return STEP_GIVE;
+    }
     int size = (int) (sizeof(x->seen) - x->taken);
     *result = waits_here ? call_now(io, end, 0) : io->libssl->peek(io->ssl, end, size);
     if (*result > 0)
@@ -295,7 +309,10 @@ static enum step examine_parked(const struct rb_tls_io *io, uint64_t until_ms, i
     *result = x->taken < sizeof(x->seen) ? call_now(io, x->seen + x->taken, 0) : 0;
     short events = *result > 0 ? 0 : wanted_events(io, *result);
     if (events == 0) { // the server has closed the connection, or has sent more
-        forget_failure(io);
+        if (*result > 0)
+            take_shown(io, *result);
+        else
+            forget_failure(io);
         rb_exchange_give_taken(link);
         return STEP_GIVE;
     }
