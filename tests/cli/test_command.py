@@ -837,7 +837,7 @@ def check_and_explain_know_pairs(place):
     same((found["policy"]["set"], found["policy"]["usable"]), (env["REBOUND_SET"], True))
     status, out, err = place.text("doctor", "true", env={"REBOUND_SET": "x=1"})
     holds(err, "REBOUND_SET: error: unknown key x;")
-    holds(out, "\nset         x=1 (REBOUND_SET)\n")
+    holds(out, "\nset         x=1 (REBOUND_SET; has an error)\n")
 
 
 @test
