@@ -446,7 +446,7 @@ bool rb_tls_poll(struct pollfd *fds, nfds_t count, nfds_t own, uint64_t until_ms
         return false;
     const struct rb_exchange *x = link->exchange;
     bool unanswered = x && link->state == RB_LINK_SENT && !x->passes && (x->taken > 0 || has_previous_tls(x));
-    bool hides = unanswered || link->state == RB_LINK_PARKED || link->state == RB_LINK_DELIVER;
+    bool hides = unanswered || (x && (link->state == RB_LINK_PARKED || link->state == RB_LINK_DELIVER));
     if (hides)
         *result = wait_for_hidden(fds, count, own, until_ms, limits, mask, link);
     rb_link_release(link);

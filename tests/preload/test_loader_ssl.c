@@ -79,7 +79,7 @@ struct looked_up {
 
 static struct looked_up look_up(void *object)
 {
-    struct looked_up found;
+    struct looked_up found = {0};
     *(void **) &found.make = dlsym(object, "SSL_new");
     *(void **) &found.read = dlsym(object, "SSL_read");
     *(void **) &found.pending = dlsym(object, "SSL_pending");

@@ -111,7 +111,7 @@ static bool answer(int fd, unsigned *state, unsigned client, unsigned id, bool p
     enum framing framing = draw(state, 4) ? draw(state, 2) : UNTIL_CLOSE;
     struct request *request = &requests[client];
     size_t length = 0;
-    char text[RESPONSE];
+    char text[RESPONSE] = "";
     CHECK_INT(pthread_mutex_lock(&request->lock), 0);
     if (request->id != id) { // a signal has ended the read that waited for a repetition
         CHECK(client % 2);

@@ -42,7 +42,7 @@ enum { TLS_1_2 = 0x303, TLS_1_3 = 0x304, TLS_WANT_READ = 2, TLS_WANT_WRITE = 3, 
     X(int, SSL_write_ex, (SSL *, const void *, size_t, size_t *) )
 
 static struct {
-#define X(result, name, parameters) result(*name) parameters;
+#define X(result, name, parameters) result(*name) parameters; // NOLINT(bugprone-macro-parentheses)
     TLS_FUNCTIONS(X)
 #undef X
 } tls;

@@ -59,25 +59,26 @@ struct rb_findings {
     // About the command.
     const char *wrapper; // the first word of the command if another program is examined; NULL otherwise
     struct rb_program_chain chain;
-    bool readable; // the executable could be read; otherwise list and members are empty
     struct rb_needed_list list;
     struct rb_member *members; // one for each item of the list
     enum rb_libc libc;
     char libc_version[16]; // for example "2.36"; "" if unknown
     enum rb_obstacle obstacle;
     // About rebound.
-    bool disabled;                       // REBOUND_DISABLE
     char library[PATH_MAX];              // "" if not found
     struct rb_elf_file library_file;     // zeroes if not found or not an ELF file
     bool in_front[RB_FAMILY_NAMES_MAX];  // functions that the library exports
     const char *preloaded;               // where the library is already listed: "LD_PRELOAD" or "/etc/ld.so.preload"
-    bool others_preloaded;               // LD_PRELOAD lists other libraries
     struct rb_source source;             // of the policy
     struct rb_pairs pairs;               // REBOUND_SET
-    bool wrong_pairs;                    // the policy cannot be used, and all its errors are in REBOUND_SET
     struct rb_policy *policy;            // NULL if it cannot be used
     char remedy[RB_SOURCE_MESSAGE_SIZE]; // what to do if the policy cannot be used
     char left_out[NAME_MAX + 1]; // the name that `programs` or `skip` excludes; "" if the policy covers the program
+    // Short answers to both.
+    bool readable;         // the executable could be read; otherwise list and members are empty
+    bool disabled;         // REBOUND_DISABLE
+    bool others_preloaded; // LD_PRELOAD lists other libraries
+    bool wrong_pairs;      // the policy cannot be used, and all its errors are in REBOUND_SET
     // Conclusions.
     enum rb_reach reach;
     char reason[RB_DOCTOR_TEXT_SIZE]; // why nothing is intercepted, "" if something is
