@@ -43,7 +43,6 @@ struct rb_exchange {
     bool judged;               // the response under examination was judged
     bool goes_on;              // DELIVER: the connection goes on behind the held bytes
     bool leaves;               // DELIVER: the link is not followed behind the held bytes
-    bool in_kernel;            // PARKED: the response was not read from the socket
     int low_mark;              // SO_RCVLOWAT of the program while ours is set; 0: not set
     int broke;                 // how the connection ended before a response: errno, or -1 for the end of the stream
     int error;                 // the errno of the program's next read; 0: that of the real read

@@ -480,27 +480,42 @@ bool rb_wire_before_read(struct rb_wire_io *io, int fd, const struct iovec *part
     return makes;
 }
 
+// Gives the bytes of a call that was made to the exchange, and releases the link, or drops it if the exchange cannot
+// follow them. Returns the result of the call. Keeps errno.
+//   followed: false: drop the link without a look at the bytes
+//   take: rb_exchange_read or rb_exchange_wrote
+static ssize_t follow_bytes(const struct rb_wire_io *io, ssize_t result, bool followed,
+                            bool (*take)(struct rb_link *link, const char *bytes, size_t length))
+{
+    size_t left = result > 0 ? (size_t) result : 0;
+    int saved = errno;
+    for (size_t i = 0; i < io->count && left > 0 && followed; i++) {
+        size_t part = io->parts[i].iov_len < left ? io->parts[i].iov_len : left;
+        followed = part == 0 || take(io->link, io->parts[i].iov_base, part);
+        left -= part;
+    }
+    if (followed)
+        rb_link_release(io->link);
+    else
+        rb_link_drop(io->link);
+    errno = saved;
+    return result;
+}
+
 ssize_t rb_wire_after_read(struct rb_wire_io *io, ssize_t result)
 {
     struct rb_link *link = io->link;
     int saved = errno;
     if (!link)
         return result;
-    bool followed = true;
-    size_t left = result > 0 ? (size_t) result : 0;
-    if (result == 0 && !(io->flags & MSG_PEEK))
-        followed = rb_exchange_read(link, NULL, 0);
-    for (size_t i = 0; i < io->count && left > 0 && followed && !(io->flags & MSG_PEEK); i++) {
-        size_t part = io->parts[i].iov_len < left ? io->parts[i].iov_len : left;
-        followed = part == 0 || rb_exchange_read(link, io->parts[i].iov_base, part);
-        left -= part;
-    }
-    if (followed)
+    if (io->flags & MSG_PEEK) { // the program will read these bytes again
         rb_link_release(link);
-    else
-        rb_link_drop(link);
+        errno = saved;
+        return result;
+    }
+    bool followed = result != 0 || rb_exchange_read(link, NULL, 0);
     errno = saved;
-    return result;
+    return follow_bytes(io, result, followed, rb_exchange_read);
 }
 
 // --- writes
@@ -561,7 +576,6 @@ bool rb_wire_before_write(struct rb_wire_io *io, int fd, const struct iovec *par
 ssize_t rb_wire_after_write(struct rb_wire_io *io, ssize_t result)
 {
     struct rb_link *link = io->link;
-    int saved = errno;
     if (!link)
         return result;
     // The head of a TLS record (RFC 8446, section 5.1): a handshake of version 3. wire/tls.c follows the connection.
@@ -571,19 +585,7 @@ ssize_t rb_wire_after_write(struct rb_wire_io *io, ssize_t result)
         rb_link_release(link);
         return result;
     }
-    bool followed = true;
-    size_t left = result > 0 ? (size_t) result : 0;
-    for (size_t i = 0; i < io->count && left > 0 && followed; i++) {
-        size_t part = io->parts[i].iov_len < left ? io->parts[i].iov_len : left;
-        followed = rb_exchange_wrote(link, io->parts[i].iov_base, part);
-        left -= part;
-    }
-    if (followed)
-        rb_link_release(link);
-    else
-        rb_link_drop(link);
-    errno = saved;
-    return result;
+    return follow_bytes(io, result, true, rb_exchange_wrote);
 }
 
 // --- poll
