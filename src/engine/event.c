@@ -53,6 +53,39 @@ const char *rb_api_name(enum rb_api api)
     return names[api];
 }
 
+const char *rb_way_name(enum rb_way way)
+{
+    static const char *const names[RB_WAY_COUNT] = {
+        [RB_WAY_NONE] = "none",       [RB_WAY_CURL] = "libcurl", [RB_WAY_SOCKET] = "socket",
+        [RB_WAY_OPENSSL] = "openssl", [RB_WAY_BIO] = "bio",      [RB_WAY_GNUTLS] = "gnutls",
+    };
+    return (unsigned) way < RB_WAY_COUNT ? names[way] : "unknown";
+}
+
+const char *rb_stack_name(enum rb_stack stack)
+{
+    static const char *const names[RB_STACK_COUNT] = {
+        [RB_STACK_NONE] = "none",     [RB_STACK_LOOP] = "event-loop", [RB_STACK_WAIT] = "wait",
+        [RB_STACK_CLOSED] = "closed", [RB_STACK_REQUEST] = "request", [RB_STACK_RESPONSE] = "response",
+        [RB_STACK_TLS] = "tls",
+    };
+    return (unsigned) stack < RB_STACK_COUNT ? names[stack] : "unknown";
+}
+
+const char *rb_stack_text(enum rb_stack stack)
+{
+    static const char *const texts[RB_STACK_COUNT] = {
+        [RB_STACK_NONE] = "the reason is not known",
+        [RB_STACK_LOOP] = "the program waits in an event loop",
+        [RB_STACK_WAIT] = "the program waits in a way that is not seen",
+        [RB_STACK_CLOSED] = "the server closed a TLS connection",
+        [RB_STACK_REQUEST] = "the request asked for 100 (Continue) or for another protocol",
+        [RB_STACK_RESPONSE] = "the response was not complete or not HTTP/1.x, or the program had read a part",
+        [RB_STACK_TLS] = "the TLS of the program is only observed",
+    };
+    return (unsigned) stack < RB_STACK_COUNT ? texts[stack] : "the reason is not known";
+}
+
 const char *rb_loss_name(enum rb_loss error)
 {
     static const char *const names[RB_LOSS_COUNT] = {

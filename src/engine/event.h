@@ -53,6 +53,30 @@ enum rb_verdict {
 // The kind of call.
 enum rb_api { RB_API_CURL, RB_API_CONNECT, RB_API_DNS, RB_API_HTTP, RB_API_COUNT };
 
+// The way in which a program speaks HTTP, as written in the log's `way`.
+enum rb_way {
+    RB_WAY_NONE,    // not known, or no HTTP
+    RB_WAY_CURL,    // transfers of libcurl
+    RB_WAY_SOCKET,  // a plain socket
+    RB_WAY_OPENSSL, // OpenSSL with a descriptor
+    RB_WAY_BIO,     // OpenSSL with memory BIOs
+    RB_WAY_GNUTLS,  // GnuTLS
+    RB_WAY_COUNT
+};
+
+// Why the way in which the program speaks HTTP does not allow a repetition (RB_REASON_STACK), as written in the log's
+// `stack`.
+enum rb_stack {
+    RB_STACK_NONE,
+    RB_STACK_LOOP,     // the program waits in an event loop, whose time limit is not visible
+    RB_STACK_WAIT,     // the library has not seen how the program waits
+    RB_STACK_CLOSED,   // the server has closed a connection that the library does not open again
+    RB_STACK_REQUEST,  // the program waits for 100 (Continue), or for another protocol
+    RB_STACK_RESPONSE, // the program has read a part, or the response is no complete HTTP/1.x response
+    RB_STACK_TLS,      // the library only observes this way of TLS
+    RB_STACK_COUNT
+};
+
 // When each phase of an attempt ended, in milliseconds from its beginning. 0: the phase was not reached or not needed.
 struct rb_times {
     uint64_t lookup_ms, connect_ms, tls_ms, first_byte_ms, total_ms;
@@ -64,6 +88,8 @@ struct rb_event {
     const char *policy;
     const char *host;
     enum rb_api api;
+    enum rb_way way;     // written unless RB_WAY_NONE
+    enum rb_stack stack; // with RB_REASON_STACK; written unless RB_STACK_NONE
     enum rb_cause cause;
     unsigned status;              // HTTP status, for RB_CAUSE_STATUS
     uint32_t attempt;             // the attempt that just ended, counted from 1
@@ -95,6 +121,13 @@ const char *rb_reason_name(enum rb_reason reason);
 
 // Returns "curl", "connect", "dns" or "http"; never NULL.
 const char *rb_api_name(enum rb_api api);
+
+// Returns "libcurl", "socket", "openssl", "bio" or "gnutls"; "none" for RB_WAY_NONE; never NULL.
+const char *rb_way_name(enum rb_way way);
+
+// Returns a word for the log ("event-loop") and a clause for people ("it waits in an event loop"); never NULL.
+const char *rb_stack_name(enum rb_stack stack);
+const char *rb_stack_text(enum rb_stack stack);
 
 // Returns "retry", "stop", "recovered", "refused", "resent", "stale", "log" or "waited"; never NULL.
 const char *rb_verdict_name(enum rb_verdict verdict);

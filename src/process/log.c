@@ -112,6 +112,8 @@ static void log_put_event(struct rb_text *line, const struct rb_event *event)
     put_string(line, "policy", event->policy);
     put_string(line, "host", event->host);
     put_string(line, "api", rb_api_name(event->api));
+    if (event->way != RB_WAY_NONE)
+        put_string(line, "way", rb_way_name(event->way));
     put_cause(line, event);
     put_number(line, "attempt", event->attempt);
     if (event->verdict == RB_VERDICT_WAITED)
@@ -121,6 +123,8 @@ static void log_put_event(struct rb_text *line, const struct rb_event *event)
     put_string(line, "decision", rb_verdict_name(event->verdict));
     if (event->reason != RB_REASON_NONE)
         put_string(line, "reason", rb_reason_name(event->reason));
+    if (event->reason == RB_REASON_STACK && event->stack != RB_STACK_NONE)
+        put_string(line, "stack", rb_stack_name(event->stack));
     if (event->hint != RB_HINT_NONE)
         put_string(line, "hint", rb_hint_source_name(event->hint));
     if (event->resends > 0)

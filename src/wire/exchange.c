@@ -69,6 +69,17 @@ void rb_exchange_end(struct rb_link *link)
 
 // --- reports
 
+// Returns why a response or the end of the connection is not answered by a repetition. Reason: RB_REASON_STACK.
+static enum rb_stack stack_of(const struct rb_link *link)
+{
+    const struct rb_exchange *x = link->exchange;
+    if (x->stack != RB_STACK_NONE)
+        return x->stack;
+    if (atomic_load_explicit(&link->wait, memory_order_relaxed) >= RB_LINK_WAIT_LOOP)
+        return RB_STACK_LOOP;
+    return RB_STACK_WAIT;
+}
+
 static void report_exchange(const struct rb_link *link, enum rb_verdict verdict, enum rb_reason reason,
                             uint64_t delay_ms, enum rb_hint_source hint)
 {
@@ -80,6 +91,8 @@ static void report_exchange(const struct rb_link *link, enum rb_verdict verdict,
         .verdict = verdict,
         .policy = x->policy,
         .api = RB_API_HTTP,
+        .way = link->way,
+        .stack = reason == RB_REASON_STACK ? stack_of(link) : RB_STACK_NONE,
         .cause = x->cause,
         .status = x->status,
         .delay_ms = delay_ms,
@@ -137,6 +150,7 @@ static bool begin_call(struct rb_link *link)
     x->asks = x->head.asks;
     x->passes = x->head.expects_continue || x->head.upgrades;
     x->reason = RB_REASON_STACK;
+    x->stack = x->passes ? RB_STACK_REQUEST : RB_STACK_NONE;
     struct rb_cell *cell =
         rb_cell_get(rb_cell_key(section, &link->peer.target, 0), x->policy, &x->rules, &link->peer.target, now_ms);
     rb_cell_begin(cell, &x->call, &x->rules, x->rules.total_ms, now_ms);
@@ -319,6 +333,8 @@ static bool take_response(struct rb_link *link, const char *bytes, size_t length
             return result == RB_FRAME_PARTIAL && kept == length;
         if (x->head.upgrades || x->head.status >= HTTP_OK)
             break;
+        if (atomic_load_explicit(&link->wait, memory_order_relaxed) < RB_LINK_WAIT_LOOP)
+            x->stack = RB_STACK_RESPONSE;
         x->seen_length -= x->head.length; // an interim response
         memmove(x->seen, x->seen + x->head.length, x->seen_length);
     }
@@ -352,6 +368,8 @@ static enum rb_look pass_response(struct rb_exchange *x, enum rb_reason reason)
 {
     x->passes = true;
     x->reason = reason;
+    if (reason == RB_REASON_STACK)
+        x->stack = RB_STACK_RESPONSE;
     x->seen_length = 0; // the program reads these bytes
     return RB_LOOK_PASS;
 }
@@ -398,6 +416,8 @@ enum rb_look rb_exchange_look(struct rb_link *link, bool ended, uint64_t until_m
     struct rb_outcome outcome = rb_classify_http(head.status);
     x->closes = !head.keeps_alive;
     enum rb_reason blocked = x->closes && link->tls ? RB_REASON_STACK : RB_REASON_NONE; // no second handshake
+    if (blocked != RB_REASON_NONE)
+        x->stack = RB_STACK_CLOSED;
     if (judge_exchange(link, &outcome, blocked, &hint, until_ms))
         return RB_LOOK_RETRY;
     return pass_response(x, RB_REASON_NONE);
@@ -408,6 +428,8 @@ bool rb_exchange_broke(struct rb_link *link, int error, bool may_connect, uint64
     struct rb_exchange *x = link->exchange;
     struct rb_outcome outcome = rb_classify_errno(error ? error : ECONNRESET, false);
     enum rb_reason blocked = may_connect ? RB_REASON_NONE : RB_REASON_STACK;
+    if (blocked != RB_REASON_NONE)
+        x->stack = RB_STACK_CLOSED;
     outcome.sent = RB_SENT_MAYBE;
     x->broke = error ? error : -1;
     if (outcome.cause == RB_CAUSE_OTHER)

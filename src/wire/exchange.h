@@ -34,6 +34,7 @@ struct rb_exchange {
     enum rb_cause cause;       // of the latest attempt
     unsigned status;           // likewise
     enum rb_reason reason;     // why the request is not repeated
+    enum rb_stack stack;       // with RB_REASON_STACK: why; NONE: because of the way in which the program waits
     bool headed;               // the head of the message in progress is complete
     enum rb_frame_asks asks;   // the method, as far as it changes the framing of the response
     bool allowed;              // the method or an idempotency key allows a repetition

@@ -195,6 +195,7 @@ void rb_link_open(int fd, const struct sockaddr *address, socklen_t length, cons
         rb_fork_notify(NULL, link_forked, link_forked);
     memset((char *) link + offsetof(struct rb_link, fd), 0, sizeof(*link) - offsetof(struct rb_link, fd));
     link->fd = fd;
+    link->way = RB_WAY_SOCKET;
     link->length = length;
     memcpy(&link->address, address, length);
     link->peer = *peer;

@@ -55,6 +55,7 @@ struct rb_link {
     _Atomic uint32_t claim;                  // private to link.c
     int fd;                                  // -1: unused
     enum rb_link_state state;                // this and the fields below: for the owner of the claim
+    enum rb_way way;                         // how the program speaks HTTP
     struct rb_exchange *exchange;            // the request in progress; NULL: none
     void (*forget)(struct rb_link *link);    // releases the exchange
     bool (*give_only)(struct rb_link *link); // rb_exchange_give_only

@@ -464,6 +464,7 @@ bool rb_tls_before_write(struct rb_tls_io *io, const struct rb_libssl *libssl, S
     int saved = errno;
     if (!link->ssl) {
         link->ssl = ssl;
+        link->way = RB_WAY_OPENSSL;
         link->identity = rb_socket_identity(link->fd);
     }
     bool ended = link->state == RB_LINK_ENDED;

@@ -49,6 +49,8 @@ REASONS = set(
     "done attempts cause permanent method time retry-after budget breaker upload delivered next-candidate interrupted "
     "changed overflow resource unknown-options shared bypassed failover sandbox sweep quota hint stack".split()
 )
+WAYS = ("socket", "openssl", "bio", "gnutls")  # of speaking HTTP
+STACKS = ("event-loop", "wait", "closed", "request", "response", "tls")
 OTHERS = ("policy", "state", "sandbox", "log")  # lines that are about no call
 DECISIONS = ("retry", "stop", "recovered", "refused", "resent", "stale", "waited")
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
@@ -429,6 +431,9 @@ class Test:
             wanted.update(waited_ms=int)
         if event.get("decision") in ("stop", "refused"):
             wanted.update(reason=str)
+        if event.get("api") == "http" and event.get("decision") != "waited":
+            wanted.update(way=str)
+            wanted.update({} if event["decision"] in OTHERS else {"times_ms": dict})
         for key, kind in wanted.items():
             self.check(isinstance(event.get(key), kind), f"log: {key} is missing or of the wrong type in {line}")
         self.check(TIME.match(event["time"]), f"log: no RFC 3339 time in {line}")
@@ -436,6 +441,8 @@ class Test:
             self.check(event["decision"] in DECISIONS, f"log: decision in {line}")
             self.check(event["api"] in ("curl", "connect", "dns", "http"), f"log: api in {line}")
             self.check(event.get("reason", "done") in REASONS, f"log: reason in {line}")
+            self.check(event.get("way", "socket") in WAYS, f"log: way in {line}")
+            self.check((event.get("reason") == "stack") == (event.get("stack", "") in STACKS), f"log: stack in {line}")
         return event
 
     def reasons(self):

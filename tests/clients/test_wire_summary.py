@@ -16,7 +16,8 @@ def test_names_an_event_loop(test):
     result = test.rebound(["/usr/bin/python3", "-c", ASYNC, server.url("k/s503")], flags=["--summary"])
     test.equal((result.code, result.out, server.count("k")), (0, b"503\n", 1), "exit status, output, requests")
     test.check(result.err.endswith(LINE), f"no line in {result.err}")
-    test.equal([event["reason"] for event in test.events("stop")], ["stack"], "reasons")
+    stops = [(event["way"], event["reason"], event["stack"]) for event in test.events("stop")]
+    test.equal(stops, [("socket", "stack", "event-loop")], "reasons")
 
 
 def test_says_nothing_of_other_failures(test):

@@ -84,6 +84,23 @@ static void test_fields_of_a_stop(void **state)
     assert_holds(contents(), "\"cause\":\"refused\",\"attempt\":2,\"decision\":\"stop\",\"reason\":\"budget\"}\n");
 }
 
+static void test_fields_of_a_program_that_speaks_http(void **state)
+{
+    (void) state;
+    struct rb_event stop = event;
+    stop.verdict = RB_VERDICT_STOP;
+    stop.api = RB_API_HTTP;
+    stop.way = RB_WAY_OPENSSL;
+    stop.reason = RB_REASON_STACK;
+    stop.stack = RB_STACK_LOOP;
+    rb_log_event(path, "python3", &stop);
+    assert_holds(contents(), "\"api\":\"http\",\"way\":\"openssl\",\"cause\":\"503\",\"attempt\":2,"
+                             "\"decision\":\"stop\",\"reason\":\"stack\",\"stack\":\"event-loop\"}\n");
+    stop.reason = RB_REASON_METHOD;
+    rb_log_event(path, "python3", &stop);
+    assert_holds(contents(), "\"reason\":\"method\"}\n");
+}
+
 static void test_policy_event_has_the_place(void **state)
 {
     (void) state;
@@ -215,6 +232,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fields_of_a_retry),
         cmocka_unit_test(test_fields_of_a_stop),
+        cmocka_unit_test(test_fields_of_a_program_that_speaks_http),
         cmocka_unit_test(test_policy_event_has_the_place),
         cmocka_unit_test(test_trouble_names_file_and_user),
         cmocka_unit_test(test_leaving_is_said_once),
