@@ -6,7 +6,7 @@
 static const char *const names[] = {
 #define LIBSSL(family, result, name, ...) "SSL_" #name,
 #include "hook/hooks.def"
-    "SSL_get_rfd", "SSL_get_wfd", "SSL_get_error", "SSL_get_shutdown", "SSL_set_shutdown",
+    "SSL_get_rfd", "SSL_get_wfd", "SSL_get_error", "SSL_get_client_random", "SSL_get_shutdown", "SSL_set_shutdown",
 };
 
 enum { NAMES = sizeof(names) / sizeof(names[0]) };

@@ -25,6 +25,7 @@ struct rb_libssl {
     int (*get_rfd)(const SSL *ssl); // the descriptor, or -1 if the connection reads from something else
     int (*get_wfd)(const SSL *ssl);
     int (*get_error)(const SSL *ssl, int result);
+    size_t (*get_client_random)(const SSL *ssl, void *bytes, size_t size); // from 1.1.0
     int (*get_shutdown)(const SSL *ssl);
     void (*set_shutdown)(SSL *ssl, int mode);
 };

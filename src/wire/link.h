@@ -63,6 +63,8 @@ struct rb_link {
     unsigned exchanges;                      // responses that were read to their end
     _Atomic bool tls;                        // the program has written a TLS record; also read without a claim
     const void *ssl;                         // the connection object of OpenSSL; NULL: not known
+    bool detached;                           // the connection object has no descriptor (wire/bio.h)
+    _Atomic uint64_t hello;                  // random bytes of its ClientHello; 0: not known; also read without a claim
     bool reported;    // a wait has reported the descriptor as readable since the request was written
     _Atomic int wait; // enum rb_link_wait; written without a claim
     union {

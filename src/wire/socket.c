@@ -15,6 +15,7 @@
 #include "real/pause.h"
 #include "real/sandbox.h"
 #include "real/system.h"
+#include "wire/bio.h"
 #include "wire/exchange.h"
 #include "wire/tls.h"
 
@@ -581,6 +582,8 @@ ssize_t rb_wire_after_write(struct rb_wire_io *io, ssize_t result)
     // The head of a TLS record (RFC 8446, section 5.1): a handshake of version 3. wire/tls.c follows the connection.
     if (link->state == RB_LINK_IDLE && link->exchanges == 0 && result >= 3 && io->parts[0].iov_len >= 3 &&
         memcmp(io->parts[0].iov_base, "\x16\x03", 2) == 0) {
+        size_t part = io->parts[0].iov_len;
+        rb_bio_note_hello(link, io->parts[0].iov_base, part < (size_t) result ? part : (size_t) result);
         atomic_store_explicit(&link->tls, true, memory_order_relaxed);
         rb_link_release(link);
         return result;

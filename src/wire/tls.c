@@ -15,6 +15,7 @@
 #include "real/pause.h"
 #include "real/sandbox.h"
 #include "real/system.h"
+#include "wire/bio.h"
 #include "wire/exchange.h"
 
 // WRITE_MS: the longest time in which a request is written again. STALL_MS: a response that is not whole then is passed
@@ -29,11 +30,16 @@ enum { ERROR_WANT_READ = 2, ERROR_WANT_WRITE = 3, RECEIVED_SHUTDOWN = 2 };
 // Claims the link of a connection object. Returns NULL if the library does not follow it.
 static struct rb_link *claim_tls(const struct rb_libssl *libssl, const SSL *ssl)
 {
-    int fd = libssl->get_rfd && libssl->get_wfd && libssl->get_error ? libssl->get_rfd(ssl) : -1;
-    if (fd < 0 || !rb_link_is_tls(fd) || libssl->get_wfd(ssl) != fd)
+    if (!libssl->get_rfd || !libssl->get_wfd || !libssl->get_error)
         return NULL;
-    struct rb_link *link = rb_link_claim(fd);
-    if (!link || !link->ssl || link->ssl == ssl)
+    int fd = libssl->get_rfd(ssl);
+    bool detached = fd < 0;
+    if (libssl->get_wfd(ssl) != fd || (!detached && !rb_link_is_tls(fd)))
+        return NULL;
+    struct rb_link *link = detached ? rb_bio_claim(libssl, ssl) : rb_link_claim(fd);
+    if (link && !link->ssl)
+        link->detached = detached;
+    if (!link || !link->ssl || (link->ssl == ssl && link->detached == detached))
         return link;
     rb_exchange_end(link); // another object uses the connection
     rb_link_enter(link, RB_LINK_IDLE);
@@ -350,7 +356,8 @@ static enum step begin_read(struct rb_tls_io *io, int *result)
     // A response may be hidden if the program waits in its read, or by a call that rb_tls_poll replaces.
     int wait = atomic_load_explicit(&link->wait, memory_order_relaxed);
     io->waits = examines && rb_socket_is_blocking(link->fd);
-    bool hides = examines && (wait == RB_LINK_WAIT_FEW || (io->waits && wait == RB_LINK_WAIT_UNKNOWN));
+    bool hides =
+        examines && !link->detached && (wait == RB_LINK_WAIT_FEW || (io->waits && wait == RB_LINK_WAIT_UNKNOWN));
     if (link->state == RB_LINK_ENDED)
         end_connection(io);
     if (link->state == RB_LINK_DELIVER)

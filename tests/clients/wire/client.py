@@ -150,6 +150,39 @@ def aiohttp_session():
     asyncio.run(ask())
 
 
+async def read_message(reader):
+    """Returns the status and the body of one response."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    while head.split()[1].startswith(b"1"):
+        head = await reader.readuntil(b"\r\n\r\n")
+    fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if line)
+    status, body = int(head.split()[1]), b""
+    if METHOD == "HEAD":
+        return status, body
+    if b"content-length" in fields:
+        return status, await reader.readexactly(int(fields[b"content-length"]))
+    if fields.get(b"transfer-encoding") != b"chunked":
+        return status, await reader.read()
+    while size := int(await reader.readline(), 16):
+        body += (await reader.readexactly(size + 2))[:-2]
+    await reader.readline()
+    return status, body
+
+
+def asyncio_streams():
+    import asyncio
+    fields = f"Content-Length: {len(BODY)}\r\n" if DATA else ""
+
+    async def ask():
+        reader, writer = await asyncio.open_connection(PARTS.hostname, PORT, ssl=context() if SECURE else None)
+        for _ in range(2):
+            writer.write(request(field=fields, body=DATA or b""))
+            show(*await read_message(reader))
+        writer.close()
+        await writer.wait_closed()
+    asyncio.run(ask())
+
+
 # Sockets
 
 def request(method=METHOD, field="", body=b""):
@@ -233,6 +266,7 @@ WAYS = {
     "httpx_client": httpx_client,
     "httpx_async": httpx_async,
     "aiohttp": aiohttp_session,
+    "asyncio": asyncio_streams,
     "socket": sockets,
     "socket_timeout": lambda: sockets(timeout=LIMIT_S),
     "socket_select": lambda: sockets(by_select),
