@@ -257,6 +257,9 @@ void rb_link_leave_inherited(void)
 void rb_link_note_wait(int fd, enum rb_link_wait wait)
 {
     struct rb_link *link = rb_link_of(fd);
-    if (link && atomic_load_explicit(&link->wait, memory_order_relaxed) != RB_LINK_WAIT_EPOLL)
+    if (!link)
+        return;
+    atomic_store_explicit(&link->starved, false, memory_order_relaxed);
+    if (atomic_load_explicit(&link->wait, memory_order_relaxed) != RB_LINK_WAIT_EPOLL)
         atomic_store_explicit(&link->wait, wait, memory_order_relaxed);
 }

@@ -65,8 +65,9 @@ struct rb_link {
     const void *ssl;                         // the connection object of OpenSSL; NULL: not known
     bool detached;                           // the connection object has no descriptor (wire/bio.h)
     _Atomic uint64_t hello;                  // random bytes of its ClientHello; 0: not known; also read without a claim
-    bool reported;    // a wait has reported the descriptor as readable since the request was written
-    _Atomic int wait; // enum rb_link_wait; written without a claim
+    bool reported;        // a wait has reported the descriptor as readable since the request was written
+    _Atomic int wait;     // enum rb_link_wait; written without a claim
+    _Atomic bool starved; // a read of OpenSSL has found nothing, and no wait for bytes was seen since; likewise
     union {
         struct sockaddr any;
         struct sockaddr_in in;

@@ -601,11 +601,11 @@ static int note_waits(const struct pollfd *fds, nfds_t count)
     for (nfds_t i = 0; i < count; i++) {
         if (fds[i].fd < 0 || !rb_link_on(fds[i].fd))
             continue;
+        if (!(fds[i].events & (POLLIN | POLLRDNORM)))
+            continue; // this does not tell how the program waits for a response
         rb_link_note_wait(fds[i].fd, RB_LINK_WAIT_FEW);
-        if ((fds[i].events & (POLLIN | POLLRDNORM))) {
-            links++;
-            found = (int) i;
-        }
+        links++;
+        found = (int) i;
     }
     if (links < 2)
         return found;

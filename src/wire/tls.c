@@ -267,7 +267,10 @@ static enum step examine_response(const struct rb_tls_io *io, uint64_t until_ms,
     short events = wanted_events(io, *result);
     if (events == 0)
         return examine_end(io);
-    return waits_here ? await_bytes(io, events, until_ms) : STEP_RESULT;
+    if (waits_here)
+        return await_bytes(io, events, until_ms);
+    atomic_store_explicit(&io->link->starved, true, memory_order_relaxed);
+    return STEP_RESULT;
 }
 
 // --- send again
@@ -355,7 +358,10 @@ static enum step begin_read(struct rb_tls_io *io, int *result)
     bool examines = link->state == RB_LINK_PARKED || rb_exchange_may_hold(link);
     // A response may be hidden if the program waits in its read, or by a call that rb_tls_poll replaces.
     int wait = atomic_load_explicit(&link->wait, memory_order_relaxed);
+    bool unseen = wait == RB_LINK_WAIT_FEW && atomic_load_explicit(&link->starved, memory_order_relaxed);
     io->waits = examines && rb_socket_is_blocking(link->fd);
+    if (link->state == RB_LINK_SENT && unseen && !io->waits)
+        rb_link_note_wait(link->fd, wait = RB_LINK_WAIT_LOOP); // the program waits by a call that is not intercepted
     bool hides =
         examines && !link->detached && (wait == RB_LINK_WAIT_FEW || (io->waits && wait == RB_LINK_WAIT_UNKNOWN));
     if (link->state == RB_LINK_ENDED)
@@ -391,6 +397,8 @@ void rb_tls_after_read(const struct rb_tls_io *io, long got)
     if (!io->link)
         return;
     int saved = errno;
+    if (got <= 0)
+        atomic_store_explicit(&io->link->starved, true, memory_order_relaxed);
     release_tls(io->link, got <= 0 || io->peeks || rb_exchange_read(io->link, io->bytes, (size_t) got));
     errno = saved;
 }

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/time.h>
 
 #include "tls.h"
@@ -447,6 +448,14 @@ static void pipelined(void)
     end(2);
 }
 
+// A read finds nothing, or a response that the library hides. The poll tells how the client waits.
+static void read_and_poll(char *byte)
+{
+    struct pollfd wait = {.fd = client.fd, .events = POLLIN};
+    CHECK(tls.SSL_read(client.ssl, byte, 1) < 0);
+    CHECK(poll(&wait, 1, 0) >= 0);
+}
+
 // After a fork, both processes have the connection: the response that the library holds is handed over.
 static void forked(void)
 {
@@ -455,7 +464,7 @@ static void forked(void)
     begin(lines, true);
     ask(GET);
     while (test_log(RETRY, "") == 0)
-        CHECK(tls.SSL_read(client.ssl, bytes, 1) < 0);
+        read_and_poll(bytes);
     pid_t child = fork();
     if (child == 0)
         _exit(0);
@@ -477,6 +486,133 @@ static void other_protocol(void)
     expect(BUSY);
     CHECK_INT(test_log_lines(), 0);
     end(2);
+}
+
+// The server ends the connection after its response. The library makes no second handshake.
+static void closing(void)
+{
+    static const struct line lines[] = {
+        {.text = "HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 5\r\n\r\nbusy\n", .then = CLOSES}};
+    begin(lines, false);
+    ask(GET);
+    expect(lines[0].text);
+    CHECK_INT(test_log(RETRY, ""), 0);
+    end(1);
+}
+
+// The library has read a response of two records, which the program has only peeked at.
+static void hold_bytes(void)
+{
+    static const struct line lines[] = {{BUSY, 40, 0}};
+    char bytes[4];
+    begin(lines, false);
+    ask(POST);
+    CHECK_INT(tls.SSL_peek(client.ssl, bytes, 4), 4);
+    CHECK_INT(fcntl(client.fd, F_SETFL, O_NONBLOCK), 0);
+}
+
+// Another connection object of the same socket does not get the bytes of the first one.
+static void another_object(void)
+{
+    char byte;
+    hold_bytes();
+    SSL *other = tls_new(client.fd, TLS_1_3, false);
+    CHECK(tls.SSL_read(other, &byte, 1) <= 0);
+    CHECK_INT(tls.SSL_pending(other), 0);
+}
+
+static void cleared(void)
+{
+    char byte;
+    hold_bytes();
+    CHECK_INT(tls.SSL_clear(client.ssl), 1);
+    CHECK(tls.SSL_read(client.ssl, &byte, 1) <= 0);
+}
+
+// A read of the client finds a response, and its request waits for the repetition.
+static void park(const struct line *lines)
+{
+    char byte;
+    begin(lines, true);
+    ask(GET);
+    while (test_log(RETRY, "") == 0)
+        read_and_poll(&byte);
+}
+
+// The descriptor was replaced by a system call that the library does not see: the new file gets no bytes.
+static void not_to_another_file(void)
+{
+    static const struct line lines[] = {{BUSY, 0, 0}, {GOOD, 0, 0}};
+    int ends[2], bytes = 0;
+    park(lines);
+    CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+    CHECK_INT(syscall(SYS_dup3, ends[0], client.fd, O_CLOEXEC), client.fd);
+    expect(BUSY);
+    CHECK_INT(ioctl(ends[1], FIONREAD, &bytes), 0);
+    CHECK_INT(bytes, 0);
+}
+
+static void *expect_busy(void *argument)
+{
+    (void) argument;
+    expect(BUSY);
+    return NULL;
+}
+
+// Another thread duplicates the descriptor during the wait for the repetition.
+static void shared_in_wait(void)
+{
+    static const struct line lines[] = {{BUSY, 0, 0}, {GOOD, 0, 0}};
+    pthread_t reader;
+    begin(lines, false);
+    ask(GET);
+    CHECK_INT(pthread_create(&reader, NULL, expect_busy, NULL), 0);
+    test_await_log(RETRY, "", 1);
+    int copy = dup(client.fd);
+    thread_end(reader);
+    close(copy);
+    end(1);
+}
+
+// Waits that the library does not see. It must not hold what these waits are for.
+static void read_with_hidden_waits(const char *text)
+{
+    char bytes[200] = "";
+    int had = 0;
+    while (had < (int) strlen(text)) {
+        struct pollfd hidden = {.fd = client.fd, .events = POLLIN};
+        int got = tls.SSL_read(client.ssl, bytes + had, (int) sizeof(bytes) - had);
+        if (got > 0)
+            had += got;
+        else
+            CHECK_INT(syscall(SYS_ppoll, &hidden, 1, NULL, NULL, 8), 1);
+    }
+    CHECK_TEXT(bytes, text);
+}
+
+// The only wait that was seen is that for the connect.
+static void hidden_wait(void)
+{
+    static const struct line lines[] = {{BUSY, 0, 0}, {BUSY, 0, 0}};
+    begin(lines, false);
+    CHECK_INT(fcntl(client.fd, F_SETFL, O_NONBLOCK), 0);
+    struct pollfd wait = {.fd = client.fd, .events = POLLOUT};
+    CHECK_INT(poll(&wait, 1, -1), 1);
+    ask(GET);
+    read_with_hidden_waits(BUSY);
+    end(1);
+}
+
+// A wait for the handshake was seen. The response arrives during a wait that is not.
+static void hidden_wait_after_another(void)
+{
+    static const struct line lines[] = {{BUSY, 0, 0}, {BUSY, 0, 0}};
+    char byte;
+    begin(lines, true);
+    CHECK(tls.SSL_read(client.ssl, &byte, 1) < 0); // nothing is there before the request
+    ask(GET);
+    read_with_hidden_waits(BUSY);
+    end(1);
 }
 
 #define QUICKLY "[local]\nhosts=127.0.0.1\nretry.backoff=fixed\nretry.jitter=none\nbreaker=off\nbudget.floor=1000/s\n"
@@ -505,6 +641,13 @@ static const struct test tests[] = {
     {"pipelined", REPEATS, pipelined},
     {"forked", SLOWLY, forked},
     {"other_protocol", REPEATS, other_protocol},
+    {"closing", REPEATS, closing},
+    {"another_object", REPEATS, another_object},
+    {"cleared", REPEATS, cleared},
+    {"not_to_another_file", REPEATS, not_to_another_file},
+    {"shared_in_wait", SLOWLY, shared_in_wait},
+    {"hidden_wait", REPEATS, hidden_wait},
+    {"hidden_wait_after_another", REPEATS, hidden_wait_after_another},
 };
 
 TEST_MAIN(tests)
