@@ -81,13 +81,13 @@ static inline unsigned tls_accept_key(SSL *ssl, const char *name, unsigned char 
     return 16;
 }
 
-// Makes a connection object of one version of TLS for a connected socket.
-static inline SSL *tls_new(int fd, int version, bool server)
+// Makes a connection object for a connected socket, for the versions of TLS from `least` to `most`.
+static inline SSL *tls_new_between(int fd, int least, int most, bool server)
 {
     enum { SET_MIN = 123, SET_MAX = 124 }; // SSL_CTRL_SET_MIN_PROTO_VERSION and the following
     SSL_CTX *context = tls.SSL_CTX_new(server ? tls.TLS_server_method() : tls.TLS_client_method());
     CHECK(context != NULL);
-    CHECK(tls.SSL_CTX_ctrl(context, SET_MIN, version, NULL) && tls.SSL_CTX_ctrl(context, SET_MAX, version, NULL));
+    CHECK(tls.SSL_CTX_ctrl(context, SET_MIN, least, NULL) && tls.SSL_CTX_ctrl(context, SET_MAX, most, NULL));
     CHECK_INT(tls.SSL_CTX_set_cipher_list(context, "PSK"), 1);
     tls.SSL_CTX_set_psk_client_callback(context, tls_know_key);
     tls.SSL_CTX_set_psk_server_callback(context, tls_accept_key);
@@ -95,6 +95,12 @@ static inline SSL *tls_new(int fd, int version, bool server)
     CHECK(ssl && tls.SSL_set_fd(ssl, fd) == 1);
     tls.SSL_CTX_free(context); // the connection has a reference
     return ssl;
+}
+
+// The same for one version.
+static inline SSL *tls_new(int fd, int version, bool server)
+{
+    return tls_new_between(fd, version, version, server);
 }
 
 #endif
