@@ -25,12 +25,14 @@ struct step {
     const char *reply;                         // NULL: none
     enum { KEEP, CLOSE, RESET, UNLISTEN } end; // of the connection. UNLISTEN: closes it, and its port refuses
     const char *later;                         // sent when the log has a retry
+    const char *rest;                          // sent when the test sets `goes`
 };
 
 struct server {
     struct port port;
     const struct step *steps;
     _Atomic int requests, connections;
+    _Atomic bool goes;
     pthread_t thread;
 };
 
@@ -73,6 +75,10 @@ static inline void *server_run(void *context)
                 test_await_log(RETRY, "", 1);
                 send(fd, step->later, strlen(step->later), MSG_NOSIGNAL);
             }
+            while (step->rest && !server->goes)
+                test_pause();
+            if (step->rest)
+                send(fd, step->rest, strlen(step->rest), MSG_NOSIGNAL);
             if (step->end == RESET)
                 server_reset(fd);
             if (step->end == UNLISTEN)
