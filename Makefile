@@ -8,6 +8,7 @@
 #                                                                     each system call of ours fails in turn
 #   make suites     other people's tests under it        make builds   builds with the flags of distributions and in odd places
 #   make matrix     all cells of programs that speak HTTP, faults and transports
+#   make mutate     removes one guard after the other, and expects that a test fails
 #   make install    DESTDIR PREFIX LIBDIR LIB32          make format, lint, check-abi, clean; V=1 shows the commands
 #
 # Several people or variants in one tree: give each a BUILD of its own. CC, CPPFLAGS, CFLAGS, LDFLAGS and the libraries INIH
@@ -261,6 +262,9 @@ builds:
 matrix: all $(BUILD)/faultd $(BUILD)/clients/transfer $(BUILD)/clients/loop
 	@scripts/without-blanks tests/clients/run '$(or $(MATRIX),^wire\.exchange)'
 
+mutate:
+	@tests/mutate/run '$(MUTATE)'
+
 check-abi: $(ABI_LIBRARIES)
 	@scripts/check-abi $^
 
@@ -307,7 +311,7 @@ clean:
 	rm -rf $(BUILD)
 
 FORCE:
-.PHONY: all test test-programs demo demo-api bench suites builds matrix check-abi lint format soak fuzz man install clean FORCE
+.PHONY: all test test-programs demo demo-api bench suites builds matrix mutate check-abi lint format soak fuzz man install clean FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: MIT
+"""The guards of HTTP without libcurl. See run.
+
+A row: a name, a file, a text that is in it exactly once, what stands in its place when the guard is removed, and the tests of
+which at least one must fail then. A test is `preload PROGRAM NAME`, `unit PROGRAM` or `clients PATTERN`.
+"""
+
+import collections
+
+Guard = collections.namedtuple("Guard", "name file text instead tests")
+GUARDS = []
+
+
+def guard(name, file, text, instead, *tests):
+    GUARDS.append(Guard(name, "src/" + file, text, instead, tests))
+
+
+def wire(name):
+    return f"preload test_wire {name}"
+
+
+def passed(name):
+    return f"preload test_wire_guard {name}"
+
+
+def ssl(name):
+    return f"preload test_ssl_http {name}"
+
+
+def odd(name):
+    """A test of clients/test_wire_odd.py; `NAME CASE` for one case of it."""
+    name, _, case = name.partition(" ")
+    return f"clients ^wire_odd\\.{name}" + (f"\\[{case}\\]$" if case else "$")
+
+
+def cell(name):
+    """A cell of the matrix of clients."""
+    return f"clients ^wire\\.exchange\\[{name}\\]$"
+
+
+
+# --- requests that are not repeated
+
+EXCHANGE = "wire/exchange.c"
+guard("Expect", EXCHANGE, "x->head.expects_continue || x->head.upgrades", "x->head.upgrades",
+      passed("a_request_that_expects_an_interim_response_is_not_repeated"))
+guard("Upgrade", EXCHANGE, "x->head.expects_continue || x->head.upgrades", "x->head.expects_continue",
+      passed("a_request_for_another_protocol_is_not_repeated"))
+guard("method (POST 503)", EXCHANGE, "x->allowed = may_repeat_method(x, &section->values);", "x->allowed = true;",
+      cell("socket/post_503/plain"))
+guard("condition of a PUT", EXCHANGE, "return allowed && (reads ||", "return allowed; (void) (reads ||",
+      passed("a_condition_prevents_the_repetition_of_a_put"))
+guard("request of more than 64 KiB", EXCHANGE, "x->whole = x->whole && kept;", "", odd("request_size over"))
+guard("pipelining in one write", EXCHANGE, "used < length)\n        return false;\n    if (rb_frame_body_is_done(&x->body)) {",
+      "false)\n        return false;\n    if (rb_frame_body_is_done(&x->body)) {", passed("two_requests_in_one_write_are_not_repeated"))
+guard("pipelining in two writes", EXCHANGE, "return link->state == RB_LINK_SENDING && take_request(",
+      "return link->state != RB_LINK_SENDING || take_request(", passed("two_requests_in_two_writes_are_not_repeated"))
+
+# --- responses that are passed on
+
+guard("101", EXCHANGE, "if (x->head.upgrades)\n        return false;", "", passed("after_101_nothing_is_repeated"))
+guard("103 that was read", EXCHANGE, "x->passes = true;\n    for (;;) {", "for (;;) {",
+      passed("a_response_of_which_a_part_was_read_is_passed_on"))
+guard("event stream", EXCHANGE, " || head->event_stream)", ")", cell("socket/stream/plain"))
+guard("response of more than 64 KiB", EXCHANGE, "full ? RB_REASON_OVERFLOW : RB_REASON_STACK", "RB_REASON_STACK",
+      passed("a_response_of_more_than_64_kib_is_passed_on"))
+guard("response that is cut off", EXCHANGE,
+      "bool whole = rb_frame_body_is_done(&body) || (head.body == RB_BODY_UNTIL_CLOSE && ended);", "bool whole = true;",
+      wire("a_response_that_is_cut_off_is_passed_on"))
+guard("bytes behind the response", EXCHANGE, "head.length + used < text.length || ", "", passed("two_responses_at_once_are_passed_on"))
+guard("unasked response", EXCHANGE, "return answers && take_response(", "return !answers || take_response(",
+      odd("protocol unasked/blocking"))
+
+# --- waits and limits
+
+SOCKET, WAIT = "wire/socket.c", "hook/wait.c"
+guard("SO_RCVTIMEO", SOCKET, "if (limit_ms > 0)\n        w.until_ms", "if (false)\n        w.until_ms",
+      odd("limit_of_a_hang receive_limit"), passed("a_read_that_ends_before_the_repetition_gets_the_response"))
+guard("limit of a wait for a parked response", SOCKET, "if (parked && w->limits && x->due_ms >= w->until_ms) {", "if (false) {",
+      passed("a_poll_that_ends_before_the_repetition_reports_the_response"),
+      passed("a_select_that_ends_before_the_repetition_reports_the_response"))
+guard("limit in the decision", EXCHANGE, "rb_arithmetic_min(x->total_until_ms, until_ms)", "x->total_until_ms",
+      passed("a_limit_before_the_repetition_prevents_it"))
+guard("limit of the repetition", SOCKET, "if (ready == 0 && repeated && (w->limits ||", "if (ready == 0 && repeated && (false ||",
+      odd("limit_during_the_retry poll_limit"))
+guard("raw poll, raw epoll, io_uring", SOCKET, "if (link->state == RB_LINK_PARKED && (!waits || loops))", "if (false)",
+      passed("a_hidden_wait_is_woken"))
+guard("event loop", SOCKET, "RB_LINK_WAIT_LOOP; // must not wait here", "100;", wire("a_blocking_socket_in_a_loop_is_not_held"))
+guard("epoll", WAIT, "if (LINKED && op == EPOLL_CTL_ADD)", "if (false)", wire("after_epoll_nothing_is_held"))
+guard("two connections in one wait", SOCKET, "if (links < 2)\n        return found;", "if (links < 9)\n        return found;",
+      wire("two_connections_in_one_poll_are_not_held"))
+guard("SO_RCVLOWAT", SOCKET, "if (marked)\n            restore_low_mark(link);", "", passed("the_low_mark_of_the_program_stays"))
+guard("response that stalls", SOCKET, "return marked && ends_partial(w) ? show(w, false) : 0;", "return 0;",
+      wire("a_part_that_poll_reports_can_be_read"))
+guard("signal in a wait", SOCKET, "limit_ms == 0 && rb_pause_all_restart()", "true", wire("a_signal_ends_a_read_with_a_limit"),
+      odd("interrupted interrupted"))
+
+# --- the connection
+
+guard("shutdown", "hook/socket.c", "rb_link_leave(fd); // a connection that is made again would not be shut down", "",
+      wire("a_half_closed_connection_is_opaque"))
+guard("request of another thread", SOCKET, "if (rb_link_is_disturbed(link) || !rb_socket_is(", "if (!rb_socket_is(",
+      wire("a_request_of_another_thread_prevents_the_repetition"))
+guard("identity of the socket", SOCKET, "if (rb_link_is_disturbed(link) || !rb_socket_is(link->fd, link->identity) ||",
+      "if (rb_link_is_disturbed(link) ||", passed("the_repetition_is_not_sent_to_another_file"))
+guard("bytes behind a held response", SOCKET, "|| peek_byte(link->fd) != -EAGAIN ?", "?",
+      wire("bytes_behind_the_response_are_not_for_the_repetition"))
+guard("SIGPIPE of the repetition", SOCKET, "MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);", "MSG_DONTWAIT, NULL, 0);",
+      passed("the_repetition_raises_no_signal"))
+guard("new connection in an event loop", SOCKET, "if (!waits || !rb_socket_is(", "if (!rb_socket_is(",
+      passed("a_stale_connection_in_an_event_loop_is_left_to_the_program"))
+guard("write on a connection that is used up", SOCKET, "if (link->state == RB_LINK_ENDED)\n        return revive(", "if (false)\n        return revive(",
+      wire("the_next_request_may_follow_the_held_response"))
+guard("error of the first attempt", SOCKET, "x->error = x->broke > 0 ? x->broke : 0;", "x->error = EIO;",
+      wire("a_refused_repetition_shows_the_first_error"))
+
+# --- calls that the library does not follow
+
+guard("MSG_TRUNC", SOCKET, "(MSG_OOB | MSG_ERRQUEUE | MSG_TRUNC)", "(MSG_OOB | MSG_ERRQUEUE)",
+      passed("discarded_bytes_are_not_read_by_the_library"))
+guard("wrong buffer", SOCKET, "if (is_past_us(flags) || !buffers_are_readable(parts, count))", "if (is_past_us(flags))",
+      passed("a_wrong_buffer_gets_efault"))
+
+guard("MSG_PEEK", SOCKET, "if (!(io->flags & MSG_PEEK))\n        x->given += got;", "x->given += got;",
+      "preload test_wire_play random_play")
+guard("peeked bytes", SOCKET, "if (io->flags & MSG_PEEK) { // the program", "if (false) { // the program",
+      "preload test_wire_play random_play", odd("retried peek_first"))
+
+HOOK_SOCKET, DESCRIPTOR = "hook/socket.c", "hook/descriptor.c"
+
+
+def leaves(name, file, text, instead="", test=None):
+    guard(name, file, text, instead, passed("left_by_" + (test or name)))
+
+
+leaves("fdopen", DESCRIPTOR, "rb_link_leave(fd);\n    if (rb_park_on(fd))", "if (rb_park_on(fd))")
+leaves("dup", DESCRIPTOR, "rb_link_leave(fd);\n    return rb_park_copied(fd, rb_libc_dup(fd));",
+       "return rb_park_copied(fd, rb_libc_dup(fd));")
+leaves("dup2", DESCRIPTOR, "dup2(int fd, int copy)\n{\n    rb_link_leave(fd);", "dup2(int fd, int copy)\n{")
+leaves("dup3", DESCRIPTOR, "dup3(int fd, int copy, int flags)\n{\n    rb_link_leave(fd);", "dup3(int fd, int copy, int flags)\n{")
+leaves("F_DUPFD", DESCRIPTOR, "rb_link_leave(fd);\n        return rb_park_copied(fd, result);",
+       "return rb_park_copied(fd, result);", "dupfd")
+leaves("SIGIO: O_ASYNC", DESCRIPTOR, "bool asynchronous = command == F_SETFL && ((intptr_t) argument & O_ASYNC);",
+       "bool asynchronous = false;", "o_async")
+leaves("SIGIO: F_SETOWN", DESCRIPTOR, "command == F_SETOWN ||", "", "setown")
+leaves("SIGIO: F_SETSIG", DESCRIPTOR, " || command == F_SETSIG)", ")", "setsig")
+leaves("SIGIO: FIOASYNC", DESCRIPTOR, "which == FIOASYNC ||", "", "fioasync")
+leaves("SIGIO: SIOCSPGRP", DESCRIPTOR, " || which == SIOCSPGRP;", ";", "siocspgrp")
+leaves("splice to the connection", HOOK_SOCKET, "if (rb_link_on(out))\n        rb_link_leave(out);", "", "splice_out")
+leaves("splice from the connection", HOOK_SOCKET, "return PAST(fd, 0, rb_libc_splice(", "return IO(fd, 0, rb_libc_splice(", "splice_in")
+leaves("sendfile", HOOK_SOCKET, "return PAST(out, 0, rb_libc_sendfile(", "return IO(out, 0, rb_libc_sendfile(")
+leaves("sendfile64", HOOK_SOCKET, "return PAST(out, 0, rb_libc_sendfile64(", "return IO(out, 0, rb_libc_sendfile64(")
+leaves("dprintf", HOOK_SOCKET, "PAST(fd, 0, rb_libc_vdprintf(", "IO(fd, 0, rb_libc_vdprintf(")
+leaves("recvmmsg", HOOK_SOCKET, "PAST(fd, flags, rb_libc_recvmmsg(", "IO(fd, flags, rb_libc_recvmmsg(")
+leaves("sendmmsg", HOOK_SOCKET, "PAST(fd, flags, rb_libc_sendmmsg(", "IO(fd, flags, rb_libc_sendmmsg(")
+leaves("SCM_RIGHTS", HOOK_SOCKET, "rb_rights_visit(message, rb_link_leave);", ";", "rights")
+leaves("SCM_RIGHTS of sendmmsg", HOOK_SOCKET, "rb_rights_visit_all(messages, count, rb_link_leave);", ";", "rights_of_sendmmsg")
+
+PROCESS, START = "hook/process.c", "hook/start.c"
+leaves("fork", "wire/link.c", "rb_fork_notify(NULL, link_forked, link_forked);", "(void) link_forked;")
+leaves("_Fork", PROCESS, "rb_link_leave_all();\n    rb_park_forking();", "rb_park_forking();")
+leaves("clone", PROCESS, ", rb_link_leave_all();", ";")
+leaves("clone by number", PROCESS, "before_clone((unsigned long) c->a);", "", "clone_by_number")
+leaves("vfork", PROCESS, "rb_link_leave_inherited();", "")
+leaves("start of a program", START, "rb_link_leave_inherited();", "", "system")
+leaves("spawn with actions", START, "rb_link_leave_all();", ";", "spawn_with_actions")
+
+guard("close", DESCRIPTOR, "rb_link_close(fd);\n    rb_park_closing(fd);", "rb_park_closing(fd);", passed("closed_by_close"))
+guard("close_range", DESCRIPTOR, "rb_link_close_range(first, last);", "", passed("closed_by_close_range"))
+guard("closefrom", DESCRIPTOR, "rb_link_close_range(first > 0", "if (0) rb_link_close_range(first > 0", passed("closed_by_closefrom"))
+guard("dup2 over the descriptor", DESCRIPTOR, "if (fd != copy)\n        rb_link_close(copy);\n    rb_park_replacing(fd, copy);\n    return rb_park_copied(fd, rb_libc_dup2(",
+      "rb_park_replacing(fd, copy);\n    return rb_park_copied(fd, rb_libc_dup2(", passed("replaced_by_dup2"))
+guard("bytes that only the library has", "wire/link.c", "return link->exchange && link->give_only(link);", "return false;",
+      ssl("forked"))
+
+# --- the parser: clients disagree about the end of these messages
+
+FRAME = "wire/frame.c"
+guard("two lengths", FRAME, "value.length == 0 || (reading->has_length && number != head->content_length)", "value.length == 0",
+      "unit test_wire_frame")
+guard("chunked and a length", FRAME, "if (reading->chunked && (reading->has_length || head->minor == 0))", "if (false)",
+      "unit test_wire_frame")
+guard("coding that is not chunked", FRAME, 'return first && rb_slice_is_nocase(value, "chunked");', "return true;",
+      "unit test_wire_frame")
+guard("response to HEAD", FRAME, "asked == RB_FRAME_ASKS_HEAD || ", "", "unit test_wire_frame")
+guard("Content-Length that is too large", FRAME, "number > ((uint64_t) INT64_MAX - digit) / 10", "false", "unit test_wire_frame")
+guard("chunk size that is too large", FRAME, "enum { SIZE_DIGITS_MAX = 15 };", "enum { SIZE_DIGITS_MAX = 40 };", "unit test_wire_frame")
+
+# --- TLS
+
+TLS = "wire/tls.c"
+guard("TLS: event loop", TLS, "(wait == RB_LINK_WAIT_FEW || (io->waits && wait == RB_LINK_WAIT_UNKNOWN))", "true",
+      ssl("event_loop"))
+guard("TLS: wait that was not seen", TLS, "if (link->state == RB_LINK_SENT && unseen && !io->waits)", "if (false)",
+      ssl("hidden_wait_after_another"))
+guard("TLS: wait to write", SOCKET, "if (!(fds[i].events & (POLLIN | POLLRDNORM)))\n            continue;",
+      "if (!(fds[i].events & (POLLIN | POLLRDNORM))) {\n            rb_link_note_wait(fds[i].fd, RB_LINK_WAIT_FEW);\n            continue;\n        }",
+      ssl("hidden_wait"))
+guard("TLS: closed by the server", EXCHANGE, "x->closes && link->tls ? RB_REASON_STACK", "false ? RB_REASON_STACK", ssl("closing"))
+guard("TLS: SIGPIPE of the repetition", TLS, "rb_kernel(SYS_rt_sigprocmask, SIG_BLOCK, &broken_pipe, &mask, RB_KERNEL_SIGNALS);",
+      "-1;", ssl("broken_pipe"))
+guard("TLS: mode of the socket", TLS, "rb_kernel_always(SYS_fcntl, io->link->fd, F_SETFL, flags);", ";", ssl("signal_in_wait"))
+guard("TLS: room for a record", TLS, "if (sizeof(x->seen) - x->taken < RECORD)", "if (false)", ssl("overflow"))
+guard("TLS: end of a used connection", TLS, "if (io->libssl->set_shutdown && io->libssl->get_shutdown)", "if (false)",
+      ssl("hang_up_polling"))
+guard("TLS: SSL_pending", "hook/ssl.c", "callee.followed ? (int) rb_tls_held(callee.libssl, ssl) : 0", "0", ssl("pending"))
+guard("TLS: another connection object", TLS, "if (!link || !link->ssl || link->ssl == ssl)", "if (true)", ssl("another_object"))
+guard("TLS: SSL_clear", "hook/ssl.c", "rb_tls_forget(callee.libssl, ssl);", ";", ssl("cleared"))
+guard("TLS: limit of a wait", TLS, "if (parked && limits && change_ms >= until_ms)", "if (false)", ssl("poll_limit"))
+guard("TLS: SO_RCVTIMEO", TLS, "io->waits ? rb_socket_receive_limit_ms(link->fd) : 0;", "0;", ssl("receive_limit"))
+guard("TLS: identity of the socket", TLS, "!rb_socket_is(link->fd, link->identity) || ", "", ssl("not_to_another_file"))
+guard("TLS: descriptor of two holders", TLS, "if (rb_link_is_disturbed(link) || ", "if (", ssl("shared_in_wait"))
+guard("TLS: peek", TLS, "if (!io->peeks)\n        x->given += count;", "x->given += count;", "preload test_ssl_play random_play",
+      ssl("pending"))
