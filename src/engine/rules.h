@@ -128,8 +128,8 @@ struct rb_rules {
     struct rb_backoff backoff;
     uint32_t causes; // bit (1 << enum rb_cause) set: that cause is retried (STATUS: by the statuses below)
     uint64_t statuses[RB_STATUS_WORDS]; // bit set: that HTTP status is retried
-    bool throttled;                     // retry.on has `throttled`: throttling under another status is retried
     uint64_t rejected[RB_STATUS_WORDS]; // retry.rejected: after such a status, every method may be repeated
+    bool throttled;                     // retry.on has `throttled`: throttling under another status is retried
     bool rejected_throttled;            // the same for `throttled`
     enum rb_hint_use after;             // retry.after
     uint64_t after_max_ms;
@@ -144,6 +144,7 @@ struct rb_rules {
     uint64_t dns_total_ms;  // dns.total
     uint64_t dns_stale_ms;  // dns.stale, 0: off
     uint64_t start_wait_ms; // start.wait, 0: off
+    uint64_t hold_ms;       // http.hold, 0: off
     bool breaker_on;
     enum rb_breaker_scope breaker_scope;
     struct rb_breaker_rules breaker;

@@ -4,6 +4,8 @@
 #include "net/park.h"
 #include "real/libc.h"
 #include "real/system.h"
+#include "wire/epoll.h"
+#include "wire/loop.h"
 #include "wire/socket.h"
 
 // If no connect is in flight, poll, ppoll, select and pselect end in a jump to the real function. A call instead would
@@ -130,6 +132,8 @@ RB_HOOK int epoll_wait(int epfd, struct epoll_event *events, int size, int timeo
 {
     struct timespec limit, *until = rb_park_of_ms(timeout, &limit);
     rb_park_waits(1);
+    if (rb_epoll_holds())
+        return rb_epoll_wait(epfd, events, size, until, NULL, RB_EPOLL_WAIT);
     if (rb_park_splits(until))
         return rb_wait_epoll(epfd, events, size, until, NULL, RB_EPOLL_WAIT);
     FETCH(until, NULL, RB_EPOLL_WAIT, rb_libc_epoll_wait(epfd, events, size, timeout));
@@ -139,6 +143,8 @@ RB_HOOK int epoll_pwait(int epfd, struct epoll_event *events, int size, int time
 {
     struct timespec limit, *until = rb_park_of_ms(timeout, &limit);
     rb_park_waits(1);
+    if (rb_epoll_holds())
+        return rb_epoll_wait(epfd, events, size, until, mask, RB_EPOLL_PWAIT);
     if (rb_park_splits(until))
         return rb_wait_epoll(epfd, events, size, until, mask, RB_EPOLL_PWAIT);
     FETCH(until, mask, RB_EPOLL_PWAIT, rb_libc_epoll_pwait(epfd, events, size, timeout, mask));
@@ -148,6 +154,8 @@ RB_HOOK int epoll_pwait2(int epfd, struct epoll_event *events, int size, const s
                          const sigset_t *mask)
 {
     rb_park_waits(1);
+    if (rb_epoll_holds())
+        return rb_epoll_wait(epfd, events, size, timeout, mask, RB_EPOLL_PWAIT2);
     if (rb_park_splits(NULL))
         return rb_wait_epoll(epfd, events, size, timeout, mask, RB_EPOLL_PWAIT2);
     FETCH(timeout, mask, RB_EPOLL_PWAIT2, rb_libc_epoll_pwait2(epfd, events, size, timeout, mask));
@@ -159,5 +167,8 @@ RB_HOOK int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
     if (LINKED && op == EPOLL_CTL_ADD)
         rb_link_note_wait(fd, RB_LINK_WAIT_EPOLL);
-    return rb_process_is_off() ? rb_libc_epoll_ctl(epfd, op, fd, event) : rb_park_control(epfd, op, fd, event);
+    int result = rb_process_is_off() ? rb_libc_epoll_ctl(epfd, op, fd, event) : rb_park_control(epfd, op, fd, event);
+    if (result == 0 && rb_epoll_holds() && rb_link_on(fd))
+        rb_loop_control(fd, op);
+    return result;
 }

@@ -41,6 +41,26 @@ void rb_park_leave(int fd)
     errno = error;
 }
 
+bool rb_park_registered(int fd, int *epfd, struct epoll_event *event)
+{
+    return rb_watch_only(fd, epfd, event);
+}
+
+bool rb_park_shares(int epfd, uint64_t data, int fd)
+{
+    return rb_watch_shares(epfd, data, fd);
+}
+
+void rb_park_rearm(int epfd, int fd)
+{
+    rb_watch_rearm(epfd, fd);
+}
+
+bool rb_park_is_watched(int fd)
+{
+    return rb_watch_is_watched(fd);
+}
+
 void rb_park_leave_all(enum rb_park_descriptors which)
 {
     sigset_t saved;
@@ -266,7 +286,7 @@ static void park_close(int fd)
     if (!rb_lock_take(&saved))
         return;
     struct rb_flight *flight = rb_flight_find_locked(fd);
-    if (flight && flight->fds[1] >= 0 && rb_watch_is_watched_locked(fd))
+    if (flight && flight->fds[1] >= 0 && rb_watch_is_watched(fd))
         rb_life_leave_locked(flight, RB_REASON_SHARED);
     else if (flight && flight->fds[1] < 0 && rb_flight_parked(fd))
         rb_life_give_up_locked(flight);

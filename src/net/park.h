@@ -95,6 +95,19 @@ int rb_park_shutdown(int fd, int how);
 // effect when the connect is no longer parked.
 int rb_park_control(int epfd, int op, int fd, struct epoll_event *event);
 
+// Reads the recorded registration of a descriptor. Returns false unless exactly one epoll watches the descriptor. All
+// four functions take no lock: the answer may be outdated.
+bool rb_park_registered(int fd, int *epfd, struct epoll_event *event);
+
+// Returns true if another descriptor than fd is registered in the epoll with the same data. Looks at all descriptors.
+bool rb_park_shares(int epfd, uint64_t data, int fd);
+
+// Arms a one-shot registration again, because the program has not got its event.
+void rb_park_rearm(int epfd, int fd);
+
+// Returns true if an epoll watches this descriptor.
+bool rb_park_is_watched(int fd);
+
 // Call before a descriptor is closed, for every descriptor. Does nothing in a vfork child, which has its own
 // descriptors. Keeps errno.
 void rb_park_closing(int fd);
@@ -210,6 +223,10 @@ enum rb_epoll_kind { RB_EPOLL_WAIT, RB_EPOLL_PWAIT, RB_EPOLL_PWAIT2 };
 // Replaces epoll_wait, epoll_pwait and epoll_pwait2 when an attempt is due.
 int rb_wait_epoll(int epfd, struct epoll_event *events, int size, const struct timespec *timeout, const sigset_t *mask,
                   enum rb_epoll_kind kind);
+
+// Waits on an epoll like the call of this kind, and filters the events. timeout: valid, or NULL.
+int rb_wait_epoll_or_fetch(int epfd, struct epoll_event *events, int size, const struct timespec *timeout,
+                           const sigset_t *mask, enum rb_epoll_kind kind);
 
 // Filters the events of an unchanged epoll_wait, which may have started before any connect was in flight. If all events
 // were hidden, waits again for the remaining time. Returns the number of remaining events, or the result of that wait.

@@ -191,6 +191,19 @@ static bool leaves_lookups(const struct rb_rules *rules)
     return !(rules->intercept & RB_INTERCEPT_DNS);
 }
 
+static bool leaves_http(const struct rb_rules *rules)
+{
+    return !(rules->intercept & RB_INTERCEPT_HTTP);
+}
+
+static bool repeats_no_status(const struct rb_rules *rules)
+{
+    bool any = rules->throttled;
+    for (unsigned i = 0; i < RB_STATUS_WORDS; i++)
+        any |= rules->statuses[i] != 0;
+    return !any;
+}
+
 // A key of a section that cannot take effect, or not the expected one. A key that ends with a dot stands for all keys
 // that begin with it.
 static const struct idle {
@@ -212,6 +225,9 @@ static const struct idle {
     {"breaker.", has_no_breaker, "this has no effect with breaker = off"},
     {"connect.", leaves_connects, "this has no effect, because intercept does not have connect"},
     {"socket.", leaves_sockets, "this has no effect, because intercept has neither connect nor curl"},
+    {"http.hold", has_no_retries, "this has no effect with retry.attempts = 1"},
+    {"http.hold", repeats_no_status, "this has no effect, because retry.on has no status"},
+    {"http.", leaves_http, "this has no effect, because intercept does not have http"},
     {"dns.", leaves_lookups, "this has no effect, because intercept does not have dns"},
 };
 

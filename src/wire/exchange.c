@@ -59,6 +59,8 @@ static bool begin_exchange(struct rb_link *link)
 void rb_exchange_end(struct rb_link *link)
 {
     struct rb_exchange *x = link->exchange;
+    if (x && link->unpark)
+        link->unpark(link);
     link->exchange = NULL;
     if (!x)
         return;
@@ -415,7 +417,8 @@ enum rb_look rb_exchange_look(struct rb_link *link, bool ended, uint64_t until_m
     struct rb_hint hint = hint_of_response(x, &head, text);
     struct rb_outcome outcome = rb_classify_http(head.status);
     x->closes = !head.keeps_alive;
-    enum rb_reason blocked = x->closes && link->tls ? RB_REASON_STACK : RB_REASON_NONE; // no second handshake
+    bool connects = !link->tls && !x->loops;
+    enum rb_reason blocked = (x->closes || (x->loops && ended)) && !connects ? RB_REASON_STACK : RB_REASON_NONE;
     if (blocked != RB_REASON_NONE)
         x->stack = RB_STACK_CLOSED;
     if (judge_exchange(link, &outcome, blocked, &hint, until_ms))

@@ -44,6 +44,9 @@ struct rb_exchange {
     bool judged;               // the response under examination was judged
     bool goes_on;              // DELIVER: the connection goes on behind the held bytes
     bool leaves;               // DELIVER: the link is not followed behind the held bytes
+    bool loops;                // the response under examination is held in an event loop: no second connect
+    unsigned stirs;            // in an event loop: how often the kernel has reported a response that was hidden
+    uint64_t hold_until_ms;    // in an event loop: the end of all holds of the exchange; 0: nothing was held yet
     int low_mark;              // SO_RCVLOWAT of the program while ours is set; 0: not set
     int broke;                 // how the connection ended before a response: errno, or -1 for the end of the stream
     int error;                 // the errno of the program's next read; 0: that of the real read

@@ -19,6 +19,7 @@ enum { DESCRIPTORS = 65536, PAGE = 1024, SLABS = 512, SLAB = 128 };
 enum { FREE, CLAIMED, DISTURBED, CLOSED };
 
 _Atomic uint32_t rb_link_count;
+_Atomic bool rb_link_holds;
 
 typedef _Atomic(struct rb_link *) entry;
 
@@ -58,14 +59,16 @@ static bool take_claim(struct rb_link *link, uint32_t *found)
     return atomic_compare_exchange_strong(&link->claim, found, CLAIMED);
 }
 
-struct rb_link *rb_link_claim(int fd)
+// Claims the link of a descriptor.
+//   disturbs: if another call has the claim, that call makes the link opaque
+static struct rb_link *claim_link(int fd, bool disturbs)
 {
     struct rb_link *link = rb_link_of(fd);
     uint32_t found;
     if (!link)
         return NULL;
     if (!take_claim(link, &found)) {
-        if (found == CLAIMED)
+        if (found == CLAIMED && disturbs)
             atomic_compare_exchange_strong(&link->claim, &found, DISTURBED);
         return NULL;
     }
@@ -73,6 +76,16 @@ struct rb_link *rb_link_claim(int fd)
         return link;
     rb_link_release(link); // the link has ended meanwhile
     return NULL;
+}
+
+struct rb_link *rb_link_claim(int fd)
+{
+    return claim_link(fd, true);
+}
+
+struct rb_link *rb_link_try(int fd)
+{
+    return claim_link(fd, false);
 }
 
 // Takes the link out of the table. Returns false if it is not there.
@@ -203,6 +216,8 @@ void rb_link_open(int fd, const struct sockaddr *address, socklen_t length, cons
         link->peer.target.name = link->peer.name;
     else
         link->peer.target.name = NULL;
+    if (section->rules.hold_ms > 0)
+        atomic_store_explicit(&rb_link_holds, true, memory_order_relaxed);
     atomic_fetch_add(&rb_link_count, 1);
     struct rb_link *other = atomic_exchange(place, link); // of another thread that has connected the same socket
     if (other) {

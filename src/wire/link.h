@@ -59,6 +59,9 @@ struct rb_link {
     struct rb_exchange *exchange;            // the request in progress; NULL: none
     void (*forget)(struct rb_link *link);    // releases the exchange
     bool (*give_only)(struct rb_link *link); // rb_exchange_give_only
+    void (*unpark)(struct rb_link *link);    // rb_loop_unpark; NULL: the link was never parked in an event loop
+    bool (*due)(struct rb_link *link);       // of a link that is parked in an event loop (wire/loop.h)
+    unsigned hold;                           // its place in the table of wire/loop.c; 0: not parked there
     uint64_t identity;                       // of the socket, from the first request on; 0: unknown
     unsigned exchanges;                      // responses that were read to their end
     _Atomic bool tls;                        // the program has written a TLS record; also read without a claim
@@ -78,6 +81,8 @@ struct rb_link {
 };
 
 extern _Atomic uint32_t rb_link_count; // links of this process
+
+extern _Atomic bool rb_link_holds; // a link with http.hold exists or has existed
 
 // Returns the table entry of a descriptor; private, for rb_link_on.
 struct rb_link *rb_link_of(int fd);
@@ -104,6 +109,9 @@ void rb_link_open(int fd, const struct sockaddr *address, socklen_t length, cons
 // Claims the link of a descriptor. Returns NULL if there is none, or if it is claimed already. Lock-free,
 // async-signal-safe, as are all functions below.
 struct rb_link *rb_link_claim(int fd);
+
+// The same for a caller that can do without the link: a failure leaves the link of the other caller as it is.
+struct rb_link *rb_link_try(int fd);
 
 // Releases a claim. If another call has needed the link meanwhile, the link becomes opaque.
 void rb_link_release(struct rb_link *link);

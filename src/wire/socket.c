@@ -17,6 +17,8 @@
 #include "real/system.h"
 #include "wire/bio.h"
 #include "wire/exchange.h"
+#include "wire/loop.h"
+#include "wire/mark.h"
 #include "wire/tls.h"
 
 // FEW: descriptors of a wait in which a response is held. LIMIT_MS: a shorter wait is a tick of a loop, not a limit.
@@ -37,26 +39,6 @@ struct link_wait {
     bool deaf;            // the connection of a parked response has ended: its events are not awaited
     bool reads;           // the program reads from a blocking socket
 };
-
-// Makes waits report the socket only when it has `bytes` bytes, or has ended.
-static void set_low_mark(const struct rb_link *link, size_t bytes)
-{
-    struct rb_exchange *x = link->exchange;
-    int value = (int) bytes;
-    uint32_t size = sizeof(x->low_mark);
-    if (x->low_mark == 0)
-        rb_kernel(SYS_getsockopt, link->fd, SOL_SOCKET, SO_RCVLOWAT, &x->low_mark, &size);
-    rb_kernel(SYS_setsockopt, link->fd, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof(value));
-}
-
-// Restores the program's mark.
-static void restore_low_mark(const struct rb_link *link)
-{
-    struct rb_exchange *x = link->exchange;
-    if (x->low_mark > 0)
-        rb_kernel(SYS_setsockopt, link->fd, SOL_SOCKET, SO_RCVLOWAT, &x->low_mark, sizeof(x->low_mark));
-    x->low_mark = 0;
-}
 
 // --- connect again
 
@@ -97,11 +79,10 @@ static long peek_byte(int fd)
 
 // --- give up
 
-// The latest attempt has no response, and the connection is of no use. The program gets the response of an earlier
-// attempt, or the error or the end of the connection that the first attempt saw.
-static void show_end(struct rb_link *link, enum rb_reason reason)
+void rb_wire_show_end(struct rb_link *link, enum rb_reason reason)
 {
     struct rb_exchange *x = link->exchange;
+    rb_loop_unpark(link);
     rb_kernel(SYS_shutdown, link->fd, SHUT_RDWR);
     if (rb_exchange_fall_back(link, reason))
         return;
@@ -113,16 +94,16 @@ static void show_end(struct rb_link *link, enum rb_reason reason)
     rb_link_enter(link, RB_LINK_ENDED);
 }
 
-// The request is not repeated: the program gets the response, which is in the kernel, or the end of the connection.
-static void give_up_parked(struct rb_link *link)
+void rb_wire_give_up(struct rb_link *link)
 {
     struct rb_exchange *x = link->exchange;
     bool responded = x->seen_length > 0;
+    rb_loop_unpark(link);
     rb_link_enter(link, RB_LINK_SENT);
     x->passes = true;
     x->seen_length = 0;
     if (!responded)
-        show_end(link, RB_REASON_NONE);
+        rb_wire_show_end(link, RB_REASON_NONE);
 }
 
 // --- send again
@@ -157,13 +138,14 @@ static bool repeat_request(struct link_wait *w)
     uint64_t until_ms = rb_arithmetic_min(w->limits ? w->until_ms : UINT64_MAX, x->total_until_ms);
     bool hidden = x->seen_length > 0;
     if (rb_link_is_disturbed(link) || !rb_socket_is(link->fd, link->identity) || !rb_exchange_again(link)) {
-        give_up_parked(link);
+        rb_wire_give_up(link);
         return false;
     }
+    rb_loop_unpark(link); // this wait goes on where an event loop has begun
     // The response was copied to `held`; now it leaves the kernel.
     if (hidden &&
         rb_kernel(SYS_recvfrom, link->fd, x->seen, x->held_length, MSG_DONTWAIT, NULL, NULL) != (long) x->held_length) {
-        show_end(link, RB_REASON_INTERRUPTED);
+        rb_wire_show_end(link, RB_REASON_INTERRUPTED);
         return false;
     }
     // Bytes that follow the response, such as a 400 before the server closes, do not answer the repeated request.
@@ -178,7 +160,7 @@ static bool repeat_request(struct link_wait *w)
     x->closes = false;
     if (result == 0)
         return true;
-    show_end(link, RB_REASON_INTERRUPTED);
+    rb_wire_show_end(link, RB_REASON_INTERRUPTED);
     return false;
 }
 
@@ -222,7 +204,7 @@ static bool is_visible(struct link_wait *w)
         rb_link_enter(link, RB_LINK_PARKED);
         return false;
     case RB_LOOK_MORE:
-        set_low_mark(link, link->exchange->seen_length + 1);
+        rb_mark_set(link, link->exchange->seen_length + 1);
         return false;
     case RB_LOOK_PASS:
         break;
@@ -274,7 +256,7 @@ static bool ends_parked(struct link_wait *w)
 {
     struct rb_link *link = w->link;
     if (w->ended && rb_link_is_disturbed(link)) { // another thread has shut the socket down
-        give_up_parked(link);
+        rb_wire_give_up(link);
         show(w, true);
         return true;
     }
@@ -314,13 +296,13 @@ static int wait_for_response(struct link_wait *w)
     for (;;) {
         bool parked = link->state == RB_LINK_PARKED, marked = !parked && x->seen_length > 0;
         if (parked && w->limits && x->due_ms >= w->until_ms) {
-            give_up_parked(link);
+            rb_wire_give_up(link);
             return show(w, link->state != RB_LINK_SENT);
         }
         bool repeated = !parked && (x->held_length > 0 || x->broke != 0); // an earlier result is lost
         int ready = wait_in_kernel(w, next_end_ms(w, parked, marked, repeated), !parked);
         if (marked)
-            restore_low_mark(link);
+            rb_mark_restore(link);
         if (ready < 0)
             return ready;
         if (parked && ready == 0 && rb_system_now_ms() >= x->due_ms) {
@@ -333,7 +315,7 @@ static int wait_for_response(struct link_wait *w)
         if (parked)
             return ready == 0 ? 0 : count_events(w);
         if (ready == 0 && repeated && (w->limits || rb_system_now_ms() >= x->total_until_ms)) {
-            show_end(link, RB_REASON_TIME);
+            rb_wire_show_end(link, RB_REASON_TIME);
             return show(w, true);
         }
         if (ready == 0)
@@ -408,9 +390,9 @@ static bool wait_in_read(struct rb_wire_io *io, int fd, ssize_t *result)
     if (ready > 0 || (ready < 0 && errno != EINTR))
         return true;
     if (link->state == RB_LINK_PARKED)
-        give_up_parked(link);
+        rb_wire_give_up(link);
     else if (link->exchange->held_length > 0)
-        show_end(link, RB_REASON_INTERRUPTED);
+        rb_wire_show_end(link, RB_REASON_INTERRUPTED);
     else {
         errno = ready == 0 ? EAGAIN : EINTR;
         *result = -1;
@@ -429,7 +411,7 @@ static bool look_in_read(const struct rb_wire_io *io, ssize_t *result)
     bool hides = atomic_load_explicit(&link->wait, memory_order_relaxed) == RB_LINK_WAIT_FEW && !link->reported;
     if (!hides || events == 0 || is_visible(&w))
         return true;
-    restore_low_mark(link);
+    rb_mark_restore(link);
     link->exchange->seen_length = link->state == RB_LINK_PARKED ? link->exchange->seen_length : 0;
     errno = EAGAIN;
     *result = -1;
@@ -459,15 +441,18 @@ bool rb_wire_before_read(struct rb_wire_io *io, int fd, const struct iovec *part
     bool waits = !(flags & MSG_DONTWAIT) && rb_socket_is_blocking(fd);
     bool loops = atomic_load_explicit(&link->wait, memory_order_relaxed) >= RB_LINK_WAIT_LOOP; // must not wait here
     if (link->state == RB_LINK_PARKED && (!waits || loops))
-        give_up_parked(link);
+        rb_wire_give_up(link);
     else if (!loops && (link->state == RB_LINK_PARKED || rb_exchange_may_hold(link)))
         makes = waits ? wait_in_read(io, fd, result) : look_in_read(io, result);
     if (makes && (link->state == RB_LINK_ENDED || link->state == RB_LINK_DELIVER)) {
         *result = link->state == RB_LINK_ENDED ? 0 : read_held(io);
         makes = false;
     }
-    if (makes && rb_exchange_may_hold(link))
-        link->exchange->seen_length = 0; // the program reads these bytes
+    if (makes && rb_exchange_may_hold(link)) { // the program reads these bytes
+        if (link->exchange->seen_length > 0)
+            rb_loop_unpark(link);
+        link->exchange->seen_length = 0;
+    }
     if (link->exchange && link->exchange->error && makes && link->state != RB_LINK_DELIVER) {
         errno = link->exchange->error;
         *result = -1;
@@ -495,6 +480,8 @@ static ssize_t follow_bytes(const struct rb_wire_io *io, ssize_t result, bool fo
         followed = part == 0 || take(io->link, io->parts[i].iov_base, part);
         left -= part;
     }
+    if (followed && io->link->state == RB_LINK_SENT)
+        rb_loop_expect(io->link);
     if (followed)
         rb_link_release(io->link);
     else

@@ -43,6 +43,14 @@ bool rb_wire_before_write(struct rb_wire_io *io, int fd, const struct iovec *par
 // Returns the result of the write. Keeps errno.
 ssize_t rb_wire_after_write(struct rb_wire_io *io, ssize_t result);
 
+// The latest attempt has no response, and the connection is of no use. The program gets the response of an earlier
+// attempt, or the error or the end of the connection that the first attempt saw. For wire/sift.c; the link is claimed.
+void rb_wire_show_end(struct rb_link *link, enum rb_reason reason);
+
+// The request is not repeated: the program gets the response, which is in the kernel, or the end of the connection.
+// Link: claimed and PARKED.
+void rb_wire_give_up(struct rb_link *link);
+
 // The program waits by poll or ppoll. Returns true if a link is among the descriptors that may need the library; then
 // *result is the result of the wait, and errno is set. Otherwise the program's call is to be made.
 //   timeout: NULL: no limit

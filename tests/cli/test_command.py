@@ -895,6 +895,9 @@ IDLE = (
     ("intercept = dns\nsocket.user_timeout = 1m", 23, "has no effect, because intercept has neither connect nor curl"),
     ("socket.keepalive = 30s/10s/3\nsocket.user_timeout = 40s", 23,
      "lets one lost probe end an idle connection: socket.user_timeout should be at least IDLE + COUNT * INTERVAL of socket.keepalive"),
+    ("retry.attempts = 1\nhttp.hold = 2s", 13, "has no effect with retry.attempts = 1"),
+    ("retry.on = refused\nhttp.hold = 2s", 13, "has no effect, because retry.on has no status"),
+    ("intercept = curl\nhttp.hold = 2s", 13, "has no effect, because intercept does not have http"),
     ("intercept = curl\ndns.total = 1s", 13, "has no effect, because intercept does not have dns"),
 )
 

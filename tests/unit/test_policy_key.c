@@ -27,6 +27,7 @@ static const struct documented documented[] = {
     {"retry.after_over", "fail"},
     {"retry.resume", "on"},
     {"start.wait", "off"},
+    {"http.hold", "off"},
     {"timeout.connect", "unset"},
     {"timeout.attempt", "unset"},
     {"timeout.total", "30s"},

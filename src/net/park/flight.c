@@ -92,7 +92,7 @@ static bool is_there_locked(struct rb_flight *flight)
             i++;
             continue;
         }
-        flight->lost = flight->lost || rb_watch_is_watched_locked(flight->fds[i]);
+        flight->lost = flight->lost || rb_watch_is_watched(flight->fds[i]);
         if (!last && rb_flight_state_of(flight) == RB_FLIGHT_PARKED)
             rb_watch_show_closed_locked(flight->fds[i], flight->fds[i == 0 ? 1 : 0]);
         rb_flight_remove_fd_locked(flight, flight->fds[i]);

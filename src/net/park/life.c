@@ -237,7 +237,7 @@ static void remember_locked(struct rb_flight *flight, const struct sockaddr *add
 // Returns whether the program must see a connect in progress.
 static bool begin_locked(struct rb_flight *flight, int result, bool waited)
 {
-    if (rb_watch_is_watched_locked(flight->fds[0]))
+    if (rb_watch_is_watched(flight->fds[0]))
         rb_flight_await_locked(flight);
     if (result == -EINPROGRESS) {
         start_attempt_locked(flight);

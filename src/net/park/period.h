@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Private to net/park. What the replaced waits share: the program's wait is made in slices, one for each call to the
+// For net/park and wire. What the replaced waits share: the program's wait is made in slices, one for each call to the
 // kernel.
 #ifndef RB_NET_PARK_PERIOD_H
 #define RB_NET_PARK_PERIOD_H

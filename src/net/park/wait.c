@@ -269,3 +269,20 @@ int rb_wait_fetched(int epfd, struct epoll_event *events, int size, int ready, c
     pass_on(&call);
     return kept;
 }
+
+int rb_wait_epoll_or_fetch(int epfd, struct epoll_event *events, int size, const struct timespec *timeout,
+                           const sigset_t *mask, enum rb_epoll_kind kind)
+{
+    struct rb_park_start start = rb_park_starts(timeout);
+    int ready;
+    if (rb_park_splits(timeout))
+        return rb_wait_epoll(epfd, events, size, timeout, mask, kind);
+    if (kind == RB_EPOLL_PWAIT2)
+        ready = rb_libc_epoll_pwait2(epfd, events, size, timeout, mask);
+    else if (mask)
+        ready = rb_libc_epoll_pwait(epfd, events, size, in_ms(timeout), mask);
+    else
+        ready = rb_libc_epoll_wait(epfd, events, size, in_ms(timeout));
+    return ready > 0 && rb_park_sifts() ? rb_wait_fetched(epfd, events, size, ready, timeout, &start, mask, kind)
+                                        : ready;
+}

@@ -138,6 +138,44 @@ void rb_watch_close(int fd)
         set(&descriptor->epoch, get(&descriptor->epoch) + 1);
 }
 
+bool rb_watch_only(int fd, int *epfd, struct epoll_event *event)
+{
+    const struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    unsigned found = 0;
+    for (unsigned i = 0; descriptor && i < WATCHES; i++)
+        if (is_live(&descriptor->watches[i])) {
+            *epfd = epfd_of(&descriptor->watches[i]);
+            *event = event_of(&descriptor->watches[i]);
+            found++;
+        }
+    return found == 1 && !get(&descriptor->crowded);
+}
+
+bool rb_watch_shares(int epfd, uint64_t data, int fd)
+{
+    bool shares = false;
+    for (int other = 0; !shares && other < RB_DESCRIPTORS; other++) {
+        struct rb_descriptor *descriptor = rb_descriptor_of(other);
+        const struct rb_watch *watch = descriptor && other != fd ? watch_of(descriptor, epfd) : NULL;
+        shares = watch && event_of(watch).data.u64 == data;
+        if (!descriptor)
+            other += RB_DESCRIPTOR_PAGE - 1; // skip the whole page
+    }
+    return shares;
+}
+
+void rb_watch_rearm(int epfd, int fd)
+{
+    const struct rb_watch *watch = watch_at(epfd, fd);
+    struct epoll_event before = watch ? event_of(watch) : (struct epoll_event){0}, event = before;
+    for (unsigned i = 0; watch && i < 2; i++) { // another thread may change the registration at the same time
+        rb_kernel(SYS_epoll_ctl, epfd, EPOLL_CTL_MOD, fd, &event);
+        event = event_of(watch);
+        if (event.events == before.events && event.data.u64 == before.data.u64)
+            return;
+    }
+}
+
 bool rb_watch_has_flights(int epfd)
 {
     const struct rb_descriptor *epoll = rb_descriptor_of(epfd);
@@ -353,7 +391,7 @@ bool rb_watch_show_locked(int fd)
 
 void rb_watch_show_closed_locked(int fd, int copy)
 {
-    if (!rb_watch_is_watched_locked(fd))
+    if (!rb_watch_is_watched(fd))
         return;
     long again = rb_kernel(SYS_fcntl, copy, F_DUPFD_CLOEXEC, fd);
     if (again == fd)
@@ -375,7 +413,7 @@ bool rb_watch_explains_locked(int epfd, uint64_t data)
     return false;
 }
 
-bool rb_watch_is_watched_locked(int fd)
+bool rb_watch_is_watched(int fd)
 {
     const struct rb_descriptor *descriptor = rb_descriptor_of(fd);
     bool watched = descriptor && get(&descriptor->crowded);

@@ -28,6 +28,19 @@ bool rb_watch_known(const struct rb_descriptor *descriptor);
 // invalid.
 void rb_watch_close(int fd);
 
+// Returns true if exactly one epoll watches the descriptor, and the registration was recorded. `event` receives it as
+// the program made it.
+bool rb_watch_only(int fd, int *epfd, struct epoll_event *event);
+
+// Returns true if another descriptor than fd is registered in the epoll with the same data. Scans all records.
+bool rb_watch_shares(int epfd, uint64_t data, int fd);
+
+// Makes the program's registration again, for a one-shot event that the program has not got.
+void rb_watch_rearm(int epfd, int fd);
+
+// True when an epoll watches this descriptor.
+bool rb_watch_is_watched(int fd);
+
 // True when this epoll watches a connect in flight.
 bool rb_watch_has_flights(int epfd);
 
@@ -93,9 +106,6 @@ void rb_watch_show_closed_locked(int fd, int copy);
 // True when an open descriptor or a closed one that left its record is registered in this epoll with this data. Scans
 // all records.
 bool rb_watch_explains_locked(int epfd, uint64_t data);
-
-// True when a recorded epoll watches this descriptor.
-bool rb_watch_is_watched_locked(int fd);
 
 // True when this registration can be recorded and changed later.
 bool rb_watch_can_hide_locked(int epfd, int op, int fd, const struct epoll_event *event);

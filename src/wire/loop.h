@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// Links that are parked in event loops (http.hold): the library hides something from a program that waits by epoll, and
+// acts at a later time.
+//
+// The library has no thread of its own. The program's next wait on the same epoll acts when the time has come
+// (wire/epoll.h), so the loop is never delayed. A link is parked only if such a wait is to be expected: a thread has
+// waited on the epoll by a call that the library sees, with a timeout other than 0, and no other epoll watches the
+// epoll.
+#ifndef RB_WIRE_LOOP_H
+#define RB_WIRE_LOOP_H
+
+#include <sys/epoll.h>
+
+#include "wire/link.h"
+
+// What is done at the time of a parked link. Called with the link claimed, inside the program's wait on the epoll. Must
+// not wait. May park the link again.
+//
+// Returns true if the program must see the descriptor as readable although the kernel does not report that: the wait
+// then returns EPOLLIN with the program's own data.
+typedef bool rb_loop_due(struct rb_link *link);
+
+// --- The links. They are claimed and have an exchange.
+
+// Returns true if a response of the link may be held in an event loop. A link of TLS also needs that this thread was
+// the last one to wait on the epoll: only the thread that uses a connection object may call OpenSSL.
+bool rb_loop_may_hold(const struct rb_link *link);
+
+// Returns the end of all holds of the exchange in milliseconds: http.hold after the first call for this exchange, which
+// is to be made when the first byte is hidden. Pass it to rb_exchange_look.
+uint64_t rb_loop_until_ms(const struct rb_link *link);
+
+// Calls `due` at when_ms, or as soon after it as the program waits. A further call replaces both. Returns false, and
+// changes nothing, if rb_loop_may_hold is false for a link that is not parked, or if too many links are parked; then
+// the program must get what it waits for.
+//   own_thread: only this thread may call `due`
+bool rb_loop_park(struct rb_link *link, uint64_t when_ms, rb_loop_due *due, bool own_thread);
+
+// The link is parked no more, and its bytes in the kernel are visible again (wire/mark.h). Does nothing for a link that
+// is not parked and hides no bytes. The end of an exchange does this, too. Keeps errno.
+void rb_loop_unpark(struct rb_link *link);
+
+// The link has a whole request: a response may follow, and its event must be recognized.
+void rb_loop_expect(const struct rb_link *link);
+
+// --- The waits.
+
+// One wait of the program on an epoll. The first `shown` events are those of the library.
+struct rb_loop_call {
+    int epfd;
+    struct epoll_event *events;
+    int size, shown;
+    unsigned busy; // for wire/epoll.c
+};
+
+// Records that this thread begins to wait on the epoll, and returns to the program.
+//   waits: the timeout is not 0
+void rb_loop_enter(int epfd, bool waits);
+
+// Call when the thread returns to the program. If another thread waits on the same epoll, it learns of the parked
+// links.
+void rb_loop_leave(int epfd);
+
+// Returns true if a link is parked that the wait of this thread on the epoll must attend to.
+bool rb_loop_parks(int epfd);
+
+// Calls what is due, and adds events to the call. Returns the time of the next one in milliseconds; UINT64_MAX: none.
+uint64_t rb_loop_attend(struct rb_loop_call *call);
+
+// Returns the descriptor of the link to which an event belongs, or -1.
+int rb_loop_find(int epfd, uint64_t data);
+
+// The program has changed the registration of a descriptor that has a link.
+void rb_loop_control(int fd, int op);
+
+#endif
