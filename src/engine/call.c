@@ -272,6 +272,48 @@ void rb_call_abandon(struct rb_call *call, uint64_t now_ms)
         record_result(call, RB_HEALTH_IGNORED, 0, now_ms, 0);
 }
 
+void rb_call_connected(struct rb_call *call, uint64_t now_ms)
+{
+    call->ended_ms = now_ms;
+    if (call->start)
+        atomic_store_explicit(&call->start->succeeded, true, memory_order_relaxed);
+    if (call->sweep)
+        rb_sweep_accepted(call->sweep);
+}
+
+static bool is_probe(const struct rb_call *call)
+{
+    return call->permit.kind == RB_PERMIT_PROBE && rb_breaker_peek(call->breaker, NULL) == RB_BREAKER_HALF_OPEN;
+}
+
+void rb_call_settle(struct rb_call *call, uint64_t now_ms)
+{
+    uint64_t ended_ms = call->ended_ms, took_ms = rb_arithmetic_sub(ended_ms, call->attempt_started_ms);
+    call_look(call);
+    bool counts = rb_arithmetic_sub(now_ms, ended_ms) <= RB_CALL_FRESH_MS || is_probe(call);
+    record_result(call, counts ? RB_HEALTH_SUCCESS : RB_HEALTH_IGNORED, took_ms, now_ms, 0);
+    call->ended_ms = ended_ms;
+}
+
+bool rb_call_take_over(struct rb_call *call, struct rb_call *connect, uint64_t now_ms)
+{
+    bool same = connect->breaker == call->breaker; // else the policy has changed
+    bool probes = same && is_probe(connect), passed = same && connect->permit.kind == RB_PERMIT_PASSED;
+    if (!probes && rb_call_admit(call, now_ms, NULL)) {
+        rb_call_abandon(connect, now_ms);
+        return true;
+    }
+    if (!probes && !passed) {
+        rb_call_abandon(connect, now_ms);
+        return false;
+    }
+    call->permit = connect->permit;
+    connect->permit.kind = RB_PERMIT_NONE;
+    call->attempt++;
+    call->attempt_started_ms = now_ms;
+    return true;
+}
+
 bool rb_call_awaits_start(struct rb_call *call, const struct rb_outcome *outcome, uint64_t own_deadline_ms,
                           uint64_t now_ms)
 {

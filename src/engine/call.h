@@ -98,6 +98,22 @@ struct rb_decision rb_call_judge(struct rb_call *call, const struct rb_outcome *
 //   whole: true if nothing more about the host will follow, as with a redirect to another host
 void rb_call_answered(struct rb_call *call, bool whole, uint64_t now_ms);
 
+// The attempt has made a connection, whose protocol is unknown yet. Records that the host has started and accepts
+// connections. The result of the attempt follows: rb_call_settle records a success, rb_call_abandon nothing. Or the
+// first request on the connection takes over the permit (rb_call_take_over).
+void rb_call_connected(struct rb_call *call, uint64_t now_ms);
+
+// Records that an attempt of rb_call_connected was a success. If that was more than RB_CALL_FRESH_MS ago, the success
+// says little about the host now. Then it is recorded only for a breaker that is half-open, and waits for this probe.
+void rb_call_settle(struct rb_call *call, uint64_t now_ms);
+
+enum { RB_CALL_FRESH_MS = 1000 };
+
+// Begins the first attempt of a call on a connection that another call has made (rb_call_connected). The new call gets
+// the permit of the other one if that is a probe, or if the breaker would refuse the attempt otherwise and has let the
+// other call pass. Any other permit ends without a result. Returns as rb_call_admit.
+bool rb_call_take_over(struct rb_call *call, struct rb_call *connect, uint64_t now_ms);
+
 // Ends an attempt without a result: the permit is released and nothing is recorded.
 void rb_call_abandon(struct rb_call *call, uint64_t now_ms);
 

@@ -33,9 +33,11 @@ __attribute__((constructor)) static void begin(void)
     rb_fork_notify(before_fork, NULL, NULL);
     rb_park_start();
     rb_net_notify_opened(rb_link_open);
+    rb_connection_notify(rb_link_made);
 }
 
 __attribute__((destructor)) static void end(void)
 {
+    rb_link_end_all();
     rb_process_end();
 }

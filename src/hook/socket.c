@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // connect, and calls by which a program learns the result of a non-blocking connect or uses the socket.
 #include "net/socket.h"
+#include <errno.h>
+
 #include "hook/hook.h"
 #include "net/connect.h"
 #include "net/park.h"
@@ -27,8 +29,15 @@ RB_HOOK int socket(int family, int type, int protocol)
 
 RB_HOOK int connect(int fd, const struct sockaddr *address, socklen_t length)
 {
-    if (rb_link_on(fd))
+    if (rb_link_on(fd)) {
+        bool asks = rb_link_repeats(fd, address, length);
+        int result = asks ? rb_libc_connect(fd, address, length) : -1;
+        if (asks && (result == 0 || errno == EISCONN))
+            return result;
         rb_link_close(fd);
+        if (asks)
+            return result;
+    }
     const struct rb_policy *policy = policy_for(fd, RB_CALLER);
     if (!policy)
         return rb_libc_connect(fd, address, length);

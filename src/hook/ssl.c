@@ -126,3 +126,11 @@ RB_HOOK int SSL_clear(SSL *ssl)
         rb_tls_forget(callee.libssl, ssl);
     return CALL(callee, clear, 0, ssl);
 }
+
+RB_HOOK int SSL_set_fd(SSL *ssl, int fd)
+{
+    struct callee callee = callee_of(ssl, RB_CALLER);
+    if (callee.followed)
+        rb_link_note_openssl(fd);
+    return CALL(callee, set_fd, 0, ssl, fd);
+}

@@ -30,6 +30,7 @@ struct first_data {
 // One call of the program. The struct is large, so it is initialized only after a section has matched.
 struct request {
     int fd;
+    bool succeeded; // rb_connection_succeeded is to be called
     const struct sockaddr *address;
     socklen_t length;
     struct first_data *data; // NULL for a plain connect
@@ -91,12 +92,6 @@ static int next_attempt(struct request *r, int previous)
     return result;
 }
 
-// The program's connect has succeeded.
-static void connect_succeeded(const struct request *r)
-{
-    rb_process_success(&r->c.call, r->c.policy, RB_API_CONNECT, &peer_of(r)->target);
-}
-
 static void connect_report(const struct request *r, enum rb_verdict verdict, const struct rb_outcome *outcome,
                            uint64_t delay_ms, enum rb_reason reason)
 {
@@ -150,7 +145,8 @@ __attribute__((noinline)) static int connect_repeat(struct request *r, int resul
     r->tried_ms = begun_ms;
     r->total_until_ms = r->c.call.deadline_ms;
     r->c.own_until_ms = own_ms ? begun_ms + (r->data ? 0 : own_ms) : UINT64_MAX;
-    for (bool ended = false; !ended;) {
+    bool ended = false;
+    while (!ended && result != 0) {
         struct rb_outcome outcome = rb_connection_outcome(&r->c, result);
         if (r->data && result != -ECONNREFUSED)
             outcome.sent = RB_SENT_MAYBE;
@@ -158,11 +154,7 @@ __attribute__((noinline)) static int connect_repeat(struct request *r, int resul
         r->c.call.deadline_ms =
             rb_arithmetic_min(r->total_until_ms, rb_arithmetic_sub(r->c.own_until_ms, now_ms - r->tried_ms));
         struct rb_decision decision = rb_connection_judge(&r->c, &outcome, !r->data, false);
-        if (result == 0 && rb_call_attempts(&r->c.call) > 1)
-            connect_report(r, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
-        else if (result == 0)
-            connect_succeeded(r);
-        if (result == 0 || connect_is_pending(result))
+        if (connect_is_pending(result))
             break;
         uint64_t identity = decision.retry ? rb_socket_identity(r->fd) : 0;
         if (decision.start)
@@ -174,18 +166,15 @@ __attribute__((noinline)) static int connect_repeat(struct request *r, int resul
             break;
         result = connect_wait_and_retry(r, decision.delay_ms, identity, &outcome, result, &ended);
     }
+    r->succeeded = result == 0 && !ended;
     return result;
 }
 
-// Gives the outcome of a call that is not retried to the breaker.
+// Gives the outcome of a call that has not succeeded and is not retried to the breaker.
 __attribute__((noinline)) static void connect_settle(struct request *r, int result)
 {
     struct rb_outcome outcome = rb_connection_outcome(&r->c, result);
-    if (result == 0 && r->c.call.start && !rb_socket_is_stream(r->fd))
-        r->c.call.start = NULL; // the connect of a datagram socket does not show that the host has started
     rb_call_judge(&r->c.call, &outcome, RB_REASON_NONE, true, NULL, rb_system_now_ms(), 0);
-    if (result == 0)
-        connect_succeeded(r);
 }
 
 // The first attempt is in progress, or it failed and cannot be repeated inside the call. Tracks the connect if it can
@@ -241,12 +230,33 @@ static int connect_run(struct request *r, const struct rb_breaker *breaker, uint
         return result;
     if (result == 0 && r->data && !is_blocking(r)) // only the SYN has been sent
         connect_settle(r, -EINPROGRESS);
-    else if (result == 0 || (connect_is_pending(result) && result != -EINPROGRESS))
+    else if (connect_is_pending(result) && result != -EINPROGRESS)
         connect_settle(r, result);
-    else if (result != -EINPROGRESS && is_blocking(r))
+    else if (result != 0 && result != -EINPROGRESS && is_blocking(r))
         result = connect_repeat(r, result, now_ms);
-    else
+    else if (result != 0)
         result = connect_track(r, result);
+    else
+        r->succeeded = true;
+    return result;
+}
+
+static rb_net_opened_fn *connect_opened;
+
+void rb_net_notify_opened(rb_net_opened_fn *opened)
+{
+    connect_opened = opened;
+}
+
+// The program's call ends. Returns its result.
+__attribute__((noinline)) static int connect_end(struct request *r, int result, const struct rb_section *section)
+{
+    if (connect_opened && !r->data && (result == 0 || result == -EINPROGRESS))
+        connect_opened(r->fd, r->address, r->length, r->c.peer, section);
+    if (r->succeeded && r->c.call.start && !rb_socket_is_stream(r->fd))
+        r->c.call.start = NULL; // the connect of a datagram socket does not show that the host has started
+    if (r->succeeded)
+        rb_connection_succeeded(&r->c, r->fd);
     return result;
 }
 
@@ -261,8 +271,9 @@ __attribute__((noinline)) static int connect_perform(int fd, const struct sockad
     r.address = address;
     r.length = length;
     r.data = data;
+    r.succeeded = false;
     rb_connection_begin(&r.c, peer, section, now_ms);
-    return connect_run(&r, r.c.call.breaker, now_ms);
+    return connect_end(&r, connect_run(&r, r.c.call.breaker, now_ms), section);
 }
 
 // Finds the section for a connect, and sets its options on the socket. They stay there for all attempts.
@@ -273,13 +284,6 @@ static const struct rb_section *connect_match(struct rb_peer *peer, int fd, cons
     if (section && rb_keepalive_is_on(&section->values.socket))
         rb_keepalive_set(fd, &section->values.socket);
     return section;
-}
-
-static rb_net_opened_fn *connect_opened;
-
-void rb_net_notify_opened(rb_net_opened_fn *opened)
-{
-    connect_opened = opened;
 }
 
 int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, const struct rb_policy *policy)
@@ -294,8 +298,6 @@ int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, con
     if (!section)
         return rb_libc_connect(fd, address, length);
     result = connect_perform(fd, address, length, NULL, &peer, section);
-    if (connect_opened && (result == 0 || result == -EINPROGRESS))
-        connect_opened(fd, address, length, &peer, section);
     errno = result == 0 ? saved : -result;
     return result == 0 ? 0 : -1;
 }

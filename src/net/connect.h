@@ -27,7 +27,7 @@
 int rb_net_connect(int fd, const struct sockaddr *address, socklen_t length, const struct rb_policy *policy);
 
 // Call `opened` from now on when a connect to a covered host has succeeded or is in progress. There is one such
-// function, and its frame is not added to that of a connect.
+// function. If the connect has succeeded, the function of rb_connection_notify is called next.
 //   section: as for rb_peer_match
 typedef void rb_net_opened_fn(int fd, const struct sockaddr *address, socklen_t length, const struct rb_peer *peer,
                               const struct rb_section *section);

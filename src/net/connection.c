@@ -186,3 +186,27 @@ void rb_connection_report(const struct rb_connection *c, enum rb_verdict verdict
     };
     rb_process_report(&event, &c->peer->target, &c->call);
 }
+
+static rb_connection_made_fn *connection_made;
+
+void rb_connection_notify(rb_connection_made_fn *made)
+{
+    connection_made = made;
+}
+
+void rb_connection_succeeded(struct rb_connection *c, int fd)
+{
+    struct rb_outcome outcome = rb_connection_outcome(c, 0);
+    uint64_t now_ms = rb_system_now_ms();
+    bool recovered = rb_call_attempts(&c->call) > 1;
+    rb_call_connected(&c->call, now_ms);
+    bool later = connection_made && connection_made(fd, &c->call, recovered);
+    if (!later)
+        rb_call_judge(&c->call, &outcome, RB_REASON_NONE, true, NULL, now_ms, 0);
+    if (recovered)
+        rb_connection_report(c, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
+    else if (later)
+        rb_process_started(&c->call, c->policy, RB_API_CONNECT, &c->peer->target);
+    else
+        rb_process_success(&c->call, c->policy, RB_API_CONNECT, &c->peer->target);
+}

@@ -64,6 +64,16 @@ void rb_connection_gives_up(const struct rb_connection *connection);
 // From the second attempt on, the rest of the total time is a limit too.
 uint64_t rb_connection_limit_ms(const struct rb_connection *connection, uint64_t now_ms);
 
+// The connect of a descriptor has succeeded: reports that and counts the call. Its result for the breaker is a success
+// at once, unless the function of rb_connection_notify takes over the call.
+void rb_connection_succeeded(struct rb_connection *connection, int fd);
+
+// Call `made` from now on when a connect has succeeded. `made` copies the call and returns true if its result follows
+// later (rb_call_connected). There is one such function.
+//   counted: the call was counted and reported. Otherwise `made` counts it with its result
+typedef bool rb_connection_made_fn(int fd, const struct rb_call *call, bool counted);
+void rb_connection_notify(rb_connection_made_fn *made);
+
 // Writes a decision to the log and to the summary. outcome may be NULL.
 void rb_connection_report(const struct rb_connection *connection, enum rb_verdict verdict,
                           const struct rb_outcome *outcome, uint64_t delay_ms, enum rb_reason reason);

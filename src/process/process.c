@@ -342,10 +342,15 @@ static __attribute__((noinline)) void report_started(const struct rb_call *call,
     report_wait(&event, call);
 }
 
-void rb_process_success(const struct rb_call *call, const char *policy, enum rb_api api, const struct rb_target *target)
+void rb_process_started(const struct rb_call *call, const char *policy, enum rb_api api, const struct rb_target *target)
 {
     if (call->start && !rb_sandbox_is_filtered())
         report_started(call, policy, api, target);
+}
+
+void rb_process_success(const struct rb_call *call, const char *policy, enum rb_api api, const struct rb_target *target)
+{
+    rb_process_started(call, policy, api, target);
     rb_record_success(call, policy, api);
 }
 

@@ -80,6 +80,10 @@ void rb_process_report(struct rb_event *event, const struct rb_target *target, c
 void rb_process_success(const struct rb_call *call, const char *policy, enum rb_api api,
                         const struct rb_target *target);
 
+// Reports the wait for the host to start, if there was one. For a connect whose success is counted later.
+void rb_process_started(const struct rb_call *call, const char *policy, enum rb_api api,
+                        const struct rb_target *target);
+
 // Counts a call of a matched host for the summary.
 void rb_process_count_call(const char *policy);
 

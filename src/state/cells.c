@@ -220,17 +220,30 @@ enum rb_ask rb_cell_ask(uint64_t key, uint64_t now_ms)
 
 static const struct rb_keeper keeper = {.owner = rb_shared_self, .check = rb_shared_check};
 
-void rb_cell_begin(struct rb_cell *cell, struct rb_call *call, const struct rb_rules *rules, uint64_t total_ms,
-                   uint64_t now_ms)
+static void cells_join(struct rb_cell *cell, struct rb_call *call)
 {
-    rb_call_begin(call, rules, cell && rules->breaker_on ? &cell->breaker : NULL, cell ? &cell->budget : NULL, total_ms,
-                  now_ms);
     if (!cell)
         return;
+    call->budget = &cell->budget;
     call->not_before = &cell->not_before;
     call->tenants = &cell->tenants;
     call->keeper = &keeper;
     call->key = atomic_load_explicit(&cell->key, memory_order_relaxed);
     call->recent = recent_of(call->key);
     call->sweep = &sweep;
+}
+
+void rb_cell_begin(struct rb_cell *cell, struct rb_call *call, const struct rb_rules *rules, uint64_t total_ms,
+                   uint64_t now_ms)
+{
+    rb_call_begin(call, rules, cell && rules->breaker_on ? &cell->breaker : NULL, cell ? &cell->budget : NULL, total_ms,
+                  now_ms);
+    cells_join(cell, call);
+}
+
+void rb_cell_continue(struct rb_cell *cell, struct rb_call *call, const struct rb_rules *rules, uint64_t total_ms,
+                      uint64_t now_ms)
+{
+    rb_call_begin(call, rules, cell && rules->breaker_on ? &cell->breaker : NULL, NULL, total_ms, now_ms);
+    cells_join(cell, call);
 }

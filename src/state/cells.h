@@ -37,4 +37,8 @@ enum rb_ask rb_cell_ask(uint64_t key, uint64_t now_ms);
 void rb_cell_begin(struct rb_cell *cell, struct rb_call *call, const struct rb_rules *rules, uint64_t total_ms,
                    uint64_t now_ms);
 
+// The same for a request on a connection whose connect was counted in the budget: the request is not counted again.
+void rb_cell_continue(struct rb_cell *cell, struct rb_call *call, const struct rb_rules *rules, uint64_t total_ms,
+                      uint64_t now_ms);
+
 #endif

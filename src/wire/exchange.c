@@ -64,7 +64,7 @@ void rb_exchange_end(struct rb_link *link)
     link->exchange = NULL;
     if (!x)
         return;
-    if (x->call.permit.kind != RB_PERMIT_NONE)
+    if (x->call.permit.kind != RB_PERMIT_NONE && !rb_opening_return(&link->opening, &x->call))
         rb_call_abandon(&x->call, rb_system_now_ms());
     give_exchange(x);
 }
@@ -155,12 +155,17 @@ static bool begin_call(struct rb_link *link)
     x->stack = x->passes ? RB_STACK_REQUEST : RB_STACK_NONE;
     struct rb_cell *cell =
         rb_cell_get(rb_cell_key(section, &link->peer.target, 0), x->policy, &x->rules, &link->peer.target, now_ms);
-    rb_cell_begin(cell, &x->call, &x->rules, x->rules.total_ms, now_ms);
+    bool opens = link->opening.state == RB_OPENING_MADE, admitted;
+    if (opens) {
+        rb_cell_continue(cell, &x->call, &x->rules, x->rules.total_ms, now_ms);
+        admitted = rb_opening_take_over(&link->opening, &x->call, &link->peer.target, now_ms);
+    } else {
+        rb_cell_begin(cell, &x->call, &x->rules, x->rules.total_ms, now_ms);
+        admitted = rb_call_admit(&x->call, now_ms, NULL);
+        rb_process_count_call(x->policy);
+    }
     x->total_until_ms = x->call.deadline_ms;
-    // The program has sent the request. An attempt that the breaker would refuse is not recorded.
-    if (!rb_call_admit(&x->call, now_ms, NULL))
-        x->passes = true;
-    rb_process_count_call(x->policy);
+    x->passes = x->passes || !admitted; // the program has sent the request, but the attempt is not recorded
     return true;
 }
 
@@ -277,6 +282,7 @@ static bool judge_exchange(struct rb_link *link, const struct rb_outcome *outcom
         blocked = RB_REASON_SANDBOX;
     struct rb_decision decision =
         rb_call_judge(&x->call, outcome, blocked, x->allowed, hint, now_ms, rb_system_random());
+    rb_opening_answered(&link->opening);
     x->due_ms = now_ms + decision.delay_ms;
     if (decision.retry)
         report_exchange(link, RB_VERDICT_RETRY, RB_REASON_NONE, decision.delay_ms, decision.hint);

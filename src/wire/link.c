@@ -9,6 +9,7 @@
 #include "net/socket.h"
 #include "real/fork.h"
 #include "real/kernel.h"
+#include "real/memory.h"
 #include "real/pages.h"
 #include "real/system.h"
 
@@ -22,6 +23,8 @@ _Atomic uint32_t rb_link_count;
 _Atomic bool rb_link_holds;
 
 typedef _Atomic(struct rb_link *) entry;
+
+static bool copied; // in the child of a fork: the links are copies of those of the parent, which counts them
 
 static _Atomic(entry *) pages[DESCRIPTORS / PAGE];
 static _Atomic(struct rb_link *) slabs[SLABS];
@@ -100,10 +103,14 @@ static bool unlist(const struct rb_link *link, int fd)
 }
 
 // Gives a claimed link back to its slab.
-static void give_back(struct rb_link *link)
+//   closed: the program has closed the descriptor
+static void give_back(struct rb_link *link, bool closed)
 {
+    if (copied)
+        rb_opening_forget(&link->opening);
     if (link->exchange)
         link->forget(link);
+    rb_opening_end(&link->opening, &link->peer.target, closed);
     link->fd = -1;
     atomic_store(&link->claim, FREE);
 }
@@ -121,7 +128,7 @@ void rb_link_drop(struct rb_link *link)
         return;
     }
     unlist(link, link->fd);
-    give_back(link);
+    give_back(link, false);
 }
 
 void rb_link_release(struct rb_link *link)
@@ -134,7 +141,7 @@ void rb_link_release(struct rb_link *link)
         return;
     }
     unlist(link, link->fd);
-    give_back(link);
+    give_back(link, found == CLOSED);
 }
 
 bool rb_link_is_disturbed(const struct rb_link *link)
@@ -154,7 +161,7 @@ static void end_unlisted(struct rb_link *link)
     while (!take_claim(link, &found))
         if (found == CLOSED || atomic_compare_exchange_strong(&link->claim, &found, CLOSED))
             return;
-    give_back(link);
+    give_back(link, true);
 }
 
 // Returns a claimed link from a slab.
@@ -184,10 +191,11 @@ static struct rb_link *take_link(void)
     return NULL;
 }
 
-// Runs in both processes of a fork.
-static void link_forked(void)
+static void link_forked_child(void)
 {
+    copied = true;
     rb_link_leave_all();
+    copied = false;
 }
 
 void rb_link_open(int fd, const struct sockaddr *address, socklen_t length, const struct rb_peer *peer,
@@ -205,7 +213,7 @@ void rb_link_open(int fd, const struct sockaddr *address, socklen_t length, cons
     if (!link)
         return;
     if (!atomic_exchange(&announced, true))
-        rb_fork_notify(NULL, link_forked, link_forked);
+        rb_fork_notify(NULL, rb_link_leave_all, link_forked_child);
     memset((char *) link + offsetof(struct rb_link, fd), 0, sizeof(*link) - offsetof(struct rb_link, fd));
     link->fd = fd;
     link->way = RB_WAY_SOCKET;
@@ -225,6 +233,34 @@ void rb_link_open(int fd, const struct sockaddr *address, socklen_t length, cons
         end_unlisted(other);
     }
     rb_link_release(link);
+}
+
+bool rb_link_made(int fd, const struct rb_call *call, bool counted)
+{
+    struct rb_link *link = rb_link_on(fd) ? rb_link_try(fd) : NULL;
+    bool takes = link && link->state == RB_LINK_IDLE && !link->exchange && !link->tls;
+    if (takes)
+        rb_opening_begin(&link->opening, call, counted);
+    if (link)
+        rb_link_release(link);
+    return takes;
+}
+
+void rb_link_note_openssl(int fd)
+{
+    struct rb_link *link = rb_link_on(fd) ? rb_link_of(fd) : NULL;
+    if (link)
+        atomic_store_explicit(&link->openssl, true, memory_order_relaxed);
+}
+
+bool rb_link_repeats(int fd, const struct sockaddr *address, socklen_t length)
+{
+    struct rb_link *link = rb_link_on(fd) ? rb_link_try(fd) : NULL;
+    bool repeats = link && link->opening.state == RB_OPENING_MADE && length == link->length &&
+                   rb_memory_is_readable(address, length) && memcmp(address, &link->address, length) == 0;
+    if (link)
+        rb_link_release(link);
+    return repeats;
 }
 
 void rb_link_close(int fd)
@@ -266,6 +302,20 @@ void rb_link_leave_inherited(void)
             int fd = (int) (i * PAGE + k);
             if (rb_link_of(fd) && !(rb_kernel(SYS_fcntl, fd, F_GETFD, 0) & FD_CLOEXEC))
                 rb_link_leave(fd);
+        }
+    rb_link_end_all(); // the process may become another program
+}
+
+void rb_link_end_all(void)
+{
+    for (unsigned i = 0; i < DESCRIPTORS / PAGE && atomic_load(&rb_link_count) > 0; i++)
+        for (unsigned k = 0; atomic_load(&pages[i]) && k < PAGE; k++) {
+            struct rb_link *link = rb_link_try((int) (i * PAGE + k));
+            if (!link)
+                continue;
+            if (link->opening.state == RB_OPENING_MADE)
+                rb_opening_end(&link->opening, &link->peer.target, false);
+            rb_link_release(link);
         }
 }
 

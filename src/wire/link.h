@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 
 #include "net/connection.h"
+#include "wire/opening.h"
 
 // The life of a link. rb_link_enter makes every change.
 //
@@ -68,6 +69,8 @@ struct rb_link {
     const void *ssl;                         // the connection object of OpenSSL; NULL: not known
     bool detached;                           // the connection object has no descriptor (wire/bio.h)
     _Atomic uint64_t hello;                  // random bytes of its ClientHello; 0: not known; also read without a claim
+    _Atomic bool openssl; // a connection object of OpenSSL has the descriptor; written without a claim
+    struct rb_opening opening;
     bool reported;        // a wait has reported the descriptor as readable since the request was written
     _Atomic int wait;     // enum rb_link_wait; written without a claim
     _Atomic bool starved; // a read of OpenSSL has found nothing, and no wait for bytes was seen since; likewise
@@ -105,6 +108,20 @@ static inline bool rb_link_is_tls(int fd)
 // link of the descriptor ends. Does nothing without memory. Keeps errno.
 void rb_link_open(int fd, const struct sockaddr *address, socklen_t length, const struct rb_peer *peer,
                   const struct rb_section *section);
+
+// The connect of a descriptor has succeeded. Returns true if the link takes over the call, and records its result when
+// the protocol is known; as rb_connection_made_fn. Keeps errno.
+bool rb_link_made(int fd, const struct rb_call *call, bool counted);
+
+// Returns true if the program may connect the descriptor again only to learn the result of a connect that has
+// succeeded: nothing was written since. Then the kernel answers, and the link goes on unless it fails.
+bool rb_link_repeats(int fd, const struct sockaddr *address, socklen_t length);
+
+// A connection object of OpenSSL gets the descriptor: the library will follow TLS on it.
+void rb_link_note_openssl(int fd);
+
+// The process ends: records the success of connects whose protocol is unknown.
+void rb_link_end_all(void);
 
 // Claims the link of a descriptor. Returns NULL if there is none, or if it is claimed already. Lock-free,
 // async-signal-safe, as are all functions below.

@@ -54,9 +54,10 @@ class Target:
             secure = " ssl verify none" if self.scheme == "https" else ""
             write_haproxy(self.test, f"server one 127.0.0.1:{self.port}{secure}")
 
-    def run(self, policy=None):
+    def run(self, policy=None, env=None):
         """Returns exit status, output and files without what differs from run to run, and the number of requests."""
-        env = {"SSL_CERT_FILE": certificate()[0], "NODE_EXTRA_CA_CERTS": certificate()[0], **(self.client.env or {})}
+        env = {"SSL_CERT_FILE": certificate()[0], "NODE_EXTRA_CA_CERTS": certificate()[0], **(self.client.env or {}),
+               **(env or {})}
         if policy:
             written = self.test.policy(policy, hosts="127.0.0.1", base={})
             result = self.test.rebound(self.command, written, env=env)

@@ -207,6 +207,13 @@ static void call_close(void)
     close(stack_fd);
 }
 
+// A connection on which the program has not spoken.
+static void prepare_connected(void)
+{
+    prepare_alive();
+    call_connect();
+}
+
 static void call_lookup(void)
 {
     struct addrinfo *list;
@@ -310,6 +317,7 @@ static const struct stack_case stack_matched[] = {
     {"connect, first, large policy", USUAL, prepare_large, call_connect, false},
     {"connect, first, invalid policy", USUAL, prepare_invalid, call_connect, false},
     {"connect", USUAL, prepare_alive, call_connect, true},
+    {"close, connected", USUAL, prepare_connected, call_close, true},
     {"connect, refused", RETRIED, prepare_refused, call_connect, true},
     {"connect, refused, first", RETRIED, prepare_refused, call_connect, false},
     {"connect, no Unix socket", RETRIED, prepare_unix, call_connect_unix, true},

@@ -938,9 +938,124 @@ static void test_wait_for_a_name_continues_with_the_port(void **state)
     assert_int_equal(rb_absent_take(&port, true, NOW_MS + 7), 6);
 }
 
+// ---- a connect whose protocol is known later ----
+
+// Begins a connect that succeeds at once. One failure has opened the breaker, or none has.
+static struct rb_call connect_in(struct trial *trial, enum rb_breaker_refuse refuse, bool failed, uint64_t now_ms)
+{
+    *trial = (struct trial){.rules = plain_rules()};
+    trial->rules.breaker.min_calls = 1;
+    trial->rules.breaker.refuse = refuse;
+    trial->rules.breaker.open_ms = trial->rules.breaker.open_max_ms = 1000;
+    if (failed) {
+        begin(trial, 0);
+        judge(trial, &refused, RB_REASON_NONE, true, NOW_MS);
+        assert_int_equal(rb_breaker_peek(&trial->breaker, NULL), RB_BREAKER_OPEN);
+    }
+    rb_call_begin(&trial->call, &trial->rules, &trial->breaker, &trial->budget, 0, now_ms);
+    assert_true(rb_call_admit(&trial->call, now_ms, NULL));
+    rb_call_connected(&trial->call, now_ms);
+    return trial->call;
+}
+
+static enum rb_breaker_state state_of(const struct trial *trial)
+{
+    return rb_breaker_peek(&trial->breaker, NULL);
+}
+
+static bool take_over(struct trial *trial, struct rb_call *connect, uint64_t now_ms)
+{
+    rb_call_begin(&trial->call, &trial->rules, &trial->breaker, NULL, 0, now_ms);
+    return rb_call_take_over(&trial->call, connect, now_ms);
+}
+
+static void test_request_takes_over_a_probe(void **state)
+{
+    struct trial trial;
+    struct rb_call connect = connect_in(&trial, RB_REFUSE_ALWAYS, true, NOW_MS + 2000);
+    (void) state;
+    assert_int_equal(state_of(&trial), RB_BREAKER_HALF_OPEN);
+    assert_true(take_over(&trial, &connect, NOW_MS + 2500));
+    assert_int_equal(trial.call.permit.kind, RB_PERMIT_PROBE);
+    assert_int_equal(connect.permit.kind, RB_PERMIT_NONE);
+    judge(&trial, &unavailable, RB_REASON_NONE, true, NOW_MS + 2600);
+    assert_int_equal(state_of(&trial), RB_BREAKER_OPEN);
+}
+
+static void test_request_takes_over_a_passed_attempt(void **state)
+{
+    struct trial trial;
+    struct rb_call connect = connect_in(&trial, RB_REFUSE_NEVER, true, NOW_MS);
+    (void) state;
+    assert_int_equal(connect.permit.kind, RB_PERMIT_PASSED);
+    trial.rules.breaker.refuse = RB_REFUSE_ALWAYS; // a new policy
+    assert_true(take_over(&trial, &connect, NOW_MS + 10));
+    assert_int_equal(trial.call.permit.kind, RB_PERMIT_PASSED);
+}
+
+// The breaker opens between the connect and the request.
+static void test_request_may_be_refused(void **state)
+{
+    struct trial trial;
+    struct rb_call connect = connect_in(&trial, RB_REFUSE_ALWAYS, false, NOW_MS);
+    (void) state;
+    begin(&trial, 0);
+    judge(&trial, &refused, RB_REASON_NONE, true, NOW_MS);
+    assert_int_equal(state_of(&trial), RB_BREAKER_OPEN);
+    assert_false(take_over(&trial, &connect, NOW_MS + 10));
+    assert_int_equal(connect.permit.kind, RB_PERMIT_NONE);
+}
+
+// A connect of a closed breaker counts only as its request: after one failure every call has failed.
+static void test_connect_is_no_success(void **state)
+{
+    struct trial trial;
+    struct rb_call connect = connect_in(&trial, RB_REFUSE_ALWAYS, false, NOW_MS);
+    (void) state;
+    trial.rules.breaker.failure_rate = 10000;
+    assert_true(take_over(&trial, &connect, NOW_MS + 10));
+    judge(&trial, &unavailable, RB_REASON_NONE, true, NOW_MS + 20);
+    assert_int_equal(state_of(&trial), RB_BREAKER_OPEN);
+}
+
+// A success that is recorded late closes the breaker only as its probe.
+static void test_connect_settles(void **state)
+{
+    enum { LATE_MS = RB_CALL_FRESH_MS + 1 };
+    struct trial trial;
+    struct rb_call connect = connect_in(&trial, RB_REFUSE_NEVER, true, NOW_MS);
+    (void) state;
+    rb_call_settle(&connect, NOW_MS + RB_CALL_FRESH_MS);
+    assert_int_equal(state_of(&trial), RB_BREAKER_CLOSED);
+    assert_int_equal(connect.ended_ms, NOW_MS);
+    connect = connect_in(&trial, RB_REFUSE_NEVER, true, NOW_MS);
+    rb_call_settle(&connect, NOW_MS + LATE_MS);
+    assert_int_equal(state_of(&trial), RB_BREAKER_OPEN);
+    connect = connect_in(&trial, RB_REFUSE_ALWAYS, true, NOW_MS + 2000);
+    rb_call_settle(&connect, NOW_MS + 2000 + LATE_MS);
+    assert_int_equal(state_of(&trial), RB_BREAKER_CLOSED);
+}
+
+// The time from the success of the connect to its record is not part of the attempt.
+static void test_connect_that_settles_is_not_slow(void **state)
+{
+    struct trial trial;
+    struct rb_call connect = connect_in(&trial, RB_REFUSE_ALWAYS, false, NOW_MS);
+    (void) state;
+    trial.rules.breaker.slow_call_ms = 100;
+    rb_call_settle(&connect, NOW_MS + 900);
+    assert_int_equal(state_of(&trial), RB_BREAKER_CLOSED);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_request_takes_over_a_probe),
+        cmocka_unit_test(test_request_takes_over_a_passed_attempt),
+        cmocka_unit_test(test_request_may_be_refused),
+        cmocka_unit_test(test_connect_is_no_success),
+        cmocka_unit_test(test_connect_settles),
+        cmocka_unit_test(test_connect_that_settles_is_not_slow),
         cmocka_unit_test(test_throttling_is_for_one_credential),
         cmocka_unit_test(test_the_longer_wish_counts),
         cmocka_unit_test(test_others_are_held_back),

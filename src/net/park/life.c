@@ -59,13 +59,7 @@ static void give_up_locked(struct rb_flight *flight, int error)
 
 static void end_with_success_locked(struct rb_flight *flight)
 {
-    struct rb_outcome outcome = rb_connection_outcome(&flight->connection, 0);
-    struct rb_call *call = &flight->connection.call;
-    rb_call_judge(call, &outcome, RB_REASON_NONE, true, NULL, rb_system_now_ms(), 0);
-    if (rb_call_attempts(call) > 1)
-        life_report(flight, RB_VERDICT_RECOVERED, &outcome, 0, RB_REASON_NONE);
-    else
-        rb_process_success(call, flight->connection.policy, RB_API_CONNECT, &flight->peer.target);
+    rb_connection_succeeded(&flight->connection, flight->fds[0]);
     rb_flight_enter_locked(flight, RB_FLIGHT_FREE);
 }
 
