@@ -19,12 +19,13 @@
 #include "wire/exchange.h"
 #include "wire/loop.h"
 #include "wire/mark.h"
+#include "wire/redial.h"
 #include "wire/tls.h"
 
 // FEW: descriptors of a wait in which a response is held. LIMIT_MS: a shorter wait is a tick of a loop, not a limit.
-// CONNECT_MS: the limit of a connect that the program does not know of. COLLECT_MS: from the first byte of a response
-// on, how long its other bytes are awaited. READ_EVENTS: the events that a hidden response causes.
-enum { FEW = 2, LIMIT_MS = 300, CONNECT_MS = 5000, COLLECT_MS = 5000 };
+// WRITE_MS: how long a write waits for room at a time. COLLECT_MS: from the first byte of a response on, how long its
+// other bytes are awaited. READ_EVENTS: the events that a hidden response causes.
+enum { FEW = 2, LIMIT_MS = 300, WRITE_MS = 5000, COLLECT_MS = 5000 };
 enum { ENDS = POLLRDHUP | POLLHUP | POLLERR, READ_EVENTS = POLLIN | POLLRDNORM | ENDS };
 
 // One wait of the program, or the wait of a blocking read.
@@ -39,36 +40,6 @@ struct link_wait {
     bool deaf;            // the connection of a parked response has ended: its events are not awaited
     bool reads;           // the program reads from a blocking socket
 };
-
-// --- connect again
-
-// Waits until a connect has ended. Returns 0 or a negative errno.
-static int await_connect(int fd, uint64_t until_ms)
-{
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
-    int ready;
-    do
-        ready = rb_libc_poll(&p, 1, (int) rb_arithmetic_sub(until_ms, rb_system_now_ms()));
-    while (ready < 0 && errno == EINTR);
-    return ready > 0 ? -rb_socket_take_error(fd) : -ETIMEDOUT;
-}
-
-// Connects the socket to the same peer again. Returns 0 or a negative errno.
-static int reconnect(struct rb_link *link, uint64_t until_ms)
-{
-    uint64_t limit_ms = rb_arithmetic_min(rb_system_now_ms() + CONNECT_MS, until_ms);
-    rb_socket_disconnect(link->fd);
-    int result = rb_socket_dial(link->fd, &link->address.any, link->length);
-    if (result == -EINPROGRESS)
-        result = await_connect(link->fd, limit_ms);
-    if (result == 0 && rb_socket_is_self_connected(link->fd))
-        result = -ECONNREFUSED;
-    if (result != 0)
-        rb_socket_disconnect(link->fd);
-    else
-        link->identity = rb_socket_identity(link->fd);
-    return result;
-}
 
 // Looks at the next byte without a wait. Returns 1, 0 at the end of the stream, or a negative errno.
 static long peek_byte(int fd)
@@ -125,7 +96,7 @@ static int resend_request(const struct rb_link *link, uint64_t until_ms)
         else if (now_ms >= until_ms)
             return -ETIMEDOUT;
         else
-            rb_libc_poll(&p, 1, (int) rb_arithmetic_min(until_ms - now_ms, CONNECT_MS));
+            rb_libc_poll(&p, 1, (int) rb_arithmetic_min(until_ms - now_ms, WRITE_MS));
     }
     return 0;
 }
@@ -149,11 +120,11 @@ static bool repeat_request(struct link_wait *w)
         return false;
     }
     // Bytes that follow the response, such as a 400 before the server closes, do not answer the repeated request.
-    int result = x->closes || !hidden || peek_byte(link->fd) != -EAGAIN ? reconnect(link, until_ms) : 0;
+    int result = x->closes || !hidden || peek_byte(link->fd) != -EAGAIN ? rb_redial_link(link, until_ms) : 0;
     if (result == 0)
         result = resend_request(link, until_ms);
     if (result == -EPIPE || result == -ECONNRESET) {
-        result = reconnect(link, until_ms);
+        result = rb_redial_link(link, until_ms);
         if (result == 0)
             result = resend_request(link, until_ms);
     }
@@ -517,7 +488,7 @@ static bool revive(struct rb_link *link, int flags, long peeked)
     bool waits = few || (!(flags & MSG_DONTWAIT) && rb_socket_is_blocking(link->fd));
     if (!waits || !rb_socket_is(link->fd, link->identity))
         return link->state == RB_LINK_IDLE && peeked == 0; // otherwise the socket has lost its error
-    if (reconnect(link, UINT64_MAX) != 0)
+    if (rb_redial_link(link, UINT64_MAX) != 0)
         return false;
     rb_link_enter(link, RB_LINK_IDLE);
     link->exchanges = 0;

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// Connects the socket of a link to the same peer again. The descriptor and its options stay.
+#ifndef RB_WIRE_REDIAL_H
+#define RB_WIRE_REDIAL_H
+
+#include <stdint.h>
+
+#include "wire/link.h"
+
+// Ends the connection of a claimed link and makes a new one. Waits, also on a non-blocking socket, for a few seconds at
+// most and not longer than until_ms; a signal does not end the wait. Records the identity of the new connection.
+// Returns 0 or a negative errno; then the socket is not connected. Async-signal-safe.
+int rb_redial_link(struct rb_link *link, uint64_t until_ms);
+
+#endif
