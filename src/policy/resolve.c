@@ -227,6 +227,8 @@ static const struct idle {
     {"socket.", leaves_sockets, "this has no effect, because intercept has neither connect nor curl"},
     {"http.hold", has_no_retries, "this has no effect with retry.attempts = 1"},
     {"http.hold", repeats_no_status, "this has no effect, because retry.on has no status"},
+    {"http.tls_reconnect", has_no_retries, "this has no effect with retry.attempts = 1"},
+    {"http.tls_reconnect", repeats_no_status, "this has no effect, because retry.on has no status"},
     {"http.", leaves_http, "this has no effect, because intercept does not have http"},
     {"dns.", leaves_lookups, "this has no effect, because intercept does not have dns"},
 };

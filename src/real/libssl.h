@@ -12,7 +12,11 @@
 
 #include "real/library.h"
 
-typedef struct ssl_st SSL; // a connection
+typedef struct ssl_st SSL;                                        // a connection
+typedef struct ssl_ctx_st SSL_CTX;                                // the settings of connections
+typedef struct x509_st X509;                                      // a certificate
+typedef void rb_libssl_info(const SSL *ssl, int what, int value); // told of the steps of a connection
+typedef struct bio_st BIO;                                        // what a connection reads from or writes to
 
 // The functions of one loaded libssl. Never freed; a function that this version lacks is NULL.
 struct rb_libssl {
@@ -28,12 +32,30 @@ struct rb_libssl {
     size_t (*get_client_random)(const SSL *ssl, void *bytes, size_t size); // from 1.1.0
     int (*get_shutdown)(const SSL *ssl);
     void (*set_shutdown)(SSL *ssl, int mode);
+    // The same, for a second handshake.
+    int (*do_handshake)(SSL *ssl);
+    void (*set_connect_state)(SSL *ssl);
+    int (*is_server)(const SSL *ssl);
+    X509 *(*get1_peer_certificate)(const SSL *ssl); // from 3.0; a reference, or NULL
+    X509 *(*get_peer_certificate)(const SSL *ssl);  // the same before 3.0
+    long (*get_verify_result)(const SSL *ssl);
+    X509 *(*get_certificate)(const SSL *ssl); // of the program; not a reference
+    void (*get0_alpn_selected)(const SSL *ssl, const unsigned char **name, unsigned *length);
+    BIO *(*get_rbio)(const SSL *ssl);
+    BIO *(*get_wbio)(const SSL *ssl);
+    rb_libssl_info *(*get_info_callback)(const SSL *ssl);
+    void (*set_info_callback)(SSL *ssl, rb_libssl_info *callback);
+    SSL_CTX *(*get_context)(const SSL *ssl);
+    int (*(*context_certificate_callback)(SSL_CTX *context))(SSL *ssl, X509 **certificate, void **key);
 };
 
 // The functions of the libcrypto that belongs to a libssl.
 struct rb_libcrypto {
     struct rb_library library;
-    void (*clear_error)(void); // empties the error queue of the thread
+    void (*clear_error)(void);                                              // empties the error queue of the thread
+    int (*certificate_bytes)(const X509 *certificate, unsigned char **out); // i2d_X509
+    void (*certificate_free)(X509 *certificate);
+    long (*bio_control)(BIO *bio, int command, long number, void *pointer);
 };
 
 extern struct rb_library_kind rb_libssl_kind;

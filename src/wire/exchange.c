@@ -151,6 +151,7 @@ static bool begin_call(struct rb_link *link)
     x->allowed = may_repeat_method(x, &section->values);
     x->asks = x->head.asks;
     x->passes = x->head.expects_continue || x->head.upgrades;
+    link->reopens = x->rules.tls_reconnect;
     x->reason = RB_REASON_STACK;
     x->stack = x->passes ? RB_STACK_REQUEST : RB_STACK_NONE;
     struct rb_cell *cell =
@@ -423,7 +424,7 @@ enum rb_look rb_exchange_look(struct rb_link *link, bool ended, uint64_t until_m
     struct rb_hint hint = hint_of_response(x, &head, text);
     struct rb_outcome outcome = rb_classify_http(head.status);
     x->closes = !head.keeps_alive;
-    bool connects = !link->tls && !x->loops;
+    bool connects = link->tls ? x->reopens : !x->loops;
     enum rb_reason blocked = (x->closes || (x->loops && ended)) && !connects ? RB_REASON_STACK : RB_REASON_NONE;
     if (blocked != RB_REASON_NONE)
         x->stack = RB_STACK_CLOSED;
@@ -496,7 +497,8 @@ bool rb_exchange_give_taken(struct rb_link *link)
 bool rb_exchange_give_only(struct rb_link *link)
 {
     struct rb_exchange *x = link->exchange;
-    bool unanswered = x && link->tls && link->state == RB_LINK_SENT && !x->passes && x->taken == 0;
+    bool waits = link->state == RB_LINK_SENT || link->state == RB_LINK_PARKED;
+    bool unanswered = x && link->tls && waits && !x->passes && x->taken == 0;
     if (x)
         x->leaves = true;
     if (link->state != RB_LINK_DELIVER && !rb_exchange_give_taken(link) && unanswered && x->held_length > 0)

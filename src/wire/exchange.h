@@ -39,7 +39,9 @@ struct rb_exchange {
     enum rb_frame_asks asks;   // the method, as far as it changes the framing of the response
     bool allowed;              // the method or an idempotency key allows a repetition
     bool whole;                // `request` has the whole request
-    bool closes;               // the response under examination ends the connection
+    bool closes;               // the connection has ended, or will end behind the response under examination
+    bool reopens;              // TLS: the library can open the connection again
+    bool notified;             // TLS: the server has announced the end, and the connection object does not show it
     bool passes;               // the response is passed on without examination
     bool judged;               // the response under examination was judged
     bool goes_on;              // DELIVER: the connection goes on behind the held bytes

@@ -71,9 +71,13 @@ struct rb_link {
     _Atomic uint64_t hello;                  // random bytes of its ClientHello; 0: not known; also read without a claim
     _Atomic bool openssl; // a connection object of OpenSSL has the descriptor; written without a claim
     struct rb_opening opening;
-    bool reported;        // a wait has reported the descriptor as readable since the request was written
-    _Atomic int wait;     // enum rb_link_wait; written without a claim
-    _Atomic bool starved; // a read of OpenSSL has found nothing, and no wait for bytes was seen since; likewise
+    bool reopens;          // http.tls_reconnect, as of the latest request
+    _Atomic bool mute;     // reads find nothing (rb_link_is_mute)
+    uint64_t limit_ms;     // how long the program waits at most, as of its latest wait; 0: unknown
+    uint64_t limit_end_ms; // when that wait ends
+    bool reported;         // a wait has reported the descriptor as readable since the request was written
+    _Atomic int wait;      // enum rb_link_wait; written without a claim
+    _Atomic bool starved;  // a read of OpenSSL has found nothing, and no wait for bytes was seen since; likewise
     union {
         struct sockaddr any;
         struct sockaddr_in in;
@@ -102,6 +106,14 @@ static inline bool rb_link_is_tls(int fd)
 {
     const struct rb_link *link = rb_link_on(fd) ? rb_link_of(fd) : NULL;
     return link && atomic_load_explicit(&link->tls, memory_order_relaxed);
+}
+
+// Returns true if a read of the descriptor must find nothing: wire/tls.c makes OpenSSL ask for a further read in this
+// way, after the server has closed the connection.
+static inline bool rb_link_is_mute(int fd)
+{
+    const struct rb_link *link = rb_link_on(fd) ? rb_link_of(fd) : NULL;
+    return link && atomic_load_explicit(&link->mute, memory_order_relaxed);
 }
 
 // Begins a link for a TCP socket whose connect has succeeded or is in progress, if the section covers HTTP. Another

@@ -402,6 +402,11 @@ bool rb_wire_before_read(struct rb_wire_io *io, int fd, const struct iovec *part
     struct rb_link *link = io->link;
     int saved = errno;
     bool makes = true;
+    if (!link && rb_link_is_mute(fd)) {
+        errno = EAGAIN;
+        *result = -1;
+        return false;
+    }
     if (!link)
         return true;
     if (is_past_us(flags) || !buffers_are_readable(parts, count)) {

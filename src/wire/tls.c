@@ -17,10 +17,12 @@
 #include "real/system.h"
 #include "wire/bio.h"
 #include "wire/exchange.h"
+#include "wire/quiet.h"
+#include "wire/tls_again.h"
 
-// WRITE_MS: the longest time in which a request is written again. STALL_MS: a response that is not whole then is passed
-// on. RECORD: the most bytes of a TLS record.
-enum { WRITE_MS = 1000, STALL_MS = 5000, RECORD = 16384 };
+// FEW: the most descriptors of a wait. WRITE_MS: the longest time in which a request is written again. STALL_MS: a
+// response that is not whole then is passed on. RECORD: the most bytes of a TLS record.
+enum { FEW = 2, WRITE_MS = 1000, STALL_MS = 5000, RECORD = 16384 };
 
 // Of SSL_get_error and SSL_get_shutdown.
 enum { ERROR_WANT_READ = 2, ERROR_WANT_WRITE = 3, RECEIVED_SHUTDOWN = 2 };
@@ -57,36 +59,17 @@ static void release_tls(struct rb_link *link, bool followed)
 
 // --- single steps
 
-// Writes the next bytes of the request, of which `sent` were written. A connection that the server has reset raises
-// SIGPIPE in libcrypto's write. The program does not write here, so it does not get this signal.
-static int write_without_signal(const struct rb_tls_io *io, size_t sent)
-{
-    const struct rb_exchange *x = io->link->exchange;
-    uint64_t broken_pipe = UINT64_C(1) << (SIGPIPE - 1), mask = 0, pending = 0;
-    struct rb_kernel_time no_time = {0, 0};
-    long blocked = rb_kernel(SYS_rt_sigprocmask, SIG_BLOCK, &broken_pipe, &mask, RB_KERNEL_SIGNALS);
-    rb_kernel(SYS_rt_sigpending, &pending, RB_KERNEL_SIGNALS);
-    int result = io->libssl->write(io->ssl, x->request + sent, (int) (x->request_length - sent));
-    if (blocked == 0 && !(pending & broken_pipe))
-        rb_kernel(SYS_rt_sigtimedwait, &broken_pipe, NULL, &no_time, RB_KERNEL_SIGNALS);
-    if (blocked == 0)
-        rb_kernel_always(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, RB_KERNEL_SIGNALS);
-    return result;
-}
-
-// Calls SSL_peek, or writes the request again, without waiting, also on a blocking socket.
+// Calls SSL_peek, or writes the request again, without waiting, also on a blocking socket. A connection that the server
+// has reset raises no SIGPIPE, because the program does not write here.
 //   bytes: the buffer of SSL_peek, inside x->seen; NULL: write the request, of which `sent` bytes were written
 static int call_now(const struct rb_tls_io *io, char *bytes, size_t sent)
 {
     const struct rb_exchange *x = io->link->exchange;
-    long flags = rb_kernel(SYS_fcntl, io->link->fd, F_GETFL, 0);
-    bool blocking = flags >= 0 && !(flags & O_NONBLOCK);
-    if (blocking)
-        rb_kernel(SYS_fcntl, io->link->fd, F_SETFL, flags | O_NONBLOCK);
+    struct rb_quiet quiet;
+    rb_quiet_begin(&quiet, io->link->fd, !bytes);
     int result = bytes ? io->libssl->peek(io->ssl, bytes, (int) (x->seen + sizeof(x->seen) - bytes))
-                       : write_without_signal(io, sent);
-    if (blocking)
-        rb_kernel_always(SYS_fcntl, io->link->fd, F_SETFL, flags);
+                       : io->libssl->write(io->ssl, x->request + sent, (int) (x->request_length - sent));
+    rb_quiet_end(&quiet);
     return result;
 }
 
@@ -106,13 +89,15 @@ static void forget_failure(const struct rb_tls_io *io)
         libcrypto->clear_error();
 }
 
-// Waits for events. Returns 0, -ETIMEDOUT at until_ms, or -EINTR if the program's own read would end. That is at once
-// if the read does not wait.
+// Waits for events. Behind a hidden response, a connection that has ended has none. Returns 0, -ETIMEDOUT at until_ms,
+// or -EINTR if the program's own read would end. That is at once if the read does not wait.
 static int await_events(const struct rb_tls_io *io, short events, uint64_t until_ms)
 {
+    const struct rb_link *link = io->link;
+    bool deaf = link->state == RB_LINK_PARKED && link->exchange->closes;
     for (;;) {
         uint64_t left_ms = until_ms == UINT64_MAX ? INT_MAX : rb_arithmetic_sub(until_ms, rb_system_now_ms());
-        struct pollfd p = {.fd = io->link->fd, .events = events};
+        struct pollfd p = {.fd = deaf ? -1 : link->fd, .events = events};
         if (!io->waits)
             return left_ms == 0 ? -ETIMEDOUT : -EINTR;
         int ready = rb_libc_poll(&p, 1, left_ms > INT_MAX ? INT_MAX : (int) left_ms);
@@ -123,6 +108,20 @@ static int await_events(const struct rb_tls_io *io, short events, uint64_t until
         if (ready < 0 && (errno != EINTR || !rb_pause_all_restart()))
             return -EINTR;
     }
+}
+
+// What a read would find.
+enum ahead { AHEAD_BYTES, AHEAD_NOTHING, AHEAD_END };
+
+// Looks at what the connection has, without a call that reads. After SSL_read or SSL_peek has found the end, a
+// connection object without the server's announcement of the end (close_notify) is of no use any more.
+static enum ahead look_ahead(const struct rb_tls_io *io)
+{
+    char byte;
+    if (io->libssl->has_pending && io->libssl->has_pending(io->ssl))
+        return AHEAD_BYTES;
+    long found = rb_kernel(SYS_recvfrom, io->link->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL);
+    return found > 0 ? AHEAD_BYTES : found == -EAGAIN || found == -EINTR ? AHEAD_NOTHING : AHEAD_END;
 }
 
 // The connection is used up: the program reads the end of the stream, and a pool of connections sees the end.
@@ -143,6 +142,9 @@ static int read_held_tls(const struct rb_tls_io *io, char *buffer, size_t length
     struct rb_exchange *x = link->exchange;
     size_t left = x->held_length - x->given, count = length < left ? length : left;
     count = count < INT_MAX ? count : INT_MAX;
+    if (x->notified)
+        io->libssl->set_shutdown(io->ssl, io->libssl->get_shutdown(io->ssl) | RECEIVED_SHUTDOWN);
+    x->notified = false;
     memcpy(buffer, x->held + x->given, count);
     if (!io->peeks)
         x->given += count;
@@ -163,7 +165,38 @@ static void fall_back_tls(const struct rb_tls_io *io, enum rb_reason reason)
     rb_exchange_fall_back(io->link, reason);
 }
 
+// The request is not repeated: the program gets what the library has.
+static void give_up_tls(const struct rb_tls_io *io)
+{
+    if (!rb_exchange_give_taken(io->link))
+        fall_back_tls(io, RB_REASON_NONE);
+}
+
+// Opens the connection again, as long as the program waits at most. Returns true if the request can be written.
+static bool open_again(const struct rb_tls_io *io, uint64_t until_ms)
+{
+    struct rb_link *link = io->link;
+    struct rb_exchange *x = link->exchange;
+    if (!io->waits && link->limit_end_ms > 0)
+        until_ms = rb_arithmetic_min(until_ms, link->limit_end_ms);
+    if (!rb_tls_again_open(io->libssl, io->ssl, link, until_ms))
+        return false;
+    link->exchanges = 0;
+    x->closes = x->notified = false;
+    return true;
+}
+
 // --- examine
+
+// Calls SSL_peek so that it finds nothing in the socket.
+static int peek_mute(const struct rb_tls_io *io)
+{
+    const struct rb_exchange *x = io->link->exchange;
+    atomic_store_explicit(&io->link->mute, true, memory_order_relaxed);
+    int result = call_now(io, (char *) x->seen + x->taken, 0);
+    atomic_store_explicit(&io->link->mute, false, memory_order_relaxed);
+    return result;
+}
 
 // What to do next in a read.
 enum step {
@@ -192,6 +225,7 @@ static enum step examine_shown(const struct rb_tls_io *io, int shown, uint64_t u
     struct rb_link *link = io->link;
     struct rb_exchange *x = link->exchange;
     x->seen_length = x->taken + (size_t) shown;
+    x->reopens = link->reopens && rb_tls_again_is_possible(io->libssl, io->ssl);
     enum rb_look look = rb_exchange_look(link, false, until_ms);
     if (look == RB_LOOK_PASS && x->taken == 0)
         return STEP_CALL;
@@ -204,21 +238,32 @@ static enum step examine_shown(const struct rb_tls_io *io, int shown, uint64_t u
     return STEP_AGAIN;
 }
 
+// The request is to be repeated on a new connection, when it is due.
+static enum step park_ended(struct rb_link *link)
+{
+    link->exchange->closes = true;
+    rb_link_enter(link, RB_LINK_PARKED);
+    return STEP_AGAIN;
+}
+
 // The connection has ended, or has an error.
-static enum step examine_end(const struct rb_tls_io *io)
+static enum step examine_end(const struct rb_tls_io *io, uint64_t until_ms)
 {
     struct rb_link *link = io->link;
     struct rb_exchange *x = link->exchange;
+    int error = errno;
     if (x->taken > 0) { // the program finds the end behind these bytes
         forget_failure(io);
-        rb_exchange_look(link, true, UINT64_MAX);
+        if (rb_exchange_look(link, true, until_ms) == RB_LOOK_RETRY)
+            return park_ended(link);
         rb_exchange_give_taken(link);
         return STEP_GIVE;
     }
-    int error = errno;
-    rb_exchange_broke(link, 0, false, UINT64_MAX);
+    bool previous = has_previous_tls(x);
+    if (rb_exchange_broke(link, 0, previous && x->reopens, until_ms) && previous)
+        return park_ended(link);
     errno = error; // of the program's read
-    if (!has_previous_tls(x)) {
+    if (!previous) {
         x->passes = true;
         return STEP_RESULT;
     }
@@ -260,13 +305,19 @@ static enum step examine_response(const struct rb_tls_io *io, uint64_t until_ms,
         rb_exchange_give_taken(io->link);
         return STEP_GIVE;
     }
+    enum ahead ahead = waits_here && x->reopens ? look_ahead(io) : AHEAD_BYTES;
+    if (ahead == AHEAD_END)
+        return examine_end(io, until_ms);
     int size = (int) (sizeof(x->seen) - x->taken);
-    *result = waits_here ? call_now(io, end, 0) : io->libssl->peek(io->ssl, end, size);
+    if (ahead == AHEAD_NOTHING)
+        *result = peek_mute(io);
+    else
+        *result = waits_here ? call_now(io, end, 0) : io->libssl->peek(io->ssl, end, size);
     if (*result > 0)
         return examine_shown(io, *result, until_ms);
     short events = wanted_events(io, *result);
     if (events == 0)
-        return examine_end(io);
+        return examine_end(io, until_ms);
     if (waits_here)
         return await_bytes(io, events, until_ms);
     atomic_store_explicit(&io->link->starved, true, memory_order_relaxed);
@@ -299,30 +350,51 @@ static enum step repeat_request_tls(const struct rb_tls_io *io, uint64_t until_m
     struct rb_link *link = io->link;
     struct rb_exchange *x = link->exchange;
     if (rb_link_is_disturbed(link) || !rb_socket_is(link->fd, link->identity) || !rb_exchange_again(link)) {
-        rb_exchange_give_taken(link);
+        give_up_tls(io);
         return STEP_GIVE;
     }
     x->taken = 0;
-    if (send_request_tls(io, rb_arithmetic_min(until_ms, x->total_until_ms)))
+    until_ms = rb_arithmetic_min(until_ms, x->total_until_ms);
+    if (!x->closes && send_request_tls(io, until_ms))
+        return STEP_AGAIN;
+    if (x->reopens && open_again(io, until_ms) && send_request_tls(io, until_ms))
         return STEP_AGAIN;
     fall_back_tls(io, RB_REASON_INTERRUPTED);
     return STEP_GIVE;
 }
 
-// A response is held until the request is due. SSL_peek must find nothing, so that SSL_get_error tells the program to
-// call again if a signal ends the wait.
+// Calls SSL_peek behind a hidden response. SSL_peek must find nothing, so that SSL_get_error tells the program to call
+// again if a signal ends the wait. If the connection has ended and can be opened again, the end is not shown.
+static int peek_behind(const struct rb_tls_io *io)
+{
+    struct rb_exchange *x = io->link->exchange;
+    if (!x->reopens)
+        return call_now(io, x->seen + x->taken, 0);
+    enum ahead ahead = x->closes ? AHEAD_END : look_ahead(io);
+    x->closes = ahead == AHEAD_END;
+    int result = ahead == AHEAD_BYTES ? call_now(io, x->seen + x->taken, 0) : peek_mute(io);
+    int shown = io->libssl->get_shutdown && io->libssl->set_shutdown ? io->libssl->get_shutdown(io->ssl) : 0;
+    if (result > 0 || !(shown & RECEIVED_SHUTDOWN))
+        return result;
+    forget_failure(io);
+    io->libssl->set_shutdown(io->ssl, shown & ~RECEIVED_SHUTDOWN);
+    x->closes = x->notified = true;
+    return peek_mute(io);
+}
+
+// A response is held until the request is due.
 static enum step examine_parked(const struct rb_tls_io *io, uint64_t until_ms, int *result)
 {
     struct rb_link *link = io->link;
     struct rb_exchange *x = link->exchange;
-    *result = x->taken < sizeof(x->seen) ? call_now(io, x->seen + x->taken, 0) : 0;
+    *result = x->taken < sizeof(x->seen) ? peek_behind(io) : 0;
     short events = *result > 0 ? 0 : wanted_events(io, *result);
     if (events == 0) { // the server has closed the connection, or has sent more
         if (*result > 0)
             take_shown(io, *result);
         else
             forget_failure(io);
-        rb_exchange_give_taken(link);
+        give_up_tls(io);
         return STEP_GIVE;
     }
     if (rb_system_now_ms() >= x->due_ms)
@@ -370,7 +442,9 @@ static enum step begin_read(struct rb_tls_io *io, int *result)
         return STEP_GIVE;
     if (hides && !rb_sandbox_is_filtered())
         return examine_tls(io, result);
-    return rb_exchange_give_taken(link) ? STEP_GIVE : STEP_CALL;
+    if (link->state == RB_LINK_PARKED)
+        give_up_tls(io);
+    return link->state == RB_LINK_DELIVER || rb_exchange_give_taken(link) ? STEP_GIVE : STEP_CALL;
 }
 
 bool rb_tls_before_read(struct rb_tls_io *io, const struct rb_libssl *libssl, SSL *ssl, void *buffer, size_t length,
@@ -416,11 +490,19 @@ static int show_readable(struct pollfd *fds, nfds_t count, nfds_t own)
 }
 
 // Waits in the kernel.
-static int wait_until(struct pollfd *fds, nfds_t count, uint64_t until_ms, const sigset_t *mask)
+//   deaf: the index of a descriptor that has no events; `count`: none
+static int wait_until(struct pollfd *fds, nfds_t count, nfds_t deaf, uint64_t until_ms, const sigset_t *mask)
 {
+    struct pollfd copy[FEW];
     uint64_t left_ms = rb_arithmetic_sub(until_ms, rb_system_now_ms());
     struct timespec left = {.tv_sec = (time_t) (left_ms / 1000), .tv_nsec = (long) (left_ms % 1000) * 1000000};
-    return rb_libc_ppoll(fds, count, until_ms == UINT64_MAX ? NULL : &left, mask);
+    memcpy(copy, fds, count * sizeof(*fds));
+    if (deaf < count)
+        copy[deaf].fd = -1;
+    int ready = rb_libc_ppoll(copy, count, until_ms == UINT64_MAX ? NULL : &left, mask);
+    for (nfds_t i = 0; ready >= 0 && i < count; i++)
+        fds[i].revents = copy[i].revents;
+    return ready;
 }
 
 // The program's wait ends before the request is due or before its repetition has an answer. The program gets what the
@@ -441,10 +523,10 @@ static int wait_for_hidden(struct pollfd *fds, nfds_t count, nfds_t own, uint64_
     if (parked && limits && change_ms >= until_ms)
         end_of_wait(link);
     if (link->state == RB_LINK_DELIVER) {
-        int others = wait_until(fds, count, 0, mask);
+        int others = wait_until(fds, count, count, 0, mask);
         return others < 0 ? others : show_readable(fds, count, own);
     }
-    int ready = wait_until(fds, count, rb_arithmetic_min(change_ms, until_ms), mask);
+    int ready = wait_until(fds, count, parked && x->closes ? own : count, rb_arithmetic_min(change_ms, until_ms), mask);
     bool changes = rb_system_now_ms() >= change_ms;
     if (ready != 0 || (!changes && !limits))
         return ready;
@@ -457,8 +539,12 @@ bool rb_tls_poll(struct pollfd *fds, nfds_t count, nfds_t own, uint64_t until_ms
                  int *result)
 {
     struct rb_link *link = rb_link_claim(fds[own].fd);
-    if (!link)
+    if (!link || count > FEW)
         return false;
+    if (limits) {
+        link->limit_end_ms = until_ms;
+        link->limit_ms = until_ms == UINT64_MAX ? until_ms : rb_arithmetic_sub(until_ms, rb_system_now_ms());
+    }
     const struct rb_exchange *x = link->exchange;
     bool unanswered = x && link->state == RB_LINK_SENT && !x->passes && (x->taken > 0 || has_previous_tls(x));
     bool hides = unanswered || (x && (link->state == RB_LINK_PARKED || link->state == RB_LINK_DELIVER));
@@ -469,6 +555,23 @@ bool rb_tls_poll(struct pollfd *fds, nfds_t count, nfds_t own, uint64_t until_ms
 }
 
 // --- writes
+
+// The program writes on a connection that was used up: opens it again, if the program's call may wait.
+static bool revive_tls(const struct rb_tls_io *io)
+{
+    struct rb_link *link = io->link;
+    int wait = atomic_load_explicit(&link->wait, memory_order_relaxed);
+    bool waits = wait == RB_LINK_WAIT_FEW || (wait == RB_LINK_WAIT_UNKNOWN && rb_socket_is_blocking(link->fd));
+    uint64_t own_ms = rb_socket_send_limit_ms(link->fd), limit_ms = link->limit_ms > 0 ? link->limit_ms : UINT64_MAX;
+    if (own_ms > 0)
+        limit_ms = rb_arithmetic_min(limit_ms, own_ms);
+    if (!link->reopens || !waits || rb_link_is_disturbed(link) || !rb_socket_is(link->fd, link->identity) ||
+        !rb_tls_again_open(io->libssl, io->ssl, link, rb_arithmetic_add(rb_system_now_ms(), limit_ms)))
+        return false;
+    link->exchanges = 0;
+    rb_link_enter(link, RB_LINK_IDLE);
+    return true;
+}
 
 bool rb_tls_before_write(struct rb_tls_io *io, const struct rb_libssl *libssl, SSL *ssl, const void *bytes)
 {
@@ -482,7 +585,7 @@ bool rb_tls_before_write(struct rb_tls_io *io, const struct rb_libssl *libssl, S
         link->way = RB_WAY_OPENSSL;
         link->identity = rb_socket_identity(link->fd);
     }
-    bool ended = link->state == RB_LINK_ENDED;
+    bool ended = link->state == RB_LINK_ENDED && !revive_tls(io);
     if (ended)
         rb_link_release(link);
     errno = saved;

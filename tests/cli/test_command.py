@@ -898,6 +898,9 @@ IDLE = (
     ("retry.attempts = 1\nhttp.hold = 2s", 13, "has no effect with retry.attempts = 1"),
     ("retry.on = refused\nhttp.hold = 2s", 13, "has no effect, because retry.on has no status"),
     ("intercept = curl\nhttp.hold = 2s", 13, "has no effect, because intercept does not have http"),
+    ("retry.attempts = 1\nhttp.tls_reconnect = on", 22, "has no effect with retry.attempts = 1"),
+    ("retry.on = refused\nhttp.tls_reconnect = on", 22, "has no effect, because retry.on has no status"),
+    ("intercept = curl\nhttp.tls_reconnect = on", 22, "has no effect, because intercept does not have http"),
     ("intercept = curl\ndns.total = 1s", 13, "has no effect, because intercept does not have dns"),
 )
 

@@ -14,7 +14,8 @@ from harness import QUICK, built_once, sampled
 from proxies import write_haproxy, write_nginx
 from wire_server import SecureFront, certificate
 
-VERSIONS = {table.TLS12: ssl.TLSVersion.TLSv1_2, table.TLS13: ssl.TLSVersion.TLSv1_3}
+VERSIONS = {table.TLS12: ssl.TLSVersion.TLSv1_2, table.TLS13: ssl.TLSVersion.TLSv1_3,
+            table.AGAIN12: ssl.TLSVersion.TLSv1_2, table.AGAIN13: ssl.TLSVersion.TLSv1_3}
 POLICY = dict(QUICK, intercept="curl, connect, dns, http")
 
 
@@ -87,7 +88,8 @@ def test_exchange(test, cell):
     word, reason = table.expectation(cell)
     alone = Target(test, cell, fault.script).run()
     under_rebound = Target(test, cell, fault.script)
-    under = under_rebound.run({**POLICY, **(fault.keys or {})})
+    keys = {"http.tls_reconnect": "on"} if cell.transport in table.REOPENED else {}
+    under = under_rebound.run({**POLICY, **keys, **(fault.keys or {})})
     events = [event for event in under_rebound.test.events() if event["api"] == "http"]
     if word == table.RETRIED:
         live = Target(test, cell, fault.live).run()
