@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Identifies the credential of a transfer by a hash. Servers limit requests per credential, so Retry-After is kept per
-// credential.
+// Identifies the credential of a transfer by a hash (engine/caller.h).
 //
-// A credential consists of: the header fields Authorization, X-Api-Key, Api-Key and X-Goog-Api-Key; user and password;
-// a bearer token; the use of .netrc; a client certificate. If a part changes with each request, only its constant part
-// counts: the user for Digest, the access key for AWS. Cookies never count.
+// A credential consists of: the header fields of rb_caller_field; user and password; a bearer token; the use of .netrc;
+// a client certificate.
 #ifndef RB_CURL_CREDENTIAL_H
 #define RB_CURL_CREDENTIAL_H
 

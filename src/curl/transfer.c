@@ -70,12 +70,9 @@ static uint64_t total_limit_ms(const struct rb_transfer *transfer)
 static void find_credential(struct rb_transfer *transfer)
 {
     struct rb_call *call = &transfer->call;
-    const struct rb_state *state = rb_shared_attached();
-    if (call->credential != 0 || !call->tenants || !state)
-        return;
-    uint64_t key[2] = {atomic_load_explicit(&state->header->secret[0], memory_order_relaxed),
-                       atomic_load_explicit(&state->header->secret[1], memory_order_relaxed)};
-    call->credential = rb_credential(transfer->handle, key);
+    uint64_t key[2];
+    if (call->credential == 0 && call->tenants && rb_shared_secret(key))
+        call->credential = rb_credential(transfer->handle, key);
 }
 
 static void begin_call(struct rb_transfer *transfer)

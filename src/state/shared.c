@@ -388,6 +388,14 @@ const struct rb_state *rb_shared_attached(void)
     return slot ? &slot->state : NULL;
 }
 
+bool rb_shared_secret(uint64_t key[2])
+{
+    const struct rb_state *state = rb_shared_attached();
+    for (unsigned i = 0; state && i < 2; i++)
+        key[i] = atomic_load_explicit(&state->header->secret[i], memory_order_relaxed);
+    return state != NULL;
+}
+
 void rb_shared_check(void)
 {
     if (atomic_load_explicit(&begun, memory_order_relaxed))

@@ -34,6 +34,9 @@ const struct rb_state *rb_shared(void);
 // right after them. NULL: none.
 const struct rb_state *rb_shared_attached(void);
 
+// Copies the key for hashes of credentials from the state of rb_shared_attached. Returns false if there is no state.
+bool rb_shared_secret(uint64_t key[2]);
+
 // Call before the state is used again after a wait. As rb_shared, but does nothing if no state was attached.
 //
 // Every few milliseconds, the first caller checks whether the mapping is still backed by the whole file. If the file

@@ -7,11 +7,13 @@
 
 #include "base/arithmetic.h"
 #include "base/list.h"
+#include "engine/caller.h"
 #include "process/process.h"
 #include "real/pages.h"
 #include "real/sandbox.h"
 #include "real/system.h"
 #include "state/cells.h"
+#include "state/shared.h"
 
 // SPARE: exchanges without a request, kept for the next one: to map and unmap memory takes longer than the rest of an
 // exchange.
@@ -269,6 +271,22 @@ static struct rb_hint hint_of_response(const struct rb_exchange *x, const struct
     return hint;
 }
 
+// Finds out on whose behalf the request was made, because a 429 is shared by the callers of one credential. Not
+// inlined, so that only errors pay for the stack frame.
+__attribute__((noinline)) static void find_caller(struct rb_exchange *x)
+{
+    struct rb_slice text = {x->request, x->request_length}, name, value;
+    struct rb_frame_head head;
+    uint64_t key[2], sum = 0;
+    size_t at = 0;
+    if (x->call.credential != 0 || !x->call.tenants || !rb_shared_secret(key) ||
+        rb_frame_read_head(RB_FRAME_REQUEST, text, RB_FRAME_ASKS_OTHER, &head) != RB_FRAME_COMPLETE)
+        return;
+    while (rb_frame_next_field(&head, text, &at, &name, &value))
+        rb_caller_add(&sum, key, rb_caller_field(name, value));
+    x->call.credential = rb_caller_end(sum);
+}
+
 // Judges a response or the end of the connection, and reports the decision.
 static bool judge_exchange(struct rb_link *link, const struct rb_outcome *outcome, enum rb_reason blocked,
                            const struct rb_hint *hint, uint64_t until_ms)
@@ -281,6 +299,8 @@ static bool judge_exchange(struct rb_link *link, const struct rb_outcome *outcom
     x->call.deadline_ms = rb_arithmetic_min(x->total_until_ms, until_ms);
     if (rb_sandbox_is_filtered())
         blocked = RB_REASON_SANDBOX;
+    if (rb_rules_status(&x->rules, outcome->status) || (hint && hint->verdict != RB_HINT_NO_VERDICT))
+        find_caller(x);
     struct rb_decision decision =
         rb_call_judge(&x->call, outcome, blocked, x->allowed, hint, now_ms, rb_system_random());
     rb_opening_answered(&link->opening);

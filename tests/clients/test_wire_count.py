@@ -5,9 +5,10 @@ import contextlib
 import json
 import os
 import subprocess
+import time
 
 import wire_table as table
-from harness import LIBRARY, QUICK, REBOUND, cases, clean_environment
+from harness import LIBRARY, POLL_S, QUICK, REBOUND, cases, clean_environment
 from listener import Listener
 from test_wire import Target
 from wire_server import certificate
@@ -45,7 +46,7 @@ class Web(Listener):
 ACTOR = r"""
 import os, socket, sys
 way, port = sys.argv[1], int(sys.argv[2])
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n%s\r\n" % b"".join(field.encode() + b"\r\n" for field in sys.argv[3:])
 
 def dial():
     while True:
@@ -114,9 +115,14 @@ def check_open(test, port, what):
     test.check(host(test, port)["state"] in ("open", "half-open"), f"the breaker is closed {what}")
 
 
-def act(test, policy, way, port):
+def program(way, port, *fields):
+    """A command. fields: of the head of its requests"""
+    return [PYTHON, "-c", ACTOR, way, str(port), *fields]
+
+
+def act(test, policy, way, port, *fields):
     """Runs the program to its end."""
-    done = subprocess.run([PYTHON, "-c", ACTOR, way, str(port)], env=environment(test, policy), stdin=subprocess.DEVNULL,
+    done = subprocess.run(program(way, port, *fields), env=environment(test, policy), stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, timeout=30)
     test.equal(done.returncode, 0, f"exit status of {way}")
 
@@ -124,11 +130,11 @@ def act(test, policy, way, port):
 @contextlib.contextmanager
 def acting(test, policy, way, port):
     """The program after its act, while it waits."""
-    with subprocess.Popen([PYTHON, "-c", ACTOR, way, str(port)], env=environment(test, policy), stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE) as program:
-        program.stdout.readline()
+    with subprocess.Popen(program(way, port), env=environment(test, policy), stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
         yield
-        program.stdin.close()
+        process.stdin.close()
 
 
 # --- the breaker
@@ -207,3 +213,32 @@ def check_calls(test, name, transport):
     client.run({**QUICK, "breaker": "on"}, env={"REBOUND_STATE": os.path.join(test.dir, "state")})
     found = host(test, client.port)
     test.equal(found["calls"], client.server.count("k"), "calls")
+
+
+# --- credentials
+
+LIMITED = b"HTTP/1.1 429 Limited\r\nRetry-After: 15\r\nContent-Length: 4\r\n\r\nbusy"
+CALLERS = {
+    "bearer": (["Authorization: Bearer one"], ["authorization:  bearer one"], ["Authorization: Bearer two"]),
+    "key": (["X-Api-Key: one", "X-Request: 1"], ["X-Request: 2", "x-api-key: one"], ["X-Api-Key: two"]),
+    "nobody": (["Cookie: one"], ["Cookie: two"], ["Authorization: Basic b25l"]),
+}
+
+
+@cases(**CALLERS)
+def test_throttling_is_for_one_credential(test, case):
+    """After a 429 in one process, retries of another one wait if it has the same credential."""
+    limited, same, other = case
+    server = test.opened(Web(LIMITED))
+    once = test.policy({"retry.attempts": "1"}, hosts="127.0.0.1")
+    act(test, once, "http", server.port, *limited)
+    server.answer = BUSY
+    twice = test.policy({"retry.attempts": "2", "timeout.total": "60s"}, hosts="127.0.0.1")
+    act(test, twice, "http", server.port, *other)
+    test.equal([event["delay_ms"] for event in test.events("retry")], [20], "delay of another caller")
+    with subprocess.Popen(program("http", server.port, *same), env=environment(test, twice)) as waiting:
+        while len(test.events("retry")) < 2:
+            time.sleep(POLL_S)
+        waiting.kill()
+    delay = test.events("retry")[-1]["delay_ms"]
+    test.check(20 < delay <= 15500, f"the throttled caller waits {delay} ms")
