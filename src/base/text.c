@@ -35,10 +35,14 @@ __attribute__((noinline)) void rb_text_number(struct rb_text *text, uint64_t num
 
 void rb_text_json(struct rb_text *text, const char *string)
 {
-    size_t left = strlen(string);
+    rb_text_json_bytes(text, string, strlen(string));
+}
+
+void rb_text_json_bytes(struct rb_text *text, const char *bytes, size_t length)
+{
     rb_text_string(text, "\"");
-    for (struct rb_escaped next; left > 0; string += next.taken, left -= next.taken) {
-        next = rb_escape_next(RB_ESCAPE_JSON, string, left);
+    for (struct rb_escaped next; length > 0; bytes += next.taken, length -= next.taken) {
+        next = rb_escape_next(RB_ESCAPE_JSON, bytes, length);
         rb_text_bytes(text, next.bytes, next.length);
     }
     rb_text_string(text, "\"");

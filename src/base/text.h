@@ -24,6 +24,9 @@ void rb_text_number(struct rb_text *text, uint64_t number, unsigned digits);
 // and cannot control a terminal.
 void rb_text_json(struct rb_text *text, const char *string);
 
+// The same for `length` bytes.
+void rb_text_json_bytes(struct rb_text *text, const char *bytes, size_t length);
+
 // Appends a time as RFC 3339 in UTC with milliseconds, "2026-01-02T03:04:05.678Z".
 void rb_text_time(struct rb_text *text, int64_t unix_s, unsigned ms);
 

@@ -10,6 +10,7 @@
 
 #include "base/arithmetic.h"
 #include "base/list.h"
+#include "base/path.h"
 #include "curl/attempt.h"
 #include "curl/callbacks.h"
 #include "curl/credential.h"
@@ -235,13 +236,18 @@ static struct rb_times times_of(const struct rb_handle *handle)
 static void report(const struct rb_transfer *transfer, enum rb_verdict verdict, enum rb_reason reason)
 {
     char host[RB_LABEL_SIZE];
+    const char *url = NULL; // of the last request; libcurl owns the text until its next call
     struct rb_times times = times_of(transfer->handle);
+    if (transfer->route->rules->http_path)
+        transfer->handle->curl->easy_getinfo(transfer->handle->easy, CURLINFO_EFFECTIVE_URL, &url);
+    struct rb_request_line line = {.path = rb_path_of(rb_slice_of(url ? url : ""))};
     rb_target_format(&transfer->route->target, host, sizeof(host));
     struct rb_event event = {
         .verdict = verdict,
         .policy = transfer->route->policy,
         .host = verdict == RB_VERDICT_REFUSED ? refused_host(transfer) : host,
         .api = RB_API_CURL,
+        .request = &line,
         .cause = verdict == RB_VERDICT_REFUSED ? RB_CAUSE_NONE : transfer->outcome.cause,
         .status = transfer->outcome.status,
         .attempt = rb_call_attempts(&transfer->call),

@@ -3,6 +3,7 @@
 #ifndef RB_ENGINE_EVENT_H
 #define RB_ENGINE_EVENT_H
 
+#include "base/slice.h"
 #include "engine/hints.h"
 #include "engine/rules.h"
 
@@ -82,22 +83,29 @@ struct rb_times {
     uint64_t lookup_ms, connect_ms, tls_ms, first_byte_ms, total_ms;
 };
 
-// One decision. Strings are borrowed during the call; host is "host:port".
+// What a log has of an HTTP request. Each slice is written unless it is empty.
+struct rb_request_line {
+    struct rb_slice method, path; // the path as rb_path_of returns it
+};
+
+// One decision. Strings are borrowed during the call; host is "host:port". Small fields share a word, because events
+// lie on the program's stack.
 struct rb_event {
     enum rb_verdict verdict;
+    enum rb_api api : 8;
+    enum rb_way way : 8;     // written unless RB_WAY_NONE
+    enum rb_stack stack : 8; // with RB_REASON_STACK; written unless RB_STACK_NONE
     const char *policy;
     const char *host;
-    enum rb_api api;
-    enum rb_way way;     // written unless RB_WAY_NONE
-    enum rb_stack stack; // with RB_REASON_STACK; written unless RB_STACK_NONE
+    const struct rb_request_line *request; // NULL: not known
     enum rb_cause cause;
     unsigned status;              // HTTP status, for RB_CAUSE_STATUS
     uint32_t attempt;             // the attempt that just ended, counted from 1
+    unsigned resends;             // how often libcurl itself sent the request again in this attempt
     uint64_t delay_ms;            // RETRY and WAITED only
     enum rb_reason reason;        // written unless RB_REASON_NONE
     enum rb_hint_source hint;     // the server's hint that the decision follows; written unless RB_HINT_NONE
     const struct rb_times *times; // times of the attempt that just ended; NULL: unknown
-    unsigned resends;             // how often libcurl itself sent the request again in this attempt
 };
 
 // Why a log line was lost. The shared state stores these numbers, so new ones must be added at the end.

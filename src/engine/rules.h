@@ -146,6 +146,7 @@ struct rb_rules {
     uint64_t start_wait_ms; // start.wait, 0: off
     uint64_t hold_ms;       // http.hold, 0: off
     bool tls_reconnect;     // http.tls_reconnect
+    bool http_path;         // http.path: logs have the path of a request
     bool breaker_on;
     enum rb_breaker_scope breaker_scope;
     struct rb_breaker_rules breaker;

@@ -239,6 +239,7 @@ static const struct rb_key keys[] = {
     LIMIT("start.wait", start_wait_ms, off_words, "off", "off, or a duration from 1ms to 24h"),
     LIMIT("http.hold", hold_ms, off_words, "off", "off, or a duration from 1ms to 24h"),
     SWITCH("http.tls_reconnect", tls_reconnect, switch_words, "off"),
+    SWITCH("http.path", http_path, switch_words, "off"),
     LIMIT("timeout.connect", connect_ms, unset_words, "unset", NULL),
     LIMIT("timeout.attempt", attempt_ms, unset_words, "unset", NULL),
     OWN("timeout.total", total, "30s", "a duration from 1ms to 24h, or unset", unset_words),

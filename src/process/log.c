@@ -20,7 +20,15 @@ static void put_name(struct rb_text *line, const char *name)
 static void put_string(struct rb_text *line, const char *name, const char *value)
 {
     put_name(line, name);
-    rb_text_json(line, value);
+    rb_text_json_bytes(line, value, strlen(value)); // not rb_text_json, which needs more stack
+}
+
+static void put_slice(struct rb_text *line, const char *name, struct rb_slice value)
+{
+    if (value.length == 0)
+        return;
+    put_name(line, name);
+    rb_text_json_bytes(line, value.at, value.length);
 }
 
 static void put_number(struct rb_text *line, const char *name, uint64_t value)
@@ -114,6 +122,10 @@ static void log_put_event(struct rb_text *line, const struct rb_event *event)
     put_string(line, "api", rb_api_name(event->api));
     if (event->way != RB_WAY_NONE)
         put_string(line, "way", rb_way_name(event->way));
+    if (event->request) {
+        put_slice(line, "method", event->request->method);
+        put_slice(line, "path", event->request->path);
+    }
     put_cause(line, event);
     put_number(line, "attempt", event->attempt);
     if (event->verdict == RB_VERDICT_WAITED)

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "base/path.h"
 #include "engine/breaker.h"
 #include "engine/budget.h"
 #include "engine/call.h"
@@ -22,7 +23,7 @@
 #include "policy/policy.h"
 
 enum {
-    RB_STATE_VERSION = 6,
+    RB_STATE_VERSION = 7,
     RB_STATE_PROCESSES = 512,
     RB_STATE_POLICIES = 64,
     RB_STATE_STRIPES = 8, // copies of the counters, so that threads count on different cache lines
@@ -30,7 +31,9 @@ enum {
     RB_STATE_POLICY_SIZE = RB_SECTION_NAME_SIZE, // names with their terminators
     RB_STATE_HOST_SIZE = 128,
     RB_STATE_PROGRAM_SIZE = 32,
-    RB_STATE_EVENT_WORDS = 32,
+    RB_STATE_METHOD_SIZE = 14,
+    RB_STATE_PATH_SIZE = RB_PATH_MAX + 1,
+    RB_STATE_EVENT_WORDS = 50,
     RB_STATE_TROUBLE_WORDS = 23
 };
 
@@ -109,7 +112,7 @@ struct rb_state_header {
     _Atomic uint64_t boot;       // rb_system_boot() of the last user: boot clocks restart with the kernel
     _Atomic uint64_t created_s;  // seconds since 1970 when it was made or reset
     _Atomic uint64_t event_next; // events begun so far; a reset keeps it, so that followers do not lose their position
-    _Atomic uint64_t event_lost; // events whose place already held a newer event
+    _Atomic uint64_t event_lost; // events whose place already held a newer event, or for which there was no memory
     _Atomic uint64_t evicted;    // cells reassigned to another host
     _Atomic uint64_t crowded;    // calls without a cell, because all cells in reach were open
     _Atomic uint64_t uncounted;  // times that a policy found no free place
@@ -168,7 +171,7 @@ struct rb_cell {
 
 _Static_assert(sizeof(struct rb_state_header) == 64 * 8, "the layout is fixed");
 _Static_assert(sizeof(struct rb_state_policy) == 128, "the layout is fixed");
-_Static_assert(sizeof(struct rb_state_event) == 320, "the layout is fixed");
+_Static_assert(sizeof(struct rb_state_event) == 448, "the layout is fixed");
 _Static_assert(sizeof(struct rb_counters) == 640, "the layout is fixed");
 _Static_assert(sizeof(struct rb_cell) == 1408, "the layout is fixed");
 

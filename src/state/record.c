@@ -2,7 +2,11 @@
 // Turns calls and events into counters.
 #include "state/record.h"
 
+#include <string.h>
+
 #include "base/arithmetic.h"
+#include "base/escape.h"
+#include "real/pages.h"
 #include "real/system.h"
 #include "state/label.h"
 #include "state/ring.h"
@@ -127,25 +131,43 @@ static void count_event(struct policy_place place, const struct rb_call *call, c
     end_call(place, call, event->api, results[event->verdict]);
 }
 
-// Not inlined, so that the counters need less stack.
-__attribute__((noinline)) static void record_put_event(const struct rb_state *state, const struct rb_event *event,
-                                                       const char *program, uint64_t unix_ms, uint64_t process)
+// Copies a slice to a text that is zero.
+static void record_copy(char *out, size_t size, struct rb_slice slice)
 {
-    struct rb_ring_entry entry = {
-        .unix_ms = unix_ms,
-        .process = process,
-        .delay_ms = event->verdict == RB_VERDICT_RETRY || event->verdict == RB_VERDICT_WAITED ? event->delay_ms : 0,
-        .verdict = (uint8_t) event->verdict,
-        .api = (uint8_t) event->api,
-        .cause = (uint8_t) event->cause,
-        .reason = (uint8_t) event->reason,
-        .status = (uint16_t) event->status,
-        .attempt = (uint16_t) event->attempt,
-    };
-    rb_state_pad(entry.policy, sizeof(entry.policy), event->policy);
-    rb_state_pad(entry.host, sizeof(entry.host), event->host);
-    rb_state_pad(entry.program, sizeof(entry.program), program);
-    rb_ring_put(state, &entry);
+    size_t length = slice.length < size ? slice.length : rb_escape_whole(slice.at, size - 1);
+    if (length > 0)
+        memcpy(out, slice.at, length);
+}
+
+// The entry lies in pages from the kernel, because the program's stack may be small. Without memory the event is lost.
+static void record_put_event(const struct rb_state *state, const struct rb_event *event, const char *program)
+{
+    struct rb_ring_entry *entry = rb_pages_memory(sizeof(*entry));
+    if (!entry) {
+        atomic_fetch_add_explicit(&state->header->event_lost, 1, memory_order_relaxed);
+        return;
+    }
+    entry->unix_ms = rb_system_unix_ms();
+    entry->process = rb_shared_self();
+    if (event->verdict == RB_VERDICT_RETRY || event->verdict == RB_VERDICT_WAITED)
+        entry->delay_ms = event->delay_ms;
+    entry->verdict = (uint8_t) event->verdict;
+    entry->api = (uint8_t) event->api;
+    entry->cause = (uint8_t) event->cause;
+    entry->reason = (uint8_t) event->reason;
+    entry->status = (uint16_t) event->status;
+    entry->attempt = (uint16_t) event->attempt;
+    entry->way = (uint8_t) event->way;
+    entry->stack = (uint8_t) event->stack;
+    if (event->request) {
+        record_copy(entry->method, sizeof(entry->method), event->request->method);
+        record_copy(entry->path, sizeof(entry->path), event->request->path);
+    }
+    rb_state_pad(entry->policy, sizeof(entry->policy), event->policy);
+    rb_state_pad(entry->host, sizeof(entry->host), event->host);
+    rb_state_pad(entry->program, sizeof(entry->program), program);
+    rb_ring_put(state, entry);
+    rb_pages_memory_free(entry, sizeof(*entry));
 }
 
 void rb_record_event(const struct rb_call *call, const struct rb_event *event, const char *program)
@@ -154,7 +176,7 @@ void rb_record_event(const struct rb_call *call, const struct rb_event *event, c
     if (!state)
         return;
     struct policy_place place = record_place(state, event->policy);
-    record_put_event(state, event, program, rb_system_unix_ms(), rb_shared_self());
+    record_put_event(state, event, program);
     if (!place.counters)
         return;
     count_event(place, call, event);

@@ -45,6 +45,8 @@ bool rb_ring_get(const struct rb_state *state, uint64_t number, struct rb_ring_e
     uint64_t check = atomic_load_explicit(&place->check, memory_order_acquire);
     rb_state_load(place->words, RB_STATE_EVENT_WORDS, entry);
     return rb_state_checksum(number, entry, RB_STATE_EVENT_WORDS) == check &&
+           rb_state_is_terminated(entry->method, sizeof(entry->method)) &&
+           rb_state_is_terminated(entry->path, sizeof(entry->path)) &&
            rb_state_is_terminated(entry->policy, sizeof(entry->policy)) &&
            rb_state_is_terminated(entry->host, sizeof(entry->host)) &&
            rb_state_is_terminated(entry->program, sizeof(entry->program));

@@ -22,6 +22,9 @@ struct rb_ring_entry {
     uint8_t verdict, api, cause, reason; // enum rb_verdict, rb_api, rb_cause, rb_reason
     uint16_t status;                     // with RB_VERDICT_LOG: enum rb_loss, and `host` is the log's destination
     uint16_t attempt;
+    uint8_t way, stack; // enum rb_way, rb_stack
+    char method[RB_STATE_METHOD_SIZE];
+    char path[RB_STATE_PATH_SIZE];
     char policy[RB_STATE_POLICY_SIZE];
     char host[RB_STATE_HOST_SIZE];
     char program[RB_STATE_PROGRAM_SIZE];

@@ -140,7 +140,7 @@ bool rb_view_policy(const struct rb_view *view, unsigned index, struct rb_view_p
 static bool make_sense(const struct rb_ring_entry *entry)
 {
     if (entry->verdict >= RB_VERDICT_COUNT || entry->api >= RB_API_COUNT || entry->cause >= RB_CAUSE_COUNT ||
-        entry->reason >= RB_REASON_COUNT)
+        entry->reason >= RB_REASON_COUNT || entry->way >= RB_WAY_COUNT || entry->stack >= RB_STACK_COUNT)
         return false;
     bool about_log = entry->verdict == RB_VERDICT_LOG;
     return !about_log || (entry->status != RB_LOSS_NONE && entry->status < RB_LOSS_COUNT && entry->user <= UINT32_MAX);
@@ -156,6 +156,8 @@ static void read_event(const struct rb_ring_entry *entry, uint64_t number, struc
         .api = (enum rb_api) entry->api,
         .cause = (enum rb_cause) entry->cause,
         .reason = (enum rb_reason) entry->reason,
+        .way = (enum rb_way) entry->way,
+        .stack = (enum rb_stack) entry->stack,
         .attempt = entry->attempt,
     };
     if (entry->verdict == RB_VERDICT_LOG) {
@@ -168,6 +170,8 @@ static void read_event(const struct rb_ring_entry *entry, uint64_t number, struc
     memcpy(event->policy, entry->policy, sizeof(event->policy));
     memcpy(event->host, entry->host, sizeof(event->host));
     memcpy(event->program, entry->program, sizeof(event->program));
+    memcpy(event->method, entry->method, sizeof(event->method));
+    memcpy(event->path, entry->path, sizeof(event->path));
 }
 
 bool rb_view_event(const struct rb_view *view, uint64_t *after, struct rb_view_event *event)

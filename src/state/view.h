@@ -83,6 +83,8 @@ struct rb_view_event {
     enum rb_api api;
     enum rb_cause cause;
     enum rb_reason reason;
+    enum rb_way way;
+    enum rb_stack stack;
     unsigned status, attempt;
     uint64_t delay_ms;
     // Only for RB_VERDICT_LOG; `host` is then the destination of the log.
@@ -91,6 +93,8 @@ struct rb_view_event {
     char policy[RB_STATE_POLICY_SIZE];
     char host[RB_STATE_HOST_SIZE];
     char program[RB_STATE_PROGRAM_SIZE];
+    char method[RB_STATE_METHOD_SIZE];
+    char path[RB_STATE_PATH_SIZE];
 };
 
 // Reads the oldest event after number *after and moves *after to it. Start with 0 for all events, or with

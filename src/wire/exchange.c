@@ -7,6 +7,7 @@
 
 #include "base/arithmetic.h"
 #include "base/list.h"
+#include "base/path.h"
 #include "engine/caller.h"
 #include "process/process.h"
 #include "real/pages.h"
@@ -96,6 +97,7 @@ static void report_exchange(const struct rb_link *link, enum rb_verdict verdict,
         .policy = x->policy,
         .api = RB_API_HTTP,
         .way = link->way,
+        .request = &x->line,
         .stack = reason == RB_REASON_STACK ? stack_of(link) : RB_STACK_NONE,
         .cause = x->cause,
         .status = x->status,
@@ -152,6 +154,11 @@ static bool begin_call(struct rb_link *link)
     x->policy[sizeof(x->policy) - 1] = '\0';
     x->allowed = may_repeat_method(x, &section->values);
     x->asks = x->head.asks;
+    x->line.method = x->head.method;
+    if (x->line.method.length >= RB_STATE_METHOD_SIZE)
+        x->line.method.length = RB_STATE_METHOD_SIZE - 1;
+    if (x->rules.http_path)
+        x->line.path = rb_path_of(x->head.target);
     x->passes = x->head.expects_continue || x->head.upgrades;
     link->reopens = x->rules.tls_reconnect;
     x->reason = RB_REASON_STACK;

@@ -27,6 +27,8 @@ struct rb_exchange {
     struct rb_rules rules;    // a copy, because the policy may be replaced
     char policy[RB_SECTION_NAME_SIZE];
     struct rb_call call;
+    // In `request`; the path only if http.path asks for it.
+    struct rb_request_line line;
     uint64_t total_until_ms;   // the end of the call by the policy
     uint64_t due_ms;           // PARKED: when the request is sent again
     uint64_t first_byte_ms;    // when the program or the library saw the first byte of the response; 0: not yet

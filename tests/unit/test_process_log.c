@@ -93,10 +93,15 @@ static void test_fields_of_a_program_that_speaks_http(void **state)
     stop.way = RB_WAY_OPENSSL;
     stop.reason = RB_REASON_STACK;
     stop.stack = RB_STACK_LOOP;
+    struct rb_request_line line = {{"GET", 3}, {"/a\"b?c", 4}};
+    stop.request = &line;
     rb_log_event(path, "python3", &stop);
-    assert_holds(contents(), "\"api\":\"http\",\"way\":\"openssl\",\"cause\":\"503\",\"attempt\":2,"
-                             "\"decision\":\"stop\",\"reason\":\"stack\",\"stack\":\"event-loop\"}\n");
+    assert_holds(
+        contents(),
+        "\"api\":\"http\",\"way\":\"openssl\",\"method\":\"GET\",\"path\":\"/a\\\"b\",\"cause\":\"503\",\"attempt\":2,"
+        "\"decision\":\"stop\",\"reason\":\"stack\",\"stack\":\"event-loop\"}\n");
     stop.reason = RB_REASON_METHOD;
+    stop.request = NULL;
     rb_log_event(path, "python3", &stop);
     assert_holds(contents(), "\"reason\":\"method\"}\n");
 }

@@ -303,6 +303,9 @@ static void put_event(const char *host)
     rb_state_pad(entry.policy, sizeof(entry.policy), "payments");
     rb_state_pad(entry.host, sizeof(entry.host), host);
     rb_state_pad(entry.program, sizeof(entry.program), "curl");
+    entry.way = RB_WAY_OPENSSL;
+    rb_state_pad(entry.method, sizeof(entry.method), "GET");
+    rb_state_pad(entry.path, sizeof(entry.path), "/v1");
     rb_ring_put(&view.state, &entry);
 }
 
@@ -327,6 +330,9 @@ static void test_reset(void **state)
     put_event("b"); // one who follows the events sees it
     assert_true(rb_view_event(&view, &after, &event));
     assert_string_equal(event.host, "b");
+    assert_string_equal(event.method, "GET");
+    assert_string_equal(event.path, "/v1");
+    assert_int_equal(event.way, RB_WAY_OPENSSL);
     assert_int_equal(atomic_load(&view.state.processes[7]), 4711);
     assert_int_equal(rb_breaker_peek(&cell_of(1, "api.example")->breaker, NULL), RB_BREAKER_CLOSED);
 }

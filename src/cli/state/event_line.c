@@ -38,9 +38,10 @@ static void print_text(const struct rb_view_event *event)
     char time[RB_MOMENT_SIZE], cause[CAUSE_SIZE], attempt[24], delay[32], line[LINE_SIZE];
     event_line_cause_of(event, cause);
     snprintf(attempt, sizeof(attempt), event->attempt > 0 ? "attempt %u" : "no attempt", event->attempt);
-    int length = snprintf(line, sizeof(line), "%s %s[%d] %s %s %s%s%s: %s", rb_moment_format(event->unix_ms, time),
-                          event->program, event->pid, event->policy, event->host, attempt, *cause ? ", " : "", cause,
-                          rb_verdict_name(event->verdict));
+    int length = snprintf(line, sizeof(line), "%s %s[%d] %s %s%s%s%s%s %s%s%s: %s",
+                          rb_moment_format(event->unix_ms, time), event->program, event->pid, event->policy,
+                          event->host, *event->method ? " " : "", event->method, *event->path ? " " : "", event->path,
+                          attempt, *cause ? ", " : "", cause, rb_verdict_name(event->verdict));
     size_t used = (size_t) length < sizeof(line) ? (size_t) length : sizeof(line) - 1;
     if (event->verdict == RB_VERDICT_WAITED) {
         rb_moment_waited(event->delay_ms, delay, sizeof(delay));
@@ -49,7 +50,8 @@ static void print_text(const struct rb_view_event *event)
         rb_value_write_duration(event->delay_ms, delay, sizeof(delay));
         snprintf(line + used, sizeof(line) - used, " in %s", delay);
     } else if (event->reason != RB_REASON_NONE) {
-        snprintf(line + used, sizeof(line) - used, " (%s)", rb_reason_name(event->reason));
+        snprintf(line + used, sizeof(line) - used, event->stack != RB_STACK_NONE ? " (%s: %s)" : " (%s)",
+                 rb_reason_name(event->reason), rb_stack_name(event->stack));
     }
     rb_say_clean(stdout, line);
     putchar('\n');
@@ -60,10 +62,14 @@ static void print_json(const struct rb_view_event *event)
 {
     char buffer[JSON_SIZE];
     struct rb_text line = {.at = buffer, .size = sizeof(buffer)};
+    struct rb_request_line request = {rb_slice_of(event->method), rb_slice_of(event->path)};
     struct rb_event logged = {.verdict = event->verdict,
                               .policy = event->policy,
                               .host = event->host,
                               .api = event->api,
+                              .way = event->way,
+                              .stack = event->stack,
+                              .request = &request,
                               .cause = event->cause,
                               .status = event->status,
                               .attempt = event->attempt,
