@@ -61,6 +61,12 @@ bool rb_park_is_watched(int fd)
     return rb_watch_is_watched(fd);
 }
 
+bool rb_park_is_epoll(int fd)
+{
+    const struct rb_descriptor *descriptor = rb_descriptor_of(fd);
+    return descriptor && (atomic_load_explicit(&descriptor->epoch, memory_order_relaxed) & 1);
+}
+
 void rb_park_leave_all(enum rb_park_descriptors which)
 {
     sigset_t saved;

@@ -95,18 +95,21 @@ int rb_park_shutdown(int fd, int how);
 // effect when the connect is no longer parked.
 int rb_park_control(int epfd, int op, int fd, struct epoll_event *event);
 
-// Reads the recorded registration of a descriptor. Returns false unless exactly one epoll watches the descriptor. All
-// four functions take no lock: the answer may be outdated.
+// Reads the recorded registration of a descriptor. Returns false unless exactly one epoll watches the descriptor. These
+// functions take no lock: the answer may be outdated.
 bool rb_park_registered(int fd, int *epfd, struct epoll_event *event);
 
 // Returns true if another descriptor than fd is registered in the epoll with the same data. Looks at all descriptors.
 bool rb_park_shares(int epfd, uint64_t data, int fd);
 
-// Arms a one-shot registration again, because the program has not got its event.
+// Arms a registration again if it is one-shot, because the program has not got its event.
 void rb_park_rearm(int epfd, int fd);
 
 // Returns true if an epoll watches this descriptor.
 bool rb_park_is_watched(int fd);
+
+// Returns true if the descriptor is an epoll that watches, or has watched, a descriptor.
+bool rb_park_is_epoll(int fd);
 
 // Call before a descriptor is closed, for every descriptor. Does nothing in a vfork child, which has its own
 // descriptors. Keeps errno.

@@ -306,7 +306,7 @@ static long poll_plainly(struct pollfd *p, const struct rb_kernel_time *limit)
 //   limit: the kernel writes the remaining time here; NULL waits without limit
 static int wait_for_events(int fd, struct rb_kernel_time *limit)
 {
-    struct pollfd p = {.fd = fd, .events = POLLIN | POLLOUT};
+    struct pollfd p = {.fd = fd, .events = POLLIN | POLLOUT | POLLRDHUP};
     long result = rb_kernel(SYS_ppoll, &p, 1, limit, NULL, 0);
     if (result < 0 && result != -EINTR)
         result = poll_plainly(&p, limit);

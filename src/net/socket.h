@@ -69,7 +69,7 @@ int rb_socket_dial(int fd, const struct sockaddr *address, socklen_t length);
 //   peer: the address that the program connects to (AF_INET or AF_INET6)
 int rb_socket_dial_refusal(int fd, const struct sockaddr *peer);
 
-// The current poll events of a socket (POLLIN, POLLOUT, POLLERR, POLLHUP), 0 for none.
+// The current poll events of a socket (POLLIN, POLLOUT, POLLRDHUP, POLLERR, POLLHUP), 0 for none.
 int rb_socket_events(int fd);
 
 // Waits for an event, at most ms milliseconds; -1 waits without limit. Returns 0 or -EINTR.

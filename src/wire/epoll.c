@@ -96,7 +96,7 @@ int rb_epoll_wait(int epfd, struct epoll_event *events, int size, const struct t
         return rb_libc_epoll_pwait2(epfd, events, size, timeout, mask); // the kernel reports the error
     uint64_t until = rb_period_deadline(rb_system_now_ns(), timeout);
     int saved = errno, ready = 0;
-    rb_loop_enter(epfd, !timeout || timeout->tv_sec > 0 || timeout->tv_nsec > 0);
+    rb_loop_enter(epfd);
     bool parked = rb_loop_parks(epfd);
     if (!parked)
         ready = rb_wait_epoll_or_fetch(epfd, events, size, timeout, mask, kind);

@@ -308,8 +308,8 @@ static bool judge_exchange(struct rb_link *link, const struct rb_outcome *outcom
         blocked = RB_REASON_SANDBOX;
     if (rb_rules_status(&x->rules, outcome->status) || (hint && hint->verdict != RB_HINT_NO_VERDICT))
         find_caller(x);
-    uint32_t draw = outcome->cause == RB_CAUSE_NONE ? 0 : rb_system_random(); // asks for the pid
-    struct rb_decision decision = rb_call_judge(&x->call, outcome, blocked, x->allowed, hint, now_ms, draw);
+    struct rb_decision decision =
+        rb_call_judge(&x->call, outcome, blocked, x->allowed, hint, now_ms, rb_system_random());
     rb_opening_answered(&link->opening);
     x->due_ms = now_ms + decision.delay_ms;
     if (decision.retry)
@@ -324,13 +324,12 @@ static bool judge_exchange(struct rb_link *link, const struct rb_outcome *outcom
 }
 
 // The program reads a response that was not judged before.
-//   text: begins with the head of the response
-static void observe_response(struct rb_link *link, struct rb_slice text)
+static void observe_response(struct rb_link *link)
 {
     struct rb_exchange *x = link->exchange;
+    struct rb_slice text = {x->seen, x->head.length}; // without its body
     struct rb_outcome outcome = rb_classify_http(x->head.status);
     struct rb_hint hint = {0};
-    text.length = x->head.length; // without the body
     if (x->head.status >= HTTP_ERROR)
         hint = hint_of_response(x, &x->head, text);
     if (!x->judged && x->call.attempt > 0)
@@ -353,43 +352,36 @@ static bool take_response_body(struct rb_link *link, const char *bytes, size_t l
     return keeps_alive; // otherwise the program uses the connection no more
 }
 
-// Reads bytes of a response. Its head is read where it lies. Only a head that comes in several pieces is copied to
-// `seen`.
 static bool take_response(struct rb_link *link, const char *bytes, size_t length)
 {
     struct rb_exchange *x = link->exchange;
     note_first_byte(x);
     if (link->state == RB_LINK_BODY)
         return take_response_body(link, bytes, length);
-    size_t before = x->seen_length, room = sizeof(x->seen) - before, kept = length < room ? length : room;
-    struct rb_slice text = {bytes, length};
-    if (before > 0) {
-        memcpy(x->seen + before, bytes, kept);
-        text = (struct rb_slice){x->seen, before + kept};
-    }
+    size_t room = sizeof(x->seen) - x->seen_length, kept = length < room ? length : room;
+    memcpy(x->seen + x->seen_length, bytes, kept);
+    x->seen_length += kept;
     x->passes = true;
     for (;;) {
+        struct rb_slice text = {x->seen, x->seen_length};
         enum rb_frame_result result = rb_frame_read_head(RB_FRAME_RESPONSE, text, x->asks, &x->head);
-        bool fits = text.length <= sizeof(x->seen) && (before == 0 || kept == length);
-        if (result == RB_FRAME_PARTIAL && fits) {
-            memmove(x->seen, text.at, text.length);
-            x->seen_length = text.length;
-        }
         if (result != RB_FRAME_COMPLETE)
-            return result == RB_FRAME_PARTIAL && fits;
+            return result == RB_FRAME_PARTIAL && kept == length;
         if (x->head.upgrades || x->head.status >= HTTP_OK)
             break;
         if (atomic_load_explicit(&link->wait, memory_order_relaxed) < RB_LINK_WAIT_LOOP)
             x->stack = RB_STACK_RESPONSE;
-        text = (struct rb_slice){text.at + x->head.length, text.length - x->head.length}; // behind an interim response
+        x->seen_length -= x->head.length; // an interim response
+        memmove(x->seen, x->seen + x->head.length, x->seen_length);
     }
-    observe_response(link, text);
+    observe_response(link);
     if (x->head.upgrades)
         return false;
     rb_frame_body_begin(&x->body, &x->head);
     rb_link_enter(link, RB_LINK_BODY);
-    size_t rest = text.length - x->head.length + (before > 0 ? length - kept : 0); // bytes behind the head
-    return rest <= length && take_response_body(link, bytes + length - rest, rest);
+    if (!take_response_body(link, x->seen + x->head.length, x->seen_length - x->head.length))
+        return false;
+    return kept == length || (link->state == RB_LINK_BODY && take_response_body(link, bytes + kept, length - kept));
 }
 
 bool rb_exchange_read(struct rb_link *link, const char *bytes, size_t length)
@@ -440,8 +432,8 @@ enum rb_look rb_exchange_look(struct rb_link *link, bool ended, uint64_t until_m
     struct rb_frame_body body;
     bool full = x->seen_length == sizeof(x->seen);
     note_first_byte(x);
-    enum { STATUS = RB_EXCHANGE_START - 3 }; // a success need not be whole
-    if (text.length >= RB_EXCHANGE_START && text.at[STATUS - 1] == ' ' && text.at[STATUS] >= '2' &&
+    enum { STATUS = 9, DIGITS = 3 }; // of "HTTP/1.1 200": a success need not be whole
+    if (text.length >= STATUS + DIGITS && text.at[STATUS - 1] == ' ' && text.at[STATUS] >= '2' &&
         text.at[STATUS] <= '3')
         return pass_response(x, RB_REASON_STACK);
     enum rb_frame_result result = rb_frame_read_head(RB_FRAME_RESPONSE, text, x->asks, &head);
@@ -459,8 +451,7 @@ enum rb_look rb_exchange_look(struct rb_link *link, bool ended, uint64_t until_m
     struct rb_hint hint = hint_of_response(x, &head, text);
     struct rb_outcome outcome = rb_classify_http(head.status);
     x->closes = !head.keeps_alive;
-    bool connects = link->tls ? x->reopens : !x->loops;
-    enum rb_reason blocked = (x->closes || (x->loops && ended)) && !connects ? RB_REASON_STACK : RB_REASON_NONE;
+    enum rb_reason blocked = x->closes && link->tls && !x->reopens ? RB_REASON_STACK : RB_REASON_NONE;
     if (blocked != RB_REASON_NONE)
         x->stack = RB_STACK_CLOSED;
     if (judge_exchange(link, &outcome, blocked, &hint, until_ms))
@@ -534,10 +525,13 @@ bool rb_exchange_give_only(struct rb_link *link)
     struct rb_exchange *x = link->exchange;
     bool waits = link->state == RB_LINK_SENT || link->state == RB_LINK_PARKED;
     bool unanswered = x && link->tls && waits && !x->passes && x->taken == 0;
+    unanswered = unanswered || (x && x->redials && link->state == RB_LINK_PARKED);
     if (x)
         x->leaves = true;
     if (link->state != RB_LINK_DELIVER && !rb_exchange_give_taken(link) && unanswered && x->held_length > 0)
         rb_exchange_fall_back(link, RB_REASON_INTERRUPTED);
+    if (link->state == RB_LINK_DELIVER && link->unpark)
+        link->unpark(link);
     return link->state == RB_LINK_DELIVER;
 }
 

@@ -12,8 +12,7 @@
 #include "wire/frame.h"
 #include "wire/link.h"
 
-// RB_EXCHANGE_START: these first bytes of a response tell a success (rb_exchange_look): "HTTP/1.1 200".
-enum { RB_EXCHANGE_SIZE = 65536, RB_EXCHANGE_START = 12 };
+enum { RB_EXCHANGE_SIZE = 65536 };
 
 // What the bytes of a response mean for its request.
 enum rb_look {
@@ -49,8 +48,8 @@ struct rb_exchange {
     bool judged;               // the response under examination was judged
     bool goes_on;              // DELIVER: the connection goes on behind the held bytes
     bool leaves;               // DELIVER: the link is not followed behind the held bytes
-    bool loops;                // the response under examination is held in an event loop: no second connect
-    unsigned stirs;            // in an event loop: how often the kernel has reported a response that was hidden
+    bool redials;   // in an event loop: the library has connected again, or does so; a held response is in `held`
+    unsigned stirs; // in an event loop: how often the kernel has reported a response that was hidden
     uint64_t hold_until_ms;    // in an event loop: the end of all holds of the exchange; 0: nothing was held yet
     int low_mark;              // SO_RCVLOWAT of the program while ours is set; 0: not set
     int broke;                 // how the connection ended before a response: errno, or -1 for the end of the stream

@@ -71,12 +71,11 @@ static enum rb_frame_result read_literal(struct reading *reading, const char *wo
 // Reads at most `most` bytes of `set`, up to a byte that does not belong to it. Returns COMPLETE if that byte is there.
 static enum rb_frame_result read_set(struct reading *reading, enum byte_set set, size_t most, struct rb_slice *found)
 {
-    const char *text = reading->text;
-    size_t at = reading->at, end = reading->length < reading->limit ? reading->length : reading->limit;
-    while (at < end && in_set(text[at], set))
-        at++;
-    *found = (struct rb_slice){text + reading->at, at - reading->at};
-    reading->at = at;
+    size_t begin = reading->at;
+    size_t end = reading->length < reading->limit ? reading->length : reading->limit;
+    while (reading->at < end && in_set(reading->text[reading->at], set))
+        reading->at++;
+    *found = (struct rb_slice){reading->text + begin, reading->at - begin};
     return found->length > most ? RB_FRAME_INVALID : may_read(reading);
 }
 
@@ -248,9 +247,6 @@ static bool is_event_stream(struct rb_slice type)
 // Returns false if the field makes the head invalid.
 static bool note_field(struct reading *reading, struct rb_frame_head *head, struct rb_slice name, struct rb_slice value)
 {
-    char letter = rb_char_lower(name.at[0]);
-    if (letter != 'c' && letter != 't' && letter != 'u' && letter != 'e') // most fields
-        return true;
     if (rb_slice_is_nocase(name, "content-length"))
         return note_length(reading, head, value);
     if (rb_slice_is_nocase(name, "transfer-encoding")) {

@@ -7,6 +7,7 @@
 #include "base/arithmetic.h"
 #include "base/hash.h"
 #include "net/park.h"
+#include "real/kernel.h"
 #include "real/system.h"
 #include "wire/exchange.h"
 #include "wire/mark.h"
@@ -28,8 +29,8 @@ static _Atomic unsigned hold_count;
 
 // How threads wait on an epoll.
 static struct {
-    _Atomic int epfd;         // 1 + the epoll on which a thread has waited; 0: none
-    _Atomic uintptr_t thread; // which has waited last
+    _Atomic int polled;       // 1 + the epoll for which a thread has waited by poll or select; 0: none
+    _Atomic uintptr_t thread; // which has waited on the epoll last
     _Atomic int inside;       // threads that wait
 } waits[EPOLLS];
 
@@ -55,11 +56,11 @@ bool rb_loop_may_hold(const struct rb_link *link)
         return false;
     unsigned i = (unsigned) epfd % EPOLLS;
     bool tls = atomic_load_explicit(&link->tls, memory_order_relaxed);
-    bool waited = atomic_load_explicit(&waits[i].epfd, memory_order_relaxed) == epfd + 1;
+    bool polled = atomic_load_explicit(&waits[i].polled, memory_order_relaxed) == epfd + 1;
     bool here = atomic_load_explicit(&waits[i].thread, memory_order_relaxed) == this_thread();
     // A one-shot event that the program has got is not armed, so the library could not add another one.
     bool usable = !tls || (here && !(event.events & EPOLLONESHOT));
-    return waited && usable && !rb_park_is_watched(epfd);
+    return !polled && usable && !rb_park_is_watched(epfd);
 }
 
 uint64_t rb_loop_until_ms(const struct rb_link *link)
@@ -119,6 +120,9 @@ void rb_loop_unpark(struct rb_link *link)
     give_hold(link);
     if (link->exchange)
         rb_mark_restore(link);
+    // The program reads the response that the library has, and then the end of the stream.
+    if (link->state == RB_LINK_DELIVER && !atomic_load_explicit(&link->tls, memory_order_relaxed))
+        rb_kernel(SYS_shutdown, link->fd, SHUT_RDWR);
     errno = saved;
 }
 
@@ -157,14 +161,26 @@ int rb_loop_find(int epfd, uint64_t data)
     return is_registered_so(hint, epfd, data) ? hint : -1;
 }
 
-void rb_loop_enter(int epfd, bool waits_here)
+void rb_loop_enter(int epfd)
 {
     unsigned i = (unsigned) epfd % EPOLLS;
-    if (waits_here) {
-        atomic_store_explicit(&waits[i].epfd, epfd + 1, memory_order_relaxed);
-        atomic_store_explicit(&waits[i].thread, this_thread(), memory_order_relaxed);
-    }
+    atomic_store_explicit(&waits[i].thread, this_thread(), memory_order_relaxed);
     atomic_fetch_add(&waits[i].inside, 1);
+}
+
+void rb_loop_polled(int fd)
+{
+    if (!rb_park_is_epoll(fd))
+        return;
+    atomic_store_explicit(&waits[(unsigned) fd % EPOLLS].polled, fd + 1, memory_order_relaxed);
+    for (unsigned i = 0; i < HOLDS && atomic_load(&hold_count) > 0; i++) {
+        int held = atomic_load(&holds[i].fd);
+        struct rb_link *link = held > 0 && atomic_load(&holds[i].epfd) == fd ? rb_link_try(held) : NULL;
+        if (link && link->hold == i + 1 && link->state == RB_LINK_PARKED)
+            rb_loop_unpark(link);
+        if (link)
+            rb_link_release(link);
+    }
 }
 
 static bool is_hold_of(const struct hold *hold, int epfd)

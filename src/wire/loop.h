@@ -3,9 +3,8 @@
 // acts at a later time.
 //
 // The library has no thread of its own. The program's next wait on the same epoll acts when the time has come
-// (wire/epoll.h), so the loop is never delayed. A link is parked only if such a wait is to be expected: a thread has
-// waited on the epoll by a call that the library sees, with a timeout other than 0, and no other epoll watches the
-// epoll.
+// (wire/epoll.h), so the loop is never delayed. Nothing is parked if the program waits for the epoll itself, by poll,
+// by select or in another epoll: then its wait on the epoll comes too late.
 #ifndef RB_WIRE_LOOP_H
 #define RB_WIRE_LOOP_H
 
@@ -53,9 +52,12 @@ struct rb_loop_call {
     unsigned busy; // for wire/epoll.c
 };
 
-// Records that this thread begins to wait on the epoll, and returns to the program.
-//   waits: the timeout is not 0
-void rb_loop_enter(int epfd, bool waits);
+// Call when this thread begins to wait on the epoll.
+void rb_loop_enter(int epfd);
+
+// The program waits for this descriptor by poll or select. If that is an epoll, its held responses become visible, and
+// nothing is held there any more.
+void rb_loop_polled(int fd);
 
 // Call when the thread returns to the program. If another thread waits on the same epoll, it learns of the parked
 // links.

@@ -39,3 +39,13 @@ int rb_redial_link(struct rb_link *link, uint64_t until_ms)
         link->identity = rb_socket_identity(link->fd);
     return result;
 }
+
+bool rb_redial_begin(struct rb_link *link)
+{
+    rb_socket_disconnect(link->fd);
+    int result = rb_socket_dial(link->fd, &link->address.any, link->length);
+    if (result != 0 && result != -EINPROGRESS)
+        return false;
+    link->identity = rb_socket_identity(link->fd);
+    return true;
+}

@@ -3,6 +3,7 @@
 #ifndef RB_WIRE_REDIAL_H
 #define RB_WIRE_REDIAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "wire/link.h"
@@ -11,5 +12,9 @@
 // most and not longer than until_ms; a signal does not end the wait. Records the identity of the new connection.
 // Returns 0 or a negative errno; then the socket is not connected. Async-signal-safe.
 int rb_redial_link(struct rb_link *link, uint64_t until_ms);
+
+// Ends the connection of a claimed link and begins to make a new one. Does not wait: the connect may be in progress.
+// Returns false if it has failed at once. Async-signal-safe.
+bool rb_redial_begin(struct rb_link *link);
 
 #endif

@@ -13,6 +13,7 @@
 #include "wire/exchange.h"
 #include "wire/loop.h"
 #include "wire/mark.h"
+#include "wire/redial.h"
 #include "wire/socket.h"
 
 // READ_EVENTS: the events of a hidden response. EDGES: the registrations whose events are reported once. STIRS: the
@@ -20,6 +21,7 @@
 enum { READ_EVENTS = EPOLLIN | EPOLLRDNORM, STIRS = 16 };
 static const uint32_t EDGES = EPOLLET | EPOLLONESHOT;
 enum { ENDED = POLLRDHUP | POLLHUP | POLLERR };
+enum { DIAL_MS = 5 }; // how often a connect in progress is looked at
 
 static bool due_in_loop(struct rb_link *link);
 
@@ -38,14 +40,16 @@ static void repeat_in_loop(struct rb_link *link)
     struct rb_exchange *x = link->exchange;
     long length = (long) x->seen_length;
     bool usable = !rb_link_is_disturbed(link) && rb_socket_is(link->fd, link->identity) &&
-                  !(rb_socket_events(link->fd) & ENDED) && peek_response(link) == length;
+                  !(rb_socket_events(link->fd) & ENDED) && peek_response(link) == (length > 0 ? length : -EAGAIN);
     if (!usable || !rb_exchange_again(link)) {
         rb_wire_give_up(link);
         return;
     }
     // The response was copied to `held`; now it leaves the kernel, and the next bytes are those of the next response.
-    bool taken = rb_kernel(SYS_recvfrom, link->fd, x->seen, (size_t) length, MSG_DONTWAIT, NULL, NULL) == length;
+    bool taken =
+        length == 0 || rb_kernel(SYS_recvfrom, link->fd, x->seen, (size_t) length, MSG_DONTWAIT, NULL, NULL) == length;
     rb_mark_restore(link);
+    x->redials = x->closes = false;
     uint64_t until_ms = rb_arithmetic_min(rb_loop_until_ms(link), x->total_until_ms);
     long put =
         taken ? rb_kernel(SYS_sendto, link->fd, x->request, x->request_length, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0)
@@ -54,10 +58,28 @@ static void repeat_in_loop(struct rb_link *link)
         rb_wire_show_end(link, RB_REASON_INTERRUPTED);
 }
 
+// A parked link whose connection has ended: looks whether the new one is made.
+static void await_redial(struct rb_link *link)
+{
+    struct rb_exchange *x = link->exchange;
+    uint64_t now_ms = rb_system_now_ms();
+    int state = rb_socket_events(link->fd);
+    bool failed = (state & (POLLERR | POLLHUP)) || now_ms >= rb_loop_until_ms(link);
+    bool made = (state & POLLOUT) && !rb_socket_is_self_connected(link->fd);
+    if (failed || ((state & POLLOUT) && !made))
+        rb_wire_give_up(link);
+    else if (made && now_ms >= x->due_ms)
+        repeat_in_loop(link);
+    else if (!rb_loop_park(link, made ? x->due_ms : now_ms + DIAL_MS, due_in_loop, false))
+        rb_wire_give_up(link);
+}
+
 static bool due_in_loop(struct rb_link *link)
 {
     struct rb_exchange *x = link->exchange;
-    if (link->state == RB_LINK_PARKED)
+    if (link->state == RB_LINK_PARKED && x->redials)
+        await_redial(link);
+    else if (link->state == RB_LINK_PARKED)
         repeat_in_loop(link);
     else if (rb_exchange_may_hold(link) && x->held_length > 0) { // the hold is over, and the repetition has no answer
         rb_wire_show_end(link, RB_REASON_TIME);
@@ -71,6 +93,23 @@ static bool due_in_loop(struct rb_link *link)
 
 // --- examine
 
+// The server has closed the connection behind a response that is to be repeated, or before it. The library connects
+// again at once, because the end of a connection cannot be hidden in an epoll. Returns false if the program must see
+// what the library has.
+static bool redial_in_loop(struct rb_link *link)
+{
+    struct rb_exchange *x = link->exchange;
+    long length = (long) x->seen_length;
+    if (length > 0 && rb_kernel(SYS_recvfrom, link->fd, x->held, (size_t) length, MSG_DONTWAIT, NULL, NULL) != length)
+        return false;
+    if (length > 0)
+        x->held_length = x->seen_length;
+    x->seen_length = 0;
+    x->redials = true;
+    rb_loop_unpark(link); // restores the mark
+    return rb_redial_begin(link) && rb_loop_park(link, rb_system_now_ms(), due_in_loop, false);
+}
+
 // Hides the bytes that were seen until `when_ms`. Returns false if that is not possible.
 static bool hide_seen(struct rb_link *link, uint64_t when_ms)
 {
@@ -81,15 +120,21 @@ static bool hide_seen(struct rb_link *link, uint64_t when_ms)
     return false;
 }
 
-// The connection has ended before the first byte of a response. Returns true if the program must see that, which is
-// always the case.
+// The connection has ended before the first byte of a response. Returns true if the program must see that.
 static bool end_in_loop(struct rb_link *link, int error)
 {
     struct rb_exchange *x = link->exchange;
-    if (x->held_length > 0) { // hung up on the repeated request
-        rb_exchange_broke(link, error, false, rb_loop_until_ms(link));
+    bool first = x->held_length == 0; // otherwise the server has hung up on a repeated request
+    if (rb_exchange_broke(link, error, true, rb_loop_until_ms(link))) {
+        rb_link_enter(link, RB_LINK_PARKED);
+        if (redial_in_loop(link))
+            return false;
+        rb_wire_give_up(link);
+        return true;
+    }
+    if (!first) {
         rb_wire_show_end(link, RB_REASON_NONE);
-    } else if (error != 0) { // the library has read the error of the socket
+    } else { // the library may have read the error of the socket
         x->error = error;
         x->passes = true;
     }
@@ -101,7 +146,7 @@ static bool examine_in_loop(struct rb_link *link, int state)
 {
     struct rb_exchange *x = link->exchange;
     size_t before = x->low_mark > 0 ? x->seen_length : 0;
-    if ((state & POLLERR) && x->held_length == 0)
+    if ((state & POLLERR) && x->held_length == 0 && !(x->allowed && x->whole))
         return true; // the program may ask for the error in its own way
     long got = peek_response(link);
     if (got == -EAGAIN || got == -EINTR)
@@ -110,11 +155,10 @@ static bool examine_in_loop(struct rb_link *link, int state)
     if (got <= 0)
         return end_in_loop(link, (int) -got);
     uint64_t until_ms = rb_loop_until_ms(link);
-    x->loops = true;
     enum rb_look look = rb_exchange_look(link, state & ENDED, until_ms);
     if (look == RB_LOOK_RETRY) {
         rb_link_enter(link, RB_LINK_PARKED);
-        if (hide_seen(link, x->due_ms))
+        if (x->closes || (state & ENDED) ? redial_in_loop(link) : hide_seen(link, x->due_ms))
             return false;
         rb_wire_give_up(link);
         return true;
@@ -133,8 +177,8 @@ static bool examine_in_loop(struct rb_link *link, int state)
 static bool disturbs_hold(struct rb_link *link, int state)
 {
     struct rb_exchange *x = link->exchange;
-    bool same = !(state & ENDED) && peek_response(link) == (long) x->seen_length && x->stirs++ < STIRS;
-    if (same && rb_loop_may_hold(link) && hide_seen(link, x->due_ms))
+    bool same = x->seen_length > 0 && peek_response(link) == (long) x->seen_length && x->stirs++ < STIRS;
+    if (same && rb_loop_may_hold(link) && (state & ENDED ? redial_in_loop(link) : hide_seen(link, x->due_ms)))
         return false;
     rb_wire_give_up(link);
     return true;
@@ -181,7 +225,9 @@ uint32_t rb_sift_event(int epfd, int fd, uint32_t events, bool *again)
     }
     rb_link_release(link);
     if (!visible) {
-        events &= ~(uint32_t) READ_EVENTS;
+        events &= ~(uint32_t) (READ_EVENTS | EPOLLRDHUP);
+        if (events & (EPOLLHUP | EPOLLERR)) // of the connection that has ended
+            events = 0;
         if (events == 0)
             rb_park_rearm(epfd, fd);
     }

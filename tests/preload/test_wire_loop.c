@@ -194,14 +194,14 @@ static void a_close_during_a_hold_ends_it(void)
     CHECK_INT(server.requests, 1);
 }
 
-static void the_end_of_the_stream_ends_a_hold(void)
+static void a_connection_that_closes_later_is_made_again(void)
 {
     static const struct step steps[] = {{.reply = BUSY, .later = "", .end = CLOSE}, {.reply = OK}};
     struct server server;
     struct loop loop = loop_ask(&server, steps, GET, EPOLLIN);
-    loop_expect(&loop, BUSY);
-    expect_end(loop.fd);
-    CHECK_INT(server.requests, 1);
+    loop_expect(&loop, OK);
+    CHECK_INT(server.requests, 2);
+    CHECK_INT(server.connections, 2);
 }
 
 static void bytes_behind_the_response_end_a_hold(void)
@@ -224,23 +224,70 @@ static void a_hang_up_on_the_repetition_shows_the_held_response(void)
     expect_end(loop.fd);
 }
 
-static void a_connection_that_closes_is_passed_on(void)
+static void a_connection_that_closes_is_made_again(void)
+{
+    static const struct step steps[] = {
+        {.reply = "HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbusy", .end = CLOSE},
+        {.reply = "HTTP/1.1 503 Busy\r\n\r\nbusy", .end = CLOSE},
+        {.reply = OK}};
+    struct server server;
+    struct loop loop = loop_ask(&server, steps, GET, EPOLLIN);
+    loop_expect(&loop, OK);
+    CHECK_INT(server.requests, 3);
+    CHECK_INT(server.connections, 3);
+}
+
+static void a_refused_reconnect_shows_the_held_response(void)
+{
+    static const struct step steps[] = {
+        {.reply = "HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbusy", .end = UNLISTEN}};
+    struct server server;
+    struct loop loop = loop_ask(&server, steps, GET, EPOLLIN | EPOLLRDHUP | EPOLLET);
+    loop_expect(&loop, steps[0].reply);
+    expect_end(loop.fd);
+}
+
+// The library has the only copy of the response, and is to lose sight of the socket.
+static void lost_sight_after_a_reconnect_shows_the_response(void)
 {
     static const struct step steps[] = {
         {.reply = "HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbusy", .end = CLOSE},
         {.reply = OK}};
     struct server server;
     struct loop loop = loop_ask(&server, steps, GET, EPOLLIN);
+    loop_park(&loop);
+    CHECK(dup(loop.fd) >= 0);
     loop_expect(&loop, steps[0].reply);
     expect_end(loop.fd);
     CHECK_INT(server.requests, 1);
 }
 
-static void a_reset_keeps_its_errno(void)
+static void a_reset_is_repeated(void)
+{
+    static const struct step steps[] = {{.end = RESET}, {.end = CLOSE}, {.reply = OK}};
+    struct server server;
+    struct loop loop = loop_ask(&server, steps, GET, EPOLLIN | EPOLLET);
+    loop_expect(&loop, OK);
+    CHECK_INT(server.requests, 3);
+}
+
+static void the_last_reset_is_read(void)
+{
+    static const struct step steps[] = {{.end = RESET}, {.end = RESET}};
+    struct server server;
+    struct loop loop = loop_ask(&server, steps, GET, EPOLLIN | EPOLLET);
+    char byte;
+    CHECK(next_event(&loop, -1).events & EPOLLIN);
+    CHECK_INT(recv(loop.fd, &byte, 1, 0), -1);
+    CHECK_INT(errno, ECONNRESET);
+    CHECK_INT(server.requests, 2);
+}
+
+static void a_reset_of_a_post_keeps_its_errno(void)
 {
     static const struct step steps[] = {{.end = RESET}};
     struct server server;
-    struct loop loop = loop_ask(&server, steps, GET, EPOLLIN);
+    struct loop loop = loop_ask(&server, steps, POST, EPOLLIN);
     int error = 0;
     socklen_t size = sizeof(error);
     CHECK(next_event(&loop, -1).events & EPOLLERR);
@@ -328,15 +375,48 @@ static void a_nested_epoll_is_not_held(void)
     CHECK_INT(test_log(RETRY, ""), 0);
 }
 
-// A program that never waits on the epoll itself, but asks it now and then, would learn of the response too late.
-static void an_epoll_that_is_only_asked_is_not_held(void)
+static void an_epoll_that_is_only_asked_holds(void)
 {
     struct server server;
     struct loop loop = loop_ask(&server, busy_once, GET, EPOLLIN);
-    while (next_event(&loop, 0).events == 0)
+    struct epoll_event event;
+    while ((event = next_event(&loop, 0)).events == 0)
         test_pause();
-    expect(loop.fd, BUSY);
+    expect(loop.fd, OK);
+}
+
+// A program that waits for the epoll itself, by poll or select, would learn of the response too late.
+static void a_polled_epoll_is_not_held(void)
+{
+    struct server server;
+    struct loop loop = loop_ask(&server, busy_once, GET, EPOLLIN);
+    CHECK_INT(readable(loop.epfd, -1), POLLIN);
+    loop_expect(&loop, BUSY);
     CHECK_INT(test_log(RETRY, ""), 0);
+}
+
+static void a_poll_for_the_epoll_ends_a_hold(void)
+{
+    struct server server;
+    struct loop loop = loop_ask(&server, busy_once, GET, EPOLLIN);
+    fd_set reads;
+    loop_park(&loop);
+    FD_ZERO(&reads);
+    FD_SET(loop.epfd, &reads);
+    CHECK_INT(select(loop.epfd + 1, &reads, NULL, NULL, NULL), 1);
+    loop_expect(&loop, BUSY);
+}
+
+// The connection that was used up is made again when the program writes.
+static void the_next_request_may_follow_the_held_response(void)
+{
+    static const struct step steps[] = {{.reply = BUSY}, {.end = CLOSE}, {.reply = OK}};
+    struct server server;
+    struct loop loop = loop_ask(&server, steps, GET, EPOLLIN);
+    loop_expect(&loop, BUSY);
+    CHECK_INT(write(loop.fd, GET, strlen(GET)), (long) strlen(GET));
+    loop_expect(&loop, OK);
+    CHECK_INT(server.connections, 2);
 }
 
 // An edge of one descriptor could be that of another one with the same data.
@@ -422,17 +502,24 @@ static const struct test tests[] = {
     T(at_the_end_of_the_hold_the_held_response_is_read, SOON "http.hold=300ms\n"),
     T(a_part_of_a_response_is_read_at_the_end_of_the_hold, SOON "http.hold=100ms\n"),
     T(a_close_during_a_hold_ends_it, PARKED),
-    T(the_end_of_the_stream_ends_a_hold, PARKED),
+    T(a_connection_that_closes_later_is_made_again, HELD_LATER),
     T(bytes_behind_the_response_end_a_hold, PARKED),
-    T(a_hang_up_on_the_repetition_shows_the_held_response, HELD),
-    T(a_connection_that_closes_is_passed_on, HELD),
-    T(a_reset_keeps_its_errno, HELD),
+    T(a_hang_up_on_the_repetition_shows_the_held_response, HELD "retry.attempts=2\n"),
+    T(a_connection_that_closes_is_made_again, HELD),
+    T(a_refused_reconnect_shows_the_held_response, HELD),
+    T(lost_sight_after_a_reconnect_shows_the_response, PARKED),
+    T(a_reset_is_repeated, HELD),
+    T(the_last_reset_is_read, HELD "retry.attempts=2\n"),
+    T(a_reset_of_a_post_keeps_its_errno, HELD),
     T(a_read_during_a_hold_gets_the_response, PARKED),
     T(lost_sight_shows_the_response, PARKED),
     T(a_removed_registration_shows_the_response, PARKED),
     T(a_moved_registration_keeps_the_hold, HELD_LATER),
     T(a_nested_epoll_is_not_held, PARKED),
-    T(an_epoll_that_is_only_asked_is_not_held, PARKED),
+    T(an_epoll_that_is_only_asked_holds, HELD),
+    T(a_polled_epoll_is_not_held, PARKED),
+    T(a_poll_for_the_epoll_ends_a_hold, PARKED),
+    T(the_next_request_may_follow_the_held_response, HELD "retry.attempts=2\n"),
     T(shared_data_is_not_held, PARKED),
     T(a_signal_ends_the_wait, PARKED),
     T(the_other_thread_goes_on, HELD_LATER),

@@ -168,7 +168,8 @@ void rb_watch_rearm(int epfd, int fd)
 {
     const struct rb_watch *watch = watch_at(epfd, fd);
     struct epoll_event before = watch ? event_of(watch) : (struct epoll_event){0}, event = before;
-    for (unsigned i = 0; watch && i < 2; i++) { // another thread may change the registration at the same time
+    for (unsigned i = 0; watch && (event.events & EPOLLONESHOT) && i < 2;
+         i++) { // another thread may change the registration at the same time
         rb_kernel(SYS_epoll_ctl, epfd, EPOLL_CTL_MOD, fd, &event);
         event = event_of(watch);
         if (event.events == before.events && event.data.u64 == before.data.u64)
