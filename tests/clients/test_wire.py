@@ -89,6 +89,8 @@ def test_exchange(test, cell):
     alone = Target(test, cell, fault.script).run()
     under_rebound = Target(test, cell, fault.script)
     keys = {"http.tls_reconnect": "on"} if cell.transport in table.REOPENED else {}
+    if table.CLIENTS[cell.client].hold:
+        keys = {**keys, **table.HOLD}
     under = under_rebound.run({**POLICY, **keys, **(fault.keys or {})})
     events = [event for event in under_rebound.test.events() if event["api"] == "http"]
     if word == table.RETRIED:

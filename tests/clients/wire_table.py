@@ -75,10 +75,11 @@ FAULTS = {
 # pattern of the output that is compared (default: all). blur: a pattern of output that differs from run to run. shaky: the
 # faults that are left out over TLS, because the client hangs, its result differs from run to run without rebound, or for the
 # reason beside it. stale: the faults that are left out over TLS without http.tls_reconnect. lacks: the same for all transports. slow: reads once before its first wait, so that the server must answer later than that. tick_s: waits so
-# long at a time on two descriptors, which looks like a limit. cost: CPU milliseconds of one run, about.
+# long at a time on two descriptors, which looks like a limit. hold: under http.hold.
+# cost: CPU milliseconds of one run, about.
 Client = collections.namedtuple(
-    "Client", "args wait plain tls reason methods closes threads keep blur shaky lacks slow tick_s cost env file stale",
-    defaults=("", (GET, HEAD, POST), False, False, None, None, (), (), False, None, 60, None, None, ()))
+    "Client", "args wait plain tls reason methods closes threads keep blur shaky lacks slow tick_s cost env file stale hold",
+    defaults=("", (GET, HEAD, POST), False, False, None, None, (), (), False, None, 60, None, None, (), False))
 
 NO_LOOP = "http.hold is off: the time limit of an event loop cannot be seen"
 GNUTLS = "TLS by GnuTLS"
@@ -195,6 +196,12 @@ CLIENTS = {
     "erlang": Client(script("client.erl", interpreter=["escript"]), LOOP, OBSERVED, OPAQUE, f"{NO_LOOP}; {OWN_TLS}",
                      cost=800),
 }
+
+# The same programs under http.hold, which repeats requests in event loops of epoll on plain connections.
+HOLD = {"http.hold": "20s"}
+CLIENTS.update({f"{name}_hold": CLIENTS[name]._replace(
+    plain=RETRIED, hold=True, lacks=("103",) if name in ("ab", "nginx") else ()) for name in (  # which ask by HTTP/1.0
+    "httpx_async", "aiohttp", "socket_epoll", "aria2", "ab", "nginx", "haproxy", "node_http", "node_fetch", "java_client", "erlang")})
 
 Cell = collections.namedtuple("Cell", "client fault transport")
 
