@@ -204,7 +204,7 @@ guard("TLS: room for a record", TLS, "if (sizeof(x->seen) - x->taken < RECORD)",
 guard("TLS: end of a used connection", TLS, "if (io->libssl->set_shutdown && io->libssl->get_shutdown)", "if (false)",
       ssl("hang_up_polling"))
 guard("TLS: SSL_pending", "hook/ssl.c", "callee.followed ? (int) rb_tls_held(callee.libssl, ssl) : 0", "0", ssl("pending"))
-guard("TLS: another connection object", TLS, "if (!link || !link->ssl || link->ssl == ssl)", "if (true)", ssl("another_object"))
+guard("TLS: another connection object", TLS, "(link->ssl == ssl && link->detached == detached)", "true", ssl("another_object"))
 guard("TLS: SSL_clear", "hook/ssl.c", "rb_tls_forget(callee.libssl, ssl);", ";", ssl("cleared"))
 guard("TLS: limit of a wait", TLS, "if (parked && limits && change_ms >= until_ms)", "if (false)", ssl("poll_limit"))
 guard("TLS: SO_RCVTIMEO", TLS, "io->waits ? rb_socket_receive_limit_ms(link->fd) : 0;", "0;", ssl("receive_limit"))
