@@ -106,7 +106,7 @@ INJECT := $(BUILD)/inject/inject $(BUILD)/inject/client
 MAN := $(patsubst config/man/%.scd,$(BUILD)/man/%,$(wildcard config/man/*.scd))
 
 TEST_PROGRAMS = $(ARM64) $(BUILD)/faultd $(BUILD)/clients/transfer $(BUILD)/clients/transfer_gnutls $(BUILD)/clients/loop $(INJECT) $(BUILD)/frame/frames \
-	$(PRELOAD) $(PLUGINS) $(BUILD)/asan/librebound.so \
+	$(PRELOAD) $(PLUGINS) $(BUILD)/asan/librebound.so $(BUILD)/tsan/librebound.so \
 	$(UNIT:%=$(BUILD)/unit/%) $(UNIT:%=$(BUILD)/asan/unit/%) $(THREADED:%=$(BUILD)/tsan/unit/%)
 
 ifeq ($(V),1)

@@ -3,8 +3,17 @@
 // tool.
 #include "real/checker.h"
 
-// Exported by the runtime of ThreadSanitizer. The library itself is not instrumented, but it calls functions of libc
-// that the runtime intercepts, such as memcpy.
+#include <sys/mman.h>
+
+// Exported by the runtime of ThreadSanitizer. The library itself is usually not instrumented, but it calls functions of
+// libc that the runtime intercepts, such as memcpy. A build for ThreadSanitizer looks for races of
+// the library itself.
+#ifdef __SANITIZE_THREAD__
+enum { INSTRUMENTED = true };
+#else
+enum { INSTRUMENTED = false };
+#endif
+
 extern void AnnotateBenignRaceSized(const char *file, int line, const volatile void *memory, size_t size,
                                     const char *why) __attribute__((weak));
 
@@ -19,7 +28,7 @@ void rb_checker_start(void)
 
 bool rb_checker_looks_for_races(void)
 {
-    return AnnotateBenignRaceSized || rb_checker_is_valgrind();
+    return (!INSTRUMENTED && AnnotateBenignRaceSized) || rb_checker_is_valgrind();
 }
 
 void rb_checker_share(const void *memory, size_t size)
@@ -29,6 +38,12 @@ void rb_checker_share(const void *memory, size_t size)
     rb_checker_ask(&request);
     request.words[0] = DRD_IGNORE;
     rb_checker_ask(&request);
-    if (AnnotateBenignRaceSized)
+    if (!INSTRUMENTED && AnnotateBenignRaceSized)
         AnnotateBenignRaceSized(__FILE__, __LINE__, memory, size, "rebound");
+}
+
+void rb_checker_renew(void *memory, size_t size)
+{
+    if (INSTRUMENTED) // the runtime sees this call, unlike those of real/kernel.h
+        mmap(memory, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 }

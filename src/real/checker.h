@@ -99,4 +99,9 @@ bool rb_checker_looks_for_races(void);
 //   memory: mapped, until it is unmapped
 void rb_checker_share(const void *memory, size_t size);
 
+// Tells ThreadSanitizer that new memory was mapped, where another thread may have used memory that was unmapped. Does
+// nothing unless the library itself is built for ThreadSanitizer.
+//   memory: mapped privately, without a file, not used yet
+void rb_checker_renew(void *memory, size_t size);
+
 #endif

@@ -139,7 +139,10 @@ void rb_pages_drop(void *memory, size_t size)
 
 void *rb_pages_memory(size_t size)
 {
-    return rb_pages_make(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    void *memory = rb_pages_make(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    if (memory)
+        rb_checker_renew(memory, size);
+    return memory;
 }
 
 void *rb_pages_memory_shared(size_t size)
