@@ -232,6 +232,21 @@ static void discarded_bytes_are_not_read_by_the_library(void)
     CHECK_INT(server.requests, 1);
 }
 
+// The bytes that the program peeks at are not followed twice: the next request is repeated.
+static void a_peek_is_no_read(void)
+{
+    static const struct step steps[] = {{.reply = OK}, {.reply = BUSY}, {.reply = OK}};
+    struct server server;
+    char text[100];
+    server_start(&server, steps);
+    int fd = ask(&server, GET);
+    CHECK_INT(recv(fd, text, strlen(OK), MSG_PEEK | MSG_WAITALL), (long) strlen(OK));
+    expect(fd, OK);
+    write_text(fd, GET);
+    expect(fd, OK);
+    CHECK_INT(server.requests, 3);
+}
+
 static struct iovec *volatile bad_parts = (struct iovec *) 8;
 
 static void a_wrong_buffer_gets_efault(void)
@@ -585,6 +600,7 @@ static const struct test tests[] = {
     T(a_hidden_wait_is_woken, NEVER),
     T(the_low_mark_of_the_program_stays, SOON),
     T(discarded_bytes_are_not_read_by_the_library, SOON),
+    T(a_peek_is_no_read, SOON),
     T(a_wrong_buffer_gets_efault, SOON),
     T(closed_by_close, SOON),
     T(closed_by_close_range, SOON),
