@@ -90,7 +90,7 @@ guard("event loop", SOCKET, "RB_LINK_WAIT_LOOP; // must not wait here", "100;", 
 guard("epoll", WAIT, "if (LINKED && op == EPOLL_CTL_ADD)", "if (false)", wire("after_epoll_nothing_is_held"))
 guard("two connections in one wait", SOCKET, "if (links < 2)\n        return found;", "if (links < 9)\n        return found;",
       wire("two_connections_in_one_poll_are_not_held"))
-guard("SO_RCVLOWAT", SOCKET, "if (marked)\n            restore_low_mark(link);", "", passed("the_low_mark_of_the_program_stays"))
+guard("SO_RCVLOWAT", SOCKET, "if (marked)\n            rb_mark_restore(link);", "", passed("the_low_mark_of_the_program_stays"))
 guard("response that stalls", SOCKET, "return marked && ends_partial(w) ? show(w, false) : 0;", "return 0;",
       wire("a_part_that_poll_reports_can_be_read"))
 guard("signal in a wait", SOCKET, "limit_ms == 0 && rb_pause_all_restart()", "true", wire("a_signal_ends_a_read_with_a_limit"),
@@ -158,7 +158,7 @@ leaves("SCM_RIGHTS", HOOK_SOCKET, "rb_rights_visit(message, rb_link_leave);", ";
 leaves("SCM_RIGHTS of sendmmsg", HOOK_SOCKET, "rb_rights_visit_all(messages, count, rb_link_leave);", ";", "rights_of_sendmmsg")
 
 PROCESS, START = "hook/process.c", "hook/start.c"
-leaves("fork", "wire/link.c", "rb_fork_notify(NULL, link_forked, link_forked);", "(void) link_forked;")
+leaves("fork", "wire/link.c", "rb_fork_notify(NULL, rb_link_leave_all, link_forked_child);", "(void) link_forked_child;")
 leaves("_Fork", PROCESS, "rb_link_leave_all();\n    rb_park_forking();", "rb_park_forking();")
 leaves("clone", PROCESS, ", rb_link_leave_all();", ";")
 leaves("clone by number", PROCESS, "before_clone((unsigned long) c->a);", "", "clone_by_number")
@@ -197,10 +197,12 @@ guard("TLS: wait that was not seen", TLS, "if (link->state == RB_LINK_SENT && un
 guard("TLS: wait to write", SOCKET, "if (!(fds[i].events & (POLLIN | POLLRDNORM)))\n            continue;",
       "if (!(fds[i].events & (POLLIN | POLLRDNORM))) {\n            rb_link_note_wait(fds[i].fd, RB_LINK_WAIT_FEW);\n            continue;\n        }",
       ssl("hidden_wait"))
-guard("TLS: closed by the server", EXCHANGE, "x->closes && link->tls ? RB_REASON_STACK", "false ? RB_REASON_STACK", ssl("closing"))
-guard("TLS: SIGPIPE of the repetition", TLS, "rb_kernel(SYS_rt_sigprocmask, SIG_BLOCK, &broken_pipe, &mask, RB_KERNEL_SIGNALS);",
-      "-1;", ssl("broken_pipe"))
-guard("TLS: mode of the socket", TLS, "rb_kernel_always(SYS_fcntl, io->link->fd, F_SETFL, flags);", ";", ssl("signal_in_wait"))
+guard("TLS: closed by the server", EXCHANGE, "&& !connects ? RB_REASON_STACK", "&& false ? RB_REASON_STACK", ssl("closing"))
+QUIET = "wire/quiet.c"
+guard("TLS: SIGPIPE of the repetition", QUIET,
+      "quiet->masks = rb_kernel(SYS_rt_sigprocmask, SIG_BLOCK, &broken_pipe, &quiet->mask, RB_KERNEL_SIGNALS) == 0;", ";",
+      ssl("broken_pipe"))
+guard("TLS: mode of the socket", QUIET, "rb_kernel_always(SYS_fcntl, quiet->fd, F_SETFL, quiet->flags);", ";", ssl("signal_in_wait"))
 guard("TLS: room for a record", TLS, "if (sizeof(x->seen) - x->taken < RECORD)", "if (false)",
       ssl("overflow_polling_first"))
 guard("TLS: end of a used connection", TLS, "if (io->libssl->set_shutdown && io->libssl->get_shutdown)", "if (false)",
