@@ -10,7 +10,7 @@
 #include "hook/hook.h"
 #include "net/park.h"
 #include "real/libc.h"
-#include "wire/link.h"
+#include "wire/socket.h"
 
 RB_HOOK int close(int fd)
 {
@@ -113,6 +113,8 @@ int rb_hook_ioctl(int fd, unsigned long request, void *argument)
     unsigned which = (unsigned) request; // an int in musl: the upper half of the register is undefined
     bool asynchronous = which == FIOASYNC || which == FIOSETOWN || which == SIOCSPGRP;
     sigset_t saved;
+    if (which == FIONREAD && rb_link_on(fd))
+        rb_wire_before_count(fd);
     if (__builtin_expect(!asynchronous && (which != FIONBIO || !rb_park_hold(fd, &saved)), true))
         return rb_libc_ioctl(fd, request, argument);
     int result = rb_libc_ioctl(fd, request, argument);

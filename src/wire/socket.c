@@ -442,6 +442,20 @@ bool rb_wire_before_read(struct rb_wire_io *io, int fd, const struct iovec *part
     return makes;
 }
 
+void rb_wire_before_count(int fd)
+{
+    struct rb_link *link = rb_link_is_tls(fd) ? NULL : rb_link_claim(fd);
+    int saved = errno;
+    if (!link)
+        return;
+    if (link->state == RB_LINK_PARKED)
+        rb_wire_give_up(link);
+    else if (rb_exchange_may_hold(link) && peek_byte(fd) > 0)
+        link->exchange->passes = true;
+    rb_link_release(link);
+    errno = saved;
+}
+
 // Gives the bytes of a call that was made to the exchange, and releases the link, or drops it if the exchange cannot
 // follow them. Returns the result of the call. Keeps errno.
 //   followed: false: drop the link without a look at the bytes

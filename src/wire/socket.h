@@ -51,6 +51,10 @@ void rb_wire_show_end(struct rb_link *link, enum rb_reason reason);
 // Link: claimed and PARKED.
 void rb_wire_give_up(struct rb_link *link);
 
+// Call before the program asks how many bytes the socket has (FIONREAD). The answer shows bytes of a hidden response,
+// and a read for which there are bytes must not wait. So the program gets this response. Keeps errno.
+void rb_wire_before_count(int fd);
+
 // The program waits by poll or ppoll. Returns true if a link is among the descriptors that may need the library; then
 // *result is the result of the wait, and errno is set. Otherwise the program's call is to be made.
 //   timeout: NULL: no limit
