@@ -66,6 +66,19 @@ if way.startswith("fail"):
         peer = dial() if way == "fail_apart" or _ == 0 else peer
         ask(peer)
     sys.exit()
+if way == "until_refused":
+    for _ in range(20):
+        try:
+            ask(socket.create_connection(("127.0.0.1", port)))
+        except ConnectionRefusedError:
+            print("refused", flush=True)
+            sys.exit()
+    sys.exit()
+if way == "retries":
+    import urllib3
+    retry = urllib3.Retry(total=3, status_forcelist=[503], backoff_factor=0, raise_on_status=False)
+    print(urllib3.PoolManager(retries=retry).request("GET", f"http://127.0.0.1:{port}/").status)
+    sys.exit()
 peer = dial()
 if way == "http":
     ask(peer)
@@ -242,3 +255,37 @@ def test_throttling_is_for_one_credential(test, case):
         waiting.kill()
     delay = test.events("retry")[-1]["delay_ms"]
     test.check(20 < delay <= 15500, f"the throttled caller waits {delay} ms")
+
+
+# --- budget and breaker, exactly
+
+ONE_RETRY = {"budget.ratio": "0%", "budget.floor": "0.001/s"}  # in 1000 seconds
+
+
+def test_own_retries_are_calls_of_the_budget(test):
+    """Retries of urllib3 multiply with ours, but the budget limits ours for all of them together."""
+    for keys, requests in (({"intercept": "connect"}, 4), ({}, 12), (ONE_RETRY, 5)):
+        server = test.opened(Web(BUSY))
+        policy = test.policy({"retry.attempts": "3", "budget.floor": "1000/s", **keys}, hosts="127.0.0.1")
+        act(test, policy, "retries", server.port)
+        test.equal(server.requests, requests, f"requests with {keys}")
+
+
+def test_two_processes_have_one_budget(test):
+    server = test.opened(Web(BUSY))
+    policy = test.policy({"retry.attempts": "3", **ONE_RETRY}, hosts="127.0.0.1")
+    both = [subprocess.Popen(program("fail_apart", server.port), env=environment(test, policy)) for _ in range(2)]
+    test.equal([each.wait() for each in both], [0, 0], "exit status")
+    test.equal(server.requests, 2 * 4 + 1, "requests")
+    test.equal(len(test.events("retry")), 1, "retries")
+
+
+def test_two_processes_have_one_breaker(test):
+    server = test.opened(Web(BUSY))
+    keys = {**TOUCHY, "breaker.window": "10", "breaker.min_calls": "10", "breaker.failure_rate": "100%",
+            "breaker.open": "60s", "breaker.open_max": "60s"}
+    policy = test.policy(keys, hosts="127.0.0.1", base={})
+    act(test, policy, "fail_apart", server.port)
+    act(test, policy, "until_refused", server.port)
+    test.equal((server.requests, server.accepted), (10, 10), "requests and connections")
+    test.equal(len(test.events("refused")), 1, "refused connects")
