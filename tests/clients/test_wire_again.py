@@ -133,6 +133,7 @@ if "later" in options:
     context.load_verify_locations(options["later"])
 if "waits" in options:
     peer.settimeout(0)
+if "waits" in options or "limit_s" in options:
     select.select([peer], [], [], 0)  # shows how the program waits, also if the response is faster than its first wait
 def read():
     while True:
