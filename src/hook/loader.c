@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// dlopen, dlsym and dlclose. Without the first two, two kinds of call would reach libc, libcurl or libssl directly: the
-// calls of a library opened with RTLD_DEEPBIND, and calls through a pointer that dlsym found in a library's handle.
+// dlopen, dlsym and dlclose. Without the first two, two kinds of call would reach libc, libcurl, libssl or libgnutls
+// directly: the calls of a library opened with RTLD_DEEPBIND, and calls through a pointer that dlsym found in a
+// library's handle.
 //
 // The real dlopen and dlsym identify their caller by the return address (RUNPATH, RTLD_NEXT, RTLD_DEFAULT). So the
 // hooks end in a jump to the real function. The exception is dlsym with a library's handle and the name of a hook: its
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "hook/curl.h"
+#include "hook/gnutls.h"
 #include "hook/hook.h"
 #include "hook/ssl.h"
 #include "real/elf.h"
@@ -64,6 +66,7 @@ static const struct answer answers[] = {
 #define LIBCURL_HANDLE(family, result, name, ...) {"curl_" #name, curl_##name, NULL, &rb_libcurl_kind},
 #define LIBCURL_MAKER(family, result, name) {"curl_" #name, NULL, name##_copies, &rb_libcurl_kind},
 #define LIBSSL(family, result, name, ...) {"SSL_" #name, SSL_##name, NULL, &rb_libssl_kind},
+#define LIBGNUTLS(family, result, name, ...) {"gnutls_" #name, gnutls_##name, NULL, &rb_libgnutls_kind},
 #include "hook/hooks.def"
 };
 
@@ -120,7 +123,8 @@ static unsigned slot_of(const struct rb_library *curl)
 }
 
 // Returns our hook for a function of a library. If a libcurl gets no slot, returns the real function for every name,
-// because handles from a real curl_easy_init are not tracked. A libssl needs no slot: its connections show it.
+// because handles from a real curl_easy_init are not tracked. A libssl needs no slot, because its connections show it,
+// and a process has one libgnutls.
 static void *in_front_of_library(const struct answer *answer, void *found)
 {
     const struct rb_library *library = rb_library_at(answer->kind, found);

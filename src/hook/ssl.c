@@ -131,6 +131,6 @@ RB_HOOK int SSL_set_fd(SSL *ssl, int fd)
 {
     struct callee callee = callee_of(ssl, RB_CALLER);
     if (callee.followed)
-        rb_link_note_openssl(fd);
+        rb_link_note_secured(fd);
     return CALL(callee, set_fd, 0, ssl, fd);
 }

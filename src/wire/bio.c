@@ -5,7 +5,7 @@
 #include <string.h>
 
 // The head of a ClientHello in its record (RFC 8446, sections 4.1.2 and 5.1). KEY: the random bytes that are compared.
-enum { MESSAGE = 5, CLIENT_HELLO = 1, RANDOM = 11, RANDOM_SIZE = 32, KEY = 24 };
+enum { MESSAGE = 5, CLIENT_HELLO = 1, RANDOM = 11, KEY = 24 };
 
 // Descriptors by the key of their ClientHello. An entry is valid if the link of its descriptor has the key. PROBES: the
 // entries in which a key may be.
@@ -44,7 +44,7 @@ static int find_descriptor(uint64_t key)
 
 void rb_bio_note_hello(struct rb_link *link, const char *bytes, size_t length)
 {
-    if (length < RANDOM + RANDOM_SIZE || bytes[MESSAGE] != CLIENT_HELLO)
+    if (length < RANDOM + RB_BIO_RANDOM || bytes[MESSAGE] != CLIENT_HELLO)
         return;
     uint64_t key = key_of(bytes + RANDOM);
     // A program that passes on the bytes of another connection has two sockets with one ClientHello. Then none is
@@ -64,11 +64,8 @@ void rb_bio_note_hello(struct rb_link *link, const char *bytes, size_t length)
     }
 }
 
-struct rb_link *rb_bio_claim(const struct rb_libssl *libssl, const SSL *ssl)
+struct rb_link *rb_bio_claim_random(const char random[RB_BIO_RANDOM])
 {
-    char random[RANDOM_SIZE];
-    if (!libssl->get_client_random || libssl->get_client_random(ssl, random, sizeof(random)) != sizeof(random))
-        return NULL;
     uint64_t key = key_of(random);
     int fd = key != 0 ? find_descriptor(key) : 0;
     struct rb_link *link = fd > 0 ? rb_link_claim(fd) : NULL;
@@ -76,4 +73,12 @@ struct rb_link *rb_bio_claim(const struct rb_libssl *libssl, const SSL *ssl)
         return link;
     rb_link_release(link); // the descriptor belongs to another connection meanwhile
     return NULL;
+}
+
+struct rb_link *rb_bio_claim(const struct rb_libssl *libssl, const SSL *ssl)
+{
+    char random[RB_BIO_RANDOM];
+    if (!libssl->get_client_random || libssl->get_client_random(ssl, random, sizeof(random)) != sizeof(random))
+        return NULL;
+    return rb_bio_claim_random(random);
 }

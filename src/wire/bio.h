@@ -18,4 +18,10 @@ void rb_bio_note_hello(struct rb_link *link, const char *bytes, size_t length);
 // the link is claimed already.
 struct rb_link *rb_bio_claim(const struct rb_libssl *libssl, const SSL *ssl);
 
+// Bytes of the random value in a ClientHello.
+enum { RB_BIO_RANDOM = 32 };
+
+// Claims the link that has sent the ClientHello with these random bytes. Returns NULL as rb_bio_claim does.
+struct rb_link *rb_bio_claim_random(const char random[RB_BIO_RANDOM]);
+
 #endif

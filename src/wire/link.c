@@ -246,11 +246,11 @@ bool rb_link_made(int fd, const struct rb_call *call, bool counted)
     return takes;
 }
 
-void rb_link_note_openssl(int fd)
+void rb_link_note_secured(int fd)
 {
     struct rb_link *link = rb_link_on(fd) ? rb_link_of(fd) : NULL;
     if (link)
-        atomic_store_explicit(&link->openssl, true, memory_order_relaxed);
+        atomic_store_explicit(&link->secured, true, memory_order_relaxed);
 }
 
 bool rb_link_repeats(int fd, const struct sockaddr *address, socklen_t length)

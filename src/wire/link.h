@@ -63,21 +63,21 @@ struct rb_link {
     void (*unpark)(struct rb_link *link);    // rb_loop_unpark; NULL: the link was never parked in an event loop
     bool (*due)(struct rb_link *link);       // of a link that is parked in an event loop (wire/loop.h)
     unsigned hold;                           // its place in the table of wire/loop.c; 0: not parked there
-    uint64_t identity;                       // of the socket, from the first request on; 0: unknown
     unsigned exchanges;                      // responses that were read to their end
-    _Atomic bool tls;                        // the program has written a TLS record; also read without a claim
+    uint64_t identity;                       // of the socket, from the first request on; 0: unknown
     const void *ssl;                         // the connection object of OpenSSL; NULL: not known
-    bool detached;                           // the connection object has no descriptor (wire/bio.h)
     _Atomic uint64_t hello;                  // random bytes of its ClientHello; 0: not known; also read without a claim
-    _Atomic bool openssl; // a connection object of OpenSSL has the descriptor; written without a claim
+    uint64_t limit_ms;                       // how long the program waits at most, as of its latest wait; 0: unknown
+    uint64_t limit_end_ms;                   // when that wait ends
     struct rb_opening opening;
-    bool reopens;          // http.tls_reconnect, as of the latest request
-    _Atomic bool mute;     // reads find nothing (rb_link_is_mute)
-    uint64_t limit_ms;     // how long the program waits at most, as of its latest wait; 0: unknown
-    uint64_t limit_end_ms; // when that wait ends
-    bool reported;         // a wait has reported the descriptor as readable since the request was written
-    _Atomic int wait;      // enum rb_link_wait; written without a claim
-    _Atomic bool starved;  // a read of OpenSSL has found nothing, and no wait for bytes was seen since; likewise
+    _Atomic int wait;     // enum rb_link_wait; written without a claim
+    _Atomic bool tls;     // the program has written a TLS record; also read without a claim
+    _Atomic bool secured; // OpenSSL or GnuTLS has the descriptor; written without a claim
+    _Atomic bool starved; // a read of OpenSSL has found nothing, and no wait for bytes was seen since; likewise
+    _Atomic bool mute;    // reads find nothing (rb_link_is_mute)
+    bool detached;        // the connection object has no descriptor (wire/bio.h)
+    bool reopens;         // http.tls_reconnect, as of the latest request
+    bool reported;        // a wait has reported the descriptor as readable since the request was written
     union {
         struct sockaddr any;
         struct sockaddr_in in;
@@ -129,8 +129,8 @@ bool rb_link_made(int fd, const struct rb_call *call, bool counted);
 // succeeded: nothing was written since. Then the kernel answers, and the link goes on unless it fails.
 bool rb_link_repeats(int fd, const struct sockaddr *address, socklen_t length);
 
-// A connection object of OpenSSL gets the descriptor: the library will follow TLS on it.
-void rb_link_note_openssl(int fd);
+// A connection of OpenSSL or GnuTLS gets the descriptor: the library will follow TLS on it.
+void rb_link_note_secured(int fd);
 
 // The process ends: records the success of connects whose protocol is unknown.
 void rb_link_end_all(void);

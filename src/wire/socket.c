@@ -569,7 +569,7 @@ ssize_t rb_wire_after_write(struct rb_wire_io *io, ssize_t result)
         size_t part = io->parts[0].iov_len;
         rb_bio_note_hello(link, io->parts[0].iov_base, part < (size_t) result ? part : (size_t) result);
         atomic_store_explicit(&link->tls, true, memory_order_relaxed);
-        if (!atomic_load_explicit(&link->openssl, memory_order_relaxed))
+        if (!atomic_load_explicit(&link->secured, memory_order_relaxed))
             rb_opening_end(&link->opening, &link->peer.target, false); // no request will be seen
         rb_link_release(link);
         return result;

@@ -83,7 +83,7 @@ Client = collections.namedtuple(
     defaults=("", (GET, HEAD, POST), False, False, None, None, (), (), False, None, 60, None, None, (), False))
 
 NO_LOOP = "http.hold is off: the time limit of an event loop cannot be seen"
-GNUTLS = "TLS by GnuTLS"
+GNUTLS = "TLS by GnuTLS is only observed"
 OWN_TLS = "TLS of its own"
 MEMORY = "OpenSSL without a descriptor"
 SIMPLE = ("GET",)
@@ -172,15 +172,15 @@ CLIENTS = {
     # The end of its wait comes before the retry. Over TLS the log has the decision to retry all the same.
     "links": Client(lambda method, url: ["links", "-ssl.certificates", "0", "-retries", "1", "-source", url], FEW, RETRIED,
                     RETRIED, methods=SIMPLE, tick_s=1, shaky=("429",), cost=15),
-    "lynx": Client(lambda method, url: ["lynx", "-cfg={dir}/lynx.cfg", "-source", url], FEW, RETRIED, OPAQUE, GNUTLS,
+    "lynx": Client(lambda method, url: ["lynx", "-cfg={dir}/lynx.cfg", "-source", url], FEW, RETRIED, OBSERVED, GNUTLS,
                    methods=SIMPLE, closes=True, lacks=("103",), cost=15),
     "wget": Client(wget_methods("wget", "-nv", "--tries=1", "--content-on-error", "--ca-certificate={ca}", "-O", "-"), FEW,
-                   RETRIED, OPAQUE, GNUTLS, methods=(GET, POST), cost=15),
+                   RETRIED, OBSERVED, GNUTLS, methods=(GET, POST), cost=15),
     "wget2": Client(wget_methods("wget2", "-q", "--tries=1", "--content-on-error", "--no-http2", "--ca-certificate={ca}",
                                  "-O", "-"), FEW, OPAQUE, OPAQUE, f"connects by MSG_FASTOPEN; {GNUTLS}",
                     methods=(GET, POST), cost=25),
     "aria2": Client(lambda method, url: ["aria2c", "-q", "--no-conf", "--max-tries=1", "--ca-certificate={ca}", "-o", "got", url],
-                    LOOP, OBSERVED, OPAQUE, f"{NO_LOOP}; {GNUTLS}", methods=SIMPLE, cost=30),
+                    LOOP, OBSERVED, OBSERVED, f"{NO_LOOP}; {GNUTLS}", methods=SIMPLE, cost=30),
     "ab": Client(lambda method, url: ["ab", "-q", "-n", "4", "-c", "1", url], LOOP, OBSERVED, OBSERVED, NO_LOOP,
                  methods=SIMPLE, closes=True, cost=15, shaky=("reset",),
                  keep=rb"(?m)^(?:Complete|Failed|Non-2xx|Document Length|HTML).*$"),

@@ -14,6 +14,7 @@ static const struct rb_family_name names[] = {
 #define LIBCURL_HANDLE(family, result, name, ...) ROW("curl_" #name, family)
 #define LIBCURL_MAKER(family, result, name) ROW("curl_" #name, family)
 #define LIBSSL(family, result, name, ...) ROW("SSL_" #name, family)
+#define LIBGNUTLS(family, result, name, ...) ROW("gnutls_" #name, family)
 #define NOT_HOOKED(family, name) ROW(#name, family)
 #include "hook/hooks.def"
 
@@ -36,7 +37,6 @@ static const struct rb_family_name names[] = {
     {"dlvsym", RB_FAMILY_NAMESPACE, false},
     {"uv_loop_init", RB_FAMILY_UV, false},
     {"seccomp_load", RB_FAMILY_SECCOMP, false},
-    {"gnutls_record_recv", RB_FAMILY_GNUTLS, false},
     {"SSL_ImportFD", RB_FAMILY_NSS, false},
     {"nghttp2_session_client_new", RB_FAMILY_HTTP2, true},
 };

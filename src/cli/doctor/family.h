@@ -15,7 +15,6 @@ enum rb_family {
     RB_FAMILY_NAMESPACE, // load or look up objects in another link namespace
     RB_FAMILY_UV,        // libuv, which may use io_uring
     RB_FAMILY_SECCOMP,   // libseccomp, which installs filters
-    RB_FAMILY_GNUTLS,    // TLS by GnuTLS
     RB_FAMILY_NSS,       // TLS by NSS
     RB_FAMILY_HTTP2,     // HTTP/2 by nghttp2
     RB_FAMILY_COUNT
