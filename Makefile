@@ -282,7 +282,8 @@ fuzz: all $(INJECT) $(BUILD)/frame/frames $(FUZZ:%=$(BUILD)/fuzz/%) $(BUILD)/pre
 	scripts/without-blanks tests/inject/run --all
 	scripts/without-blanks tests/frame/run --seconds $(FUZZ_TIME)
 	RB_REFUSED_CONNECTS=100000 scripts/without-blanks tests/preload/run --test refused_by_port park_stress
-	RB_PLAY_S=$(FUZZ_TIME) scripts/without-blanks tests/preload/run --test random_play wire_play ssl_play
+	for test in random_play random_play_in_loops; do \
+		RB_PLAY_S=$(FUZZ_TIME) scripts/without-blanks tests/preload/run --test $$test wire_play ssl_play || exit 1; done
 	for program in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus/$$program && \
 		$(BUILD)/fuzz/$$program -max_total_time=$(FUZZ_TIME) -artifact_prefix=$(BUILD)/fuzz/ \
 		$(BUILD)/fuzz/corpus/$$program tests/fuzz/corpus/$${program#fuzz_} || exit 1; done

@@ -112,19 +112,20 @@ static void close_tls(struct play_end *end)
         close_server(end);
         return;
     }
+    unwatch_end(end);
     tls.SSL_free(end->object);
     end->object = NULL;
     close(end->fd);
 }
 
 // Waits as OpenSSL asks. Returns false if the call has failed.
-static bool await_tls(const struct play_end *end, int result)
+static bool await_tls(struct play_end *end, int result)
 {
     int error = tls.SSL_get_error(end->object, result);
     if (error != TLS_WANT_READ && error != TLS_WANT_WRITE)
         return false;
     if (error == TLS_WANT_READ && end->way != BLOCKING)
-        wait_readable(end->fd, end->way);
+        wait_readable(end);
     return true;
 }
 
@@ -138,6 +139,7 @@ static void dial_tls(struct play_end *end)
         end->fd = dial_play();
         if (end->way != BLOCKING)
             CHECK_INT(fcntl(end->fd, F_SETFL, O_NONBLOCK), 0);
+        watch_end(end);
         end->object = tls_new_between(end->fd, TLS_1_2, TLS_1_3, false);
         while ((result = tls.SSL_connect(end->object)) != 1 && await_tls(end, result))
             continue;
@@ -171,10 +173,10 @@ static int peek_and_read(struct play_end *end, char *bytes, int length)
 
 static ssize_t read_tls(struct play_end *end, char *bytes, size_t length)
 {
-    bool first = end->way != BLOCKING && end->way != READ_FIRST;
+    bool first = waits_first(end);
     for (;;) {
         if (first && tls.SSL_pending(end->object) == 0)
-            wait_readable(end->fd, end->way);
+            wait_readable(end);
         unsigned how = draw(&end->state, 4);
         int got = how > 1 ? peek_and_read(end, bytes, (int) length) : read_once(end, bytes, (int) length, how);
         if (got > 0)
@@ -198,14 +200,24 @@ static ssize_t write_tls(struct play_end *end, const char *bytes, size_t length)
     return result > 0 ? (ssize_t) put : await_tls(end, result) ? 0 : -1;
 }
 
-static void random_play(void)
+static void play_tls(bool loops)
 {
     static const struct play_transport secure = {
         accept_tls, get_tls, put_tls, reset_tls, dial_tls, read_tls, write_tls, close_tls,
     };
     tls_look_up(tls_library());
-    signal(SIGPIPE, SIG_IGN); // of SSL_write
-    play(&secure);
+    signal(SIGPIPE, SIG_IGN);            // of SSL_write
+    play(&secure, loops, loops ? 0 : 5); // no response is held in an event loop
+}
+
+static void random_play(void)
+{
+    play_tls(false);
+}
+
+static void random_play_in_loops(void)
+{
+    play_tls(true);
 }
 
 // --- a pool of connections
@@ -288,6 +300,7 @@ static void threads_with_a_pool_of_connections(void)
 
 static const struct test tests[] = {
     {"random_play", WIRE "retry.base=3ms\nretry.attempts=4\n", random_play},
+    {"random_play_in_loops", WIRE "retry.base=3ms\nretry.attempts=4\nhttp.hold=5s\n", random_play_in_loops},
     {"threads_with_a_pool_of_connections", WIRE "retry.base=1ms\nretry.attempts=30\n",
      threads_with_a_pool_of_connections},
 };

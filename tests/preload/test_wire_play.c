@@ -30,6 +30,7 @@ static void dial_plain(struct play_end *end)
     end->fd = dial_play();
     if (end->way != BLOCKING)
         CHECK_INT(fcntl(end->fd, F_SETFL, O_NONBLOCK), 0);
+    watch_end(end);
 }
 
 // Reads some bytes in one of several ways.
@@ -37,10 +38,10 @@ static ssize_t read_plain(struct play_end *end, char *bytes, size_t length)
 {
     int fd = end->fd;
     unsigned *state = &end->state;
-    bool waits = end->way != BLOCKING && end->way != READ_FIRST;
+    bool waits = waits_first(end);
     for (;;) {
         if (waits)
-            wait_readable(fd, end->way);
+            wait_readable(end);
         waits = end->way != BLOCKING;
         size_t first = length / 2;
         struct iovec parts[] = {{bytes, first}, {NULL, 0}, {bytes + first, length - first}};
@@ -78,15 +79,22 @@ static ssize_t write_plain(struct play_end *end, const char *bytes, size_t lengt
 
 static void close_plain(struct play_end *end)
 {
+    unwatch_end(end);
     close(end->fd);
 }
 
+static const struct play_transport plain = {
+    accept_plain, get_plain, put_plain, reset_plain, dial_plain, read_plain, write_plain, close_plain,
+};
+
 static void random_play(void)
 {
-    static const struct play_transport plain = {
-        accept_plain, get_plain, put_plain, reset_plain, dial_plain, read_plain, write_plain, close_plain,
-    };
-    play(&plain);
+    play(&plain, false, 5);
+}
+
+static void random_play_in_loops(void)
+{
+    play(&plain, true, 5);
 }
 
 // --- a pool of connections
@@ -172,6 +180,7 @@ static void threads_with_a_pool_of_connections(void)
 
 static const struct test tests[] = {
     {"random_play", WIRE "retry.base=3ms\nretry.attempts=4\n", random_play},
+    {"random_play_in_loops", WIRE "retry.base=3ms\nretry.attempts=4\nhttp.hold=5s\n", random_play_in_loops},
     {"threads_with_their_own_connections", WIRE "retry.base=1ms\nretry.attempts=30\n",
      threads_with_their_own_connections},
     {"threads_with_a_pool_of_connections", WIRE "retry.base=1ms\nretry.attempts=30\n",
