@@ -278,12 +278,14 @@ soak: test-programs
 	@scripts/without-blanks scripts/run-tests --rounds $(SOAK_ROUNDS) clients preload unit
 
 fuzz: all $(INJECT) $(BUILD)/frame/frames $(FUZZ:%=$(BUILD)/fuzz/%) $(BUILD)/preload/test_park_stress \
-	$(BUILD)/preload/test_wire_play $(BUILD)/preload/test_ssl_play $(BUILD)/asan/librebound.so
+	$(BUILD)/preload/test_wire_play $(BUILD)/preload/test_ssl_play $(BUILD)/asan/librebound.so \
+	$(BUILD)/asan/unit/test_state_random
 	scripts/without-blanks tests/inject/run --all
 	scripts/without-blanks tests/frame/run --seconds $(FUZZ_TIME)
 	RB_REFUSED_CONNECTS=100000 scripts/without-blanks tests/preload/run --test refused_by_port park_stress
 	for test in random_play random_play_in_loops; do \
 		RB_PLAY_S=$(FUZZ_TIME) scripts/without-blanks tests/preload/run --test $$test wire_play ssl_play || exit 1; done
+	RB_STATE_TURNS=600000 $$(setarch -R true 2>/dev/null && echo setarch -R) $(BUILD)/asan/unit/test_state_random
 	for program in $(FUZZ); do mkdir -p $(BUILD)/fuzz/corpus/$$program && \
 		$(BUILD)/fuzz/$$program -max_total_time=$(FUZZ_TIME) -artifact_prefix=$(BUILD)/fuzz/ \
 		$(BUILD)/fuzz/corpus/$$program tests/fuzz/corpus/$${program#fuzz_} || exit 1; done
