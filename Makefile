@@ -62,12 +62,15 @@ PLAIN := -include src/real/plain.h
 IN_LIBRARY := $(PLAIN) -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-stack-protector -fno-fast-math \
 	-fasynchronous-unwind-tables $(call if_supported,-mno-outline-atomics)
 IN_COMMAND = -D_FILE_OFFSET_BITS=64 -DRB_LIBDIR=$(call quote,$(call c_string,$(LIBDIR)))
+# gcc compiles these in less than half of the time at -O0. Flags from outside may need optimisation (_FORTIFY_SOURCE), and so
+# does test_stack, whose own frames count.
+IN_CHECKS = $(IN_TESTS) $(if $(filter file,$(origin CFLAGS)),-O0)
 IN_TESTS := $(PLAIN) -DRB_SOURCE_DIR=$(call quote,$(call c_string,$(CURDIR))) \
 	-DRB_BUILD_DIR=$(call quote,$(call c_string,$(REBOUND_BUILD)))
 # -O1 takes a third less time to build, and takes less of what is wrong away before the sanitizer sees it. The widths that it
-# guesses for snprintf are wrong.
-ASAN := -O1 $(call if_supported,-Wno-format-truncation) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-TSAN := -O1 -fsanitize=thread
+# guesses for snprintf are wrong. -g1 has the lines that reports name.
+ASAN := -O1 -g1 $(call if_supported,-Wno-format-truncation) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+TSAN := -O1 -g1 -fsanitize=thread
 
 # -z now: the loader binds our functions of libc at the program's start. Lazy binding would run the loader's resolver, which
 # needs 3 KiB of stack, below our own frames (check-abi checks that every libc has the functions). -static-libgcc and
@@ -117,11 +120,14 @@ endif
 
 all: $(BUILD)/librebound.so $(BUILD)/rebound $(BUILD)/gen/classes
 
-# The rooms built once: $(1) where, $(2) flags added.
+# The rooms built once: $(1) where, $(2) flags added, $(3) the sources of what unit tests link.
 define variant
 $(1)/obj/src/%: room := $$(IN_LIBRARY)
 $(1)/obj/src/cli/%: room := $$(IN_COMMAND)
 $(1)/obj/tests/%: room := $$(IN_TESTS)
+$(1)/obj/tests/unit/%: room := $$(IN_CHECKS)
+$(1)/obj/tests/preload/%: room := $$(IN_CHECKS)
+$(1)/obj/tests/preload/test_stack.o: room := $$(IN_TESTS)
 
 $(1)/obj/%.o: %.c $$(BUILD)/flags
 	$$(call say,CC)mkdir -p $$(@D) && $$(CC) $$(RB_CPPFLAGS) $$(RB_CFLAGS) $(2) $$(room) -c -o $$@ $$<
@@ -132,7 +138,7 @@ $$(patsubst %.c,$(1)/obj/%.o,$$(filter src/policy/%,$$(LIB_SRC))): | $$(BUILD)/g
 $(1)/librebound.so: $$(LIB_SRC:%.c=$(1)/obj/%.o) $$(BUILD)/gen/librebound.map
 	$$(call say,LD)$$(CC) $$(SO_CFLAGS) $(2) $$(LDFLAGS) $$(SO_LDFLAGS) $$(runtime) -o $$@ $$(filter %.o,$$^) $$(INIH)
 
-$(1)/libcore.a: $$(CORE_SRC:%.c=$(1)/obj/%.o)
+$(1)/libcore.a: $$(patsubst %.c,$(1)/obj/%.o,$(3))
 	$$(call say,AR)rm -f $$@ && $$(AR) rcs $$@ $$^
 
 $(1)/unit/%: $(1)/obj/tests/unit/%.o $(1)/libcore.a
@@ -140,9 +146,9 @@ $(1)/unit/%: $(1)/obj/tests/unit/%.o $(1)/libcore.a
 endef
 # clang links its sanitizers into programs only, unless told otherwise.
 $(BUILD)/asan/librebound.so: runtime = $(if $(findstring clang,$(shell $(CC) --version)),-shared-libsan)
-$(eval $(call variant,$(BUILD),))
-$(eval $(call variant,$(BUILD)/asan,$(ASAN)))
-$(eval $(call variant,$(BUILD)/tsan,$(TSAN)))
+$(eval $(call variant,$(BUILD),,$(CORE_SRC)))
+$(eval $(call variant,$(BUILD)/asan,$(ASAN),$(CORE_SRC)))
+$(eval $(call variant,$(BUILD)/tsan,$(TSAN),$(filter-out src/cli/%,$(CORE_SRC))))
 
 $(BUILD)/rebound: $(BUILD)/obj/src/cli/main.o $(BUILD)/libcore.a
 	$(call say,LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS) $(INIH)
@@ -188,7 +194,7 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libcore.a
 
 # The library for arm64 is built with such flags as distributions use, so that check-abi also sees what comes of them.
 # The headers of libcurl are those of this machine. libinih.a is the one for arm64, if that is installed.
-DISTRIBUTION_CFLAGS := -O2 -g -fexceptions -fstack-protector-strong -fstack-clash-protection -fno-omit-frame-pointer \
+DISTRIBUTION_CFLAGS := -O2 -fexceptions -fstack-protector-strong -fstack-clash-protection -fno-omit-frame-pointer \
 	-flto=auto -Wp,-U_FORTIFY_SOURCE,-D_FORTIFY_SOURCE=3 -D_FILE_OFFSET_BITS=64 -Werror=format-security
 DISTRIBUTION_LDFLAGS := -Wl,-O1,--as-needed,-z,relro,-z,lazy,-z,separate-code
 $(BUILD)/arm64/librebound.so: $(BUILD)/arm64/inih.o FORCE
@@ -234,7 +240,7 @@ $(BUILD)/man/%: config/man/%.scd $(BUILD)/gen/hooks.scd
 
 # Change when the flags do, so that what they touch is built again.
 $(BUILD)/flags: FORCE
-	$(call stamp,$(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) $(IN_LIBRARY) $(IN_TESTS) $(ASAN) $(TSAN) $(SO_CFLAGS) $(LDFLAGS) $(SO_LDFLAGS))
+	$(call stamp,$(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) $(IN_LIBRARY) $(IN_CHECKS) $(ASAN) $(TSAN) $(SO_CFLAGS) $(LDFLAGS) $(SO_LDFLAGS))
 $(BUILD)/libdir: FORCE
 	$(call stamp,$(LIBDIR))
 stamp = @mkdir -p $(@D); printf '%s\n' $(call quote,$(1)) | cmp -s - $@ || printf '%s\n' $(call quote,$(1)) >$@
