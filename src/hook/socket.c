@@ -277,6 +277,17 @@ static __attribute__((noinline)) ssize_t send_to(int fd, const void *buffer, siz
     WRITE(fd, flags, PART(buffer, length), 1, rb_libc_sendto(fd, buffer, length, flags, address, address_length));
 }
 
+// The data that was sent with the connect is the beginning of a request. Returns `length`. Keeps errno.
+static __attribute__((noinline)) ssize_t follow_first(int fd, const void *buffer, ssize_t length)
+{
+    struct rb_wire_io io;
+    ssize_t put;
+    const struct iovec part = {(void *) buffer, (size_t) length};
+    if (rb_wire_before_write(&io, fd, &part, 1, 0, &put))
+        rb_wire_after_write(&io, length);
+    return length;
+}
+
 RB_HOOK ssize_t sendto(int fd, const void *buffer, size_t length, int flags, const struct sockaddr *address,
                        socklen_t address_length)
 {
@@ -285,5 +296,6 @@ RB_HOOK ssize_t sendto(int fd, const void *buffer, size_t length, int flags, con
     const struct rb_policy *policy = policy_for(fd, RB_CALLER);
     if (!policy)
         return rb_libc_sendto(fd, buffer, length, flags, address, address_length);
-    return rb_net_send_first(fd, buffer, length, flags, address, address_length, policy);
+    ssize_t sent = rb_net_send_first(fd, buffer, length, flags, address, address_length, policy);
+    return sent > 0 && rb_link_on(fd) ? follow_first(fd, buffer, sent) : sent;
 }

@@ -251,7 +251,7 @@ void rb_net_notify_opened(rb_net_opened_fn *opened)
 // The program's call ends. Returns its result.
 __attribute__((noinline)) static int connect_end(struct request *r, int result, const struct rb_section *section)
 {
-    if (connect_opened && !r->data && (result == 0 || result == -EINPROGRESS))
+    if (connect_opened && (result == 0 || result == -EINPROGRESS))
         connect_opened(r->fd, r->address, r->length, r->c.peer, section);
     if (r->succeeded && r->c.call.start && !rb_socket_is_stream(r->fd))
         r->c.call.start = NULL; // the connect of a datagram socket does not show that the host has started

@@ -177,7 +177,7 @@ CLIENTS = {
     "wget": Client(wget_methods("wget", "-nv", "--tries=1", "--content-on-error", "--ca-certificate={ca}", "-O", "-"), FEW,
                    RETRIED, OBSERVED, GNUTLS, methods=(GET, POST), cost=15),
     "wget2": Client(wget_methods("wget2", "-q", "--tries=1", "--content-on-error", "--no-http2", "--ca-certificate={ca}",
-                                 "-O", "-"), FEW, OPAQUE, OPAQUE, f"connects by MSG_FASTOPEN; {GNUTLS}",
+                                 "-O", "-"), FEW, RETRIED, OPAQUE, GNUTLS,
                     methods=(GET, POST), cost=25),
     "aria2": Client(lambda method, url: ["aria2c", "-q", "--no-conf", "--max-tries=1", "--ca-certificate={ca}", "-o", "got", url],
                     LOOP, OBSERVED, OBSERVED, f"{NO_LOOP}; {GNUTLS}", methods=SIMPLE, cost=30),

@@ -351,6 +351,23 @@ static void a_refused_repetition_shows_the_first_error(void)
     expect_end(fd);
 }
 
+// One call connects and sends the request (TCP Fast Open).
+static void a_request_may_be_sent_with_the_connect(void)
+{
+    static const struct step steps[] = {{.reply = BUSY}, {.reply = OK}};
+    struct server server;
+    server_start(&server, steps);
+    int fd = stream();
+    ssize_t sent = sendto(fd, GET, strlen(GET), MSG_FASTOPEN, (const struct sockaddr *) &server.port.address,
+                          sizeof(server.port.address));
+    if (sent < 0 && errno == EOPNOTSUPP)
+        test_skip("TCP Fast Open is switched off");
+    CHECK_INT(sent, (long) strlen(GET));
+    expect(fd, OK);
+    CHECK_INT(server.requests, 2);
+    CHECK_INT(server.connections, 1);
+}
+
 #define T(name, policy)                                                                                                \
     {                                                                                                                  \
 #name, policy, name                                                                                            \
@@ -378,6 +395,7 @@ static const struct test tests[] = {
     T(a_signal_ends_a_read_with_a_limit, SOON),
     T(bytes_behind_the_response_are_not_for_the_repetition, LATER),
     T(an_error_before_the_response_keeps_its_number, SOON),
+    T(a_request_may_be_sent_with_the_connect, SOON),
     T(a_refused_repetition_shows_the_first_error, SOON),
 };
 
