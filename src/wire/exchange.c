@@ -507,6 +507,15 @@ bool rb_exchange_fall_back(struct rb_link *link, enum rb_reason reason)
     return true;
 }
 
+void rb_exchange_give_up(struct rb_link *link, enum rb_reason reason)
+{
+    struct rb_exchange *x = link->exchange;
+    if (link->state != RB_LINK_PARKED || x->passes)
+        return;
+    report_exchange(link, RB_VERDICT_STOP, reason, 0, RB_HINT_NONE);
+    x->passes = true;
+}
+
 bool rb_exchange_give_taken(struct rb_link *link)
 {
     struct rb_exchange *x = link->exchange;

@@ -94,6 +94,10 @@ bool rb_exchange_again(struct rb_link *link);
 // the held response and then the end of the stream. Returns false if nothing is held.
 bool rb_exchange_fall_back(struct rb_link *link, enum rb_reason reason);
 
+// The request of a parked link is not repeated, although that was decided: reports this, unless it was reported. The
+// program must get the response.
+void rb_exchange_give_up(struct rb_link *link, enum rb_reason reason);
+
 // Hands over the bytes that were read from the connection before the program read them: the link enters DELIVER, and
 // the connection goes on behind these bytes. Returns false if there are none.
 bool rb_exchange_give_taken(struct rb_link *link);

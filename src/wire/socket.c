@@ -69,6 +69,7 @@ void rb_wire_give_up(struct rb_link *link)
 {
     struct rb_exchange *x = link->exchange;
     bool responded = x->seen_length > 0;
+    rb_exchange_give_up(link, RB_REASON_INTERRUPTED);
     rb_loop_unpark(link);
     rb_link_enter(link, RB_LINK_SENT);
     x->passes = true;
@@ -267,6 +268,7 @@ static int wait_for_response(struct link_wait *w)
     for (;;) {
         bool parked = link->state == RB_LINK_PARKED, marked = !parked && x->seen_length > 0;
         if (parked && w->limits && x->due_ms >= w->until_ms) {
+            rb_exchange_give_up(link, RB_REASON_TIME);
             rb_wire_give_up(link);
             return show(w, link->state != RB_LINK_SENT);
         }

@@ -168,6 +168,7 @@ static void fall_back_tls(const struct rb_tls_io *io, enum rb_reason reason)
 // The request is not repeated: the program gets what the library has.
 static void give_up_tls(const struct rb_tls_io *io)
 {
+    rb_exchange_give_up(io->link, RB_REASON_INTERRUPTED);
     if (!rb_exchange_give_taken(io->link))
         fall_back_tls(io, RB_REASON_NONE);
 }
@@ -509,8 +510,10 @@ static int wait_until(struct pollfd *fds, nfds_t count, nfds_t deaf, uint64_t un
 // library has.
 static void end_of_wait(struct rb_link *link)
 {
+    bool parked = link->state == RB_LINK_PARKED;
+    rb_exchange_give_up(link, RB_REASON_TIME);
     if (!rb_exchange_give_taken(link))
-        rb_exchange_fall_back(link, RB_REASON_TIME);
+        rb_exchange_fall_back(link, parked ? RB_REASON_NONE : RB_REASON_TIME);
 }
 
 // Waits for a link of which the library hides something.

@@ -3,10 +3,12 @@
 
 import os
 import socket
+import ssl
 import threading
 
 from harness import HERE, QUICK, built_once, cases
 from listener import Listener
+from wire_server import SecureFront
 
 SOURCE = os.path.join(HERE, "wire", "odd.c")
 HTTP = {"intercept": "curl, connect, dns, http"}
@@ -283,3 +285,19 @@ def test_status_line_byte_by_byte(test, mode):
     under, heard = talk(test, turns, mode, POLICY, gap_s=0.002)
     test.same(under, alone)
     test.check(1 <= len(heard) <= 3 and set(heard) == {turns[0][0]}, f"{heard}")
+
+
+def test_a_tick_ends_a_hold_over_tls(test):
+    """links waits for one second at a time. Over TLS it has not begun to wait when the retry is decided."""
+    events = {}
+    for transport in ("plain", "tls"):
+        part = test.part()
+        server = part.server("--script", "s429;after=2,ok")
+        front = part.opened(SecureFront(server, ssl.TLSVersion.TLSv1_3)) if transport == "tls" else server
+        url = f"http{'s' if transport == 'tls' else ''}://127.0.0.1:{front.port}/k"
+        command = ["links", "-ssl.certificates", "0", "-retries", "1", "-source", url]
+        result = part.rebound(command, part.policy(POLICY, hosts="127.0.0.1", base={}))
+        part.check(b"429" in result.out, f"the program saw no fault: {result}")
+        part.equal(server.count("k"), 1, "requests")
+        events[transport] = [(event["decision"], event.get("reason")) for event in http_events(part)]
+    test.equal(events, {"plain": [("stop", "time")], "tls": [("retry", None), ("stop", "time")]}, "decisions")
