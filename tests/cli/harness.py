@@ -142,8 +142,11 @@ def build_static(place):
     return program
 
 
-def on_terminal(place, env, *words):
-    """What the command prints with a terminal for stdout and stderr."""
+def on_terminal(place, env, *words, end=None):
+    """What the command prints with a terminal for stdout and stderr.
+
+    end: a text and a signal that the command gets when it has printed the text; the signal must end it
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))
     child = subprocess.Popen([REBOUND, *words], stdout=theirs, stderr=theirs, env={**place.env, **env}, cwd=place.path)
@@ -157,6 +160,10 @@ def on_terminal(place, env, *words):
         if not piece:
             break
         shown += piece
+        if end and end[0] in shown.decode():
+            child.send_signal(end[1])
+            same(child.wait(timeout=PATIENCE), -end[1])
+            end = None
     child.wait(timeout=PATIENCE)
     os.close(ours)
     return shown.decode()

@@ -40,6 +40,8 @@ def help_of_each_command(place):
         holds(out, "Examples:")
         holds(out, "Exit status:")
         same(place.text("help", name), (0, out, ""))
+        options = set(re.findall(r"^  (--[a-z-]+)", out, re.M)) - {"--help"}
+        same(set(re.findall(r"--[a-z-]+", out.splitlines()[0])), options)  # the usage line has each of them
 
 
 @test
@@ -725,6 +727,15 @@ def check_good_files(place):
     one = place.file("one.ini", "[a]\nhosts = a.example\n")
     same(place.text("check", path, one), (0, f"{path}: ok (3 sections, 4 patterns)\n{one}: ok (1 section, 1 pattern)\n", ""))
     same(place.text("check", "--json", path), (0, "[]\n", ""))
+
+
+@test
+def check_with_a_wrong_pair(place):
+    """The policy is not said to be right."""
+    for more in ((), (place.file("p.ini", "[default]\n"),)):
+        status, out, err = place.text("check", "--set", "retry.atempts=1", *more)
+        same((status, err, ": ok" in out), (1, "", False))
+        holds(out, "retry.atempts")
 
 
 @test

@@ -490,6 +490,17 @@ def wait_shows_its_progress(place):
 
 
 @test
+def wait_clears_its_progress_at_a_signal(place):
+    """A shell prints its prompt into an empty line."""
+    holder, closed = closed_port()
+    line = f"rebound: waiting for 127.0.0.1:{closed} (connection refused): 1 s of 60 s"
+    for number in (signal.SIGINT, signal.SIGTERM):
+        text = on_terminal(place, {"TERM": "xterm"}, "wait", f"127.0.0.1:{closed}", end=(line, number))
+        expect(text.endswith(f"\r{line}\r{' ' * len(line)}\r"), text)
+    holder.close()
+
+
+@test
 def wait_ends_by_a_signal(place):
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         server = late([BUSY])

@@ -16,6 +16,7 @@ struct check {
     bool colour;
     bool failed;
     bool warned;
+    bool wrong_pairs; // the files are checked without the pairs
     struct rb_pairs pairs;
 };
 
@@ -67,7 +68,7 @@ static void check_file(struct check *check, const char *file)
     check->warned = check->warned || !trusted;
     if (rb_policy_load(file, &check->pairs, &policy, check_receive, check) != 0)
         check->failed = true;
-    else if (!check->array)
+    else if (!check->array && !check->wrong_pairs)
         print_ok(file, policy, trusted);
     rb_policy_free(policy);
 }
@@ -77,7 +78,7 @@ static int check_all(struct check *check, int count, char **files, bool strict)
     struct rb_source source;
     // After an error in a pair, the files are checked without the pairs.
     if (rb_policy_check_pairs(&check->pairs, check_receive, check) != 0) {
-        check->failed = true;
+        check->failed = check->wrong_pairs = true;
         check->pairs = (struct rb_pairs){0};
     }
     for (int i = 0; i < count; i++)

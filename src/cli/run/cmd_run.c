@@ -275,7 +275,8 @@ static int cmd_run(int argc, char **argv)
 
 const struct rb_command rb_cmd_run = {
     .name = "run",
-    .usage = "[--policy FILE] [--set KEY=VALUE] [--log DEST] [--summary] [--wait TARGET] [--] COMMAND [ARG...]",
+    .usage = "[--policy FILE] [--set KEY=VALUE] [--log DEST] [--summary] [--wait TARGET] [--wait-timeout TIME] "
+             "[--] COMMAND [ARG...]",
     .purpose = "Runs a program with retries, circuit breaker and retry budget",
     .help =
         "The program runs in the same process, with the same signals and exit status. If the policy cannot be "
