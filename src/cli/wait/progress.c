@@ -63,16 +63,23 @@ void rb_progress_show(struct rb_progress *progress, const struct rb_wait_state *
     size_t other = strlen(begin_of_line) + times.length + 1;
     size_t room = !progress->in_place ? sizeof(shown) : progress->columns > other ? progress->columns - other : 1;
     unsigned width = (unsigned) (other - 1 + rb_escape_fit(shown, sizeof(shown), pending, room));
-    int blanks = width < progress->shown ? (int) (progress->shown - width) : 0;
+    int before = progress->shown, blanks = (int) width < before ? before - (int) width : 0;
+    if (progress->in_place && (int) width > before)
+        progress->shown = (int) width; // a signal may end the wait while the line is written
     fprintf(stderr, "%s%s%s%s%*s%s", progress->in_place ? "\r" : "", begin_of_line, shown, end, blanks, "",
             progress->in_place ? "" : "\n");
-    progress->shown = progress->in_place ? width : 0;
+    progress->shown = progress->in_place ? (int) width : 0;
 }
 
 void rb_progress_end(struct rb_progress *progress)
 {
-    if (progress->shown > 0)
-        fprintf(stderr, "\r%*s\r", (int) progress->shown, "");
+    static const char blanks[] = "                                                                ";
+    int left = progress->shown;
+    ssize_t written = left > 0 ? write(STDERR_FILENO, "\r", 1) : -1;
+    for (; left > 0 && written > 0; left -= (int) written)
+        written = write(STDERR_FILENO, blanks, (size_t) left < sizeof(blanks) ? (size_t) left : sizeof(blanks) - 1);
+    if (progress->shown > 0 && written > 0)
+        written = write(STDERR_FILENO, "\r", 1);
     progress->shown = 0;
 }
 

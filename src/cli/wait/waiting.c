@@ -56,18 +56,20 @@ static void *test_until_ready(void *argument)
 
 // --- signals
 
-static void exit_by_signal(int number)
-{
-    _exit(128 + number);
-}
+static const int ending[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+enum { ENDING = sizeof(ending) / sizeof(ending[0]) };
 
-static void handle_signals_of_init(void)
+static struct rb_progress *on_terminal; // for the handler
+
+// Removes the line from the terminal. The default action then ends the process, except init, for which there is none.
+static void end_by_signal(int number)
 {
-    static const int numbers[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-    struct sigaction now, action = {.sa_handler = exit_by_signal};
-    for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        if (sigaction(numbers[i], NULL, &now) == 0 && now.sa_handler == SIG_DFL)
-            sigaction(numbers[i], &action, NULL);
+    if (on_terminal)
+        rb_progress_end(on_terminal);
+    if (getpid() == 1)
+        _exit(128 + number);
+    signal(number, SIG_DFL);
+    raise(number); // takes effect when the handler returns
 }
 
 // --- the main thread
@@ -125,12 +127,14 @@ static int watch_targets_locked(struct rb_wait_state *state, struct rb_progress 
 static int watch_targets(struct rb_wait_state *state)
 {
     struct rb_progress progress = rb_progress_begin();
+    on_terminal = &progress;
     pthread_mutex_lock(&state->lock);
     int error = watch_targets_locked(state, &progress);
     state->over = true;
     state->waited_ms = rb_system_now_ms() - state->started_ms;
     pthread_mutex_unlock(&state->lock);
     rb_progress_end(&progress);
+    on_terminal = NULL;
     if (error == 0)
         rb_progress_report_ready(state);
     else
@@ -141,9 +145,11 @@ static int watch_targets(struct rb_wait_state *state)
 int rb_waiting_perform(struct rb_wait_state *state)
 {
     struct sigaction before, ignore = {.sa_handler = SIG_IGN};
+    struct sigaction actions[ENDING], handler = {.sa_handler = end_by_signal};
     state->started_ms = rb_system_now_ms();
-    if (getpid() == 1)
-        handle_signals_of_init();
+    for (unsigned i = 0; i < ENDING; i++)
+        if (sigaction(ending[i], NULL, &actions[i]) == 0 && actions[i].sa_handler == SIG_DFL)
+            sigaction(ending[i], &handler, NULL);
     sigaction(SIGPIPE, &ignore, &before);
     int error = start_threads(state);
     if (error == 0)
@@ -151,5 +157,7 @@ int rb_waiting_perform(struct rb_wait_state *state)
     for (unsigned i = 0; i < state->count && error != -EAGAIN; i++)
         error == 0 ? pthread_join(state->targets[i].thread, NULL) : pthread_detach(state->targets[i].thread);
     sigaction(SIGPIPE, &before, NULL);
+    for (unsigned i = 0; i < ENDING; i++)
+        sigaction(ending[i], &actions[i], NULL);
     return error;
 }
