@@ -42,7 +42,7 @@ static __attribute__((noinline)) int ppoll_links(struct pollfd *fds, nfds_t coun
 RB_HOOK int poll(struct pollfd *fds, nfds_t count, int timeout)
 {
     rb_park_waits(count);
-    if (LINKED)
+    if (LINKED && rb_wire_concerns(fds, count))
         return poll_links(fds, count, timeout);
     return rb_park_any() ? rb_wait_poll_ms(fds, count, timeout) : rb_libc_poll(fds, count, timeout);
 }
@@ -50,7 +50,7 @@ RB_HOOK int poll(struct pollfd *fds, nfds_t count, int timeout)
 RB_HOOK int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
     rb_park_waits(count);
-    if (LINKED)
+    if (LINKED && rb_wire_concerns(fds, count))
         return ppoll_links(fds, count, timeout, mask);
     return rb_park_any() ? rb_wait_poll(fds, count, timeout, mask) : rb_libc_ppoll(fds, count, timeout, mask);
 }

@@ -602,6 +602,16 @@ static int note_waits(const struct pollfd *fds, nfds_t count)
     return rb_link_is_tls(fds[found].fd) ? found : -1;   // whose library may have the only copy of a response
 }
 
+bool rb_wire_concerns(const struct pollfd *fds, nfds_t count)
+{
+    if (count > FEW)
+        return true;
+    bool found = false, readable = rb_memory_is_readable(fds, count * sizeof(*fds));
+    for (nfds_t i = 0; readable && !found && i < count; i++)
+        found = fds[i].fd >= 0 && rb_link_of(fds[i].fd);
+    return found;
+}
+
 void rb_wire_polled(const struct pollfd *fds, nfds_t count)
 {
     for (nfds_t i = 0; count > FEW && i < count; i++)

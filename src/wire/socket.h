@@ -55,6 +55,10 @@ void rb_wire_give_up(struct rb_link *link);
 // and a read for which there are bytes must not wait. So the program gets this response. Keeps errno.
 void rb_wire_before_count(int fd);
 
+// Returns true if a wait by poll or ppoll needs rb_wire_poll and rb_wire_polled: not if it is for a few descriptors, of
+// which none has a link.
+bool rb_wire_concerns(const struct pollfd *fds, nfds_t count);
+
 // The program waits by poll or ppoll. Returns true if a link is among the descriptors that may need the library; then
 // *result is the result of the wait, and errno is set. Otherwise the program's call is to be made.
 //   timeout: NULL: no limit
