@@ -189,8 +189,9 @@ $(BUILD)/preload/object_%.so: tests/preload/object_%.c $(BUILD)/flags
 $(BUILD)/bench/%.so: tests/bench/%.c $(BUILD)/flags
 	$(call say,LD)mkdir -p $(@D) && $(CC) $(RB_CPPFLAGS) $(RB_CFLAGS) $(IN_TESTS) -shared -fPIC -o $@ $<
 
+$(BUILD)/bench/bench_exchange: tls := -lssl -lcrypto
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libcore.a
-	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ -Wl,--as-needed $(INIH) -lcurl
+	$(call say,LD)mkdir -p $(@D) && $(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ -Wl,--as-needed $(INIH) -lcurl $(tls)
 
 # The library for arm64 is built with such flags as distributions use, so that check-abi also sees what comes of them.
 # The headers of libcurl are those of this machine. libinih.a is the one for arm64, if that is installed.
