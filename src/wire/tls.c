@@ -541,8 +541,8 @@ static int wait_for_hidden(struct pollfd *fds, nfds_t count, nfds_t own, uint64_
 bool rb_tls_poll(struct pollfd *fds, nfds_t count, nfds_t own, uint64_t until_ms, bool limits, const sigset_t *mask,
                  int *result)
 {
-    struct rb_link *link = rb_link_claim(fds[own].fd);
-    if (!link || count > FEW)
+    struct rb_link *link = count <= FEW ? rb_link_claim(fds[own].fd) : NULL;
+    if (!link)
         return false;
     if (limits) {
         link->limit_end_ms = until_ms;
