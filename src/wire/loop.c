@@ -29,8 +29,8 @@ static _Atomic unsigned hold_count;
 
 // How threads wait on an epoll.
 static struct {
-    _Atomic int polled;       // 1 + the epoll for which a thread has waited by poll or select; 0: none
     _Atomic uintptr_t thread; // which has waited on the epoll last
+    _Atomic int polled;       // 1 + the epoll for which a thread has waited by poll or select; 0: none
     _Atomic int inside;       // threads that wait
 } waits[EPOLLS];
 
@@ -117,11 +117,16 @@ bool rb_loop_park(struct rb_link *link, uint64_t when_ms, rb_loop_due *due, bool
 void rb_loop_unpark(struct rb_link *link)
 {
     int saved = errno;
+    bool tls = atomic_load_explicit(&link->tls, memory_order_relaxed);
+    if (tls && link->hold && link->state == RB_LINK_DELIVER) { // the program is to read what the library has
+        atomic_store(&holds[link->hold - 1].when_ms, 0);
+        return;
+    }
     give_hold(link);
     if (link->exchange)
         rb_mark_restore(link);
     // The program reads the response that the library has, and then the end of the stream.
-    if (link->state == RB_LINK_DELIVER && !atomic_load_explicit(&link->tls, memory_order_relaxed))
+    if (link->state == RB_LINK_DELIVER && !tls)
         rb_kernel(SYS_shutdown, link->fd, SHUT_RDWR);
     errno = saved;
 }

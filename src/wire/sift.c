@@ -64,13 +64,11 @@ static void await_redial(struct rb_link *link)
     struct rb_exchange *x = link->exchange;
     uint64_t now_ms = rb_system_now_ms();
     int state = rb_socket_events(link->fd);
-    bool failed = (state & (POLLERR | POLLHUP)) || now_ms >= rb_loop_until_ms(link);
-    bool made = (state & POLLOUT) && !rb_socket_is_self_connected(link->fd);
-    if (failed || ((state & POLLOUT) && !made))
-        rb_wire_give_up(link);
-    else if (made && now_ms >= x->due_ms)
+    bool over = (state & (POLLERR | POLLHUP)) || now_ms >= rb_loop_until_ms(link);
+    bool made = state & POLLOUT, usable = !over && !(made && rb_socket_is_self_connected(link->fd));
+    if (usable && made && now_ms >= x->due_ms)
         repeat_in_loop(link);
-    else if (!rb_loop_park(link, made ? x->due_ms : now_ms + DIAL_MS, due_in_loop, false))
+    else if (!usable || !rb_loop_park(link, made ? x->due_ms : now_ms + DIAL_MS, due_in_loop, false))
         rb_wire_give_up(link);
 }
 
@@ -210,6 +208,7 @@ uint32_t rb_sift_event(int epfd, int fd, uint32_t events, bool *again)
     *again = reads && !link && read_registration(epfd, fd, &registered) && !(registered.events & EDGES);
     if (!link)
         return events;
+    atomic_store_explicit(&link->starved, false, memory_order_relaxed); // this wait was seen
     bool holds =
         link->exchange && !atomic_load_explicit(&link->tls, memory_order_relaxed) &&
         (link->state == RB_LINK_PARKED || link->hold || (rb_exchange_may_hold(link) && rb_loop_may_hold(link)));

@@ -619,15 +619,22 @@ void rb_wire_polled(const struct pollfd *fds, nfds_t count)
             rb_link_note_wait(fds[i].fd, RB_LINK_WAIT_LOOP);
 }
 
+// Tells wire/loop.h of epolls that the program polls. Returns false if the array cannot be read.
+static bool find_epolls(const struct pollfd *fds, nfds_t count)
+{
+    bool holds = atomic_load_explicit(&rb_link_holds, memory_order_relaxed);
+    if (count > FEW && !holds)
+        return true; // the array is not read
+    bool readable = rb_memory_is_readable(fds, count * sizeof(*fds));
+    for (nfds_t i = 0; readable && holds && i < count; i++)
+        rb_loop_polled(fds[i].fd);
+    return readable;
+}
+
 bool rb_wire_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask, int *result)
 {
     int saved = errno;
-    bool holds = atomic_load_explicit(&rb_link_holds, memory_order_relaxed);
-    if ((count > FEW && !holds) || !rb_memory_is_readable(fds, count * sizeof(*fds)))
-        return false;
-    for (nfds_t i = 0; holds && i < count; i++)
-        rb_loop_polled(fds[i].fd);
-    if (count > FEW)
+    if (!find_epolls(fds, count) || count > FEW)
         return false;
     int own = note_waits(fds, count);
     if (own < 0)

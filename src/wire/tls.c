@@ -17,6 +17,7 @@
 #include "real/system.h"
 #include "wire/bio.h"
 #include "wire/exchange.h"
+#include "wire/loop.h"
 #include "wire/quiet.h"
 #include "wire/tls_again.h"
 
@@ -226,7 +227,9 @@ static enum step examine_shown(const struct rb_tls_io *io, int shown, uint64_t u
     struct rb_link *link = io->link;
     struct rb_exchange *x = link->exchange;
     x->seen_length = x->taken + (size_t) shown;
-    x->reopens = link->reopens && rb_tls_again_is_possible(io->libssl, io->ssl);
+    x->reopens = link->reopens && !io->loops && rb_tls_again_is_possible(io->libssl, io->ssl);
+    if (io->loops)
+        until_ms = rb_loop_until_ms(link);
     enum rb_look look = rb_exchange_look(link, false, until_ms);
     if (look == RB_LOOK_PASS && x->taken == 0)
         return STEP_CALL;
@@ -327,7 +330,8 @@ static enum step examine_response(const struct rb_tls_io *io, uint64_t until_ms,
 
 // --- send again
 
-// Waits for room in the socket, also on a non-blocking one: the request is at most 64 KiB.
+// Waits for room in the socket, also on a non-blocking one: the request is at most 64 KiB. Does not wait in an event
+// loop.
 static bool send_request_tls(const struct rb_tls_io *io, uint64_t until_ms)
 {
     const struct rb_exchange *x = io->link->exchange;
@@ -340,7 +344,7 @@ static bool send_request_tls(const struct rb_tls_io *io, uint64_t until_ms)
         short events = put > 0 ? 0 : wanted_events(io, put);
         if (put > 0)
             sent += (size_t) put;
-        else if (events == 0 || await_events(&waiting, events, until_ms) == -ETIMEDOUT)
+        else if (events == 0 || io->loops || await_events(&waiting, events, until_ms) == -ETIMEDOUT)
             return false;
     }
     return true;
@@ -408,19 +412,55 @@ static enum step examine_parked(const struct rb_tls_io *io, uint64_t until_ms, i
 
 // --- reads
 
+// The time of a link in an event loop has come: the program must call SSL_read, which continues. Until it does, the
+// program is told again: at first often, in case it had no room for the event.
+static bool due_tls(struct rb_link *link)
+{
+    enum { OFTEN_MS = 10, RARELY_MS = 1000 };
+    uint64_t now_ms = rb_system_now_ms(), again_ms = now_ms > rb_loop_until_ms(link) ? RARELY_MS : OFTEN_MS;
+    rb_loop_park(link, now_ms + again_ms, due_tls, true);
+    return true;
+}
+
+// The program's read in an event loop finds nothing. If something is hidden, the program is told when it is due.
+static enum step park_tls(const struct rb_tls_io *io)
+{
+    struct rb_link *link = io->link;
+    const struct rb_exchange *x = link->exchange;
+    bool parked = link->state == RB_LINK_PARKED;
+    int error = errno;
+    if (!parked && x->taken == 0 && !has_previous_tls(x))
+        return STEP_RESULT;
+    uint64_t when_ms = parked ? x->due_ms : rb_arithmetic_min(last_ms_of(x), rb_loop_until_ms(link));
+    if (rb_loop_park(link, when_ms, due_tls, true)) {
+        errno = error;
+        return STEP_RESULT;
+    }
+    if (parked)
+        give_up_tls(io);
+    else if (!rb_exchange_give_taken(link))
+        fall_back_tls(io, RB_REASON_INTERRUPTED);
+    return STEP_GIVE;
+}
+
 // Examines the response of a link, and waits as long as the program's read may.
 static enum step examine_tls(const struct rb_tls_io *io, int *result)
 {
     struct rb_link *link = io->link;
+    const struct rb_exchange *x = link->exchange;
     uint64_t limit_ms = io->waits ? rb_socket_receive_limit_ms(link->fd) : 0; // SO_RCVTIMEO is the program's limit
     uint64_t until_ms = limit_ms > 0 ? rb_system_now_ms() + limit_ms : UINT64_MAX;
     enum step step = STEP_AGAIN;
+    if (io->loops && x->hold_until_ms > 0)
+        until_ms = x->hold_until_ms;
     while (step == STEP_AGAIN) {
         if (!rb_exchange_may_hold(link) && link->state != RB_LINK_PARKED)
             return STEP_CALL;
         step = link->state == RB_LINK_PARKED ? examine_parked(io, until_ms, result)
                                              : examine_response(io, until_ms, result);
     }
+    if (io->loops && step == STEP_RESULT && wanted_events(io, *result) != 0)
+        step = park_tls(io);
     return step;
 }
 
@@ -437,6 +477,12 @@ static enum step begin_read(struct rb_tls_io *io, int *result)
         rb_link_note_wait(link->fd, wait = RB_LINK_WAIT_LOOP); // the program waits by a call that is not intercepted
     bool hides =
         examines && !link->detached && (wait == RB_LINK_WAIT_FEW || (io->waits && wait == RB_LINK_WAIT_UNKNOWN));
+    bool starved = atomic_load_explicit(&link->starved, memory_order_relaxed);
+    io->loops = examines && !hides && !link->detached && !io->waits && (link->state != RB_LINK_SENT || !starved) &&
+                (link->hold || rb_loop_may_hold(link));
+    hides = hides || io->loops;
+    if (link->hold)
+        rb_loop_unpark(link);
     if (link->state == RB_LINK_ENDED)
         end_connection(io);
     if (link->state == RB_LINK_DELIVER)
@@ -600,7 +646,10 @@ void rb_tls_after_write(const struct rb_tls_io *io, long put)
     if (!io->link)
         return;
     int saved = errno;
-    release_tls(io->link, put <= 0 || rb_exchange_wrote(io->link, io->bytes, (size_t) put));
+    bool followed = put <= 0 || rb_exchange_wrote(io->link, io->bytes, (size_t) put);
+    if (followed && io->link->state == RB_LINK_SENT)
+        rb_loop_expect(io->link);
+    release_tls(io->link, followed);
     errno = saved;
 }
 

@@ -82,6 +82,7 @@ static struct {
     SSL *ssl;
     bool polls;       // the socket is non-blocking, and the client waits by poll
     bool polls_first; // also before each read
+    int loop;         // the epoll by which it waits instead; 0: none
     int wait_ms;
 } client;
 
@@ -122,7 +123,9 @@ static void ask(const char *request)
 #define GET "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 #define POST "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"
 
-// Reads like SSL_read, but waits by poll.
+enum { LOOP_DATA = 0x54321 };
+
+// Reads like SSL_read, but waits by poll or epoll.
 static int read_some(char *bytes, int size)
 {
     for (;;) {
@@ -132,8 +135,10 @@ static int read_some(char *bytes, int size)
         if (got > 0 || !client.polls || tls.SSL_get_error(client.ssl, got) != TLS_WANT_READ)
             return got;
         struct pollfd wait = {.fd = client.fd, .events = POLLIN};
-        if (poll(&wait, 1, client.wait_ms) == 0)
+        struct epoll_event event;
+        if (client.loop ? epoll_wait(client.loop, &event, 1, client.wait_ms) == 0 : poll(&wait, 1, client.wait_ms) == 0)
             return -2;
+        CHECK(!client.loop || (event.data.u64 == LOOP_DATA && (event.events & EPOLLIN)));
     }
 }
 
@@ -283,6 +288,112 @@ static void event_loop(void)
     expect(BUSY);
     end(1);
     close(loop);
+}
+
+// The same with http.hold, on a non-blocking socket.
+static void begin_loop(const struct line *lines, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.u64 = LOOP_DATA};
+    begin(lines, true);
+    client.loop = epoll_create1(EPOLL_CLOEXEC);
+    CHECK_INT(epoll_ctl(client.loop, EPOLL_CTL_ADD, client.fd, &event), 0);
+    CHECK(epoll_wait(client.loop, &event, 1, 0) >= 0);
+}
+
+static void loop_repeated(uint32_t events)
+{
+    static const struct line lines[] = {{BUSY, 0, 0},  {CHUNKED_BUSY, 0, 0}, {GOOD, 0, 0}, {BUSY, 1, 0},
+                                        {BUSY, 20, 0}, {GOOD, 1, 0},         {GOOD, 0, 0}};
+    begin_loop(lines, events);
+    for (int i = 0; i < 3; i++) {
+        ask(GET);
+        expect(GOOD);
+    }
+    end(7);
+}
+
+static void level_loop(void)
+{
+    loop_repeated(EPOLLIN);
+}
+
+static void edge_loop(void)
+{
+    loop_repeated(EPOLLIN | EPOLLRDHUP | EPOLLET);
+}
+
+static void loop_passes(void)
+{
+    static const struct line lines[] = {{LATER, 0, 0}, {BUSY, 0, 0}, {GOOD, 0, 0}};
+    begin_loop(lines, EPOLLIN);
+    ask(GET);
+    expect(LATER); // Retry-After is longer than the hold
+    ask(POST);
+    expect(BUSY);
+    end(2);
+}
+
+static void loop_hang_up(void)
+{
+    static const struct line lines[] = {{BUSY, 0, 0}, {NULL, 0, 0}};
+    char byte;
+    begin_loop(lines, EPOLLIN | EPOLLET);
+    ask(GET);
+    expect(BUSY);
+    CHECK_INT(read_some(&byte, 1), 0);
+    end(2);
+}
+
+static void loop_no_answer(void)
+{
+    static const struct line lines[] = {{BUSY, 0, 0}, {"", 0, SLEEPS}};
+    char byte;
+    begin_loop(lines, EPOLLIN | EPOLLET);
+    ask(GET);
+    expect(BUSY);
+    CHECK_INT(read_some(&byte, 1), 0);
+    server.wakes = true;
+    end(2);
+}
+
+// The loop gets its other events and its timeouts while a response is held.
+static void loop_goes_on(void)
+{
+    static const struct line lines[] = {{BUSY, 0, 0}, {GOOD, 0, 0}};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = 1};
+    int ends[2];
+    char byte;
+    begin_loop(lines, EPOLLIN);
+    CHECK_INT(pipe2(ends, O_CLOEXEC), 0);
+    CHECK_INT(epoll_ctl(client.loop, EPOLL_CTL_ADD, ends[0], &event), 0);
+    client.wait_ms = 10;
+    ask(GET);
+    while (test_log(RETRY, "") == 0)
+        CHECK_INT(read_some(&byte, 1), -2);
+    CHECK_INT(write(ends[1], "x", 1), 1);
+    CHECK_INT(epoll_wait(client.loop, &event, 1, -1), 1);
+    CHECK_INT(event.data.u64, 1);
+    CHECK_INT(epoll_wait(client.loop, &event, 1, 10), 0);
+    close(client.fd);
+    CHECK_INT(server.requests, 1);
+}
+
+// The library loses sight of the connection during a hold: the program gets what the library has.
+static void loop_shared(void)
+{
+    static const struct line lines[] = {{BUSY, 0, 0}, {GOOD, 0, 0}};
+    char byte;
+    begin_loop(lines, EPOLLIN | EPOLLET);
+    client.wait_ms = 10;
+    ask(GET);
+    while (test_log(RETRY, "") == 0)
+        CHECK_INT(read_some(&byte, 1), -2);
+    int copy = dup(client.fd);
+    CHECK(copy >= 0);
+    client.wait_ms = -1;
+    expect(BUSY);
+    close(copy);
+    end(1);
 }
 
 // The policy does not allow to repeat a POST. The program gets the response, and the library follows the next request.
@@ -631,6 +742,8 @@ static void hidden_wait_after_another(void)
 #define QUICKLY "[local]\nhosts=127.0.0.1\nretry.backoff=fixed\nretry.jitter=none\nbreaker=off\nbudget.floor=1000/s\n"
 #define REPEATS QUICKLY "retry.base=20ms\n"
 #define SLOWLY QUICKLY "retry.base=300ms\n"
+#define HELD "http.hold=100s\n"
+#define NEVER QUICKLY "retry.base=100s\nretry.cap=100s\ntimeout.total=1000s\nhttp.hold=1000s\n"
 
 static const struct test tests[] = {
     {"repeated_blocking", REPEATS, repeated_blocking},
@@ -646,6 +759,13 @@ static const struct test tests[] = {
     {"stalled_blocking", REPEATS, stalled_blocking},
     {"stalled_polling", REPEATS, stalled_polling},
     {"event_loop", REPEATS, event_loop},
+    {"level_loop", REPEATS HELD, level_loop},
+    {"edge_loop", REPEATS HELD, edge_loop},
+    {"loop_passes", REPEATS "http.hold=2s\n", loop_passes},
+    {"loop_hang_up", REPEATS HELD, loop_hang_up},
+    {"loop_no_answer", REPEATS "http.hold=500ms\n", loop_no_answer},
+    {"loop_goes_on", NEVER, loop_goes_on},
+    {"loop_shared", NEVER, loop_shared},
     {"overflow", REPEATS, overflow},
     {"overflow_polling_first", REPEATS, overflow_polling_first},
     {"receive_limit", REPEATS, receive_limit},
