@@ -41,7 +41,7 @@ def cell(name):
 
 # --- requests that are not repeated
 
-EXCHANGE = "wire/exchange.c"
+EXCHANGE, SOCKET, WAIT = "wire/exchange.c", "wire/socket.c", "hook/wait.c"
 guard("Expect", EXCHANGE, "x->head.expects_continue || x->head.upgrades", "x->head.upgrades",
       passed("a_request_that_expects_an_interim_response_is_not_repeated"))
 guard("Upgrade", EXCHANGE, "x->head.expects_continue || x->head.upgrades", "x->head.expects_continue",
@@ -71,10 +71,14 @@ guard("bytes behind the response", EXCHANGE, "head.length + used < text.length |
 guard("unasked response", EXCHANGE, "return answers && take_response(", "return !answers || take_response(",
       odd("protocol unasked/blocking"))
 
+# --- other protocols: one test for each call
+
+guard("opaque connection", SOCKET, "rb_link_drop(io->link);\n    errno = saved;", "rb_link_release(io->link);\n    errno = saved;",
+      "preload test_wire_cost redis")
+
 # --- waits and limits. On a plain socket a hidden response stays in the kernel, so a wait that the library does not see ends
 # without a guard.
 
-SOCKET, WAIT = "wire/socket.c", "hook/wait.c"
 guard("SO_RCVTIMEO", SOCKET, "if (limit_ms > 0)\n        w.until_ms", "if (false)\n        w.until_ms",
       odd("limit_of_a_hang receive_limit"), passed("a_read_that_ends_before_the_repetition_gets_the_response"))
 guard("limit of a wait for a parked response", SOCKET, "if (parked && w->limits && x->due_ms >= w->until_ms) {", "if (false) {",
