@@ -209,6 +209,7 @@ bool rb_transfer_begin(struct rb_transfer *transfer, struct rb_response *respons
     rb_callbacks_arm(handle);
     handle->transfer = transfer;
     rb_process_count_call(transfer->route->policy);
+    rb_process_count_host(&transfer->route->target, RB_SUMMARY_WAY + RB_WAY_CURL);
     return true;
 }
 
@@ -490,6 +491,7 @@ static enum rb_reason judge(struct rb_transfer *transfer)
         hint = rb_response_hint(response);
     transfer->starts = awaits_start(transfer);
     if (transfer->starts) {
+        rb_process_begin_wait(&transfer->route->target, &transfer->call);
         transfer->delay_ms = RB_ABSENT_EVERY_MS;
         return ready_next(transfer);
     }

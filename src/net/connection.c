@@ -145,8 +145,10 @@ struct rb_decision rb_connection_judge(struct rb_connection *c, const struct rb_
     // A further try is assumed to take as long as this one.
     uint64_t took_ms = now_ms - c->call.attempt_started_ms;
     if (blocked == RB_REASON_NONE && may_repeat &&
-        rb_call_awaits_start(&c->call, outcome, rb_arithmetic_sub(c->own_until_ms, took_ms), now_ms))
+        rb_call_awaits_start(&c->call, outcome, rb_arithmetic_sub(c->own_until_ms, took_ms), now_ms)) {
+        rb_process_begin_wait(&c->peer->target, &c->call);
         return (struct rb_decision){.retry = true, .start = true, .delay_ms = RB_ABSENT_EVERY_MS};
+    }
     struct rb_decision decision =
         rb_call_judge(&c->call, outcome, blocked, may_repeat, NULL, now_ms, rb_system_random());
     bool failed = outcome->cause == RB_CAUSE_REFUSED || outcome->cause == RB_CAUSE_UNREACHABLE ||

@@ -275,6 +275,27 @@ void rb_process_count_call(const char *policy)
         rb_summary_count(page, policy, RB_SUMMARY_CALLS);
 }
 
+void rb_process_count_host(const struct rb_target *target, unsigned counter)
+{
+    struct rb_summary_page *page = rb_sandbox_is_filtered() ? NULL : summary_page();
+    char host[RB_LABEL_SIZE];
+    if (!page)
+        return;
+    rb_target_format(target, host, sizeof(host));
+    rb_summary_count_host(page, host, counter);
+}
+
+void rb_process_begin_wait(const struct rb_target *target, const struct rb_call *call)
+{
+    struct rb_summary_page *page = rb_sandbox_is_filtered() ? NULL : summary_page();
+    uint64_t since_ms = page ? atomic_load_explicit(&call->start->since_ms, memory_order_relaxed) : 0;
+    char host[RB_LABEL_SIZE];
+    if (since_ms == 0)
+        return;
+    rb_target_format(target, host, sizeof(host));
+    rb_summary_begin_wait(page, host, since_ms);
+}
+
 static void count(const struct rb_event *event)
 {
     static const int counters[] = {
@@ -291,6 +312,8 @@ static void count(const struct rb_event *event)
         rb_summary_count(page, event->policy, (enum rb_summary_counter) counters[event->verdict]);
     if (page && event->verdict == RB_VERDICT_STOP && event->reason == RB_REASON_STACK)
         rb_summary_count(page, event->policy, RB_SUMMARY_STACK);
+    if (page && event->verdict == RB_VERDICT_STOP && event->reason == RB_REASON_STACK)
+        rb_summary_count_host(page, event->host, RB_SUMMARY_NOT_REPEATED + event->stack);
     if (page && event->verdict == RB_VERDICT_WAITED)
         rb_summary_note_wait(page, event->host, event->delay_ms);
 }

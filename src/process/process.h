@@ -87,6 +87,12 @@ void rb_process_started(const struct rb_call *call, const char *policy, enum rb_
 // Counts a call of a matched host for the summary.
 void rb_process_count_call(const char *policy);
 
+// Adds 1 to a counter of a host for the summary: RB_SUMMARY_WAY and the others in process/summary.h.
+void rb_process_count_host(const struct rb_target *target, unsigned counter);
+
+// The call waits for its host to start: notes this for the summary.
+void rb_process_begin_wait(const struct rb_target *target, const struct rb_call *call);
+
 // Returns the executable's name, "?" if it is unknown.
 const char *rb_process_program(void);
 

@@ -91,10 +91,10 @@ void rb_summary_count(struct rb_summary_page *page, const char *policy, enum rb_
         atomic_store_explicit(&page->crowded, 1, memory_order_relaxed);
 }
 
-static struct rb_summary_wait *wait_slot_for(struct rb_summary_page *page, const char *host)
+static struct rb_summary_host *host_slot_for(struct rb_summary_page *page, const char *host)
 {
-    for (unsigned i = 0; i < RB_SUMMARY_WAITS; i++) {
-        struct rb_summary_wait *slot = &page->waits[i];
+    for (unsigned i = 0; i < RB_SUMMARY_HOSTS; i++) {
+        struct rb_summary_host *slot = &page->hosts[i];
         uint32_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
         if (state == RB_SUMMARY_FREE && atomic_compare_exchange_strong(&slot->state, &state, RB_SUMMARY_BUSY)) {
             memcpy(slot->host, host, strnlen(host, sizeof(slot->host) - 1));
@@ -107,12 +107,29 @@ static struct rb_summary_wait *wait_slot_for(struct rb_summary_page *page, const
     return NULL;
 }
 
+void rb_summary_count_host(struct rb_summary_page *page, const char *host, unsigned counter)
+{
+    struct rb_summary_host *slot = host_slot_for(page, host);
+    if (slot)
+        atomic_fetch_add_explicit(&slot->counters[counter], 1, memory_order_relaxed);
+}
+
+void rb_summary_begin_wait(struct rb_summary_page *page, const char *host, uint64_t since_ms)
+{
+    struct rb_summary_host *slot = host_slot_for(page, host);
+    uint64_t none = 0;
+    if (slot)
+        atomic_compare_exchange_strong(&slot->waits_since_ms, &none, since_ms);
+}
+
 void rb_summary_note_wait(struct rb_summary_page *page, const char *host, uint64_t waited_ms)
 {
-    struct rb_summary_wait *slot = wait_slot_for(page, host);
+    struct rb_summary_host *slot = host_slot_for(page, host);
     uint64_t longest = slot ? atomic_load_explicit(&slot->waited_ms, memory_order_relaxed) : UINT64_MAX;
     while (waited_ms > longest && !atomic_compare_exchange_weak(&slot->waited_ms, &longest, waited_ms))
         ;
+    if (slot)
+        atomic_store(&slot->waits_since_ms, 0);
 }
 
 static void wait_for(_Atomic uint32_t *word, uint64_t limit_ms)

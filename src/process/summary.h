@@ -18,13 +18,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/event.h"
+
 #define RB_SUMMARY_ENV "REBOUND_SUMMARY"
 
 enum {
     RB_SUMMARY_MAGIC = 0x4d534252, // "RBSM" in little endian
-    RB_SUMMARY_VERSION = 3,
+    RB_SUMMARY_VERSION = 4,
     RB_SUMMARY_POLICIES = 64,
-    RB_SUMMARY_WAITS = 16,
+    RB_SUMMARY_HOSTS = 32,
     RB_SUMMARY_HOST_SIZE = 112, // of "host:port", including the terminator
     RB_SUMMARY_NAME_SIZE = 64,  // as RB_SECTION_NAME_SIZE, including the terminator
     RB_SUMMARY_LINGER_MS = 250  // how long the ending program waits for `printed`
@@ -52,12 +54,24 @@ struct rb_summary_policy {
     _Alignas(8) _Atomic uint64_t counters[RB_SUMMARY_COUNTERS]; // by enum rb_summary_counter
 };
 
-// A host that the program has waited for (start.wait). The state is that of a slot of a policy.
-struct rb_summary_wait {
+// The counters of a host. A group is addressed by its first counter plus an index.
+enum {
+    RB_SUMMARY_WAY = 0,                                        // [enum rb_way]: HTTP requests
+    RB_SUMMARY_NOT_REPEATED = RB_SUMMARY_WAY + RB_WAY_COUNT,   // [enum rb_stack]: failed requests
+    RB_SUMMARY_TLS = RB_SUMMARY_NOT_REPEATED + RB_STACK_COUNT, // connections without libcurl that began with TLS
+    RB_SUMMARY_TLS_EXAMINED,                                   // of these: with an HTTP request that was seen
+    RB_SUMMARY_HOST_COUNTERS
+};
+
+// A host with which the program speaks HTTP, or for which it has waited (start.wait). The state is that of a slot of a
+// policy.
+struct rb_summary_host {
     _Alignas(8) char host[RB_SUMMARY_HOST_SIZE];
     _Atomic uint32_t state;
     uint32_t reserved;
     _Alignas(8) _Atomic uint64_t waited_ms; // the longest wait of a process for the host
+    _Atomic uint64_t waits_since_ms;        // rb_system_now_ms at the begin of a wait that goes on; 0: none
+    _Atomic uint64_t counters[RB_SUMMARY_HOST_COUNTERS];
 };
 
 struct rb_summary_page {
@@ -70,15 +84,15 @@ struct rb_summary_page {
     _Atomic uint32_t crowded; // 1: a policy found no free slot
     _Atomic uint32_t changed; // 1: a process changed its effective user and no longer counts
     struct rb_summary_policy policies[RB_SUMMARY_POLICIES];
-    struct rb_summary_wait waits[RB_SUMMARY_WAITS];
+    struct rb_summary_host hosts[RB_SUMMARY_HOSTS];
 };
 
 enum { RB_SUMMARY_SIZE = sizeof(struct rb_summary_page) };
 
 _Static_assert(sizeof(struct rb_summary_policy) == 120, "the layout is fixed");
 _Static_assert(offsetof(struct rb_summary_page, policies) == 32, "the layout is fixed");
-_Static_assert(sizeof(struct rb_summary_wait) == 128, "the layout is fixed");
-_Static_assert(RB_SUMMARY_SIZE == 32 + 64 * 120 + 16 * 128, "the layout is fixed");
+_Static_assert(sizeof(struct rb_summary_host) == 256, "the layout is fixed");
+_Static_assert(RB_SUMMARY_SIZE == 32 + 64 * 120 + 32 * 256, "the layout is fixed");
 
 // Maps the page at `path`. Returns NULL if `path` is NULL, or if the file is not a regular file of the effective user
 // with mode 0600, the right size, magic and version. The mapping stays for the life of the process and is inherited by
@@ -97,8 +111,16 @@ bool rb_summary_take_back(struct rb_summary_page *page, const char *path);
 // and counts nothing. Lock-free, async-signal-safe.
 void rb_summary_count(struct rb_summary_page *page, const char *policy, enum rb_summary_counter counter);
 
-// Notes that a process has waited for a host. The page keeps the longest wait for each host. If all slots are taken,
-// notes nothing. A longer name is cut. Lock-free, async-signal-safe.
+// Adds 1 to a counter of a host, and claims a slot on first use. If all slots are taken, counts nothing. A longer name
+// is cut. Lock-free, async-signal-safe, as are the next two.
+//   host: "host:port"
+//   counter: RB_SUMMARY_WAY and the others
+void rb_summary_count_host(struct rb_summary_page *page, const char *host, unsigned counter);
+
+// Notes that a process waits for a host, so that the wait is known also if a signal kills the process.
+void rb_summary_begin_wait(struct rb_summary_page *page, const char *host, uint64_t since_ms);
+
+// Notes that a process has waited for a host. The page keeps the longest wait for each host.
 void rb_summary_note_wait(struct rb_summary_page *page, const char *host, uint64_t waited_ms);
 
 // Call at the end of the process. The process main_pid sets `exiting` and waits up to RB_SUMMARY_LINGER_MS for

@@ -174,6 +174,9 @@ static bool begin_call(struct rb_link *link)
         admitted = rb_call_admit(&x->call, now_ms, NULL);
         rb_process_count_call(x->policy);
     }
+    rb_process_count_host(&link->peer.target, RB_SUMMARY_WAY + link->way);
+    if (link->tls && link->exchanges == 0)
+        rb_process_count_host(&link->peer.target, RB_SUMMARY_TLS_EXAMINED);
     x->total_until_ms = x->call.deadline_ms;
     x->passes = x->passes || !admitted; // the program has sent the request, but the attempt is not recorded
     return true;

@@ -9,6 +9,7 @@
 #include "base/arithmetic.h"
 #include "net/park.h"
 #include "net/socket.h"
+#include "process/process.h"
 #include "real/kernel.h"
 #include "real/libc.h"
 #include "real/memory.h"
@@ -571,6 +572,7 @@ ssize_t rb_wire_after_write(struct rb_wire_io *io, ssize_t result)
         size_t part = io->parts[0].iov_len;
         rb_bio_note_hello(link, io->parts[0].iov_base, part < (size_t) result ? part : (size_t) result);
         atomic_store_explicit(&link->tls, true, memory_order_relaxed);
+        rb_process_count_host(&link->peer.target, RB_SUMMARY_TLS);
         if (!atomic_load_explicit(&link->secured, memory_order_relaxed))
             rb_opening_end(&link->opening, &link->peer.target, false); // no request will be seen
         rb_link_release(link);

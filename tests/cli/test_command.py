@@ -485,6 +485,23 @@ def summary_after_a_kill(place):
 
 
 @test
+def summary_of_a_wait_that_a_signal_ends(place):
+    """The program is killed by Ctrl-C while it waits for a host to start, so the library writes nothing at its end."""
+    holder, port = closed_port()
+    policy = place.file("start.ini", "[rebound]\nstate = private\n[db]\nhosts = 127.0.0.1\nstart.wait = 1h\n")
+    child = subprocess.Popen([REBOUND, "run", "--policy", policy, "--summary", "--", "sh", "-c",
+                              f"echo $REBOUND_SUMMARY; exec {sys.executable} -c '{CONNECT}' 127.0.0.1 {port}"], env=place.env,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    page = child.stdout.readline().strip()
+    with open(page, "rb") as file:
+        wait_until(lambda: file.seek(0) == 0 and f"127.0.0.1:{port}".encode() in file.read(), "no wait on the page")
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=PATIENCE)
+    expect(re.search(rf"^rebound: waited [\d.]+ m?s for 127.0.0.1:{port}$", err, re.M), err)
+    holder.close()
+
+
+@test
 def summary_ignores_the_programs_signals(place):
     policy = place.file("quick.ini", QUICK)
     child = subprocess.Popen([REBOUND, "run", "--policy", policy, "--summary", "sh", "-c",
@@ -658,7 +675,7 @@ print("/page\\n" in open("/proc/self/maps").read())
 """
 
 # As in src/process/summary.h.
-PAGE_VERSION, PAGE_SIZE = 3, 32 + 64 * 120 + 16 * 128
+PAGE_VERSION, PAGE_SIZE = 4, 32 + 64 * 120 + 32 * 256
 
 
 @test

@@ -18,7 +18,7 @@ static char text[RB_PAGE_TEXT_SIZE];
 
 static const char *format(void)
 {
-    size_t length = rb_page_format(&page, text, sizeof(text));
+    size_t length = rb_page_format(&page, 0, text, sizeof(text));
     assert_int_equal(length, strlen(text));
     return text;
 }
@@ -123,7 +123,7 @@ static void test_small_buffer_is_not_overrun(void **state)
     (void) state;
     char small[16];
     memset(small, 'x', sizeof(small));
-    assert_int_equal(rb_page_format(&page, small, sizeof(small) - 1), sizeof(small) - 2);
+    assert_int_equal(rb_page_format(&page, 0, small, sizeof(small) - 1), sizeof(small) - 2);
     assert_string_equal(small, "rebound: no ca");
     assert_int_equal(small[sizeof(small) - 1], 'x');
 }
@@ -200,11 +200,42 @@ static void test_waits(void **state)
     assert_string_equal(format(), "rebound: pay: 1 call, 0 retries, 0 recovered, 0 refused by the breaker\n"
                                   "rebound: waited 12 s for db:5432\n"
                                   "rebound: waited 999 ms for cache\\x1b:6379\n");
-    for (int i = 0; i <= RB_SUMMARY_WAITS; i++) {
+    for (int i = 0; i <= RB_SUMMARY_HOSTS; i++) {
         longest[0] = (char) ('a' + i);
         rb_summary_note_wait(&page, longest, 500000);
     }
-    assert_int_equal(atomic_load(&page.waits[RB_SUMMARY_WAITS - 1].state), RB_SUMMARY_READY);
+    assert_int_equal(atomic_load(&page.hosts[RB_SUMMARY_HOSTS - 1].state), RB_SUMMARY_READY);
+}
+
+// The ways in which the program speaks HTTP with a host, and why responses were not repeated.
+static void test_hosts(void **state)
+{
+    (void) state;
+    rb_summary_count_host(&page, "api:443", RB_SUMMARY_WAY + RB_WAY_OPENSSL);
+    rb_summary_count_host(&page, "api:443", RB_SUMMARY_TLS);
+    rb_summary_count_host(&page, "api:443", RB_SUMMARY_TLS_EXAMINED);
+    assert_string_equal(format(), "rebound: api:443: 1 HTTP request by OpenSSL\n");
+    rb_summary_count_host(&page, "api:443", RB_SUMMARY_WAY + RB_WAY_CURL);
+    rb_summary_count_host(&page, "api:443", RB_SUMMARY_WAY + RB_WAY_CURL);
+    rb_summary_count_host(&page, "api:443", RB_SUMMARY_NOT_REPEATED + RB_STACK_LOOP);
+    rb_summary_count_host(&page, "x\x1b:80", RB_SUMMARY_TLS);
+    assert_string_equal(format(), "rebound: api:443: 2 HTTP requests by libcurl, 1 by OpenSSL\n"
+                                  "rebound: api:443: 1 not repeated: the program waits in an event loop\n"
+                                  "rebound: x\\x1b:80: 1 TLS connection not examined; see 'rebound doctor PROGRAM'\n");
+}
+
+// A signal has ended the program in its wait. The wait for a name goes on as one for its port.
+static void test_a_wait_that_goes_on(void **state)
+{
+    (void) state;
+    rb_summary_begin_wait(&page, "db", 1000);
+    rb_summary_begin_wait(&page, "db:5432", 2000);
+    rb_summary_begin_wait(&page, "db:5432", 3000);
+    rb_page_format(&page, 9000, text, sizeof(text));
+    assert_string_equal(text, "rebound: waited 7 s for db:5432\n");
+    rb_summary_note_wait(&page, "db:5432", 8000);
+    rb_page_format(&page, 60000, text, sizeof(text));
+    assert_string_equal(text, "rebound: waited 8 s for db:5432\n");
 }
 
 int main(void)
@@ -217,6 +248,8 @@ int main(void)
         cmocka_unit_test_setup(test_slots_of_one_policy_add_up, clear),
         cmocka_unit_test_setup(test_full_page, clear),
         cmocka_unit_test_setup(test_waits, clear),
+        cmocka_unit_test_setup(test_hosts, clear),
+        cmocka_unit_test_setup(test_a_wait_that_goes_on, clear),
         cmocka_unit_test_setup(test_small_buffer_is_not_overrun, clear),
         cmocka_unit_test_setup(test_attach_is_careful, clear),
         cmocka_unit_test_setup(test_leaving_and_returning, clear),

@@ -79,18 +79,93 @@ static void add_policy(struct text *text, const char *name, const uint64_t sums[
                  shown, sums[RB_SUMMARY_STACK]);
 }
 
-static void add_wait(struct text *text, const struct rb_summary_wait *wait)
+static bool host_is_ready(const struct rb_summary_host *host)
 {
-    char copy[RB_SUMMARY_HOST_SIZE], shown[RB_SUMMARY_HOST_SIZE * RB_ESCAPED_SIZE], time[32];
-    if (atomic_load_explicit(&wait->state, memory_order_acquire) != RB_SUMMARY_READY)
-        return;
-    snprintf(copy, sizeof(copy), "%.*s", RB_SUMMARY_HOST_SIZE - 1, wait->host);
-    rb_escape_fit(shown, sizeof(shown), copy, sizeof(shown));
-    rb_moment_waited(atomic_load(&wait->waited_ms), time, sizeof(time));
-    page_add(text, "rebound: waited %s for %s\n", time, shown);
+    return atomic_load_explicit(&host->state, memory_order_acquire) == RB_SUMMARY_READY;
 }
 
-size_t rb_page_format(const struct rb_summary_page *page, char *out, size_t size)
+// Writes the name of a host as it is shown.
+static const char *page_host(const struct rb_summary_host *host, char out[RB_SUMMARY_HOST_SIZE * RB_ESCAPED_SIZE])
+{
+    char copy[RB_SUMMARY_HOST_SIZE];
+    snprintf(copy, sizeof(copy), "%.*s", RB_SUMMARY_HOST_SIZE - 1, host->host);
+    rb_escape_fit(out, RB_SUMMARY_HOST_SIZE * RB_ESCAPED_SIZE, copy, RB_SUMMARY_HOST_SIZE * RB_ESCAPED_SIZE);
+    return out;
+}
+
+static uint64_t host_counter(const struct rb_summary_host *host, unsigned counter)
+{
+    return atomic_load_explicit(&host->counters[counter], memory_order_relaxed);
+}
+
+// The requests of a host by the ways in which the program speaks HTTP.
+static void add_ways(struct text *text, const struct rb_summary_host *host, const char *name)
+{
+    static const char *const ways[RB_WAY_COUNT] = {
+        [RB_WAY_NONE] = "another way", [RB_WAY_CURL] = "libcurl",          [RB_WAY_SOCKET] = "a socket",
+        [RB_WAY_OPENSSL] = "OpenSSL",  [RB_WAY_BIO] = "OpenSSL in memory", [RB_WAY_GNUTLS] = "GnuTLS (only counted)",
+    };
+    unsigned written = 0;
+    for (unsigned way = 0; way < RB_WAY_COUNT; way++) {
+        uint64_t count = host_counter(host, RB_SUMMARY_WAY + way);
+        if (count == 0)
+            continue;
+        if (written++ == 0)
+            page_add(text, "rebound: %s: %" PRIu64 " HTTP request%s by %s", name, count, count == 1 ? "" : "s",
+                     ways[way]);
+        else
+            page_add(text, ", %" PRIu64 " by %s", count, ways[way]);
+    }
+    page_add(text, written > 0 ? "\n" : "");
+}
+
+static void add_host(struct text *text, const struct rb_summary_host *host)
+{
+    char name[RB_SUMMARY_HOST_SIZE * RB_ESCAPED_SIZE];
+    if (!host_is_ready(host))
+        return;
+    page_host(host, name);
+    add_ways(text, host, name);
+    for (unsigned stack = 0; stack < RB_STACK_COUNT; stack++) {
+        uint64_t count = host_counter(host, RB_SUMMARY_NOT_REPEATED + stack);
+        if (count > 0)
+            page_add(text, "rebound: %s: %" PRIu64 " not repeated: %s\n", name, count,
+                     rb_stack_text((enum rb_stack) stack));
+    }
+    uint64_t tls = host_counter(host, RB_SUMMARY_TLS), examined = host_counter(host, RB_SUMMARY_TLS_EXAMINED);
+    if (tls > examined)
+        page_add(text, "rebound: %s: %" PRIu64 " TLS connection%s not examined; see 'rebound doctor PROGRAM'\n", name,
+                 tls - examined, tls - examined == 1 ? "" : "s");
+}
+
+// Returns true if the wait for a name has become a wait for one of its ports.
+static bool page_continues(const struct rb_summary_page *page, const struct rb_summary_host *host)
+{
+    size_t length = strnlen(host->host, RB_SUMMARY_HOST_SIZE);
+    for (int i = 0; i < RB_SUMMARY_HOSTS; i++)
+        if (host_is_ready(&page->hosts[i]) && length < RB_SUMMARY_HOST_SIZE - 1 &&
+            strncmp(page->hosts[i].host, host->host, length) == 0 && page->hosts[i].host[length] == ':' &&
+            !strchr(host->host, ':'))
+            return true;
+    return false;
+}
+
+static void add_wait(struct text *text, const struct rb_summary_page *page, const struct rb_summary_host *host,
+                     uint64_t now_ms)
+{
+    char name[RB_SUMMARY_HOST_SIZE * RB_ESCAPED_SIZE], time[32];
+    if (!host_is_ready(host))
+        return;
+    uint64_t waited_ms = atomic_load(&host->waited_ms), since_ms = atomic_load(&host->waits_since_ms);
+    if (since_ms > 0 && now_ms > since_ms && now_ms - since_ms > waited_ms)
+        waited_ms = now_ms - since_ms; // a signal has ended the process in the wait
+    if (waited_ms == 0 || page_continues(page, host))
+        return;
+    rb_moment_waited(waited_ms, time, sizeof(time));
+    page_add(text, "rebound: waited %s for %s\n", time, page_host(host, name));
+}
+
+size_t rb_page_format(const struct rb_summary_page *page, uint64_t now_ms, char *out, size_t size)
 {
     struct text text = {out, size, 0};
     uint64_t sums[RB_SUMMARY_COUNTERS];
@@ -98,8 +173,10 @@ size_t rb_page_format(const struct rb_summary_page *page, char *out, size_t size
     for (int i = 0; i < RB_SUMMARY_POLICIES; i++)
         if (page_sum_up(page, i, sums))
             add_policy(&text, page->policies[i].name, sums);
-    for (int i = 0; i < RB_SUMMARY_WAITS; i++)
-        add_wait(&text, &page->waits[i]);
+    for (int i = 0; i < RB_SUMMARY_HOSTS; i++)
+        add_host(&text, &page->hosts[i]);
+    for (int i = 0; i < RB_SUMMARY_HOSTS; i++)
+        add_wait(&text, page, &page->hosts[i], now_ms);
     if (text.length == 0)
         page_add(&text, "rebound: no calls seen\n");
     if (atomic_load_explicit(&page->crowded, memory_order_relaxed))

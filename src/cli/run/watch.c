@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "cli/run/page.h"
+#include "real/system.h"
 
 // Interval in which the watcher checks whether the program has ended. A normal exit wakes the watcher at once.
 enum { STEP_MS = 20 };
@@ -105,7 +106,7 @@ static bool is_gone(pid_t pid, bool has_process)
 static void run_watch_print(void)
 {
     static char text[RB_PAGE_TEXT_SIZE];
-    size_t length = rb_page_format(page, text, sizeof(text));
+    size_t length = rb_page_format(page, rb_system_now_ms(), text, sizeof(text));
     for (size_t done = 0; done < length;) {
         ssize_t written = write(STDERR_FILENO, text + done, length - done);
         if (written > 0)

@@ -147,6 +147,7 @@ static struct rb_outcome lookup_repeat(struct lookup *l, enum rb_reason *reason)
             outcome.absent = !has_other_address(l->question);
         if (blocked == RB_REASON_NONE && rb_call_awaits_start(&l->call, &outcome, UINT64_MAX, ended_ms)) {
             until_ms = rb_arithmetic_add(until_ms, ended_ms - started_ms + RB_ABSENT_EVERY_MS);
+            rb_process_begin_wait(&l->question->target, &l->call);
             if (rb_starting_wait())
                 continue;
             blocked = RB_REASON_INTERRUPTED;
