@@ -7,7 +7,7 @@
 #   make bench      what it costs, beside its peers      make fuzz     what reads foreign bytes, FUZZ_TIME s each;
 #                                                                     each system call of ours fails in turn
 #   make suites     other people's tests under it        make builds   builds with the flags of distributions and in odd places
-#   make matrix     all cells of programs that speak HTTP, faults and transports
+#   make matrix     all cases of the client tests of which make test runs a sample
 #   make mutate     removes one guard after the other, and expects that a test fails
 #   make install    DESTDIR PREFIX LIBDIR LIB32          make format, lint, check-abi, clean; V=1 shows the commands
 #
@@ -266,8 +266,8 @@ suites: all
 builds:
 	@scripts/builds $(BUILDS)
 
-matrix: all $(BUILD)/faultd $(BUILD)/clients/transfer $(BUILD)/clients/loop
-	@scripts/without-blanks tests/clients/run '$(or $(MATRIX),^wire\.exchange)'
+matrix: all $(BUILD)/faultd $(BUILD)/clients/transfer $(BUILD)/clients/transfer_gnutls $(BUILD)/clients/loop
+	@scripts/without-blanks tests/clients/run $(if $(MATRIX),'$(MATRIX)',--sampled-in-full)
 
 mutate:
 	@tests/mutate/run '$(MUTATE)'

@@ -5,6 +5,7 @@ import concurrent.futures
 import functools
 import http.client
 import importlib
+import itertools
 import json
 import os
 import random
@@ -106,6 +107,40 @@ def sampled(all_cases, sample):
         return function
 
     return mark
+
+
+def paired(**table):
+    """Like `cases`. A sample has each pair of two factors at least once: a name has the factors, with "-" between them."""
+
+    def covers(name):
+        factors = enumerate(name.split("-"))
+        return set(itertools.combinations(factors, 2))
+
+    def sample(of_seed):
+        names = sorted(table)
+        random.Random(of_seed).shuffle(names)
+        missing, chosen = set().union(*map(covers, names)), []
+        while missing:
+            chosen.append(max(names, key=lambda name: len(covers(name) & missing)))
+            missing -= covers(chosen[-1])
+        return chosen
+
+    return sampled(lambda: table, sample)
+
+
+def shared_out(place, places, table, kind=lambda name: ""):
+    """Like `cases`. A sample has one of so many `places` shares of the cases, the one of this place (from 0).
+
+    So each case is in the sample of one of several tests with the same table. Cases of one kind are dealt to the shares in
+    turn.
+    """
+
+    def sample(of_seed):
+        names = sorted(table)
+        random.Random(of_seed).shuffle(names)
+        return sorted(names, key=kind)[place::places]
+
+    return sampled(lambda: table, sample)
 
 
 @functools.cache
@@ -500,8 +535,11 @@ def neutral(data):
 # The runner
 
 
-def collect(pattern):
-    """All tests of all test_*.py files, as (name, function, argument or None)."""
+def collect(pattern, sampled_in_full=False):
+    """The tests of all test_*.py files, as (name, function, arguments).
+
+    Without a pattern these are all tests, with a sample of the cases of some; or all cases of those with a sample.
+    """
     found = []
     for file in sorted(os.listdir(HERE)):
         if not re.fullmatch(r"test_\w+\.py", file):
@@ -511,7 +549,9 @@ def collect(pattern):
             if not name.startswith("test_") or not callable(function):
                 continue
             table = getattr(function, "cases", None)
-            if hasattr(function, "sample") and not pattern:
+            if sampled_in_full and not hasattr(function, "sample"):
+                continue
+            if hasattr(function, "sample") and not pattern and not sampled_in_full:
                 table = {case: table[case] for case in function.sample(seed())}
             for case, value in (table or {"": None}).items():
                 full = f"{file[5:-3]}.{name[5:]}" + (f"[{case}]" if table else "")

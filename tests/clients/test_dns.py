@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 
-from harness import HERE, PATIENT, REBOUND, Skip, cases
+from harness import HERE, PATIENT, REBOUND, Skip, cases, shared_out
 
 PYTHON = "/usr/bin/python3"
 URL = "http://late.test:8080/"
@@ -129,7 +129,7 @@ def command_of(test, program):
     return [a.replace("{dir}", test.dir) for a in program["args"]]
 
 
-@cases(**PROGRAMS)
+@shared_out(0, 3, PROGRAMS)
 def test_resolver_late(test, program):
     command, env = command_of(test, program), program.get("env")
     result = test.alone(stage(test, under(test, command)), env=env, on_retry=lambda: test.file("up", ""))
@@ -139,7 +139,7 @@ def test_resolver_late(test, program):
     test.equal({e["api"] for e in test.events()}, {"dns"}, "api in the log")
 
 
-@cases(**PROGRAMS)
+@shared_out(1, 3, PROGRAMS)
 def test_resolver_down(test, program):
     command, env = command_of(test, program), program.get("env")
     alone = test.alone(stage(test, command), env=env)
@@ -150,7 +150,7 @@ def test_resolver_down(test, program):
     test.check("recovered" not in {e["decision"] for e in test.events()}, f"{test.events()}")
 
 
-@cases(**PROGRAMS)
+@shared_out(2, 3, PROGRAMS)
 def test_resolver_up(test, program):
     command, env = command_of(test, program), program.get("env")
     alone = test.alone(stage(test, command, "up"), env=env)

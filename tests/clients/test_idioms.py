@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from harness import BUILD, HERE, LATE_MS, PATIENT, QUICK, Failure, Test, cases, neutral, node_has_ring
+from harness import BUILD, HERE, LATE_MS, PATIENT, QUICK, Failure, Test, cases, neutral, node_has_ring, shared_out
 from proxies import write_haproxy, write_lighttpd, write_nginx
 
 CLASSES = os.path.join(BUILD, "clients", "classes")
@@ -231,7 +231,12 @@ def check_bypassed(test, found, program):
     test.equal(test.events("retry"), [], "retries")
 
 
-@cases(*PROGRAMS)
+def each_program(place):
+    """Runs the test once for each program. A sample has each program in one of three tests, and each idiom in all."""
+    return shared_out(place, 3, {name: name for name in PROGRAMS}, lambda name: PROGRAMS[name]["idiom"])
+
+
+@each_program(0)
 def test_late(test, program):
     if is_bypassed(program):
         check_bypassed(test, run(test, program, "never", PATIENT)[0], program)
@@ -247,7 +252,7 @@ def test_late(test, program):
     test.check(server.connections() >= 1, "no connection")
 
 
-@cases(*PROGRAMS)
+@each_program(1)
 def test_dead(test, program):
     start = time.monotonic()
     found, _ = run(test, program, "never", QUICK)
@@ -290,7 +295,7 @@ REFUSING = {"breaker": "on", "breaker.window": "1", "breaker.min_calls": "1", "b
             "breaker.open": "1h", "breaker.open_max": "1h", "retry.attempts": "2", "retry.base": "20ms"}
 
 
-@cases(*PROGRAMS)
+@each_program(2)
 def test_refused_by_the_breaker(test, program):
     """The server listens again, but the breaker is open. The program gets what a dead server gives it."""
     entry = PROGRAMS[program]

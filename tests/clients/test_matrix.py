@@ -12,7 +12,7 @@ import os
 import threading
 import zlib
 
-from harness import TRANSFER, body, cases
+from harness import TRANSFER, body, cases, paired
 from http2 import Http2Server
 
 MODES = ("easy", "poll", "socket")
@@ -265,7 +265,7 @@ def table(requests, faults, modes=MODES):
     return {f"{r}-{f}-{m}": (r, FAULTS[f], m) for r in requests for f in faults for m in modes}
 
 
-@cases(**table(REQUESTS, FAULTS))
+@paired(**table(REQUESTS, FAULTS))
 def test_cell(test, case):
     run_cell(test, *case)
 
@@ -274,7 +274,7 @@ def test_cell(test, case):
 SENT = [name for name, fault in FAULTS.items() if fault.sent in ("maybe", "answered", "rejected")]
 
 
-@cases(**table(("post", "callback", "mime"), SENT))
+@paired(**table(("post", "callback", "mime"), SENT))
 def test_all_methods(test, case):
     run_cell(test, *case, keys={"retry.methods": "all"}, keyed=True)
 

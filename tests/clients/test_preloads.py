@@ -5,7 +5,7 @@ import glob
 import os
 import shutil
 
-from harness import LIBRARY, Skip, cases
+from harness import LIBRARY, Skip, shared_out
 
 TRUE = ["/bin/true"]
 CURL = "/usr/bin/curl"
@@ -119,7 +119,13 @@ def run(test, peer, program, order, policy):
     return test.alone([*wrapper, "/bin/sh", "-c", shell, "sh", *program], env=env)
 
 
-@cases(**{f"{peer}_{order}": (peer, order) for peer in PEERS for order in ("before", "after")})
+def beside(place, peers):
+    """Runs the test for each order of each peer. A sample has one order of each peer."""
+    table = {f"{peer}_{order}": (peer, order) for peer in peers for order in JOIN if order != "alone"}
+    return shared_out(place, 2, table, lambda name: table[name][0])
+
+
+@beside(0, PEERS)
 def test_as_that_library_alone(test, case):
     peer, order = case
     server = test.server()
@@ -135,7 +141,7 @@ def test_as_that_library_alone(test, case):
             test.same(under, alone, f"{os.path.basename(program[0])} with {peer}, ours {order}, policy {policy}")
 
 
-@cases(**{f"{peer}_{order}": (peer, order) for peer in PEERS if peer not in NETWORKED for order in ("before", "after")})
+@beside(1, [peer for peer in PEERS if peer not in NETWORKED])
 def test_rebound_acts_beside_it(test, case):
     peer, order = case
     server, policy = test.server(), test.policy()

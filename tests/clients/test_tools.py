@@ -4,7 +4,7 @@
 import os
 import re
 
-from harness import HERE, TRANSFER, cases, compiled
+from harness import HERE, TRANSFER, compiled, shared_out
 
 SLOW_S = 180  # valgrind takes seconds of processor time
 MISTAKE = 9  # the exit status of a program in which valgrind finds an error
@@ -37,13 +37,19 @@ def check_sparse(test, mode, tool):
     test.check(test.events("retry"), "the connect is not repeated")
 
 
-@cases(*GOOD)
+def some(count, *names, **named):
+    """Runs the test once for each name. A sample has `count` of them: valgrind and compilers take seconds."""
+    table = {name: name for name in names} | named
+    return shared_out(0, -(-len(table) // count), table)
+
+
+@some(3, *GOOD)
 def test_memcheck(test, mode):
     """No message, and the connects are repeated."""
     check_sparse(test, mode, "memcheck")
 
 
-@cases("helgrind", "drd")
+@some(1, "helgrind", "drd")
 def test_races(test, tool):
     """Four threads share the library's data by atomic operations, which these tools do not know."""
     check_sparse(test, "threads", tool)
@@ -56,7 +62,7 @@ def test_memcheck_unix(test):
     test.same(under, alone)
 
 
-@cases(*FAULTY)
+@some(1, *FAULTY)
 def test_memcheck_mistake(test, mode):
     """valgrind reports the mistakes of a program, once each, and no others."""
     port = test.closed_port().port
@@ -66,7 +72,7 @@ def test_memcheck_mistake(test, mode):
     test.equal(MISUSE.findall(under.err), MISUSE.findall(alone.err), "mistakes")
 
 
-@cases("easy", "poll", "socket")
+@some(1, "easy", "poll", "socket")
 def test_memcheck_transfer(test, mode):
     """Transfers of libcurl that fail and are repeated."""
     server = test.server()
@@ -111,7 +117,7 @@ SANITIZED = dict(
 FIXED = ["setarch", "-R"]
 
 
-@cases(**SANITIZED)
+@some(3, **SANITIZED)
 def test_sanitizer(test, flags):
     """Programs with sanitizers start, get their retries and no reports, also as children of a shell."""
     compiler = "clang" if test.name.endswith("clang]") else "cc"

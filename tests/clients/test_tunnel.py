@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 
-from harness import BUILD, TRANSFER, cases
+from harness import BUILD, TRANSFER, cases, paired
 from http2 import Http2Server
 from tunnel import RealProxy, Tunnel, refusal
 
@@ -113,8 +113,8 @@ MATRIX = ("connect_reset", "connect_close", "connect_503", "connect_429", "conne
           "503", "plain_reset", "plain_503")
 
 
-@cases(**table(MATRIX), **{name: case for name, case in table(FAULTS).items()
-                           if case[0] not in MATRIX and case[2:] in (("openssl", "easy"), ("gnutls", "socket"))})
+@paired(**table(MATRIX), **{name: case for name, case in table(FAULTS).items()
+                            if case[0] not in MATRIX and case[2:] in (("openssl", "easy"), ("gnutls", "socket"))})
 def test_cell(test, case):
     """One failure. The program gets the bytes of one good attempt, or what it gets alone."""
     fault, request, program, mode = FAULTS[case[0]], *case[1:]
@@ -133,8 +133,8 @@ def test_cell(test, case):
         test.equal([event["delay_ms"] for event in test.events("retry")], [50], "delays in the log")
 
 
-@cases(**table(("connect_reset", "connect_half", "connect_503", "connect_429", "tls_cut", "tls_end", "plain_cut"),
-               programs=["openssl"]))
+@paired(**table(("connect_reset", "connect_half", "connect_503", "connect_429", "tls_cut", "tls_end", "plain_cut"),
+                programs=["openssl"]))
 def test_attempts_exhausted(test, case):
     """Every attempt fails. The program gets the failure as alone, once."""
     fault, request, program, mode = FAULTS[case[0]], *case[1:]
@@ -163,9 +163,9 @@ def curl(place, *options):
     return [CURL, "-sSkp", "-x", place.proxy.url(), *options, place.url]
 
 
-@cases(**{f"{fault}-{options}-{method}": (fault, OPTIONS[options], METHODS[method])
-          for fault in ("connect_503", "connect_429", "connect_407", "tls_cut") for options in OPTIONS for method in METHODS
-          if method == "get" or options in ("include", "fail", "suppress_fail")})
+@paired(**{f"{fault}-{options}-{method}": (fault, OPTIONS[options], METHODS[method])
+           for fault in ("connect_503", "connect_429", "connect_407", "tls_cut") for options in OPTIONS for method in METHODS
+           if method == "get" or options in ("include", "fail", "suppress_fail")})
 def test_options(test, case):
     """What curl prints and writes is what one good attempt gives, or for a 407 what curl gets alone."""
     fault, options, method = FAULTS[case[0]], *case[1:]
@@ -224,8 +224,8 @@ def test_healthy(test, case):
     test.equal([test.events(), under.proxy.heads[0].split()[0]], [[], b"CONNECT"], "log")
 
 
-@cases(**{f"{login}-{options}": (LOGINS[login], OPTIONS[options])
-          for login in LOGINS for options in ("include", "fail_include", "suppress", "dump")})
+@paired(**{f"{login}-{options}": (LOGINS[login], OPTIONS[options])
+           for login in LOGINS for options in ("include", "fail_include", "suppress", "dump")})
 def test_login(test, case):
     """The 407 of libcurl's own login is no failure."""
     (login, script), options = case
@@ -400,9 +400,9 @@ TROUBLES = {
 }
 
 
-@cases(**{f"{proxy}-{trouble}-{request}-{program}-{mode}": (proxy, trouble, request, program, mode)
-          for proxy in REAL for trouble in TROUBLES for request in ("get", "post") for program in PROGRAMS
-          for mode in ("easy", "socket")})
+@paired(**{f"{proxy}-{trouble}-{request}-{program}-{mode}": (proxy, trouble, request, program, mode)
+           for proxy in REAL for trouble in TROUBLES for request in ("get", "post") for program in PROGRAMS
+           for mode in ("easy", "socket")})
 def test_real_proxy(test, case):
     name, trouble, request, program, mode = case
     fault, options = TROUBLES[trouble], ("--mode", mode, "--request", request)
