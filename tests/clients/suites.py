@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The test suites of other people's event loops, each run alone and under rebound: results test by test."""
+"""The test suites of other people, each run alone and under rebound: results test by test."""
 
+import glob
 import os
+import shutil
 import subprocess
 import xml.etree.ElementTree
 
@@ -57,6 +59,52 @@ SHORT = {
     "test_httplib": cpython("test_httplib"),
     "test_urllib2_localnet": cpython("test_urllib2_localnet"),
 }
+
+# Suites that only Debian's source packages have; `apt-get source NAME` unpacks one. For each: the directory of the source,
+# and the files that the tests need, of which the first has the tests. The installed package is tested, not the source.
+SOURCES = {
+    "urllib3": ("python-urllib3-*", ["test", "dummyserver", "setup.cfg"]),
+    "requests": ("requests-*", ["tests", "pyproject.toml", "requirements-dev.txt"]),
+    "httpx": ("httpx-*", ["tests", "setup.cfg"]),
+    "aiohttp": ("python-aiohttp-*", ["tests", "setup.cfg"]),
+}
+# Without the options of the project, which ask for plugins and make warnings of newer packages errors.
+SOURCE_TESTS = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", "-o", "addopts=",
+                "-o", "filterwarnings=", "--junit-xml=RESULTS"]
+
+# These tests see what the library is for: their server answers with 429, and the library repeats the request.
+RETRIED = {
+    "urllib3": {
+        "test.with_dummyserver.test_connectionpool.TestRetryAfter.test_retry_after",
+        "test.with_dummyserver.test_chunked_transfer.TestChunkedTransfer.test_preserve_chunked_on_retry_after",
+    },
+}
+
+# A network where 10.255.255.1 and 240.0.0.0 do not answer, as some tests expect, and no name can be looked up.
+SILENT = """
+mount --bind /dev/null /etc/resolv.conf
+ip link set lo up
+ip link add near type veth peer name far
+ip address add 10.255.255.254/24 dev near
+ip link set near arp off up
+ip link set far up
+ip route add 240.0.0.0/4 dev near
+exec "$@"
+"""
+
+
+def source_command(name, sources, directory):
+    """Copies the tests of a source package to the directory; returns the command that runs them there."""
+    pattern, parts = SOURCES[name]
+    found = sorted(path for path in glob.glob(os.path.join(sources, pattern)) if os.path.isdir(path))
+    if not found:
+        raise NoResults(f"no directory {pattern} in {sources}")
+    for part in parts:
+        path = os.path.join(found[-1], part)
+        copy = shutil.copytree if os.path.isdir(path) else shutil.copy
+        copy(path, os.path.join(directory, part))
+    space = ["unshare", "--mount", "--net", "sh", "-ec", SILENT, "sh"] if os.geteuid() == 0 else []
+    return [*space, *SOURCE_TESTS, parts[0]]
 
 
 def results(path):
