@@ -71,6 +71,14 @@ guard("bytes behind the response", EXCHANGE, "head.length + used < text.length |
 guard("unasked response", EXCHANGE, "return answers && take_response(", "return !answers || take_response(",
       odd("protocol unasked/blocking"))
 
+# --- the memory of an exchange
+
+guard("framing of a hint", EXCHANGE, "if (reader.place == RB_FRAME_AT_CHUNK)", "if (true)", "unit test_wire_exchange")
+guard("buffer of a request", EXCHANGE, "if (length > sizeof(x->request) - x->request_length)\n        return false;",
+      "if (length > sizeof(x->request) - x->request_length)\n        return true;", "unit test_wire_exchange")
+guard("buffer of a response", EXCHANGE, "(!whole && (ended || full))", "(!whole && ended)", "unit test_wire_exchange")
+guard("end of a response that was cut off", EXCHANGE, "return !answers; // a body", "return true; // a body", "unit test_wire_exchange")
+
 # --- other protocols: one test for each call
 
 guard("opaque connection", SOCKET, "rb_link_drop(io->link);\n    errno = saved;", "rb_link_release(io->link);\n    errno = saved;",
@@ -88,8 +96,6 @@ guard("limit in the decision", EXCHANGE, "rb_arithmetic_min(x->total_until_ms, u
       passed("a_limit_before_the_repetition_prevents_it"))
 guard("limit of the repetition", SOCKET, "if (ready == 0 && repeated && (w->limits ||", "if (ready == 0 && repeated && (false ||",
       odd("limit_during_the_retry poll_limit"))
-guard("raw poll, raw epoll, io_uring", SOCKET, "if (link->state == RB_LINK_PARKED && (!waits || loops))", "if (false)",
-      passed("a_hidden_wait_is_woken"))
 guard("event loop", SOCKET, "RB_LINK_WAIT_LOOP; // must not wait here", "100;", wire("a_blocking_socket_in_a_loop_is_not_held"))
 guard("epoll", WAIT, "if (LINKED && op == EPOLL_CTL_ADD)", "if (false)", wire("after_epoll_nothing_is_held"))
 guard("two connections in one wait", SOCKET, "if (links < 2)\n        return found;", "if (links < 9)\n        return found;",
@@ -201,7 +207,7 @@ guard("TLS: wait that was not seen", TLS, "if (link->state == RB_LINK_SENT && un
 guard("TLS: wait to write", SOCKET, "if (!(fds[i].events & (POLLIN | POLLRDNORM)))\n            continue;",
       "if (!(fds[i].events & (POLLIN | POLLRDNORM))) {\n            rb_link_note_wait(fds[i].fd, RB_LINK_WAIT_FEW);\n            continue;\n        }",
       ssl("hidden_wait"))
-guard("TLS: closed by the server", EXCHANGE, "&& !connects ? RB_REASON_STACK", "&& false ? RB_REASON_STACK", ssl("closing"))
+guard("TLS: closed by the server", EXCHANGE, "x->closes && link->tls && !x->reopens ? RB_REASON_STACK", "false ? RB_REASON_STACK", ssl("closing"))
 QUIET = "wire/quiet.c"
 guard("TLS: SIGPIPE of the repetition", QUIET,
       "quiet->masks = rb_kernel(SYS_rt_sigprocmask, SIG_BLOCK, &broken_pipe, &quiet->mask, RB_KERNEL_SIGNALS) == 0;", ";",
