@@ -246,7 +246,9 @@ $(BUILD)/libdir: FORCE
 	$(call stamp,$(LIBDIR))
 stamp = @mkdir -p $(@D); printf '%s\n' $(call quote,$(1)) | cmp -s - $@ || printf '%s\n' $(call quote,$(1)) >$@
 
-test: test-programs
+# Without -j, as many compilers as there are processors.
+test:
+	@$(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc)) test-programs
 	@scripts/without-blanks scripts/run-tests
 
 test-programs: all man $(TEST_PROGRAMS)
