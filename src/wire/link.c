@@ -16,8 +16,9 @@
 // DESCRIPTORS: descriptors from this number on are never followed. SLAB: links in one allocation.
 enum { DESCRIPTORS = 65536, PAGE = 1024, SLABS = 512, SLAB = 128 };
 
-// The values of a claim.
-enum { FREE, CLAIMED, DISTURBED, CLOSED };
+// The values of a claim. LENT: with a number above LENT_SHIFT, which no other loan has.
+enum { FREE, CLAIMED, DISTURBED, CLOSED, LENT };
+enum { LENT_SHIFT = 3, LENT_MASK = (1 << LENT_SHIFT) - 1 };
 
 _Atomic uint32_t rb_link_count;
 _Atomic bool rb_link_holds;
@@ -62,8 +63,27 @@ static bool take_claim(struct rb_link *link, uint32_t *found)
     return atomic_compare_exchange_strong(&link->claim, found, CLAIMED);
 }
 
+uint32_t rb_link_lend(struct rb_link *link)
+{
+    uint32_t found = CLAIMED, loan = ++link->loans << LENT_SHIFT | LENT;
+    return atomic_compare_exchange_strong(&link->claim, &found, loan) ? loan : 0;
+}
+
+bool rb_link_regain(struct rb_link *link, uint32_t loan)
+{
+    return loan == 0 || atomic_compare_exchange_strong(&link->claim, &loan, CLAIMED);
+}
+
+// Takes the claim from the call that has lent it.
+static bool call_in(struct rb_link *link, uint32_t found)
+{
+    return (found & LENT_MASK) == LENT && atomic_compare_exchange_strong(&link->claim, &found, CLAIMED);
+}
+
+static void end_loan(struct rb_link *link, int fd);
+
 // Claims the link of a descriptor.
-//   disturbs: if another call has the claim, that call makes the link opaque
+//   disturbs: if another call has the claim, that call makes the link opaque. If it has lent the claim, this call does
 static struct rb_link *claim_link(int fd, bool disturbs)
 {
     struct rb_link *link = rb_link_of(fd);
@@ -73,6 +93,8 @@ static struct rb_link *claim_link(int fd, bool disturbs)
     if (!take_claim(link, &found)) {
         if (found == CLAIMED && disturbs)
             atomic_compare_exchange_strong(&link->claim, &found, DISTURBED);
+        else if (disturbs && call_in(link, found))
+            end_loan(link, fd);
         return NULL;
     }
     if (rb_link_of(fd) == link && link->fd == fd)
@@ -144,6 +166,18 @@ void rb_link_release(struct rb_link *link)
     give_back(link, found == CLOSED);
 }
 
+// Another call needs the link while its claim is lent, or the thread that has lent the claim never came back.
+static void end_loan(struct rb_link *link, int fd)
+{
+    bool there = rb_link_of(fd) == link && link->fd == fd; // else it has ended meanwhile
+    if (there && link->exchange && link->unmark)
+        link->unmark(link);
+    if (there)
+        rb_link_drop(link);
+    else
+        rb_link_release(link);
+}
+
 bool rb_link_is_disturbed(const struct rb_link *link)
 {
     return atomic_load(&link->claim) != CLAIMED;
@@ -158,9 +192,11 @@ void rb_link_enter(struct rb_link *link, enum rb_link_state state)
 static void end_unlisted(struct rb_link *link)
 {
     uint32_t found;
-    while (!take_claim(link, &found))
-        if (found == CLOSED || atomic_compare_exchange_strong(&link->claim, &found, CLOSED))
+    while (!take_claim(link, &found) && !call_in(link, found)) {
+        bool owned = found == CLAIMED || found == DISTURBED;
+        if (found == CLOSED || (owned && atomic_compare_exchange_strong(&link->claim, &found, CLOSED)))
             return;
+    }
     give_back(link, true);
 }
 

@@ -7,7 +7,8 @@
 // descriptor passes through.
 //
 // A thread that works with a link claims it. A claim never waits: if another thread has it, or a signal handler of the
-// same thread, the call passes through, and the owner of the claim makes the link opaque when it releases it.
+// same thread, the call passes through, and the owner of the claim makes the link opaque when it releases it. A thread
+// that may wait lends its claim (rb_link_lend).
 #ifndef RB_WIRE_LINK_H
 #define RB_WIRE_LINK_H
 
@@ -53,22 +54,24 @@ enum rb_link_wait {
 struct rb_exchange;
 
 struct rb_link {
-    _Atomic uint32_t claim;                  // private to link.c
-    int fd;                                  // -1: unused
-    enum rb_link_state state;                // this and the fields below: for the owner of the claim
-    enum rb_way way;                         // how the program speaks HTTP
-    struct rb_exchange *exchange;            // the request in progress; NULL: none
-    void (*forget)(struct rb_link *link);    // releases the exchange
-    bool (*give_only)(struct rb_link *link); // rb_exchange_give_only
-    void (*unpark)(struct rb_link *link);    // rb_loop_unpark; NULL: the link was never parked in an event loop
-    bool (*due)(struct rb_link *link);       // of a link that is parked in an event loop (wire/loop.h)
-    unsigned hold;                           // its place in the table of wire/loop.c; 0: not parked there
-    unsigned exchanges;                      // responses that were read to their end
-    uint64_t identity;                       // of the socket, from the first request on; 0: unknown
-    const void *ssl;                         // the connection object of OpenSSL; NULL: not known
-    _Atomic uint64_t hello;                  // random bytes of its ClientHello; 0: not known; also read without a claim
-    uint64_t limit_ms;                       // how long the program waits at most, as of its latest wait; 0: unknown
-    uint64_t limit_end_ms;                   // when that wait ends
+    _Atomic uint32_t claim;                     // private to link.c
+    uint32_t loans;                             // so far, also of earlier connections; likewise
+    int fd;                                     // -1: unused
+    enum rb_link_state state;                   // this and the fields below: for the owner of the claim
+    enum rb_way way;                            // how the program speaks HTTP
+    struct rb_exchange *exchange;               // the request in progress; NULL: none
+    void (*forget)(struct rb_link *link);       // releases the exchange
+    bool (*give_only)(struct rb_link *link);    // rb_exchange_give_only
+    void (*unmark)(const struct rb_link *link); // rb_mark_restore; NULL: the mark was never set
+    void (*unpark)(struct rb_link *link);       // rb_loop_unpark; NULL: the link was never parked in an event loop
+    bool (*due)(struct rb_link *link);          // of a link that is parked in an event loop (wire/loop.h)
+    unsigned hold;                              // its place in the table of wire/loop.c; 0: not parked there
+    unsigned exchanges;                         // responses that were read to their end
+    uint64_t identity;                          // of the socket, from the first request on; 0: unknown
+    const void *ssl;                            // the connection object of OpenSSL; NULL: not known
+    _Atomic uint64_t hello; // random bytes of its ClientHello; 0: not known; also read without a claim
+    uint64_t limit_ms;      // how long the program waits at most, as of its latest wait; 0: unknown
+    uint64_t limit_end_ms;  // when that wait ends
     struct rb_opening opening;
     _Atomic int wait;     // enum rb_link_wait; written without a claim
     _Atomic bool tls;     // the program has written a TLS record; also read without a claim
@@ -141,6 +144,15 @@ struct rb_link *rb_link_claim(int fd);
 
 // The same for a caller that can do without the link: a failure leaves the link of the other caller as it is.
 struct rb_link *rb_link_try(int fd);
+
+// Lends a claim for a call of the kernel or of a TLS library from which this thread may never come back: it may be
+// cancelled, and a signal handler may leave the call by siglongjmp or pthread_exit. Until rb_link_regain, the caller
+// must not use the link. Another call that needs the link meanwhile makes it opaque.
+// Returns a number for rb_link_regain; 0: another call has needed the link already, and the caller still has the claim.
+uint32_t rb_link_lend(struct rb_link *link);
+
+// Takes a lent claim back. Returns false if another call has needed the link: the caller must not use it any more.
+bool rb_link_regain(struct rb_link *link, uint32_t loan);
 
 // Releases a claim. If another call has needed the link meanwhile, the link becomes opaque.
 void rb_link_release(struct rb_link *link);

@@ -6,11 +6,12 @@
 #include "real/kernel.h"
 #include "wire/exchange.h"
 
-void rb_mark_set(const struct rb_link *link, size_t bytes)
+void rb_mark_set(struct rb_link *link, size_t bytes)
 {
     struct rb_exchange *x = link->exchange;
     int value = (int) bytes;
     uint32_t size = sizeof(x->low_mark);
+    link->unmark = rb_mark_restore;
     if (x->low_mark == 0)
         rb_kernel(SYS_getsockopt, link->fd, SOL_SOCKET, SO_RCVLOWAT, &x->low_mark, &size);
     rb_kernel(SYS_setsockopt, link->fd, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof(value));

@@ -10,7 +10,7 @@
 
 // Makes waits report the socket only when it has `bytes` bytes, or has ended. The link is claimed and has an exchange,
 // as for rb_mark_restore.
-void rb_mark_set(const struct rb_link *link, size_t bytes);
+void rb_mark_set(struct rb_link *link, size_t bytes);
 
 // Restores the program's mark, and so makes a new edge if the socket has bytes. Does nothing if the mark is not ours.
 void rb_mark_restore(const struct rb_link *link);

@@ -40,6 +40,7 @@ struct link_wait {
     bool ended;           // the latest events say that the peer sends no further bytes
     bool deaf;            // the connection of a parked response has ended: its events are not awaited
     bool reads;           // the program reads from a blocking socket
+    bool lost;            // another call has needed the link during the wait: it must not be used any more
 };
 
 // Looks at the next byte without a wait. Returns 1, 0 at the end of the stream, or a negative errno.
@@ -195,7 +196,7 @@ static int count_events(const struct link_wait *w)
     return ready;
 }
 
-// Waits in the kernel.
+// Waits in the kernel. If `lost` is set afterwards, only the sign of the result is valid.
 //   reads: also for the bytes of the link. Otherwise only for events that other threads may cause, such as a shutdown
 static int wait_in_kernel(struct link_wait *w, uint64_t until_ms, bool reads)
 {
@@ -206,7 +207,9 @@ static int wait_in_kernel(struct link_wait *w, uint64_t until_ms, bool reads)
     own->events = (short) (reads ? own->events | POLLRDHUP : own->events & ~READ_EVENTS);
     if (w->deaf && !reads)
         own->fd = -1;
+    uint32_t loan = rb_link_lend(w->link);
     int ready = rb_libc_ppoll(fds, w->count, until_ms == UINT64_MAX ? NULL : &left, w->mask);
+    w->lost = !rb_link_regain(w->link, loan);
     for (nfds_t i = 0; i < w->count; i++)
         w->fds[i].revents = ready > 0 ? fds[i].revents : 0;
     w->ended = w->fds[w->own].revents & ENDS;
@@ -261,7 +264,7 @@ static uint64_t next_end_ms(const struct link_wait *w, bool parked, bool marked,
     return until_ms;
 }
 
-// Waits until the program must see something, or its wait ends. Returns the result of poll.
+// Waits until the program must see something, or its wait ends. Returns the result of poll, or any if `lost` is set.
 static int wait_for_response(struct link_wait *w)
 {
     struct rb_link *link = w->link;
@@ -275,6 +278,8 @@ static int wait_for_response(struct link_wait *w)
         }
         bool repeated = !parked && (x->held_length > 0 || x->broke != 0); // an earlier result is lost
         int ready = wait_in_kernel(w, next_end_ms(w, parked, marked, repeated), !parked);
+        if (w->lost)
+            return ready;
         if (marked)
             rb_mark_restore(link);
         if (ready < 0)
@@ -358,9 +363,16 @@ static bool wait_in_read(struct rb_wire_io *io, int fd, ssize_t *result)
     if (limit_ms > 0)
         w.until_ms = rb_system_now_ms() + limit_ms;
     int ready;
-    do
+    bool restarts;
+    do {
         ready = wait_for_response(&w);
-    while (ready < 0 && errno == EINTR && limit_ms == 0 && rb_pause_all_restart());
+        restarts = ready < 0 && errno == EINTR && limit_ms == 0 && rb_pause_all_restart();
+    } while (restarts && !w.lost);
+    if (w.lost) {
+        io->link = NULL;
+        *result = -1;
+        return ready >= 0 || errno != EINTR || restarts;
+    }
     if (ready > 0 || (ready < 0 && errno != EINTR))
         return true;
     if (link->state == RB_LINK_PARKED)
@@ -423,6 +435,10 @@ bool rb_wire_before_read(struct rb_wire_io *io, int fd, const struct iovec *part
         rb_wire_give_up(link);
     else if (!loops && (link->state == RB_LINK_PARKED || rb_exchange_may_hold(link)))
         makes = waits ? wait_in_read(io, fd, result) : look_in_read(io, result);
+    if (!io->link) {
+        errno = makes ? saved : errno;
+        return makes;
+    }
     if (makes && (link->state == RB_LINK_ENDED || link->state == RB_LINK_DELIVER)) {
         *result = link->state == RB_LINK_ENDED ? 0 : read_held(io);
         makes = false;
@@ -442,6 +458,8 @@ bool rb_wire_before_read(struct rb_wire_io *io, int fd, const struct iovec *part
         errno = saved;
     if (!makes)
         rb_link_release(link);
+    else
+        io->loan = rb_link_lend(link);
     return makes;
 }
 
@@ -487,7 +505,7 @@ ssize_t rb_wire_after_read(struct rb_wire_io *io, ssize_t result)
 {
     struct rb_link *link = io->link;
     int saved = errno;
-    if (!link)
+    if (!link || !rb_link_regain(link, io->loan))
         return result;
     if (io->flags & MSG_PEEK) { // the program will read these bytes again
         rb_link_release(link);
@@ -553,8 +571,10 @@ bool rb_wire_before_write(struct rb_wire_io *io, int fd, const struct iovec *par
     }
     bool makes = prepare_write(link, flags);
     errno = saved;
-    if (makes)
+    if (makes) {
+        io->loan = rb_link_lend(link);
         return true;
+    }
     rb_link_drop(link);
     errno = ECONNRESET; // without the SIGPIPE of a write on the socket as it is now
     *result = -1;
@@ -564,7 +584,7 @@ bool rb_wire_before_write(struct rb_wire_io *io, int fd, const struct iovec *par
 ssize_t rb_wire_after_write(struct rb_wire_io *io, ssize_t result)
 {
     struct rb_link *link = io->link;
-    if (!link)
+    if (!link || !rb_link_regain(link, io->loan))
         return result;
     // The head of a TLS record (RFC 8446, section 5.1): a handshake of version 3. wire/tls.c follows the connection.
     if (link->state == RB_LINK_IDLE && link->exchanges == 0 && result >= 3 && io->parts[0].iov_len >= 3 &&
@@ -633,6 +653,35 @@ static bool find_epolls(const struct pollfd *fds, nfds_t count)
     return readable;
 }
 
+// The rest of a wait whose link was lost.
+static __attribute__((noinline)) int wait_on(const struct link_wait *w, struct pollfd *fds)
+{
+    uint64_t left_ms = rb_arithmetic_sub(w->until_ms, rb_system_now_ms());
+    struct timespec left = {.tv_sec = (time_t) (left_ms / 1000), .tv_nsec = (long) (left_ms % 1000) * 1000000};
+    return rb_libc_ppoll(fds, w->count, w->until_ms == UINT64_MAX ? NULL : &left, w->mask);
+}
+
+// Makes a wait of the program on a claimed link, and releases the link. Returns the result of poll.
+//   over: the program sees the descriptor at once
+static int poll_link(struct link_wait *w, struct pollfd *fds, bool over)
+{
+    struct rb_link *link = w->link;
+    memcpy(w->fds, fds, w->count * sizeof(*fds));
+    int ready = over ? wait_in_kernel(w, rb_system_now_ms(), true) : wait_for_response(w);
+    if (w->lost)
+        return ready < 0 ? ready : wait_on(w, fds);
+    if (over && ready >= 0)
+        ready = show(w, true);
+    for (nfds_t i = 0; i < w->count; i++)
+        fds[i].revents = ready > 0 ? w->fds[i].revents : 0;
+    if (ready > 0 && w->fds[w->own].revents)
+        link->reported = true;
+    int error = errno;
+    rb_link_release(link);
+    errno = error;
+    return ready;
+}
+
 bool rb_wire_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask, int *result)
 {
     int saved = errno;
@@ -666,15 +715,7 @@ bool rb_wire_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeo
     }
     struct link_wait w = {.link = link, .count = count, .own = (nfds_t) own, .until_ms = until_ms, .mask = mask};
     w.limits = limits;
-    memcpy(w.fds, fds, count * sizeof(*fds));
-    *result = over ? wait_in_kernel(&w, rb_system_now_ms(), true) : wait_for_response(&w);
-    if (over && *result >= 0)
-        *result = show(&w, true);
-    for (nfds_t i = 0; i < count; i++)
-        fds[i].revents = *result > 0 ? w.fds[i].revents : 0;
-    if (*result > 0 && w.fds[own].revents)
-        link->reported = true;
-    rb_link_release(link);
+    *result = poll_link(&w, fds, over);
     if (*result >= 0)
         errno = saved;
     return true;

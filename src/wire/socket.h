@@ -22,7 +22,8 @@ struct rb_wire_io {
     struct rb_link *link; // claimed; NULL: the call passes through
     const struct iovec *parts;
     size_t count;
-    int flags; // of recv or send; 0 for read and write
+    int flags;     // of recv or send; 0 for read and write
+    uint32_t loan; // of the claim, during the program's call
 };
 
 // Call before a read. Returns true if the program's call is to be made, and rb_wire_after_read after it. Returns

@@ -510,12 +510,14 @@ bool rb_tls_before_read(struct rb_tls_io *io, const struct rb_libssl *libssl, SS
         errno = saved;
     if (step != STEP_CALL)
         release_tls(link, followed);
+    else
+        io->loan = rb_link_lend(link);
     return step == STEP_CALL;
 }
 
 void rb_tls_after_read(const struct rb_tls_io *io, long got)
 {
-    if (!io->link)
+    if (!io->link || !rb_link_regain(io->link, io->loan))
         return;
     int saved = errno;
     if (got <= 0)
@@ -637,13 +639,15 @@ bool rb_tls_before_write(struct rb_tls_io *io, const struct rb_libssl *libssl, S
     bool ended = link->state == RB_LINK_ENDED && !revive_tls(io);
     if (ended)
         rb_link_release(link);
+    else
+        io->loan = rb_link_lend(link);
     errno = saved;
     return !ended;
 }
 
 void rb_tls_after_write(const struct rb_tls_io *io, long put)
 {
-    if (!io->link)
+    if (!io->link || !rb_link_regain(io->link, io->loan))
         return;
     int saved = errno;
     bool followed = put <= 0 || rb_exchange_wrote(io->link, io->bytes, (size_t) put);

@@ -28,6 +28,7 @@ struct rb_tls_io {
     bool peeks;        // the call leaves the bytes in the connection
     bool waits;        // a read may wait: the socket is blocking
     bool loops;        // the program waits in an event loop, where http.hold is the limit
+    uint32_t loan;     // of the claim, during the program's call
 };
 
 // Call before a read or peek. Returns true if the program's call is to be made, and rb_tls_after_read after it. Returns

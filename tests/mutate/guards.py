@@ -110,7 +110,7 @@ guard("signal in a wait", SOCKET, "limit_ms == 0 && rb_pause_all_restart()", "tr
 
 guard("shutdown", "hook/socket.c", "rb_link_leave(fd); // a connection that is made again would not be shut down", "",
       wire("a_half_closed_connection_is_opaque"))
-guard("request of another thread", SOCKET, "if (rb_link_is_disturbed(link) || !rb_socket_is(", "if (!rb_socket_is(",
+guard("request of another thread", SOCKET, "w->lost = !rb_link_regain(w->link, loan)", "rb_link_regain(w->link, loan)",
       wire("a_request_of_another_thread_prevents_the_repetition"))
 guard("identity of the socket", SOCKET, "if (rb_link_is_disturbed(link) || !rb_socket_is(link->fd, link->identity) ||",
       "if (rb_link_is_disturbed(link) ||", passed("the_repetition_is_not_sent_to_another_file"))
