@@ -626,7 +626,7 @@ static int note_waits(const struct pollfd *fds, nfds_t count)
 
 bool rb_wire_concerns(const struct pollfd *fds, nfds_t count)
 {
-    if (count > FEW)
+    if (count > FEW || atomic_load_explicit(&rb_link_holds, memory_order_relaxed)) // it may be for an epoll
         return true;
     bool found = false, readable = rb_memory_is_readable(fds, count * sizeof(*fds));
     for (nfds_t i = 0; readable && !found && i < count; i++)

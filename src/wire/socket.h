@@ -57,7 +57,7 @@ void rb_wire_give_up(struct rb_link *link);
 void rb_wire_before_count(int fd);
 
 // Returns true if a wait by poll or ppoll needs rb_wire_poll and rb_wire_polled: not if it is for a few descriptors, of
-// which none has a link.
+// which none has a link, and no link has http.hold.
 bool rb_wire_concerns(const struct pollfd *fds, nfds_t count);
 
 // The program waits by poll or ppoll. Returns true if a link is among the descriptors that may need the library; then
