@@ -493,7 +493,7 @@ def doctor_of_files_that_programs_load(place):
 @test
 def doctor_of_http(place):
     """How responses are repeated, or why not."""
-    for name, verdict, piece in (("wget", "partly", "HTTPS by GnuTLS is not examined"),
+    for name, verdict, piece in (("wget", "partly", "HTTPS by GnuTLS is counted, not repeated"),
                                  ("node", "partly", "counted, not repeated: the event loop of node"),
                                  ("java", "partly", "Java has its own TLS")):
         call = call_of(doctor(place, name)[1], "http")
@@ -501,11 +501,17 @@ def doctor_of_http(place):
         holds(call["reason"], piece)
         expect(call["advice"], name)
     call = call_of(doctor(place, "/usr/bin/python3")[1], "http")
-    same(call["verdict"], "intercepted")
+    same((call["verdict"], call["plain"]), ("partly", {"wait": "repeated", "loop": "counted"}))
     holds(call["reason"], "over OpenSSL on a socket")
+    holds(call["advice"], "http.tls_reconnect = on")
+    policy = place.file("more.ini", "[default]\nhttp.tls_reconnect = on\nhttp.hold = 2s\n")
+    call = call_of(doctor(place, "--policy", policy, "/usr/bin/python3")[1], "http")
+    same((call["verdict"], call["advice"]), ("intercepted", None))
+    same((call["plain"], call["tls"]), ({"wait": "repeated", "loop": "repeated"}, {"wait": "repeated", "loop": "counted"}))
     policy = place.file("old.ini", "[default]\nintercept = curl, connect, dns\n")
     call = call_of(doctor(place, "--policy", policy, "wget")[1], "http")
     same((call["verdict"], call["advice"]), ("not", "add it to `intercept` in the policy"))
+    same((call["plain"], call["tls"]), ({"wait": "not-examined", "loop": "not-examined"},) * 2)
 
 
 @test

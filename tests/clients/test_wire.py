@@ -102,5 +102,8 @@ def test_exchange(test, cell):
         return
     compare(test, under, alone, 0, f"{word} ({reason})")
     test.check("retry" not in {event["decision"] for event in events}, "the log has a retry")
+    own = table.CLIENTS[cell.client].plain if cell.transport == table.PLAIN else table.CLIENTS[cell.client].tls
+    if own == table.OBSERVED and cell.fault in ("503", "429", "529"):
+        test.check("stack" in {event.get("reason") for event in events}, f"no event says why there was no retry: {events}")
     if word == table.OPAQUE:
         test.equal(events, [], "opaque: events about HTTP")

@@ -42,6 +42,22 @@ struct rb_member {
     bool go;                           // compiled by Go
     bool java;                         // belongs to a Java runtime
     bool dotnet;                       // starts the runtime of .NET
+    bool erlang;                       // the runtime of Erlang
+};
+
+// What happens to a response of HTTP/1.x without libcurl that the policy would repeat.
+enum rb_fate {
+    RB_FATE_NONE, // the program does not connect
+    RB_FATE_REPEATED,
+    RB_FATE_KEPT,    // repeated if the server keeps the connection open
+    RB_FATE_COUNTED, // counted and logged; the program gets it
+    RB_FATE_PASSED,  // not examined
+    RB_FATE_COUNT
+};
+
+// By the way in which the program waits for the response: in a blocking read, poll or select; in an event loop.
+struct rb_fates {
+    enum rb_fate wait, loop;
 };
 
 enum rb_libc { RB_LIBC_OTHER, RB_LIBC_GLIBC, RB_LIBC_MUSL };
@@ -84,6 +100,7 @@ struct rb_findings {
     char reason[RB_DOCTOR_TEXT_SIZE]; // why nothing is intercepted, "" if something is
     const char *advice;
     struct rb_call_reach calls[RB_KIND_COUNT];
+    struct rb_fates plain, tls; // of responses without libcurl
     char notes[RB_DOCTOR_NOTES_MAX][RB_DOCTOR_TEXT_SIZE];
     unsigned note_count;
 };
@@ -105,6 +122,7 @@ const char *rb_doctor_collect_executable(const struct rb_findings *findings);
 // Names for JSON ("intercepted", "connect.nonblocking", "libcurl") and titles for text.
 const char *rb_reach_name(enum rb_reach reach);
 const char *rb_kind_name(enum rb_kind kind);
+const char *rb_fate_name(enum rb_fate fate); // NULL for RB_FATE_NONE
 const char *rb_kind_title(enum rb_kind kind);
 const char *rb_role_name(enum rb_role role);
 

@@ -81,6 +81,7 @@ static void look_at(const struct rb_needed *object, struct rb_member *member)
     const char *base = rb_program_base(object->name);
     member->go = rb_elf_file_is_go(&object->file);
     member->java = strcmp(base, "libjli.so") == 0 || strcmp(base, "libjvm.so") == 0;
+    member->erlang = strncmp(base, "beam.", 5) == 0;
     member->dotnet = rb_elf_file_find(&object->file, NULL, "hostfxr_main") != NULL;
     member->own_ssl = member->own_ssl && strncmp(base, "libssl", 6) != 0;
     member->own_curl = member->own_curl || (!imports_any(member, RB_FAMILY_CURL) && tells_version(&object->file));
@@ -129,6 +130,7 @@ static const struct part {
     const char *program; // the name of the executable, without a version at its end
     const char *begin, *end;
 } parts[] = {
+    {"escript", "../erts-*/bin/beam.smp", NULL},
     {"git", "../lib/git-core/git-remote-http", NULL},
     {"git", "../libexec/git-core/git-remote-http", NULL},
     {"java", "../lib/libnet.so", NULL},

@@ -18,6 +18,13 @@ static const char *or_null(const char *text)
     return text && *text ? text : NULL;
 }
 
+static void add_fates(cJSON *parent, const char *name, const struct rb_fates *fates)
+{
+    cJSON *object = cJSON_AddObjectToObject(parent, name);
+    rb_json_add_text(object, "wait", rb_fate_name(fates->wait));
+    rb_json_add_text(object, "loop", rb_fate_name(fates->loop));
+}
+
 static void add_calls(cJSON *root, const struct rb_findings *f)
 {
     cJSON *calls = cJSON_AddArrayToObject(root, "calls");
@@ -29,6 +36,10 @@ static void add_calls(cJSON *root, const struct rb_findings *f)
         rb_json_add_text(object, "reason", or_null(call->reason));
         rb_json_add_text(object, "advice", call->advice);
         add_functions(object, "functions", call->functions);
+        if (kind == RB_KIND_HTTP) {
+            add_fates(object, "plain", &f->plain);
+            add_fates(object, "tls", &f->tls);
+        }
         cJSON_AddItemToArray(calls, object);
     }
 }

@@ -86,6 +86,11 @@ static bool is_java(const struct rb_member *member)
     return member->java;
 }
 
+static bool is_erlang(const struct rb_member *member)
+{
+    return member->erlang;
+}
+
 static bool is_dotnet(const struct rb_member *member)
 {
     return member->dotnet;
@@ -268,45 +273,79 @@ static FORMATS(3) void say_of_http(struct rb_call_reach *call, enum rb_reach rea
     va_end(arguments);
 }
 
-static void judge_https(struct rb_findings *findings, struct rb_call_reach *call)
+static bool has_ssl_socket(const struct rb_findings *findings, const struct rb_call_reach *call)
 {
-    const char *own = first_with(findings, has_own_ssl);
+    int set_fd = rb_family_find("SSL_set_fd");
+    return call->functions[set_fd] || uses(findings, RB_FAMILY_SSL_FD, NULL);
+}
+
+// Python gives OpenSSL a socket, and in asyncio a buffer in memory. haproxy has functions of its own.
+static void judge_openssl(struct rb_findings *findings, struct rb_call_reach *call, bool holds)
+{
+    bool descriptor = has_ssl_socket(findings, call);
+    bool opens = !policy_leaves_out(findings, "http.tls_reconnect", "off", true);
+    bool memory = uses(findings, RB_FAMILY_SSL_BIO, NULL) && !uses(findings, RB_FAMILY_SSL_FD, NULL);
+    findings->tls.loop = descriptor && holds && !memory ? RB_FATE_KEPT : RB_FATE_COUNTED;
+    findings->tls.wait = !descriptor ? RB_FATE_COUNTED : opens ? RB_FATE_REPEATED : RB_FATE_KEPT;
+    if (!descriptor)
+        say_of_http(call, RB_REACH_PART, "HTTPS by OpenSSL without a socket is counted, not repeated");
+    else if (!opens)
+        say_of_http(call, RB_REACH_PART,
+                    "HTTPS is not repeated if the server closes the connection, as after a request with Connection: "
+                    "close");
+    if (descriptor && !opens)
+        call->advice = "set `http.tls_reconnect = on` for HTTPS on connections that the server closes";
+}
+
+// Returns true if the program has a TLS that the library cannot see.
+static bool judge_own_tls(struct rb_findings *findings, struct rb_call_reach *call)
+{
+    const char *own = first_with(findings, has_own_ssl), *owner = NULL;
     if (own)
         say_of_http(call, RB_REACH_PART, "HTTPS is not examined, because %s contains its own OpenSSL", own);
     if (first_with(findings, is_java))
-        say_of_http(call, RB_REACH_PART, "HTTPS is not examined, because Java has its own TLS");
-    if (first_with(findings, is_dotnet))
-        say_of_http(call, RB_REACH_PART, "HTTPS is not examined, because .NET has its own way to call OpenSSL");
-    if (uses(findings, RB_FAMILY_GNUTLS, NULL))
-        say_of_http(call, RB_REACH_PART, "HTTPS by GnuTLS is not examined");
+        owner = "Java has its own TLS";
+    else if (first_with(findings, is_erlang))
+        owner = "Erlang has its own TLS";
+    else if (first_with(findings, is_dotnet))
+        owner = ".NET has its own way to call OpenSSL";
+    if (owner)
+        say_of_http(call, RB_REACH_PART, "HTTPS is not examined, because %s", owner);
     if (uses(findings, RB_FAMILY_NSS, NULL))
         say_of_http(call, RB_REACH_PART, "HTTPS by NSS is not examined");
+    return own || owner;
+}
+
+static void judge_https(struct rb_findings *findings, struct rb_call_reach *call, bool openssl, bool holds)
+{
+    findings->tls = (struct rb_fates){RB_FATE_PASSED, RB_FATE_PASSED};
+    bool own = judge_own_tls(findings, call);
+    // If functions of the program move the encrypted bytes, the library does not know the descriptor.
+    bool flows = uses(findings, RB_FAMILY_OWN_FLOW, NULL);
+    if (uses(findings, RB_FAMILY_GNUTLS, NULL)) {
+        findings->tls.wait = findings->tls.loop = flows ? RB_FATE_PASSED : RB_FATE_COUNTED;
+        say_of_http(call, RB_REACH_PART,
+                    flows ? "HTTPS by GnuTLS is not examined" : "HTTPS by GnuTLS is counted, not repeated");
+    }
+    if (openssl && !own)
+        judge_openssl(findings, call, holds);
     if (uses(findings, RB_FAMILY_HTTP2, NULL))
         say_of_http(call, RB_REACH_PART, "HTTP/2 is not examined");
 }
 
-// The files do not show whether a program speaks HTTP. So this verdict does not count for that on the whole program.
-static void judge_http(struct rb_findings *findings)
+static void judge_plain(struct rb_findings *findings, struct rb_call_reach *call, bool holds)
 {
-    struct rb_call_reach *call = &findings->calls[RB_KIND_HTTP];
-    const char *loop = first_with(findings, has_uv);
     bool waits[RB_FAMILY_NAMES_MAX] = {false};
+    const char *loop = first_with(findings, has_uv);
     uses(findings, RB_FAMILY_WAIT, waits);
-    bool openssl = uses(findings, RB_FAMILY_SSL, call->functions);
-    if (findings->calls[RB_KIND_CONNECT].reach == RB_REACH_UNUSED) {
-        memset(call->functions, 0, sizeof(call->functions));
-        return;
-    }
-    call->reach = RB_REACH_FULL;
-    lower_for_policy(findings, call, "http");
-    if (findings->members[0].go)
-        lower_for_raw(findings, call);
-    lower_for_missing(findings, &findings->calls[RB_KIND_HTTP], RB_FAMILY_CONNECT);
-    if (call->reason[0])
-        return;
+    bool epoll = waits[rb_family_find("epoll_wait")] || waits[rb_family_find("epoll_pwait")];
     if (!loop && first_with(findings, is_dotnet))
         loop = ".NET";
-    if (loop)
+    findings->plain = (struct rb_fates){RB_FATE_REPEATED, holds ? RB_FATE_REPEATED : RB_FATE_COUNTED};
+    if (loop && holds)
+        say_of_http(call, RB_REACH_FULL,
+                    "a response such as 503 or 429 is repeated on a plain socket within `http.hold`");
+    else if (loop)
         say_of_http(call, RB_REACH_PART,
                     "a response such as 503 or 429 is counted, not repeated: the event loop of %s does not show the "
                     "time limit of the request",
@@ -315,12 +354,35 @@ static void judge_http(struct rb_findings *findings)
         say_of_http(call, RB_REACH_FULL,
                     "a response such as 503 or 429 is repeated on a plain socket%s, if the program waits for it by a "
                     "blocking read, by poll or by select%s",
-                    openssl ? ", and over OpenSSL on a socket" : "",
-                    waits[rb_family_find("epoll_wait")] || waits[rb_family_find("epoll_pwait")]
-                        ? ", and not in an event loop (epoll)"
-                        : "");
-    judge_https(findings, call);
-    if (call->reach == RB_REACH_PART)
+                    has_ssl_socket(findings, call) ? ", and over OpenSSL on a socket" : "",
+                    !epoll  ? ""
+                    : holds ? ", or in an event loop (epoll) within `http.hold`"
+                            : ", and not in an event loop (epoll)");
+    if (!holds && (loop || epoll))
+        call->advice = "in an event loop, set `http.hold` to a time below the program's limit, or program the retries";
+}
+
+// The files do not show whether a program speaks HTTP. So this verdict does not count for that on the whole program.
+static void judge_http(struct rb_findings *findings)
+{
+    struct rb_call_reach *call = &findings->calls[RB_KIND_HTTP];
+    bool openssl = uses(findings, RB_FAMILY_SSL, call->functions);
+    bool holds = !policy_leaves_out(findings, "http.hold", "off", true);
+    if (findings->calls[RB_KIND_CONNECT].reach == RB_REACH_UNUSED) {
+        memset(call->functions, 0, sizeof(call->functions));
+        return;
+    }
+    call->reach = RB_REACH_FULL;
+    findings->plain = findings->tls = (struct rb_fates){RB_FATE_PASSED, RB_FATE_PASSED};
+    lower_for_policy(findings, call, "http");
+    if (findings->members[0].go)
+        lower_for_raw(findings, call);
+    lower_for_missing(findings, &findings->calls[RB_KIND_HTTP], RB_FAMILY_CONNECT);
+    if (call->reason[0])
+        return;
+    judge_plain(findings, call, holds);
+    judge_https(findings, call, openssl, holds);
+    if (call->reach == RB_REACH_PART && !call->advice)
         call->advice = "where the program speaks HTTP this way, program the retries or use a client with libcurl";
 }
 
@@ -487,6 +549,8 @@ static void block_all(struct rb_findings *findings)
 static void block_calls(struct rb_findings *findings)
 {
     bool known = findings->list.count > 0 && findings->obstacle != RB_OBSTACLE_STATIC;
+    if (findings->calls[RB_KIND_HTTP].reach != RB_REACH_UNUSED || !known)
+        findings->plain = findings->tls = (struct rb_fates){RB_FATE_PASSED, RB_FATE_PASSED};
     for (int kind = 0; kind < RB_KIND_COUNT; kind++) {
         struct rb_call_reach *call = &findings->calls[kind];
         if (known && call->reach == RB_REACH_UNUSED)

@@ -17,6 +17,12 @@ const char *rb_kind_name(enum rb_kind kind)
     return names[kind];
 }
 
+const char *rb_fate_name(enum rb_fate fate)
+{
+    static const char *const names[RB_FATE_COUNT] = {NULL, "repeated", "repeated-if-kept", "counted", "not-examined"};
+    return names[fate];
+}
+
 const char *rb_kind_title(enum rb_kind kind)
 {
     static const char *const titles[RB_KIND_COUNT] = {"HTTP by libcurl", "HTTP without libcurl", "blocking connects",

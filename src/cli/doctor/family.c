@@ -38,6 +38,10 @@ static const struct rb_family_name names[] = {
     {"uv_loop_init", RB_FAMILY_UV, false},
     {"seccomp_load", RB_FAMILY_SECCOMP, false},
     {"SSL_ImportFD", RB_FAMILY_NSS, false},
+    {"gnutls_transport_set_push_function", RB_FAMILY_OWN_FLOW, false},
+    {"gnutls_transport_set_vec_push_function", RB_FAMILY_OWN_FLOW, false},
+    {"BIO_new_socket", RB_FAMILY_SSL_FD, false},
+    {"SSL_set_bio", RB_FAMILY_SSL_BIO, false},
     {"nghttp2_session_client_new", RB_FAMILY_HTTP2, true},
 };
 

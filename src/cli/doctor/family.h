@@ -17,6 +17,9 @@ enum rb_family {
     RB_FAMILY_SECCOMP,   // libseccomp, which installs filters
     RB_FAMILY_NSS,       // TLS by NSS
     RB_FAMILY_HTTP2,     // HTTP/2 by nghttp2
+    RB_FAMILY_OWN_FLOW,  // GnuTLS, with functions of the program that move the encrypted bytes
+    RB_FAMILY_SSL_FD,    // OpenSSL on a socket, beside SSL_set_fd
+    RB_FAMILY_SSL_BIO,   // OpenSSL on anything
     RB_FAMILY_COUNT
 };
 
