@@ -362,7 +362,7 @@ static enum step repeat_request_tls(const struct rb_tls_io *io, uint64_t until_m
     until_ms = rb_arithmetic_min(until_ms, x->total_until_ms);
     if (!x->closes && send_request_tls(io, until_ms))
         return STEP_AGAIN;
-    if (x->reopens && open_again(io, until_ms) && send_request_tls(io, until_ms))
+    if (x->reopens && !io->loops && open_again(io, until_ms) && send_request_tls(io, until_ms))
         return STEP_AGAIN;
     fall_back_tls(io, RB_REASON_INTERRUPTED);
     return STEP_GIVE;

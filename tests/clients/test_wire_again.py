@@ -25,7 +25,10 @@ MAKING = threading.Lock()
 
 
 def certificate(name):
-    """The paths of a certificate for the name `host.test` that signs itself, and of its key. Made once for all tests."""
+    """The paths of a certificate for the name `host.test` that signs itself, and of its key. Made once for all tests.
+
+    Two names of the same length have certificates of the same length.
+    """
     with MAKING:
         return make_certificate(name)
 
@@ -36,8 +39,8 @@ def make_certificate(name):
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     made, key = os.path.join(directory, "tls.crt"), os.path.join(directory, "tls.key")
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
-         "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:host.test", "-keyout", key, "-out", made],
+        ["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "1", "-set_serial", "7", "-subj", f"/CN={name}",
+         "-addext", "subjectAltName=DNS:host.test", "-keyout", key, "-out", made],
         check=True, stderr=subprocess.DEVNULL)
     return made, key
 
@@ -110,14 +113,15 @@ class Peer(Listener):
 
 
 # Asks once, and prints what the connection gives and how it ends. The keys of `options` are optional:
-#   trusts: certificates; verifies: false: none is checked; limit_s: of the socket; waits: by select, so long at a
-#   time, on a non-blocking socket;
+#   trusts: certificates; verifies: false: none is checked; limit_s: of the socket; waits: by select on a
+#   non-blocking socket, so long in each wait, and as in the last one from then on;
 #   own: certificate and key of the client; protocols: ALPN; later: trusts a further certificate after the handshake;
 #   times: requests; ends: says goodbye at the end (SSL_shutdown)
 ASK = r"""
 import json, select, socket, ssl, sys
 port, options = int(sys.argv[1]), json.loads(sys.argv[2])
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
 if options.get("verifies", True) is False:
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
 for each in options.get("trusts", ()):
@@ -131,7 +135,8 @@ peer.settimeout(options.get("limit_s", 10 if "waits" in options else None))
 peer = context.wrap_socket(peer, server_hostname="host.test", suppress_ragged_eofs=False)
 if "later" in options:
     context.load_verify_locations(options["later"])
-if "waits" in options:
+waits = options.get("waits", [])
+if waits:
     peer.settimeout(0)
 if "waits" in options or "limit_s" in options:
     select.select([peer], [], [], 0)  # shows how the program waits, also if the response is faster than its first wait
@@ -142,7 +147,7 @@ def read():
         except ssl.SSLZeroReturnError:  # not an end without close_notify
             return b""
         except ssl.SSLWantReadError:
-            select.select([peer], [], [], options["waits"])
+            select.select([peer], [], [], waits.pop(0) if len(waits) > 1 else waits[0])
 for _ in range(options.get("times", 1)):
     peer.sendall(b"GET / HTTP/1.1\r\nHost: host.test\r\n\r\n")
     data = b""
@@ -179,7 +184,7 @@ def check_held(test, server, accepted, answer=BUSY, policy=POLICY, **options):
     test.equal(server.accepted, accepted, "connections")
 
 
-WAYS = {"blocking": {}, "limit": {"limit_s": 10}, "select": {"waits": 10}}
+WAYS = {"blocking": {}, "limit": {"limit_s": 10}, "select": {"waits": [10]}}
 
 
 @cases(**{f"{way}/{version}": (way, version) for way in WAYS for version in VERSIONS})
@@ -249,6 +254,18 @@ def test_no_verification(test):
     check_held(test, server, 2, trusts=[], verifies=False)
 
 
+@cases(**WAYS)
+def test_next_request(test, way):
+    """The connection was used up. The next request goes to the same peer on a new connection, and to no other peer."""
+    script, policy = [([response(503), b""], CLOSES), ([GOOD], STAYS)], dict(POLICY, **{"retry.attempts": "2"})
+    server = test.opened(Peer(script))
+    test.good(ask(test, server, policy, times=2, **way), response(503) + GOOD)
+    test.equal(server.requests, [1, 1, 2], "requests of each connection")
+    server = test.opened(Peer(script, ("one", "two")))
+    test.good(ask(test, server, policy, times=2, **way), response(503) + b"the end\n")
+    test.equal((server.requests, server.accepted), ([1, 1], 2), "requests of each connection, and connections")
+
+
 # Connections that are not opened again.
 
 def test_own_certificate(test):
@@ -274,6 +291,11 @@ def test_stale(test):
 
 # The new connection fails.
 
+def check_given_up_early(test):
+    """Without a limit, a handshake ends after 5 s."""
+    test.check(all(event["times_ms"]["total"] < 4500 for event in test.events("stop")), f"too late: {test.events()}")
+
+
 @cases(**WAYS)
 def test_refused(test, way):
     check_held(test, test.opened(Peer([([BUSY], REFUSES)])), 1, **way)
@@ -284,13 +306,15 @@ def test_silent(test, way):
     """The handshake gets no answer before the end of the call."""
     server = test.opened(Peer([([BUSY], CLOSES), ([], SILENT)]))
     check_held(test, server, 2, policy=dict(POLICY, **{"timeout.total": "1s"}), **way)
+    check_given_up_early(test)
 
 
-@cases(limit={"limit_s": 1}, select={"waits": 1})
+@cases(limit={"limit_s": 1}, select={"waits": [1]})
 def test_silent_until_the_limit(test, way):
     """The handshake gets no answer before the program's own limit: without the response it would get an error."""
     server = test.opened(Peer([([BUSY], CLOSES), ([], SILENT)]))
     check_held(test, server, 2, policy=dict(POLICY, **{"timeout.total": "unset"}), **way)
+    check_given_up_early(test)
 
 
 @cases(**{name: then for name, then in (("closes", CLOSES), ("refuses", REFUSES))})
@@ -305,4 +329,11 @@ def test_goodbye(test, then):
 def test_given_up(test):
     """The program's wait ends before the request is due: it gets the response, and the end as the server has said it."""
     server = test.opened(Peer([([BUSY], CLOSES), ([GOOD], STAYS)]))
-    check_held(test, server, 1, policy=dict(POLICY, **{"retry.base": "5s", "retry.cap": "5s"}), waits=0.4)
+    check_held(test, server, 1, policy=dict(POLICY, **{"retry.base": "5s", "retry.cap": "5s"}), waits=[0.4])
+
+
+def test_given_up_after_the_end(test):
+    """The same, and the library has seen the end: it shows the end after all."""
+    server = test.opened(Peer([([response(503)], CLOSES), ([GOOD], STAYS)]))
+    check_held(test, server, 1, response(503), dict(POLICY, **{"retry.base": "5s", "retry.cap": "5s"}),
+               waits=[0.1, 0.1, 0.1, 1])

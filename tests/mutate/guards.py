@@ -226,3 +226,62 @@ guard("TLS: identity of the socket", TLS, "!rb_socket_is(link->fd, link->identit
 guard("TLS: descriptor of two holders", TLS, "if (rb_link_is_disturbed(link) || ", "if (", ssl("shared_in_wait"))
 guard("TLS: peek", TLS, "if (!io->peeks)\n        x->given += count;", "x->given += count;", "preload test_ssl_play random_play",
       ssl("pending"))
+
+# --- TLS connections that are opened again
+
+AGAIN = "wire/tls_again.c"
+
+
+def again(name):
+    """A test of clients/test_wire_again.py; `NAME CASE` for one case of it."""
+    name, _, case = name.partition(" ")
+    return f"clients ^wire_again\\.{name}" + (f"\\[{case}\\]$" if case else "$")
+
+
+def opened(name):
+    return f"preload test_ssl_again {name}"
+
+
+guard("again: http.tls_reconnect", TLS, "x->reopens = link->reopens && !io->loops &&", "x->reopens = !io->loops &&", again("off"))
+guard("again: certificate of the peer", AGAIN, "now.certificate && is_same_certificate(libcrypto, accepted->certificate, now.certificate) &&",
+      "now.certificate &&", again("other_certificate blocking"), again("no_verification"))
+guard("again: bytes of the certificate", AGAIN, "memcmp(memory, memory + length, (size_t) length) == 0", "true",
+      again("other_certificate blocking"))
+guard("again: result of the verification", AGAIN, "now.verified == accepted->verified && ", "", again("other_verification"))
+guard("again: no certificate of the peer", AGAIN, "!in_kernel && shown &&", "!in_kernel &&", opened("no_certificate"))
+guard("again: own certificate", AGAIN, "libssl->get_certificate(ssl) || ", "", again("own_certificate"))
+guard("again: callback for an own certificate", AGAIN, " || libssl->context_certificate_callback(context);", ";",
+      opened("certificate_callback"))
+guard("again: protocol", AGAIN, 'protocol.length == 0 || rb_slice_is(protocol, "http/1.1")', "true", again("protocol"))
+guard("again: info callbacks", AGAIN, "libssl->set_info_callback(ssl, tell_nobody);", ";", opened("info_callback_of_connection"),
+      opened("info_callback_of_context"))
+guard("again: info callback comes back", AGAIN, "libssl->set_info_callback(ssl, told);", "(void) told;",
+      opened("info_callback_of_connection"))
+guard("again: session", AGAIN, "libssl->set_shutdown(ssl, SENT_AND_RECEIVED); // otherwise", "// otherwise",
+      again("reopened blocking/tls1.2"))
+guard("again: error queue", AGAIN, "    libcrypto->clear_error();", "", again("next_request blocking"))
+guard("again: SIGPIPE after a refusal", AGAIN, "rb_socket_disconnect(link->fd); // the peer can be another one\n        libssl->set_shutdown(ssl, SENT_AND_RECEIVED);",
+      "rb_socket_disconnect(link->fd);", opened("refused"))
+guard("again: signal in the handshake", AGAIN, "(errno == EINTR && rb_pause_all_restart() && left_ms > 0)", "errno == EINTR",
+      opened("signal_in_handshake"))
+guard("again: limit of the call", TLS, "    until_ms = rb_arithmetic_min(until_ms, x->total_until_ms);\n    if (!x->closes", "    if (!x->closes",
+      again("silent blocking"))
+guard("again: limit of the program", TLS, "if (!io->waits && link->limit_end_ms > 0)", "if (false)",
+      again("silent_until_the_limit select"))
+guard("again: end that is not shown", TLS, "atomic_store_explicit(&io->link->mute, true, memory_order_relaxed);", "",
+      again("reopened select/tls1.2"))
+guard("again: announced end", TLS, "x->closes = x->notified = true;", "x->closes = true;", again("given_up_after_the_end"))
+guard("again: end of a body", TLS, "if (rb_exchange_look(link, true, until_ms) == RB_LOOK_RETRY)\n            return park_ended(link);",
+      "rb_exchange_look(link, true, until_ms);", again("end_of_body limit"))
+guard("again: hang-up", TLS, "if (rb_exchange_broke(link, 0, previous && x->reopens, until_ms) && previous)",
+      "if (rb_exchange_broke(link, 0, false, until_ms) && previous)", again("hang_up_on_the_repetition blocking"))
+guard("again: next request", TLS, "link->state == RB_LINK_ENDED && !revive_tls(io);", "link->state == RB_LINK_ENDED;",
+      cell("http_client/hang_up/again1.3"))
+guard("again: stale connection", TLS, "link->state == RB_LINK_ENDED && !revive_tls(io);",
+      "(link->state == RB_LINK_ENDED || (link->state == RB_LINK_IDLE && link->exchanges > 0)) && !revive_tls(io);", again("stale"))
+
+# --- GnuTLS
+
+GNUTLS = "wire/gnutls.c"
+guard("GnuTLS: connect and request", GNUTLS, "rb_link_note_secured(sends);", "(void) sends;", "clients ^wire_gnutls\\.opens_the_breaker$")
+guard("GnuTLS: reason", GNUTLS, "link->exchange->stack = RB_STACK_TLS;", "", "clients ^wire_gnutls\\.counts_statuses")
