@@ -7,7 +7,7 @@
 rebound_log_words="off stderr"
 # end words of [rebound]
 # begin keys of a section
-rebound_keys="intercept retry.attempts retry.backoff retry.base retry.multiplier retry.cap retry.jitter retry.on retry.methods retry.rejected retry.idempotency_headers retry.after retry.after_max retry.after_over retry.resume start.wait http.hold http.tls_reconnect http.path timeout.connect timeout.attempt timeout.total connect.nonblocking connect.failover dns.total dns.stale socket.keepalive socket.user_timeout breaker breaker.scope breaker.window breaker.min_calls breaker.failure_rate breaker.slow_call breaker.slow_rate breaker.open breaker.open_multiplier breaker.open_max breaker.refuse breaker.probes breaker.probe_lease breaker.quorum budget.ratio budget.floor"
+rebound_keys="intercept retry.attempts retry.backoff retry.base retry.multiplier retry.cap retry.jitter retry.on retry.methods retry.rejected retry.idempotency_headers retry.after retry.after_max retry.after_over retry.resume start.wait http.hold http.async http.tls_reconnect http.path timeout.connect timeout.attempt timeout.total connect.nonblocking connect.failover dns.total dns.stale socket.keepalive socket.user_timeout breaker breaker.scope breaker.window breaker.min_calls breaker.failure_rate breaker.slow_call breaker.slow_rate breaker.open breaker.open_multiplier breaker.open_max breaker.refuse breaker.probes breaker.probe_lease breaker.quorum budget.ratio budget.floor"
 # end keys of a section
 
 rebound_builtins="builtin:default builtin:api builtin:patient"

@@ -145,6 +145,7 @@ struct rb_rules {
     uint64_t dns_stale_ms;  // dns.stale, 0: off
     uint64_t start_wait_ms; // start.wait, 0: off
     uint64_t hold_ms;       // http.hold, 0: off
+    bool async;             // http.async
     bool tls_reconnect;     // http.tls_reconnect
     bool http_path;         // http.path: logs have the path of a request
     bool breaker_on;

@@ -134,3 +134,19 @@ RB_HOOK int SSL_set_fd(SSL *ssl, int fd)
         rb_link_note_secured(fd);
     return CALL(callee, set_fd, 0, ssl, fd);
 }
+
+RB_HOOK int SSL_shutdown(SSL *ssl)
+{
+    struct callee callee = callee_of(ssl, RB_CALLER);
+    if (callee.followed)
+        rb_tls_before_shutdown(callee.libssl, ssl);
+    return CALL(callee, shutdown, -1, ssl);
+}
+
+RB_HOOK void SSL_free(SSL *ssl)
+{
+    struct callee callee = callee_of(ssl, RB_CALLER);
+    if (callee.followed && ssl)
+        rb_tls_before_free(callee.libssl, ssl);
+    CALL(callee, free, (void) 0, ssl);
+}

@@ -169,6 +169,6 @@ RB_HOOK int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
         rb_link_note_wait(fd, RB_LINK_WAIT_EPOLL);
     int result = rb_process_is_off() ? rb_libc_epoll_ctl(epfd, op, fd, event) : rb_park_control(epfd, op, fd, event);
     if (result == 0 && rb_epoll_holds() && rb_link_on(fd))
-        rb_loop_control(fd, op);
+        rb_loop_control(epfd, fd, op);
     return result;
 }

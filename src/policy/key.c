@@ -238,6 +238,7 @@ static const struct rb_key keys[] = {
     SWITCH("retry.resume", resume, switch_words, "on"),
     LIMIT("start.wait", start_wait_ms, off_words, "off", "off, or a duration from 1ms to 24h"),
     LIMIT("http.hold", hold_ms, off_words, "off", "off, or a duration from 1ms to 24h"),
+    SWITCH("http.async", async, switch_words, "off"),
     SWITCH("http.tls_reconnect", tls_reconnect, switch_words, "off"),
     SWITCH("http.path", http_path, switch_words, "off"),
     LIMIT("timeout.connect", connect_ms, unset_words, "unset", NULL),

@@ -204,6 +204,11 @@ static bool repeats_no_status(const struct rb_rules *rules)
     return !any;
 }
 
+static bool holds_nothing(const struct rb_rules *rules)
+{
+    return rules->async && rules->hold_ms == 0;
+}
+
 // A key of a section that cannot take effect, or not the expected one. A key that ends with a dot stands for all keys
 // that begin with it.
 static const struct idle {
@@ -227,6 +232,7 @@ static const struct idle {
     {"socket.", leaves_sockets, "this has no effect, because intercept has neither connect nor curl"},
     {"http.hold", has_no_retries, "this has no effect with retry.attempts = 1"},
     {"http.hold", repeats_no_status, "this has no effect, because retry.on has no status"},
+    {"http.async", holds_nothing, "this has no effect with http.hold = off"},
     {"http.tls_reconnect", has_no_retries, "this has no effect with retry.attempts = 1"},
     {"http.tls_reconnect", repeats_no_status, "this has no effect, because retry.on has no status"},
     {"http.", leaves_http, "this has no effect, because intercept does not have http"},

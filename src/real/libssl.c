@@ -45,7 +45,9 @@ const struct rb_libssl *rb_libssl_of(const SSL *ssl, const void *caller)
 }
 
 // In the order of the members of struct rb_libcrypto.
-static const char *const crypto_names[] = {"ERR_clear_error", "i2d_X509", "X509_free", "BIO_ctrl"};
+static const char *const crypto_names[] = {"ERR_clear_error", "i2d_X509",          "X509_free", "BIO_ctrl",
+                                           "BIO_method_type", "BIO_method_name",   "BIO_read",  "BIO_ctrl_pending",
+                                           "BIO_number_read", "BIO_number_written"};
 _Static_assert(sizeof(struct rb_libcrypto) ==
                    sizeof(struct rb_library) + sizeof(crypto_names) / sizeof(crypto_names[0]) * sizeof(void *),
                "struct rb_libcrypto has one pointer for each name");

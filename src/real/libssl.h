@@ -56,6 +56,12 @@ struct rb_libcrypto {
     int (*certificate_bytes)(const X509 *certificate, unsigned char **out); // i2d_X509
     void (*certificate_free)(X509 *certificate);
     long (*bio_control)(BIO *bio, int command, long number, void *pointer);
+    int (*method_type)(const BIO *bio);
+    const char *(*method_name)(const BIO *bio);
+    int (*bio_read)(BIO *bio, void *buffer, int length);
+    size_t (*pending)(BIO *bio);          // bytes that can be read
+    uint64_t (*number_read)(BIO *bio);    // bytes that were read so far; 64 bits from 1.1.0
+    uint64_t (*number_written)(BIO *bio); // likewise
 };
 
 extern struct rb_library_kind rb_libssl_kind;

@@ -66,12 +66,20 @@ struct rb_link {
     void (*unpark)(struct rb_link *link);       // rb_loop_unpark; NULL: the link was never parked in an event loop
     bool (*due)(struct rb_link *link);          // of a link that is parked in an event loop (wire/loop.h)
     unsigned hold;                              // its place in the table of wire/loop.c; 0: not parked there
+    int home;                                   // 1 + the epoll on which it was registered last; 0: none (wire/loop.c)
     unsigned exchanges;                         // responses that were read to their end
     uint64_t identity;                          // of the socket, from the first request on; 0: unknown
     const void *ssl;                            // the connection object of OpenSSL; NULL: not known
     _Atomic uint64_t hello; // random bytes of its ClientHello; 0: not known; also read without a claim
     uint64_t limit_ms;      // how long the program waits at most, as of its latest wait; 0: unknown
     uint64_t limit_end_ms;  // when that wait ends
+    // For wire/async.h. Written without a claim.
+    _Atomic uint64_t received, sent; // bytes on a socket of TLS that the program has read and written
+    _Atomic uint64_t nudge_at;       // bytes that the program had read before the nudge
+    _Atomic unsigned nudges;         // that were taken out of the BIO
+    _Atomic int nudge;               // a byte that the program reads although the server has not sent it
+    _Atomic bool hides;              // the program does not see what the server has sent
+    _Atomic bool input_over;         // the program has read the end of the stream, or an error
     struct rb_opening opening;
     _Atomic int wait;     // enum rb_link_wait; written without a claim
     _Atomic bool tls;     // the program has written a TLS record; also read without a claim

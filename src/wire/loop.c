@@ -47,12 +47,23 @@ static uintptr_t this_thread(void)
 
 // --- links
 
+// Finds the epoll that watches the socket. A program that moves the bytes of OpenSSL itself may read on behind what it
+// has got, and register the socket again before it waits. Then this is the epoll that has watched it before.
+static bool find_epoll(const struct rb_link *link, int *epfd, struct epoll_event *event)
+{
+    if (rb_park_registered(link->fd, epfd, event))
+        return true;
+    *epfd = link->home - 1;
+    *event = (struct epoll_event){0};
+    return link->detached && link->home > 0;
+}
+
 bool rb_loop_may_hold(const struct rb_link *link)
 {
     struct epoll_event event;
     int epfd;
     if (link->exchange->rules.hold_ms == 0 || atomic_load_explicit(&hold_count, memory_order_relaxed) >= HOLDS ||
-        !rb_park_registered(link->fd, &epfd, &event))
+        !find_epoll(link, &epfd, &event))
         return false;
     unsigned i = (unsigned) epfd % EPOLLS;
     bool tls = atomic_load_explicit(&link->tls, memory_order_relaxed);
@@ -98,7 +109,7 @@ bool rb_loop_park(struct rb_link *link, uint64_t when_ms, rb_loop_due *due, bool
 {
     struct epoll_event event;
     int epfd;
-    if ((link->hold == 0 && !rb_loop_may_hold(link)) || !rb_park_registered(link->fd, &epfd, &event))
+    if ((link->hold == 0 && !rb_loop_may_hold(link)) || !find_epoll(link, &epfd, &event))
         return false;
     unsigned place = link->hold ? link->hold : take_hold(link->fd);
     if (place == 0)
@@ -272,15 +283,17 @@ uint64_t rb_loop_attend(struct rb_loop_call *call)
     return next_ms;
 }
 
-void rb_loop_control(int fd, int op)
+void rb_loop_control(int epfd, int fd, int op)
 {
     struct rb_link *link = rb_link_try(fd);
     int saved = errno;
     if (!link)
         return;
     // Another epoll, or another kind of wait, may be the next one to look for the response.
-    if (op != EPOLL_CTL_MOD && link->hold && link->state == RB_LINK_PARKED)
+    if (op != EPOLL_CTL_MOD && link->hold && link->state == RB_LINK_PARKED && !link->detached)
         rb_loop_unpark(link);
+    if (op == EPOLL_CTL_ADD)
+        link->home = epfd + 1;
     if (op != EPOLL_CTL_DEL)
         rb_loop_expect(link);
     rb_link_release(link);

@@ -73,6 +73,6 @@ uint64_t rb_loop_attend(struct rb_loop_call *call);
 int rb_loop_find(int epfd, uint64_t data);
 
 // The program has changed the registration of a descriptor that has a link.
-void rb_loop_control(int fd, int op);
+void rb_loop_control(int epfd, int fd, int op);
 
 #endif

@@ -16,6 +16,7 @@
 #include "real/pause.h"
 #include "real/sandbox.h"
 #include "real/system.h"
+#include "wire/async.h"
 #include "wire/bio.h"
 #include "wire/exchange.h"
 #include "wire/loop.h"
@@ -412,8 +413,9 @@ static bool is_past_us(int flags)
 bool rb_wire_before_read(struct rb_wire_io *io, int fd, const struct iovec *parts, size_t count, int flags,
                          ssize_t *result)
 {
-    struct rb_link *claimed = rb_link_is_tls(fd) ? NULL : rb_link_claim(fd);
-    *io = (struct rb_wire_io){.link = claimed, .parts = parts, .count = count, .flags = flags};
+    int tls_fd = rb_link_is_tls(fd) ? fd : 0;
+    *io = (struct rb_wire_io){.parts = parts, .count = count, .flags = flags, .tls_fd = tls_fd};
+    io->link = tls_fd ? NULL : rb_link_claim(fd);
     struct rb_link *link = io->link;
     int saved = errno;
     bool makes = true;
@@ -505,6 +507,8 @@ ssize_t rb_wire_after_read(struct rb_wire_io *io, ssize_t result)
 {
     struct rb_link *link = io->link;
     int saved = errno;
+    if (io->tls_fd)
+        return rb_async_received(io->tls_fd, io->parts, io->count, io->flags & MSG_PEEK, result);
     if (!link || !rb_link_regain(link, io->loan))
         return result;
     if (io->flags & MSG_PEEK) { // the program will read these bytes again
@@ -558,8 +562,9 @@ static bool prepare_write(struct rb_link *link, int flags)
 bool rb_wire_before_write(struct rb_wire_io *io, int fd, const struct iovec *parts, size_t count, int flags,
                           ssize_t *result)
 {
-    struct rb_link *claimed = rb_link_is_tls(fd) ? NULL : rb_link_claim(fd);
-    *io = (struct rb_wire_io){.link = claimed, .parts = parts, .count = count, .flags = flags};
+    int tls_fd = rb_link_is_tls(fd) ? fd : 0;
+    *io = (struct rb_wire_io){.parts = parts, .count = count, .flags = flags, .tls_fd = tls_fd};
+    io->link = tls_fd ? NULL : rb_link_claim(fd);
     struct rb_link *link = io->link;
     int saved = errno;
     if (!link)
@@ -584,6 +589,8 @@ bool rb_wire_before_write(struct rb_wire_io *io, int fd, const struct iovec *par
 ssize_t rb_wire_after_write(struct rb_wire_io *io, ssize_t result)
 {
     struct rb_link *link = io->link;
+    if (io->tls_fd && result > 0)
+        rb_async_sent(io->tls_fd, (size_t) result);
     if (!link || !rb_link_regain(link, io->loan))
         return result;
     // The head of a TLS record (RFC 8446, section 5.1): a handshake of version 3. wire/tls.c follows the connection.
@@ -595,6 +602,7 @@ ssize_t rb_wire_after_write(struct rb_wire_io *io, ssize_t result)
         rb_process_count_host(&link->peer.target, RB_SUMMARY_TLS);
         if (!atomic_load_explicit(&link->secured, memory_order_relaxed))
             rb_opening_end(&link->opening, &link->peer.target, false); // no request will be seen
+        rb_async_sent(link->fd, (size_t) result);
         rb_link_release(link);
         return result;
     }

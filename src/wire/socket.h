@@ -24,6 +24,7 @@ struct rb_wire_io {
     size_t count;
     int flags;     // of recv or send; 0 for read and write
     uint32_t loan; // of the claim, during the program's call
+    int tls_fd;    // the socket if its link belongs to TLS; 0: it does not
 };
 
 // Call before a read. Returns true if the program's call is to be made, and rb_wire_after_read after it. Returns

@@ -15,6 +15,7 @@
 #include "real/pause.h"
 #include "real/sandbox.h"
 #include "real/system.h"
+#include "wire/async.h"
 #include "wire/bio.h"
 #include "wire/exchange.h"
 #include "wire/loop.h"
@@ -50,12 +51,14 @@ static struct rb_link *claim_tls(const struct rb_libssl *libssl, const SSL *ssl)
     return NULL;
 }
 
-static void release_tls(struct rb_link *link, bool followed)
+static void release_tls(const struct rb_tls_io *io, bool followed)
 {
+    if (!followed && io->link->detached)
+        rb_async_show(io->libssl, io->ssl, io->link);
     if (followed)
-        rb_link_release(link);
+        rb_link_release(io->link);
     else
-        rb_link_drop(link);
+        rb_link_drop(io->link);
 }
 
 // --- single steps
@@ -464,6 +467,9 @@ static enum step examine_tls(const struct rb_tls_io *io, int *result)
     return step;
 }
 
+static const enum step steps_of_async[] = {
+    [RB_ASYNC_CALL] = STEP_CALL, [RB_ASYNC_GIVE] = STEP_GIVE, [RB_ASYNC_RESULT] = STEP_RESULT};
+
 // Returns what a read of the program is to do.
 static enum step begin_read(struct rb_tls_io *io, int *result)
 {
@@ -475,16 +481,17 @@ static enum step begin_read(struct rb_tls_io *io, int *result)
     io->waits = examines && rb_socket_is_blocking(link->fd);
     if (link->state == RB_LINK_SENT && unseen && !io->waits)
         rb_link_note_wait(link->fd, wait = RB_LINK_WAIT_LOOP); // the program waits by a call that is not intercepted
-    bool hides =
-        examines && !link->detached && (wait == RB_LINK_WAIT_FEW || (io->waits && wait == RB_LINK_WAIT_UNKNOWN));
+    if (link->state == RB_LINK_ENDED)
+        end_connection(io);
+    if (link->detached)
+        return steps_of_async[rb_async_read(io->libssl, io->ssl, link, result)];
+    bool hides = examines && (wait == RB_LINK_WAIT_FEW || (io->waits && wait == RB_LINK_WAIT_UNKNOWN));
     bool starved = atomic_load_explicit(&link->starved, memory_order_relaxed);
-    io->loops = examines && !hides && !link->detached && !io->waits && (link->state != RB_LINK_SENT || !starved) &&
+    io->loops = examines && !hides && !io->waits && (link->state != RB_LINK_SENT || !starved) &&
                 (link->hold || rb_loop_may_hold(link));
     hides = hides || io->loops;
     if (link->hold)
         rb_loop_unpark(link);
-    if (link->state == RB_LINK_ENDED)
-        end_connection(io);
     if (link->state == RB_LINK_DELIVER)
         return STEP_GIVE;
     if (hides && !rb_sandbox_is_filtered())
@@ -509,7 +516,7 @@ bool rb_tls_before_read(struct rb_tls_io *io, const struct rb_libssl *libssl, SS
     if (step != STEP_RESULT)
         errno = saved;
     if (step != STEP_CALL)
-        release_tls(link, followed);
+        release_tls(io, followed);
     else
         io->loan = rb_link_lend(link);
     return step == STEP_CALL;
@@ -522,7 +529,7 @@ void rb_tls_after_read(const struct rb_tls_io *io, long got)
     int saved = errno;
     if (got <= 0)
         atomic_store_explicit(&io->link->starved, true, memory_order_relaxed);
-    release_tls(io->link, got <= 0 || io->peeks || rb_exchange_read(io->link, io->bytes, (size_t) got));
+    release_tls(io, got <= 0 || io->peeks || rb_exchange_read(io->link, io->bytes, (size_t) got));
     errno = saved;
 }
 
@@ -596,7 +603,7 @@ bool rb_tls_poll(struct pollfd *fds, nfds_t count, nfds_t own, uint64_t until_ms
         link->limit_end_ms = until_ms;
         link->limit_ms = until_ms == UINT64_MAX ? until_ms : rb_arithmetic_sub(until_ms, rb_system_now_ms());
     }
-    const struct rb_exchange *x = link->exchange;
+    const struct rb_exchange *x = link->detached ? NULL : link->exchange;
     bool unanswered = x && link->state == RB_LINK_SENT && !x->passes && (x->taken > 0 || has_previous_tls(x));
     bool hides = unanswered || (x && (link->state == RB_LINK_PARKED || link->state == RB_LINK_DELIVER));
     if (hides)
@@ -616,7 +623,8 @@ static bool revive_tls(const struct rb_tls_io *io)
     uint64_t own_ms = rb_socket_send_limit_ms(link->fd), limit_ms = link->limit_ms > 0 ? link->limit_ms : UINT64_MAX;
     if (own_ms > 0)
         limit_ms = rb_arithmetic_min(limit_ms, own_ms);
-    if (!link->reopens || !waits || rb_link_is_disturbed(link) || !rb_socket_is(link->fd, link->identity) ||
+    if (link->detached || !link->reopens || !waits || rb_link_is_disturbed(link) ||
+        !rb_socket_is(link->fd, link->identity) ||
         !rb_tls_again_open(io->libssl, io->ssl, link, rb_arithmetic_add(rb_system_now_ms(), limit_ms)))
         return false;
     link->exchanges = 0;
@@ -633,7 +641,7 @@ bool rb_tls_before_write(struct rb_tls_io *io, const struct rb_libssl *libssl, S
     int saved = errno;
     if (!link->ssl) {
         link->ssl = ssl;
-        link->way = RB_WAY_OPENSSL;
+        link->way = link->detached ? RB_WAY_BIO : RB_WAY_OPENSSL;
         link->identity = rb_socket_identity(link->fd);
     }
     bool ended = link->state == RB_LINK_ENDED && !revive_tls(io);
@@ -653,7 +661,7 @@ void rb_tls_after_write(const struct rb_tls_io *io, long put)
     bool followed = put <= 0 || rb_exchange_wrote(io->link, io->bytes, (size_t) put);
     if (followed && io->link->state == RB_LINK_SENT)
         rb_loop_expect(io->link);
-    release_tls(io->link, followed);
+    release_tls(io, followed);
     errno = saved;
 }
 
@@ -676,4 +684,26 @@ void rb_tls_forget(const struct rb_libssl *libssl, const SSL *ssl)
     rb_exchange_end(link);
     rb_link_enter(link, RB_LINK_IDLE);
     rb_link_drop(link);
+}
+
+void rb_tls_before_shutdown(const struct rb_libssl *libssl, SSL *ssl)
+{
+    struct rb_link *link = claim_tls(libssl, ssl);
+    if (!link)
+        return;
+    bool shows = link->detached && rb_async_show(libssl, ssl, link);
+    if (shows) // after SSL_shutdown, no request can be written
+        rb_link_drop(link);
+    else
+        rb_link_release(link);
+}
+
+void rb_tls_before_free(const struct rb_libssl *libssl, const SSL *ssl)
+{
+    struct rb_link *link = claim_tls(libssl, ssl);
+    if (!link)
+        return;
+    if (link->detached)
+        rb_async_forget(link);
+    rb_link_release(link);
 }

@@ -65,4 +65,10 @@ size_t rb_tls_held(const struct rb_libssl *libssl, const SSL *ssl);
 // The program is about to reset the connection object: its link ends.
 void rb_tls_forget(const struct rb_libssl *libssl, const SSL *ssl);
 
+// Call before SSL_shutdown: nothing is hidden from the program any more.
+void rb_tls_before_shutdown(const struct rb_libssl *libssl, SSL *ssl);
+
+// Call before SSL_free.
+void rb_tls_before_free(const struct rb_libssl *libssl, const SSL *ssl);
+
 #endif

@@ -925,6 +925,7 @@ IDLE = (
      "lets one lost probe end an idle connection: socket.user_timeout should be at least IDLE + COUNT * INTERVAL of socket.keepalive"),
     ("retry.attempts = 1\nhttp.hold = 2s", 13, "has no effect with retry.attempts = 1"),
     ("retry.on = refused\nhttp.hold = 2s", 13, "has no effect, because retry.on has no status"),
+    ("http.async = on", 14, "has no effect with http.hold = off"),
     ("intercept = curl\nhttp.hold = 2s", 13, "has no effect, because intercept does not have http"),
     ("retry.attempts = 1\nhttp.tls_reconnect = on", 22, "has no effect with retry.attempts = 1"),
     ("retry.on = refused\nhttp.tls_reconnect = on", 22, "has no effect, because retry.on has no status"),

@@ -147,7 +147,8 @@ CLIENTS = {
     "urllib3_threads": python("urllib3_threads", FEW, cost=170, threads=True, shaky=("reset",)),
     "httpx": python("httpx", BLOCKING, cost=350),
     "httpx_client": python("httpx_client", FEW, cost=350),
-    "httpx_async": python("httpx_async", LOOP, plain=OBSERVED, tls=OBSERVED, reason=f"{NO_LOOP}; {MEMORY}", cost=400),
+    "httpx_async": python("httpx_async", LOOP, plain=OBSERVED, tls=OBSERVED, reason=f"{NO_LOOP}; {MEMORY}", cost=400,
+                          shaky=("stream",)),
     "aiohttp": python("aiohttp", LOOP, plain=OBSERVED, tls=OBSERVED, reason=f"{NO_LOOP}; {MEMORY}", cost=350,
                       methods=(GET, HEAD, POST, EXPECT)),
     "asyncio": python("asyncio", LOOP, plain=OBSERVED, tls=OBSERVED, reason=f"{NO_LOOP}; {MEMORY}", cost=120),
@@ -198,11 +199,14 @@ CLIENTS = {
                      cost=800),
 }
 
-# The same programs under http.hold, which repeats requests in event loops of epoll on plain connections.
-HOLD = {"http.hold": "20s"}
+# The same programs under http.hold and http.async, which repeat requests in event loops of epoll: on plain connections, and on
+# those of OpenSSL with BIOs in memory.
+HOLD = {"http.hold": "20s", "http.async": "on"}
 CLIENTS.update({f"{name}_hold": CLIENTS[name]._replace(
     plain=RETRIED, hold=True, lacks=("103",) if name in ("ab", "nginx") else ()) for name in (  # which ask by HTTP/1.0
-    "httpx_async", "aiohttp", "socket_epoll", "aria2", "ab", "nginx", "haproxy", "node_http", "node_fetch", "java_client", "erlang")})
+    "socket_epoll", "aria2", "ab", "nginx", "haproxy", "node_http", "node_fetch", "java_client", "erlang")})
+CLIENTS.update({f"{name}_hold": CLIENTS[name]._replace(plain=RETRIED, tls=RETRIED, hold=True, lacks=lacks) for name, lacks in (
+    ("httpx_async", ()), ("aiohttp", ()), ("asyncio", ("hang_up",)))})  # asyncio has one connection for two requests
 
 Cell = collections.namedtuple("Cell", "client fault transport")
 
@@ -226,7 +230,7 @@ def expectation(cell):
         return OBSERVED, fault.why
     if client.tick_s and "after=" in fault.script:
         return OBSERVED, "the retry is due after the end of the program's wait"
-    reopens = cell.transport == PLAIN or (cell.transport in REOPENED and fault.tls in (None, RECONNECT))
+    reopens = cell.transport == PLAIN or (cell.transport in REOPENED and not client.hold and fault.tls in (None, RECONNECT))
     if not reopens and (fault.tls or client.closes):
         return OBSERVED, fault.tls or RECONNECT
     return RETRIED, ""

@@ -28,6 +28,7 @@ static const struct documented documented[] = {
     {"retry.resume", "on"},
     {"start.wait", "off"},
     {"http.hold", "off"},
+    {"http.async", "off"},
     {"http.tls_reconnect", "off"},
     {"http.path", "off"},
     {"timeout.connect", "unset"},
