@@ -586,11 +586,51 @@ bool rb_wire_before_write(struct rb_wire_io *io, int fd, const struct iovec *par
     return false;
 }
 
+static unsigned byte_at(const struct rb_wire_io *io, size_t offset)
+{
+    size_t i = 0;
+    for (; offset >= io->parts[i].iov_len; i++)
+        offset -= io->parts[i].iov_len;
+    return ((const unsigned char *) io->parts[i].iov_base)[offset];
+}
+
+// Returns true if TLS records (RFC 8446, section 5.1) that were written have data of the program. In TLS 1.3, the
+// record behind a change of the cipher ends the handshake, and looks like data.
+static bool records_have_data(const struct rb_wire_io *io, size_t length)
+{
+    enum { HEADER = 5, CHANGES_CIPHER = 20, DATA = 23 };
+    unsigned type = 0, before;
+    for (size_t at = 0; at + HEADER <= length; at += HEADER + (byte_at(io, at + 3) << 8 | byte_at(io, at + 4))) {
+        before = type;
+        type = byte_at(io, at);
+        if (type == DATA && before != CHANGES_CIPHER)
+            return true;
+    }
+    return false;
+}
+
+// The program has written TLS records. If no request was seen before the first data, the library does not follow this
+// TLS: the success of the connect counts.
+static __attribute__((noinline)) void note_records(const struct rb_wire_io *io, size_t length)
+{
+    int saved = errno;
+    struct rb_link *link = rb_link_try(io->tls_fd); // NULL: a call of the TLS library writes the records
+    if (!link)
+        return;
+    if (link->opening.state == RB_OPENING_MADE && !atomic_load_explicit(&link->secured, memory_order_relaxed) &&
+        records_have_data(io, length))
+        rb_opening_end(&link->opening, &link->peer.target, false);
+    rb_link_release(link);
+    errno = saved;
+}
+
 ssize_t rb_wire_after_write(struct rb_wire_io *io, ssize_t result)
 {
     struct rb_link *link = io->link;
-    if (io->tls_fd && result > 0)
+    if (io->tls_fd && result > 0) {
+        note_records(io, (size_t) result);
         rb_async_sent(io->tls_fd, (size_t) result);
+    }
     if (!link || !rb_link_regain(link, io->loan))
         return result;
     // The head of a TLS record (RFC 8446, section 5.1): a handshake of version 3. wire/tls.c follows the connection.
@@ -600,8 +640,6 @@ ssize_t rb_wire_after_write(struct rb_wire_io *io, ssize_t result)
         rb_bio_note_hello(link, io->parts[0].iov_base, part < (size_t) result ? part : (size_t) result);
         atomic_store_explicit(&link->tls, true, memory_order_relaxed);
         rb_process_count_host(&link->peer.target, RB_SUMMARY_TLS);
-        if (!atomic_load_explicit(&link->secured, memory_order_relaxed))
-            rb_opening_end(&link->opening, &link->peer.target, false); // no request will be seen
         rb_async_sent(link->fd, (size_t) result);
         rb_link_release(link);
         return result;

@@ -87,8 +87,19 @@ elif way == "other":
     peer.recv(100)
 elif way == "banner":
     peer.recv(100)
-elif way == "tls":
-    peer.sendall(b"\x16\x03\x01\x00\x05abcde")
+elif way.startswith("tls"):
+    hello, finished, data = b"\x16\x03\x01\x00\x05abcde", b"\x14\x03\x03\x00\x01\x01\x17\x03\x03\x00\x03abc", b"\x17\x03\x03\x00\x02ab"
+    old = b"\x16\x03\x03\x00\x02ab\x14\x03\x03\x00\x01\x01\x16\x03\x03\x00\x03abc"
+    peer.sendall(hello)
+    if way == "tls":
+        peer.sendall(finished)
+        peer.sendall(data)
+    elif way == "tls_joined":
+        peer.sendmsg([finished[:7], finished[7:] + data[:2], data[2:]])
+    elif way == "tls_old":
+        peer.sendall(old + data)
+    else:
+        peer.sendall(finished)
 elif way == "unused":
     peer.close()
 elif way == "half_closed":
@@ -165,6 +176,9 @@ WAYS = {
     "other": "closed",        # by the first bytes
     "banner": "closed",       # the server speaks first
     "tls": "closed",          # that no library is known to follow
+    "tls_joined": "closed",
+    "tls_old": "closed",      # TLS 1.2
+    "tls_handshake": "half-open",
     "unused": "closed",       # at its end
     "half_closed": "closed",  # the library does not follow the connection
     "unanswered": "half-open",
@@ -209,7 +223,7 @@ def test_idle_probe_has_a_lease(test):
 
 COUNTED = ("http_client", "http_client_timeout", "urllib", "urllib3", "socket_epoll", "php", "lwp", "lwp_keep_alive", "lua",
            "w3m", "links", "lynx", "wget", "nginx")
-COUNTED_TLS = ("http_client", "urllib3", "php", "lwp", "lua", "w3m")
+COUNTED_TLS = ("http_client", "urllib3", "aiohttp", "php", "lwp", "lua", "w3m")
 
 
 @cases(*COUNTED)
