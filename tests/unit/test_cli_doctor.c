@@ -265,11 +265,18 @@ static void test_http_on_sockets(void **state)
     f = begin(&fixture);
     import(f, 0, "connect");
     import(f, 0, "epoll_wait");
-    expect_http(f, FULL, "and not in an event loop (epoll)");
+    expect_http(f, PART, "and not in an event loop (epoll)");
     f = begin(&fixture);
     import(f, 0, "connect");
     import(f, 1, "SSL_read");
-    expect_http(f, FULL, "on a plain socket, and over OpenSSL on a socket,");
+    import(f, 1, "SSL_set_fd");
+    expect_http(f, PART, "on a plain socket, and over OpenSSL on a socket,");
+    assert_string_equal(rb_fate_name(f->tls.wait), "repeated-if-kept");
+    f = begin(&fixture);
+    import(f, 0, "connect");
+    import(f, 1, "SSL_read");
+    import(f, 1, "SSL_set_bio");
+    expect_http(f, PART, "HTTPS by OpenSSL without a socket is counted");
     f = begin(&fixture);
     import(f, 0, "connect");
     fixture.members[1].uv = true;
@@ -283,11 +290,12 @@ static void test_http_over_tls(void **state)
         size_t property; // offset in struct rb_member of what the executable has; 0: none
         const char *piece;
     } rows[] = {
-        {"gnutls_record_recv", 0, "HTTPS by GnuTLS is not examined"},
+        {"gnutls_record_recv", 0, "HTTPS by GnuTLS is counted, not repeated"},
         {"SSL_ImportFD", 0, "HTTPS by NSS is not examined"},
         {"nghttp2_session_client_new2", 0, "HTTP/2 is not examined"},
         {NULL, offsetof(struct rb_member, own_ssl), "app contains its own OpenSSL"},
         {NULL, offsetof(struct rb_member, java), "Java has its own TLS"},
+        {NULL, offsetof(struct rb_member, erlang), "Erlang has its own TLS"},
         {NULL, offsetof(struct rb_member, dotnet), "the event loop of .NET"},
     };
     struct fixture fixture;

@@ -284,8 +284,10 @@ static void judge_openssl(struct rb_findings *findings, struct rb_call_reach *ca
 {
     bool descriptor = has_ssl_socket(findings, call);
     bool opens = !policy_leaves_out(findings, "http.tls_reconnect", "off", true);
+    // In an event loop, a program that can use buffers in memory is judged as if it did.
     bool memory = uses(findings, RB_FAMILY_SSL_BIO, NULL) && !uses(findings, RB_FAMILY_SSL_FD, NULL);
-    findings->tls.loop = descriptor && holds && !memory ? RB_FATE_KEPT : RB_FATE_COUNTED;
+    bool async = !policy_leaves_out(findings, "http.async", "off", true);
+    findings->tls.loop = descriptor && holds && (!memory || async) ? RB_FATE_KEPT : RB_FATE_COUNTED;
     findings->tls.wait = !descriptor ? RB_FATE_COUNTED : opens ? RB_FATE_REPEATED : RB_FATE_KEPT;
     if (!descriptor)
         say_of_http(call, RB_REACH_PART, "HTTPS by OpenSSL without a socket is counted, not repeated");
@@ -358,6 +360,8 @@ static void judge_plain(struct rb_findings *findings, struct rb_call_reach *call
                     !epoll  ? ""
                     : holds ? ", or in an event loop (epoll) within `http.hold`"
                             : ", and not in an event loop (epoll)");
+    if (!holds && epoll)
+        call->reach = RB_REACH_PART;
     if (!holds && (loop || epoll))
         call->advice = "in an event loop, set `http.hold` to a time below the program's limit, or program the retries";
 }

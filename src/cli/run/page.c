@@ -119,7 +119,7 @@ static void add_ways(struct text *text, const struct rb_summary_host *host, cons
     page_add(text, written > 0 ? "\n" : "");
 }
 
-static void add_host(struct text *text, const struct rb_summary_host *host)
+static void page_add_host(struct text *text, const struct rb_summary_host *host)
 {
     char name[RB_SUMMARY_HOST_SIZE * RB_ESCAPED_SIZE];
     if (!host_is_ready(host))
@@ -174,7 +174,7 @@ size_t rb_page_format(const struct rb_summary_page *page, uint64_t now_ms, char 
         if (page_sum_up(page, i, sums))
             add_policy(&text, page->policies[i].name, sums);
     for (int i = 0; i < RB_SUMMARY_HOSTS; i++)
-        add_host(&text, &page->hosts[i]);
+        page_add_host(&text, &page->hosts[i]);
     for (int i = 0; i < RB_SUMMARY_HOSTS; i++)
         add_wait(&text, page, &page->hosts[i], now_ms);
     if (text.length == 0)

@@ -2,6 +2,7 @@
 // Lines such as "waiting for db:5432 (connection refused): 3 s of 60 s".
 #include "cli/wait/progress.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,8 +79,8 @@ void rb_progress_end(struct rb_progress *progress)
     ssize_t written = left > 0 ? write(STDERR_FILENO, "\r", 1) : -1;
     for (; left > 0 && written > 0; left -= (int) written)
         written = write(STDERR_FILENO, blanks, (size_t) left < sizeof(blanks) ? (size_t) left : sizeof(blanks) - 1);
-    if (progress->shown > 0 && written > 0)
-        written = write(STDERR_FILENO, "\r", 1);
+    if (written > 0 && write(STDERR_FILENO, "\r", 1) < 0)
+        errno = 0; // the terminal is gone
     progress->shown = 0;
 }
 
