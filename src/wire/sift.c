@@ -218,7 +218,8 @@ uint32_t rb_sift_event(int epfd, int fd, uint32_t events, bool *again)
                      ((registered.events & EDGES) && rb_park_shares(epfd, registered.data.u64, fd)))) {
         if (link->state == RB_LINK_PARKED)
             rb_wire_give_up(link);
-        link->exchange->passes = true;
+        if (link->exchange)
+            link->exchange->passes = true;
         rb_loop_unpark(link);
         visible = true;
     }

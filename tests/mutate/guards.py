@@ -27,6 +27,10 @@ def ssl(name):
     return f"preload test_ssl_http {name}"
 
 
+def loop(name):
+    return f"preload test_wire_loop {name}"
+
+
 def odd(name):
     """A test of clients/test_wire_odd.py; `NAME CASE` for one case of it."""
     name, _, case = name.partition(" ")
@@ -285,3 +289,25 @@ guard("again: stale connection", TLS, "link->state == RB_LINK_ENDED && !revive_t
 GNUTLS = "wire/gnutls.c"
 guard("GnuTLS: connect and request", GNUTLS, "rb_link_note_secured(sends);", "(void) sends;", "clients ^wire_gnutls\\.opens_the_breaker$")
 guard("GnuTLS: reason", GNUTLS, "link->exchange->stack = RB_STACK_TLS;", "", "clients ^wire_gnutls\\.counts_statuses")
+
+# --- event loops (http.hold)
+
+SIFT, LOOP = "wire/sift.c", "wire/loop.c"
+guard("loop: limit of all holds", SIFT, "rb_exchange_look(link, state & ENDED, until_ms)",
+      "rb_exchange_look(link, state & ENDED, UINT64_MAX)", loop("a_wait_longer_than_the_hold_is_not_begun"))
+guard("loop: data of two descriptors", SIFT, "rb_park_shares(epfd, registered.data.u64, fd)", "false",
+      loop("shared_data_is_not_held"))
+guard("loop: one-shot registration", SIFT, "rb_park_rearm(epfd, fd);", ";", loop("a_one_shot_loop_gets_the_repeated_response"))
+guard("loop: error of a POST", SIFT, "(state & POLLERR) && x->held_length == 0", "false", loop("a_reset_of_a_post_keeps_its_errno"))
+guard("loop: last error", SIFT, "x->error = error;\n        x->passes = true;", ";", loop("the_last_reset_is_read"))
+guard("loop: nested epoll", LOOP, " && !rb_park_is_watched(epfd)", "", loop("a_nested_epoll_is_not_held"))
+guard("loop: polled epoll", LOOP, "!polled && usable", "usable", loop("a_polled_epoll_is_not_held"))
+guard("loop: epoll that is polled later", LOOP, "link->hold == i + 1 && link->state == RB_LINK_PARKED)", "false)",
+      loop("a_poll_for_the_epoll_ends_a_hold"))
+guard("loop: removed registration", LOOP, "op != EPOLL_CTL_MOD && link->hold", "false && link->hold",
+      loop("a_removed_registration_shows_the_response"))
+guard("loop: lost sight", EXCHANGE, "if (x && link->unpark)\n        link->unpark(link);", "", loop("lost_sight_shows_the_response"))
+guard("loop: lost sight of a new connection", EXCHANGE, "unanswered = unanswered || (x && x->redials", "unanswered = unanswered || (false",
+      loop("lost_sight_after_a_reconnect_shows_the_response"))
+guard("loop: signals", "wire/epoll.c", "ready >= 0 && call->shown + kept == 0", "call->shown + kept == 0", loop("a_signal_ends_the_wait"))
+guard("loop: TLS of two holders", LOOP, "atomic_store(&holds[link->hold - 1].when_ms, 0);", ";", ssl("loop_shared"))
