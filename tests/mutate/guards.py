@@ -284,6 +284,32 @@ guard("again: next request", TLS, "link->state == RB_LINK_ENDED && !revive_tls(i
 guard("again: stale connection", TLS, "link->state == RB_LINK_ENDED && !revive_tls(io);",
       "(link->state == RB_LINK_ENDED || (link->state == RB_LINK_IDLE && link->exchanges > 0)) && !revive_tls(io);", again("stale"))
 
+# --- OpenSSL without a descriptor
+
+
+def bio(name):
+    return f"preload test_ssl_bio {name}"
+
+
+BIO, ASYNC = "wire/bio.c", "wire/async.c"
+guard("a ClientHello on two sockets", BIO, "if (other > 0) {", "if (0) {", bio("two_sockets"))
+guard("a part of a ClientHello", BIO, "length < RANDOM + RB_BIO_RANDOM", "length < RANDOM", bio("short_hello"))
+guard("http.async", ASYNC, "x && x->rules.async &&", "x &&", bio("not_held"))
+guard("a BIO that is not in memory", ASYNC, 'strcmp(libcrypto->method_name(bio), "memory buffer") == 0', "true", bio("other_bio"))
+guard("bytes that the program has not sent", ASYNC, "a->libcrypto->number_read(a->out) == atomic_load(&a->link->sent)", "true",
+      bio("unsent"))
+guard("bytes that the program has not taken", ASYNC, "a->libcrypto->pending(a->out) == 0 &&", "true &&", bio("untaken"))
+guard("room in the socket", ASYNC, "&& has_room(a);", "; (void) has_room;", bio("no_room"))
+guard("the nudge is taken out", ASYNC, "if (a->libcrypto->pending(a->in) == written - before)", "if (0)", bio("part"))
+guard("the nudge", ASYNC, "shows = want_nudge(&a);", "shows = false; (void) want_nudge;", bio("part"))
+guard("MSG_PEEK on TLS", ASYNC, "if (!link || peeks)", "(void) peeks; if (!link)", bio("part_peeked"))
+guard("the end of the socket", ASYNC, "bool over = atomic_load(&a->link->input_over)", "bool over = false", bio("broken"))
+guard("SSL_shutdown during a hold", ASYNC, "if (!hides(link))\n        return false;\n    if (rb_ex", "return false;\n    if (rb_ex",
+      bio("half_closed"))
+guard("BIOs that were replaced", ASYNC, "rb_exchange_give_only(link);\n    if (link->state == RB_LINK_DELIVER) {",
+      "(void) 0;\n    if (link->state == RB_LINK_DELIVER) {", bio("other_bios"))
+guard("another thread", "wire/loop.c", "!tls || (here &&", "!tls || ((void) here, true &&", bio("other_thread"))
+
 # --- GnuTLS
 
 GNUTLS = "wire/gnutls.c"
