@@ -47,6 +47,8 @@ void rb_bio_note_hello(struct rb_link *link, const char *bytes, size_t length)
     if (length < RANDOM + RB_BIO_RANDOM || bytes[MESSAGE] != CLIENT_HELLO)
         return;
     uint64_t key = key_of(bytes + RANDOM);
+    if (key == 0) // links without a ClientHello have this key
+        return;
     // A program that passes on the bytes of another connection has two sockets with one ClientHello. Then none is
     // followed, because each could be the one.
     int other = find_descriptor(key);
