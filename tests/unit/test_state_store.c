@@ -525,7 +525,7 @@ static void test_sizes(void **state)
 {
     struct rb_state parts;
     (void) state;
-    assert_int_equal(rb_state_size(0), 512 + 512 * 8 + 64 * 128 + 64 * 8 * 640 + 512 * 320);
+    assert_int_equal(rb_state_size(0), 512 + 512 * 8 + 64 * 128 + 64 * 8 * 640 + 512 * 448);
     assert_int_equal(rb_state_size(1024) - rb_state_size(0), 1024 * 1408);
     assert_true(rb_store_private(&parts, CELLS));
     assert_ptr_equal(parts.processes, parts.header + 1);
