@@ -206,8 +206,8 @@ static void play_tls(bool loops)
         accept_tls, get_tls, put_tls, reset_tls, dial_tls, read_tls, write_tls, close_tls,
     };
     tls_look_up(tls_library());
-    signal(SIGPIPE, SIG_IGN);            // of SSL_write
-    play(&secure, loops, loops ? 0 : 5); // no response is held in an event loop
+    signal(SIGPIPE, SIG_IGN); // of SSL_write
+    play(&secure, loops, 5);
 }
 
 static void random_play(void)
