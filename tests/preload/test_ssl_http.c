@@ -25,6 +25,7 @@ static struct {
     pthread_t thread;
     const struct line *lines;
     _Atomic int requests;
+    _Atomic pid_t id;
     _Atomic bool wakes;
     SSL *ssl;
 } server;
@@ -59,6 +60,7 @@ static void *serve(void *argument)
     int fd = accept(server.port.fd, NULL, NULL);
     const struct line *line = server.lines;
     (void) argument;
+    server.id = test_thread_id();
     server.ssl = tls_new(fd, TLS_1_3, true);
     CHECK_INT(tls.SSL_accept(server.ssl), 1);
     while (take_request()) {
@@ -725,6 +727,9 @@ static void hidden_wait(void)
     struct pollfd wait = {.fd = client.fd, .events = POLLOUT};
     CHECK_INT(poll(&wait, 1, -1), 1);
     ask(GET);
+    while (server.requests == 0)
+        test_pause();
+    test_await_call(server.id, SYS_read); // the response is there
     read_with_hidden_waits(BUSY);
     end(1);
 }
