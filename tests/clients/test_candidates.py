@@ -76,7 +76,7 @@ def test_own_resolver(test):
         test.equal(test.events("retry"), [], "retries")
         return
     test.check(len(test.events("retry")) > 0, f"{test.events()}")
-    test.equal(test.events()[-1]["reason"], "next-candidate", "the second ::1")
+    test.check("next-candidate" in test.reasons(), f"the second ::1: {test.events()}")
 
 
 @cases(*LATE)
