@@ -15,7 +15,7 @@
 #include "engine/call.h"
 #include "process/log.h"
 
-static char manual[64 * 1024];
+static char manual[128 * 1024];
 
 static void read_manual(const char *path)
 {
