@@ -103,15 +103,15 @@ void rb_call_answered(struct rb_call *call, bool whole, uint64_t now_ms);
 // first request on the connection takes over the permit (rb_call_take_over).
 void rb_call_connected(struct rb_call *call, uint64_t now_ms);
 
-// Records that an attempt of rb_call_connected was a success. If that was more than RB_CALL_FRESH_MS ago, the success
-// says little about the host now. Then it is recorded only for a breaker that is half-open, and waits for this probe.
+// Records that an attempt of rb_call_connected was a success. If the connect was more than RB_CALL_FRESH_MS ago, the
+// success says little about the host now. Then it is recorded only if the attempt is a probe of a half-open breaker.
 void rb_call_settle(struct rb_call *call, uint64_t now_ms);
 
-enum { RB_CALL_FRESH_MS = 1000 };
+enum { RB_CALL_FRESH_MS = 1000 }; // milliseconds
 
 // Begins the first attempt of a call on a connection that another call has made (rb_call_connected). The new call gets
 // the permit of the other one if that is a probe, or if the breaker would refuse the attempt otherwise and has let the
-// other call pass. Any other permit ends without a result. Returns as rb_call_admit.
+// other call pass. Any other permit ends without a result. Returns false if the breaker refuses, as rb_call_admit does.
 bool rb_call_take_over(struct rb_call *call, struct rb_call *connect, uint64_t now_ms);
 
 // Ends an attempt without a result: the permit is released and nothing is recorded.

@@ -133,7 +133,7 @@ const char *rb_api_name(enum rb_api api);
 // Returns "libcurl", "socket", "openssl", "bio" or "gnutls"; "none" for RB_WAY_NONE; never NULL.
 const char *rb_way_name(enum rb_way way);
 
-// Returns a word for the log ("event-loop") and a clause for people ("it waits in an event loop"); never NULL.
+// Returns a word for the log ("event-loop") and a clause for people ("the program waits in an event loop"); never NULL.
 const char *rb_stack_name(enum rb_stack stack);
 const char *rb_stack_text(enum rb_stack stack);
 

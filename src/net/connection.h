@@ -68,9 +68,9 @@ uint64_t rb_connection_limit_ms(const struct rb_connection *connection, uint64_t
 // at once, unless the function of rb_connection_notify takes over the call.
 void rb_connection_succeeded(struct rb_connection *connection, int fd);
 
-// Call `made` from now on when a connect has succeeded. `made` copies the call and returns true if its result follows
-// later (rb_call_connected). There is one such function.
-//   counted: the call was counted and reported. Otherwise `made` counts it with its result
+// Sets the function that is called when a connect has succeeded. There is one such function. `made` returns true if it
+// has copied the call and will record its result later (rb_call_connected). `made` must be async-signal-safe.
+//   counted: the call was counted and reported. If false, `made` must count the call when it records the result
 typedef bool rb_connection_made_fn(int fd, const struct rb_call *call, bool counted);
 void rb_connection_notify(rb_connection_made_fn *made);
 

@@ -95,14 +95,17 @@ int rb_park_shutdown(int fd, int how);
 // effect when the connect is no longer parked.
 int rb_park_control(int epfd, int op, int fd, struct epoll_event *event);
 
-// Reads the recorded registration of a descriptor. Returns false unless exactly one epoll watches the descriptor. These
-// functions take no lock: the answer may be outdated.
+// This function and the next four take no lock, so their answer may be outdated. They are async-signal-safe.
+//
+// Reads the recorded registration of a descriptor. Returns false unless exactly one epoll watches the descriptor.
+//   epfd: receives the epoll
+//   event: receives the registration as the program made it
 bool rb_park_registered(int fd, int *epfd, struct epoll_event *event);
 
 // Returns true if another descriptor than fd is registered in the epoll with the same data. Looks at all descriptors.
 bool rb_park_shares(int epfd, uint64_t data, int fd);
 
-// Arms a registration again if it is one-shot, because the program has not got its event.
+// Arms a registration again if it is one-shot. Call after an event that the program does not see.
 void rb_park_rearm(int epfd, int fd);
 
 // Returns true if an epoll watches this descriptor.
@@ -227,7 +230,10 @@ enum rb_epoll_kind { RB_EPOLL_WAIT, RB_EPOLL_PWAIT, RB_EPOLL_PWAIT2 };
 int rb_wait_epoll(int epfd, struct epoll_event *events, int size, const struct timespec *timeout, const sigset_t *mask,
                   enum rb_epoll_kind kind);
 
-// Waits on an epoll like the call of this kind, and filters the events. timeout: valid, or NULL.
+// Waits on an epoll like the call of this kind, and removes the events of parked connects. Returns the number of
+// events, or -1 with errno.
+//   timeout: valid; NULL: no limit
+//   mask: signals that are blocked during the wait; NULL: those that are blocked now
 int rb_wait_epoll_or_fetch(int epfd, struct epoll_event *events, int size, const struct timespec *timeout,
                            const sigset_t *mask, enum rb_epoll_kind kind);
 

@@ -87,7 +87,9 @@ void rb_process_started(const struct rb_call *call, const char *policy, enum rb_
 // Counts a call of a matched host for the summary.
 void rb_process_count_call(const char *policy);
 
-// Adds 1 to a counter of a host for the summary: RB_SUMMARY_WAY and the others in process/summary.h.
+// Adds 1 to a counter of a host for `rebound run --summary`. Does nothing without a summary. Async-signal-safe, as is
+// rb_process_begin_wait.
+//   counter: RB_SUMMARY_WAY and the others in process/summary.h
 void rb_process_count_host(const struct rb_target *target, unsigned counter);
 
 // The call waits for its host to start: notes this for the summary.

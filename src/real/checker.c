@@ -6,8 +6,7 @@
 #include <sys/mman.h>
 
 // Exported by the runtime of ThreadSanitizer. The library itself is usually not instrumented, but it calls functions of
-// libc that the runtime intercepts, such as memcpy. A build for ThreadSanitizer looks for races of
-// the library itself.
+// libc that the runtime intercepts, such as memcpy. A build for ThreadSanitizer looks for races of the library itself.
 #ifdef __SANITIZE_THREAD__
 enum { INSTRUMENTED = true };
 #else

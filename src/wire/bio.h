@@ -3,7 +3,7 @@
 // bytes to OpenSSL through a BIO in memory (asyncio, aiohttp, httpx) or one of its own (haproxy).
 //
 // The ClientHello shows which socket belongs to such a connection object. It is the first message on the socket, and
-// its 32 random bytes, which OpenSSL tells for each connection, occur nowhere else.
+// its 32 random bytes, which SSL_get_client_random returns, occur in no other ClientHello.
 #ifndef RB_WIRE_BIO_H
 #define RB_WIRE_BIO_H
 
@@ -11,11 +11,12 @@
 #include "wire/link.h"
 
 // The program has written the first bytes of a TLS connection on a claimed link. Remembers the ClientHello, if all of
-// its random bytes are there. Lock-free, async-signal-safe.
+// its random bytes are there. If another link has the same bytes, neither connection is followed. Lock-free,
+// async-signal-safe.
 void rb_bio_note_hello(struct rb_link *link, const char *bytes, size_t length);
 
-// Claims the link of a connection object without a descriptor. Returns NULL if no link has sent its ClientHello, or if
-// the link is claimed already.
+// Claims the link of a connection object without a descriptor. Returns NULL if no link has sent its ClientHello, if the
+// link is claimed already, or if this libssl lacks SSL_get_client_random. Release with rb_link_release.
 struct rb_link *rb_bio_claim(const struct rb_libssl *libssl, const SSL *ssl);
 
 // Bytes of the random value in a ClientHello.

@@ -5,6 +5,8 @@
 // The request is kept as long as it is at most RB_EXCHANGE_SIZE bytes. A response is examined before the program reads
 // it (rb_exchange_look), if the program waits in a way that allows it, and while the program reads it
 // (rb_exchange_read), which counts its status and finds its end.
+//
+// All functions are for the owner of the claim of the link. They are async-signal-safe.
 #ifndef RB_WIRE_EXCHANGE_H
 #define RB_WIRE_EXCHANGE_H
 
@@ -48,8 +50,8 @@ struct rb_exchange {
     bool judged;               // the response under examination was judged
     bool goes_on;              // DELIVER: the connection goes on behind the held bytes
     bool leaves;               // DELIVER: the link is not followed behind the held bytes
-    bool redials;   // in an event loop: the library has connected again, or does so; a held response is in `held`
-    unsigned stirs; // in an event loop: how often the kernel has reported a response that was hidden
+    bool redials;              // in an event loop: a second connect was begun; a held response is in `held`
+    unsigned stirs;            // in an event loop: how often the kernel has reported a response that was hidden
     uint64_t hold_until_ms;    // in an event loop: the end of all holds of the exchange; 0: nothing was held yet
     int low_mark;              // SO_RCVLOWAT of the program while ours is set; 0: not set
     int broke;                 // how the connection ended before a response: errno, or -1 for the end of the stream
@@ -94,16 +96,16 @@ bool rb_exchange_again(struct rb_link *link);
 // the held response and then the end of the stream. Returns false if nothing is held.
 bool rb_exchange_fall_back(struct rb_link *link, enum rb_reason reason);
 
-// The request of a parked link is not repeated, although that was decided: reports this, unless it was reported. The
-// program must get the response.
+// The request of a parked link is not repeated, although a repetition was decided. Reports a stop with this reason,
+// unless it was reported. The caller must give the response to the program.
 void rb_exchange_give_up(struct rb_link *link, enum rb_reason reason);
 
 // Hands over the bytes that were read from the connection before the program read them: the link enters DELIVER, and
 // the connection goes on behind these bytes. Returns false if there are none.
 bool rb_exchange_give_taken(struct rb_link *link);
 
-// The same if the link is to become opaque. Hands over also the response of an earlier attempt while the repeated
-// request has no answer; then the connection ends behind it. Returns true if the state is DELIVER.
+// The same if the link is to become opaque. If the repeated request has no answer yet, also hands over the response of
+// the earlier attempt; then the connection ends behind this response. Returns true if the state is DELIVER.
 bool rb_exchange_give_only(struct rb_link *link);
 
 // The program has read all that was held. If the connection goes on, the state becomes that behind these bytes, and

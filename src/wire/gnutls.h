@@ -3,6 +3,11 @@
 // ClientHello shows which socket belongs to a connection (wire/bio.h), also if the program gives GnuTLS functions of
 // its own that read and write.
 //
+// Nothing is held, because GnuTLS has no call that looks at bytes and leaves them. To hold a response, the library
+// would have to read it and keep its bytes. The library would then have to give these bytes to later reads, to count
+// them in gnutls_record_check_pending, and to end each select for the descriptor while bytes are left, because the
+// kernel has nothing to report then.
+//
 // These functions may be called only by the thread that uses the connection. They keep errno.
 #ifndef RB_WIRE_GNUTLS_H
 #define RB_WIRE_GNUTLS_H

@@ -55,7 +55,7 @@ struct rb_exchange;
 
 struct rb_link {
     _Atomic uint32_t claim;                     // private to link.c
-    uint32_t loans;                             // so far, also of earlier connections; likewise
+    uint32_t loans;                             // number of loans so far, also of earlier connections; likewise
     int fd;                                     // -1: unused
     enum rb_link_state state;                   // this and the fields below: for the owner of the claim
     enum rb_way way;                            // how the program speaks HTTP

@@ -12,8 +12,9 @@
 #include "wire/exchange.h"
 #include "wire/mark.h"
 
-// HOLDS: links that can be parked at the same time. EPOLLS: entries by the number of an epoll; two epolls with the same
-// entry only cost retries. BUSY_MS: when a link that another thread has claimed is tried again.
+// HOLDS: links that can be parked at the same time. EPOLLS: entries of `waits`, by the descriptor of the epoll. If two
+// epolls share an entry, fewer responses are held. HINTS: entries of `hints`. BUSY_MS: when a link that another thread
+// has claimed is tried again.
 enum { HOLDS = 1024, EPOLLS = 1024, HINTS = 4096, BUSY_MS = 1 };
 
 // A parked link. Threads read it without a claim, so all of it may be outdated until the link is claimed.
@@ -34,8 +35,8 @@ static struct {
     _Atomic int inside;       // threads that wait
 } waits[EPOLLS];
 
-// Descriptors by the data of their events, for programs whose data is not the descriptor. Entries may be overwritten by
-// other descriptors and are checked.
+// Descriptors by the data of their events, for programs whose data is not the descriptor. Another descriptor may
+// overwrite an entry, so rb_loop_find checks each entry.
 static _Atomic int hints[HINTS];
 
 static __thread char thread_mark; // its address is different in each thread
@@ -47,8 +48,8 @@ static uintptr_t this_thread(void)
 
 // --- links
 
-// Finds the epoll that watches the socket. A program that moves the bytes of OpenSSL itself may read on behind what it
-// has got, and register the socket again before it waits. Then this is the epoll that has watched it before.
+// Finds the epoll that watches the socket. A program that moves the encrypted bytes itself may register the socket only
+// while it waits. Then the epoll that watched the socket before counts.
 static bool find_epoll(const struct rb_link *link, int *epfd, struct epoll_event *event)
 {
     if (rb_park_registered(link->fd, epfd, event))

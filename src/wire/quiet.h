@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Calls of a TLS library that the library makes itself, in a call in which the program expects less: they do not wait,
-// also on a blocking socket, and they raise no SIGPIPE.
+// Surrounds a call of a TLS library that rebound makes for itself. The program does not expect this call, so the call
+// must not wait, also on a blocking socket, and must not raise SIGPIPE.
 #ifndef RB_WIRE_QUIET_H
 #define RB_WIRE_QUIET_H
 

@@ -16,8 +16,9 @@
 #include "wire/redial.h"
 #include "wire/socket.h"
 
-// READ_EVENTS: the events of a hidden response. EDGES: the registrations whose events are reported once. STIRS: the
-// kernel may report hidden bytes, such as when it is short of memory; this often, they are hidden again.
+// READ_EVENTS: the events of a hidden response. EDGES: the flags of registrations whose events are reported once.
+// STIRS: how often a response is hidden again. The kernel may report hidden bytes, for example when it is short of
+// memory.
 enum { READ_EVENTS = EPOLLIN | EPOLLRDNORM, STIRS = 16 };
 static const uint32_t EDGES = EPOLLET | EPOLLONESHOT;
 enum { ENDED = POLLRDHUP | POLLHUP | POLLERR };
@@ -139,7 +140,7 @@ static bool end_in_loop(struct rb_link *link, int error)
     return true;
 }
 
-// Bytes, or the end of the stream, for a request without a response. Returns true if the program must see that.
+// The socket has bytes or has ended, and the request has no response yet. Returns true if the program must see that.
 static bool examine_in_loop(struct rb_link *link, int state)
 {
     struct rb_exchange *x = link->exchange;
@@ -170,8 +171,8 @@ static bool examine_in_loop(struct rb_link *link, int state)
     return true;
 }
 
-// A held response: the connection has ended, the server has sent more, or another thread shall hide the response again.
-// Returns true if the program must see that.
+// An event of a held response: the connection has ended, the server has sent more, or rb_loop_leave has made the bytes
+// visible so that this thread hides them again. Returns true if the program must see the event.
 static bool disturbs_hold(struct rb_link *link, int state)
 {
     struct rb_exchange *x = link->exchange;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Events of plain sockets in event loops: hides a response, and repeats the request without a wait.
+// Examines the epoll events of plain sockets: hides a response in an event loop, and repeats its request without a
+// wait.
 //
-// All attempts of a request together are held for at most http.hold. A connection that ends with the response is passed
-// on: an event loop is not delayed by a second connect.
+// All attempts of a request share the time http.hold. If the connection ends with the response or before it, the
+// library begins a new connect without waiting for its end, so the loop is not delayed.
 #ifndef RB_WIRE_SIFT_H
 #define RB_WIRE_SIFT_H
 
@@ -10,7 +11,7 @@
 #include <stdint.h>
 
 // The kernel reports an event of a descriptor that has a link. Returns the events that the program sees; 0: none. Keeps
-// errno.
+// errno. Claims the link; never waits. Async-signal-safe.
 //   epfd: the epoll
 //   events: from the kernel
 //   again: receives true if another thread examines the descriptor at this moment, and the kernel reports the event

@@ -4,6 +4,8 @@
 // A response is examined with MSG_PEEK, so its bytes stay in the kernel until the request is sent again. The library
 // waits only inside a call in which the program waits: a read on a blocking socket, or poll and select for at most two
 // descriptors. The program's own time limit holds: SO_RCVTIMEO, or the timeout of the wait.
+//
+// All functions are async-signal-safe. If another call has the claim of a link, they pass the program's call through.
 #ifndef RB_WIRE_SOCKET_H
 #define RB_WIRE_SOCKET_H
 
@@ -37,7 +39,7 @@ bool rb_wire_before_read(struct rb_wire_io *io, int fd, const struct iovec *part
 ssize_t rb_wire_after_read(struct rb_wire_io *io, ssize_t result);
 
 // Call before a write. If the server has closed a kept connection, the library connects again before the first byte of
-// a request, provided that the program does not wait in an event loop. Returns true if the program's call is to be
+// a request, unless the program waits in an event loop. Returns true if the program's call is to be
 // made, and rb_wire_after_write after it. Returns false if *result is the result; errno is set. Keeps errno otherwise.
 bool rb_wire_before_write(struct rb_wire_io *io, int fd, const struct iovec *parts, size_t count, int flags,
                           ssize_t *result);
@@ -57,8 +59,8 @@ void rb_wire_give_up(struct rb_link *link);
 // and a read for which there are bytes must not wait. So the program gets this response. Keeps errno.
 void rb_wire_before_count(int fd);
 
-// Returns true if a wait by poll or ppoll needs rb_wire_poll and rb_wire_polled: not if it is for a few descriptors, of
-// which none has a link, and no link has http.hold.
+// Returns true if a wait by poll or ppoll needs rb_wire_poll and rb_wire_polled. Returns false if the wait is for at
+// most two descriptors, none of them has a link, and no link has http.hold.
 bool rb_wire_concerns(const struct pollfd *fds, nfds_t count);
 
 // The program waits by poll or ppoll. Returns true if a link is among the descriptors that may need the library; then
@@ -66,8 +68,8 @@ bool rb_wire_concerns(const struct pollfd *fds, nfds_t count);
 //   timeout: NULL: no limit
 bool rb_wire_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask, int *result);
 
-// A wait for several descriptors has ended without an error. If there are more of them than a response is held for, the
-// program waits for its links in an event loop.
+// A wait by poll has ended without an error. If it was for more than two descriptors, notes that the program waits for
+// its links in an event loop.
 void rb_wire_polled(const struct pollfd *fds, nfds_t count);
 
 // The same as rb_wire_poll for select and pselect. The caller updates the program's timeout.

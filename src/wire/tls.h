@@ -5,9 +5,9 @@
 // began without TLS is never followed (a proxy, STARTTLS). The connection object names its descriptor at each call.
 //
 // A response is examined with SSL_peek. If its status may be repeated, the response is read from the connection,
-// because SSL_peek shows only the first record. From then on the library has the only copy: the state of the link stays
-// what it is or becomes DELIVER, whatever happens to the link. The library waits only inside a read of the program on a
-// blocking socket.
+// because SSL_peek shows only the first record. From then on the library has the only copy. So the link is kept until
+// the program has read these bytes, even if the library does not follow the link any more. The library waits only
+// inside a read of the program on a blocking socket, or inside poll or select.
 //
 // These functions may be called only by the thread that uses the connection object; OpenSSL has the same rule.
 #ifndef RB_WIRE_TLS_H

@@ -16,6 +16,7 @@
 #include "wire/link.h"
 
 // Returns true if the connection may be opened again. False:
+//   - the program is the server of the connection
 //   - the peer has shown no certificate, so the next one could not be compared
 //   - the program has a certificate of its own, or a callback that gives one
 //   - the kernel encrypts (kTLS), because the keys stay in the socket
@@ -23,8 +24,8 @@
 //   - the libssl lacks a function that is needed
 bool rb_tls_again_is_possible(const struct rb_libssl *libssl, const SSL *ssl);
 
-// Ends the connection and opens a new one. Waits, also on a non-blocking socket, for a few seconds at most and not
-// longer than until_ms. A signal whose handler does not have SA_RESTART ends the wait. Returns true if the new
+// Ends the connection and opens a new one. Waits, also on a non-blocking socket, for 5 s at most and not longer than
+// until_ms (rb_system_now_ms). A signal whose handler does not have SA_RESTART ends the wait. Returns true if the new
 // connection is one to the same peer. Otherwise, unless rb_tls_again_is_possible is false, the socket is not connected,
 // and the connection object is at its end: SSL_read finds the end of the stream, and SSL_shutdown writes nothing.
 // Leaves nothing in the error queue of OpenSSL. Changes errno.

@@ -75,8 +75,9 @@ FAULTS = {
 # close the connection after the response, by a field that faultd understands. threads: requests come in any order. keep: a
 # pattern of the output that is compared (default: all). blur: a pattern of output that differs from run to run. shaky: the
 # faults that are left out over TLS, because the client hangs, its result differs from run to run without rebound, or for the
-# reason beside it. stale: the faults that are left out over TLS without http.tls_reconnect. lacks: the same for all transports. slow: reads once before its first wait, so that the server must answer later than that. tick_s: waits so
-# long at a time on two descriptors, which looks like a limit. hold: under http.hold.
+# reason beside it. stale: the faults that are left out over TLS without http.tls_reconnect. lacks: the faults that are left
+# out over all transports. slow: reads once before its first wait, so that the server must answer later than that. tick_s: how
+# many seconds the client waits at a time on two descriptors, which looks like a limit. hold: the client runs under http.hold.
 # cost: CPU milliseconds of one run, about.
 Client = collections.namedtuple(
     "Client", "args wait plain tls reason methods closes threads keep blur shaky lacks slow tick_s cost env file stale hold",

@@ -3,10 +3,10 @@
 // exactly one response to its request, or a prefix of one and the end of the connection. So no byte is lost, doubled or
 // reordered, and no response is mixed of two.
 //
-// How the bytes travel is the business of the test: struct play_transport.
+// A test says by struct play_transport how the bytes travel.
 //
-// RB_PLAY_S: how long it lasts, in seconds. RB_PLAY_SEED: the seed; the thread schedule is not repeated. With an empty
-// RB_PRELOAD the test runs without the library, and must pass as well.
+// RB_PLAY_S: how long the play lasts, in seconds. RB_PLAY_SEED: the seed of the random choices; the order of threads is
+// not repeated. With an empty RB_PRELOAD the test runs without the library, and must pass as well.
 #ifndef RB_PRELOAD_PLAY_H
 #define RB_PRELOAD_PLAY_H
 

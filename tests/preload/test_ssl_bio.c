@@ -44,9 +44,8 @@ static void look_up(void)
 
 // What the server does with one request after the other.
 //   text: the response; NULL: closes the connection
-//   then: CLOSES: closes the connection after the response; BREAKS: the same, without an announcement in TLS; PAUSES:
-//   sends
-//     only `first` bytes, and the others when the client wants them
+//   then: what the server does with the connection. CLOSES: closes it after the response. BREAKS: the same, without an
+//     announcement in TLS. PAUSES: sends only `first` bytes, and the others when the client wants them
 struct line {
     const char *text;
     enum { GOES_ON, CLOSES, BREAKS, PAUSES } then;

@@ -61,7 +61,8 @@ enum { ENDING = sizeof(ending) / sizeof(ending[0]) };
 
 static struct rb_progress *on_terminal; // for the handler
 
-// Removes the line from the terminal. The default action then ends the process, except init, for which there is none.
+// Removes the line from the terminal. Then the default action of the signal ends the process. Init has no default
+// action, so this function ends it.
 static void end_by_signal(int number)
 {
     if (on_terminal)

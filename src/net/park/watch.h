@@ -35,7 +35,7 @@ bool rb_watch_only(int fd, int *epfd, struct epoll_event *event);
 // Returns true if another descriptor than fd is registered in the epoll with the same data. Scans all records.
 bool rb_watch_shares(int epfd, uint64_t data, int fd);
 
-// Makes the program's registration again if it is one-shot, because the program has not got its event.
+// Makes the program's registration again if it is one-shot. Call after an event that the program does not see.
 void rb_watch_rearm(int epfd, int fd);
 
 // True when an epoll watches this descriptor.
