@@ -435,8 +435,8 @@ enum rb_look rb_exchange_look(struct rb_link *link, bool ended, uint64_t until_m
     struct rb_frame_body body;
     bool full = x->seen_length == sizeof(x->seen);
     note_first_byte(x);
-    enum { STATUS = 9, DIGITS = 3 }; // of "HTTP/1.1 200": a success need not be whole
-    if (text.length >= STATUS + DIGITS && text.at[STATUS - 1] == ' ' && text.at[STATUS] >= '2' &&
+    enum { STATUS = RB_EXCHANGE_START - 3 }; // a success need not be whole
+    if (text.length >= RB_EXCHANGE_START && text.at[STATUS - 1] == ' ' && text.at[STATUS] >= '2' &&
         text.at[STATUS] <= '3')
         return pass_response(x, RB_REASON_STACK);
     enum rb_frame_result result = rb_frame_read_head(RB_FRAME_RESPONSE, text, x->asks, &head);

@@ -14,7 +14,8 @@
 #include "wire/frame.h"
 #include "wire/link.h"
 
-enum { RB_EXCHANGE_SIZE = 65536 };
+// RB_EXCHANGE_START: these first bytes of a response tell a success (rb_exchange_look): "HTTP/1.1 200".
+enum { RB_EXCHANGE_SIZE = 65536, RB_EXCHANGE_START = 12 };
 
 // What the bytes of a response mean for its request.
 enum rb_look {

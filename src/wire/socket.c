@@ -159,22 +159,39 @@ static bool end_of_connection(struct link_wait *w, int error)
     return true;
 }
 
+// Examines the response, which stays in the kernel. Its start is enough if it is a success, so that its body is not
+// copied. Returns the number of bytes, 0 at the end of the stream, or a negative errno.
+//   look: receives the result if there are bytes
+static long examine_in_kernel(struct rb_link *link, bool ended, uint64_t until_ms, enum rb_look *look)
+{
+    struct rb_exchange *x = link->exchange;
+    for (bool start = x->first_byte_ms == 0;; start = false) {
+        size_t size = start ? RB_EXCHANGE_START : sizeof(x->seen);
+        long got = rb_kernel(SYS_recvfrom, link->fd, x->seen, size, MSG_PEEK | MSG_DONTWAIT, NULL, NULL);
+        x->seen_length = got > 0 ? (size_t) got : 0;
+        if (got <= 0)
+            return got;
+        *look = rb_exchange_look(link, ended && !start, until_ms);
+        if (!start || *look != RB_LOOK_MORE)
+            return got;
+    }
+}
+
 // The link's descriptor is readable. Returns true if the program must see that.
 static bool is_visible(struct link_wait *w)
 {
     struct rb_link *link = w->link;
-    struct rb_exchange *x = link->exchange;
+    enum rb_look look;
     if (!rb_exchange_may_hold(link))
         return true;
-    long got = rb_kernel(SYS_recvfrom, link->fd, x->seen, sizeof(x->seen), MSG_PEEK | MSG_DONTWAIT, NULL, NULL);
-    x->seen_length = got > 0 ? (size_t) got : 0;
+    long got = examine_in_kernel(link, w->ended, w->limits ? w->until_ms : UINT64_MAX, &look);
     if (got == -EAGAIN)
         return w->fds[w->own].revents & POLLERR; // such as a message in the error queue
     if (got == -EINTR)
         return false;
     if (got <= 0)
         return end_of_connection(w, (int) -got);
-    switch (rb_exchange_look(link, w->ended, w->limits ? w->until_ms : UINT64_MAX)) {
+    switch (look) {
     case RB_LOOK_RETRY:
         rb_link_enter(link, RB_LINK_PARKED);
         return false;
@@ -325,21 +342,16 @@ static size_t scatter(const struct rb_wire_io *io, const char *bytes, size_t len
     return done;
 }
 
-static bool buffers_are_readable(const struct iovec *parts, size_t count)
-{
-    if (!rb_memory_is_readable(parts, count * sizeof(*parts)))
-        return false;
-    for (size_t i = 0; i < count; i++)
-        if (parts[i].iov_len > 0 && !rb_memory_is_readable(parts[i].iov_base, parts[i].iov_len))
-            return false;
-    return true;
-}
-
 // The program reads the response that was held, and then the end of the connection.
 static ssize_t read_held(const struct rb_wire_io *io)
 {
     struct rb_link *link = io->link;
     struct rb_exchange *x = link->exchange;
+    for (size_t i = 0; i < io->count; i++)
+        if (io->parts[i].iov_len > 0 && !rb_memory_is_readable(io->parts[i].iov_base, io->parts[i].iov_len)) {
+            errno = EFAULT;
+            return -1;
+        }
     size_t got = scatter(io, x->held + x->given, x->held_length - x->given);
     if (!(io->flags & MSG_PEEK))
         x->given += got;
@@ -350,19 +362,44 @@ static ssize_t read_held(const struct rb_wire_io *io)
     return (ssize_t) got;
 }
 
-// A read on a blocking socket waits for a response. Returns true if the program's own call is to be made.
-static bool wait_in_read(struct rb_wire_io *io, int fd, ssize_t *result)
+// Waits for the first bytes of a response as the program's own read does. Returns what a read of these bytes returns.
+//   passes: receives true if a success begins, which the program may read
+//   io->link: NULL afterwards if another call has taken the claim
+static ssize_t await_start(struct rb_wire_io *io, bool *passes)
 {
     struct rb_link *link = io->link;
-    uint64_t limit_ms = rb_socket_receive_limit_ms(fd);
+    char start[RB_EXCHANGE_START];
+    uint32_t loan = rb_link_lend(link);
+    ssize_t got = rb_libc_recv(link->fd, start, sizeof(start), MSG_PEEK | (io->flags & MSG_DONTWAIT));
+    int error = errno;
+    if (!rb_link_regain(link, loan)) {
+        io->link = NULL;
+    } else if (got == RB_EXCHANGE_START) {
+        struct rb_exchange *x = link->exchange;
+        memcpy(x->seen, start, sizeof(start));
+        x->seen_length = sizeof(start);
+        *passes = rb_exchange_look(link, false, UINT64_MAX) == RB_LOOK_PASS;
+        x->seen_length = 0;
+    }
+    errno = error;
+    return got;
+}
+
+// A read on a blocking socket waits for a response. Returns true if the program's own call is to be made.
+//   begun_ms: when the read began
+//   error: the error of the connection, which the socket does not have any more; 0: none
+static bool wait_in_read(struct rb_wire_io *io, uint64_t begun_ms, int error, ssize_t *result)
+{
+    struct rb_link *link = io->link;
+    uint64_t limit_ms = rb_socket_receive_limit_ms(link->fd);
     struct link_wait w = {.link = link,
-                          .fds = {{.fd = fd, .events = POLLIN}},
+                          .fds = {{.fd = link->fd, .events = POLLIN}},
                           .count = 1,
-                          .until_ms = UINT64_MAX,
+                          .until_ms = limit_ms > 0 ? begun_ms + limit_ms : UINT64_MAX,
                           .limits = true,
                           .reads = true};
-    if (limit_ms > 0)
-        w.until_ms = rb_system_now_ms() + limit_ms;
+    if (error != 0 && end_of_connection(&w, error))
+        return true;
     int ready;
     bool restarts;
     do {
@@ -390,19 +427,49 @@ static bool wait_in_read(struct rb_wire_io *io, int fd, ssize_t *result)
 
 // A read on a non-blocking socket finds a response. The program gets EAGAIN if it will wait by a call that sends the
 // request again. Returns true if the program's own call is to be made.
-static bool look_in_read(const struct rb_wire_io *io, ssize_t *result)
+//   error: as for wait_in_read
+static bool look_in_read(const struct rb_wire_io *io, int error, ssize_t *result)
 {
     struct rb_link *link = io->link;
-    short events = rb_socket_events(link->fd);
-    struct link_wait w = {.link = link, .fds = {{.revents = events}}, .count = 1, .ended = events & ENDS};
+    struct rb_exchange *x = link->exchange;
     bool hides = atomic_load_explicit(&link->wait, memory_order_relaxed) == RB_LINK_WAIT_FEW && !link->reported;
-    if (!hides || events == 0 || is_visible(&w))
+    short events = hides ? rb_socket_events(link->fd) : 0;
+    struct link_wait w = {.link = link, .fds = {{.revents = events}}, .count = 1, .ended = events & ENDS};
+    if (!hides) {
+        x->error = error;
+        return true;
+    }
+    if (error != 0 ? end_of_connection(&w, error) : events == 0 || is_visible(&w))
         return true;
     rb_mark_restore(link);
-    link->exchange->seen_length = link->state == RB_LINK_PARKED ? link->exchange->seen_length : 0;
+    x->seen_length = link->state == RB_LINK_PARKED ? x->seen_length : 0;
     errno = EAGAIN;
     *result = -1;
     return false;
+}
+
+// A read meets a response that may have to be repeated. Returns true if the program's own call is to be made.
+static bool examine_in_read(struct rb_wire_io *io, ssize_t *result)
+{
+    struct rb_link *link = io->link;
+    const struct rb_exchange *x = link->exchange;
+    uint64_t begun_ms = rb_system_now_ms();
+    bool fresh = link->state == RB_LINK_SENT && x->first_byte_ms == 0 && x->held_length == 0 && x->broke == 0;
+    bool passes = false;
+    ssize_t got = fresh ? await_start(io, &passes) : 0;
+    int error = got < 0 ? errno : 0;
+    if (passes || (!io->link && error == 0))
+        return true;
+    if (error == EAGAIN || error == EINTR || !io->link) { // as in the program's own read
+        *result = -1;
+        return false;
+    }
+    if (!(io->flags & MSG_DONTWAIT) && rb_socket_is_blocking(link->fd))
+        return wait_in_read(io, begun_ms, error, result);
+    if (link->state != RB_LINK_PARKED)
+        return look_in_read(io, error, result);
+    rb_wire_give_up(link);
+    return true;
 }
 
 static bool is_past_us(int flags)
@@ -426,17 +493,16 @@ bool rb_wire_before_read(struct rb_wire_io *io, int fd, const struct iovec *part
     }
     if (!link)
         return true;
-    if (is_past_us(flags) || !buffers_are_readable(parts, count)) {
+    if (is_past_us(flags) || !rb_memory_is_readable(parts, count * sizeof(*parts))) {
         rb_link_drop(link);
         io->link = NULL;
         return true;
     }
-    bool waits = !(flags & MSG_DONTWAIT) && rb_socket_is_blocking(fd);
-    bool loops = atomic_load_explicit(&link->wait, memory_order_relaxed) >= RB_LINK_WAIT_LOOP; // must not wait here
-    if (link->state == RB_LINK_PARKED && (!waits || loops))
+    bool examines = link->state == RB_LINK_PARKED || rb_exchange_may_hold(link);
+    if (atomic_load_explicit(&link->wait, memory_order_relaxed) < RB_LINK_WAIT_LOOP)
+        makes = !examines || examine_in_read(io, result);
+    else if (link->state == RB_LINK_PARKED) // a read of an event loop must not wait
         rb_wire_give_up(link);
-    else if (!loops && (link->state == RB_LINK_PARKED || rb_exchange_may_hold(link)))
-        makes = waits ? wait_in_read(io, fd, result) : look_in_read(io, result);
     if (!io->link) {
         errno = makes ? saved : errno;
         return makes;
