@@ -542,7 +542,7 @@ bool rb_exchange_give_only(struct rb_link *link)
         x->leaves = true;
     if (link->state != RB_LINK_DELIVER && !rb_exchange_give_taken(link) && unanswered && x->held_length > 0)
         rb_exchange_fall_back(link, RB_REASON_INTERRUPTED);
-    // wire/async.c must tell the program that it can read.
+    // A detached link stays parked, because wire/async.c must tell the program that it can read.
     if (link->state == RB_LINK_DELIVER && link->unpark && !link->detached)
         link->unpark(link);
     return link->state == RB_LINK_DELIVER;

@@ -16,7 +16,7 @@
 // DESCRIPTORS: descriptors from this number on are never followed. SLAB: links in one allocation.
 enum { DESCRIPTORS = 65536, PAGE = 1024, SLABS = 512, SLAB = 128 };
 
-// The values of a claim. LENT: with a number above LENT_SHIFT, which no other loan has.
+// The values of a claim. LENT: the bits from LENT_SHIFT on are a number that no other loan of the link has.
 enum { FREE, CLAIMED, DISTURBED, CLOSED, LENT };
 enum { LENT_SHIFT = 3, LENT_MASK = (1 << LENT_SHIFT) - 1 };
 
@@ -83,7 +83,9 @@ static bool call_in(struct rb_link *link, uint32_t found)
 static void end_loan(struct rb_link *link, int fd);
 
 // Claims the link of a descriptor.
-//   disturbs: if another call has the claim, that call makes the link opaque. If it has lent the claim, this call does
+//   disturbs: if another call has the claim, that call makes the link opaque when it releases the claim. If the claim
+//   is
+//     lent, this call makes the link opaque
 static struct rb_link *claim_link(int fd, bool disturbs)
 {
     struct rb_link *link = rb_link_of(fd);

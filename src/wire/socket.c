@@ -116,7 +116,7 @@ static bool repeat_request(struct link_wait *w)
         rb_wire_give_up(link);
         return false;
     }
-    rb_loop_unpark(link); // this wait goes on where an event loop has begun
+    rb_loop_unpark(link); // an event loop may have parked the link; now this wait has it
     // The response was copied to `held`; now it leaves the kernel.
     if (hidden &&
         rb_kernel(SYS_recvfrom, link->fd, x->seen, x->held_length, MSG_DONTWAIT, NULL, NULL) != (long) x->held_length) {
@@ -282,7 +282,8 @@ static uint64_t next_end_ms(const struct link_wait *w, bool parked, bool marked,
     return until_ms;
 }
 
-// Waits until the program must see something, or its wait ends. Returns the result of poll, or any if `lost` is set.
+// Waits until the program must see something, or its wait ends. Returns the result of poll, or any value if `lost` is
+// set.
 static int wait_for_response(struct link_wait *w)
 {
     struct rb_link *link = w->link;

@@ -93,8 +93,9 @@ static void forget_failure(const struct rb_tls_io *io)
         libcrypto->clear_error();
 }
 
-// Waits for events. Behind a hidden response, a connection that has ended has none. Returns 0, -ETIMEDOUT at until_ms,
-// or -EINTR if the program's own read would end. That is at once if the read does not wait.
+// Waits for events. A connection that has ended behind a hidden response is not polled, because it would report its end
+// at once. Returns 0, -ETIMEDOUT at until_ms, or -EINTR if the program's own read would end. A read that does not wait
+// would end at once.
 static int await_events(const struct rb_tls_io *io, short events, uint64_t until_ms)
 {
     const struct rb_link *link = io->link;
@@ -177,7 +178,7 @@ static void give_up_tls(const struct rb_tls_io *io)
         fall_back_tls(io, RB_REASON_NONE);
 }
 
-// Opens the connection again, as long as the program waits at most. Returns true if the request can be written.
+// Opens the connection again. Takes no longer than the program waits. Returns true if the request can be written.
 static bool open_again(const struct rb_tls_io *io, uint64_t until_ms)
 {
     struct rb_link *link = io->link;
@@ -415,8 +416,9 @@ static enum step examine_parked(const struct rb_tls_io *io, uint64_t until_ms, i
 
 // --- reads
 
-// The time of a link in an event loop has come: the program must call SSL_read, which continues. Until it does, the
-// program is told again: at first often, in case it had no room for the event.
+// A link that is parked in an event loop is due: the program must call SSL_read, which goes on. Until the program does
+// so, its waits report the socket as readable again: at first often, because the program may have had no room for the
+// event.
 static bool due_tls(struct rb_link *link)
 {
     enum { OFTEN_MS = 10, RARELY_MS = 1000 };
@@ -425,7 +427,7 @@ static bool due_tls(struct rb_link *link)
     return true;
 }
 
-// The program's read in an event loop finds nothing. If something is hidden, the program is told when it is due.
+// The program's read in an event loop finds nothing. If something is hidden, parks the link until something is due.
 static enum step park_tls(const struct rb_tls_io *io)
 {
     struct rb_link *link = io->link;
