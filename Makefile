@@ -62,13 +62,13 @@ PLAIN := -include src/real/plain.h
 IN_LIBRARY := $(PLAIN) -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-stack-protector -fno-fast-math \
 	-fasynchronous-unwind-tables $(call if_supported,-mno-outline-atomics)
 IN_COMMAND = -D_FILE_OFFSET_BITS=64 -DRB_LIBDIR=$(call quote,$(call c_string,$(LIBDIR)))
-# gcc compiles these in less than half of the time at -O0. Flags from outside may need optimisation (_FORTIFY_SOURCE), and so
-# does test_stack, whose own frames count.
+# At -O0, gcc compiles the tests in less than half of the time. Flags from outside may need optimisation (_FORTIFY_SOURCE).
+# test_stack is optimised, because its own stack frames count.
 IN_CHECKS = $(IN_TESTS) $(if $(filter file,$(origin CFLAGS)),-O0)
 IN_TESTS := $(PLAIN) -DRB_SOURCE_DIR=$(call quote,$(call c_string,$(CURDIR))) \
 	-DRB_BUILD_DIR=$(call quote,$(call c_string,$(REBOUND_BUILD)))
 # -O1 takes a third less time to build, and takes less of what is wrong away before the sanitizer sees it. The widths that it
-# guesses for snprintf are wrong. -g1 has the lines that reports name.
+# guesses for snprintf are wrong. -g1 keeps the line numbers that reports print.
 ASAN := -O1 -g1 $(call if_supported,-Wno-format-truncation) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 TSAN := -O1 -g1 -fsanitize=thread
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What programs of Python, and wget, take for HTTP, against a server without a preloaded library.
+"""The time that Python programs and wget take for HTTP, against a server without a preloaded library.
 
     bench_python.py session     one small GET of a requests session, in ns
     bench_python.py wget        1 GiB by wget, in ns

@@ -113,10 +113,11 @@ class Peer(Listener):
 
 
 # Asks once, and prints what the connection gives and how it ends. The keys of `options` are optional:
-#   trusts: certificates; verifies: false: none is checked; limit_s: of the socket; waits: by select on a
-#   non-blocking socket, so long in each wait, and as in the last one from then on;
-#   own: certificate and key of the client; protocols: ALPN; later: trusts a further certificate after the handshake;
-#   times: requests; ends: says goodbye at the end (SSL_shutdown)
+#   trusts: the certificates that are accepted; verifies: false: no certificate is checked; limit_s: the timeout of the socket;
+#   waits: the socket is non-blocking, and select waits for so many seconds each time; the last number counts for all
+#   further waits;
+#   own: certificate and key of the client; protocols: ALPN; later: a further certificate that is accepted after the handshake;
+#   times: how many requests; ends: calls SSL_shutdown at the end
 ASK = r"""
 import json, select, socket, ssl, sys
 port, options = int(sys.argv[1]), json.loads(sys.argv[2])
