@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Observes a program that speaks HTTP through GnuTLS: its statuses and hints count, and nothing is held. The
 // ClientHello shows which socket belongs to a connection (wire/bio.h), also if the program gives GnuTLS functions of
-// its own that read and write.
+// its own that read and write, as long as these call intercepted functions of libc.
 //
 // Nothing is held, because GnuTLS has no call that looks at bytes and leaves them. To hold a response, the library
 // would have to read it and keep its bytes. The library would then have to give these bytes to later reads, to count

@@ -322,7 +322,8 @@ static void judge_https(struct rb_findings *findings, struct rb_call_reach *call
 {
     findings->tls = (struct rb_fates){RB_FATE_PASSED, RB_FATE_PASSED};
     bool own = judge_own_tls(findings, call);
-    // If functions of the program move the encrypted bytes, the library does not know the descriptor.
+    // If functions of the program move the encrypted bytes (wget2), the library may not find the socket of the
+    // connection.
     bool flows = uses(findings, RB_FAMILY_OWN_FLOW, NULL);
     if (uses(findings, RB_FAMILY_GNUTLS, NULL)) {
         findings->tls.wait = findings->tls.loop = flows ? RB_FATE_PASSED : RB_FATE_COUNTED;
