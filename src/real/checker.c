@@ -44,5 +44,5 @@ void rb_checker_share(const void *memory, size_t size)
 void rb_checker_renew(void *memory, size_t size)
 {
     if (INSTRUMENTED) // the runtime sees this call, unlike those of real/kernel.h
-        mmap(memory, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        (void) !mmap(memory, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 }
