@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/arithmetic.h"
 #include "net/socket.h"
 #include "real/fork.h"
 #include "real/kernel.h"
@@ -365,4 +366,14 @@ void rb_link_note_wait(int fd, enum rb_link_wait wait)
     atomic_store_explicit(&link->starved, false, memory_order_relaxed);
     if (atomic_load_explicit(&link->wait, memory_order_relaxed) != RB_LINK_WAIT_EPOLL)
         atomic_store_explicit(&link->wait, wait, memory_order_relaxed);
+}
+
+bool rb_link_limits(struct rb_link *link, uint64_t until_ms, bool is_long)
+{
+    enum { SLACK_MS = 50 }; // a wait may begin this much later than the program has computed its rest
+    if (!is_long)
+        return link->limit_end_ms > 0 && rb_arithmetic_add(until_ms, SLACK_MS) >= link->limit_end_ms;
+    link->limit_end_ms = until_ms;
+    link->limit_ms = until_ms == UINT64_MAX ? until_ms : rb_arithmetic_sub(until_ms, rb_system_now_ms());
+    return true;
 }

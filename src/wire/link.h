@@ -71,7 +71,7 @@ struct rb_link {
     uint64_t identity;                          // of the socket, from the first request on; 0: unknown
     const void *ssl;                            // the connection object of OpenSSL; NULL: not known
     _Atomic uint64_t hello; // random bytes of its ClientHello; 0: not known; also read without a claim
-    uint64_t limit_ms;      // how long the program waits at most, as of its latest wait; 0: unknown
+    uint64_t limit_ms;      // how long the program waits at most, as of its latest long wait; 0: unknown
     uint64_t limit_end_ms;  // when that wait ends
     // For wire/async.h. Written without a claim.
     _Atomic uint64_t received, sent; // bytes on a socket of TLS that the program has read and written
@@ -194,5 +194,12 @@ void rb_link_leave_inherited(void);
 
 // The program waits for the descriptor in this way.
 void rb_link_note_wait(int fd, enum rb_link_wait wait);
+
+// The program waits for a claimed link by poll or select. Returns true if the end of this wait is the program's own
+// limit. A program with one limit for several waits waits for the rest of it each time: a short wait is a tick of a
+// loop, unless it ends with a limit that an earlier wait has shown.
+//   until_ms: the end of the wait; UINT64_MAX: none
+//   is_long: the wait is too long for a tick
+bool rb_link_limits(struct rb_link *link, uint64_t until_ms, bool is_long);
 
 #endif

@@ -821,6 +821,7 @@ bool rb_wire_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeo
             rb_link_note_wait(fds[own].fd, RB_LINK_WAIT_LOOP);
         return false;
     }
+    limits = rb_link_limits(link, until_ms, limits);
     bool over = link->state == RB_LINK_DELIVER || link->state == RB_LINK_ENDED;
     if (!over && link->state != RB_LINK_PARKED && !rb_exchange_may_hold(link)) {
         rb_link_release(link);

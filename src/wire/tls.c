@@ -601,10 +601,7 @@ bool rb_tls_poll(struct pollfd *fds, nfds_t count, nfds_t own, uint64_t until_ms
     struct rb_link *link = count <= FEW ? rb_link_claim(fds[own].fd) : NULL;
     if (!link)
         return false;
-    if (limits) {
-        link->limit_end_ms = until_ms;
-        link->limit_ms = until_ms == UINT64_MAX ? until_ms : rb_arithmetic_sub(until_ms, rb_system_now_ms());
-    }
+    limits = rb_link_limits(link, until_ms, limits);
     const struct rb_exchange *x = link->detached ? NULL : link->exchange;
     bool unanswered = x && link->state == RB_LINK_SENT && !x->passes && (x->taken > 0 || has_previous_tls(x));
     bool hides = unanswered || (x && (link->state == RB_LINK_PARKED || link->state == RB_LINK_DELIVER));

@@ -526,6 +526,29 @@ static void no_answer(void)
     end(2);
 }
 
+// The program has one limit for several waits, and its last wait is short. The limit ends before the request is due:
+// the program gets the response.
+static void rest_of_limit(void)
+{
+    static const struct line lines[] = {{BUSY, 0, 0}};
+    char byte;
+    begin(lines, true);
+    struct pollfd wait = {.fd = client.fd, .events = POLLIN | POLLOUT};
+    uint64_t until_ms = test_now_ms() + 500;
+    CHECK_INT(poll(&wait, 1, 500), 1);
+    ask(GET);
+    while (server.requests == 0)
+        test_pause();
+    test_await_call(server.id, SYS_read); // the response is there
+    CHECK(tls.SSL_read(client.ssl, &byte, 1) < 0);
+    while (test_now_ms() + 100 < until_ms)
+        test_pause();
+    wait.events = POLLIN;
+    CHECK_INT(poll(&wait, 1, 100), 1);
+    expect(BUSY);
+    end(1);
+}
+
 static _Atomic int signals;
 
 static void on_signal(int number)
@@ -778,6 +801,7 @@ static const struct test tests[] = {
     {"receive_limit", REPEATS, receive_limit},
     {"poll_limit", REPEATS, poll_limit},
     {"no_answer", REPEATS, no_answer},
+    {"rest_of_limit", NEVER, rest_of_limit},
     {"signal_in_wait", SLOWLY, signal_in_wait},
     {"pipelined", REPEATS, pipelined},
     {"forked", SLOWLY, forked},

@@ -192,6 +192,25 @@ static void a_limit_before_the_repetition_prevents_it(void)
     CHECK_INT(test_log(STOP, "\"time\""), 1);
 }
 
+// The program has one limit for several waits, and its last wait is short.
+static void the_rest_of_a_limit_is_a_limit(void)
+{
+    struct server server;
+    server_start(&server, busy_then_ok);
+    int fd = stream();
+    CHECK_INT(dial(fd, &server.port), 0);
+    struct pollfd wait = {.fd = fd, .events = POLLIN | POLLOUT};
+    uint64_t until_ms = test_now_ms() + 1000;
+    CHECK_INT(poll(&wait, 1, 1000), 1);
+    CHECK_INT(write(fd, GET, strlen(GET)), (long) strlen(GET));
+    while (test_log(RETRY, "") == 0)
+        CHECK_INT(readable(fd, 0), 0);
+    while (test_now_ms() + 100 < until_ms)
+        test_pause();
+    CHECK_INT(readable(fd, 100), POLLIN);
+    expect(fd, BUSY);
+}
+
 // A wait that the library does not see, after one that it has seen: the kernel still has the response.
 static void a_hidden_wait_is_woken(void)
 {
@@ -598,6 +617,7 @@ static const struct test tests[] = {
     T(a_select_that_ends_before_the_repetition_reports_the_response, NEVER),
     T(a_read_that_ends_before_the_repetition_gets_the_response, NEVER),
     T(a_limit_before_the_repetition_prevents_it, NEVER),
+    T(the_rest_of_a_limit_is_a_limit, NEVER),
     T(a_hidden_wait_is_woken, NEVER),
     T(the_low_mark_of_the_program_stays, SOON),
     T(discarded_bytes_are_not_read_by_the_library, SOON),
