@@ -505,7 +505,7 @@ def doctor_of_http(place):
     policy = place.file("most.ini", "[default]\nhttp.hold = 2s\nhttp.async = on\n")
     same(call_of(doctor(place, "--policy", policy, "/usr/bin/python3")[1], "http")["tls"]["loop"], "repeated-if-kept")
     holds(call["reason"], "over OpenSSL on a socket")
-    holds(call["advice"], "http.tls_reconnect = on")
+    holds(call["advice"], "http.tls_reconnect = on", "http.hold")
     policy = place.file("more.ini", "[default]\nhttp.tls_reconnect = on\nhttp.hold = 2s\n")
     call = call_of(doctor(place, "--policy", policy, "/usr/bin/python3")[1], "http")
     same((call["verdict"], call["advice"]), ("intercepted", None))

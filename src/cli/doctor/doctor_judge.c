@@ -296,7 +296,11 @@ static void judge_openssl(struct rb_findings *findings, struct rb_call_reach *ca
                     "HTTPS is not repeated if the server closes the connection, as after a request with Connection: "
                     "close");
     if (descriptor && !opens)
-        call->advice = "set `http.tls_reconnect = on` for HTTPS on connections that the server closes";
+        call->advice =
+            call->advice
+                ? "in an event loop, set `http.hold` to a time below the program's limit; in other programs, set "
+                  "`http.tls_reconnect = on` for HTTPS on connections that the server closes"
+                : "set `http.tls_reconnect = on` for HTTPS on connections that the server closes";
 }
 
 // Returns true if the program has a TLS that the library cannot see.
