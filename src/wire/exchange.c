@@ -235,6 +235,7 @@ bool rb_exchange_wrote(struct rb_link *link, const char *bytes, size_t length)
         if (!begin_exchange(link))
             return false;
         rb_link_enter(link, RB_LINK_SENDING);
+        link->short_end_ms = 0;
     }
     return link->state == RB_LINK_SENDING && take_request(link, bytes, length);
 }

@@ -368,12 +368,24 @@ void rb_link_note_wait(int fd, enum rb_link_wait wait)
         atomic_store_explicit(&link->wait, wait, memory_order_relaxed);
 }
 
-bool rb_link_limits(struct rb_link *link, uint64_t until_ms, bool is_long)
+bool rb_link_limits(struct rb_link *link, uint64_t until_ms, enum rb_link_span span)
 {
     enum { SLACK_MS = 50 }; // a wait may begin this much later than the program has computed its rest
-    if (!is_long)
-        return link->limit_end_ms > 0 && rb_arithmetic_add(until_ms, SLACK_MS) >= link->limit_end_ms;
-    link->limit_end_ms = until_ms;
-    link->limit_ms = until_ms == UINT64_MAX ? until_ms : rb_arithmetic_sub(until_ms, rb_system_now_ms());
+    uint64_t now_ms = rb_system_now_ms(), end_ms = rb_arithmetic_add(until_ms, SLACK_MS);
+    if (span == RB_LINK_SPAN_LONG) {
+        link->limit_end_ms = until_ms;
+        link->limit_ms = until_ms == UINT64_MAX ? until_ms : rb_arithmetic_sub(until_ms, now_ms);
+        return true;
+    }
+    if (link->limit_end_ms > 0 && end_ms >= link->limit_end_ms)
+        return true;
+    if (link->ticks || (link->state != RB_LINK_SENT && link->state != RB_LINK_PARKED))
+        return false;
+    if (link->short_end_ms > 0 && now_ms < link->short_end_ms)
+        return end_ms >= link->short_end_ms;
+    link->ticks = link->short_end_ms > 0;
+    if (span == RB_LINK_SPAN_TICK || link->ticks)
+        return false;
+    link->short_end_ms = until_ms;
     return true;
 }

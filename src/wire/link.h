@@ -73,6 +73,8 @@ struct rb_link {
     _Atomic uint64_t hello; // random bytes of its ClientHello; 0: not known; also read without a claim
     uint64_t limit_ms;      // how long the program waits at most, as of its latest long wait; 0: unknown
     uint64_t limit_end_ms;  // when that wait ends
+    uint64_t short_end_ms;  // when the first short wait for the response ends; 0: there was none
+    bool ticks;             // the program has waited on after a short wait
     // For wire/async.h. Written without a claim.
     _Atomic uint64_t received, sent; // bytes on a socket of TLS that the program has read and written
     _Atomic uint64_t nudge_at;       // bytes that the program had read before the nudge
@@ -195,11 +197,18 @@ void rb_link_leave_inherited(void);
 // The program waits for the descriptor in this way.
 void rb_link_note_wait(int fd, enum rb_link_wait wait);
 
+// How long a wait by poll or select is.
+enum rb_link_span {
+    RB_LINK_SPAN_LONG,  // its end is the program's limit
+    RB_LINK_SPAN_SHORT, // its end may be the limit
+    RB_LINK_SPAN_TICK   // a look, or a tick of a loop
+};
+
 // The program waits for a claimed link by poll or select. Returns true if the end of this wait is the program's own
-// limit. A program with one limit for several waits waits for the rest of it each time: a short wait is a tick of a
-// loop, unless it ends with a limit that an earlier wait has shown.
+// limit. A program with one limit for several waits waits for the rest of it each time, so the end of any wait is the
+// limit if an earlier wait has shown it. A program that goes on waiting for a response after a short wait waits in a
+// loop; from then on, its short waits on the connection are ticks.
 //   until_ms: the end of the wait; UINT64_MAX: none
-//   is_long: the wait is too long for a tick
-bool rb_link_limits(struct rb_link *link, uint64_t until_ms, bool is_long);
+bool rb_link_limits(struct rb_link *link, uint64_t until_ms, enum rb_link_span span);
 
 #endif

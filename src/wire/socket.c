@@ -24,10 +24,11 @@
 #include "wire/redial.h"
 #include "wire/tls.h"
 
-// FEW: descriptors of a wait in which a response is held. LIMIT_MS: a shorter wait is a tick of a loop, not a limit.
+// FEW: descriptors of a wait in which a response is held. LIMIT_MS: the end of a wait of this length is the
+// program's limit. LOOK_MS: a shorter wait by poll is a look.
 // WRITE_MS: how long a write waits for room at a time. COLLECT_MS: from the first byte of a response on, how long its
 // other bytes are awaited. READ_EVENTS: the events that a hidden response causes.
-enum { FEW = 2, LIMIT_MS = 300, WRITE_MS = 5000, COLLECT_MS = 5000 };
+enum { FEW = 2, LIMIT_MS = 300, LOOK_MS = 10, WRITE_MS = 5000, COLLECT_MS = 5000 };
 enum { ENDS = POLLRDHUP | POLLHUP | POLLERR, READ_EVENTS = POLLIN | POLLRDNORM | ENDS };
 
 // One wait of the program, or the wait of a blocking read.
@@ -795,7 +796,10 @@ static int poll_link(struct link_wait *w, struct pollfd *fds, bool over)
     return ready;
 }
 
-bool rb_wire_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask, int *result)
+// Makes the program's wait by poll or select, as rb_wire_poll does.
+//   look_ms: a shorter wait is a look, or a tick of a loop
+static bool wait_for_few(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask,
+                         int *result, uint64_t look_ms)
 {
     int saved = errno;
     if (!find_epolls(fds, count) || count > FEW)
@@ -809,9 +813,11 @@ bool rb_wire_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeo
     if (sane && timeout)
         until_ms = rb_arithmetic_add(now_ms, rb_arithmetic_mul((uint64_t) timeout->tv_sec, 1000) +
                                                  ((uint64_t) timeout->tv_nsec + 999999) / 1000000);
-    bool limits = until_ms == UINT64_MAX || until_ms - now_ms >= LIMIT_MS;
+    enum rb_link_span span = until_ms - now_ms >= LIMIT_MS  ? RB_LINK_SPAN_LONG
+                             : until_ms - now_ms >= look_ms ? RB_LINK_SPAN_SHORT
+                                                            : RB_LINK_SPAN_TICK;
     bool tls = sane && rb_link_is_tls(fds[own].fd);
-    if (tls && rb_tls_poll(fds, count, (nfds_t) own, until_ms, limits, mask, result)) {
+    if (tls && rb_tls_poll(fds, count, (nfds_t) own, until_ms, span, mask, result)) {
         errno = *result >= 0 ? saved : errno;
         return true;
     }
@@ -821,7 +827,7 @@ bool rb_wire_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeo
             rb_link_note_wait(fds[own].fd, RB_LINK_WAIT_LOOP);
         return false;
     }
-    limits = rb_link_limits(link, until_ms, limits);
+    bool limits = rb_link_limits(link, until_ms, span);
     bool over = link->state == RB_LINK_DELIVER || link->state == RB_LINK_ENDED;
     if (!over && link->state != RB_LINK_PARKED && !rb_exchange_may_hold(link)) {
         rb_link_release(link);
@@ -833,6 +839,11 @@ bool rb_wire_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeo
     if (*result >= 0)
         errno = saved;
     return true;
+}
+
+bool rb_wire_poll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask, int *result)
+{
+    return wait_for_few(fds, count, timeout, mask, result, LOOK_MS);
 }
 
 // --- select
@@ -890,7 +901,7 @@ bool rb_wire_select(int count, fd_set *reads, fd_set *writes, fd_set *excepts, c
     for (unsigned i = 0; i < SETS && readable; i++)
         readable = !sets[i] || rb_memory_is_readable(sets[i], ((size_t) count + 7) / 8);
     nfds_t listed = readable ? list_sets(count, sets, fds) : 0;
-    if (listed == 0 || listed > FEW || !rb_wire_poll(fds, listed, timeout, mask, result))
+    if (listed == 0 || listed > FEW || !wait_for_few(fds, listed, timeout, mask, result, LIMIT_MS))
         return false;
     for (nfds_t k = 0; k < listed; k++)
         if (*result > 0 && (fds[k].revents & POLLNVAL)) {

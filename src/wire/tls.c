@@ -595,13 +595,13 @@ static int wait_for_hidden(struct pollfd *fds, nfds_t count, nfds_t own, uint64_
     return show_readable(fds, count, own);
 }
 
-bool rb_tls_poll(struct pollfd *fds, nfds_t count, nfds_t own, uint64_t until_ms, bool limits, const sigset_t *mask,
-                 int *result)
+bool rb_tls_poll(struct pollfd *fds, nfds_t count, nfds_t own, uint64_t until_ms, enum rb_link_span span,
+                 const sigset_t *mask, int *result)
 {
     struct rb_link *link = count <= FEW ? rb_link_claim(fds[own].fd) : NULL;
     if (!link)
         return false;
-    limits = rb_link_limits(link, until_ms, limits);
+    bool limits = rb_link_limits(link, until_ms, span);
     const struct rb_exchange *x = link->detached ? NULL : link->exchange;
     bool unanswered = x && link->state == RB_LINK_SENT && !x->passes && (x->taken > 0 || has_previous_tls(x));
     bool hides = unanswered || (x && (link->state == RB_LINK_PARKED || link->state == RB_LINK_DELIVER));

@@ -55,9 +55,8 @@ void rb_tls_after_write(const struct rb_tls_io *io, long put);
 // result of the wait, and errno is set. Otherwise the program's call is to be made.
 //   own: the index of a descriptor for which rb_link_is_tls is true and the program waits for POLLIN
 //   until_ms: the end of the wait; UINT64_MAX: none
-//   limits: the end of the wait is the program's own limit
-bool rb_tls_poll(struct pollfd *fds, nfds_t count, nfds_t own, uint64_t until_ms, bool limits, const sigset_t *mask,
-                 int *result);
+bool rb_tls_poll(struct pollfd *fds, nfds_t count, nfds_t own, uint64_t until_ms, enum rb_link_span span,
+                 const sigset_t *mask, int *result);
 
 // Returns the number of bytes that the program can read although the connection does not have them any more.
 size_t rb_tls_held(const struct rb_libssl *libssl, const SSL *ssl);

@@ -549,6 +549,23 @@ static void rest_of_limit(void)
     end(1);
 }
 
+// The limit of the program is short.
+static void short_limit(void)
+{
+    static const struct line lines[] = {{BUSY, 0, 0}};
+    char byte;
+    begin(lines, true);
+    ask(GET);
+    while (server.requests == 0)
+        test_pause();
+    test_await_call(server.id, SYS_read); // the response is there
+    CHECK(tls.SSL_read(client.ssl, &byte, 1) < 0);
+    struct pollfd wait = {.fd = client.fd, .events = POLLIN};
+    CHECK_INT(poll(&wait, 1, 100), 1);
+    expect(BUSY);
+    end(1);
+}
+
 static _Atomic int signals;
 
 static void on_signal(int number)
@@ -802,6 +819,7 @@ static const struct test tests[] = {
     {"poll_limit", REPEATS, poll_limit},
     {"no_answer", REPEATS, no_answer},
     {"rest_of_limit", NEVER, rest_of_limit},
+    {"short_limit", NEVER, short_limit},
     {"signal_in_wait", SLOWLY, signal_in_wait},
     {"pipelined", REPEATS, pipelined},
     {"forked", SLOWLY, forked},

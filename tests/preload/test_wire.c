@@ -94,7 +94,7 @@ static void a_writable_socket_is_reported_while_parked(void)
     while (test_log(RETRY, "") == 0)
         CHECK_INT(readable(fd, 0), 0);
     struct pollfd p = {.fd = fd, .events = POLLIN | POLLOUT};
-    CHECK_INT(poll(&p, 1, 10), 1);
+    CHECK_INT(poll(&p, 1, 5), 1);
     CHECK_INT(p.revents, POLLOUT);
 }
 

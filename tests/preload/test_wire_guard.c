@@ -192,6 +192,29 @@ static void a_limit_before_the_repetition_prevents_it(void)
     CHECK_INT(test_log(STOP, "\"time\""), 1);
 }
 
+static void a_short_poll_that_ends_before_the_repetition_reports_the_response(void)
+{
+    struct server server;
+    int fd = parked(&server);
+    CHECK_INT(readable(fd, 100), POLLIN);
+    expect(fd, BUSY);
+}
+
+// The program waits on after a short poll: it has no such limit.
+static void in_a_loop_of_short_polls_the_response_is_hidden(void)
+{
+    static const struct step steps[] = {{.reply = "", .rest = BUSY}};
+    struct server server;
+    server_start(&server, steps);
+    int fd = ask(&server, GET);
+    CHECK_INT(readable(fd, 20), 0);
+    CHECK_INT(readable(fd, 20), 0);
+    server.goes = true;
+    while (test_log(RETRY, "") == 0)
+        CHECK_INT(readable(fd, 20), 0);
+    CHECK_INT(readable(fd, 20), 0);
+}
+
 // The program has one limit for several waits, and its last wait is short.
 static void the_rest_of_a_limit_is_a_limit(void)
 {
@@ -617,6 +640,8 @@ static const struct test tests[] = {
     T(a_select_that_ends_before_the_repetition_reports_the_response, NEVER),
     T(a_read_that_ends_before_the_repetition_gets_the_response, NEVER),
     T(a_limit_before_the_repetition_prevents_it, NEVER),
+    T(a_short_poll_that_ends_before_the_repetition_reports_the_response, NEVER),
+    T(in_a_loop_of_short_polls_the_response_is_hidden, NEVER),
     T(the_rest_of_a_limit_is_a_limit, NEVER),
     T(a_hidden_wait_is_woken, NEVER),
     T(the_low_mark_of_the_program_stays, SOON),
