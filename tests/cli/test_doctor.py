@@ -494,7 +494,7 @@ def doctor_of_files_that_programs_load(place):
 def doctor_of_http(place):
     """How responses are repeated, or why not."""
     for name, verdict, piece in (("wget", "partly", "HTTPS by GnuTLS is counted, not repeated"),
-                                 ("node", "partly", "counted, not repeated: the event loop of node"),
+                                 ("node", "partly", "counted, not repeated: the event loop of "),
                                  ("java", "partly", "Java has its own TLS")):
         call = call_of(doctor(place, name)[1], "http")
         same((name, call["verdict"]), (name, verdict))
