@@ -17,8 +17,9 @@
 // DESCRIPTORS: descriptors from this number on are never followed. SLAB: links in one allocation.
 enum { DESCRIPTORS = 65536, PAGE = 1024, SLABS = 512, SLAB = 128 };
 
-// The values of a claim. LENT: the bits from LENT_SHIFT on are a number that no other loan of the link has.
-enum { FREE, CLAIMED, DISTURBED, CLOSED, LENT };
+// The values of a claim. UNUSED: the link belongs to no descriptor. LENT: the bits from LENT_SHIFT on are a number that
+// no other loan of the link has.
+enum { UNUSED, FREE, CLAIMED, DISTURBED, CLOSED, LENT };
 enum { LENT_SHIFT = 3, LENT_MASK = (1 << LENT_SHIFT) - 1 };
 
 _Atomic uint32_t rb_link_count;
@@ -84,9 +85,8 @@ static bool call_in(struct rb_link *link, uint32_t found)
 static void end_loan(struct rb_link *link, int fd);
 
 // Claims the link of a descriptor.
-//   disturbs: if another call has the claim, that call makes the link opaque when it releases the claim. If the claim
-//   is
-//     lent, this call makes the link opaque
+//   disturbs: if another call has the claim, that call makes the link opaque when it releases the claim; if the claim
+//     is lent, this call makes the link opaque
 static struct rb_link *claim_link(int fd, bool disturbs)
 {
     struct rb_link *link = rb_link_of(fd);
@@ -137,7 +137,7 @@ static void give_back(struct rb_link *link, bool closed)
         link->forget(link);
     rb_opening_end(&link->opening, &link->peer.target, closed);
     link->fd = -1;
-    atomic_store(&link->claim, FREE);
+    atomic_store(&link->claim, UNUSED);
 }
 
 // Returns true if the link must stay until the program has read bytes that the connection does not have any more.
@@ -148,25 +148,26 @@ static bool keeps_bytes(struct rb_link *link)
 
 void rb_link_drop(struct rb_link *link)
 {
-    if (keeps_bytes(link)) {
+    if (!keeps_bytes(link) && unlist(link, link->fd))
+        give_back(link, false);
+    else
         rb_link_release(link);
-        return;
-    }
-    unlist(link, link->fd);
-    give_back(link, false);
 }
 
+// The call that takes a link out of the table gives it back. If that is another call, it has entered CLOSED, or waits
+// for the claim in end_unlisted.
 void rb_link_release(struct rb_link *link)
 {
     uint32_t found = CLAIMED;
     if (atomic_compare_exchange_strong(&link->claim, &found, FREE))
         return;
-    if (found == DISTURBED && keeps_bytes(link)) {
-        atomic_store(&link->claim, FREE);
+    if (found == DISTURBED && !keeps_bytes(link) && unlist(link, link->fd)) {
+        give_back(link, false);
         return;
     }
-    unlist(link, link->fd);
-    give_back(link, found == CLOSED);
+    found = DISTURBED;
+    if (!atomic_compare_exchange_strong(&link->claim, &found, FREE))
+        give_back(link, true);
 }
 
 // Another call needs the link while its claim is lent, or the thread that has lent the claim never came back.
@@ -215,14 +216,12 @@ static struct rb_link *take_link(void)
         if (fresh)
             slab = link_memory((_Atomic(void *) *) &slabs[which], SLAB * sizeof(*slab));
         for (unsigned k = 0; slab && k < SLAB; k++) {
-            uint32_t found;
-            if (atomic_load_explicit(&slab[k].claim, memory_order_relaxed) != FREE || !take_claim(&slab[k], &found))
+            uint32_t unused = UNUSED;
+            if (atomic_load_explicit(&slab[k].claim, memory_order_relaxed) != UNUSED ||
+                !atomic_compare_exchange_strong(&slab[k].claim, &unused, CLAIMED))
                 continue;
-            if (slab[k].fd <= 0) { // 0: never used. Descriptor 0 gets no link
-                atomic_store_explicit(&hint, which, memory_order_relaxed);
-                return &slab[k];
-            }
-            rb_link_release(&slab[k]);
+            atomic_store_explicit(&hint, which, memory_order_relaxed);
+            return &slab[k];
         }
         if (fresh)
             break;

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -87,11 +88,43 @@ static void a_link_that_is_closed_during_its_claim_is_given_back(void **state)
     }
 }
 
+static _Atomic bool opening;
+
+static void *open_others(void *context)
+{
+    (void) context;
+    for (unsigned round = 0; round < SPARE_ROUNDS; round++) {
+        open_link(fds[1]);
+        rb_link_close(fds[1]);
+    }
+    opening = false;
+    return NULL;
+}
+
+static void a_claim_does_not_fail_while_others_open_links(void **state)
+{
+    pthread_t thread;
+    (void) state;
+    opening = true;
+    open_link(fds[0]);
+    assert_int_equal(pthread_create(&thread, NULL, open_others, NULL), 0);
+    while (opening) {
+        struct rb_link *link = rb_link_claim(fds[0]);
+        assert_non_null(link);
+        assert_false(rb_link_is_disturbed(link));
+        rb_link_release(link);
+    }
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    rb_link_close(fds[0]);
+    assert_int_equal(rb_link_count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_link_has_two_owners),
         cmocka_unit_test(a_link_that_is_closed_during_its_claim_is_given_back),
+        cmocka_unit_test(a_claim_does_not_fail_while_others_open_links),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
