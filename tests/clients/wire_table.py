@@ -171,9 +171,9 @@ CLIENTS = {
     "lua": Client(script("client.lua", interpreter=["lua5.1"]), FEW, RETRIED, RETRIED, cost=15),
     "w3m": Client(lambda method, url: ["w3m", "-o", "ssl_verify_server=0", "-dump_source", url], BLOCKING, RETRIED, RETRIED,
                   methods=SIMPLE, closes=True, lacks=("103",), cost=15),
-    # The end of its wait comes before the retry. Over TLS the log has the decision to retry all the same.
+    # It waits for a second, and Retry-After asks for one: a millisecond decides which comes first.
     "links": Client(lambda method, url: ["links", "-ssl.certificates", "0", "-retries", "1", "-source", url], FEW, RETRIED,
-                    RETRIED, methods=SIMPLE, tick_s=1, shaky=("429",), cost=15),
+                    RETRIED, methods=SIMPLE, tick_s=1, lacks=("429",), cost=15),
     "lynx": Client(lambda method, url: ["lynx", "-cfg={dir}/lynx.cfg", "-source", url], FEW, RETRIED, OBSERVED, GNUTLS,
                    methods=SIMPLE, closes=True, lacks=("103",), cost=15),
     "wget": Client(wget_methods("wget", "-nv", "--tries=1", "--content-on-error", "--ca-certificate={ca}", "-O", "-"), FEW,
